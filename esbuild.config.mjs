@@ -1,0 +1,20 @@
+// Builds dist/: one ESM entry plus chunks. Splitting keeps every `await import()` lazy, so `dbkit --version` loads almost nothing.
+import { rm } from 'node:fs/promises';
+import { build } from 'esbuild';
+
+await rm('dist', { recursive: true, force: true });
+await build({
+  entryPoints: { main: 'src/main.ts', 'page-worker': 'src/postgres/page-worker.ts' },
+  outdir: 'dist',
+  bundle: true,
+  splitting: true,
+  format: 'esm',
+  platform: 'node',
+  target: 'node20.19',
+  chunkNames: 'chunks/[name]-[hash]',
+  external: ['pg-native'],
+  legalComments: 'linked',
+  minifySyntax: true,
+  // Bundled CommonJS (fs-extra, pg) calls require() of Node's own modules.
+  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+});

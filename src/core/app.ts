@@ -1,0 +1,139 @@
+import type { Config } from './config.ts';
+import type { BackupEngine, Clock, Logger, RecoverRequest, RecoveryReport, Service, SpawnChild } from './contracts.ts';
+import type { Finding } from './findings.ts';
+
+/** What a command has to work with. A use-case takes `Pick<App, …>`: its signature is its list of dependencies. */
+export interface App {
+  readonly config: Config;
+  /** Where each value came from: 'postgresql.port' → 'environment PGPORT', 'file /etc/dbkit/dbkit.yaml', 'flag --port', 'default'. */
+  readonly origins: ReadonlyMap<string, string>;
+  /** Enabled services, PostgreSQL among them; order is decided by core/service-order. */
+  readonly services: readonly Service[];
+  /** Names skipped by DISABLED_SERVICES; still listed. */
+  readonly disabled: readonly string[];
+  /** Runs the init-* executables of the services folder, in order; on every start, after the services are ready. */
+  readonly initScripts: readonly InitScript[];
+  readonly instance: Instance;
+  readonly control: Control;
+  readonly board: StatusBoard;
+  readonly engines: readonly BackupEngine[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly spawn: SpawnChild;
+  readonly signals: Signals;
+  /** Environment for CMD: the caller's own, plus PGHOST, PGPORT, PGUSER, PGDATABASE where they are not set. */
+  readonly commandEnvironment: Readonly<Record<string, string>>;
+}
+
+export interface InitScript {
+  readonly path: string;
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** Process signals as data, registered by main.ts before any other work: PID 1 has no default actions. */
+export interface Signals {
+  /** Also delivers what arrived before the subscription. Returns the unsubscribe. */
+  subscribe(listener: (signal: 'SIGTERM' | 'SIGINT' | 'SIGQUIT' | 'SIGHUP' | 'SIGUSR1') => void): () => void;
+}
+
+/** PostgreSQL as a thing to look at and mend, without an orchestrator around it. */
+export interface Instance {
+  /** Never touches anything. */
+  inspect(options: { deep: boolean }, signal: AbortSignal): Promise<InspectionReport>;
+  /** Plans and, unless `dryRun`, applies; the server is stopped before and after. Rejects with `server.running` / `lock.held` when it is not. */
+  recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
+  /** What a running server says of itself; undefined when it does not answer within `timeoutMs`. */
+  live(timeoutMs: number, signal: AbortSignal): Promise<LiveServer | undefined>;
+}
+
+export interface LiveServer {
+  readonly version: string;
+  readonly startedAt: string;
+  readonly inRecovery: boolean;
+  readonly connections: { readonly used: number; readonly max: number };
+  readonly databaseSizeBytes: number;
+}
+
+export interface InspectionReport {
+  readonly dataDir: string;
+  readonly state: 'empty' | 'foreign' | 'unfinished' | 'cluster';
+  /** Server major of the data, null when unknown. */
+  readonly major: number | null;
+  readonly systemIdentifier: string | null;
+  /** pg_control's own words ('shut down', 'in production', …), null when it cannot be read. */
+  readonly clusterState: string | null;
+  /** True when the server was shut down cleanly and (if an inventory was kept) nothing has changed since. */
+  readonly clean: boolean;
+  /** 'match', 'differs', 'void' (the server has run since) or 'none'. */
+  readonly inventory: 'match' | 'differs' | 'void' | 'none';
+  readonly checksums: boolean | null;
+  readonly findings: readonly Finding[];
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly deep: { readonly pages: number; readonly damaged: number } | null;
+  readonly durationMs: number;
+}
+
+export type ServiceState =
+  | 'disabled'
+  | 'waiting'
+  | 'preparing'
+  | 'starting'
+  | 'ready'
+  | 'restarting'
+  | 'stopping'
+  | 'stopped'
+  | 'held'
+  | 'failed';
+
+/** One row of `status`: what the supervisor knows about a service. */
+export interface ServiceStatus {
+  readonly name: string;
+  readonly state: ServiceState;
+  readonly pid: number | null;
+  readonly since: string;
+  readonly restarts: number;
+  /** One sentence: why it is held or failed, or what recovery did. */
+  readonly note: string | null;
+  readonly failure: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
+  readonly details: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** The supervisor's published state: `<stateDir>/status.json`, world-readable, written at every change. */
+export interface SupervisorStatus {
+  readonly schema: 'dbkit.supervisor/v1';
+  readonly pid: number;
+  readonly mode: 'entrypoint' | 'up';
+  readonly startedAt: string;
+  readonly readyAt: string | null;
+  readonly services: readonly ServiceStatus[];
+  /** The last boot that had to do something about the data. */
+  readonly lastRecovery: RecoveryReport | null;
+}
+
+/** Publishes and reads the supervisor's state; the ready file exists exactly while every required service is ready. */
+export interface StatusBoard {
+  publish(status: SupervisorStatus): Promise<void>;
+  read(): Promise<SupervisorStatus | undefined>;
+  setReady(ready: boolean): Promise<void>;
+  /** Remembered across boots. */
+  recordRecovery(report: RecoveryReport): Promise<void>;
+  lastRecovery(): Promise<RecoveryReport | undefined>;
+}
+
+export type ControlRequest =
+  | { readonly command: 'ping' }
+  | { readonly command: 'stop'; readonly service?: string }
+  | { readonly command: 'start'; readonly service?: string }
+  | { readonly command: 'restart'; readonly service?: string }
+  | { readonly command: 'reload' }
+  | { readonly command: 'recover'; readonly request: RecoverRequest }
+  | { readonly command: 'shutdown' };
+
+/** The control socket (0600, or the data owner's group): `<stateDir>/control.sock`, one JSON line each way. */
+export interface Control {
+  /** Rejects with `lock.held` when another supervisor of this state directory answers. Failures of `handle` travel to the asker. */
+  serve(handle: (request: ControlRequest, signal: AbortSignal) => Promise<unknown>): Promise<{ close(): Promise<void> }>;
+  /** Undefined when no supervisor is running. Rejects with the supervisor's own failure. */
+  ask(request: ControlRequest, signal: AbortSignal): Promise<unknown | undefined>;
+}

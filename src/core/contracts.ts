@@ -1,0 +1,230 @@
+import type { Finding } from './findings.ts';
+
+/** Who a child process or a file belongs to. */
+export interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+  readonly name: string;
+  readonly home: string;
+}
+
+// --- What adapters may ask of the machine -------------------------------------------------------------------------------------------
+
+export interface Clock {
+  now(): Date;
+  /** Milliseconds that only go forward; for durations and deadlines. */
+  monotonicMs(): number;
+  /** Rejects with AbortError when the signal fires. */
+  sleep(durationMs: number, signal: AbortSignal): Promise<void>;
+}
+
+export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>;
+
+/** One event: `noun.verb` for machines, one sentence for people, fields for both. */
+export interface Logger {
+  debug(event: string, message: string, fields?: LogFields): void;
+  info(event: string, message: string, fields?: LogFields): void;
+  warn(event: string, message: string, fields?: LogFields): void;
+  error(event: string, message: string, fields?: LogFields): void;
+  /** A step of something long. `done` of `total` in `unit`; total is undefined when unknown. */
+  progress(event: string, message: string, step: { done: number; total?: number; unit: 'bytes' | 'files' | 'seconds' | 'pages' }): void;
+}
+
+/** One run of a program to its end. Secrets travel in `env` or `input`, never in `args`: args are logged. */
+export interface Tool {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  readonly cwd?: string;
+  readonly as?: Identity | undefined;
+  readonly timeoutMs: number;
+}
+export interface ToolResult {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+export interface Runner {
+  /** Rejects with `tool.failed` (hint: the tool's last words) on a non-zero status, `program.missing` when there is no such file. */
+  run(tool: Tool, signal: AbortSignal): Promise<ToolResult>;
+  /** The same, but a non-zero status is a result; it still rejects when the program is missing, times out or is killed. */
+  attempt(tool: Tool, signal: AbortSignal): Promise<ToolResult>;
+}
+
+export interface ExitReason {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+export interface ChildSpec {
+  readonly file: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string | undefined;
+  readonly as?: Identity | undefined;
+  /** 'inherit': the terminal is the child's. A path: stdout and stderr are appended there, so the child outlives dbkit unharmed. */
+  readonly output: 'inherit' | { readonly appendTo: string };
+  /** A session of its own: a terminal's Ctrl-C does not reach it. */
+  readonly newSession: boolean;
+  /** Handed down as fd 3: the child then holds the kernel lock for as long as it lives. */
+  readonly lock?: HeldLock | undefined;
+}
+export interface Child {
+  readonly pid: number;
+  readonly exited: Promise<ExitReason>;
+  kill(signal: NodeJS.Signals): void;
+}
+/** Starts what lives longer than one call. Rejects with `program.missing` or `tool.failed` when it cannot be spawned. */
+export type SpawnChild = (spec: ChildSpec) => Promise<Child>;
+
+/** A kernel lock (flock) on an open file description: freed by the kernel when dbkit and every child it was handed to are gone. */
+export interface HeldLock {
+  readonly path: string;
+  readonly fd: number;
+  /** 'kernel', or 'none' where the machine has no flock(1): then only the pid proof guards. */
+  readonly guard: 'kernel' | 'none';
+  release(): Promise<void>;
+}
+export interface Locks {
+  /** Rejects with `lock.held`, naming the holder as the file describes it. The file is created, with `owner`, when it is missing. */
+  acquire(path: string, holder: string, owner?: Identity): Promise<HeldLock>;
+}
+
+/** Small files that survive a power cut: written aside, fsynced, renamed, directory fsynced. */
+export interface Files {
+  write(path: string, body: string | Uint8Array, options?: { mode?: number; owner?: Identity | undefined }): Promise<void>;
+  /** rename(2), then fsync of both directories. Never overwrites: rejects with `file.exists`. */
+  rename(from: string, to: string): Promise<void>;
+  /** mkdir -p; each directory it makes gets the mode and owner. */
+  makeDirectory(path: string, options?: { mode?: number; owner?: Identity | undefined }): Promise<void>;
+  syncDirectory(path: string): Promise<void>;
+  /** JSON through `parse`; undefined when missing. A broken file is renamed to `<path>.broken-<time>` with a warning, and undefined. */
+  readJson<T>(path: string, parse: (value: unknown) => T): Promise<T | undefined>;
+}
+
+/** Where a test may kill dbkit: `reached('publish.entry')`. Does nothing unless DBKIT_FAIL_AT names the step. */
+export type FaultPoint = (step: string) => void;
+
+/** Everything an adapter may use of the machine; it owns all side effects but file reads. */
+export interface System {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly runner: Runner;
+  readonly spawn: SpawnChild;
+  readonly locks: Locks;
+  readonly files: Files;
+  readonly reached: FaultPoint;
+  /** The identity dbkit runs as, and whether it is root. */
+  readonly self: Identity;
+  /** Looks a user up by name or uid; undefined when there is none. */
+  lookupUser(user: string | number): Promise<Identity | undefined>;
+  /** Environment for children: PATH, HOME, LANG, TZ, and nothing that dbkit was told in secret. */
+  readonly childEnvironment: Readonly<Record<string, string>>;
+}
+
+// --- Services ---------------------------------------------------------------------------------------------------------------------------
+
+export type StopMode = 'smart' | 'fast' | 'immediate';
+
+/** A service that is up. `exited` settles when it dies or is stopped. */
+export interface RunningService {
+  readonly pid: number | undefined;
+  readonly exited: Promise<ExitReason>;
+  stop(mode: StopMode, signal: AbortSignal): Promise<void>;
+  /** SIGHUP's meaning, where there is one. */
+  reload?(): Promise<void>;
+  /** What `status` shows about it. */
+  readonly details: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** What to do when a service cannot be started, or has died more often than its restart policy allows. */
+export type OnFail = 'exit' | 'hold' | 'ignore';
+
+export interface RestartPolicy {
+  readonly policy: 'never' | 'on-failure' | 'always';
+  readonly backoffMs: number;
+  readonly backoffMaxMs: number;
+  /** Deaths within `windowMs` after which the service has failed. */
+  readonly max: number;
+  readonly windowMs: number;
+}
+
+export interface Service {
+  readonly name: string;
+  readonly dependsOn: readonly string[];
+  readonly onFail: OnFail;
+  readonly restart: RestartPolicy;
+  /** How long a polite stop may take before the next harder mode, within the entrypoint's budget. */
+  readonly stopTimeoutMs: number;
+  /** Makes it startable: inspect, remedy, initialize. Idempotent; also run before each restart. */
+  prepare(signal: AbortSignal): Promise<void>;
+  /** Resolves when ready; rejects with the reason and the last 20 lines of its log. */
+  start(signal: AbortSignal): Promise<RunningService>;
+  /** A person's wish through `dbkit recover`; absent where there is nothing to recover. */
+  recover?(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
+  readonly probes: readonly Probe[];
+  readonly engines: readonly BackupEngine[];
+}
+
+export interface ServicePlugin<Settings> {
+  readonly name: string;
+  create(settings: Settings, system: System): Service;
+}
+
+export interface Probe {
+  readonly name: string;
+  check(signal: AbortSignal): Promise<{ status: 'ok' | 'warning' | 'critical' | 'unknown'; summary: string; data?: unknown }>;
+}
+
+// --- Recovery ---------------------------------------------------------------------------------------------------------------------------
+
+export type Strategy = 'repair' | 'restore' | 'reinitialize';
+
+export interface RecoverRequest {
+  readonly dryRun: boolean;
+  /** Forces one rung; undefined lets the ladder decide. */
+  readonly strategy: Strategy | undefined;
+}
+
+/** What one recovery saw, decided, did and lost: what `recover --json` prints and `status` remembers. */
+export interface RecoveryReport {
+  readonly at: string;
+  readonly findings: readonly Finding[];
+  readonly decision: 'initialize' | 'start' | Strategy | 'refuse';
+  readonly because: string;
+  readonly steps: readonly { readonly step: string; readonly because: string; readonly done: boolean }[];
+  /** Where the replaced bytes are now; null when nothing was replaced. */
+  readonly quarantine: string | null;
+  /** In words: 'nothing', or the window or things that are gone. */
+  readonly lost: string;
+  readonly durationMs: number;
+}
+
+// --- Backups ----------------------------------------------------------------------------------------------------------------------------
+
+/** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
+export interface Backup {
+  readonly label: string;
+  readonly path: string;
+  readonly kind: 'physical' | 'logical';
+  readonly createdAt: string;
+  readonly state: 'good' | 'verified' | 'proven' | 'damaged';
+  readonly pgVersion: number;
+  readonly systemIdentifier: string;
+  readonly sizeBytes: number;
+}
+
+/** Copies an instance out and back. `restore` writes into an empty directory beside the data and never touches the data itself. */
+export interface BackupEngine {
+  readonly name: string;
+  readonly kind: 'physical' | 'logical';
+  list(signal: AbortSignal): Promise<readonly Backup[]>;
+  backup(signal: AbortSignal): Promise<Backup>;
+  /** `walFrom` is the pg_wal of the instance that is being replaced: what is contiguous there is rolled forward. */
+  restore(
+    backup: Backup,
+    target: { directory: string; walFrom: string | undefined },
+    signal: AbortSignal,
+  ): Promise<{ recoveredTo: string | null }>;
+  verify(backup: Backup, signal: AbortSignal): Promise<void>;
+}

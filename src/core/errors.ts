@@ -1,0 +1,80 @@
+/**
+ * Everything that can go wrong, once. Exit statuses follow sysexits(3), so systemd, Kubernetes and shell scripts can match on them;
+ * `retryable` says whether doing the same again may help without a person.
+ */
+export const failures = {
+  'command.failed': { exit: 1, retryable: false },
+  'tool.failed': { exit: 1, retryable: false },
+  'usage.invalid': { exit: 2, retryable: false },
+  'data.corrupt': { exit: 65, retryable: false },
+  'service.failed': { exit: 69, retryable: true },
+  'service.unready': { exit: 69, retryable: true },
+  'volume.full': { exit: 69, retryable: true },
+  'volume.read-only': { exit: 69, retryable: true },
+  'control.unavailable': { exit: 69, retryable: true },
+  'internal.bug': { exit: 70, retryable: false },
+  'file.exists': { exit: 73, retryable: false },
+  'lock.held': { exit: 75, retryable: true },
+  'server.running': { exit: 75, retryable: true },
+  'port.in-use': { exit: 75, retryable: true },
+  'data.foreign': { exit: 77, retryable: false },
+  'data.owner': { exit: 77, retryable: false },
+  'recovery.refused': { exit: 77, retryable: false },
+  'prompt.refused': { exit: 77, retryable: false },
+  'config.invalid': { exit: 78, retryable: false },
+  'data.version': { exit: 78, retryable: false },
+  'server.settings': { exit: 78, retryable: false },
+  'program.missing': { exit: 127, retryable: false },
+} as const satisfies Record<string, { exit: number; retryable: boolean }>;
+
+export type FailureCode = keyof typeof failures;
+
+/** A failure that a person can act on: what happened (`message`, lower case, no full stop) and what to try next (`hint`, one sentence). */
+export class DbkitError extends Error {
+  readonly code: FailureCode;
+  readonly hint: string | undefined;
+  /** Whether anything of the user's was changed before the failure. */
+  readonly changed: boolean;
+  constructor(code: FailureCode, message: string, options: { hint?: string | undefined; cause?: unknown; changed?: boolean } = {}) {
+    super(message, { cause: options.cause });
+    this.name = 'DbkitError';
+    this.code = code;
+    this.hint = options.hint;
+    this.changed = options.changed ?? false;
+  }
+}
+
+/** What `--json` prints of a failure; `changed` tells whether the user's data was touched before it. */
+export interface Failure {
+  readonly code: FailureCode;
+  readonly message: string;
+  readonly hint: string | null;
+  readonly retryable: boolean;
+  readonly changed: boolean;
+}
+
+/** Turns whatever was thrown into a failure; what is not a DbkitError is a bug of dbkit's. */
+export function toFailure(thrown: unknown): Failure {
+  if (thrown instanceof DbkitError) {
+    const { code, message, hint, changed } = thrown;
+    return { code, message, hint: hint ?? null, retryable: failures[code].retryable, changed };
+  }
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return {
+    code: 'internal.bug',
+    message,
+    hint: 'this is a bug in dbkit: please report it with the lines above',
+    retryable: false,
+    changed: false,
+  };
+}
+
+/** True for the rejection of anything that was cancelled through its AbortSignal. */
+export function isAbort(thrown: unknown): boolean {
+  return thrown instanceof Error && (thrown.name === 'AbortError' || (thrown as NodeJS.ErrnoException).code === 'ABORT_ERR');
+}
+
+/** The errno name of a system call's failure ('ENOENT', 'ENOSPC', …), or undefined. */
+export function errnoOf(thrown: unknown): string | undefined {
+  return thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
+}

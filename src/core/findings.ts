@@ -1,0 +1,60 @@
+/**
+ * One defect seen in a data directory. The codes are a contract: `--json`, the docs' table and the fault tests name them.
+ * `certain`: the defect is proven (a file that must exist does not). `suspect`: crash recovery may still mend it (PostgreSQL's WAL can
+ * recreate or overwrite the file), so the server is tried first.
+ */
+export interface Finding {
+  readonly code: FindingCode;
+  /** Relative to PGDATA; '.' is PGDATA itself. */
+  readonly path: string;
+  /** What was seen, with numbers: 'size 0, expected 8192'. */
+  readonly evidence: string;
+  readonly severity: 'info' | 'suspect' | 'certain';
+  /** What PostgreSQL itself says when it meets this, where it says anything. */
+  readonly postgresSays?: string;
+}
+
+/** What inspection and triage can find. Each row: what it means, in one phrase for people. Section letters are those of the docs' table. */
+export const findingCodes = {
+  // A: not corruption
+  'server.running': 'a PostgreSQL server is running on this directory',
+  'pid.stale': 'postmaster.pid was left behind by a server that is gone',
+  'data.empty': 'the directory holds no database yet',
+  'data.foreign': 'the directory holds something that is not a PostgreSQL database',
+  'data.unfinished': 'an initialisation was interrupted here',
+  'version.mismatch': 'the data belongs to another major version',
+  'owner.wrong': 'the files belong to another user',
+  'mode.wrong': 'the permissions are not 0700 or 0750',
+  'shutdown.unclean': 'the server was not shut down cleanly; it replays its WAL',
+  'volume.full': 'the volume is full',
+  'volume.read-only': 'the volume cannot be written',
+  'server.settings': 'a setting cannot be satisfied on this machine',
+  // B: one right answer
+  'directory.missing': 'a directory that is normally empty is missing',
+  'conf.missing': 'a configuration file is missing',
+  'conf.broken': 'a configuration file cannot be parsed',
+  'version-file.broken': 'a PG_VERSION file is missing or broken',
+  'catalog-index.damaged': 'an index of a system catalog is missing or damaged',
+  'index.damaged': 'an index is missing or damaged',
+  'cache.damaged': 'a file that PostgreSQL rebuilds by itself is damaged',
+  'control.damaged': 'pg_control is missing or damaged',
+  'filenode-map.damaged': 'a pg_filenode.map is missing or damaged',
+  'slru.damaged': 'a transaction status file is missing or damaged',
+  'wal.missing': 'the WAL that the last checkpoint needs is missing',
+  'wal.damaged': 'the WAL that the last checkpoint needs is damaged',
+  'wal-directory.missing': 'pg_wal is missing or its link leads nowhere',
+  'signal.stray': 'a recovery signal file is present that no restore of dbkit put there',
+  'backup-label.stray': 'a backup_label is present that contradicts the control file',
+  'tablespace.dangling': 'a tablespace link leads nowhere',
+  'replication-slot.damaged': 'the state of a replication slot is damaged',
+  // C: needs other bytes
+  'catalog.missing': 'a system catalog is missing',
+  'relation.missing': 'a table or index file is missing',
+  'relation.truncated': 'a table or index file has lost its end',
+  'relation.changed': 'a file has changed since the last clean shutdown, when only the server may change it',
+  'page.damaged': 'a page fails its checksum or header check',
+  'database.missing': 'the directory of a database is missing',
+  'directory.lost': 'a directory with data is missing',
+} as const;
+
+export type FindingCode = keyof typeof findingCodes;
