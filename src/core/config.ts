@@ -114,7 +114,7 @@ export type Config = v.InferOutput<typeof configSchema>;
 export type ConfigInput = v.InferInput<typeof configSchema>;
 
 /** How an environment variable's text becomes a value of the schema. */
-export type Coercion = 'text' | 'number' | 'list';
+export type Coercion = 'text' | 'number' | 'list' | 'flag';
 
 /** Environment names are a table, not a convention: greppable, documented, each readable from NAME_FILE too. First name wins where two are set. */
 export const environment = {
@@ -140,5 +140,6 @@ export const environment = {
   DBKIT_STATE_DIR: ['stateDir', 'text'],
   DBKIT_SERVICES_DIR: ['servicesDir', 'text'],
   DBKIT_STOP_SECONDS: ['stopSeconds', 'number'],
+  DBKIT_BACKUP_AFTER_START: ['backup.afterStart', 'flag'],
   DBKIT_ON_FAIL: ['postgresql.onFail', 'text'],
 } as const satisfies Record<string, readonly [path: string, as: Coercion]>;

@@ -162,6 +162,8 @@ export interface Service {
   start(signal: AbortSignal): Promise<RunningService>;
   /** A person's wish through `dbkit recover`; absent where there is nothing to recover. */
   recover?(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
+  /** What the last prepare and start had to do about the data; undefined after a plain start. The supervisor records it. */
+  lastRecovery?(): RecoveryReport | undefined;
   readonly probes: readonly Probe[];
   readonly engines: readonly BackupEngine[];
 }
@@ -209,6 +211,7 @@ export interface Backup {
   readonly kind: 'physical' | 'logical';
   readonly createdAt: string;
   readonly state: 'good' | 'verified' | 'proven' | 'damaged';
+  /** PostgreSQL's major version. */
   readonly pgVersion: number;
   readonly systemIdentifier: string;
   readonly sizeBytes: number;
@@ -227,4 +230,6 @@ export interface BackupEngine {
     signal: AbortSignal,
   ): Promise<{ recoveredTo: string | null }>;
   verify(backup: Backup, signal: AbortSignal): Promise<void>;
+  /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */
+  rollsForward?(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
 }

@@ -78,3 +78,9 @@ export function isAbort(thrown: unknown): boolean {
 export function errnoOf(thrown: unknown): string | undefined {
   return thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
 }
+
+/** Everything a failure says: its message and its hint, for matching and for logs. */
+export function wordsOf(thrown: unknown): string {
+  if (thrown instanceof DbkitError) return [thrown.message, thrown.hint].filter(Boolean).join('\n');
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}

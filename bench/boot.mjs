@@ -1,0 +1,227 @@
+// Time from spawn to the first answered query of the application's role over TCP, side by side in one run:
+//   bare      `postgres -D` alone
+//   shell     the official image's entrypoint logic, written as a plain shell script for this benchmark (same steps, same order)
+//   dbkit     `dbkit entrypoint`
+// on an existing instance, a fresh one (bare cannot), and an existing one with 20,000 relations. Then the entrypoint's memory while idle.
+// Usage: node bench/boot.mjs [rounds] [bin-dir]
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { inTurn, median, printTable, timed } from './measure.mjs';
+
+const rounds = Number(process.argv[2] ?? 7);
+const binDir = process.argv[3] ?? newestSystemBinaries();
+const dbkit = resolve('bin/dbkit.js');
+const isRoot = process.getuid() === 0;
+const user = isRoot ? lookupPostgres() : { uid: process.getuid(), gid: process.getgid() };
+const identity = isRoot ? user : {};
+const root = mkdtempSync(join(tmpdir(), 'dbkit-bench-'));
+chmodSync(root, 0o755);
+process.on('exit', () => rmSync(root, { recursive: true, force: true }));
+
+function newestSystemBinaries() {
+  const majors = existsSync('/usr/lib/postgresql')
+    ? readdirSync('/usr/lib/postgresql')
+        .map(Number)
+        .sort((a, b) => b - a)
+    : [];
+  if (majors.length === 0) throw new Error('no system PostgreSQL: name a bin-dir that holds postgres, initdb, pg_ctl and psql');
+  return `/usr/lib/postgresql/${majors[0]}/bin`;
+}
+
+function lookupPostgres() {
+  const row = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith('postgres:'))
+    .split(':');
+  return { uid: Number(row[2]), gid: Number(row[3]) };
+}
+
+const ownDirectory = (...parts) => {
+  const path = join(root, ...parts);
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (isRoot) chownSync(path, user.uid, user.gid);
+  return path;
+};
+
+const freePort = () =>
+  new Promise((done) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => done(port));
+    });
+  });
+
+let serial = 0;
+async function place(data) {
+  serial += 1;
+  const base = `run${serial}`;
+  ownDirectory(base);
+  return {
+    port: await freePort(),
+    data: data ?? join(root, base, 'data'),
+    socket: ownDirectory(base, 's'),
+    state: ownDirectory(base, 'state'),
+    log: ownDirectory(base, 'log'),
+    backups: ownDirectory(base, 'b'),
+  };
+}
+
+async function firstAnswer(port) {
+  const deadline = Date.now() + 120_000;
+  while (Date.now() < deadline) {
+    const client = new pg.Client({ host: '127.0.0.1', port, user: 'dbuser', password: 'password', database: 'dbuser' });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      await client.query('SELECT 1');
+      await client.end();
+      return;
+    } catch {
+      await client.end().catch(() => undefined);
+      await sleep(2);
+    }
+  }
+  throw new Error('no answer within two minutes');
+}
+
+async function ended(child, signal) {
+  const gone = new Promise((done) => child.once('exit', done));
+  child.kill(signal);
+  await gone;
+}
+
+const bare = (where) => ({
+  child: () => spawn(join(binDir, 'postgres'), ['-D', where.data, '-p', where.port, '-k', where.socket], { stdio: 'ignore', ...identity }),
+  stop: 'SIGINT',
+});
+
+// The official image's docker-entrypoint.sh, step by step: temporary server on the socket only, database, user, stop, exec.
+const SHELL = `set -eu
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  printf '%s\\n' superpass >"$PWFILE"
+  initdb -D "$PGDATA" --username=postgres --pwfile="$PWFILE" -k >/dev/null
+  rm "$PWFILE"
+  printf 'host all all all scram-sha-256\\n' >>"$PGDATA/pg_hba.conf"
+  pg_ctl -D "$PGDATA" -o "-c listen_addresses='' -p $PORT -k $SOCKET" -w start >/dev/null
+  psql -qX -h "$SOCKET" -p "$PORT" -U postgres -d postgres -c "CREATE ROLE dbuser LOGIN PASSWORD 'password'"
+  psql -qX -h "$SOCKET" -p "$PORT" -U postgres -d postgres -c 'CREATE DATABASE dbuser OWNER dbuser'
+  pg_ctl -D "$PGDATA" -m fast -w stop >/dev/null
+fi
+exec postgres -D "$PGDATA" -p "$PORT" -k "$SOCKET"
+`;
+const shell = (where) => ({
+  child: () =>
+    spawn('/bin/sh', ['-c', SHELL], {
+      stdio: 'ignore',
+      env: {
+        PATH: `${binDir}:/usr/bin:/bin`,
+        PGDATA: where.data,
+        PORT: String(where.port),
+        SOCKET: where.socket,
+        PWFILE: join(where.state, 'pw'),
+        LANG: 'C.UTF-8',
+      },
+      ...identity,
+    }),
+  stop: 'SIGINT',
+});
+
+const dbkitEntrypoint = (where) => ({
+  child: () =>
+    spawn(process.execPath, [dbkit, 'entrypoint', '--quiet'], {
+      stdio: 'ignore',
+      env: {
+        PATH: process.env.PATH,
+        LANG: 'C.UTF-8',
+        PGDATA: where.data,
+        PGPORT: String(where.port),
+        PGHOST: where.socket,
+        DBKIT_STATE_DIR: where.state,
+        LOG_DIR: where.log,
+        BACKUP_DIR: where.backups,
+        POSTGRES_BIN_DIR: binDir,
+        DBKIT_BACKUP_AFTER_START: 'false',
+        CI: 'true',
+      },
+    }),
+  stop: 'SIGTERM',
+});
+
+async function boot(make, where) {
+  const { child: begin, stop } = make(where);
+  let child;
+  const ms = await timed(async () => {
+    child = begin();
+    await firstAnswer(where.port);
+  });
+  await ended(child, stop);
+  return ms;
+}
+
+/** An existing, cleanly stopped instance; dbkit has seen it stop once, as in daily life. */
+async function existing(relations) {
+  const where = await place();
+  const { child: begin, stop } = dbkitEntrypoint(where);
+  const child = begin();
+  await firstAnswer(where.port);
+  if (relations > 0) {
+    const client = new pg.Client({ host: where.socket, port: where.port, user: 'postgres', database: 'dbuser' });
+    await client.connect();
+    for (let from = 0; from < relations; from += 500) {
+      await client.query(
+        `DO $$ BEGIN FOR i IN ${from}..${from + 499} LOOP EXECUTE format('CREATE TABLE t%s (a int)', i); END LOOP; END $$`,
+      );
+    }
+    await client.query('CHECKPOINT');
+    await client.end();
+  }
+  await ended(child, stop);
+  return where;
+}
+
+async function contest(title, where) {
+  const on = async (make) => boot(make, { ...where, port: await freePort() });
+  // bare and shell change the data, so dbkit's own stop must come before dbkit's own start: two starts, the second counts.
+  const contestants = [
+    { name: 'bare postgres', run: () => on(bare) },
+    { name: 'shell (official image’s steps)', run: () => on(shell) },
+    { name: 'dbkit entrypoint', run: async () => (await on(dbkitEntrypoint), on(dbkitEntrypoint)) },
+  ];
+  printTable(`${title}, ${rounds} rounds in turn`, await inTurn(contestants, rounds));
+}
+
+const nodeItself = async () => timed(async () => spawnSync(process.execPath, ['-e', '0']));
+const nodeRuns = [];
+for (let run = 0; run < 9; run += 1) nodeRuns.push(await nodeItself());
+console.log(`binaries: ${binDir}\nnode -e 0: ${median(nodeRuns).toFixed(1)} ms`);
+
+await contest('existing instance', await existing(0));
+
+const fresh = async (make) => boot(make, await place());
+printTable(
+  `fresh instance, ${rounds} rounds in turn`,
+  await inTurn(
+    [
+      { name: 'shell (official image’s steps)', run: () => fresh(shell) },
+      { name: 'dbkit entrypoint', run: () => fresh(dbkitEntrypoint) },
+    ],
+    rounds,
+  ),
+);
+
+await contest('existing instance with 20,000 relations', await existing(20_000));
+
+const idle = await place();
+const { child: begin, stop } = dbkitEntrypoint(idle);
+const child = begin();
+await firstAnswer(idle.port);
+await sleep(5_000);
+const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+const kib = (name) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(status)[1]);
+console.log(`\nentrypoint while idle: ${(kib('VmRSS') / 1024).toFixed(1)} MiB resident, peak ${(kib('VmHWM') / 1024).toFixed(1)} MiB`);
+await ended(child, stop);

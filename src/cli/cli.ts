@@ -1,0 +1,156 @@
+import type { Command } from 'commander';
+import type { App, Signals } from '../core/app.ts';
+import type { LoadedConfig } from '../core/config-layers.ts';
+import { DbkitError, failures, isAbort, toFailure } from '../core/errors.ts';
+import type { LogEvent } from '../output/log-sink.ts';
+import { createSink } from '../output/log-sink.ts';
+import { failureDocument, failureText, successDocument } from '../output/report.ts';
+import { createStyle, type Style } from '../output/style.ts';
+
+/** What main.ts knows and nothing below may look up for itself. */
+export interface Surroundings {
+  readonly version: string;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly workingDirectory: string;
+  /** Node and the script: how this program is started again. */
+  readonly program: readonly [string, string];
+  readonly terminal: {
+    readonly stdin: boolean;
+    readonly stdout: boolean;
+    readonly stderr: boolean;
+    writeOut(text: string): void;
+    writeError(text: string): void;
+  };
+  readonly signals: Signals;
+  readonly open: Open;
+}
+
+/** Flags every command takes. */
+export interface GlobalFlags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly verbose?: boolean;
+  readonly color?: boolean;
+  readonly yes?: boolean;
+  readonly config?: string;
+  readonly logFormat?: 'human' | 'json';
+  readonly strict?: boolean;
+  readonly local?: string | true;
+  readonly dataDir?: string;
+  readonly socketDir?: string;
+  readonly port?: number;
+  readonly stateDir?: string;
+  readonly logDir?: string;
+  readonly backupDir?: string;
+  readonly binDir?: string;
+}
+
+export interface OpenOptions {
+  readonly flags: GlobalFlags;
+  readonly environment: Surroundings['environment'];
+  readonly workingDirectory: string;
+  readonly isTerminal: boolean;
+  readonly signals: Signals;
+  readonly logLevel: 'debug' | 'info' | 'warn';
+  log(event: LogEvent): void;
+}
+/** Configuration alone, or the whole application; adapters are loaded by whoever implements it. */
+export interface Open {
+  config(options: OpenOptions): Promise<LoadedConfig>;
+  app(options: OpenOptions): Promise<App>;
+}
+
+export interface Call {
+  readonly flags: GlobalFlags;
+  readonly style: Style;
+  readonly surroundings: Surroundings;
+  /** Fires on SIGINT and SIGTERM, unless the command listens to signals itself. */
+  readonly signal: AbortSignal;
+  app(): Promise<App>;
+  config(): Promise<LoadedConfig>;
+}
+
+/** What a command hands back: its report, how it looks, and its status where that is not 0. */
+export interface Answer<Report> {
+  readonly report: Report;
+  text(style: Style): string;
+  readonly exit?: number;
+}
+
+export interface Cli {
+  /** Runs one command: opens what it asks for, prints its one document, remembers its status. `ownSignals`: it answers signals itself. */
+  run<Report>(
+    command: Command,
+    work: (call: Call) => Promise<Answer<Report>>,
+    options?: { ownSignals?: boolean; silentText?: boolean },
+  ): Promise<void>;
+  readonly status: () => number;
+}
+
+export function createCli(surroundings: Surroundings): Cli {
+  const { terminal, environment, signals } = surroundings;
+  let status = 0;
+  return {
+    status: () => status,
+    async run(command, work, { ownSignals = false, silentText = false } = {}) {
+      const flags = command.optsWithGlobals<GlobalFlags>();
+      const colour = flags.color !== false && !environment['NO_COLOR'] && environment['TERM'] !== 'dumb';
+      const style = await createStyle(colour && terminal.stdout && !flags.json);
+      const sink = createSink({
+        format: flags.logFormat ?? 'human',
+        isTerminal: terminal.stderr,
+        style: await createStyle(colour && terminal.stderr),
+        write: terminal.writeError,
+      });
+      const abort = new AbortController();
+      let interruptedBy: 'SIGINT' | 'SIGTERM' | undefined;
+      const unsubscribe = ownSignals
+        ? () => undefined
+        : signals.subscribe((name) => {
+            if (name !== 'SIGINT' && name !== 'SIGTERM') return;
+            interruptedBy = name;
+            abort.abort();
+          });
+      const options: OpenOptions = {
+        flags,
+        environment,
+        workingDirectory: surroundings.workingDirectory,
+        isTerminal: terminal.stdin && terminal.stderr,
+        signals,
+        logLevel: flags.verbose ? 'debug' : flags.quiet ? 'warn' : 'info',
+        log: sink,
+      };
+      try {
+        const call: Call = {
+          flags,
+          style,
+          surroundings,
+          signal: abort.signal,
+          app: () => surroundings.open.app(options),
+          config: () => surroundings.open.config(options),
+        };
+        const answer = await work(call);
+        status = answer.exit ?? 0;
+        if (flags.json) terminal.writeOut(successDocument(nameOf(command), answer.report));
+        else if (!silentText) {
+          const text = answer.text(style);
+          if (text) terminal.writeOut(text.endsWith('\n') ? text : `${text}\n`);
+        }
+      } catch (thrown) {
+        const known = isAbort(thrown) && interruptedBy ? new DbkitError('command.failed', `interrupted by ${interruptedBy}`) : thrown;
+        status = interruptedBy ? (interruptedBy === 'SIGINT' ? 130 : 143) : failures[toFailure(known).code].exit;
+        if (flags.json) terminal.writeOut(failureDocument(nameOf(command), toFailure(known)));
+        terminal.writeError(failureText(known));
+      } finally {
+        unsubscribe();
+      }
+    },
+  };
+}
+
+/** 'config show' for the command below the program's own name. */
+export function nameOf(command: Command): string {
+  const names: string[] = [];
+  for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name());
+  return names.join(' ') || 'dbkit';
+}

@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { table } from '../output/table.ts';
+import { initConfig } from '../usecases/init-config.ts';
+import { showConfig } from '../usecases/show-config.ts';
+import type { Cli } from './cli.ts';
+
+export function registerConfig(program: Command, cli: Cli): void {
+  const config = program.command('config').description('the configuration, and where it comes from');
+  config
+    .command('show')
+    .description('print every setting')
+    .option('--origin', 'also say where each value comes from')
+    .addHelpText('after', '\nExample:\n  dbkit config show --origin')
+    .action((flags: { origin?: boolean }, command: Command) =>
+      cli.run(command, async ({ config: load }) => {
+        const report = showConfig(await load());
+        const rows = report.settings.map(({ path, value, origin }) => (flags.origin ? [path, value, origin] : [path, value]));
+        return { report, text: () => table(rows) };
+      }),
+    );
+  config
+    .command('check')
+    .description('check the configuration; every problem is reported at once')
+    .addHelpText('after', '\nExample:\n  dbkit config check --config dbkit.yaml')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ config: load, flags }) => {
+        const { origins } = await load();
+        const sources = [...new Set([...origins.values()].filter((origin) => origin.startsWith('file ')))];
+        return {
+          report: { valid: true, sources },
+          text: (style) =>
+            style.good(`valid${flags.config ? `: ${flags.config}` : sources.length > 0 ? `: ${sources.join(', ')}` : ' (no file found)'}`),
+        };
+      }),
+    );
+  config
+    .command('init')
+    .description('write a commented dbkit.yaml')
+    .argument('[file]', 'where to', 'dbkit.yaml')
+    .addHelpText('after', '\nNever overwrites: answers 73 when the file exists.\n\nExample:\n  dbkit config init')
+    .action((file: string, _flags: object, command: Command) =>
+      cli.run(command, async ({ surroundings }) => {
+        const report = await initConfig(surroundings.workingDirectory, file);
+        return { report, text: () => `wrote ${report.path}` };
+      }),
+    );
+  config
+    .command('schema')
+    .description('print the JSON Schema of dbkit.yaml, for editors')
+    .addHelpText('after', '\nExample:\n  dbkit config schema > dbkit.schema.json')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async () => {
+        const { configJsonSchema } = await import('../core/config-schema.ts');
+        const report = configJsonSchema();
+        return { report, text: () => JSON.stringify(report, null, 2) };
+      }),
+    );
+}

@@ -1,0 +1,44 @@
+import type { Command } from 'commander';
+import type { App } from '../core/app.ts';
+import { runEntrypoint } from '../usecases/run-entrypoint.ts';
+import type { Supervisor } from '../usecases/supervise.ts';
+import type { Cli } from './cli.ts';
+
+export function registerEntrypoint(program: Command, cli: Cli): void {
+  program
+    .command('entrypoint')
+    .description('start the services, run CMD, stop everything cleanly: a container’s ENTRYPOINT')
+    .argument('[cmd...]', 'the command to run once the services are ready; none: stay until told to stop')
+    .option('--strict', 'fail instead of holding when PostgreSQL may not be started')
+    .addHelpText(
+      'after',
+      '\nPasses on its command’s status. Without a command a requested stop ends with 0.\n\nExamples:\n  dbkit entrypoint -- npm run dev\n  dbkit entrypoint --local',
+    )
+    .action((words: string[], _flags: object, command: Command) =>
+      cli.run(
+        command,
+        async ({ app: open }) => {
+          const app = await open();
+          const report = await runEntrypoint(app, { command: words, onReady: (supervisor) => announce(app, supervisor, words.length > 0) });
+          return { report, text: () => '', exit: report.exitStatus };
+        },
+        { ownSignals: true, silentText: true },
+      ),
+    );
+}
+
+/** Where the database is, in the words a person pastes, and how to stop it. The password is the person's own to add. */
+export function announce(app: Pick<App, 'config' | 'log'>, supervisor: Supervisor, hasCommand: boolean): void {
+  const { username, database = username, port, socketDir } = app.config.postgresql;
+  const postgresql = supervisor.status().services.find(({ name }) => name === 'postgresql');
+  if (postgresql?.note) app.log.info('recovery.told', `recovery: ${postgresql.note}`);
+  if (postgresql?.state === 'ready') {
+    app.log.info('entrypoint.ready', `PostgreSQL is ready: postgresql://${username}@localhost:${port}/${database} (socket: ${socketDir})`, {
+      port,
+      socketDir,
+      database,
+      username,
+    });
+  }
+  if (!hasCommand) app.log.info('entrypoint.waiting', 'stop with Ctrl-C or SIGTERM');
+}

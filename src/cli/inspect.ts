@@ -1,0 +1,50 @@
+import type { Command } from 'commander';
+import type { InspectionReport } from '../core/app.ts';
+import { bytes } from '../output/format.ts';
+import type { Style } from '../output/style.ts';
+import { table } from '../output/table.ts';
+import { inspectInstance } from '../usecases/inspect-instance.ts';
+import type { Cli } from './cli.ts';
+
+export function registerInspect(program: Command, cli: Cli): void {
+  program
+    .command('inspect')
+    .description('look at the data directory without touching it')
+    .option('--deep', 'also read every page and verify its checksum')
+    .addHelpText(
+      'after',
+      '\nAnswers 0 when nothing is wrong or PostgreSQL mends it itself, 65 when something is damaged.\n\nExamples:\n  dbkit inspect\n  dbkit inspect --deep --json',
+    )
+    .action((flags: { deep?: boolean }, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await inspectInstance(await app(), { deep: flags.deep ?? false }, signal);
+        const damaged = report.findings.some(
+          ({ severity, code }) => severity === 'certain' && code !== 'server.running' && code !== 'data.empty',
+        );
+        return { report, text: (style) => inspectView(report, style), exit: damaged ? 65 : 0 };
+      }),
+    );
+}
+
+function inspectView(report: InspectionReport, style: Style): string {
+  const looks = { info: style.dim, suspect: style.warn, certain: style.bad };
+  const facts: [string, string][] = [
+    ['data directory', report.dataDir],
+    ['state', report.clusterState ?? report.state],
+    ['major', report.major === null ? 'unknown' : String(report.major)],
+    ['system identifier', report.systemIdentifier ?? 'unknown'],
+    ['checksums', report.checksums === null ? 'unknown' : report.checksums ? 'on' : 'off'],
+    [
+      'shutdown inventory',
+      { match: 'matches: nothing has changed since', differs: 'differs', void: 'void: the server has run since', none: 'none' }[
+        report.inventory
+      ],
+    ],
+    ['files', `${report.files}, ${bytes(report.sizeBytes)}`],
+  ];
+  if (report.deep) facts.push(['pages', `${report.deep.pages} read, ${report.deep.damaged} damaged`]);
+  const findings = report.findings.map(({ code, path, evidence, severity }) => [looks[severity](severity), code, path, evidence]);
+  const verdict =
+    findings.length === 0 ? style.good('nothing is wrong') : `${table(findings)}\n\n\`dbkit recover --dry-run\` shows what would be done`;
+  return `${table(facts)}\n\n${verdict}`;
+}

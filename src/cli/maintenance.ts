@@ -1,0 +1,84 @@
+import type { Command } from 'commander';
+import { bytes, moment } from '../output/format.ts';
+import { table } from '../output/table.ts';
+import { listBackups } from '../usecases/list-backups.ts';
+import { reportStatus } from '../usecases/report-status.ts';
+import { restartServices } from '../usecases/restart-services.ts';
+import { takeBackup } from '../usecases/take-backup.ts';
+import type { Cli } from './cli.ts';
+import { statusView } from './status.ts';
+
+/** The commands of maintenance.sh under their old names, so that people who come from there are at home. */
+export function registerMaintenance(program: Command, cli: Cli): void {
+  const maintenance = program.command('maintenance').description('the same commands under the names of maintenance.sh');
+  maintenance
+    .command('status')
+    .description('the same as `dbkit status`')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app: open, signal }) => {
+        const app = await open();
+        const report = await reportStatus(app, signal);
+        return { report, text: (style) => statusView(report, style, app.clock.now()) };
+      }),
+    );
+  maintenance
+    .command('health')
+    .description('whether the server answers: 0 yes, 2 no')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const { readiness, instance } = await reportStatus(await app(), signal);
+        const healthy = readiness === 'accepting';
+        const said = healthy
+          ? `PostgreSQL ${instance.version} answers on port ${instance.port}`
+          : `PostgreSQL does not answer on port ${instance.port} (${readiness})`;
+        return {
+          report: { healthy, readiness, checked: 'one session and one query as the superuser' },
+          text: (style) => (healthy ? style.good(said) : style.bad(said)),
+          exit: healthy ? 0 : 2,
+        };
+      }),
+    );
+  maintenance
+    .command('backup')
+    .description('take a base backup')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await takeBackup(await app(), signal);
+        return {
+          report,
+          text: () => `backup ${report.label}, ${bytes(report.sizeBytes)}, ${report.state}`,
+          exit: report.state === 'damaged' ? 65 : 0,
+        };
+      }),
+    );
+  maintenance
+    .command('list-backups')
+    .description('list the backups, newest first')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await listBackups(await app(), signal);
+        const rows = report.backups.map(({ label, createdAt, kind, sizeBytes, state, pgVersion }) => [
+          label,
+          moment(createdAt),
+          kind,
+          bytes(sizeBytes),
+          state,
+          `PostgreSQL ${pgVersion}`,
+        ]);
+        return {
+          report,
+          text: () => (rows.length > 0 ? table(rows, ['label', 'made', 'kind', 'size', 'state', 'version']) : 'no backups yet'),
+        };
+      }),
+    );
+  maintenance
+    .command('restart')
+    .description('the same as `dbkit restart`')
+    .argument('[service]', 'its name')
+    .action((service: string | undefined, _flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await restartServices(await app(), service, signal);
+        return { report, text: () => `restarted ${service ?? 'all services'}` };
+      }),
+    );
+}

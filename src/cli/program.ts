@@ -1,0 +1,105 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { DbkitError, failures, toFailure } from '../core/errors.ts';
+import { failureDocument } from '../output/report.ts';
+import { createCli, type Surroundings } from './cli.ts';
+import { registerCompletion } from './completion.ts';
+import { registerConfig } from './config.ts';
+import { registerEntrypoint } from './entrypoint.ts';
+import { registerInspect } from './inspect.ts';
+import { registerMaintenance } from './maintenance.ts';
+import { registerRecover } from './recover.ts';
+import { registerServices } from './services.ts';
+import { registerStatus } from './status.ts';
+import { registerUp } from './up.ts';
+
+const EXIT_STATUSES = `
+Exit status: 0 done, 1 failed, 2 wrong usage, 65 data corrupt, 69 service unavailable, 70 bug in dbkit, 73 would overwrite,
+75 locked or busy, 77 refused for safety, 78 configuration, 127 a program is missing, 128+n ended by a signal.`;
+
+/** Parses, runs one command, and answers with the exit status. */
+export async function runProgram(argv: readonly string[], surroundings: Surroundings): Promise<number> {
+  const cli = createCli(surroundings);
+  const program = createProgram(surroundings, (registered) => {
+    registerEntrypoint(registered, cli);
+    registerUp(registered, cli);
+    registerStatus(registered, cli);
+    registerInspect(registered, cli);
+    registerRecover(registered, cli);
+    registerConfig(registered, cli);
+    registerServices(registered, cli);
+    registerMaintenance(registered, cli);
+    registerCompletion(registered, cli);
+  });
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return cli.status();
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    if (thrown.exitCode === 0) return 0;
+    const failure = toFailure(
+      new DbkitError('usage.invalid', thrown.message.replace(/^error: /, ''), {
+        hint: '`dbkit --help` lists the commands, `dbkit COMMAND --help` their flags',
+      }),
+    );
+    if (argv.includes('--json'))
+      surroundings.terminal.writeOut(failureDocument(argv.find((word) => !word.startsWith('-')) ?? 'dbkit', failure));
+    return failures['usage.invalid'].exit;
+  }
+}
+
+function createProgram({ version, terminal }: Surroundings, register: (program: Command) => void): Command {
+  const program = new Command('dbkit')
+    .description('keeps PostgreSQL alive, and never loses the data under it')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .configureOutput({
+      writeOut: terminal.writeOut,
+      writeErr: terminal.writeError,
+      outputError: (text, write) => write(text.replace(/^error: /, 'dbkit: ')),
+    })
+    .showHelpAfterError('HINT: `dbkit --help` lists the commands, `dbkit COMMAND --help` their flags')
+    .addHelpText('after', EXIT_STATUSES)
+    .addHelpText('after', '\nExamples:\n  dbkit entrypoint -- npm run dev\n  dbkit status --wait\n  dbkit recover --dry-run')
+    .exitOverride();
+  for (const option of globalOptions()) program.addOption(option);
+  register(program);
+  for (const command of everyCommand(program)) {
+    command
+      .exitOverride()
+      .configureOutput(program.configureOutput())
+      .showHelpAfterError('HINT: `dbkit COMMAND --help` lists its flags')
+      .configureHelp({ showGlobalOptions: true });
+    if (command.commands.length === 0) command.addHelpText('after', EXIT_STATUSES);
+  }
+  return program;
+}
+
+function everyCommand(command: Command): Command[] {
+  return command.commands.flatMap((child) => [child, ...everyCommand(child)]);
+}
+
+const port = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new InvalidArgumentError('a port is a number from 1 to 65535.');
+  return value;
+};
+
+function globalOptions(): Option[] {
+  return [
+    new Option('--json', 'print one JSON document on stdout, also on failure'),
+    new Option('-q, --quiet', 'say warnings and errors only'),
+    new Option('-v, --verbose', 'say more'),
+    new Option('--no-color', 'no colours'),
+    new Option('-y, --yes', 'answer every question with yes'),
+    new Option('--config <file>', 'configuration file'),
+    new Option('--log-format <format>', 'how events look on stderr').choices(['human', 'json']),
+    new Option('--local [dir]', 'keep everything below one folder (.dbkit)'),
+    new Option('--data-dir <dir>', 'data directory (PGDATA)'),
+    new Option('--socket-dir <dir>', 'socket directory (PGHOST)'),
+    new Option('--port <port>', 'port (PGPORT)').argParser(port),
+    new Option('--state-dir <dir>', 'state directory (DBKIT_STATE_DIR)'),
+    new Option('--log-dir <dir>', 'log directory (LOG_DIR)'),
+    new Option('--backup-dir <dir>', 'repository (BACKUP_DIR)'),
+    new Option('--bin-dir <dir>', 'where postgres and initdb are (POSTGRES_BIN_DIR)'),
+  ];
+}

@@ -1,0 +1,26 @@
+import type { Command } from 'commander';
+import { table } from '../output/table.ts';
+import { listServices } from '../usecases/list-services.ts';
+import type { Cli } from './cli.ts';
+
+export function registerServices(program: Command, cli: Cli): void {
+  program
+    .command('services')
+    .description('the configured services, in the order of starting')
+    .addHelpText('after', '\nExample:\n  dbkit services --json')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app }) => {
+        const report = await listServices(await app());
+        const rows = report.services.map(({ name, layer, state, dependsOn, onFail }) => [
+          String(layer),
+          name,
+          state,
+          dependsOn.join(', ') || '-',
+          onFail,
+        ]);
+        const disabled = report.disabled.map((name) => ['-', name, 'disabled', '-', '-']);
+        const scripts = report.initScripts.length > 0 ? `\n\non every start: ${report.initScripts.join(', ')}` : '';
+        return { report, text: () => table([...rows, ...disabled], ['layer', 'service', 'state', 'depends on', 'on failure']) + scripts };
+      }),
+    );
+}

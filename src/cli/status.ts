@@ -1,0 +1,96 @@
+import type { Command } from 'commander';
+import type { ServiceState } from '../core/app.ts';
+import { bytes, duration, moment } from '../output/format.ts';
+import type { Style } from '../output/style.ts';
+import { table } from '../output/table.ts';
+import { reportStatus, type StatusReport } from '../usecases/report-status.ts';
+import { waitReady } from '../usecases/wait-ready.ts';
+import type { Cli } from './cli.ts';
+import { secondsFlag } from './up.ts';
+
+export function registerStatus(program: Command, cli: Cli): void {
+  program
+    .command('status')
+    .description('what runs, since when, and what recovery did')
+    .option('-w, --wait', 'wait until everything is ready')
+    .option('--timeout <seconds>', 'how long --wait waits', secondsFlag, 60)
+    .addHelpText(
+      'after',
+      '\nWith --wait: 0 as soon as everything is ready, 69 when it is held, has failed, or the time is over.\n\nExamples:\n  dbkit status\n  dbkit status --wait --timeout 120',
+    )
+    .action((flags: { wait?: boolean; timeout: number }, command: Command) =>
+      cli.run(command, async ({ app: open, signal }) => {
+        const app = await open();
+        const report = flags.wait ? await waitReady(app, flags.timeout * 1000, signal) : await reportStatus(app, signal);
+        return { report, text: (style) => statusView(report, style, app.clock.now()) };
+      }),
+    );
+}
+
+const colours: Partial<Record<ServiceState, 'good' | 'bad' | 'warn' | 'dim'>> = {
+  ready: 'good',
+  held: 'bad',
+  failed: 'bad',
+  disabled: 'dim',
+  stopped: 'dim',
+  restarting: 'warn',
+};
+
+export function statusView(report: StatusReport, style: Style, now: Date): string {
+  const { instance, supervisor } = report;
+  const ago = (iso: string): string => `${duration((now.getTime() - Date.parse(iso)) / 1000)} ago`;
+  const services = report.services.map(({ name, state, pid, restarts, since, failure }) => {
+    const look = style[colours[state] ?? 'warn'];
+    const notes = [
+      pid ? `pid ${pid}` : '',
+      `since ${ago(since)}`,
+      restarts > 0 ? `${restarts} restarts` : '',
+      failure ? failure.message.split('\n')[0]! : '',
+    ];
+    return [name, look(state), notes.filter(Boolean).join(', ')];
+  });
+  const rows: string[][] = [
+    [
+      'supervisor',
+      supervisor.running ? style.good('running') : style.dim('not running'),
+      supervisor.running
+        ? `${supervisor.mode}, pid ${supervisor.pid}${supervisor.since ? `, since ${ago(supervisor.since)}` : ''}`
+        : '`dbkit up --detach` starts it',
+    ],
+    ...services,
+    [
+      'server',
+      instance.version ? style.good('answers') : style.bad('no answer'),
+      [
+        instance.version ? `PostgreSQL ${instance.version}` : '',
+        instance.uptimeSeconds === null ? '' : `up ${duration(instance.uptimeSeconds)}`,
+        `port ${instance.port}`,
+        instance.standby ? 'standby' : '',
+      ]
+        .filter(Boolean)
+        .join(', '),
+    ],
+    ['data', instance.sizeBytes === null ? '' : bytes(instance.sizeBytes), instance.dataDir],
+  ];
+  if (instance.connections) rows.push(['connections', `${instance.connections.used} of ${instance.connections.max}`, '']);
+  rows.push([
+    'last backup',
+    report.lastBackup ? report.lastBackup.state : 'none',
+    report.lastBackup ? `${report.lastBackup.label}, ${ago(report.lastBackup.createdAt)}` : '',
+  ]);
+  for (const { what, path, totalBytes, freeBytes } of report.disks)
+    rows.push([`disk (${what})`, `${bytes(freeBytes)} free`, `of ${bytes(totalBytes)}, ${path}`]);
+  const parts = [table(rows)];
+  const { lastRecovery } = report;
+  if (lastRecovery) {
+    const lines = [
+      `last recovery, ${moment(lastRecovery.at)}: ${lastRecovery.decision}, because ${lastRecovery.because}`,
+      `lost: ${lastRecovery.lost}`,
+    ];
+    if (lastRecovery.quarantine) lines.push(`old bytes: ${lastRecovery.quarantine}`);
+    parts.push(lines.join('\n'));
+  }
+  const stuck = report.services.find(({ failure }) => failure?.hint);
+  if (stuck) parts.push(`HINT: ${stuck.failure!.hint}`);
+  return parts.join('\n\n');
+}

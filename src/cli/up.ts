@@ -1,0 +1,109 @@
+import type { Command } from 'commander';
+import { InvalidArgumentError } from 'commander';
+import { DbkitError } from '../core/errors.ts';
+import { restartServices } from '../usecases/restart-services.ts';
+import { takeDown } from '../usecases/take-down.ts';
+import { up, upDetached } from '../usecases/up.ts';
+import type { Cli, GlobalFlags, Surroundings } from './cli.ts';
+
+export const secondsFlag = (text: string): number => {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('expected a number of seconds.');
+  return value;
+};
+
+interface UpFlags {
+  readonly detach?: boolean;
+  readonly timeout: number;
+}
+
+export function registerUp(program: Command, cli: Cli): void {
+  program
+    .command('up')
+    .description('start the services without being the entrypoint')
+    .option('-d, --detach', 'return once they are ready; they go on in the background')
+    .option('--timeout <seconds>', 'how long --detach waits', secondsFlag, 300)
+    .option('--strict', 'fail instead of holding when PostgreSQL may not be started')
+    .addHelpText('after', '\nExamples:\n  dbkit up --detach && psql -h localhost -U dbuser dbuser\n  dbkit up')
+    .action((flags: UpFlags, command: Command) =>
+      cli.run(
+        command,
+        async ({ app: open, flags: global, surroundings, signal }) => {
+          const app = await open();
+          const say = (): void => app.log.info('up.ready', 'the services are up; stop with Ctrl-C or `dbkit down`');
+          const report = flags.detach
+            ? await upDetached(
+                app,
+                {
+                  program: againWithout(surroundings, global),
+                  environment: defined(surroundings.environment),
+                  timeoutMs: flags.timeout * 1000,
+                },
+                signal,
+              )
+            : await up(app, say);
+          const words = {
+            up: 'up',
+            'already-up': 'already up; nothing to do',
+            held: 'held: PostgreSQL was not started, `dbkit status` says why',
+            stopped: 'stopped',
+          };
+          return { report, text: (style) => (report.outcome === 'held' ? style.warn(words.held) : words[report.outcome]) };
+        },
+        { ownSignals: !flags.detach },
+      ),
+    );
+  program
+    .command('down')
+    .description('stop what up or entrypoint started')
+    .addHelpText('after', '\nExample:\n  dbkit down')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await takeDown(await app(), signal);
+        return { report, text: () => (report.outcome === 'stopped' ? 'stopped' : 'nothing was running') };
+      }),
+    );
+  program
+    .command('restart')
+    .description('stop and start one service, or all; the container and its command live on')
+    .argument('[service]', 'its name')
+    .addHelpText('after', '\nExample:\n  dbkit restart postgresql')
+    .action((service: string | undefined, _flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await restartServices(await app(), service, signal);
+        const unready = report.services.filter(({ state }) => state !== 'ready' && state !== 'disabled');
+        if (unready.length > 0)
+          throw new DbkitError(
+            'service.unready',
+            unready.map(({ name, state, failure }) => `${name} is ${state}${failure ? `: ${failure.message}` : ''}`).join('\n'),
+            { hint: '`dbkit status` shows more' },
+          );
+        return { report, text: () => `restarted ${service ?? 'all services'}` };
+      }),
+    );
+}
+
+/** This very call without --detach, as the background process. */
+function againWithout({ program }: Surroundings, flags: GlobalFlags): string[] {
+  const words: string[] = [...program, 'up', '--quiet'];
+  const given: Record<string, string | number | boolean | undefined> = {
+    '--config': flags.config,
+    '--local': flags.local,
+    '--data-dir': flags.dataDir,
+    '--socket-dir': flags.socketDir,
+    '--port': flags.port,
+    '--state-dir': flags.stateDir,
+    '--log-dir': flags.logDir,
+    '--backup-dir': flags.backupDir,
+    '--bin-dir': flags.binDir,
+    '--strict': flags.strict,
+  };
+  for (const [name, value] of Object.entries(given)) {
+    if (value === true) words.push(name);
+    else if (value !== undefined && value !== false) words.push(`${name}=${value}`);
+  }
+  return words;
+}
+
+const defined = (environment: Surroundings['environment']): Record<string, string> =>
+  Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));

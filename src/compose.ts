@@ -1,0 +1,123 @@
+import { resolve } from 'node:path';
+import type { Open, OpenOptions } from './cli/cli.ts';
+import type { App } from './core/app.ts';
+import type { Config } from './core/config.ts';
+import { type Layers, type LoadedConfig, layerConfig } from './core/config-layers.ts';
+import type { BackupEngine, System } from './core/contracts.ts';
+import { localLayout } from './core/local-layout.ts';
+import { createCopyEngine } from './postgres/backup/copy-engine.ts';
+import { embeddedDirectory } from './postgres/binaries.ts';
+import { serverOwner } from './postgres/owner.ts';
+import { createPostgresql } from './postgres/postgresql.ts';
+import { collectServices } from './services/registry.ts';
+import { readConfigFile, readEnvironment } from './system/config-file.ts';
+import { createControl } from './system/control-socket.ts';
+import { localPort, reachableByOthers } from './system/local-folder.ts';
+import { createLogger } from './system/logger.ts';
+import { createSystem } from './system/machine.ts';
+import { createStatusBoard } from './system/status-board.ts';
+
+/** Config → App: the only file that knows every adapter. */
+export const open: Open = {
+  config: async (options) => load(options, await systemFor(options)),
+  app: async (options) => assemble(options),
+};
+
+const systemFor = (options: OpenOptions): Promise<System> => createSystem(createLogger(options.logLevel, options.log), options.environment);
+
+async function load({ flags, environment, workingDirectory }: OpenOptions, system: System): Promise<LoadedConfig> {
+  const local = flags.local === undefined ? [] : await localFlags(flags.local, workingDirectory, environment, system);
+  return layerConfig({
+    file: await readConfigFile(flags.config ?? environment['DBKIT_CONFIG'], workingDirectory),
+    environment: await readEnvironment(environment),
+    flags: [...local, ...settingFlags({ flags, workingDirectory })],
+  });
+}
+
+function settingFlags({ flags, workingDirectory }: Pick<OpenOptions, 'flags' | 'workingDirectory'>): Layers['flags'] {
+  const folder = (value: string | undefined): string | undefined => (value === undefined ? undefined : resolve(workingDirectory, value));
+  const given = [
+    ['postgresql.dataDir', folder(flags.dataDir), '--data-dir'],
+    ['postgresql.socketDir', folder(flags.socketDir), '--socket-dir'],
+    ['postgresql.port', flags.port, '--port'],
+    ['postgresql.binDir', folder(flags.binDir), '--bin-dir'],
+    ['stateDir', folder(flags.stateDir), '--state-dir'],
+    ['logDir', folder(flags.logDir), '--log-dir'],
+    ['backupDir', folder(flags.backupDir), '--backup-dir'],
+  ] as const;
+  return given.filter(([, value]) => value !== undefined).map(([path, value, flag]) => ({ path, value, flag }));
+}
+
+/** `--local`: one folder for everything, its own port, and the embedded programs where npm brought them. */
+async function localFlags(
+  local: string | true,
+  workingDirectory: string,
+  environment: OpenOptions['environment'],
+  system: System,
+): Promise<Layers['flags']> {
+  const directory = resolve(workingDirectory, local === true ? '.dbkit' : local);
+  const layout = localLayout(directory, system.self.uid !== 0 || (await reachableByOthers(directory)));
+  if (layout.moved)
+    system.log.info(
+      'local.moved',
+      `root may not run PostgreSQL, and its user cannot reach ${directory}: everything is kept in ${layout.base}`,
+    );
+  const port = environment['PGPORT']
+    ? []
+    : [{ path: 'postgresql.port', value: await localPort(layout.base, system.files), flag: '--local' }];
+  const embedded = environment['POSTGRES_BIN_DIR'] ? undefined : embeddedDirectory();
+  return [
+    ...layout.settings,
+    ...port,
+    ...(embedded ? [{ path: 'postgresql.binDir', value: resolve(embedded, 'bin'), flag: '--local' }] : []),
+  ];
+}
+
+async function assemble(options: OpenOptions): Promise<App> {
+  const system = await systemFor(options);
+  const { config, origins } = await load(options, system);
+  const engines = await enginesFor(config, system);
+  const { service, instance } = createPostgresql({ config, system, engines, onFail: onFail(config, options) });
+  const { username, database = username, port, socketDir } = config.postgresql;
+  const connection = { PGHOST: socketDir, PGPORT: String(port), PGUSER: username, PGDATABASE: database };
+  const { services, disabled, initScripts } = await collectServices(config, [service], system, connection);
+  return {
+    config,
+    origins,
+    services,
+    disabled,
+    initScripts,
+    instance,
+    control: createControl(
+      config.stateDir,
+      system.files,
+      system.log,
+      async () => (await serverOwner(config.postgresql, system).catch(() => undefined))?.gid,
+    ),
+    board: createStatusBoard(config.stateDir, system.files),
+    engines,
+    clock: system.clock,
+    log: system.log,
+    spawn: system.spawn,
+    signals: options.signals,
+    commandEnvironment: { ...connection, ...defined(options.environment) },
+  };
+}
+
+/** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */
+async function enginesFor(config: Config, system: System): Promise<BackupEngine[]> {
+  const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
+  return owner ? [createCopyEngine({ config, system, dataDir: config.postgresql.dataDir, owner })] : [];
+}
+
+/** Hold is for people who look at the container; machines want an exit status. */
+function onFail({ postgresql }: Config, { flags, environment, isTerminal }: OpenOptions): 'exit' | 'hold' {
+  if (flags.strict) return 'exit';
+  if (postgresql.onFail) return postgresql.onFail;
+  if (environment['CI'] === 'true') return 'exit';
+  const inDevContainer = ['REMOTE_CONTAINERS', 'DEVCONTAINER', 'CODESPACES', 'REMOTE_CONTAINERS_IPC'].some((name) => environment[name]);
+  return inDevContainer || isTerminal ? 'hold' : 'exit';
+}
+
+const defined = (environment: OpenOptions['environment']): Record<string, string> =>
+  Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));

@@ -1,0 +1,205 @@
+import type { Strategy } from './contracts.ts';
+import type { Finding } from './findings.ts';
+
+/** Ways to mend one finding in place, each with exactly one right answer. The names are a contract (`recover --json`). */
+export type Repair =
+  | 'make-directory'
+  | 'mend-permissions'
+  | 'restore-configuration'
+  | 'rewrite-version-file'
+  | 'set-aside-file'
+  | 'set-aside-slot'
+  | 'bring-back-kept-file'
+  | 'rebuild-catalog-index'
+  | 'reset-wal';
+
+/** What one finding asks for. 'serve': the server can run, what is lost is lost for now. 'replace': only other bytes help. */
+export type Answer = 'start' | 'serve' | 'refuse' | 'replace' | Repair;
+
+/** One finding in its circumstances. */
+export interface Case {
+  readonly finding: Finding;
+  /** pg_control says `shut down`: all data is in the files, no WAL is owed. */
+  readonly cleanShutdown: boolean;
+  /** dbkit kept a copy at the last clean shutdown and the inventory proves that the server has not run since. */
+  readonly keptIsCurrent: boolean;
+  /** dbkit may change owners (root), or the files are its own. */
+  readonly mayMendOwner: boolean;
+  /** The answer below was already tried in this boot, and the finding is still there. */
+  readonly tried: boolean;
+}
+
+type AnswerRow = readonly [when: (c: Case) => boolean, answer: Answer, because: string];
+const is =
+  (...codes: Finding['code'][]) =>
+  ({ finding }: Case): boolean =>
+    codes.includes(finding.code);
+const both =
+  (...conditions: ((c: Case) => boolean)[]) =>
+  (c: Case): boolean =>
+    conditions.every((holds) => holds(c));
+const clean = (c: Case): boolean => c.cleanShutdown;
+const kept = (c: Case): boolean => c.keptIsCurrent;
+/** Findings that stop the server, or every session, until they are mended. */
+const cannotRunWithout = is(
+  'version-file.broken',
+  'conf.missing',
+  'conf.broken',
+  'catalog-index.damaged',
+  'control.damaged',
+  'filenode-map.damaged',
+  'slru.damaged',
+  'wal.missing',
+  'wal.damaged',
+  'wal-directory.missing',
+  'catalog.missing',
+  'directory.lost',
+);
+const suspect = (c: Case): boolean => c.finding.severity !== 'certain';
+
+/** First match wins. Top to bottom: what is not corruption, what has one right answer, what the server can live without, the rest. */
+export const answers: readonly AnswerRow[] = [
+  [is('server.running'), 'refuse', 'another server uses these files'],
+  [is('data.foreign'), 'refuse', 'the directory is not PostgreSQL’s to use'],
+  [is('version.mismatch'), 'refuse', 'the data is sound, but these programs are of another major version'],
+  [is('volume.full', 'volume.read-only'), 'refuse', 'the volume must take writes first; nothing is wrong with the data'],
+  [is('server.settings'), 'refuse', 'a setting must be changed; nothing is wrong with the data'],
+  [both(is('owner.wrong', 'mode.wrong'), (c) => c.mayMendOwner), 'mend-permissions', 'owner and mode have one right value'],
+  [is('owner.wrong', 'mode.wrong'), 'refuse', 'only root may change the owner; nothing is wrong with the data'],
+  [
+    is('data.empty', 'data.unfinished', 'pid.stale', 'shutdown.unclean'),
+    'start',
+    'a crash is not corruption: PostgreSQL replays its own WAL',
+  ],
+  [(c) => c.tried && cannotRunWithout(c), 'replace', 'the repair was tried, and PostgreSQL still cannot run'],
+  [is('directory.missing'), 'make-directory', 'the directory is empty by nature'],
+  [is('conf.missing', 'conf.broken'), 'restore-configuration', 'the last good copy, else the sample, is right'],
+  [is('version-file.broken'), 'rewrite-version-file', 'pg_control knows the version'],
+  [is('cache.damaged'), 'set-aside-file', 'PostgreSQL rebuilds it'],
+  [is('signal.stray', 'backup-label.stray'), 'set-aside-file', 'no restore of dbkit put it there and the control file contradicts it'],
+  [is('replication-slot.damaged'), 'set-aside-slot', 'a slot holds no rows; its consumer must be set up again'],
+  [is('catalog-index.damaged'), 'rebuild-catalog-index', 'an index holds nothing that its table does not'],
+  [
+    both(is('control.damaged', 'filenode-map.damaged', 'slru.damaged'), kept),
+    'bring-back-kept-file',
+    'the copy kept at the last clean shutdown is proven current',
+  ],
+  [
+    both(is('wal.missing', 'wal.damaged', 'wal-directory.missing'), clean),
+    'reset-wal',
+    'after a clean shutdown all data is in the files and no WAL is owed',
+  ],
+  [
+    both(
+      (c) => !c.tried,
+      is('slru.damaged', 'catalog.missing', 'database.missing', 'relation.missing', 'relation.truncated', 'relation.changed'),
+      suspect,
+    ),
+    'start',
+    'crash recovery may still mend it',
+  ],
+  [is('tablespace.dangling'), 'serve', 'the rest is sound; mount the tablespace again'],
+  [
+    is('index.damaged', 'relation.missing', 'relation.truncated', 'relation.changed', 'page.damaged', 'database.missing'),
+    'serve',
+    'the server can run and every other row is there',
+  ],
+  [() => true, 'replace', 'the server cannot run without it, and nothing here can rebuild it'],
+];
+
+/** What to do about one finding, with the reason. */
+export function answerFor(c: Case): { readonly answer: Answer; readonly because: string } {
+  const [, answer, because] = answers.find(([when]) => when(c))!; // The last row always matches.
+  return { answer, because };
+}
+
+export type Decision = 'initialize' | 'start' | Strategy | 'refuse';
+
+export interface Facts {
+  readonly state: 'empty' | 'foreign' | 'unfinished' | 'cluster';
+  /** The answers to all findings. */
+  readonly answers: ReadonlySet<Answer>;
+  /** The newest good backup's label, if there is one for this major. */
+  readonly backup: string | undefined;
+  /** The WAL from that backup to the end is here, so restoring it loses nothing. */
+  readonly rollsForward: boolean;
+  /** How often the data was replaced within the last hour. */
+  readonly replacements: number;
+  readonly maxReplacements: number;
+  readonly allow: readonly Strategy[];
+  /** A person's choice; undefined lets the ladder decide. */
+  readonly wish: Strategy | undefined;
+}
+
+type LadderRow = readonly [when: (facts: Facts) => boolean, decision: Decision, because: string];
+const asks = (answer: Answer) => (facts: Facts) => facts.answers.has(answer);
+const repairs: readonly Answer[] = [
+  'make-directory',
+  'mend-permissions',
+  'restore-configuration',
+  'rewrite-version-file',
+  'set-aside-file',
+  'set-aside-slot',
+  'bring-back-kept-file',
+  'rebuild-catalog-index',
+  'reset-wal',
+];
+const asksRepair = ({ answers }: Facts): boolean => repairs.some((repair) => answers.has(repair));
+const mustReplace = (facts: Facts): boolean => facts.state === 'cluster' && facts.answers.has('replace');
+
+/** First match wins: what is not ours, a person's wish, a first boot, the circuit breaker, what replaces data, what mends it, what harms nothing. */
+export const ladder: readonly LadderRow[] = [
+  [({ state }) => state === 'foreign', 'refuse', 'the directory holds something that is not PostgreSQL’s'],
+  [asks('refuse'), 'refuse', 'this is not corruption, and starting would not help'],
+  [({ wish, backup }) => wish === 'restore' && backup === undefined, 'refuse', 'there is no good backup to restore'],
+  [({ wish }) => wish === 'restore', 'restore', 'a person asked for the newest backup'],
+  [({ wish }) => wish === 'reinitialize', 'reinitialize', 'a person asked to start anew'],
+  [(facts) => facts.wish === 'repair' && mustReplace(facts), 'refuse', 'what is damaged cannot be repaired in place'],
+  [
+    ({ state, backup, allow }) => state === 'empty' && backup !== undefined && allow.includes('restore'),
+    'restore',
+    'the directory is empty and a good backup exists',
+  ],
+  [({ state }) => state === 'empty', 'initialize', 'the directory is empty: a first boot'],
+  [({ state }) => state === 'unfinished', 'initialize', 'an initialisation was interrupted before it held any data'],
+  [
+    (facts) => mustReplace(facts) && facts.replacements >= facts.maxReplacements,
+    'refuse',
+    'the data was replaced too often within the last hour; a person must look',
+  ],
+  [
+    (facts) => mustReplace(facts) && facts.backup !== undefined && facts.allow.includes('restore'),
+    'restore',
+    'the damage cannot be repaired in place, and a good backup exists',
+  ],
+  [
+    (facts) => mustReplace(facts) && facts.allow.includes('reinitialize'),
+    'reinitialize',
+    'the damage cannot be repaired in place, and there is no backup to restore',
+  ],
+  [mustReplace, 'refuse', 'the damage cannot be repaired in place, and replacing the data is not allowed here'],
+  [
+    (facts) =>
+      facts.answers.has('serve') &&
+      facts.backup !== undefined &&
+      facts.rollsForward &&
+      facts.allow.includes('restore') &&
+      facts.replacements < facts.maxReplacements,
+    'restore',
+    'a file is damaged, and the backup with the WAL since then holds every row',
+  ],
+  [
+    (facts) => asksRepair(facts) && !facts.allow.includes('repair'),
+    'refuse',
+    'a repair in place would mend it, but repairs are not allowed here',
+  ],
+  [asksRepair, 'repair', 'each finding has exactly one right answer'],
+  [asks('serve'), 'start', 'the server can run; what is damaged is reported, and every other row is there'],
+  [() => true, 'start', 'sound, perhaps after a crash: PostgreSQL replays its own WAL'],
+];
+
+/** Which rung of the ladder, with the reason. */
+export function planRecovery(facts: Facts): { readonly decision: Decision; readonly because: string } {
+  const [, decision, because] = ladder.find(([when]) => when(facts))!; // The last row always matches.
+  return { decision, because };
+}

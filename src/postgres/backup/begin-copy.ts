@@ -1,0 +1,67 @@
+import type { Config } from '../../core/config.ts';
+import type { Identity, System } from '../../core/contracts.ts';
+import type { BytePath } from './byte-path.ts';
+import type { Cluster } from './cluster.ts';
+import { type Copied, type CopyJob, nothingCopied } from './copy-tree.ts';
+import { makeTree } from './durable-tree.ts';
+import { nothingToShare, type Sharing, shareWith } from './earlier.ts';
+import { type BackupRecord, unpackStamps } from './record.ts';
+import type { Repository } from './repository.ts';
+import { isUnchanged } from './sharing.ts';
+import type { Lsn } from './wal-segment.ts';
+import { type SourceTree, walkDataDirectory } from './walk.ts';
+
+/** What every step of one backup works on. */
+export interface BackupRun {
+  readonly config: Config;
+  readonly system: System;
+  readonly dataDir: string;
+  readonly owner: Identity | undefined;
+  readonly repository: Repository;
+  readonly label: string;
+  readonly staging: BytePath;
+  readonly cluster: Cluster;
+  readonly earlier: BackupRecord | undefined;
+}
+
+/** What copying has come to: hot and cold differ only in how they get here. */
+export interface Taken {
+  readonly mode: 'hot' | 'cold';
+  readonly copied: Copied;
+  readonly directories: readonly BytePath[];
+  readonly sharing: Sharing;
+  readonly wal: BackupRecord['wal'];
+  readonly timeline: number;
+  readonly startLsn: Lsn;
+  readonly stopLsn: Lsn;
+  readonly checkpointLsn: Lsn;
+  readonly copyBeganNs: bigint;
+  readonly tablespaces: SourceTree['tablespaces'];
+  readonly tablespaceMap: Buffer;
+  readonly createsTablespaces: boolean;
+}
+
+/** Walks the source, checks the space, and makes the directories to copy into. Call after a hot backup has started. */
+export async function beginCopy(
+  { system, dataDir, owner, repository, staging, cluster, earlier }: BackupRun,
+  startLsn: Lsn | undefined,
+  signal: AbortSignal,
+): Promise<{ job: CopyJob; tree: SourceTree; copied: Copied; copyBeganNs: bigint }> {
+  const copyBeganNs = BigInt(system.clock.now().getTime()) * 1_000_000n;
+  const tree = await walkDataDirectory(dataDir, cluster.versionDirectory, signal);
+  const sharing = earlier ? await shareWith(earlier, repository.pathOf(earlier.label), owner, system.log) : nothingToShare;
+  const stamps = earlier ? unpackStamps(earlier) : undefined;
+  const changed = tree.files.filter((file) => !isUnchanged(file, stamps?.get(file.path), BigInt(earlier?.copyBeganNs ?? 0)));
+  const toCopyBytes = changed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  await repository.requireSpace(toCopyBytes + 4 * cluster.segmentSizeBytes);
+  await makeTree(staging, tree.directories, { mode: 0o700, owner });
+  const { checksums, blockSizeBytes, blocksPerSegment } = cluster;
+  const job: CopyJob = {
+    staging,
+    owner,
+    sharing,
+    checksums: checksums ? { blockSizeBytes, blocksPerSegment, startLsn } : undefined,
+    log: system.log,
+  };
+  return { job, tree, copied: nothingCopied(), copyBeganNs };
+}

@@ -1,0 +1,141 @@
+import type { Config } from '../../core/config.ts';
+import type { Backup, BackupEngine, Identity, System } from '../../core/contracts.ts';
+import { DbkitError, errnoOf } from '../../core/errors.ts';
+import { type Change, changedSince } from './changed-since.ts';
+import { readCluster } from './cluster.ts';
+import { createBackup } from './create.ts';
+import { expireBackups } from './expire.ts';
+import { type BackupRecord, toBackup } from './record.ts';
+import { openRepository, type Repository } from './repository.ts';
+import { restoreBackup } from './restore.ts';
+import { planRollForward } from './roll-forward.ts';
+import { verifyBackup } from './verify.ts';
+import type { Lsn } from './wal-segment.ts';
+
+/** Base backups as plain directories. */
+export interface CopyEngine extends Required<BackupEngine> {
+  /** Whether the instance was written to since the newest backup: an automatic backup is skipped when it was not. */
+  changedSinceLast(signal: AbortSignal): Promise<Change>;
+}
+
+export interface CopyEngineNeeds {
+  readonly config: Config;
+  readonly system: System;
+  readonly dataDir: string;
+  /** Who owns what is written, when dbkit runs as root. */
+  readonly owner: Identity;
+}
+
+/**
+ * The engine `copy` (DESIGN.md section 5). `backup` also expires what retention no longer keeps, but only after a good backup; a backup with
+ * damaged pages is kept and returned with the state `damaged`. Every rejection leaves the list of backups as it was.
+ */
+export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineNeeds): CopyEngine {
+  const fileOwner = system.self.uid === 0 ? owner : undefined;
+  const repository = openRepository(config.backupDir, fileOwner, system);
+
+  return {
+    name: 'copy',
+    kind: 'physical',
+    async list(signal) {
+      return (await repository.records(signal)).map((record) => toBackup(record, repository.pathOf(record.label)));
+    },
+    backup: (signal) =>
+      inWords('take a base backup', async () =>
+        repository.locked(
+          'backup',
+          async () => {
+            const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository }, signal);
+            reportBackup(record, system);
+            if (record.state !== 'damaged')
+              await expireBackups(repository, { last: config.maxBackups, justMade: record.label }, system, signal);
+            return toBackup(record, repository.pathOf(record.label));
+          },
+          signal,
+        ),
+      ),
+    restore: (backup, target, signal) =>
+      inWords(`restore ${backup.label}`, async () => {
+        const record = await recordOf(repository, backup, signal);
+        const rolled = await planRollForward(record, target.walFrom, await lastCheckpoint(record, dataDir, signal), signal);
+        return restoreBackup({ record, rolled, source: repository.pathOf(record.label), owner: fileOwner, system }, target, signal);
+      }),
+    rollsForward: (backup, from, signal) =>
+      inWords(`look at the WAL since ${backup.label}`, async () => {
+        const record = await recordOf(repository, backup, signal);
+        return (await planRollForward(record, `${from}/pg_wal`, await lastCheckpoint(record, from, signal), signal)).complete;
+      }),
+    verify: (backup, signal) =>
+      inWords(`verify ${backup.label}`, async () => {
+        const record = await recordOf(repository, backup, signal);
+        const path = repository.pathOf(record.label);
+        try {
+          await verifyBackup(record, path, system.log, signal);
+        } catch (thrown) {
+          if (thrown instanceof DbkitError && thrown.code === 'data.corrupt') await remember({ ...record, state: 'damaged' }, signal);
+          throw thrown;
+        }
+        const state = record.state === 'good' ? 'verified' : record.state;
+        await remember({ ...record, state, verifiedAt: system.clock.now().toISOString() }, signal);
+      }),
+    async changedSinceLast(signal) {
+      return changedSince((await repository.records(signal)).at(-1), dataDir, signal);
+    },
+  };
+
+  /** What a verification found; a repository that cannot be written keeps its old record, and the result still reaches the caller. */
+  async function remember(record: BackupRecord, signal: AbortSignal): Promise<void> {
+    await repository
+      .locked('verify', () => repository.update(record), signal)
+      .catch((cause: unknown) => {
+        const reason = cause instanceof Error ? cause.message : String(cause);
+        system.log.warn('backup.not-recorded', `The result of verifying ${record.label} could not be recorded.`, {
+          label: record.label,
+          reason,
+        });
+      });
+  }
+}
+
+/** What the instance itself says it had come to at least; undefined when its pg_control cannot be read or is another cluster's. */
+async function lastCheckpoint(record: BackupRecord, dataDir: string, signal: AbortSignal): Promise<Lsn | undefined> {
+  const cluster = await readCluster(dataDir, signal).catch(() => undefined);
+  signal.throwIfAborted();
+  return cluster?.systemIdentifier === record.systemIdentifier ? cluster.checkpointLsn : undefined;
+}
+
+async function recordOf(repository: Repository, { label }: Backup, signal: AbortSignal): Promise<BackupRecord> {
+  const record = (await repository.records(signal)).find((candidate) => candidate.label === label);
+  if (record) return record;
+  throw new DbkitError('command.failed', `there is no backup ${label} in ${repository.path}`, {
+    hint: '`dbkit backup list` shows what there is',
+  });
+}
+
+function reportBackup(record: BackupRecord, { log }: System): void {
+  const { label, state, sizeBytes, newBytes, files, sharedFiles, previous, durationMs } = record;
+  const fields = { label, state, sizeBytes, newBytes, files, sharedFiles, previous, durationMs };
+  if (state === 'damaged') log.error('backup.damaged', `Base backup ${label} holds damaged pages and does not count as good.`, fields);
+  else log.info('backup.created', `Base backup ${label} is complete.`, fields);
+}
+
+/** System calls that fail on a full, read-only or broken disk become failures a person can act on. */
+async function inWords<T>(doing: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const errno = errnoOf(thrown);
+    const { message = '' } = thrown instanceof Error ? thrown : {};
+    if (thrown instanceof DbkitError || errno === undefined || !/^E[A-Z0-9]+$/.test(errno)) throw thrown;
+    const options = { cause: thrown };
+    if (errno === 'ENOSPC' || errno === 'EDQUOT') {
+      throw new DbkitError('volume.full', `cannot ${doing}: the volume is full`, { ...options, hint: 'free some space and try again' });
+    }
+    if (errno === 'EROFS')
+      throw new DbkitError('volume.read-only', `cannot ${doing}: the volume is read-only`, { ...options, hint: 'mount it writable' });
+    throw new DbkitError('command.failed', `cannot ${doing}: ${message}`, {
+      ...options,
+      hint: 'see that the volumes are healthy and readable',
+    });
+  }
+}

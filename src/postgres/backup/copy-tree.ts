@@ -1,0 +1,127 @@
+import { createHash } from 'node:crypto';
+import { lstat } from 'node:fs/promises';
+import { join as joinPath } from 'node:path';
+import type { Identity, Logger } from '../../core/contracts.ts';
+import { errnoOf } from '../../core/errors.ts';
+import { type BytePath, fromText, join, toBytes, toText } from './byte-path.ts';
+import { type Cluster, readControl } from './cluster.ts';
+import { copyFileHashed } from './copy-file.ts';
+import { writeNew } from './durable-tree.ts';
+import type { Sharing } from './earlier.ts';
+import { checksummedSegment } from './exclusions.ts';
+import type { ManifestFile } from './manifest.ts';
+import type { PageRule, SuspectPage } from './pages.ts';
+import { forEachLimited } from './pool.ts';
+import type { FileStamp } from './sharing.ts';
+import type { Lsn } from './wal-segment.ts';
+import { type SourceFile, stampOf } from './walk.ts';
+
+/** What is true of every file of one backup. */
+export interface CopyJob {
+  /** The staging directory, absolute; every directory of the tree exists in it. */
+  readonly staging: BytePath;
+  readonly owner: Identity | undefined;
+  readonly sharing: Sharing;
+  /** Undefined where the instance has no data checksums. */
+  readonly checksums:
+    | { readonly blockSizeBytes: number; readonly blocksPerSegment: number; readonly startLsn: Lsn | undefined }
+    | undefined;
+  readonly log: Logger;
+}
+
+/** What has been copied so far; filled by `copyTree` and `copyControlFile`. */
+export interface Copied {
+  readonly files: ManifestFile[];
+  readonly stamps: Map<BytePath, FileStamp>;
+  readonly damage: Map<BytePath, number[]>;
+  readonly torn: { readonly path: BytePath; readonly page: SuspectPage }[];
+  sharedFiles: number;
+  newBytes: number;
+}
+
+export const nothingCopied = (): Copied => ({ files: [], stamps: new Map(), damage: new Map(), torn: [], sharedFiles: 0, newBytes: 0 });
+
+export const BACKUP_FILE_MODE = 0o600;
+/** Reading, hashing and writing overlap across files; more only costs memory on the machines dbkit runs on. */
+const FILES_AT_ONCE = 4;
+
+/** Copies or shares every listed file. Files that have vanished since are left out: WAL replay knows that they are gone. */
+export async function copyTree(job: CopyJob, files: readonly SourceFile[], copied: Copied, signal: AbortSignal): Promise<void> {
+  const total = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let done = 0;
+  await forEachLimited(files, FILES_AT_ONCE, async (file) => {
+    signal.throwIfAborted();
+    await copyOne(job, file, copied, signal);
+    done += file.sizeBytes;
+    job.log.progress('backup.copy', 'copying files', { done, total, unit: 'bytes' });
+  });
+}
+
+/** One file of it, unless it has vanished. Its stamp is taken before it is read, so a change in between shows up as another stamp. */
+async function copyOne(job: CopyJob, { path, from }: SourceFile, copied: Copied, signal: AbortSignal): Promise<void> {
+  const stats = await lstat(toBytes(from), { bigint: true }).catch((thrown: unknown) => {
+    if (errnoOf(thrown) === 'ENOENT') return undefined;
+    throw thrown;
+  });
+  if (!stats?.isFile()) return;
+  const stamp = stampOf(stats);
+  const to = join(job.staging, path);
+  const shared = await job.sharing.share(path, stamp, to);
+  if (shared) {
+    copied.files.push(shared);
+    copied.stamps.set(path, stamp);
+    copied.sharedFiles += 1;
+    return;
+  }
+  const options = { sizeMaxBytes: stamp.sizeBytes, mode: BACKUP_FILE_MODE, owner: job.owner, pages: pageRule(job, path) };
+  const result = await copyFileHashed(toBytes(from), toBytes(to), options, signal);
+  if (!result) return;
+  copied.files.push({
+    path,
+    sizeBytes: result.sizeBytes,
+    modifiedAt: new Date(Number(stamp.mtimeNs / 1_000_000n)),
+    sha256: result.sha256,
+  });
+  copied.stamps.set(path, stamp);
+  copied.newBytes += result.sizeBytes;
+  if (result.damagedBlocks.length > 0) copied.damage.set(path, [...result.damagedBlocks]);
+  copied.torn.push(...result.tornPages.map((page) => ({ path, page })));
+}
+
+/** pg_control, after everything else, so that it covers every page that was copied before it. Resolves to what it said. */
+export async function copyControlFile({ staging, owner }: CopyJob, dataDir: string, copied: Copied, signal: AbortSignal): Promise<Cluster> {
+  const path = fromText('global/pg_control');
+  const { bytes: body, cluster } = await readControl(dataDir, signal);
+  const { mtime } = await lstat(joinPath(dataDir, 'global/pg_control'));
+  await writeNew(join(staging, path), body, { mode: BACKUP_FILE_MODE, owner });
+  copied.files.push({ path, sizeBytes: body.length, modifiedAt: mtime, sha256: createHash('sha256').update(body).digest('hex') });
+  copied.newBytes += body.length;
+  return cluster;
+}
+
+function pageRule({ checksums }: CopyJob, path: BytePath): PageRule | undefined {
+  const segment = checksums === undefined ? undefined : checksummedSegment(path);
+  if (checksums === undefined || segment === undefined) return undefined;
+  return { blockSizeBytes: checksums.blockSizeBytes, firstBlock: segment * checksums.blocksPerSegment, startLsn: checksums.startLsn };
+}
+
+/**
+ * Settles what looked torn, once the backup has stopped: a page may be newer than the backup's start, but none can be newer than its end, so
+ * an unsound page that claims to be is damaged.
+ */
+export function settleTornPages(copied: Copied, stopLsn: Lsn): void {
+  for (const { path, page } of copied.torn) {
+    if (page.lsn > stopLsn) copied.damage.set(path, [...(copied.damage.get(path) ?? []), page.block]);
+  }
+}
+
+/** One warning for each damaged file. */
+export function reportDamage({ damage }: Copied, log: Logger): void {
+  for (const [path, blocks] of damage) {
+    const name = toText(path);
+    log.warn('backup.page-damaged', `${name} has ${blocks.length} damaged pages, the first at block ${blocks[0]}.`, {
+      path: name,
+      pages: blocks.length,
+    });
+  }
+}

@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import { lstat, rm, stat } from 'node:fs/promises';
+import { join as joinPath } from 'node:path';
+import { DbkitError } from '../../core/errors.ts';
+import type { BackupRun, Taken } from './begin-copy.ts';
+import { fromText, join } from './byte-path.ts';
+import { readCluster } from './cluster.ts';
+import { backUpCold } from './cold.ts';
+import { reportDamage } from './copy-tree.ts';
+import { syncTree, writeNew } from './durable-tree.ts';
+import { backUpHot } from './hot.ts';
+import { renderManifest } from './manifest.ts';
+import { type BackupRecord, packStamp } from './record.ts';
+import { formatLsn } from './wal-segment.ts';
+
+export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository'>;
+
+/**
+ * Takes one base backup under the repository's lock and publishes it whole, or leaves nothing. Hot when a server runs on the data, cold when
+ * it was shut down cleanly; rejects with the reason otherwise.
+ */
+export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Promise<BackupRecord> {
+  const { system, dataDir, repository } = needs;
+  const began = system.clock.monotonicMs();
+  const cluster = await readCluster(dataDir, signal);
+  const hot = await hasPostmaster(dataDir);
+  if (!hot && !cluster.shutDown) {
+    throw new DbkitError('service.unready', 'the server was not shut down cleanly and does not run, so its files are not consistent', {
+      hint: 'start it, so that it replays its WAL, and take the backup then',
+    });
+  }
+  const records = await repository.records(signal);
+  const earlier = records.findLast(({ state, systemIdentifier }) => state !== 'damaged' && systemIdentifier === cluster.systemIdentifier);
+  const label = await repository.freeLabel(signal);
+  const run: BackupRun = { ...needs, label, staging: fromText(repository.stagingOf(label)), cluster, earlier };
+  system.log.info('backup.started', `Taking base backup ${label} of the ${hot ? 'running' : 'stopped'} server.`, { label });
+  try {
+    const taken = await (hot ? backUpHot(run, signal) : backUpCold(run, signal));
+    const record = await seal(run, taken, system.clock.monotonicMs() - began);
+    await repository.publish(record);
+    reportDamage(taken.copied, system.log);
+    return record;
+  } catch (thrown) {
+    await rm(repository.stagingOf(label), { recursive: true, force: true }).catch(() => undefined); // Else the next run removes it.
+    throw thrown;
+  }
+}
+
+const hasPostmaster = (dataDir: string): Promise<boolean> =>
+  lstat(joinPath(dataDir, 'postmaster.pid')).then(
+    () => true,
+    () => false,
+  );
+
+/** Writes the manifest, makes everything durable, and describes it. */
+async function seal(run: BackupRun, taken: Taken, durationMs: number): Promise<BackupRecord> {
+  const { cluster, staging, owner, system, label, dataDir } = run;
+  const { copied } = taken;
+  const files = [...copied.files].sort((a, b) => (a.path < b.path ? -1 : 1));
+  if (!files.some(({ path }) => path === 'PG_VERSION')) throw new DbkitError('data.corrupt', 'PG_VERSION vanished during the backup');
+  const systemIdentifier = cluster.major >= 17 ? cluster.systemIdentifier : undefined;
+  const wal = { timeline: taken.timeline, start: taken.startLsn, end: taken.stopLsn };
+  const manifest = renderManifest({ systemIdentifier, files, wal });
+  await writeNew(join(staging, fromText('backup_manifest')), manifest, { mode: 0o600, owner });
+  await syncTree(staging, taken.directories);
+  system.reached('backup.synced');
+  const walBytes = taken.wal.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return {
+    schema: 'dbkit.backup/v1',
+    label,
+    engine: 'copy',
+    kind: 'physical',
+    mode: taken.mode,
+    state: copied.damage.size > 0 ? 'damaged' : 'good',
+    createdAt: system.clock.now().toISOString(),
+    verifiedAt: null,
+    pgVersion: cluster.major,
+    systemIdentifier: cluster.systemIdentifier,
+    startLsn: formatLsn(taken.startLsn),
+    stopLsn: formatLsn(taken.stopLsn),
+    checkpointLsn: formatLsn(taken.checkpointLsn),
+    timeline: taken.timeline,
+    walSegmentSizeBytes: cluster.segmentSizeBytes,
+    sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, walBytes),
+    newBytes: copied.newBytes + walBytes,
+    files: files.length,
+    sharedFiles: copied.sharedFiles,
+    previous: copied.sharedFiles > 0 ? taken.sharing.label : null,
+    sharing: copied.sharedFiles > 0 ? taken.sharing.method() : 'none',
+    durationMs: Math.round(durationMs),
+    damage: [...copied.damage].map(([path, blocks]) => ({ path, blocks })),
+    manifestSha256: createHash('sha256').update(manifest, 'utf8').digest('hex'),
+    wal: taken.wal,
+    tablespaces: taken.tablespaces.map(({ oid, location }) => ({ oid, location })),
+    tablespaceMap: taken.tablespaceMap.length > 0 ? taken.tablespaceMap.toString('latin1') : null,
+    createsTablespaces: taken.createsTablespaces,
+    groupAccess: ((await stat(dataDir)).mode & 0o040) !== 0,
+    copyBeganNs: taken.copyBeganNs.toString(),
+    sources: [...copied.stamps].map(([path, stamp]) => packStamp(path, stamp)),
+  };
+}

@@ -1,0 +1,62 @@
+import { chmod, chown, mkdir, open } from 'node:fs/promises';
+import type { Identity } from '../../core/contracts.ts';
+import { errnoOf } from '../../core/errors.ts';
+import { type BytePath, join, toBytes } from './byte-path.ts';
+
+/** Makes the directories, parents first, below `root`, which is made too, or taken over when it is there and empty. */
+export async function makeTree(
+  root: BytePath,
+  directories: readonly BytePath[],
+  { mode, owner }: { mode: number; owner: Identity | undefined },
+): Promise<void> {
+  for (const directory of ['' as BytePath, ...directories]) {
+    const path = toBytes(join(root, directory));
+    await mkdir(path, { mode }).catch((thrown: unknown) => {
+      if (directory !== '' || errnoOf(thrown) !== 'EEXIST') throw thrown;
+    });
+    await chmod(path, mode); // mkdir's mode is cut down by the umask, and the server refuses anything but 0700 and 0750.
+    if (owner) await chown(path, owner.uid, owner.gid);
+  }
+}
+
+/** fsyncs every directory below `root`, children before parents, then `root`: a file's name is durable only with its directory. */
+export async function syncTree(root: BytePath, directories: readonly BytePath[]): Promise<void> {
+  for (const directory of [...directories].reverse()) await sync(join(root, directory));
+  await sync(root);
+}
+
+async function sync(path: BytePath): Promise<void> {
+  const handle = await open(toBytes(path), 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Gives a file that the kernel made for us (a clone) its owner, and makes it durable. */
+export async function settleFile(path: Buffer, owner: Identity | undefined): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    if (owner) await handle.chown(owner.uid, owner.gid);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Writes a small file of ours durably. `path` must not exist. */
+export async function writeNew(
+  path: BytePath,
+  body: Uint8Array | string,
+  { mode, owner }: { mode: number; owner: Identity | undefined },
+): Promise<void> {
+  const handle = await open(toBytes(path), 'wx', mode);
+  try {
+    if (owner) await handle.chown(owner.uid, owner.gid);
+    await handle.writeFile(body);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

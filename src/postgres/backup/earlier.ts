@@ -1,0 +1,67 @@
+import { constants, copyFile, link, lstat, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Identity, Logger } from '../../core/contracts.ts';
+import { errnoOf } from '../../core/errors.ts';
+import { type BytePath, fromText, join as joinBytes, toBytes } from './byte-path.ts';
+import { settleFile } from './durable-tree.ts';
+import { type ManifestFile, parseManifest } from './manifest.ts';
+import { type BackupRecord, unpackStamps } from './record.ts';
+import { type FileStamp, isUnchanged } from './sharing.ts';
+
+/** How a new backup shares files with an earlier one. Links are only ever made between backups: never to a file the server could write. */
+export interface Sharing {
+  readonly label: string | null;
+  readonly method: () => 'reflink' | 'hardlink' | 'none';
+  /** The manifest's entry when `to` now is the earlier backup's file; undefined when the source must be copied. */
+  share(path: BytePath, now: FileStamp, to: BytePath): Promise<ManifestFile | undefined>;
+}
+
+export const nothingToShare: Sharing = { label: null, method: () => 'none', share: async () => undefined };
+
+/** Prepares sharing with the backup `record` at `directory`. Any doubt about it, its manifest included, means that nothing is shared. */
+export async function shareWith(record: BackupRecord, directory: string, owner: Identity | undefined, log: Logger): Promise<Sharing> {
+  const manifest = await readFile(join(directory, 'backup_manifest'), 'utf8').then(parseManifest, () => undefined);
+  if (!manifest) {
+    log.warn('backup.not-shared', `The manifest of ${record.label} cannot be read, so everything is copied.`, { label: record.label });
+    return nothingToShare;
+  }
+  const entries = new Map<string, ManifestFile>(manifest.files.map((file) => [file.path, file]));
+  const stamps = unpackStamps(record);
+  const began = BigInt(record.copyBeganNs);
+  const root = fromText(directory);
+  let method: 'reflink' | 'hardlink' | 'none' = 'reflink';
+
+  const attempt = async (from: Buffer, to: Buffer): Promise<boolean> => {
+    if (method === 'reflink') {
+      const cloned = await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL).then(
+        () => true,
+        () => false,
+      );
+      if (cloned) await settleFile(to, owner);
+      if (cloned) return true;
+      if (method === 'reflink') method = 'hardlink'; // The filesystem cannot; it will not be able to for the next file either.
+    }
+    try {
+      await link(from, to);
+      return true;
+    } catch (thrown) {
+      if (errnoOf(thrown) === 'EMLINK' || errnoOf(thrown) === 'ENOENT') return false; // A matter of this one file.
+      method = 'none';
+      log.warn('backup.not-shared', 'Files cannot be shared between backups here, so everything is copied.', { reason: errnoOf(thrown) });
+      return false;
+    }
+  };
+
+  return {
+    label: record.label,
+    method: () => method,
+    async share(path, now, to) {
+      const entry = entries.get(path);
+      if (method === 'none' || !entry || entry.sizeBytes !== now.sizeBytes || !isUnchanged(now, stamps.get(path), began)) return undefined;
+      const from = toBytes(joinBytes(root, path));
+      const stats = await lstat(from).catch(() => undefined);
+      if (!stats?.isFile() || stats.size !== entry.sizeBytes) return undefined;
+      return (await attempt(from, toBytes(to))) ? entry : undefined;
+    },
+  };
+}

@@ -1,0 +1,22 @@
+import type { System } from '../../core/contracts.ts';
+import { planRetention, type RetentionPolicy } from '../../core/retention.ts';
+import type { Repository } from './repository.ts';
+
+/**
+ * Removes what the policy does not keep, oldest first, each with its reason; under the repository's lock and only after a good backup. What
+ * cannot be removed is reported and left for the next time: the backup that was made stands.
+ */
+export async function expireBackups(repository: Repository, policy: RetentionPolicy, system: System, signal: AbortSignal): Promise<void> {
+  const plan = planRetention(await repository.records(signal), policy);
+  for (const { label, keep, because } of plan.reverse()) {
+    if (keep) continue;
+    signal.throwIfAborted();
+    try {
+      await repository.remove(label);
+      system.log.info('backup.expired', `Removed backup ${label}: ${because}.`, { label, because });
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      system.log.warn('backup.expire-failed', `Backup ${label} could not be removed.`, { label, reason });
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import type { Lsn } from './wal-segment.ts';
+
+/** How the pages of a relation file are to be judged. */
+export interface PageRule {
+  readonly blockSizeBytes: number;
+  /** The number of the file's first block within its relation: segments count on. */
+  readonly firstBlock: number;
+  /** Pages at or past it may be torn, and WAL replay rewrites them; undefined when nothing writes while we read. */
+  readonly startLsn: Lsn | undefined;
+}
+
+export interface SuspectPage {
+  /** Within the file. */
+  readonly block: number;
+  readonly lsn: Lsn;
+}
+
+export type PageChecksum = (page: Uint8Array, blockNumber: number) => number;
+
+/** The page's own LSN (bufpage.h, PageXLogRecPtr: two 32-bit halves, the high one first). */
+export const pageLsn = (page: Buffer, offset: number): Lsn =>
+  (BigInt(page.readUInt32LE(offset)) << 32n) | BigInt(page.readUInt32LE(offset + 4));
+
+/** True for a page that is sound or was never initialised: all zero (bufpage.c, PageIsVerified). */
+export function isSoundPage(page: Buffer, blockNumber: number, checksum: PageChecksum): boolean {
+  const neverInitialised = page.readUInt16LE(14) === 0; // pd_upper
+  if (neverInitialised) return page.every((byte) => byte === 0);
+  return checksum(page, blockNumber) === page.readUInt16LE(8); // pd_checksum
+}
+
+/** The pages of a chunk that fail. `firstBlock` is the chunk's first block within the file; a partial page at the end is not judged. */
+export function findUnsoundPages(chunk: Buffer, firstBlock: number, rule: PageRule, checksum: PageChecksum): SuspectPage[] {
+  const unsound: SuspectPage[] = [];
+  const size = rule.blockSizeBytes;
+  for (let offset = 0, block = firstBlock; offset + size <= chunk.length; offset += size, block += 1) {
+    const page = chunk.subarray(offset, offset + size);
+    if (!isSoundPage(page, rule.firstBlock + block, checksum)) unsound.push({ block, lsn: pageLsn(page, 0) });
+  }
+  return unsound;
+}

@@ -1,0 +1,154 @@
+import { lstat, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Identity, System } from '../../core/contracts.ts';
+import { DbkitError, errnoOf } from '../../core/errors.ts';
+import { makeLabel, parseLabel } from '../../core/labels.ts';
+import { type BackupRecord, parseRecord } from './record.ts';
+
+/** BACKUP_DIR as the copy engine uses it (DESIGN.md section 5). */
+export interface Repository {
+  readonly path: string;
+  pathOf(label: string): string;
+  /** Work in progress; on the same filesystem, so publishing is a rename. */
+  stagingOf(label: string): string;
+  /** Oldest first. A directory without a record is no backup; a record that cannot be read is passed over with a warning. */
+  records(signal: AbortSignal): Promise<readonly BackupRecord[]>;
+  /** One writer at a time. Rejects with `lock.held`. Leftovers of killed runs are cleared up before `work` begins. */
+  locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** A label of this second that is not taken, waiting for the next one when it is. */
+  freeLabel(signal: AbortSignal): Promise<string>;
+  /** The staged directory becomes a backup; its record, the last to appear, makes it one. */
+  publish(record: BackupRecord): Promise<void>;
+  /** Rewrites the record of a published backup; does nothing when it has been removed meanwhile. */
+  update(record: BackupRecord): Promise<void>;
+  /** Takes it off the list first and removes it then, so that a kill leaves nothing listed that is not whole. */
+  remove(label: string): Promise<void>;
+  /** Rejects with `volume.full` unless `neededBytes` and a reserve fit beside what is there. */
+  requireSpace(neededBytes: number): Promise<void>;
+}
+
+const RESERVE_BYTES = 64 * 1024 * 1024;
+const isOurs = (name: string): boolean => parseLabel(name)?.kind === 'data';
+/** A record whose writing was cut short before its rename. */
+const isUnfinishedWrite = (name: string): boolean => /^data_\d{8}_\d{6}\.json\..*tmp$/.test(name);
+
+export function openRepository(backupDir: string, owner: Identity | undefined, system: System): Repository {
+  const { files, log, clock, reached } = system;
+  const partial = join(backupDir, '.partial');
+  const pathOf = (label: string): string => join(backupDir, label);
+  const recordOf = (label: string): string => join(backupDir, `${label}.json`);
+  const stagingOf = (label: string): string => join(partial, label);
+  const stagedRecordOf = (label: string): string => join(partial, `${label}.json`);
+  const render = (record: BackupRecord): string => `${JSON.stringify(record)}\n`;
+
+  async function records(signal: AbortSignal): Promise<readonly BackupRecord[]> {
+    const labels = (await names(backupDir)).flatMap((name) =>
+      name.endsWith('.json') && isOurs(name.slice(0, -5)) ? name.slice(0, -5) : [],
+    );
+    const found: BackupRecord[] = [];
+    for (const label of labels.sort()) {
+      signal.throwIfAborted();
+      const record = await readRecord(label);
+      if (record) found.push(record);
+    }
+    return found;
+  }
+
+  async function readRecord(label: string): Promise<BackupRecord | undefined> {
+    try {
+      const record = parseRecord(JSON.parse(await readFile(recordOf(label), 'utf8')));
+      if (record.label === label && (await exists(pathOf(label)))) return record;
+      log.warn('backup.incomplete', `The record of ${label} does not belong to a backup that is there, so it is passed over.`, { label });
+    } catch (cause) {
+      if (errnoOf(cause) === 'ENOENT') return undefined; // Expired while we were listing.
+      log.warn('backup.record-broken', `The record of ${label} cannot be read, so this backup is passed over.`, {
+        label,
+        reason: cause instanceof Error ? cause.message : String(cause),
+      });
+    }
+    return undefined;
+  }
+
+  /** Under the lock. A kill between the two renames of `publish` left a whole backup without its record: the record follows now. */
+  async function clearLeftovers(): Promise<void> {
+    for (const name of await names(partial)) {
+      const label = name.endsWith('.json') ? name.slice(0, -5) : name;
+      if (!isOurs(label)) continue;
+      if (name !== label && !(await exists(stagingOf(label))) && (await exists(pathOf(label))) && !(await exists(recordOf(label)))) {
+        await files.rename(stagedRecordOf(label), recordOf(label));
+        log.info('backup.published', `Finished publishing ${label}, which an earlier run had completed.`, { label });
+      }
+    }
+    for (const name of (await names(backupDir)).filter(isUnfinishedWrite)) await rm(join(backupDir, name), { force: true });
+    for (const name of await names(partial)) {
+      if (!isOurs(name.replace(/\.json$/, '')) && !isUnfinishedWrite(name)) continue;
+      await rm(join(partial, name), { recursive: true, force: true });
+      log.info('backup.leftover-removed', `Removed ${name}, which an interrupted run had left in .partial.`, { name });
+    }
+  }
+
+  return {
+    path: backupDir,
+    pathOf,
+    stagingOf,
+    records,
+    async locked(holder, work, signal) {
+      signal.throwIfAborted();
+      await files.makeDirectory(partial, { mode: 0o700, owner });
+      const lock = await system.locks.acquire(join(backupDir, '.lock'), holder, owner);
+      try {
+        await clearLeftovers();
+        return await work();
+      } finally {
+        await lock.release();
+      }
+    },
+    async freeLabel(signal) {
+      for (;;) {
+        const label = makeLabel('data', clock.now());
+        if (!(await exists(pathOf(label))) && !(await exists(recordOf(label)))) return label;
+        await clock.sleep(100, signal);
+      }
+    },
+    async publish(record) {
+      await files.write(stagedRecordOf(record.label), render(record), { mode: 0o600, owner });
+      reached('backup.record-staged');
+      await files.rename(stagingOf(record.label), pathOf(record.label));
+      reached('backup.directory-published');
+      await files.rename(stagedRecordOf(record.label), recordOf(record.label));
+      reached('backup.published');
+    },
+    async update(record) {
+      if (await exists(recordOf(record.label))) await files.write(recordOf(record.label), render(record), { mode: 0o600, owner });
+    },
+    async remove(label) {
+      await rename(recordOf(label), stagedRecordOf(label));
+      await files.syncDirectory(backupDir);
+      reached('expire.unlisted');
+      await files.rename(pathOf(label), stagingOf(label));
+      reached('expire.set-aside');
+      await rm(stagingOf(label), { recursive: true, force: true });
+      await rm(stagedRecordOf(label), { force: true });
+    },
+    async requireSpace(neededBytes) {
+      const { bavail, bsize } = await statfs(backupDir);
+      const freeBytes = bavail * bsize;
+      if (freeBytes >= neededBytes + RESERVE_BYTES) return;
+      throw new DbkitError('volume.full', `the backup needs ${neededBytes} bytes and ${backupDir} has ${freeBytes} left`, {
+        hint: 'free some space there, keep fewer backups (MAX_BACKUPS), or set BACKUP_DIR to a larger volume',
+      });
+    },
+  };
+}
+
+const exists = async (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+const names = async (directory: string): Promise<string[]> =>
+  readdir(directory).catch((thrown: unknown) => {
+    if (errnoOf(thrown) === 'ENOENT') return [];
+    throw thrown;
+  });

@@ -1,0 +1,25 @@
+/** What lstat(2) said of a source file before a copy read it; times in nanoseconds since 1970. */
+export interface FileStamp {
+  readonly sizeBytes: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  readonly inode: bigint;
+}
+
+/** Within it a file could be written twice and show one time: the coarsest timestamps in use (FAT's) step by two seconds. */
+const MARGIN_NS = 2_000_000_000n;
+
+/**
+ * Whether a source file still holds the very bytes that an earlier copy read: nothing lstat shows has moved, and it had been at rest for a
+ * margin when that copy began. ctime cannot be set by a program, so `touch -d`, `cp -p` or `tar` cannot fake this (DESIGN.md section 5).
+ */
+export function isUnchanged(now: FileStamp, earlier: FileStamp | undefined, earlierCopyBeganNs: bigint): boolean {
+  if (earlier === undefined) return false;
+  const same =
+    now.sizeBytes === earlier.sizeBytes &&
+    now.mtimeNs === earlier.mtimeNs &&
+    now.ctimeNs === earlier.ctimeNs &&
+    now.inode === earlier.inode;
+  const atRest = earlierCopyBeganNs - MARGIN_NS;
+  return same && now.mtimeNs < atRest && now.ctimeNs < atRest;
+}

@@ -1,0 +1,175 @@
+import { unlink } from 'node:fs/promises';
+import type { Child, RecoveryReport, RunningService } from '../core/contracts.ts';
+import { DbkitError } from '../core/errors.ts';
+import type { Finding } from '../core/findings.ts';
+import { ensureApplication } from './application.ts';
+import { complaintsOf, examine } from './complaints.ts';
+import { syncCluster } from './initialize.ts';
+import { type Inspection, inspect } from './inspect.ts';
+import { voidInventory, writeInventory } from './inventory.ts';
+import type { Hold } from './keeper.ts';
+import type { Local } from './local.ts';
+import type { PostgresqlOptions } from './postgresql.ts';
+import { carryOut } from './recovery/carry-out.ts';
+import { findingKey, makePlan, type Plan } from './recovery/plan.ts';
+import { reportOf } from './recovery/report.ts';
+import { type Launch, launch, signalStop } from './server.ts';
+import { lastLines } from './server-log.ts';
+import { present } from './volume.ts';
+
+const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
+
+/** What the keeper wants to hear of. */
+export interface Handles {
+  note(report: RecoveryReport): void;
+  release(): Promise<void>;
+}
+
+/**
+ * Starts the server and proves that it answers. What it complains about is matched with the triage table: mended and started again, tried
+ * again where waiting helps, or refused in its own words. Rejects with the last 20 lines of its log.
+ */
+export async function bringUp(
+  hold: Hold,
+  before: Inspection,
+  options: PostgresqlOptions,
+  handles: Handles,
+  signal: AbortSignal,
+): Promise<RunningService> {
+  const { local, lock } = hold;
+  const { settings, system, volume } = local;
+  const tried = new Set<string>();
+  let attempts = 0;
+  for (let round = 1; round <= ROUNDS_MAX; round += 1) {
+    await voidInventory(system, local.stateDir);
+    system.reached('server.voided-inventory');
+    const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: undefined, lock }, signal);
+    const serving = launched.kind === 'serving';
+    const complaints = serving
+      ? await examine(local, { files: before.report.inventory !== 'match' }, signal)
+      : await complaintsOf(local, launched);
+    const begunMs = system.clock.monotonicMs();
+    const plan = complaints.length > 0 ? await planFor(hold, options, complaints, tried, signal) : undefined;
+    if (serving && (plan === undefined || plan.decision === 'start')) {
+      if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
+      return settle(hold, handles, launched, signal);
+    }
+    await down(launched);
+    if (plan && plan.decision !== 'start') {
+      handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
+      for (const finding of complaints) tried.add(findingKey(finding));
+      continue;
+    }
+    attempts += 1;
+    if (attempts >= settings.startAttempts) throw gaveUp(launched, attempts);
+    system.log.warn(
+      'server.retry',
+      `PostgreSQL did not start; trying again in ${settings.startRetrySeconds} s (${attempts + 1} of ${settings.startAttempts})`,
+    );
+    await system.clock.sleep(settings.startRetrySeconds * 1000, signal);
+  }
+  throw new DbkitError('service.failed', 'PostgreSQL does not come up, and every remedy was tried', {
+    hint: '`dbkit inspect --deep` shows what is damaged',
+  });
+}
+
+/** Looks again, now that the server is down or has spoken, and asks the ladder about both. */
+async function planFor(
+  { local }: Hold,
+  { config, engines }: PostgresqlOptions,
+  reported: readonly Finding[],
+  tried: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const inspection = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false }, local.system, signal);
+  return makePlan(local, { inspection, reported, tried, wish: undefined, recovery: config.recovery, engines }, signal);
+}
+
+async function down(launched: Launch): Promise<void> {
+  if (launched.kind === 'exited') return;
+  signalStop(launched.child, 'fast');
+  await launched.child.exited;
+}
+
+function gaveUp(launched: Launch, attempts: number): DbkitError {
+  const lines = launched.kind === 'serving' ? [] : launched.lines;
+  const how = launched.kind === 'stuck' ? 'made no more progress while starting' : 'did not start';
+  return new DbkitError(
+    'service.failed',
+    `PostgreSQL ${how} (${attempts} ${attempts === 1 ? 'attempt' : 'attempts'})\n${lastLines(lines)}`.trimEnd(),
+    {
+      hint: 'the lines above are the server’s own; nothing was replaced',
+    },
+  );
+}
+
+/** The server answers: the application's role and database are ensured, a new cluster is made durable, and only then it is ready. */
+async function settle(
+  { local }: Hold,
+  handles: Handles,
+  { child, standby }: Extract<Launch, { kind: 'serving' }>,
+  signal: AbortSignal,
+): Promise<RunningService> {
+  const { settings, system, volume, binaries } = local;
+  system.reached('initialize.started');
+  const isNew = await present(volume.initializing);
+  const durable = isNew ? syncCluster(local, signal) : undefined;
+  try {
+    const created = await ensureApplication(local, signal).catch((cause: unknown) => {
+      if (isNew || signal.aborted) throw cause;
+      system.log.warn('application.unsure', 'could not make sure of the application’s role and database', {
+        why: cause instanceof Error ? cause.message : String(cause),
+      });
+      return [];
+    });
+    if (created.length > 0) system.log.info('application.created', `created ${created.join(' and ')}`);
+    system.reached('initialize.ensured');
+    await durable;
+    if (isNew) await unlink(volume.initializing);
+  } catch (cause) {
+    signalStop(child, 'fast');
+    await child.exited;
+    throw cause;
+  }
+  return {
+    pid: child.pid,
+    exited: afterwards(local, handles, child),
+    stop: async (mode, stopSignal) => {
+      signalStop(child, mode);
+      await untilAborted(child.exited, stopSignal);
+    },
+    reload: async () => child.kill('SIGHUP'),
+    details: {
+      version: binaries.version,
+      port: settings.port,
+      dataDir: volume.dataDir,
+      socketDir: settings.socketDir,
+      standby,
+      newCluster: isNew,
+    },
+  };
+}
+
+/** After a clean end the inventory is written, while the lock still keeps everybody else away. */
+async function afterwards({ stateDir, system, volume, owner }: Local, handles: Handles, child: Child) {
+  const reason = await child.exited;
+  system.reached('server.stopped');
+  if (reason.code === 0) {
+    await writeInventory(system, { stateDir, dataDir: volume.dataDir, owner }).catch((cause: unknown) =>
+      system.log.warn('inventory.unwritten', 'the shutdown inventory could not be written; the next start will inspect without it', {
+        why: String(cause),
+      }),
+    );
+    await handles.release();
+  }
+  return reason;
+}
+
+async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    void work.finally(() => signal.removeEventListener('abort', abort)).then(() => resolve());
+  });
+}

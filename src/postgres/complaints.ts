@@ -1,0 +1,90 @@
+import { relative } from 'node:path';
+import { DbkitError, wordsOf } from '../core/errors.ts';
+import type { Finding, FindingCode } from '../core/findings.ts';
+import { type Meaning, triage } from '../core/triage.ts';
+import { settingOf } from './conf.ts';
+import { checkDatabases, type MissingRelation } from './databases.ts';
+import { connectSuperuser, type Local } from './local.ts';
+import type { Launch } from './server.ts';
+import { collectorLines } from './server-log.ts';
+import { mappedRelation } from './system-indexes.ts';
+
+/**
+ * What a server that did not come up complains about, as findings. Empty: nothing that dbkit knows, so waiting and trying again is all there
+ * is. Rejects with the refusal when it says that nothing is wrong with the data (a port, a setting, a full volume).
+ */
+export async function complaintsOf(local: Local, launched: Exclude<Launch, { kind: 'serving' }>): Promise<Finding[]> {
+  const lines = [...launched.lines];
+  if (lines.some((line) => /redirecting log output to logging collector/.test(line))) {
+    const directory = (await settingOf(local.volume.dataDir, 'log_directory')) ?? 'log';
+    lines.push(...(await collectorLines(local.volume.dataDir, directory, local.system.clock.now().getTime() - 60_000)));
+  }
+  return meaningToFindings(local, triage(lines));
+}
+
+/** Asks every database of a server that accepts connections. Damaged indexes of the user's are rebuilt on the way. */
+export async function examine(local: Local, options: { files: boolean }, signal: AbortSignal): Promise<Finding[]> {
+  const { silent, missing, lockedOut } = await checkDatabases(local, options, signal);
+  if (lockedOut !== undefined) {
+    local.system.log.warn(
+      'databases.unchecked',
+      `the server answers, but does not let ${local.settings.superuser} in, so its databases could not be checked`,
+      { why: lockedOut },
+    );
+    return [];
+  }
+  const findings: Finding[] = [];
+  for (const relation of missing) {
+    if (relation.kind === 'index' && (await rebuildIndex(local, relation, signal))) continue;
+    const evidence = `the file of ${relation.kind} ${relation.relation} in database ${relation.database} is gone`;
+    findings.push({
+      code: relation.kind === 'index' ? 'index.damaged' : 'relation.missing',
+      path: relation.path,
+      evidence,
+      severity: 'certain',
+    });
+  }
+  for (const { database, words } of silent) {
+    const known = await meaningToFindings(local, triage([words]));
+    findings.push(
+      ...(known.length > 0
+        ? known
+        : [{ code: 'database.missing' as const, path: database, evidence: words, severity: 'certain' as const }]),
+    );
+  }
+  return findings;
+}
+
+/** An index holds nothing that its table does not. False when it could not be rebuilt. */
+async function rebuildIndex(local: Local, { database, relation }: MissingRelation, signal: AbortSignal): Promise<boolean> {
+  const session = await connectSuperuser(local, database, signal);
+  try {
+    await session.query(`REINDEX INDEX ${relation}`); // regclass::text is quoted by the server itself.
+    local.system.log.info('index.rebuilt', `the file of index ${relation} in ${database} was gone; rebuilt from its table`);
+    return true;
+  } catch (cause) {
+    local.system.log.warn('index.damaged', `index ${relation} in ${database} could not be rebuilt`, { why: wordsOf(cause) });
+    return false;
+  } finally {
+    await session.end();
+  }
+}
+
+async function meaningToFindings(local: Local, meaning: Meaning | undefined): Promise<Finding[]> {
+  if (meaning === undefined || meaning.kind === 'again') return [];
+  if (meaning.kind === 'refusal')
+    throw new DbkitError(meaning.code, meaning.line.replace(/^.*?(FATAL|ERROR|LOG|PANIC):\s*/, ''), { hint: meaning.hint });
+  const path = meaning.path.startsWith('/') ? relative(local.volume.dataDir, meaning.path) || '.' : meaning.path;
+  const code = await preciseCode(local, meaning.code, path);
+  return [
+    { code, path, evidence: meaning.line.replace(/^.*?(FATAL|ERROR|LOG|PANIC):\s*/, ''), severity: 'certain', postgresSays: meaning.line },
+  ];
+}
+
+/** A file that a catalog's map names is a catalog or an index of one, and their remedies differ. */
+async function preciseCode({ volume }: Local, code: FindingCode, path: string): Promise<FindingCode> {
+  if (code !== 'relation.missing' && code !== 'relation.truncated') return code;
+  const mapped = await mappedRelation(volume.dataDir, path).catch(() => undefined);
+  if (mapped === undefined) return code;
+  return mapped.kind === 'index' ? 'catalog-index.damaged' : 'catalog.missing';
+}

@@ -1,0 +1,99 @@
+import { crc32c } from './backup/crc32c.ts';
+import type { Lsn } from './backup/wal-segment.ts';
+
+/** What pg_control says (src/include/catalog/pg_control.h, ControlFileData), of majors 13 to 18. */
+export interface ControlFile {
+  readonly major: number;
+  readonly systemIdentifier: string;
+  readonly catalogVersion: number;
+  /** PostgreSQL's own words: 'shut down', 'in production', … */
+  readonly state: string;
+  readonly checkpointLsn: Lsn;
+  readonly redoLsn: Lsn;
+  readonly timeline: number;
+  readonly nextXid: bigint;
+  readonly oldestXid: number;
+  readonly nextMulti: number;
+  readonly nextMultiOffset: number;
+  readonly oldestMulti: number;
+  readonly blockSizeBytes: number;
+  readonly blocksPerSegment: number;
+  readonly walSegmentSizeBytes: number;
+  readonly checksums: boolean;
+  readonly settings: {
+    readonly maxConnections: number;
+    readonly maxWorkerProcesses: number;
+    readonly maxWalSenders: number;
+    readonly maxPreparedXacts: number;
+    readonly maxLocksPerXact: number;
+  };
+}
+
+export const CONTROL_FILE_BYTES = 8192; // PG_CONTROL_FILE_SIZE: the rest is zeros.
+
+/** Where the checksum stands: right behind the last field, and 18 has one more (default_char_signedness). */
+export const crcOffsets: Readonly<Record<number, number>> = { 1300: 288, 1700: 288, 1800: 292 };
+/** Majors 13 to 16 share a control version; their catalogs tell them apart. The first catalog version of each released major. */
+const catalogMajors: readonly (readonly [from: number, major: number])[] = [
+  [202506291, 18],
+  [202406281, 17],
+  [202307071, 16],
+  [202209061, 15],
+  [202107181, 14],
+  [202007201, 13],
+];
+
+/** DBState (pg_control.h) in the words of pg_controldata. */
+export const states = [
+  'starting up',
+  'shut down',
+  'shut down in recovery',
+  'shutting down',
+  'in crash recovery',
+  'in archive recovery',
+  'in production',
+] as const;
+const FLOAT_FORMAT = 1_234_567; // FLOATFORMAT_VALUE: another byte order or float format reads as something else.
+
+/** The control file's content, or what is wrong with it, in words. */
+export function parseControlFile(bytes: Buffer): { readonly control: ControlFile } | { readonly problem: string } {
+  if (bytes.length < CONTROL_FILE_BYTES) return { problem: `size ${bytes.length}, expected ${CONTROL_FILE_BYTES}` };
+  const version = bytes.readUInt32LE(8);
+  const crcAt = crcOffsets[version];
+  if (crcAt === undefined)
+    return { problem: version === 0 ? 'it holds zeros' : `control version ${version} is not one of PostgreSQL 13 to 18` };
+  const [stored, computed] = [bytes.readUInt32LE(crcAt), crc32c(bytes.subarray(0, crcAt))];
+  if (stored !== computed) return { problem: `its checksum is ${computed.toString(16)}, expected ${stored.toString(16)}` };
+  if (bytes.readDoubleLE(208) !== FLOAT_FORMAT) return { problem: 'it was written by another processor architecture' };
+  const catalogVersion = bytes.readUInt32LE(12);
+  const state = states[bytes.readInt32LE(16)];
+  if (state === undefined) return { problem: `its state is ${bytes.readInt32LE(16)}, which means nothing` };
+  const u32 = (at: number): number => bytes.readUInt32LE(at);
+  return {
+    control: {
+      major: catalogMajors.find(([from]) => catalogVersion >= from)?.[1] ?? 13,
+      systemIdentifier: bytes.readBigUInt64LE(0).toString(),
+      catalogVersion,
+      state,
+      checkpointLsn: bytes.readBigUInt64LE(32),
+      redoLsn: bytes.readBigUInt64LE(40),
+      timeline: u32(48),
+      nextXid: bytes.readBigUInt64LE(64),
+      nextMulti: u32(76),
+      nextMultiOffset: u32(80),
+      oldestXid: u32(84),
+      oldestMulti: u32(92),
+      blockSizeBytes: u32(216),
+      blocksPerSegment: u32(220),
+      walSegmentSizeBytes: u32(228),
+      checksums: u32(252) !== 0,
+      settings: {
+        maxConnections: u32(180),
+        maxWorkerProcesses: u32(184),
+        maxWalSenders: u32(188),
+        maxPreparedXacts: u32(192),
+        maxLocksPerXact: u32(196),
+      },
+    },
+  };
+}

@@ -1,0 +1,159 @@
+import { appendFile, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
+import type { HeldLock, Identity } from '../core/contracts.ts';
+import { DbkitError, wordsOf } from '../core/errors.ts';
+import { splitWords } from '../core/split-words.ts';
+import { ensureApplication } from './application.ts';
+import { findInitdbScripts, runInitdbScripts } from './initdb-scripts.ts';
+import type { Local } from './local.ts';
+import { launch, signalStop } from './server.ts';
+import { lastLines } from './server-log.ts';
+import { clusterEntries, present, type Volume } from './volume.ts';
+
+const INITDB_TIMEOUT_MS = 10 * 60_000;
+const FALLBACK_LOCALE = 'C';
+
+/**
+ * Makes a complete new cluster in `incoming`, beside whatever PGDATA holds: initdb, configuration and, when there are init scripts, one run
+ * of them on a server that only dbkit can reach. Nothing outside `incoming` is touched. Its files are not yet durable (see syncCluster).
+ */
+export async function stageNewCluster(local: Local, lock: HeldLock, signal: AbortSignal): Promise<void> {
+  const { volume, system, owner } = local;
+  await rm(volume.incoming, { recursive: true, force: true });
+  await system.files.makeDirectory(volume.incoming, { mode: 0o700, owner });
+  system.reached('initialize.marked');
+  await runInitdb(local, signal);
+  await configure(local);
+  await writeMarker(volume, owner, system.clock.now());
+  system.reached('initialize.staged');
+  const scripts = await findInitdbScripts(local.settings.initScriptsDir);
+  if (scripts.length > 0) await onPrivateServer(local, lock, signal, (socketDir) => runInitdbScripts(local, scripts, socketDir, signal));
+  system.reached('initialize.scripts-run');
+}
+
+/** initdb's own fsync pass is skipped (--no-sync): one syncfs before the new cluster counts does the same work once. */
+async function runInitdb(local: Local, signal: AbortSignal): Promise<void> {
+  const { settings, system, owner, binaries, volume } = local;
+  const secret = settings.superuserPassword?.reveal();
+  const passwordFile = secret === undefined ? undefined : await writePasswordFile(secret, owner);
+  const args = (locale: string): string[] => [
+    `--pgdata=${volume.incoming}`,
+    `--username=${settings.superuser}`,
+    `--encoding=${settings.encoding}`,
+    `--locale=${locale}`,
+    '--data-checksums',
+    '--no-sync',
+    `--auth-local=${settings.localAuthMethod}`,
+    '--auth-host=scram-sha-256',
+    ...(passwordFile ? [`--pwfile=${passwordFile}`] : []),
+    ...splitWords(settings.initdbArgs),
+  ];
+  const run = (locale: string) =>
+    system.runner.run(
+      {
+        file: join(binaries.directory, 'initdb'),
+        args: args(locale),
+        env: { ...system.childEnvironment },
+        as: owner,
+        timeoutMs: INITDB_TIMEOUT_MS,
+      },
+      signal,
+    );
+  const locale = settings.locale ?? system.childEnvironment['LANG'] ?? 'C.UTF-8';
+  try {
+    await run(locale).catch(async (cause: unknown) => {
+      if (settings.locale !== undefined || !/locale/i.test(wordsOf(cause))) throw cause;
+      system.log.warn('initialize.locale', `the locale ${locale} is not installed here; the new cluster uses ${FALLBACK_LOCALE}`);
+      await rm(volume.incoming, { recursive: true, force: true });
+      await system.files.makeDirectory(volume.incoming, { mode: 0o700, owner });
+      await run(FALLBACK_LOCALE);
+    });
+  } finally {
+    if (passwordFile) await rm(dirname(passwordFile), { recursive: true, force: true });
+  }
+}
+
+async function writePasswordFile(secret: string, owner: Identity): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'dbkit-'));
+  const file = join(directory, 'password');
+  await writeFile(file, `${secret}\n`, { mode: 0o600 });
+  await chown(file, owner.uid, owner.gid);
+  await chown(directory, owner.uid, owner.gid);
+  return file;
+}
+
+/** As the official image sets it: whoever may use the socket is trusted, everybody else proves a password. */
+async function configure({ settings, volume }: Local): Promise<void> {
+  await appendFile(
+    join(volume.incoming, 'pg_hba.conf'),
+    `\n# Added by dbkit at initialisation (hostAuthMethod).\nhost all all all ${settings.hostAuthMethod}\n`,
+  );
+  await appendFile(
+    join(volume.incoming, 'postgresql.conf'),
+    `\n# Added by dbkit at initialisation; port and socket directory come from dbkit's configuration at every start.\nlisten_addresses = '${settings.listenAddresses.replaceAll("'", "''")}'\n`,
+  );
+}
+
+async function writeMarker(volume: Volume, owner: Identity, now: Date): Promise<void> {
+  const marker = join(volume.incoming, 'dbkit.initializing');
+  await writeFile(marker, `${JSON.stringify({ startedAt: now.toISOString() })}\n`, { mode: 0o600 });
+  await chown(marker, owner.uid, owner.gid);
+}
+
+/** A server on `incoming` that listens on a private socket only, for as long as `work` takes; stopped cleanly, whatever happens. */
+async function onPrivateServer(
+  local: Local,
+  lock: HeldLock,
+  signal: AbortSignal,
+  work: (socketDir: string) => Promise<void>,
+): Promise<void> {
+  const socketDir = await mkdtemp(join(tmpdir(), 'dbkit-'));
+  await chown(socketDir, local.owner.uid, local.owner.gid);
+  try {
+    const started = await launch(local, { dataDir: local.volume.incoming, privateSocketDir: socketDir, lock }, signal);
+    if (started.kind !== 'serving') {
+      throw new DbkitError('service.failed', `the new cluster does not start\n${lastLines(started.lines)}`, {
+        hint: 'nothing was changed; the lines above say why',
+      });
+    }
+    try {
+      await ensureApplication(local, signal, socketDir);
+      await work(socketDir);
+    } finally {
+      signalStop(started.child, 'fast');
+      await started.child.exited;
+    }
+  } finally {
+    await rm(socketDir, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Makes a new cluster durable. `sync --file-system` is one syncfs(2) where fsync of a thousand files would take seconds; where coreutils are
+ * missing, initdb's own pass does it.
+ */
+export async function syncCluster(local: Local, signal: AbortSignal): Promise<void> {
+  const { system, volume, binaries, owner } = local;
+  const attempt = await system.runner
+    .attempt({ file: 'sync', args: ['--file-system', volume.dataDir], timeoutMs: INITDB_TIMEOUT_MS }, signal)
+    .catch(() => undefined);
+  if (attempt?.exitCode === 0) return;
+  const tool = {
+    file: join(binaries.directory, 'initdb'),
+    args: ['--sync-only', `--pgdata=${volume.dataDir}`],
+    as: owner,
+    timeoutMs: INITDB_TIMEOUT_MS,
+  };
+  await system.runner.run(tool, signal);
+}
+
+/** Removes what an interrupted initialisation of dbkit's own left; the marker goes last, so a kill in here is harmless too. */
+export async function discardUnfinished({ volume }: Local): Promise<void> {
+  if (!(await present(volume.initializing))) return;
+  const names = (await clusterEntries(volume.dataDir)).filter((name) => name !== basename(volume.initializing));
+  for (const name of names.sort((a, b) => Number(b === 'global') - Number(a === 'global'))) {
+    await rm(join(volume.dataDir, name), { recursive: true, force: true });
+  }
+  await rm(volume.initializing);
+}

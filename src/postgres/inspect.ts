@@ -1,0 +1,256 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { InspectionReport } from '../core/app.ts';
+import type { System } from '../core/contracts.ts';
+import { errnoOf } from '../core/errors.ts';
+import type { Finding } from '../core/findings.ts';
+import { formatLsn } from './backup/wal-segment.ts';
+import { type ControlFile, parseControlFile } from './control-file.ts';
+import { inspectConfiguration } from './inspection/configuration.ts';
+import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './inspection/directories.ts';
+import { inspectLeftovers, inspectVersionFiles } from './inspection/leftovers.ts';
+import { databaseDirectories, inspectCatalogs, inspectSizes, meaningOfLoss } from './inspection/relations.ts';
+import { inspectTransactions } from './inspection/transactions.ts';
+import { inspectWal } from './inspection/wal.ts';
+import { compareInventory, type Difference, type Inventory, isKept, readInventory } from './inventory.ts';
+import { clusterEntries } from './volume.ts';
+import { type Walk, walk } from './walk.ts';
+
+/** What was seen, for people and for the ladder. */
+export interface Inspection {
+  readonly report: InspectionReport;
+  /** Undefined when pg_control is missing or damaged. */
+  readonly control: ControlFile | undefined;
+  /** pg_control says `shut down`, or the inventory proves it where pg_control is lost: no WAL is owed. */
+  readonly cleanShutdown: boolean;
+  /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
+  keptIsCurrent(path: string): boolean;
+}
+
+export interface InspectOptions {
+  readonly stateDir: string;
+  readonly deep: boolean;
+}
+
+/** Looks at a data directory without the server and without touching anything: milliseconds, plus what an lstat of each file costs. */
+export async function inspect(
+  dataDir: string,
+  { stateDir, deep }: InspectOptions,
+  system: System,
+  signal: AbortSignal,
+): Promise<Inspection> {
+  const begunMs = system.clock.monotonicMs();
+  const state = await stateOf(dataDir);
+  const seen = state === 'empty' || state === 'foreign' ? emptyWalk : walk(dataDir, signal);
+  const control = state === 'cluster' ? readControl(dataDir) : { problem: '' };
+  const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
+  const compared = inventory && compare(seen, inventory, control);
+  const findings = state === 'cluster' ? await look(dataDir, seen, control, compared, system, signal) : stateFindings(state);
+  const known = 'control' in control ? control.control : undefined;
+  const pages = deep && known?.checksums ? await readDeep(dataDir, seen, known, findings, system, signal) : null;
+  const kept = await keptCopies(stateDir, compared, inventory, findings);
+  const shutDown = known?.state === 'shut down' || (known === undefined && compared?.proven === true);
+  return {
+    control: known,
+    cleanShutdown: shutDown,
+    keptIsCurrent: (path) => kept.has(path),
+    report: {
+      dataDir,
+      state,
+      major: known?.major ?? versionFile(dataDir),
+      systemIdentifier: known?.systemIdentifier ?? (compared?.proven ? inventory!.systemIdentifier : null),
+      clusterState: known?.state ?? null,
+      clean: shutDown && !findings.some(({ severity }) => severity !== 'info'),
+      inventory: compared === undefined ? 'none' : !compared.proven ? 'void' : compared.differences.length === 0 ? 'match' : 'differs',
+      checksums: known?.checksums ?? null,
+      findings,
+      files: seen.entries.size,
+      sizeBytes: [...seen.entries.values()].reduce((sum, { kind, sizeBytes }) => sum + (kind === 'file' ? sizeBytes : 0), 0),
+      deep: pages,
+      durationMs: Math.round((system.clock.monotonicMs() - begunMs) * 10) / 10,
+    },
+  };
+}
+
+const emptyWalk: Walk = { entries: new Map(), denied: [] };
+
+/** Empty, somebody else's, a beginning of a cluster that never held a row, or a cluster. */
+async function stateOf(dataDir: string): Promise<InspectionReport['state']> {
+  const names = new Set(
+    await clusterEntries(dataDir).catch((cause: unknown) => (errnoOf(cause) === 'EACCES' ? ['PG_VERSION'] : Promise.reject(cause))),
+  );
+  if (names.size === 0) return 'empty';
+  if (names.has('dbkit.initializing')) return 'unfinished';
+  if (!names.has('PG_VERSION') && !names.has('global') && !names.has('base')) return 'foreign';
+  const has = (path: string): boolean => lstatSync(join(dataDir, path), { throwIfNoEntry: false }) !== undefined;
+  const begun = names.has('base') && !has('global/pg_control') && !has('base/1/PG_VERSION');
+  const userData = begun && (await clusterEntries(join(dataDir, 'base'))).some((name) => Number(name) >= 16_384);
+  return begun && !userData ? 'unfinished' : 'cluster';
+}
+
+function stateFindings(state: InspectionReport['state']): Finding[] {
+  if (state === 'unfinished')
+    return [
+      {
+        code: 'data.unfinished',
+        path: '.',
+        evidence: 'an initialisation was interrupted before the server was ever ready',
+        severity: 'info',
+      },
+    ];
+  if (state === 'foreign')
+    return [{ code: 'data.foreign', path: '.', evidence: 'there is neither PG_VERSION nor global nor base', severity: 'certain' }];
+  return [];
+}
+
+type Control = ReturnType<typeof parseControlFile>;
+
+function readControl(dataDir: string): Control {
+  try {
+    return parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
+  } catch (cause) {
+    return { problem: errnoOf(cause) === 'ENOENT' ? 'the file is missing' : `it cannot be read (${errnoOf(cause)})` };
+  }
+}
+
+function versionFile(dataDir: string): number | null {
+  try {
+    const version = Number.parseInt(readFileSync(join(dataDir, 'PG_VERSION'), 'utf8'), 10);
+    return version >= 9 && version < 100 ? version : null;
+  } catch {
+    return null;
+  }
+}
+
+interface Compared {
+  readonly differences: readonly Difference[];
+  /** The server has not run since the inventory was taken. */
+  readonly proven: boolean;
+}
+
+/** A server that starts writes pg_control, and one that stops writes WAL: if either is untouched, nothing has run since. */
+function compare(seen: Walk, inventory: Inventory, control: Control): Compared {
+  const differences = compareInventory(seen, inventory);
+  if ('control' in control) {
+    const { checkpointLsn, systemIdentifier } = control.control;
+    const proven =
+      formatLsn(checkpointLsn) === inventory.checkpointLsn &&
+      systemIdentifier === inventory.systemIdentifier &&
+      control.control.state.startsWith('shut down');
+    return { differences, proven };
+  }
+  const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
+  return { differences, proven: hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')) };
+}
+
+async function look(
+  dataDir: string,
+  seen: Walk,
+  control: Control,
+  compared: Compared | undefined,
+  system: System,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const root = lstatSync(dataDir);
+  findings.push(...inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self));
+  if ('problem' in control)
+    findings.push({
+      code: 'control.damaged',
+      path: 'global/pg_control',
+      evidence: control.problem,
+      severity: 'certain',
+      postgresSays: controlWords(control.problem),
+    });
+  const known = 'control' in control ? control.control : undefined;
+  const clean = known?.state === 'shut down';
+  const severity = clean ? 'certain' : 'suspect';
+  findings.push(...inspectDirectories(dataDir, seen, known?.major ?? versionFile(dataDir) ?? undefined));
+  findings.push(
+    ...inspectVersionFiles(
+      dataDir,
+      seen,
+      databaseDirectories(seen).filter((home) => home.startsWith('base/')),
+      known,
+    ),
+  );
+  findings.push(...inspectConfiguration(dataDir, seen), ...inspectTablespaces(dataDir, seen), ...inspectSlots(dataDir, seen));
+  findings.push(...inspectCatalogs(dataDir, seen, severity));
+  if (known) {
+    if (!clean && !known.state.startsWith('shut down'))
+      findings.push({
+        code: 'shutdown.unclean',
+        path: 'global/pg_control',
+        evidence: `the last state is '${known.state}'`,
+        severity: 'info',
+      });
+    findings.push(
+      ...inspectTransactions(seen, known, severity),
+      ...inspectSizes(seen, known, severity),
+      ...inspectLeftovers(dataDir, seen, known),
+    );
+    if (seen.entries.has('pg_wal') && !seen.entries.has('backup_label')) findings.push(...(await inspectWal(dataDir, seen, known, signal)));
+  }
+  if (compared?.proven) findings.push(...lossesOf(dataDir, compared.differences, seen, findings));
+  return findings;
+}
+
+function controlWords(problem: string): string {
+  if (/missing/.test(problem)) return 'could not open file "global/pg_control": No such file or directory';
+  return /size/.test(problem) ? 'could not read file "global/pg_control"' : 'incorrect checksum in control file';
+}
+
+/** What the inventory alone knows; a file that another check has named already is not named twice. */
+function lossesOf(dataDir: string, differences: readonly Difference[], seen: Walk, known: readonly Finding[]): Finding[] {
+  const named = new Set(known.map(({ path }) => path));
+  const within = known.filter(({ code }) => code === 'directory.lost' || code === 'wal-directory.missing').map(({ path }) => `${path}/`);
+  return differences.flatMap(({ path, now, sizeBytes }): Finding[] => {
+    if (named.has(path) || within.some((home) => path.startsWith(home))) return [];
+    const code = meaningOfLoss(dataDir, path, now === undefined, seen);
+    if (code === undefined) return [];
+    const evidence =
+      now === undefined
+        ? `the file is gone since the last clean shutdown (it had ${sizeBytes} bytes)`
+        : now.sizeBytes !== sizeBytes
+          ? `size ${now.sizeBytes}, but ${sizeBytes} at the last clean shutdown`
+          : 'it was written to after the last clean shutdown, while no server ran';
+    return [{ code, path, evidence, severity: 'certain' }];
+  });
+}
+
+async function keptCopies(
+  stateDir: string,
+  compared: Compared | undefined,
+  inventory: Inventory | undefined,
+  findings: readonly Finding[],
+): Promise<ReadonlySet<string>> {
+  const kept = new Set<string>();
+  if (!compared?.proven || !inventory) return kept;
+  for (const { path } of findings) if (await isKept(stateDir, inventory, path)) kept.add(path);
+  return kept;
+}
+
+/** Every page; adds a finding for each damaged file. */
+async function readDeep(
+  dataDir: string,
+  seen: Walk,
+  control: ControlFile,
+  findings: Finding[],
+  system: System,
+  signal: AbortSignal,
+): Promise<InspectionReport['deep']> {
+  const { verifyPages } = await import('./verify-pages.ts');
+  const { pages, damaged } = await verifyPages(dataDir, seen, control, system.log, signal);
+  for (const file of damaged) {
+    const blocks = file.damaged.slice(0, 10).join(', ');
+    const evidence = `${file.damaged.length} of ${file.pages} pages fail their checksum (block ${blocks}${file.damaged.length > 10 ? ', …' : ''})`;
+    findings.push({
+      code: 'page.damaged',
+      path: file.path,
+      evidence,
+      severity: control.state === 'shut down' ? 'certain' : 'suspect',
+      postgresSays: `invalid page in block ${file.damaged[0]} of relation ${file.path}`,
+    });
+  }
+  return { pages, damaged: damaged.reduce((sum, file) => sum + file.damaged.length, 0) };
+}

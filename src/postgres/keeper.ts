@@ -1,0 +1,164 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { HeldLock, RecoverRequest, RecoveryReport, RunningService } from '../core/contracts.ts';
+import { isAbort } from '../core/errors.ts';
+import { findBinaries } from './binaries.ts';
+import { bringUp } from './bring-up.ts';
+import { type Inspection, inspect } from './inspect.ts';
+import type { Local } from './local.ts';
+import { occupy } from './occupy.ts';
+import { claimDirectory, serverOwner } from './owner.ts';
+import { clearStaleSocket, refusePortInUse } from './ports.ts';
+import type { PostgresqlOptions } from './postgresql.ts';
+import { refuseForeign, refuseFullVolume } from './preflight.ts';
+import { carryOut } from './recovery/carry-out.ts';
+import { makePlan } from './recovery/plan.ts';
+import { finishReplacement } from './recovery/replace.ts';
+import { reportOf } from './recovery/report.ts';
+import { present, volumeOf } from './volume.ts';
+
+/** Keeps one instance: what the service does with it, from the first look at the directory to the running server. */
+export interface Keeper {
+  prepare(signal: AbortSignal): Promise<void>;
+  start(signal: AbortSignal): Promise<RunningService>;
+  recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
+  lastRecovery(): RecoveryReport | undefined;
+}
+
+/** What is held between prepare and the server's end. */
+export interface Hold {
+  readonly local: Local;
+  readonly lock: HeldLock;
+}
+
+export function createKeeper(options: PostgresqlOptions): Keeper {
+  let hold: Hold | undefined;
+  let seen: Inspection | undefined;
+  let last: RecoveryReport | undefined;
+  const note = (report: RecoveryReport): void => {
+    if (report.findings.length > 0 || report.decision !== 'start') last = report;
+  };
+  const release = async (): Promise<void> => {
+    await hold?.lock.release();
+    hold = undefined;
+  };
+  /** Whatever fails lets go of the lock: a person, or another dbkit, may then look and mend. */
+  const holding = async <T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T> => {
+    try {
+      hold ??= await takeHold(options, signal);
+      return await work(hold);
+    } catch (cause) {
+      await release();
+      throw cause;
+    }
+  };
+
+  return {
+    lastRecovery: () => last,
+    prepare: (signal) => {
+      last = undefined;
+      return holding(signal, async (held) => {
+        const { report, inspection } = await mend(held, options, { dryRun: false, strategy: undefined }, signal);
+        seen = inspection;
+        note(report);
+        const { port, listenAddresses, socketDir } = held.local.settings;
+        await clearStaleSocket(socketDir, port, held.local.system);
+        await refusePortInUse(port, listenAddresses);
+      });
+    },
+    start: (signal) =>
+      holding(signal, async (held) => bringUp(held, seen ?? (await look(held.local, signal)), options, { note, release }, signal)),
+    recover: async (request, signal) => {
+      if (request.dryRun && hold === undefined) return withoutTouching(options, request, signal);
+      const { report } = await holding(signal, (held) => mend(held, options, request, signal));
+      note(report);
+      await release();
+      return report;
+    },
+  };
+}
+
+/** Everything that must be true before the data may be touched. Refusals come first and change nothing. */
+async function takeHold({ config, system }: PostgresqlOptions, signal: AbortSignal): Promise<Hold> {
+  const { postgresql: settings, stateDir, logDir, backupDir } = config;
+  await refuseForeign(settings.dataDir);
+  const owner = await serverOwner(settings, system);
+  await claimDirectory(settings.dataDir, owner, 0o700, system, signal);
+  await refuseFullVolume(settings.dataDir);
+  const volume = volumeOf(settings.dataDir);
+  const lock = await occupy(volume, owner, system, signal);
+  try {
+    for (const [path, mode] of [
+      [logDir, 0o755],
+      [backupDir, 0o700],
+      [settings.socketDir, 0o755],
+    ] as const)
+      await claimDirectory(path, owner, mode, system, signal);
+    await system.files.makeDirectory(stateDir, { mode: 0o755 });
+    await finishReplacement(volume, owner, system);
+    if (!(await present(volume.journal))) await rm(volume.incoming, { recursive: true, force: true }); // What a killed run had staged and not yet counted.
+    const { report } = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
+    const binaries = await findBinaries({ major: report.major ?? settings.version, directory: settings.binDir }, system, signal);
+    const local = { settings, volume, stateDir, backupDir, logFile: join(logDir, 'postgresql.log'), owner, binaries, system };
+    return { local, lock };
+  } catch (cause) {
+    await lock.release();
+    throw cause;
+  }
+}
+
+/** Inspects, plans and carries the plan out. */
+async function mend(
+  { local, lock }: Hold,
+  { config, engines }: PostgresqlOptions,
+  request: RecoverRequest,
+  signal: AbortSignal,
+): Promise<{ report: RecoveryReport; inspection: Inspection }> {
+  const begunMs = local.system.clock.monotonicMs();
+  const inspection = await look(local, signal);
+  const plan = await makePlan(
+    local,
+    { inspection, reported: [], tried: new Set(), wish: request.strategy, recovery: config.recovery, engines },
+    signal,
+  );
+  const outcome = request.dryRun ? undefined : await carryOut(local, plan, lock, signal);
+  return { report: reportOf(local, plan, outcome, begunMs), inspection };
+}
+
+const look = ({ volume, stateDir, system }: Local, signal: AbortSignal): Promise<Inspection> =>
+  inspect(volume.dataDir, { stateDir, deep: false }, system, signal);
+
+/** A plan for eyes only: no lock, no directory made, nothing finished that an earlier run began. */
+async function withoutTouching(
+  { config, system, engines }: PostgresqlOptions,
+  request: RecoverRequest,
+  signal: AbortSignal,
+): Promise<RecoveryReport> {
+  const { postgresql: settings, stateDir, logDir, backupDir } = config;
+  const inspection = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
+  const owner = await serverOwner(settings, system);
+  const binaries = await findBinaries(
+    { major: inspection.report.major ?? settings.version, directory: settings.binDir },
+    system,
+    signal,
+  ).catch((cause: unknown) => {
+    if (isAbort(cause)) throw cause;
+    return { directory: '', major: inspection.report.major ?? 0, version: 'none', origin: 'system' as const };
+  });
+  const local = {
+    settings,
+    volume: volumeOf(settings.dataDir),
+    stateDir,
+    backupDir,
+    logFile: join(logDir, 'postgresql.log'),
+    owner,
+    binaries,
+    system,
+  };
+  const plan = await makePlan(
+    local,
+    { inspection, reported: [], tried: new Set(), wish: request.strategy, recovery: config.recovery, engines },
+    signal,
+  );
+  return reportOf(local, plan, undefined, system.clock.monotonicMs());
+}

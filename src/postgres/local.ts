@@ -1,0 +1,32 @@
+import type { PostgresqlSettings } from '../core/config.ts';
+import type { Identity, System } from '../core/contracts.ts';
+import type { Binaries } from './binaries.ts';
+import { type Connection, connect } from './connection.ts';
+import type { Volume } from './volume.ts';
+
+/** One instance on this machine with everything known about it: what every step of the PostgreSQL service works on. */
+export interface Local {
+  readonly settings: PostgresqlSettings;
+  readonly volume: Volume;
+  readonly stateDir: string;
+  readonly backupDir: string;
+  /** The server's log: stderr is appended here, so that it outlives dbkit. */
+  readonly logFile: string;
+  /** Who the server runs as and who owns its files. */
+  readonly owner: Identity;
+  readonly binaries: Binaries;
+  readonly system: System;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** A session as the superuser over the instance's own socket. */
+export async function connectSuperuser(
+  { settings }: Local,
+  database: string,
+  signal: AbortSignal,
+  socketDir = settings.socketDir,
+): Promise<Connection> {
+  const { port, superuser: user, superuserPassword } = settings;
+  return connect({ socketDir, port, user, database, password: superuserPassword?.reveal() }, { timeoutMs: CONNECT_TIMEOUT_MS }, signal);
+}

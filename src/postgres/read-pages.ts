@@ -1,0 +1,49 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { findUnsoundPages } from './backup/pages.ts';
+import { pageChecksum } from './backup/page-checksum.ts';
+
+/** One file to read. `firstBlock`: the number of its first block within its relation, as segments count on. */
+export interface PageTask {
+  readonly file: string;
+  readonly path: string;
+  readonly firstBlock: number;
+  readonly blockSizeBytes: number;
+}
+export interface PageResult {
+  readonly path: string;
+  readonly pages: number;
+  readonly bytes: number;
+  readonly damaged: readonly number[];
+}
+
+const CHUNK_BLOCKS = 128; // A megabyte at a time: bounded memory, few calls.
+
+/** Reads every page of one relation file and verifies its checksum; a file that vanishes meanwhile holds nothing. */
+export function readPages({ file, path, firstBlock, blockSizeBytes }: PageTask): PageResult {
+  const damaged: number[] = [];
+  let pages = 0;
+  let handle: number;
+  try {
+    handle = openSync(file, 'r');
+  } catch {
+    return { path, pages, bytes: 0, damaged };
+  }
+  try {
+    const chunk = Buffer.alloc(CHUNK_BLOCKS * blockSizeBytes);
+    for (;;) {
+      const bytesRead = readSync(handle, chunk, 0, chunk.length, pages * blockSizeBytes);
+      const whole = Math.floor(bytesRead / blockSizeBytes);
+      const unsound = findUnsoundPages(
+        chunk.subarray(0, whole * blockSizeBytes),
+        pages,
+        { blockSizeBytes, firstBlock, startLsn: undefined },
+        pageChecksum,
+      );
+      damaged.push(...unsound.map(({ block }) => block));
+      pages += whole;
+      if (whole < CHUNK_BLOCKS) return { path, pages, bytes: pages * blockSizeBytes, damaged };
+    }
+  } finally {
+    closeSync(handle);
+  }
+}

@@ -1,0 +1,179 @@
+import { join } from 'node:path';
+import type { HeldLock } from '../../core/contracts.ts';
+import { DbkitError, type FailureCode } from '../../core/errors.ts';
+import type { Finding } from '../../core/findings.ts';
+import { makeLabel } from '../../core/labels.ts';
+import type { Repair } from '../../core/recovery.ts';
+import { discardUnfinished, stageNewCluster } from '../initialize.ts';
+import type { Local } from '../local.ts';
+import { clusterEntries, present, quarantineRoot } from '../volume.ts';
+import type { Plan, PlannedStep } from './plan.ts';
+import { repairs } from './repairs.ts';
+import { replaceContents } from './replace.ts';
+import { asideDirectory } from './set-aside.ts';
+
+/** What carrying a plan out did: where the old bytes are, and what is lost, in words. */
+export interface Outcome {
+  readonly done: readonly PlannedStep[];
+  readonly quarantine: string | null;
+  readonly lost: string;
+}
+
+/** Carries out what was decided. The server is down and the volume's lock is held. Rejects with the refusal's own code and words. */
+export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
+  switch (plan.decision) {
+    case 'refuse':
+      throw refusal(plan);
+    case 'start':
+      return { done: [], quarantine: null, lost: damageOf(plan) };
+    case 'repair':
+      return repairAll(local, plan, signal);
+    case 'initialize':
+    case 'reinitialize':
+      return initialize(local, plan, lock, signal);
+    case 'restore':
+      return restore(local, plan, signal);
+  }
+}
+
+async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
+  const bench = { local, control: plan.inspection.control, asideDir: asideDirectory(local) };
+  const done: PlannedStep[] = [];
+  local.system.reached('repair.begun');
+  for (const step of inOrder(plan.steps)) {
+    signal.throwIfAborted();
+    const { finding, answer } = step;
+    local.system.log.info('repair.step', `${finding.path}: ${finding.evidence}; ${sentences[answer as Repair]}`, {
+      code: finding.code,
+      path: finding.path,
+    });
+    await repairs[answer as Repair](bench, finding, signal);
+    done.push(step);
+  }
+  local.system.reached('repair.done');
+  const quarantine = (await present(bench.asideDir)) ? bench.asideDir : null;
+  const slots = done.filter(({ answer }) => answer === 'set-aside-slot').map(({ finding }) => finding.path);
+  return {
+    done,
+    quarantine,
+    lost: [damageOf(plan), ...slots.map((slot) => `replication slot ${slot}`)].filter((word) => word !== 'nothing').join('; ') || 'nothing',
+  };
+}
+
+/** Permissions first, then files, then what needs a server that can start. */
+const order: readonly Repair[] = [
+  'mend-permissions',
+  'make-directory',
+  'rewrite-version-file',
+  'bring-back-kept-file',
+  'restore-configuration',
+  'set-aside-file',
+  'set-aside-slot',
+  'reset-wal',
+  'rebuild-catalog-index',
+];
+function inOrder(steps: readonly PlannedStep[]): PlannedStep[] {
+  const rank = ({ answer }: PlannedStep): number => order.indexOf(answer as Repair);
+  return steps.filter((step) => rank(step) >= 0).sort((a, b) => rank(a) - rank(b));
+}
+
+const sentences: Record<Repair, string> = {
+  'mend-permissions': 'setting owner and mode right',
+  'make-directory': 'making it again',
+  'rewrite-version-file': 'writing it again from pg_control',
+  'bring-back-kept-file': 'bringing back the copy kept at the last clean shutdown',
+  'restore-configuration': 'setting it aside and bringing back a good one',
+  'set-aside-file': 'setting it aside',
+  'set-aside-slot': 'setting the replication slot aside',
+  'reset-wal': 'beginning new WAL (pg_resetwal), as all data is in the files',
+  'rebuild-catalog-index': 'rebuilding the index from its table',
+};
+
+async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
+  const { volume, owner, system } = local;
+  if (plan.inspection.report.state === 'unfinished') await discardUnfinished(local);
+  await stageNewCluster(local, lock, signal);
+  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await quarantineFor(local) : null;
+  await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
+  system.reached('initialize.published');
+  const lost =
+    quarantine === null || plan.decision === 'initialize'
+      ? 'nothing'
+      : `all rows are out of reach for now: the old data is whole in ${quarantine}`;
+  return { done: plan.steps, quarantine, lost };
+}
+
+async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
+  const { volume, owner, system } = local;
+  const { backup, engine } = plan.backup!; // The ladder restores only when there is one.
+  const walFrom = join(volume.dataDir, 'pg_wal');
+  system.log.info('restore.begun', `restoring ${backup.label} beside the data`, { label: backup.label });
+  const { recoveredTo } = await engine.restore(
+    backup,
+    { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined },
+    signal,
+  );
+  system.reached('restore.staged');
+  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await quarantineFor(local) : null;
+  await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
+  const window = recoveredTo === null ? `what was committed after ${backup.createdAt}` : `what was committed after ${recoveredTo}`;
+  return {
+    done: plan.steps,
+    quarantine,
+    lost: plan.backup!.rollsForward ? 'nothing' : `${window}${quarantine ? `; the replaced data is whole in ${quarantine}` : ''}`,
+  };
+}
+
+/** A new label in the quarantine; waits out the second if one is taken. */
+async function quarantineFor(local: Local): Promise<string> {
+  const root = await quarantineRoot(local.volume, local.backupDir, local.owner, local.system.files);
+  for (;;) {
+    const path = join(root, makeLabel('corrupt', local.system.clock.now()));
+    if (!(await present(path))) return path;
+    await local.system.clock.sleep(200, new AbortController().signal);
+  }
+}
+
+/** What the server starts without, in words. */
+const damageOf = (plan: Plan): string => {
+  const damaged = plan.steps.filter(({ answer }) => answer === 'serve').map(({ finding }) => `${finding.path} (${finding.evidence})`);
+  return damaged.length === 0
+    ? 'nothing'
+    : `damaged and not mended: ${damaged.slice(0, 5).join(', ')}${damaged.length > 5 ? ` and ${damaged.length - 5} more` : ''}`;
+};
+
+/** Which failure each refused finding is. */
+const refusals: Partial<Record<Finding['code'], readonly [FailureCode, hint: string]>> = {
+  'data.foreign': ['data.foreign', 'set PGDATA to an empty directory or to a database; nothing was changed'],
+  'version.mismatch': [
+    'data.version',
+    'install the programs of that major version, or dump the data with them and restore here; nothing was changed',
+  ],
+  'volume.full': ['volume.full', 'free some space on the volume; never delete anything in pg_wal'],
+  'volume.read-only': ['volume.read-only', 'mount the volume writable'],
+  'owner.wrong': ['data.owner', 'run `chown -R` on it as root, or run dbkit as its owner; nothing was changed'],
+  'mode.wrong': ['data.owner', 'run `chmod 0700` on it as its owner; nothing was changed'],
+  'server.running': ['server.running', 'stop that server first; nothing was changed'],
+  'server.settings': ['server.settings', 'change the setting named above; nothing was changed'],
+};
+
+function refusal(plan: Plan): DbkitError {
+  const refused = plan.steps.find(({ answer }) => answer === 'refuse');
+  if (refused) {
+    const [code, hint] = refusals[refused.finding.code] ?? ['recovery.refused', '`dbkit inspect` shows everything that was seen'];
+    return new DbkitError(
+      code,
+      `${refused.finding.path === '.' ? 'the data directory' : refused.finding.path}: ${refused.finding.evidence}`,
+      { hint },
+    );
+  }
+  const damage = plan.steps.filter(({ answer }) => answer === 'replace').map(({ finding }) => `${finding.path} (${finding.evidence})`);
+  const replaceable = damage.length > 0 && !/too often/.test(plan.because);
+  return new DbkitError(
+    replaceable ? 'data.corrupt' : 'recovery.refused',
+    `${plan.because}${damage.length > 0 ? `: ${damage.slice(0, 3).join(', ')}` : ''}`,
+    {
+      hint: '`dbkit recover --dry-run` shows the evidence, `dbkit recover --strategy restore|reinitialize` chooses; nothing was changed',
+    },
+  );
+}

@@ -1,0 +1,113 @@
+import type { Config } from '../../core/config.ts';
+import type { Backup, BackupEngine, Strategy } from '../../core/contracts.ts';
+import type { Finding } from '../../core/findings.ts';
+import { type Answer, answerFor, type Decision, planRecovery } from '../../core/recovery.ts';
+import type { Inspection } from '../inspect.ts';
+import type { Local } from '../local.ts';
+import { mayMendOwner } from '../owner.ts';
+import { replacementsSince } from '../volume.ts';
+
+/** One finding with what will be done about it. */
+export interface PlannedStep {
+  readonly finding: Finding;
+  readonly answer: Answer;
+  readonly because: string;
+}
+
+/** What the ladder decided, before anything is touched: what `recover --dry-run` prints. */
+export interface Plan {
+  readonly inspection: Inspection;
+  readonly findings: readonly Finding[];
+  readonly decision: Decision;
+  readonly because: string;
+  readonly steps: readonly PlannedStep[];
+  readonly backup: Source | undefined;
+}
+
+/** A backup that the restore rung would use. */
+export interface Source {
+  readonly backup: Backup;
+  readonly engine: BackupEngine;
+  readonly rollsForward: boolean;
+}
+
+export interface PlanInput {
+  readonly inspection: Inspection;
+  /** What the server itself complained about, on top of the inspection. */
+  readonly reported: readonly Finding[];
+  /** Findings whose repair was tried in this boot and did not help, by `findingKey`. */
+  readonly tried: ReadonlySet<string>;
+  readonly wish: Strategy | undefined;
+  readonly recovery: Config['recovery'];
+  readonly engines: readonly BackupEngine[];
+}
+
+export const findingKey = ({ code, path }: Finding): string => `${code} ${path}`;
+const HOUR_MS = 3_600_000;
+
+/** Joins the facts and asks the tables; reads, never writes. */
+export async function makePlan(local: Local, input: PlanInput, signal: AbortSignal): Promise<Plan> {
+  const { inspection } = input;
+  const findings = merge(inspection.report.findings, input.reported);
+  const mayMend = await mayMendOwner(local.volume.dataDir, local.owner, local.system);
+  const steps = findings.map((finding): PlannedStep => {
+    const answer = answerFor({
+      finding,
+      cleanShutdown: inspection.cleanShutdown,
+      keptIsCurrent: inspection.keptIsCurrent(finding.path),
+      mayMendOwner: mayMend,
+      tried: input.tried.has(findingKey(finding)),
+    });
+    return { finding, ...answer };
+  });
+  const backup = await newestGood(local, input.engines, inspection, signal);
+  const since = new Date(local.system.clock.now().getTime() - HOUR_MS);
+  const { decision, because } = planRecovery({
+    state: inspection.report.state,
+    answers: new Set(steps.map(({ answer }) => answer)),
+    backup: backup?.backup.label,
+    rollsForward: backup?.rollsForward ?? false,
+    replacements: await replacementsSince(local.volume, local.backupDir, since),
+    maxReplacements: input.recovery.maxReplacementsPerHour,
+    allow: input.recovery.allow,
+    wish: input.wish,
+  });
+  return { inspection, findings, decision, because, steps, backup };
+}
+
+/** The inspection's own words win over what the server said of the same file. */
+function merge(seen: readonly Finding[], reported: readonly Finding[]): Finding[] {
+  const known = new Set(seen.map(findingKey));
+  return [...seen, ...reported.filter((finding) => !known.has(findingKey(finding)))];
+}
+
+/** The newest backup that is good and of this instance's major (and of this very cluster, where its identifier is known). */
+async function newestGood(
+  local: Local,
+  engines: readonly BackupEngine[],
+  inspection: Inspection,
+  signal: AbortSignal,
+): Promise<Source | undefined> {
+  const { major, systemIdentifier } = inspection.report;
+  const wanted = major ?? local.binaries.major;
+  for (const engine of engines.filter(({ kind }) => kind === 'physical')) {
+    const backups = await engine.list(signal).catch((cause: unknown) => {
+      local.system.log.warn(
+        'repository.unreadable',
+        `the backups cannot be listed: ${cause instanceof Error ? cause.message : String(cause)}`,
+      );
+      return [];
+    });
+    const good = backups
+      .filter(({ state, pgVersion }) => state !== 'damaged' && pgVersion === wanted)
+      .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
+      .sort((a, b) => b.createdAt.localeCompare(a.createdAt))[0];
+    if (good)
+      return {
+        backup: good,
+        engine,
+        rollsForward: engine.rollsForward ? await engine.rollsForward(good, local.volume.dataDir, signal) : false,
+      };
+  }
+  return undefined;
+}

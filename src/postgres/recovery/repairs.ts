@@ -1,0 +1,90 @@
+import { chmod, copyFile, lchown, lstat, readdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { DbkitError } from '../../core/errors.ts';
+import type { Finding } from '../../core/findings.ts';
+import type { Repair } from '../../core/recovery.ts';
+import type { Local } from '../local.ts';
+import { resetWal } from '../reset-wal.ts';
+import { rebuildCatalogIndex } from './catalog-index.ts';
+import { goodConfiguration } from './configuration.ts';
+import { type Bench, setAside } from './set-aside.ts';
+
+type Mend = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<void>;
+
+/** Every repair by name. Each is idempotent: a kill in the middle is answered by doing it again at the next boot. */
+export const repairs: Record<Repair, Mend> = {
+  'make-directory': async ({ local }, { path }) =>
+    local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner }),
+  'mend-permissions': mendPermissions,
+  'restore-configuration': async (bench, { path }) => {
+    const { local, control } = bench;
+    const body = await goodConfiguration(local, control, path);
+    await setAside(bench, path);
+    await write(local, path, body);
+  },
+  'rewrite-version-file': async (bench, { path }) => {
+    const major = bench.control?.major ?? bench.local.binaries.major;
+    const file = path === '.' || path === '' ? 'PG_VERSION' : basename(path) === 'PG_VERSION' ? path : join(path, 'PG_VERSION');
+    await setAside(bench, file);
+    await write(bench.local, file, `${major}\n`);
+  },
+  'set-aside-file': async (bench, { path }) => setAside(bench, path),
+  'set-aside-slot': async (bench, { path }) => setAside(bench, path.split('/').slice(0, 2).join('/')),
+  'bring-back-kept-file': async (bench, { path }) => {
+    const { local } = bench;
+    const kept = join(local.stateDir, 'kept', path);
+    await setAside(bench, path);
+    await write(local, path, await readFile(kept));
+  },
+  'rebuild-catalog-index': rebuildCatalogIndex,
+  'reset-wal': rebuildWal,
+};
+
+async function write(local: Local, path: string, body: string | Uint8Array): Promise<void> {
+  await local.system.files.write(join(local.volume.dataDir, path), body, { mode: 0o600, owner: local.owner });
+}
+
+/** Owner and mode of everything below PGDATA, changed only where they differ; links are never followed. */
+async function mendPermissions({ local }: Bench, _finding: Finding, signal: AbortSignal): Promise<void> {
+  const { owner, volume, system } = local;
+  if (system.self.uid !== 0 && (await lstat(volume.dataDir)).uid === owner.uid) return chmod(volume.dataDir, 0o700);
+  if (system.self.uid !== 0)
+    throw new DbkitError('data.owner', `${volume.dataDir} belongs to another user`, {
+      hint: `run as root: chown -R ${owner.uid}:${owner.gid} ${volume.dataDir}`,
+    });
+  const visit = async (path: string): Promise<void> => {
+    signal.throwIfAborted();
+    const entry = await lstat(path);
+    if (entry.uid !== owner.uid) await lchown(path, owner.uid, owner.gid);
+    if (!entry.isDirectory()) {
+      if (entry.isFile() && (entry.mode & 0o600) !== 0o600) await chmod(path, entry.mode | 0o600);
+      return;
+    }
+    if ((entry.mode & 0o700) !== 0o700) await chmod(path, 0o700);
+    for (const name of await readdir(path)) await visit(join(path, name));
+  };
+  await visit(volume.dataDir);
+  await chmod(volume.dataDir, 0o700);
+}
+
+/**
+ * New WAL for a cluster that was shut down cleanly: what pg_resetwal does. The old segments are set aside first, then the new segment and
+ * the control file that names it are written, in this order: until the last rename the old control file stands and the repair is repeated.
+ */
+async function rebuildWal(bench: Bench): Promise<void> {
+  const { local, control } = bench;
+  if (!control) throw new DbkitError('data.corrupt', 'new WAL can only be made with an intact pg_control', { hint: 'nothing was changed' });
+  const { dataDir } = local.volume;
+  const wal = join(dataDir, 'pg_wal');
+  await local.system.files.makeDirectory(wal, { mode: 0o700, owner: local.owner });
+  await local.system.files.makeDirectory(join(wal, 'archive_status'), { mode: 0o700, owner: local.owner });
+  const controlFile = join(dataDir, 'global/pg_control');
+  const names = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name));
+  const fresh = resetWal(await readFile(controlFile), names);
+  const keepControl = join(bench.asideDir, 'global/pg_control');
+  await local.system.files.makeDirectory(dirname(keepControl), { mode: 0o700, owner: local.owner });
+  await copyFile(controlFile, keepControl);
+  for (const name of names) await setAside(bench, join('pg_wal', name));
+  await write(local, join('pg_wal', fresh.segmentName), fresh.segment);
+  await write(local, 'global/pg_control', fresh.control);
+}

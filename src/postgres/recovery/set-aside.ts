@@ -1,0 +1,27 @@
+import { rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { makeLabel } from '../../core/labels.ts';
+import type { ControlFile } from '../control-file.ts';
+import type { Local } from '../local.ts';
+import { present } from '../volume.ts';
+
+/** One repair's surroundings: what it may set aside goes to `asideDir`, made at first use, beside nothing else. */
+export interface Bench {
+  readonly local: Local;
+  readonly control: ControlFile | undefined;
+  readonly asideDir: string;
+}
+
+/** Moves one file or directory of PGDATA out of the way, keeping its path; nothing happens when it is not there. */
+export async function setAside({ local, asideDir }: Pick<Bench, 'local' | 'asideDir'>, path: string): Promise<void> {
+  const from = join(local.volume.dataDir, path);
+  if (!(await present(from))) return;
+  const to = join(asideDir, path);
+  await local.system.files.makeDirectory(dirname(to), { mode: 0o700, owner: local.owner });
+  await rm(to, { recursive: true, force: true }); // Only what this very repair put there before it was killed.
+  await rename(from, to);
+  local.system.reached('repair.set-aside');
+}
+
+/** Where the files that one boot's repairs replace are put. */
+export const asideDirectory = (local: Local): string => join(local.volume.setAside, makeLabel('replaced', local.system.clock.now()));

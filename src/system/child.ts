@@ -1,0 +1,54 @@
+import { spawn } from 'node:child_process';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Child, ExitReason, Identity, SpawnChild } from '../core/contracts.ts';
+import { DbkitError, errnoOf } from '../core/errors.ts';
+
+/** Only root can become somebody else, and only then the ids are handed to spawn: libuv also clears the supplementary groups. */
+export const identityOf = (as: Identity | undefined): { uid?: number; gid?: number } =>
+  as && process.getuid?.() === 0 && as.uid !== 0 ? { uid: as.uid, gid: as.gid } : {};
+
+/** Starts a long-lived program. Its output goes to the terminal or is appended to a file, never through dbkit: it survives dbkit's end. */
+export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output, newSession, lock }) => {
+  const log = output === 'inherit' ? undefined : await openLog(output.appendTo, as);
+  try {
+    const streams = log ? (['ignore', log.fd, log.fd] as const) : (['inherit', 'inherit', 'inherit'] as const);
+    const child = spawn(file, [...args], {
+      env,
+      ...(cwd === undefined ? {} : { cwd }),
+      ...identityOf(as),
+      detached: newSession, // setsid(2): a terminal's Ctrl-C does not reach it.
+      stdio: lock ? [...streams, lock.fd] : [...streams],
+    });
+    const exited = new Promise<ExitReason>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (cause) => reject(cannotStart(file, cause)));
+    });
+    child.on('error', () => undefined); // A signal that could not be sent is no reason to end dbkit.
+    return { pid: child.pid!, exited, kill: (signal) => void child.kill(signal) } satisfies Child;
+  } finally {
+    await log?.close();
+  }
+};
+
+async function openLog(path: string, as: Identity | undefined): Promise<FileHandle> {
+  const log = await open(path, 'a', 0o640);
+  const { uid, gid } = identityOf(as);
+  if (uid !== undefined && gid !== undefined && (await log.stat()).uid !== uid) await log.chown(uid, gid);
+  return log;
+}
+
+function cannotStart(file: string, cause: unknown): DbkitError {
+  if (errnoOf(cause) === 'ENOENT')
+    return new DbkitError('program.missing', `there is no program '${file}'`, { hint: 'check its name and PATH', cause });
+  return new DbkitError('tool.failed', `${file} cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+}
+
+/** Runs `file` with one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing'. */
+export async function runWithDescriptor(file: string, args: readonly string[], fd: number): Promise<number | 'missing'> {
+  return new Promise((resolve) => {
+    const child = spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+    child.once('error', () => resolve('missing'));
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}

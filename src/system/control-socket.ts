@@ -1,0 +1,117 @@
+import { chmod, chown, rm } from 'node:fs/promises';
+import { createConnection, createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Control, ControlRequest } from '../core/app.ts';
+import type { Files, Logger } from '../core/contracts.ts';
+import { DbkitError, errnoOf, type Failure, failures, toFailure } from '../core/errors.ts';
+
+const PATH_BYTES_MAX = 107; // sun_path of unix(7), less its final NUL.
+const LINE_BYTES_MAX = 64 * 1024;
+
+type Reply = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly failure: Failure };
+
+/** `<stateDir>/control.sock`: how another shell asks the supervisor for something. One JSON line each way; owner and group may ask. */
+export function createControl(stateDir: string, files: Files, log: Logger, gid?: () => Promise<number | undefined>): Control {
+  const path = join(stateDir, 'control.sock');
+  return {
+    async serve(handle) {
+      if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
+        throw new DbkitError('config.invalid', `the path of the control socket is too long for the system: ${path}`, {
+          hint: 'set DBKIT_STATE_DIR to a shorter path',
+        });
+      }
+      if (await ask(path, { command: 'ping' }, new AbortController().signal).catch(() => undefined)) {
+        throw new DbkitError('lock.held', `a dbkit supervisor is running already with the state directory ${stateDir}`, {
+          hint: '`dbkit status` shows it, `dbkit down` stops it',
+        });
+      }
+      const stopping = new AbortController();
+      const server = createServer((socket) => void answer(socket, handle, stopping.signal, log));
+      try {
+        await files.makeDirectory(stateDir, { mode: 0o755 });
+        await rm(path, { force: true }); // Nobody answered: its owner is gone.
+        await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve));
+      } catch (cause) {
+        throw new DbkitError(
+          errnoOf(cause) === 'EROFS' ? 'volume.read-only' : 'data.owner',
+          `the state directory ${stateDir} is not writable (${errnoOf(cause)})`,
+          {
+            hint: 'set DBKIT_STATE_DIR to a folder that this user can write',
+            cause,
+          },
+        );
+      }
+      await chmod(path, 0o660);
+      const group = await gid?.();
+      if (group !== undefined && process.getuid?.() === 0) await chown(path, 0, group);
+      return {
+        async close() {
+          stopping.abort();
+          await new Promise<void>((resolve) => server.close(() => resolve()));
+        },
+      };
+    },
+    ask: (request, signal) => ask(path, request, signal),
+  };
+}
+
+async function answer(
+  socket: Socket,
+  handle: (request: ControlRequest, signal: AbortSignal) => Promise<unknown>,
+  stopping: AbortSignal,
+  log: Logger,
+): Promise<void> {
+  socket.on('error', () => undefined); // Whoever asked is gone; the work goes on.
+  let reply: Reply;
+  try {
+    const request = JSON.parse(await readLine(socket)) as ControlRequest;
+    log.debug('control.request', `asked for ${request.command}`);
+    reply = { ok: true, value: (await handle(request, stopping)) ?? null };
+  } catch (thrown) {
+    reply = { ok: false, failure: toFailure(thrown) };
+  }
+  socket.end(`${JSON.stringify(reply)}\n`);
+}
+
+/** Undefined when nobody listens there. */
+async function ask(path: string, request: ControlRequest, signal: AbortSignal): Promise<unknown> {
+  signal.throwIfAborted();
+  const socket = createConnection(path);
+  const connected = await new Promise<boolean | NodeJS.ErrnoException>((resolve) => {
+    socket.once('connect', () => resolve(true));
+    socket.once('error', (cause: NodeJS.ErrnoException) =>
+      resolve(cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED' ? false : cause),
+    );
+  });
+  if (connected === false) return undefined;
+  if (connected !== true) {
+    throw new DbkitError('control.unavailable', `the supervisor’s control socket does not let this user in: ${connected.message}`, {
+      hint: 'run the command as the user that started dbkit, or as root',
+      cause: connected,
+    });
+  }
+  const abort = (): void => void socket.destroy();
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    socket.write(`${JSON.stringify(request)}\n`);
+    const reply = JSON.parse(await readLine(socket)) as Reply;
+    if (reply.ok) return reply.value;
+    const { code, message, hint, changed } = reply.failure;
+    throw new DbkitError(code in failures ? code : 'command.failed', message, { hint: hint ?? undefined, changed });
+  } finally {
+    signal.removeEventListener('abort', abort);
+    socket.destroy();
+  }
+}
+
+async function readLine(socket: Socket): Promise<string> {
+  let text = '';
+  for await (const chunk of socket.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
+    text += chunk as string;
+    if (text.includes('\n')) return text.slice(0, text.indexOf('\n'));
+    if (text.length > LINE_BYTES_MAX && text.startsWith('{"command"')) break;
+  }
+  throw new DbkitError('control.unavailable', 'the other end of the control socket went away in the middle', {
+    hint: '`dbkit status` shows whether the supervisor still runs',
+  });
+}

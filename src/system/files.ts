@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Files, Identity, Logger } from '../core/contracts.ts';
+import { DbkitError, errnoOf, wordsOf } from '../core/errors.ts';
+import { clock } from './clock.ts';
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+/** Small files that survive a power cut (SQLite's and restic's order: write aside, fsync, rename, fsync the directory). */
+export function createFiles(log: Logger): Files {
+  const files: Files = {
+    async write(path, body, { mode = 0o644, owner } = {}) {
+      const aside = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+      const handle = await open(aside, 'wx', mode);
+      try {
+        await handle.writeFile(body);
+        await handle.chmod(mode);
+        if (owner && isRoot()) await handle.chown(owner.uid, owner.gid);
+        await handle.sync();
+        await handle.close();
+        await rename(aside, path);
+      } catch (cause) {
+        await handle.close().catch(() => undefined);
+        await rm(aside, { force: true });
+        throw cause;
+      }
+      await files.syncDirectory(dirname(path));
+    },
+    async rename(from, to) {
+      if (await exists(to)) throw new DbkitError('file.exists', `${to} exists already`, { hint: 'move it away and try again' });
+      await rename(from, to);
+      await files.syncDirectory(dirname(to));
+      if (dirname(from) !== dirname(to)) await files.syncDirectory(dirname(from));
+    },
+    async makeDirectory(path, { mode = 0o755, owner } = {}) {
+      const first = await mkdir(path, { recursive: true, mode });
+      if (first === undefined) return;
+      for (let made = path; made.length >= first.length; made = dirname(made)) await adopt(made, mode, owner);
+      await files.syncDirectory(dirname(first));
+    },
+    async syncDirectory(path) {
+      const directory = await open(path, 'r');
+      try {
+        await directory.sync();
+      } finally {
+        await directory.close();
+      }
+    },
+    async readJson(path, parse) {
+      const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+        if (errnoOf(cause) === 'ENOENT') return undefined;
+        throw cause;
+      });
+      if (text === undefined) return undefined;
+      try {
+        return parse(JSON.parse(text));
+      } catch (cause) {
+        const broken = `${path}.broken-${clock.now().toISOString().replace(/[-:.]/g, '')}`;
+        log.warn('file.broken', `${path} cannot be read and was set aside as ${broken}`, { path, why: wordsOf(cause) });
+        await rename(path, broken);
+        return undefined;
+      }
+    },
+  };
+  return files;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** mkdir's mode is cut by the umask; the owner is only root's to give. */
+async function adopt(path: string, mode: number, owner: Identity | undefined): Promise<void> {
+  await chmod(path, mode);
+  if (owner && isRoot()) await chown(path, owner.uid, owner.gid);
+}

@@ -1,0 +1,49 @@
+import type { Logger, Runner, Tool, ToolResult } from '../core/contracts.ts';
+import { DbkitError } from '../core/errors.ts';
+import { identityOf } from './child.ts';
+
+/** The only file that runs tools to their end. Secrets travel in `env` or `input`, never in `args`, so `args` are safe to log. */
+export function createRunner(log: Logger, environment: Readonly<Record<string, string>>): Runner {
+  const attempt = async (tool: Tool, signal: AbortSignal): Promise<ToolResult> => {
+    const { execa, ExecaError } = await import('execa'); // A tenth of a second to load: a plain start runs no tool.
+    log.debug('tool.start', `running ${tool.file}`, { file: tool.file, args: tool.args });
+    try {
+      const { exitCode, stdout, stderr } = await execa(tool.file, tool.args, {
+        env: { ...environment, ...tool.env },
+        extendEnv: false,
+        ...(tool.cwd === undefined ? {} : { cwd: tool.cwd }),
+        ...(tool.input === undefined ? { stdin: 'ignore' as const } : { input: tool.input }),
+        ...identityOf(tool.as),
+        timeout: tool.timeoutMs,
+        cancelSignal: signal,
+        forceKillAfterDelay: 10_000,
+        reject: true,
+      });
+      return { exitCode: exitCode ?? 0, stdout, stderr };
+    } catch (cause) {
+      if (!(cause instanceof ExecaError)) throw cause;
+      if (cause.isCanceled) signal.throwIfAborted();
+      if (cause.code === 'ENOENT' && cause.exitCode === undefined) {
+        throw new DbkitError('program.missing', `there is no program '${tool.file}'`, {
+          hint: `install the package that brings ${tool.file.split('/').at(-1)}`,
+          cause,
+        });
+      }
+      if (cause.exitCode === undefined) throw failed(tool, cause.shortMessage, String(cause.stderr ?? ''), cause);
+      return { exitCode: cause.exitCode, stdout: String(cause.stdout ?? ''), stderr: String(cause.stderr ?? '') };
+    }
+  };
+  return {
+    attempt,
+    run: async (tool, signal) => {
+      const result = await attempt(tool, signal);
+      if (result.exitCode !== 0) throw failed(tool, `${tool.file} ended with status ${result.exitCode}`, result.stderr || result.stdout);
+      return result;
+    },
+  };
+}
+
+function failed(tool: Tool, what: string, said: string, cause?: unknown): DbkitError {
+  const words = said.trim().split('\n').slice(-5).join('\n') || 'nothing';
+  return new DbkitError('tool.failed', what, { hint: `${tool.file.split('/').at(-1)} said: ${words}`, cause });
+}

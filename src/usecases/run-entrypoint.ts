@@ -1,0 +1,107 @@
+import type { App } from '../core/app.ts';
+import type { Child, ExitReason } from '../core/contracts.ts';
+import { isAbort } from '../core/errors.ts';
+import { exitStatus } from '../core/exit-status.ts';
+import { planStop } from '../core/stop-plan.ts';
+import { type SuperviseNeeds, type Supervisor, supervise } from './supervise.ts';
+
+type Needs = SuperviseNeeds & Pick<App, 'spawn' | 'signals' | 'commandEnvironment'>;
+
+export interface EntrypointInput {
+  /** CMD and its arguments; empty: stay until told to stop. */
+  readonly command: readonly string[];
+  /** Called once, when every service is ready or held and before CMD starts. */
+  onReady(supervisor: Supervisor): void;
+}
+export interface EntrypointReport {
+  readonly exitStatus: number;
+  readonly endedBy: string;
+}
+
+const SAME_PRESS_MS = 500; // npm and the terminal may deliver one Ctrl-C twice.
+
+/**
+ * The container's life: services up, CMD, services down. Resolves with CMD's status, or 128+n when a signal ended it; without CMD a requested
+ * stop is a success (0), so that `docker stop` and systemd see a clean end. Rejects when a service fails whose policy is `exit`.
+ */
+export async function runEntrypoint(app: Needs, { command, onReady }: EntrypointInput): Promise<EntrypointReport> {
+  const running = await attach(app, command);
+  if (running) return running;
+  const hurried = new AbortController();
+  let stopAsked: (signal: NodeJS.Signals) => void = () => undefined;
+  const stopSignal = new Promise<NodeJS.Signals>((resolve) => {
+    stopAsked = resolve;
+  });
+  let child: Child | undefined;
+  let supervisor: Supervisor | undefined;
+  let firstMs: number | undefined;
+  const unsubscribe = app.signals.subscribe((signal) => {
+    if (signal === 'SIGHUP') return void supervisor?.reload();
+    if (signal === 'SIGUSR1') return;
+    const nowMs = app.clock.monotonicMs();
+    if (firstMs !== undefined && nowMs - firstMs > SAME_PRESS_MS) hurried.abort();
+    firstMs ??= nowMs;
+    child?.kill(signal);
+    stopAsked(signal);
+  });
+  try {
+    supervisor = await supervise(app, 'entrypoint');
+    const asked = await Promise.race([supervisor.booted.then(() => undefined), stopSignal]);
+    if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
+    onReady(supervisor);
+    if (command.length > 0) child = await startCommand(app, command);
+    return await untilOver(app, supervisor, child, stopSignal);
+  } finally {
+    await supervisor?.stop(hurried.signal);
+    unsubscribe();
+  }
+}
+
+/** In a container whose services run already (`docker exec … dbkit entrypoint CMD`) CMD simply runs; the services stay. */
+async function attach(app: Needs, command: readonly string[]): Promise<EntrypointReport | undefined> {
+  if (command.length === 0) return undefined;
+  const answer = await app.control.ask({ command: 'ping' }, new AbortController().signal).catch(() => undefined);
+  if (answer === undefined) return undefined;
+  app.log.info('entrypoint.attached', 'the services are running already; running the command beside them');
+  const child = await startCommand(app, command);
+  const unsubscribe = app.signals.subscribe((signal) => {
+    if (signal !== 'SIGUSR1') child.kill(signal);
+  });
+  const exit = await child.exited;
+  unsubscribe();
+  return { exitStatus: exitStatus(exit), endedBy: 'the command' };
+}
+
+/** CMD owns the terminal: its streams are dbkit's own, in the same process group. */
+async function startCommand({ spawn, commandEnvironment }: Needs, [file, ...args]: readonly string[]): Promise<Child> {
+  return spawn({ file: file!, args, env: commandEnvironment, output: 'inherit', newSession: false });
+}
+
+async function untilOver(
+  app: Needs,
+  supervisor: Supervisor,
+  child: Child | undefined,
+  stopSignal: Promise<NodeJS.Signals>,
+): Promise<EntrypointReport> {
+  const commandEnded = child?.exited ?? new Promise<never>(() => undefined);
+  const outcome = await Promise.race([commandEnded, stopSignal, supervisor.ended.then(() => 'shutdown' as const)]);
+  if (typeof outcome === 'object') return { exitStatus: exitStatus(outcome), endedBy: 'the command' };
+  if (!child) return { exitStatus: 0, endedBy: outcome };
+  if (outcome === 'shutdown') child.kill('SIGTERM');
+  const exit = await withinBudget(app, child);
+  return {
+    exitStatus: exit ? exitStatus(exit) : exitStatus({ code: null, signal: outcome === 'shutdown' ? 'SIGTERM' : outcome }),
+    endedBy: outcome,
+  };
+}
+
+/** CMD's share of the stop; afterwards the services stop whether it has ended or not. */
+async function withinBudget({ clock, config }: Needs, child: Child): Promise<ExitReason | undefined> {
+  const enough = new AbortController();
+  const waited = clock.sleep(planStop(config.stopSeconds * 1000).commandMs, enough.signal).catch((cause: unknown) => {
+    if (!isAbort(cause)) throw cause;
+  });
+  const exit = await Promise.race([child.exited, waited.then(() => undefined)]);
+  enough.abort();
+  return exit;
+}

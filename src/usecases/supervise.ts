@@ -1,0 +1,166 @@
+import type { App, ControlRequest, ServiceStatus, SupervisorStatus } from '../core/app.ts';
+import type { RecoverRequest, RecoveryReport, Service } from '../core/contracts.ts';
+import { DbkitError, isAbort, wordsOf } from '../core/errors.ts';
+import { decideRestart } from '../core/restart-policy.ts';
+import { startLayers } from '../core/service-order.ts';
+import { planStop } from '../core/stop-plan.ts';
+import { createUnit, type Unit } from './service-unit.ts';
+
+export type SuperviseNeeds = Pick<
+  App,
+  'config' | 'services' | 'disabled' | 'initScripts' | 'control' | 'board' | 'clock' | 'log' | 'engines'
+>;
+
+/** The running whole: what `entrypoint` and `up` wait on and stop. */
+export interface Supervisor {
+  /** Resolves once every service is ready or held; rejects when one fails whose policy is `exit`. */
+  readonly booted: Promise<void>;
+  /** Rejects when a service has failed for good after the boot; resolves when a `shutdown` was asked for. */
+  readonly ended: Promise<void>;
+  /** Stops services in reverse order within what is left of the budget. `hurried` may fire in the middle: then immediate at once. */
+  stop(hurried: AbortSignal): Promise<void>;
+  reload(): Promise<void>;
+  status(): SupervisorStatus;
+}
+
+/** Boots the services in layers, answers the control socket, restarts what dies, and publishes every change. */
+export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mode']): Promise<Supervisor> {
+  const { board, clock, log, config } = app;
+  const layers = startLayers(app.services, app.disabled);
+  const startedAt = clock.now().toISOString();
+  const stopping = new AbortController();
+  let readyAt: string | null = null;
+  let lastRecovery: RecoveryReport | null = (await board.lastRecovery()) ?? null;
+  let resolveEnd: () => void;
+  let rejectEnd: (cause: unknown) => void;
+  const ended = new Promise<void>((resolve, reject) => {
+    resolveEnd = resolve;
+    rejectEnd = reject;
+  });
+  ended.catch(() => undefined); // Asked for later; a failure before that is not unhandled.
+
+  const status = (): SupervisorStatus => ({
+    schema: 'dbkit.supervisor/v1',
+    pid: process.pid,
+    mode,
+    startedAt,
+    readyAt,
+    services: [...units.map((unit) => unit.status()), ...app.disabled.map((name) => disabledRow(name, startedAt))],
+    lastRecovery,
+  });
+  const publish = (): void => {
+    board
+      .publish(status())
+      .catch((cause: unknown) => log.warn('status.unpublished', `the status could not be published: ${wordsOf(cause)}`));
+  };
+  const recovered = async (report: RecoveryReport): Promise<void> => {
+    lastRecovery = report;
+    await board.recordRecovery(report);
+  };
+  const units = app.services.map((service) =>
+    createUnit(service, { clock, log, changed: publish, recovered, failed: (cause) => rejectEnd(cause), decideRestart }),
+  );
+  const unitOf = (service: Service): Unit => units.find(({ name }) => name === service.name)!;
+  const unitsNamed = (name: string | undefined): Unit[] => {
+    const chosen = name === undefined ? units : units.filter((unit) => unit.name === name);
+    if (chosen.length === 0)
+      throw new DbkitError('usage.invalid', `there is no service '${name}'`, {
+        hint: `there are: ${units.map((unit) => unit.name).join(', ')}`,
+      });
+    return chosen;
+  };
+  const allReady = (): boolean => units.every((unit) => unit.state() === 'ready' || unit.service.onFail === 'ignore');
+
+  const server = await app.control.serve((request, signal) => handle(request, AbortSignal.any([signal, stopping.signal])));
+
+  async function boot(): Promise<void> {
+    await board.setReady(false);
+    publish();
+    for (const layer of layers) {
+      const outcomes = await Promise.allSettled(layer.map((service) => unitOf(service).start(stopping.signal)));
+      const failure = outcomes.find((outcome) => outcome.status === 'rejected');
+      if (failure) throw failure.reason;
+    }
+    if (allReady()) for (const script of app.initScripts) await script.run(stopping.signal);
+    readyAt = clock.now().toISOString();
+    await board.setReady(allReady());
+    publish();
+  }
+
+  async function handle(request: ControlRequest, signal: AbortSignal): Promise<unknown> {
+    switch (request.command) {
+      case 'ping':
+        return { pid: process.pid };
+      case 'shutdown':
+        resolveEnd();
+        return status();
+      case 'reload':
+        await reload();
+        return status();
+      case 'recover':
+        return recover(request.request, signal);
+      case 'start':
+        for (const unit of unitsNamed(request.service)) await unit.start(stopping.signal);
+        break;
+      case 'stop':
+        for (const unit of unitsNamed(request.service).toReversed()) await unit.stop(config.stopSeconds * 1000, signal);
+        break;
+      case 'restart':
+        for (const unit of unitsNamed(request.service).toReversed()) await unit.stop(config.stopSeconds * 1000, signal);
+        for (const unit of unitsNamed(request.service)) await unit.start(stopping.signal);
+        break;
+    }
+    await board.setReady(allReady());
+    publish();
+    return status();
+  }
+
+  /** The server is stopped for it and started after it; the container and its command live on. */
+  async function recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport> {
+    const unit = units.find(({ service }) => service.recover !== undefined);
+    if (!unit) throw new DbkitError('usage.invalid', 'no service here can be recovered');
+    if (request.dryRun && unit.state() === 'ready') return unit.service.recover!(request, signal);
+    if (!request.dryRun) await unit.stop(config.stopSeconds * 1000, signal);
+    const report = await unit.service.recover!(request, signal);
+    if (request.dryRun) return report;
+    await recovered(report);
+    await unit.start(stopping.signal);
+    await board.setReady(allReady());
+    publish();
+    return report;
+  }
+
+  async function reload(): Promise<void> {
+    for (const unit of units) await unit.reload();
+  }
+
+  async function stop(hurried: AbortSignal): Promise<void> {
+    stopping.abort();
+    await board.setReady(false).catch(() => undefined);
+    const plan = planStop(config.stopSeconds * 1000);
+    const deadlineMs = clock.monotonicMs() + plan.endMs - plan.commandMs;
+    for (const layer of layers.toReversed()) {
+      await Promise.all(layer.map((service) => unitOf(service).stop(deadlineMs - clock.monotonicMs(), hurried)));
+    }
+    publish();
+    await server.close();
+    await board.publish(status()).catch(() => undefined);
+  }
+
+  const booted = boot().catch((cause: unknown) => {
+    if (!(isAbort(cause) && stopping.signal.aborted)) throw cause;
+  });
+  booted.catch(() => undefined);
+  return { booted, ended, stop, reload, status };
+}
+
+const disabledRow = (name: string, since: string): ServiceStatus => ({
+  name,
+  state: 'disabled',
+  pid: null,
+  since,
+  restarts: 0,
+  note: null,
+  failure: null,
+  details: {},
+});

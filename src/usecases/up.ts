@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import type { App, SupervisorStatus } from '../core/app.ts';
+import { DbkitError } from '../core/errors.ts';
+import { runEntrypoint } from './run-entrypoint.ts';
+import type { SuperviseNeeds } from './supervise.ts';
+
+type Needs = SuperviseNeeds & Pick<App, 'spawn' | 'signals' | 'commandEnvironment'>;
+
+export interface UpReport {
+  readonly outcome: 'up' | 'already-up' | 'held' | 'stopped';
+  readonly status: SupervisorStatus | null;
+}
+
+/** The services in the foreground, until Ctrl-C or `dbkit down`. */
+export async function up(app: Needs, onReady: () => void): Promise<UpReport> {
+  if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
+  await runEntrypoint(app, { command: [], onReady });
+  return { outcome: 'stopped', status: (await app.board.read()) ?? null };
+}
+
+const isUp = async ({ control }: Pick<App, 'control'>): Promise<boolean> =>
+  (await control.ask({ command: 'ping' }, new AbortController().signal)) !== undefined;
+
+export interface DetachInput {
+  /** How this very program is started again: Node, the script and the flags of this call, without --detach. */
+  readonly program: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly timeoutMs: number;
+}
+
+/**
+ * The services in the background: starts dbkit again in a session of its own and returns once they are ready or held. Does nothing when they
+ * are up. Rejects with the failure of the background process, in its own words, or with `service.unready` when the time is over.
+ */
+export async function upDetached(
+  app: Pick<App, 'config' | 'control' | 'board' | 'spawn' | 'clock'>,
+  input: DetachInput,
+  signal: AbortSignal,
+): Promise<UpReport> {
+  if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
+  const logFile = join(app.config.logDir, 'dbkit.log');
+  const [file, ...args] = input.program;
+  const child = await app.spawn({ file: file!, args, env: input.environment, output: { appendTo: logFile }, newSession: true });
+  let exitCode: number | undefined;
+  void child.exited.then(({ code }) => {
+    exitCode = code ?? 1;
+  });
+  const deadlineMs = app.clock.monotonicMs() + input.timeoutMs;
+  while (app.clock.monotonicMs() < deadlineMs) {
+    const status = await app.board.read();
+    if (status?.pid === child.pid && status.readyAt !== null) {
+      return { outcome: status.services.some(({ state }) => state === 'held') ? 'held' : 'up', status };
+    }
+    if (exitCode !== undefined) throw failureOf(status?.pid === child.pid ? status : undefined, logFile);
+    await app.clock.sleep(20, signal);
+  }
+  throw new DbkitError('service.unready', 'the services were not ready in time; they go on starting in the background', {
+    hint: `see \`dbkit status\`, and ${logFile} for what they say`,
+  });
+}
+
+function failureOf(status: SupervisorStatus | undefined, logFile: string): DbkitError {
+  const failed = status?.services.find(({ failure }) => failure !== null);
+  const hint = failed?.failure?.hint ?? `${logFile} says more`;
+  return new DbkitError('service.failed', failed?.failure?.message ?? 'the background process ended before the services were ready', {
+    hint,
+  });
+}

@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest';
+import { makeLabel, parseLabel } from '../../src/core/labels.ts';
+import { splitWords } from '../../src/core/split-words.ts';
+import { needsPsql, splitStatements } from '../../src/core/sql-statements.ts';
+
+describe('labels', () => {
+  test('a label names what and when, in UTC', () => {
+    expect(makeLabel('corrupt', new Date('2026-11-20T19:54:00.123Z'))).toBe('corrupt_20261120_195400');
+  });
+  test('a label is read back; anything else is not one', () => {
+    expect(parseLabel('data_20261120_195400')).toEqual({ kind: 'data', at: new Date('2026-11-20T19:54:00Z') });
+    expect(parseLabel('data_20261320_195400')).toBeUndefined();
+    expect(parseLabel('data_20261120_195400.json')).toBeUndefined();
+  });
+});
+
+describe('arguments in a variable', () => {
+  test.each([
+    ['--locale=C  --wal-segsize=64', ['--locale=C', '--wal-segsize=64']],
+    [`--x='a b' "c \\"d\\"" e\\ f`, ['--x=a b', 'c "d"', 'e f']],
+    ['', []],
+    [`-c '$(rm -rf /)'`, ['-c', '$(rm -rf /)']],
+  ])('%s', (line, words) => expect(splitWords(line)).toEqual(words));
+});
+
+describe('scripts without psql', () => {
+  test('statements end at semicolons outside quotes, dollar quotes and comments', () => {
+    const script = `CREATE TABLE t (a text DEFAULT 'x;y'); -- no; end\nCREATE FUNCTION f() RETURNS int AS $body$ BEGIN RETURN 1; END $body$ LANGUAGE plpgsql;\n/* ; */ SELECT "a;b" FROM t`;
+    expect(splitStatements(script)).toHaveLength(3);
+    expect(splitStatements(script)[1]).toContain('RETURN 1; END');
+  });
+  test('an E string keeps its escaped quote', () => expect(splitStatements(`SELECT E'it\\'s; fine'; SELECT 2`)).toHaveLength(2));
+  test('psql’s own language is recognised', () => {
+    expect(needsPsql('\\connect app\nSELECT 1;')).toBe(true);
+    expect(needsPsql('COPY t FROM STDIN;\n1\n\\.\n')).toBe(true);
+    expect(needsPsql("SELECT '\\d';")).toBe(false);
+  });
+});
