@@ -20,7 +20,7 @@ export function registerCompletion(program: Command, cli: Cli): void {
     })
     .addHelpText(
       'after',
-      '\nExamples:\n  source <(dbkit completion bash)\n  dbkit completion zsh > "${fpath[1]}/_dbkit"\n  dbkit completion fish > ~/.config/fish/completions/dbkit.fish',
+      '\nExamples:\n  source <(dbkit completion bash)\n  dbkit completion zsh > ~/.zfunc/_dbkit\n  dbkit completion fish > ~/.config/fish/completions/dbkit.fish',
     )
     .action((shell: Shell, _flags: object, command: Command) =>
       cli.run(command, async () => {

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { App } from '../core/app.ts';
 import { runEntrypoint } from '../usecases/run-entrypoint.ts';
 import type { Supervisor } from '../usecases/supervise.ts';
+import { again } from './again.ts';
 import type { Cli } from './cli.ts';
 
 export function registerEntrypoint(program: Command, cli: Cli): void {
@@ -17,9 +18,14 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
     .action((words: string[], _flags: object, command: Command) =>
       cli.run(
         command,
-        async ({ app: open }) => {
+        async ({ app: open, flags, surroundings }) => {
           const app = await open();
-          const report = await runEntrypoint(app, { command: words, onReady: (supervisor) => announce(app, supervisor, words.length > 0) });
+          const backup = again(surroundings, flags, ['maintenance', 'backup', '--if-changed', '--quiet']);
+          const report = await runEntrypoint(app, {
+            command: words,
+            backup,
+            onReady: (supervisor) => announce(app, supervisor, words.length > 0),
+          });
           return { report, text: () => '', exit: report.exitStatus };
         },
         { ownSignals: true, silentText: true },
@@ -31,7 +37,8 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
 export function announce(app: Pick<App, 'config' | 'log'>, supervisor: Supervisor, hasCommand: boolean): void {
   const { username, database = username, port, socketDir } = app.config.postgresql;
   const postgresql = supervisor.status().services.find(({ name }) => name === 'postgresql');
-  if (postgresql?.note) app.log.info('recovery.told', `recovery: ${postgresql.note}`);
+  if (postgresql?.note)
+    app.log[/^(restore|reinitialize)/.test(postgresql.note) ? 'warn' : 'info']('recovery.told', `recovery: ${postgresql.note}`);
   if (postgresql?.state === 'ready') {
     app.log.info('entrypoint.ready', `PostgreSQL is ready: postgresql://${username}@localhost:${port}/${database} (socket: ${socketDir})`, {
       port,

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
 import { bytes, moment } from '../output/format.ts';
 import { table } from '../output/table.ts';
+import { expireBackups } from '../usecases/expire-backups.ts';
 import { listBackups } from '../usecases/list-backups.ts';
 import { reportStatus } from '../usecases/report-status.ts';
 import { restartServices } from '../usecases/restart-services.ts';
-import { takeBackup } from '../usecases/take-backup.ts';
+import { type BackupReport, takeBackup } from '../usecases/take-backup.ts';
 import type { Cli } from './cli.ts';
 import { statusView } from './status.ts';
 
@@ -41,14 +42,13 @@ export function registerMaintenance(program: Command, cli: Cli): void {
   maintenance
     .command('backup')
     .description('take a base backup')
-    .action((_flags: object, command: Command) =>
-      cli.run(command, async ({ app, signal }) => {
-        const report = await takeBackup(await app(), signal);
-        return {
-          report,
-          text: () => `backup ${report.label}, ${bytes(report.sizeBytes)}, ${report.state}`,
-          exit: report.state === 'damaged' ? 65 : 0,
-        };
+    .option('--if-changed', 'only when something was written since the last one')
+    .action((flags: { ifChanged?: boolean }, command: Command) =>
+      cli.run<BackupReport>(command, async ({ app, signal }) => {
+        const report = await takeBackup(await app(), { ifChanged: flags.ifChanged ?? false }, signal);
+        if (report.backup === null) return { report, text: () => `no backup needed: ${report.because}` };
+        const { label, sizeBytes, state } = report.backup;
+        return { report, text: () => `backup ${label}, ${bytes(sizeBytes)}, ${state}`, exit: state === 'damaged' ? 65 : 0 };
       }),
     );
   maintenance
@@ -69,6 +69,21 @@ export function registerMaintenance(program: Command, cli: Cli): void {
           report,
           text: () => (rows.length > 0 ? table(rows, ['label', 'made', 'kind', 'size', 'state', 'version']) : 'no backups yet'),
         };
+      }),
+    );
+  maintenance
+    .command('cleanup')
+    .description('remove the backups that retention no longer keeps')
+    .option('-n, --dry-run', 'only say what would be removed, and why')
+    .action((flags: { dryRun?: boolean }, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await expireBackups(await app(), { dryRun: flags.dryRun ?? false }, signal);
+        const rows = report.decisions.map(({ label, keep, because }) => [
+          label,
+          keep ? 'keep' : flags.dryRun ? 'would remove' : 'removed',
+          because,
+        ]);
+        return { report, text: () => (rows.length > 0 ? table(rows) : 'no backups yet') };
       }),
     );
   maintenance

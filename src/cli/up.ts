@@ -4,7 +4,8 @@ import { DbkitError } from '../core/errors.ts';
 import { restartServices } from '../usecases/restart-services.ts';
 import { takeDown } from '../usecases/take-down.ts';
 import { up, upDetached } from '../usecases/up.ts';
-import type { Cli, GlobalFlags, Surroundings } from './cli.ts';
+import { again, definedOnly } from './again.ts';
+import type { Cli } from './cli.ts';
 
 export const secondsFlag = (text: string): number => {
   const value = Number(text);
@@ -35,13 +36,13 @@ export function registerUp(program: Command, cli: Cli): void {
             ? await upDetached(
                 app,
                 {
-                  program: againWithout(surroundings, global),
-                  environment: defined(surroundings.environment),
+                  program: again(surroundings, global, ['up', '--quiet']),
+                  environment: definedOnly(surroundings.environment),
                   timeoutMs: flags.timeout * 1000,
                 },
                 signal,
               )
-            : await up(app, say);
+            : await up(app, { onReady: say, backup: again(surroundings, global, ['maintenance', 'backup', '--if-changed', '--quiet']) });
           const words = {
             up: 'up',
             'already-up': 'already up; nothing to do',
@@ -82,28 +83,3 @@ export function registerUp(program: Command, cli: Cli): void {
       }),
     );
 }
-
-/** This very call without --detach, as the background process. */
-function againWithout({ program }: Surroundings, flags: GlobalFlags): string[] {
-  const words: string[] = [...program, 'up', '--quiet'];
-  const given: Record<string, string | number | boolean | undefined> = {
-    '--config': flags.config,
-    '--local': flags.local,
-    '--data-dir': flags.dataDir,
-    '--socket-dir': flags.socketDir,
-    '--port': flags.port,
-    '--state-dir': flags.stateDir,
-    '--log-dir': flags.logDir,
-    '--backup-dir': flags.backupDir,
-    '--bin-dir': flags.binDir,
-    '--strict': flags.strict,
-  };
-  for (const [name, value] of Object.entries(given)) {
-    if (value === true) words.push(name);
-    else if (value !== undefined && value !== false) words.push(`${name}=${value}`);
-  }
-  return words;
-}
-
-const defined = (environment: Surroundings['environment']): Record<string, string> =>
-  Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));

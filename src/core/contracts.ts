@@ -1,4 +1,5 @@
 import type { Finding } from './findings.ts';
+import type { RetentionDecision } from './retention.ts';
 
 /** Who a child process or a file belongs to. */
 export interface Identity {
@@ -230,6 +231,10 @@ export interface BackupEngine {
     signal: AbortSignal,
   ): Promise<{ recoveredTo: string | null }>;
   verify(backup: Backup, signal: AbortSignal): Promise<void>;
+  /** Whether the instance was written to since the newest backup, with the reason. */
+  changedSinceLast?(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
+  /** Applies retention; `dryRun` only says what it would do. */
+  expire?(options: { dryRun: boolean }, signal: AbortSignal): Promise<readonly RetentionDecision[]>;
   /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */
   rollsForward?(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
 }

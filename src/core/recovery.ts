@@ -76,7 +76,14 @@ export const answers: readonly AnswerRow[] = [
   [is('conf.missing', 'conf.broken'), 'restore-configuration', 'the last good copy, else the sample, is right'],
   [is('version-file.broken'), 'rewrite-version-file', 'pg_control knows the version'],
   [is('cache.damaged'), 'set-aside-file', 'PostgreSQL rebuilds it'],
-  [is('signal.stray', 'backup-label.stray'), 'set-aside-file', 'no restore of dbkit put it there and the control file contradicts it'],
+  [is('signal.stray'), 'set-aside-file', 'no restore of dbkit put it there and the control file contradicts it'],
+  [both(is('backup-label.stray'), clean), 'set-aside-file', 'the server was shut down cleanly, so this is no copy of a running one'],
+  [
+    is('backup-label.stray'),
+    'refuse',
+    'a copy of a running server is useless without its WAL, and with the label removed it would be corrupt',
+  ],
+  [is('wal-link.dangling'), 'refuse', 'the WAL is elsewhere, not gone: mount it'],
   [is('replication-slot.damaged'), 'set-aside-slot', 'a slot holds no rows; its consumer must be set up again'],
   [is('catalog-index.damaged'), 'rebuild-catalog-index', 'an index holds nothing that its table does not'],
   [

@@ -7,7 +7,8 @@ export type Meaning =
   | { readonly kind: 'refusal'; readonly code: FailureCode; readonly line: string; readonly hint: string }
   | { readonly kind: 'again'; readonly line: string };
 
-type Row = readonly [pattern: RegExp, meaning: FindingCode | readonly [FailureCode, hint: string] | 'again'];
+/** `path`: where the damage is when the line does not say. */
+type Row = readonly [pattern: RegExp, meaning: FindingCode | readonly [FailureCode, hint: string] | 'again', path?: string];
 
 /**
  * First match of a line wins; the first line that matches anything decides. Group 1 is the path, when there is one.
@@ -47,26 +48,28 @@ const rows: readonly Row[] = [
   [/could not (?:open|read|access|stat|create) (?:file|directory) "(?:\.\/)?([^"]+)": Permission denied/, 'owner.wrong'],
   [/could not open directory "(?:\.\/)?(pg_tblspc\/[^"]+)"/, 'tablespace.dangling'],
   [/could not open directory "(?:\.\/)?([^"]+)": No such file/, 'directory.missing'],
-  [/required WAL directory "([^"]+)" does not exist/, 'wal-directory.missing'],
+  [/required WAL directory "([^"]+)" does not exist/, 'wal-directory.missing', 'pg_wal'],
   [/could not access the server configuration file "([^"]+)"/, 'conf.missing'],
   [/could not (?:open|load) (?:configuration |usermap |authentication )?(?:file )?"?([^" ]*pg_(?:hba|ident)\.conf)/, 'conf.broken'],
   [/could not load (pg_hba\.conf|pg_ident\.conf)/, 'conf.broken'],
   [/syntax error in file "([^"]+)"/, 'conf.broken'],
   [/configuration file "([^"]+)" contains errors/, 'conf.broken'],
   [/"([^"]+)" is not a valid data directory/, 'version-file.broken'],
-  [/must specify restore_command when standby mode is not enabled/, 'signal.stray'],
+  [/must specify restore_command when standby mode is not enabled/, 'signal.stray', 'standby.signal'],
   [
     /could not find redo location referenced by checkpoint record|could not find redo location .* referenced by checkpoint record|could not locate required checkpoint record/,
     'backup-label.stray',
+    'backup_label',
   ],
   [/replication slot file "(?:\.\/)?(pg_replslot\/[^"/]+)/, 'replication-slot.damaged'],
   [
     /(?:incorrect checksum in control file|could not (?:open|read) file "(?:[^"]*\/)?global\/pg_control"|could not find the database system)/,
     'control.damaged',
+    'global/pg_control',
   ],
   [/relation mapping file "([^"]+)" contains/, 'filenode-map.damaged'],
   [/could not (?:open|read)(?: relation mapping)? file "([^"]*pg_filenode\.map)"/, 'filenode-map.damaged'],
-  [/could not locate a valid checkpoint record|invalid (?:primary )?checkpoint record/, 'wal.missing'],
+  [/could not locate a valid checkpoint record|invalid (?:primary )?checkpoint record/, 'wal.missing', 'pg_wal'],
   [/index "([^"]+)" (?:contains (?:corrupted|unexpected)|is not a)/, 'index.damaged'],
   // Needs other bytes.
   [/Could not (?:open|read from|seek in) file "((?:pg_xact|pg_multixact|pg_subtrans|pg_commit_ts)\/[^"]+)"/, 'slru.damaged'],
@@ -74,18 +77,18 @@ const rows: readonly Row[] = [
   [/could not open file "((?:global|base|pg_tblspc)\/[^"]+)"/, 'relation.missing'],
   [/could not read blocks? \S+ in file "([^"]+)"/, 'relation.truncated'],
   [/invalid page in blocks? \S+ of relation "?([^" ]+)/, 'page.damaged'],
-  [/could not access status of transaction/, 'slru.damaged'],
+  [/could not access status of transaction/, 'slru.damaged', 'pg_xact'],
 ];
 
 /** What the first telling line says; undefined when PostgreSQL said nothing that dbkit knows. */
 export function triage(lines: readonly string[]): Meaning | undefined {
   for (const line of lines) {
-    for (const [pattern, meaning] of rows) {
+    for (const [pattern, meaning, path = '.'] of rows) {
       const match = pattern.exec(line);
       if (!match) continue;
       if (meaning === 'again') return { kind: 'again', line };
       if (typeof meaning !== 'string') return { kind: 'refusal', code: meaning[0], hint: meaning[1], line };
-      return { kind: 'finding', code: meaning, path: match[1] ?? '.', line };
+      return { kind: 'finding', code: meaning, path: match[1] ?? path, line };
     }
   }
   return undefined;

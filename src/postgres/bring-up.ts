@@ -1,8 +1,10 @@
-import { unlink } from 'node:fs/promises';
-import type { Child, RecoveryReport, RunningService } from '../core/contracts.ts';
+import { readFile, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Child, Clock, RecoveryReport, RunningService } from '../core/contracts.ts';
 import { DbkitError } from '../core/errors.ts';
 import type { Finding } from '../core/findings.ts';
 import { ensureApplication } from './application.ts';
+import { withoutRecoverySettings } from './backup/recovery-setup.ts';
 import { complaintsOf, examine } from './complaints.ts';
 import { syncCluster } from './initialize.ts';
 import { type Inspection, inspect } from './inspect.ts';
@@ -17,6 +19,7 @@ import { type Launch, launch, signalStop } from './server.ts';
 import { lastLines } from './server-log.ts';
 import { present } from './volume.ts';
 
+const IMMEDIATE_AFTER_S = 20;
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
 
 /** What the keeper wants to hear of. */
@@ -54,7 +57,7 @@ export async function bringUp(
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
       return settle(hold, handles, launched, signal);
     }
-    await down(launched);
+    await down(launched, system.clock);
     if (plan && plan.decision !== 'start') {
       handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
       for (const finding of complaints) tried.add(findingKey(finding));
@@ -85,10 +88,17 @@ async function planFor(
   return makePlan(local, { inspection, reported, tried, wish: undefined, recovery: config.recovery, engines }, signal);
 }
 
-async function down(launched: Launch): Promise<void> {
+async function down(launched: Launch, clock: Clock): Promise<void> {
   if (launched.kind === 'exited') return;
-  signalStop(launched.child, 'fast');
-  await launched.child.exited;
+  const { child } = launched;
+  let gone = false;
+  const exited = child.exited.then(() => {
+    gone = true;
+  });
+  for (let second = 0; !gone; second += 1) {
+    signalStop(child, second < IMMEDIATE_AFTER_S ? 'fast' : 'immediate'); // A server that is restarting after a crash may miss the first.
+    await Promise.race([exited, clock.sleep(1_000, new AbortController().signal)]);
+  }
 }
 
 function gaveUp(launched: Launch, attempts: number): DbkitError {
@@ -124,6 +134,7 @@ async function settle(
     });
     if (created.length > 0) system.log.info('application.created', `created ${created.join(' and ')}`);
     system.reached('initialize.ensured');
+    await forgetRestore(local);
     await durable;
     if (isNew) await unlink(volume.initializing);
   } catch (cause) {
@@ -148,6 +159,15 @@ async function settle(
       newCluster: isNew,
     },
   };
+}
+
+/** A restore that has come up needs its recovery settings no more; left behind they would steer the next one. */
+async function forgetRestore({ volume, owner, system }: Local): Promise<void> {
+  const path = join(volume.dataDir, 'postgresql.auto.conf');
+  const text = await readFile(path, 'utf8').catch(() => '');
+  const rest = withoutRecoverySettings(text);
+  if (rest !== text && !(await present(join(volume.dataDir, 'recovery.signal'))))
+    await system.files.write(path, rest, { mode: 0o600, owner });
 }
 
 /** After a clean end the inventory is written, while the lock still keeps everybody else away. */

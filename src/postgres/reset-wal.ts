@@ -32,7 +32,7 @@ export function resetWal(controlBytes: Buffer, segmentNames: readonly string[]):
   if (control.state !== 'shut down') throw new Error(`the cluster is ${control.state}, not shut down`);
   const size = control.walSegmentSizeBytes;
   const known = segmentNames.map((name) => parseSegmentName(name, size)?.segment ?? 0n);
-  const newest = [segmentOf(control.checkpointLsn, size), ...known].reduce((a, b) => (a > b ? a : b));
+  const newest = [segmentOf(control.checkpointLsn, size), ...known].sort((a, b) => Number(b - a))[0]!;
   const segmentNumber = newest + 1n;
   const redo = segmentNumber * BigInt(size) + BigInt(LONG_HEADER_BYTES);
 

@@ -3,6 +3,7 @@ import type { Child, ExitReason } from '../core/contracts.ts';
 import { isAbort } from '../core/errors.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { planStop } from '../core/stop-plan.ts';
+import { startBackup } from './start-backup.ts';
 import { type SuperviseNeeds, type Supervisor, supervise } from './supervise.ts';
 
 type Needs = SuperviseNeeds & Pick<App, 'spawn' | 'signals' | 'commandEnvironment'>;
@@ -10,6 +11,8 @@ type Needs = SuperviseNeeds & Pick<App, 'spawn' | 'signals' | 'commandEnvironmen
 export interface EntrypointInput {
   /** CMD and its arguments; empty: stay until told to stop. */
   readonly command: readonly string[];
+  /** The program that takes the automatic backup; it runs at low priority once everything is ready. */
+  readonly backup: readonly string[];
   /** Called once, when every service is ready or held and before CMD starts. */
   onReady(supervisor: Supervisor): void;
 }
@@ -24,7 +27,7 @@ const SAME_PRESS_MS = 500; // npm and the terminal may deliver one Ctrl-C twice.
  * The container's life: services up, CMD, services down. Resolves with CMD's status, or 128+n when a signal ended it; without CMD a requested
  * stop is a success (0), so that `docker stop` and systemd see a clean end. Rejects when a service fails whose policy is `exit`.
  */
-export async function runEntrypoint(app: Needs, { command, onReady }: EntrypointInput): Promise<EntrypointReport> {
+export async function runEntrypoint(app: Needs, { command, backup, onReady }: EntrypointInput): Promise<EntrypointReport> {
   const running = await attach(app, command);
   if (running) return running;
   const hurried = new AbortController();
@@ -33,6 +36,7 @@ export async function runEntrypoint(app: Needs, { command, onReady }: Entrypoint
     stopAsked = resolve;
   });
   let child: Child | undefined;
+  let backingUp: Child | undefined;
   let supervisor: Supervisor | undefined;
   let firstMs: number | undefined;
   const unsubscribe = app.signals.subscribe((signal) => {
@@ -49,9 +53,11 @@ export async function runEntrypoint(app: Needs, { command, onReady }: Entrypoint
     const asked = await Promise.race([supervisor.booted.then(() => undefined), stopSignal]);
     if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
     onReady(supervisor);
+    backingUp = await startBackup(app, backup);
     if (command.length > 0) child = await startCommand(app, command);
     return await untilOver(app, supervisor, child, stopSignal);
   } finally {
+    backingUp?.kill('SIGTERM'); // What it has copied so far is removed by the next one.
     await supervisor?.stop(hurried.signal);
     unsubscribe();
   }

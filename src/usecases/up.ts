@@ -12,9 +12,9 @@ export interface UpReport {
 }
 
 /** The services in the foreground, until Ctrl-C or `dbkit down`. */
-export async function up(app: Needs, onReady: () => void): Promise<UpReport> {
+export async function up(app: Needs, input: { onReady(): void; readonly backup: readonly string[] }): Promise<UpReport> {
   if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
-  await runEntrypoint(app, { command: [], onReady });
+  await runEntrypoint(app, { command: [], ...input });
   return { outcome: 'stopped', status: (await app.board.read()) ?? null };
 }
 

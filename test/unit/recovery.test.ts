@@ -2,9 +2,15 @@ import { describe, expect, test } from 'vitest';
 import type { Finding, FindingCode } from '../../src/core/findings.ts';
 import { type Answer, answerFor, type Case, type Facts, ladder, planRecovery } from '../../src/core/recovery.ts';
 
-const finding = (code: FindingCode, severity: Finding['severity'] = 'certain'): Finding => ({ code, path: 'x', evidence: 'seen', severity });
+const finding = (code: FindingCode, severity: Finding['severity'] = 'certain'): Finding => ({
+  code,
+  path: 'x',
+  evidence: 'seen',
+  severity,
+});
 const answer = (code: FindingCode, circumstances: Partial<Case> = {}) =>
-  answerFor({ finding: finding(code), cleanShutdown: false, keptIsCurrent: false, mayMendOwner: false, tried: false, ...circumstances }).answer;
+  answerFor({ finding: finding(code), cleanShutdown: false, keptIsCurrent: false, mayMendOwner: false, tried: false, ...circumstances })
+    .answer;
 const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({
   state: 'cluster',
   answers: new Set(answers),

@@ -5,13 +5,11 @@ import { planRetention, type RetentionPolicy } from '../../src/core/retention.ts
 type Entry = Pick<Backup, 'label' | 'state' | 'systemIdentifier'>;
 /** `good damaged good` → three backups, oldest first, a day apart. */
 const backups = (states: string): Entry[] =>
-  states
-    .split(' ')
-    .map((state, day) => ({
-      label: `data_202601${String(day + 1).padStart(2, '0')}_000000`,
-      state: state as Entry['state'],
-      systemIdentifier: '1',
-    }));
+  states.split(' ').map((state, day) => ({
+    label: `data_202601${String(day + 1).padStart(2, '0')}_000000`,
+    state: state as Entry['state'],
+    systemIdentifier: '1',
+  }));
 /** What is kept, oldest first, as a string of + and -. */
 const kept = (states: string, policy: RetentionPolicy): string =>
   planRetention(backups(states), policy)

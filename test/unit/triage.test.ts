@@ -5,21 +5,29 @@ import { triage } from '../../src/core/triage.ts';
 test.each([
   ['FATAL:  could not open file "global/2671": No such file or directory', 'relation.missing', 'global/2671'],
   ['FATAL:  could not open directory "pg_notify": No such file or directory', 'directory.missing', 'pg_notify'],
-  ['PANIC:  could not locate a valid checkpoint record', 'wal.missing', '.'],
-  ['PANIC:  could not locate a valid checkpoint record at 0/1955E50', 'wal.missing', '.'],
-  ['FATAL:  incorrect checksum in control file', 'control.damaged', '.'],
-  ['PANIC:  could not read file "global/pg_control": read 100 of 296', 'control.damaged', '.'],
+  ['PANIC:  could not locate a valid checkpoint record', 'wal.missing', 'pg_wal'],
+  ['PANIC:  could not locate a valid checkpoint record at 0/1955E50', 'wal.missing', 'pg_wal'],
+  ['FATAL:  incorrect checksum in control file', 'control.damaged', 'global/pg_control'],
+  ['PANIC:  could not read file "global/pg_control": read 100 of 296', 'control.damaged', 'global/pg_control'],
   ['FATAL:  relation mapping file "base/5/pg_filenode.map" contains incorrect checksum', 'filenode-map.damaged', 'base/5/pg_filenode.map'],
   ['FATAL:  could not load pg_hba.conf', 'conf.broken', 'pg_hba.conf'],
   ['FATAL:  configuration file "/d/postgresql.conf" contains errors', 'conf.broken', '/d/postgresql.conf'],
   ['LOG:  syntax error in file "/d/postgresql.auto.conf" line 3, near token "="', 'conf.broken', '/d/postgresql.auto.conf'],
   ['FATAL:  "base/1" is not a valid data directory', 'version-file.broken', 'base/1'],
   ['DETAIL:  Could not open file "pg_xact/0000": No such file or directory.', 'slru.damaged', 'pg_xact/0000'],
-  ['PANIC:  replication slot file "pg_replslot/s/state" has wrong magic number: 0 instead of 17112225', 'replication-slot.damaged', 'pg_replslot/s'],
-  ['FATAL:  must specify restore_command when standby mode is not enabled', 'signal.stray', '.'],
+  [
+    'PANIC:  replication slot file "pg_replslot/s/state" has wrong magic number: 0 instead of 17112225',
+    'replication-slot.damaged',
+    'pg_replslot/s',
+  ],
+  ['FATAL:  must specify restore_command when standby mode is not enabled', 'signal.stray', 'standby.signal'],
   ['ERROR:  invalid page in block 0 of relation base/5/16384', 'page.damaged', 'base/5/16384'],
   ['ERROR:  could not read block 3 in file "base/5/16384": read only 0 of 8192 bytes', 'relation.truncated', 'base/5/16384'],
-  ['LOG:  could not open directory "pg_tblspc/16400/PG_15_202209061": No such file or directory', 'tablespace.dangling', 'pg_tblspc/16400/PG_15_202209061'],
+  [
+    'LOG:  could not open directory "pg_tblspc/16400/PG_15_202209061": No such file or directory',
+    'tablespace.dangling',
+    'pg_tblspc/16400/PG_15_202209061',
+  ],
 ])('%s', (line, code, path) => {
   expect(triage([`2026-11-20 10:00:00 UTC [7] ${line}`])).toMatchObject({ kind: 'finding', code, path });
 });
@@ -36,7 +44,13 @@ test.each([
 });
 
 test('the first telling line decides, and silence means nothing', () => {
-  expect(triage(['LOG:  starting PostgreSQL 15', 'FATAL:  incorrect checksum in control file', 'FATAL:  database files are incompatible with server'])).toMatchObject({
+  expect(
+    triage([
+      'LOG:  starting PostgreSQL 15',
+      'FATAL:  incorrect checksum in control file',
+      'FATAL:  database files are incompatible with server',
+    ]),
+  ).toMatchObject({
     code: 'control.damaged',
   });
   expect(triage(['LOG:  starting PostgreSQL 15', 'LOG:  database system is ready to accept connections'])).toBeUndefined();

@@ -1,6 +1,7 @@
 import type { Config } from '../../core/config.ts';
 import type { Backup, BackupEngine, Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
+import { planRetention } from '../../core/retention.ts';
 import { type Change, changedSince } from './changed-since.ts';
 import { readCluster } from './cluster.ts';
 import { createBackup } from './create.ts';
@@ -77,6 +78,12 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
         }
         const state = record.state === 'good' ? 'verified' : record.state;
         await remember({ ...record, state, verifiedAt: system.clock.now().toISOString() }, signal);
+      }),
+    expire: ({ dryRun }, signal) =>
+      inWords('apply retention', async () => {
+        const policy = { last: config.maxBackups };
+        if (dryRun) return planRetention(await repository.records(signal), policy);
+        return repository.locked('expire', () => expireBackups(repository, policy, system, signal), signal);
       }),
     async changedSinceLast(signal) {
       return changedSince((await repository.records(signal)).at(-1), dataDir, signal);

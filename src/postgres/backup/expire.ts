@@ -1,14 +1,19 @@
 import type { System } from '../../core/contracts.ts';
-import { planRetention, type RetentionPolicy } from '../../core/retention.ts';
+import { planRetention, type RetentionDecision, type RetentionPolicy } from '../../core/retention.ts';
 import type { Repository } from './repository.ts';
 
 /**
  * Removes what the policy does not keep, oldest first, each with its reason; under the repository's lock and only after a good backup. What
  * cannot be removed is reported and left for the next time: the backup that was made stands.
  */
-export async function expireBackups(repository: Repository, policy: RetentionPolicy, system: System, signal: AbortSignal): Promise<void> {
+export async function expireBackups(
+  repository: Repository,
+  policy: RetentionPolicy,
+  system: System,
+  signal: AbortSignal,
+): Promise<readonly RetentionDecision[]> {
   const plan = planRetention(await repository.records(signal), policy);
-  for (const { label, keep, because } of plan.reverse()) {
+  for (const { label, keep, because } of plan.toReversed()) {
     if (keep) continue;
     signal.throwIfAborted();
     try {
@@ -19,4 +24,5 @@ export async function expireBackups(repository: Repository, policy: RetentionPol
       system.log.warn('backup.expire-failed', `Backup ${label} could not be removed.`, { label, reason });
     }
   }
+  return plan;
 }

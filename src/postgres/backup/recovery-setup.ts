@@ -78,3 +78,7 @@ export function describeEnd(record: BackupRecord, { segments, complete, end, las
     ? `the end of the replaced instance's WAL (LSN ${formatLsn(end)}${commit})`
     : `LSN ${formatLsn(end)}${commit}; the WAL after it is missing or damaged`;
 }
+
+/** postgresql.auto.conf after a recovery has ended: without the settings that were meant for it alone. */
+export const withoutRecoverySettings = (text: string): string =>
+  text.replace(/\n?# dbkit restore: begin[\s\S]*?# dbkit restore: end\n/g, '');

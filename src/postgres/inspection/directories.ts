@@ -35,14 +35,18 @@ export function inspectDirectories(dataDir: string, { entries }: Walk, major: nu
   const missing = (path: string): boolean => !isDirectory(entries.get(path), dataDir);
   const wal = entries.get('pg_wal');
   if (missing('pg_wal')) {
-    const evidence = wal?.kind === 'link' ? 'its link leads nowhere: is the WAL’s own volume mounted?' : 'the directory is missing';
-    findings.push({
-      code: 'wal-directory.missing',
-      path: 'pg_wal',
-      evidence,
-      severity: 'certain',
-      postgresSays: 'required WAL directory "pg_wal" does not exist',
-    });
+    const says = 'required WAL directory "pg_wal" does not exist';
+    findings.push(
+      wal?.kind === 'link'
+        ? {
+            code: 'wal-link.dangling',
+            path: 'pg_wal',
+            evidence: 'its link leads nowhere: is the WAL’s own volume mounted?',
+            severity: 'certain',
+            postgresSays: says,
+          }
+        : { code: 'wal-directory.missing', path: 'pg_wal', evidence: 'the directory is missing', severity: 'certain', postgresSays: says },
+    );
   }
   for (const path of [...emptyByNature, ...(missing('pg_wal') ? [] : withinWal(major))].filter(missing)) {
     findings.push({

@@ -153,6 +153,11 @@ const refusals: Partial<Record<Finding['code'], readonly [FailureCode, hint: str
   'volume.read-only': ['volume.read-only', 'mount the volume writable'],
   'owner.wrong': ['data.owner', 'run `chown -R` on it as root, or run dbkit as its owner; nothing was changed'],
   'mode.wrong': ['data.owner', 'run `chmod 0700` on it as its owner; nothing was changed'],
+  'wal-link.dangling': ['recovery.refused', 'mount the volume that pg_wal leads to; nothing was changed'],
+  'backup-label.stray': [
+    'recovery.refused',
+    'if this is a restored backup, put its WAL into pg_wal; if a backup script was killed here, move backup_label away yourself; nothing was changed',
+  ],
   'server.running': ['server.running', 'stop that server first; nothing was changed'],
   'server.settings': ['server.settings', 'change the setting named above; nothing was changed'],
 };

@@ -14,6 +14,7 @@ export interface Bench {
 
 /** Moves one file or directory of PGDATA out of the way, keeping its path; nothing happens when it is not there. */
 export async function setAside({ local, asideDir }: Pick<Bench, 'local' | 'asideDir'>, path: string): Promise<void> {
+  if (path === '' || path === '.' || path.startsWith('..')) throw new Error(`setting aside '${path}' would take the whole data directory`);
   const from = join(local.volume.dataDir, path);
   if (!(await present(from))) return;
   const to = join(asideDir, path);

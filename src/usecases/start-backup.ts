@@ -1,0 +1,28 @@
+import { join } from 'node:path';
+import type { App } from '../core/app.ts';
+import type { Child } from '../core/contracts.ts';
+import { wordsOf } from '../core/errors.ts';
+
+/**
+ * The automatic backup after a start, as a process of its own: at the lowest priority, and its memory goes with it. It decides by itself
+ * whether anything has changed. Undefined when it is switched off, no PostgreSQL is up, or it cannot be started, which never fails a boot.
+ */
+export async function startBackup(
+  app: Pick<App, 'config' | 'spawn' | 'log' | 'board' | 'commandEnvironment'>,
+  program: readonly string[],
+): Promise<Child | undefined> {
+  const published = await app.board.read();
+  const up = published?.services.some(({ name, state }) => name === 'postgresql' && state === 'ready');
+  if (!app.config.backup.afterStart || !up) return undefined;
+  const output = { appendTo: join(app.config.logDir, 'dbkit.log') };
+  try {
+    const child = await app.spawn({ file: 'nice', args: ['-n', '19', ...program], env: app.commandEnvironment, output, newSession: true });
+    void child.exited.then(({ code, signal }) => {
+      if (code !== 0 && signal === null) app.log.warn('backup.failed', `the automatic backup failed: ${output.appendTo} says why`);
+    });
+    return child;
+  } catch (cause) {
+    app.log.warn('backup.failed', `the automatic backup could not be started: ${wordsOf(cause)}`);
+    return undefined;
+  }
+}
