@@ -190,7 +190,7 @@ async function contest(title, where) {
   const contestants = [
     { name: 'bare postgres', run: () => on(bare) },
     { name: 'shell (official image’s steps)', run: () => on(shell) },
-    { name: 'dbkit entrypoint', run: async () => (await on(dbkitEntrypoint), on(dbkitEntrypoint)) },
+    { name: 'dbkit entrypoint', run: () => on(dbkitEntrypoint).then(() => on(dbkitEntrypoint)) },
   ];
   printTable(`${title}, ${rounds} rounds in turn`, await inTurn(contestants, rounds));
 }

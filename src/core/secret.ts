@@ -1,6 +1,6 @@
 const hidden = '[secret]';
 
-/** A value that does not print: not by JSON, not by a template, not by console.log. `reveal()` is the one way to it. */
+/** A value that does not print: not by JSON, not by a template, not by the console. `reveal()` is the one way to it. */
 export class Secret {
   readonly #value: string;
   constructor(value: string) {

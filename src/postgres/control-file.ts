@@ -56,7 +56,9 @@ export const states = [
 const FLOAT_FORMAT = 1_234_567; // FLOATFORMAT_VALUE: another byte order or float format reads as something else.
 
 /** The control file's content, or what is wrong with it, in words. */
-export function parseControlFile(bytes: Buffer): { readonly control: ControlFile } | { readonly problem: string } {
+export type ReadControl = { readonly control: ControlFile } | { readonly problem: string };
+
+export function parseControlFile(bytes: Buffer): ReadControl {
   if (bytes.length < CONTROL_FILE_BYTES) return { problem: `size ${bytes.length}, expected ${CONTROL_FILE_BYTES}` };
   const version = bytes.readUInt32LE(8);
   const crcAt = crcOffsets[version];

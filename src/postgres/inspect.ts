@@ -4,15 +4,15 @@ import type { InspectionReport } from '../core/app.ts';
 import type { System } from '../core/contracts.ts';
 import { errnoOf } from '../core/errors.ts';
 import type { Finding } from '../core/findings.ts';
-import { formatLsn } from './backup/wal-segment.ts';
-import { type ControlFile, parseControlFile } from './control-file.ts';
+import { type ControlFile, parseControlFile, type ReadControl } from './control-file.ts';
 import { inspectConfiguration } from './inspection/configuration.ts';
 import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './inspection/directories.ts';
 import { inspectLeftovers, inspectVersionFiles } from './inspection/leftovers.ts';
-import { databaseDirectories, inspectCatalogs, inspectSizes, meaningOfLoss } from './inspection/relations.ts';
+import { databaseDirectories, inspectCatalogs, inspectSizes } from './inspection/relations.ts';
+import { type Compared, compare, keptCopies, lossesOf } from './inspection/since-shutdown.ts';
 import { inspectTransactions } from './inspection/transactions.ts';
 import { inspectWal } from './inspection/wal.ts';
-import { compareInventory, type Difference, type Inventory, isKept, readInventory } from './inventory.ts';
+import { readInventory } from './inventory.ts';
 import { clusterEntries } from './volume.ts';
 import { type Walk, walk } from './walk.ts';
 
@@ -103,9 +103,7 @@ function stateFindings(state: InspectionReport['state']): Finding[] {
   return [];
 }
 
-type Control = ReturnType<typeof parseControlFile>;
-
-function readControl(dataDir: string): Control {
+function readControl(dataDir: string): ReadControl {
   try {
     return parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
   } catch (cause) {
@@ -122,31 +120,10 @@ function versionFile(dataDir: string): number | null {
   }
 }
 
-interface Compared {
-  readonly differences: readonly Difference[];
-  /** The server has not run since the inventory was taken. */
-  readonly proven: boolean;
-}
-
-/** A server that starts writes pg_control, and one that stops writes WAL: if either is untouched, nothing has run since. */
-function compare(seen: Walk, inventory: Inventory, control: Control): Compared {
-  const differences = compareInventory(seen, inventory);
-  if ('control' in control) {
-    const { checkpointLsn, systemIdentifier } = control.control;
-    const proven =
-      formatLsn(checkpointLsn) === inventory.checkpointLsn &&
-      systemIdentifier === inventory.systemIdentifier &&
-      control.control.state.startsWith('shut down');
-    return { differences, proven };
-  }
-  const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
-  return { differences, proven: hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')) };
-}
-
 async function look(
   dataDir: string,
   seen: Walk,
-  control: Control,
+  control: ReadControl,
   compared: Compared | undefined,
   system: System,
   signal: AbortSignal,
@@ -198,36 +175,6 @@ async function look(
 function controlWords(problem: string): string {
   if (/missing/.test(problem)) return 'could not open file "global/pg_control": No such file or directory';
   return /size/.test(problem) ? 'could not read file "global/pg_control"' : 'incorrect checksum in control file';
-}
-
-/** What the inventory alone knows; a file that another check has named already is not named twice. */
-function lossesOf(dataDir: string, differences: readonly Difference[], seen: Walk, known: readonly Finding[]): Finding[] {
-  const named = new Set(known.map(({ path }) => path));
-  const within = known.filter(({ code }) => code === 'directory.lost' || code === 'wal-directory.missing').map(({ path }) => `${path}/`);
-  return differences.flatMap(({ path, now, sizeBytes }): Finding[] => {
-    if (named.has(path) || within.some((home) => path.startsWith(home))) return [];
-    const code = meaningOfLoss(dataDir, path, now === undefined, seen);
-    if (code === undefined) return [];
-    const evidence =
-      now === undefined
-        ? `the file is gone since the last clean shutdown (it had ${sizeBytes} bytes)`
-        : now.sizeBytes !== sizeBytes
-          ? `size ${now.sizeBytes}, but ${sizeBytes} at the last clean shutdown`
-          : 'it was written to after the last clean shutdown, while no server ran';
-    return [{ code, path, evidence, severity: 'certain' }];
-  });
-}
-
-async function keptCopies(
-  stateDir: string,
-  compared: Compared | undefined,
-  inventory: Inventory | undefined,
-  findings: readonly Finding[],
-): Promise<ReadonlySet<string>> {
-  const kept = new Set<string>();
-  if (!compared?.proven || !inventory) return kept;
-  for (const { path } of findings) if (await isKept(stateDir, inventory, path)) kept.add(path);
-  return kept;
 }
 
 /** Every page; adds a finding for each damaged file. */

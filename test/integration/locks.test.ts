@@ -34,7 +34,10 @@ async function otherHolder(path: string): Promise<number> {
 test('who comes second is refused with the holder’s name', async () => {
   const path = lockPath();
   const first = await locks.acquire(path, 'dbkit entrypoint');
-  await expect(locks.acquire(path, 'another')).rejects.toMatchObject({ code: 'lock.held', message: expect.stringContaining(`pid ${process.pid}`) });
+  await expect(locks.acquire(path, 'another')).rejects.toMatchObject({
+    code: 'lock.held',
+    message: expect.stringContaining(`pid ${process.pid}`),
+  });
   await first.release();
   await (await locks.acquire(path, 'another')).release();
 });

@@ -1,0 +1,59 @@
+import type { Finding } from '../../core/findings.ts';
+import { formatLsn } from '../backup/wal-segment.ts';
+import type { ReadControl } from '../control-file.ts';
+import { compareInventory, type Difference, type Inventory, isKept } from '../inventory.ts';
+import type { Walk } from '../walk.ts';
+import { meaningOfLoss } from './relations.ts';
+
+/** What the inventory says about the directory as it is now. */
+export interface Compared {
+  readonly differences: readonly Difference[];
+  /** The server has not run since the inventory was taken. */
+  readonly proven: boolean;
+}
+
+/** A server that starts writes pg_control, and one that stops writes WAL: if either is untouched, nothing has run since. */
+export function compare(seen: Walk, inventory: Inventory, control: ReadControl): Compared {
+  const differences = compareInventory(seen, inventory);
+  if ('control' in control) {
+    const { checkpointLsn, systemIdentifier } = control.control;
+    const proven =
+      formatLsn(checkpointLsn) === inventory.checkpointLsn &&
+      systemIdentifier === inventory.systemIdentifier &&
+      control.control.state.startsWith('shut down');
+    return { differences, proven };
+  }
+  const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
+  return { differences, proven: hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')) };
+}
+
+/** What the inventory alone knows; a file that another check has named already is not named twice. */
+export function lossesOf(dataDir: string, differences: readonly Difference[], seen: Walk, known: readonly Finding[]): Finding[] {
+  const named = new Set(known.map(({ path }) => path));
+  const within = known.filter(({ code }) => code === 'directory.lost' || code === 'wal-directory.missing').map(({ path }) => `${path}/`);
+  return differences.flatMap(({ path, now, sizeBytes }): Finding[] => {
+    if (named.has(path) || within.some((home) => path.startsWith(home))) return [];
+    const code = meaningOfLoss(dataDir, path, now === undefined, seen);
+    if (code === undefined) return [];
+    const evidence =
+      now === undefined
+        ? `the file is gone since the last clean shutdown (it had ${sizeBytes} bytes)`
+        : now.sizeBytes !== sizeBytes
+          ? `size ${now.sizeBytes}, but ${sizeBytes} at the last clean shutdown`
+          : 'it was written to after the last clean shutdown, while no server ran';
+    return [{ code, path, evidence, severity: 'certain' }];
+  });
+}
+
+/** The damaged files of which a copy was kept that is proven current. */
+export async function keptCopies(
+  stateDir: string,
+  compared: Compared | undefined,
+  inventory: Inventory | undefined,
+  findings: readonly Finding[],
+): Promise<ReadonlySet<string>> {
+  const kept = new Set<string>();
+  if (!compared?.proven || !inventory) return kept;
+  for (const { path } of findings) if (await isKept(stateDir, inventory, path)) kept.add(path);
+  return kept;
+}

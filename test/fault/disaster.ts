@@ -1,0 +1,29 @@
+import { test } from 'vitest';
+import type { Instance } from '../harness/instance.ts';
+import { openInstance } from '../harness/instance.ts';
+import { installed, type Programs } from '../harness/majors.ts';
+import type { Class, Disaster } from './declaration.ts';
+import { happen } from './happen.ts';
+
+const everywhere = process.env['DBKIT_TEST_ALL'] === '1';
+
+/** Declares a class of failure and defines its tests: left, broken, looked at, booted, counted, and booted again. */
+export function disaster(declaration: Disaster): void {
+  onEachMajor(declaration, (programs) => happen(declaration, programs));
+}
+
+/** A class whose course is its own: it gets an instance and asserts for itself. */
+export function scenario(declaration: Class & { readonly from: 'template' | 'empty' }, play: (instance: Instance) => Promise<void>): void {
+  onEachMajor(declaration, async (programs) => play(await openInstance({ programs, from: declaration.from })));
+}
+
+/** Every class runs on one major; those of the core, and with DBKIT_TEST_ALL=1 all of them, on every major that is installed. */
+function onEachMajor({ name, core = false, majors, needs }: Class, play: (programs: Programs) => Promise<void>): void {
+  const wanted = installed.filter(({ major }) => majors?.includes(major) ?? true);
+  const chosen = everywhere || core ? wanted : wanted.slice(0, 1);
+  test.for(chosen)(`${name} (PostgreSQL $major)`, async (programs, { skip }) => {
+    const reason = needs?.();
+    if (reason !== undefined) skip(reason);
+    await play(programs);
+  });
+}

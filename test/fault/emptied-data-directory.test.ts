@@ -1,0 +1,15 @@
+import { readdir } from 'node:fs/promises';
+import { remove } from '../harness/breaking.ts';
+import { disaster } from './disaster.ts';
+
+disaster({
+  name: 'the data directory was emptied, and there is no backup',
+  section: 'D',
+  detectedBefore: true,
+  healedBy: 'initialize',
+  rowsLost: 'all',
+  core: true,
+  left: 'clean',
+  break: async (instance) => remove(instance, ...(await readdir(instance.dataDir))),
+  expect: { finding: 'data.empty', rows: 'a new instance' },
+});

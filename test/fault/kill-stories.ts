@@ -1,0 +1,120 @@
+import { existsSync } from 'node:fs';
+import { readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { serverUser } from '../harness/as-user.ts';
+import { ask, askNumber } from '../harness/ask.ts';
+import { crash, remove, scramble, truncateTo } from '../harness/breaking.ts';
+import { boot, inspect, run } from '../harness/dbkit.ts';
+import { ownedBy, sha256, treeOf } from '../harness/files.ts';
+import type { Instance } from '../harness/instance.ts';
+import { addRows, expectAllRows, expectNewInstance, known } from '../harness/rows.ts';
+import { customise, expectRowsAndSetting } from './customised.ts';
+import { expectStopped, quarantined } from './verdict.ts';
+
+/** A boot that does a certain kind of work, so that it can be killed in the middle of it. */
+export interface Story {
+  readonly from: 'template' | 'empty';
+  /** Brings the instance to where the next boot does the work; what it returns must be true after the boot that follows the kill. */
+  stage(instance: Instance): Promise<() => Promise<void>>;
+}
+
+/** A first boot, with an init script that would fail, or leave two rows, if it ran twice on one cluster. */
+const initialize: Story = {
+  from: 'empty',
+  stage: async (instance) => {
+    const script = join(instance.initScriptsDir, '10-once.sql');
+    await writeFile(script, 'CREATE TABLE IF NOT EXISTS once (i int); INSERT INTO once VALUES (1);', { mode: 0o644 });
+    await ownedBy(script, serverUser);
+    return async () => {
+      await expectNewInstance(instance);
+      expect(await askNumber(instance, 'app', 'SELECT count(*) FROM once'), 'the init script ran once').toBe(1);
+      expect(await quarantined(instance), 'a half-made cluster is nobody’s data').toEqual([]);
+      expect(existsSync(join(instance.dataDir, 'dbkit.initializing'))).toBe(false);
+    };
+  },
+};
+
+/** Crashed and beyond repair, no backup: set aside whole, then initialised. */
+const replace: Story = {
+  from: 'template',
+  stage: async (instance) => {
+    await crash(instance, await boot(instance));
+    await truncateTo(instance, 'global/pg_control', 0);
+    const before = await treeOf(instance.dataDir, ['.dbkit']);
+    const ledger = await sha256(join(instance.dataDir, instance.places.ledger));
+    return async () => {
+      await expectNewInstance(instance);
+      const whole = await quarantined(instance);
+      expect(whole, 'one quarantine, not one for each try').toHaveLength(1);
+      const owed = Object.keys(before).filter((path) => !/^postmaster\./.test(path));
+      expect(Object.keys(await treeOf(whole[0]!))).toEqual(expect.arrayContaining(owed));
+      expect(await sha256(join(whole[0]!, instance.places.ledger))).toBe(ledger);
+    };
+  },
+};
+
+/** Two repairs after a clean stop, one of which sets a file aside. */
+const repair: Story = {
+  from: 'template',
+  stage: async (instance) => {
+    const running = await boot(instance);
+    await customise(instance);
+    await expectStopped(instance, await running.stop());
+    await remove(instance, 'pg_notify');
+    await scramble(instance, 'postgresql.conf');
+    const broken = await sha256(join(instance.dataDir, 'postgresql.conf'));
+    return async () => {
+      await expectRowsAndSetting(instance, 0);
+      expect(await setAsideBytes(instance, 'postgresql.conf'), 'the broken file is kept').toContain(broken);
+    };
+  },
+};
+
+/** Crashed and beyond repair, with a backup: restored, and rolled forward through the WAL that is still there. */
+const restore: Story = {
+  from: 'template',
+  stage: async (instance) => {
+    const running = await boot(instance);
+    const backup = await run(instance, ['maintenance', 'backup']);
+    expect(backup, backup.stderr).toMatchObject({ code: 0 });
+    await addRows(instance, known.ledger + 1, 10);
+    await crash(instance, running);
+    await truncateTo(instance, 'global/pg_control', 0);
+    return async () => {
+      await expectAllRows(instance, 10);
+      expect(await quarantined(instance)).toHaveLength(1);
+    };
+  },
+};
+
+/** Nothing is wrong. */
+const plain: Story = {
+  from: 'template',
+  stage: async (instance) => {
+    const running = await boot(instance);
+    await addRows(instance, known.ledger + 1, 10);
+    await expectStopped(instance, await running.stop());
+    return () => expectAllRows(instance, 10);
+  },
+};
+
+export const stories = { initialize, replace, repair, restore, plain } as const;
+
+/** What every kill leaves to the boot that follows, and what that boot may leave behind: nothing. */
+export async function expectRightAfterKill(instance: Instance, verify: () => Promise<void>): Promise<void> {
+  const running = await boot(instance);
+  await verify();
+  await ask(instance, 'app', 'CREATE TABLE after_the_kill (i int)');
+  await expectStopped(instance, await running.stop());
+  expect(existsSync(join(instance.dataDir, '.dbkit/journal.json')), 'the journal is done').toBe(false);
+  expect(existsSync(join(instance.dataDir, '.dbkit/incoming')), 'nothing half-made is left').toBe(false);
+  const { findings, clean } = await inspect(instance);
+  expect({ findings, clean }).toEqual({ findings: [], clean: true });
+}
+
+async function setAsideBytes({ dataDir }: Instance, path: string): Promise<string[]> {
+  const root = join(dataDir, '.dbkit', 'set-aside');
+  const found = (await readdir(root).catch(() => [])).map((label) => join(root, label, path)).filter((file) => existsSync(file));
+  return Promise.all(found.map(sha256));
+}

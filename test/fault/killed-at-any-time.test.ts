@@ -1,0 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { start } from '../harness/dbkit.ts';
+import { killAllIn } from '../harness/processes.ts';
+import { scenario } from './disaster.ts';
+import { expectRightAfterKill, stories } from './kill-stories.ts';
+
+const SEEDS = process.env['DBKIT_TEST_ALL'] === '1' ? 12 : 2;
+const WINDOW_MS = 900; // A boot that initialises takes about as long.
+
+/** mulberry32: the same kills on every machine and every day. */
+function random(seed: number): number {
+  let t = (seed * 0x9e3779b9 + 0x6d2b79f5) | 0;
+  t = Math.imul(t ^ (t >>> 15), t | 1);
+  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+}
+
+for (const [index, [name, story]] of Object.entries(stories).entries()) {
+  scenario(
+    {
+      name: `the container was killed at any time of a boot (${name})`,
+      section: 'A',
+      detectedBefore: true,
+      healedBy: 'start',
+      rowsLost: 'none',
+      from: story.from,
+    },
+    async (instance) => {
+      const verify = await story.stage(instance);
+      for (let seed = 1; seed <= SEEDS; seed += 1) {
+        const running = start(instance, ['entrypoint']);
+        await sleep(random(seed * 10 + index) * WINDOW_MS);
+        if (seed % 2 === 0)
+          await running.stop('SIGKILL'); // dbkit alone: its server lives on.
+        else await killAllIn(instance.root); // Everything, as the container's end does it.
+        await running.ended;
+      }
+      await expectRightAfterKill(instance, verify);
+    },
+  );
+}

@@ -1,0 +1,35 @@
+import { expect } from 'vitest';
+import { type Step, steps } from '../../src/core/steps.ts';
+import { boot, run } from '../harness/dbkit.ts';
+import { scenario } from './disaster.ts';
+import { expectRightAfterKill, stories } from './kill-stories.ts';
+
+/** Steps that are reached once for each entry of a data directory, and at which of them to strike. */
+const repeated: Partial<Record<Step, readonly number[]>> = { 'replace.entry-set-aside': [1, 2, 9], 'replace.entry-published': [1, 2, 9] };
+const storyOf = (step: Step) => {
+  const [verb] = step.split('.') as [keyof typeof stories | 'server'];
+  return verb === 'server' ? stories.plain : stories[verb];
+};
+
+for (const step of steps) {
+  for (const time of repeated[step] ?? [1]) {
+    scenario(
+      {
+        name: `dbkit was killed at \`${step}\`${time > 1 ? `, the ${time}th time` : ''}`,
+        section: 'A',
+        detectedBefore: true,
+        healedBy: 'start',
+        rowsLost: 'none',
+        from: storyOf(step).from,
+      },
+      async (instance) => {
+        const verify = await storyOf(step).stage(instance);
+        const env = { DBKIT_FAIL_AT: `${step}:${time}` };
+        const killed =
+          step === 'server.stopped' ? await (await boot(instance, { env })).stop() : await run(instance, ['entrypoint'], { env });
+        expect(killed, killed.stderr).toMatchObject({ signal: 'SIGKILL' });
+        await expectRightAfterKill(instance, verify);
+      },
+    );
+  }
+}

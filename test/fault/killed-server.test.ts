@@ -1,0 +1,14 @@
+import { disaster } from './disaster.ts';
+
+disaster({
+  name: 'the power went: dbkit and the server were killed',
+  section: 'A',
+  detectedBefore: true,
+  healedBy: 'start',
+  rowsLost: 'none',
+  core: true,
+  left: 'crashed',
+  break: async () => undefined,
+  postgresSays: /database system was interrupted/,
+  expect: { finding: 'shutdown.unclean' },
+});

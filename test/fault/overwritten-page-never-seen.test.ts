@@ -1,0 +1,15 @@
+import { overwritePage } from '../harness/breaking.ts';
+import { disaster } from './disaster.ts';
+import { expectOtherPages } from './rest-of-the-rows.ts';
+
+disaster({
+  name: 'dd went over a page of a user’s table, in an instance that dbkit never saw',
+  section: 'C',
+  detectedBefore: false,
+  healedBy: 'serving the rest',
+  rowsLost: 'those on that page',
+  left: 'unseen',
+  break: (instance) => overwritePage(instance, instance.places.ledger, 3),
+  postgresSays: /invalid page in block 3 of relation/,
+  expect: { rows: expectOtherPages },
+});

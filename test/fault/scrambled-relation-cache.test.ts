@@ -1,0 +1,13 @@
+import { scramble } from '../harness/breaking.ts';
+import { disaster } from './disaster.ts';
+
+disaster({
+  name: 'pg_internal.init holds garbage',
+  section: 'B',
+  detectedBefore: true,
+  healedBy: 'repair',
+  rowsLost: 'none',
+  left: 'clean',
+  break: (instance) => scramble(instance, 'global/pg_internal.init'),
+  expect: { finding: 'cache.damaged', quarantine: ['global/pg_internal.init'] },
+});

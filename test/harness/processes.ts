@@ -1,0 +1,51 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Processes that work inside `directory`: their working directory is in it, or their command line names it. */
+export function processesIn(directory: string): number[] {
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
+    .filter((pid) => {
+      const cwd = attempt(() => readlinkSync(`/proc/${pid}/cwd`));
+      const words = attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '';
+      return cwd === directory || cwd?.startsWith(`${directory}/`) || words.includes(directory);
+    })
+    .filter((pid) => attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8'))?.includes(') Z ') === false);
+}
+
+/** Kills what a test left running in its own directory, and nothing else. */
+export async function killAllIn(directory: string): Promise<void> {
+  for (let round = 0; round < 100; round += 1) {
+    const pids = processesIn(directory);
+    if (pids.length === 0) return;
+    for (const pid of pids) attempt(() => process.kill(pid, 'SIGKILL'));
+    await sleep(50);
+  }
+  throw new Error(`processes in ${directory} do not die: ${processesIn(directory).join(', ')}`);
+}
+
+/** Waits until nothing works in `directory` any more: the children of a killed postmaster take a moment to notice. */
+export async function untilNoneIn(directory: string): Promise<void> {
+  await until(
+    () => processesIn(directory).length === 0,
+    () => `processes are still in ${directory}: ${processesIn(directory).join(', ')}`,
+  );
+}
+
+/** Polls until `condition` holds. Rejects with `otherwise` after `patienceMs`, which only a broken product uses up. */
+export async function until(condition: () => boolean | Promise<boolean>, otherwise: () => string, patienceMs = 60_000): Promise<void> {
+  for (let waitedMs = 0; ; waitedMs += 20) {
+    if (await condition()) return;
+    if (waitedMs > patienceMs) throw new Error(otherwise());
+    await sleep(20);
+  }
+}
+
+function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined; // It ended while we looked, or it is not ours to see.
+  }
+}
