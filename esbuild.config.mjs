@@ -4,7 +4,7 @@ import { build } from 'esbuild';
 
 await rm('dist', { recursive: true, force: true });
 await build({
-  entryPoints: { main: 'src/main.ts', 'page-worker': 'src/postgres/page-worker.ts' },
+  entryPoints: { main: 'src/main.ts', 'page-worker': 'src/postgres/inspection/page-worker.ts' },
   outdir: 'dist',
   bundle: true,
   splitting: true,

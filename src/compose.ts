@@ -28,8 +28,8 @@ const systemFor = (options: OpenOptions): Promise<System> => createSystem(create
 async function load({ flags, environment, workingDirectory }: OpenOptions, system: System): Promise<LoadedConfig> {
   const local = flags.local === undefined ? [] : await localFlags(flags.local, workingDirectory, environment, system);
   return layerConfig({
-    file: await readConfigFile(flags.config ?? environment['DBKIT_CONFIG'], workingDirectory),
-    environment: await readEnvironment(environment),
+    file: await readConfigFile(flags.config ?? environment['DBKIT_CONFIG'], workingDirectory, system),
+    ...(await readEnvironment(environment)),
     flags: [...local, ...settingFlags({ flags, workingDirectory })],
   });
 }

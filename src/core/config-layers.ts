@@ -9,6 +9,8 @@ export interface Layers {
   readonly file: { readonly path: string; readonly value: unknown } | undefined;
   /** Names of the environment with their texts; `from` is 'environment PGPORT' or 'file /run/secret (PGPORT_FILE)'. */
   readonly environment: readonly { readonly name: string; readonly text: string; readonly from: string }[];
+  /** What already went wrong while the environment was read: reported with everything else. */
+  readonly problems?: readonly string[];
   readonly flags: readonly { readonly path: string; readonly value: unknown; readonly flag: string }[];
 }
 
@@ -23,8 +25,8 @@ const isTree = (value: unknown): value is Tree =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && Object.getPrototypeOf(value) === Object.prototype;
 
 /** Defaults < file < environment < flags. Throws `config.invalid` with every problem at once, each with its origin. */
-export function layerConfig({ file, environment: variables, flags }: Layers): LoadedConfig {
-  const problems: string[] = [];
+export function layerConfig({ file, environment: variables, flags, problems: earlier = [] }: Layers): LoadedConfig {
+  const problems: string[] = [...earlier];
   const origins = new Map<string, string>();
   const tree: Tree = {};
   if (file?.value !== undefined && file.value !== null && !isTree(file.value))
@@ -36,7 +38,8 @@ export function layerConfig({ file, environment: variables, flags }: Layers): Lo
     if (given.has(path)) continue; // The first name of the table wins where two name one setting.
     given.add(path);
     const value = coerce(text, as);
-    if (value === undefined) problems.push(`${path}: expected ${wants[as]}, got '${text}' (from ${from})`);
+    if (value === undefined)
+      problems.push(`${path}: expected ${wants[as]}${from.startsWith('file ') ? '' : `, got '${text}'`} (from ${from})`); // A file may be somebody's secret.
     else if (!(name === 'PGHOST' && !text.startsWith('/'))) put(tree, path, value, from, origins); // A host name is libpq's business, not a socket directory.
   }
   for (const { path, value, flag } of flags) put(tree, path, value, `flag ${flag}`, origins);
@@ -44,7 +47,7 @@ export function layerConfig({ file, environment: variables, flags }: Layers): Lo
   if (!result.success) problems.push(...result.issues.map((issue) => describe(issue, origins)));
   if (problems.length > 0 || !result.success) {
     throw new DbkitError('config.invalid', `the configuration is not valid\n${problems.join('\n')}`, {
-      hint: '`dbkit config show --origin` names the source of every value; nothing was changed',
+      hint: 'correct them where each line says it comes from; `dbkit config check` checks again, and nothing was changed',
     });
   }
   return { config: result.output, origins };
@@ -83,8 +86,9 @@ function graft(tree: Tree, value: Tree, above: readonly string[], from: string, 
   for (const [key, item] of Object.entries(value)) {
     const path = [...above, key];
     if (isTree(item)) {
-      tree[key] ??= {};
-      graft(tree[key] as Tree, item, path, from, origins);
+      const branch: Tree = {}; // Never what `tree[key]` may inherit.
+      tree[key] = branch;
+      graft(branch, item, path, from, origins);
     } else if (item !== null) {
       tree[key] = item;
       origins.set(path.join('.'), from);
@@ -94,14 +98,36 @@ function graft(tree: Tree, value: Tree, above: readonly string[], from: string, 
 
 function describe(issue: v.BaseIssue<unknown>, origins: ReadonlyMap<string, string>): string {
   const keys = (issue.path ?? []).map(({ key }) => String(key));
-  const path = keys.join('.');
-  const from =
-    origins.get(path) ?? [...origins].find(([known]) => path.startsWith(`${known}.`) || known.startsWith(`${path}.`))?.[1] ?? 'default';
+  return `${keys.join('.')}: ${complaint(issue, keys)} (from ${originOf(keys, origins)})`;
+}
+
+function complaint(issue: v.BaseIssue<unknown>, keys: readonly string[]): string {
   if (issue.type === 'strict_object' && issue.expected === 'never') {
     const close = nearest(keys.at(-1)!, knownKeys(keys.slice(0, -1)));
-    return `${path}: there is no such setting${close ? `; did you mean '${close}'?` : ''} (from ${from})`;
+    return `there is no such setting${close ? `; did you mean '${close}'?` : ''}`;
   }
-  return `${path}: ${issue.message} (from ${from})`;
+  if (issue.type === 'strict_object' && issue.received === 'undefined') return 'is required';
+  if (!/^Invalid (type|value)/.test(issue.message)) return issue.message;
+  return `expected ${plainWords[issue.expected ?? ''] ?? issue.expected}, got ${plainWords[issue.received] ?? issue.received}`;
+}
+
+/** Valibot speaks of types; people write mappings, lists and texts. */
+const plainWords: Readonly<Record<string, string>> = {
+  Object: 'a mapping',
+  Array: 'a list',
+  string: 'a text',
+  number: 'a number',
+  boolean: 'true or false',
+};
+
+/** Where the value at `keys` came from: its own origin, else that of the nearest thing around it. */
+function originOf(keys: readonly string[], origins: ReadonlyMap<string, string>): string {
+  for (let length = keys.length; length > 0; length -= 1) {
+    const path = keys.slice(0, length).join('.');
+    const found = origins.get(path) ?? [...origins].find(([known]) => known.startsWith(`${path}.`))?.[1];
+    if (found !== undefined) return found;
+  }
+  return 'default';
 }
 
 function knownKeys(above: readonly string[]): string[] {

@@ -6,8 +6,9 @@ const path = v.pipe(text, v.startsWith('/', 'must be an absolute path'));
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const seconds = v.pipe(v.number(), v.minValue(0));
+const quoted = 'must be a text; put it in quotes'; // Said instead of valibot's own words, which would repeat the value.
 const secret = v.pipe(
-  v.union([text, v.instance(Secret)]),
+  v.union([text, v.instance(Secret)], quoted),
   v.transform((value) => (value instanceof Secret ? value : new Secret(value))),
 );
 const signalName = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
@@ -24,21 +25,24 @@ const restart = v.strictObject({
 /** The generic service: any long-lived command. */
 export const processSettings = v.strictObject({
   command: v.pipe(v.array(text), v.minLength(1, 'needs a program and its arguments, as a list')),
-  env: v.optional(v.record(v.string(), v.string()), {}),
+  env: v.optional(v.record(v.string(), v.string(quoted)), {}),
   user: v.optional(text),
   cwd: v.optional(path),
   dependsOn: v.optional(v.array(text), []),
   onFail: v.optional(onFail, 'ignore'),
   ready: v.optional(
-    v.union([
-      v.strictObject({
-        tcp: v.union([port, v.pipe(v.string(), v.regex(/^[^:]+:\d+$/, 'expected PORT or HOST:PORT'))]),
-        timeoutSeconds: v.optional(seconds, 60),
-      }),
-      v.strictObject({ http: v.pipe(v.string(), v.url()), timeoutSeconds: v.optional(seconds, 60) }),
-      v.strictObject({ command: v.pipe(v.array(text), v.minLength(1)), timeoutSeconds: v.optional(seconds, 60) }),
-      v.strictObject({ log: text, timeoutSeconds: v.optional(seconds, 60) }),
-    ]),
+    v.union(
+      [
+        v.strictObject({
+          tcp: v.union([port, v.pipe(v.string(), v.regex(/^[^:]+:\d+$/, 'expected PORT or HOST:PORT'))], 'expected PORT or HOST:PORT'),
+          timeoutSeconds: v.optional(seconds, 60),
+        }),
+        v.strictObject({ http: v.pipe(v.string(), v.url()), timeoutSeconds: v.optional(seconds, 60) }),
+        v.strictObject({ command: v.pipe(v.array(text), v.minLength(1)), timeoutSeconds: v.optional(seconds, 60) }),
+        v.strictObject({ log: text, timeoutSeconds: v.optional(seconds, 60) }),
+      ],
+      'needs exactly one of tcp, http, command and log, and may have timeoutSeconds',
+    ),
   ),
   stop: v.optional(v.strictObject({ signal: v.optional(signalName, 'SIGTERM'), timeoutSeconds: v.optional(seconds, 5) }), {}),
   restart: v.optional(restart, {}),

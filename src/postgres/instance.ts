@@ -1,6 +1,6 @@
 import type { Instance, LiveServer } from '../core/app.ts';
 import { connect } from './connection.ts';
-import { inspect } from './inspect.ts';
+import { inspect } from './inspection/inspect.ts';
 import type { Keeper } from './keeper.ts';
 import type { PostgresqlOptions } from './postgresql.ts';
 

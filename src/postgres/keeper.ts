@@ -3,18 +3,18 @@ import { join } from 'node:path';
 import type { HeldLock, RecoverRequest, RecoveryReport, RunningService } from '../core/contracts.ts';
 import { isAbort } from '../core/errors.ts';
 import { findBinaries } from './binaries.ts';
-import { bringUp } from './bring-up.ts';
-import { type Inspection, inspect } from './inspect.ts';
+import { occupy } from './guard/occupy.ts';
+import { clearStaleSocket, refusePortInUse } from './guard/ports.ts';
+import { refuseForeign, refuseFullVolume } from './guard/preflight.ts';
+import { type Inspection, inspect } from './inspection/inspect.ts';
 import type { Local } from './local.ts';
-import { occupy } from './occupy.ts';
 import { claimDirectory, serverOwner } from './owner.ts';
-import { clearStaleSocket, refusePortInUse } from './ports.ts';
 import type { PostgresqlOptions } from './postgresql.ts';
-import { refuseForeign, refuseFullVolume } from './preflight.ts';
 import { carryOut } from './recovery/carry-out.ts';
 import { makePlan } from './recovery/plan.ts';
 import { finishReplacement } from './recovery/replace.ts';
 import { reportOf } from './recovery/report.ts';
+import { bringUp } from './server/bring-up.ts';
 import { present, volumeOf } from './volume.ts';
 
 /** Keeps one instance: what the service does with it, from the first look at the directory to the running server. */

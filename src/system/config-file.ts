@@ -2,23 +2,32 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { environment } from '../core/config.ts';
 import type { Layers } from '../core/config-layers.ts';
+import type { System } from '../core/contracts.ts';
 import { DbkitError, errnoOf, wordsOf } from '../core/errors.ts';
 
 const NAME = 'dbkit.yaml';
 
 /**
  * The configuration file: the one that was named, else the nearest dbkit.yaml upward from `from`, else /etc/dbkit/dbkit.yaml. Undefined
- * when there is none. Rejects with `config.invalid`, with line and column, when it cannot be read.
+ * when there is none. Rejects with `config.invalid`, with line and column, when it cannot be read. Root is warned of a file that others may
+ * change: it names commands, and root would run them.
  */
-export async function readConfigFile(named: string | undefined, from: string): Promise<Layers['file']> {
+export async function readConfigFile(
+  named: string | undefined,
+  from: string,
+  { log, self }: Pick<System, 'log' | 'self'>,
+): Promise<Layers['file']> {
   const path = named === undefined ? await findUpward(from) : resolve(from, named);
   if (path === undefined) return undefined;
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new DbkitError('config.invalid', `the configuration file ${path} cannot be read: ${wordsOf(cause)}`, {
-      hint: 'correct --config or DBKIT_CONFIG',
-      cause,
-    });
+    const why = errnoOf(cause) === 'ENOENT' ? 'does not exist' : `cannot be read: ${wordsOf(cause)}`;
+    throw new DbkitError('config.invalid', `the configuration file ${path} ${why}`, { hint: 'correct --config or DBKIT_CONFIG', cause });
   });
+  const others = self.uid === 0 ? await whoElseMayWrite(path) : undefined;
+  if (others !== undefined)
+    log.warn('config.exposed', `${others} may change ${path}, which root obeys: chown it to root and take away the write permission`, {
+      path,
+    });
   const { default: yaml } = await import('yaml'); // Thirty milliseconds: only for those who have a file.
   const document = yaml.parseDocument(text, { prettyErrors: true });
   if (document.errors.length > 0) {
@@ -27,6 +36,11 @@ export async function readConfigFile(named: string | undefined, from: string): P
     });
   }
   return { path, value: document.toJS() };
+}
+
+async function whoElseMayWrite(path: string): Promise<string | undefined> {
+  const { uid, mode } = await stat(path);
+  return (mode & 0o002) !== 0 ? 'everybody' : uid !== 0 ? `uid ${uid}` : undefined;
 }
 
 async function findUpward(from: string): Promise<string | undefined> {
@@ -39,27 +53,27 @@ async function findUpward(from: string): Promise<string | undefined> {
 
 const isFile = async (path: string): Promise<boolean> => (await stat(path).catch(() => undefined))?.isFile() ?? false;
 
-/** The table's variables that are set, each from NAME or from the file that NAME_FILE names; both is a mistake, as in the official image. */
-export async function readEnvironment(variables: Readonly<Record<string, string | undefined>>): Promise<Layers['environment']> {
+/**
+ * The table's variables that are set, each from NAME or from the file that NAME_FILE names; both is a mistake, as in the official image.
+ * Mistakes are returned, so that all of them are reported at once.
+ */
+export async function readEnvironment(
+  variables: Readonly<Record<string, string | undefined>>,
+): Promise<Required<Pick<Layers, 'environment' | 'problems'>>> {
   const found: { name: string; text: string; from: string }[] = [];
+  const problems: string[] = [];
   for (const name of Object.keys(environment)) {
     const text = variables[name] || undefined; // Empty means unset, as Compose and Kubernetes leave it.
     const file = variables[`${name}_FILE`] || undefined;
-    if (text !== undefined && file !== undefined) {
-      throw new DbkitError('config.invalid', `both ${name} and ${name}_FILE are set (but are exclusive)`, { hint: 'unset one of them' });
+    if (text !== undefined && file !== undefined)
+      problems.push(`both ${name} and ${name}_FILE are set (but are exclusive): unset one of them`);
+    else if (text !== undefined) found.push({ name, text, from: `environment ${name}` });
+    else if (file !== undefined) {
+      const secret = await readFile(file, 'utf8').catch((cause: unknown) => {
+        problems.push(`${name}_FILE names ${file}, which cannot be read (${errnoOf(cause)}): mount the secret there, or unset it`);
+      });
+      if (secret !== undefined) found.push({ name, text: secret.replace(/\r?\n$/, ''), from: `file ${file} (${name}_FILE)` });
     }
-    if (text !== undefined) found.push({ name, text, from: `environment ${name}` });
-    if (file !== undefined) found.push({ name, text: await readSecretFile(name, file), from: `file ${file} (${name}_FILE)` });
   }
-  return found;
-}
-
-async function readSecretFile(name: string, path: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new DbkitError('config.invalid', `${name}_FILE names ${path}, which cannot be read (${errnoOf(cause)})`, {
-      hint: 'mount the secret there, or unset the variable',
-      cause,
-    });
-  });
-  return text.replace(/\r?\n$/, '');
+  return { environment: found, problems };
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import type { BytePath } from '../../src/postgres/backup/byte-path.ts';
 import { checksummedSegment, isDatabaseDirectory, isExcluded, relationFilter } from '../../src/postgres/backup/exclusions.ts';
 import { type FileStamp, isUnchanged } from '../../src/postgres/backup/sharing.ts';
+import type { BytePath } from '../../src/postgres/formats/byte-path.ts';
 
 const path = (text: string): BytePath => text as BytePath;
 

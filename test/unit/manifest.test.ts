@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { bytePath, fromText } from '../../src/postgres/backup/byte-path.ts';
 import { type Manifest, parseManifest, renderManifest } from '../../src/postgres/backup/manifest.ts';
+import { bytePath, fromText } from '../../src/postgres/formats/byte-path.ts';
 
 const odd = bytePath(Buffer.from([0x6f, 0x64, 0x64, 0xff]));
 const manifest: Manifest = {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { crc32c } from '../../src/postgres/backup/crc32c.ts';
+import { crc32c } from '../../src/postgres/formats/crc32c.ts';
 import {
   formatLsn,
   holdsSegment,
@@ -11,7 +11,7 @@ import {
   segmentName,
   segmentOf,
   segmentRange,
-} from '../../src/postgres/backup/wal-segment.ts';
+} from '../../src/postgres/formats/wal-segment.ts';
 
 const MIB = 1024 * 1024;
 

@@ -1,6 +1,7 @@
 import type { Config } from '../../core/config.ts';
 import type { Identity, System } from '../../core/contracts.ts';
-import type { BytePath } from './byte-path.ts';
+import type { BytePath } from '../formats/byte-path.ts';
+import type { Lsn } from '../formats/wal-segment.ts';
 import type { Cluster } from './cluster.ts';
 import { type Copied, type CopyJob, nothingCopied } from './copy-tree.ts';
 import { makeTree } from './durable-tree.ts';
@@ -8,7 +9,6 @@ import { nothingToShare, type Sharing, shareWith } from './earlier.ts';
 import { type BackupRecord, unpackStamps } from './record.ts';
 import type { Repository } from './repository.ts';
 import { isUnchanged } from './sharing.ts';
-import type { Lsn } from './wal-segment.ts';
 import { type SourceTree, walkDataDirectory } from './walk.ts';
 
 /** What every step of one backup works on. */

@@ -1,10 +1,10 @@
-import { fromText } from './byte-path.ts';
+import { fromText } from '../formats/byte-path.ts';
+import { readWal } from '../formats/wal-reader.ts';
+import { type Lsn, parseLsn } from '../formats/wal-segment.ts';
 import { type Cluster, readCluster } from './cluster.ts';
 import { isQuiet } from './quiet-wal.ts';
 import type { BackupRecord } from './record.ts';
 import { identityOf, rollForwardStart } from './roll-forward.ts';
-import { readWal } from './wal-reader.ts';
-import { type Lsn, parseLsn } from './wal-segment.ts';
 
 export interface Change {
   readonly changed: boolean;

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DbkitError } from '../../core/errors.ts';
-import { type ControlFile, parseControlFile } from '../control-file.ts';
-import type { Lsn } from './wal-segment.ts';
+import { type ControlFile, parseControlFile } from '../formats/control-file.ts';
+import type { Lsn } from '../formats/wal-segment.ts';
 
 /** What pg_control says of the cluster that is to be backed up. */
 export interface Cluster {

@@ -1,11 +1,11 @@
 import { lstat, open, readFile } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { DbkitError } from '../../core/errors.ts';
+import { fromText } from '../formats/byte-path.ts';
+import { type Lsn, lastSegmentOf, recordEnd, segmentName, segmentOf } from '../formats/wal-segment.ts';
 import { type BackupRun, beginCopy, type Taken } from './begin-copy.ts';
-import { fromText } from './byte-path.ts';
 import { copyControlFile, copyTree } from './copy-tree.ts';
 import { copyWal } from './wal-copy.ts';
-import { type Lsn, lastSegmentOf, recordEnd, segmentName, segmentOf } from './wal-segment.ts';
 
 /**
  * Copies the files of a server that was shut down cleanly: they are consistent by themselves, and of the WAL only the shutdown checkpoint is

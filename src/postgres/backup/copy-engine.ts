@@ -2,6 +2,7 @@ import type { Config } from '../../core/config.ts';
 import type { Backup, BackupEngine, Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { planRetention } from '../../core/retention.ts';
+import type { Lsn } from '../formats/wal-segment.ts';
 import { type Change, changedSince } from './changed-since.ts';
 import { readCluster } from './cluster.ts';
 import { createBackup } from './create.ts';
@@ -11,7 +12,6 @@ import { openRepository, type Repository } from './repository.ts';
 import { restoreBackup } from './restore.ts';
 import { planRollForward } from './roll-forward.ts';
 import { verifyBackup } from './verify.ts';
-import type { Lsn } from './wal-segment.ts';
 
 /** Base backups as plain directories. */
 export interface CopyEngine extends Required<BackupEngine> {

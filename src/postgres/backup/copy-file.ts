@@ -3,8 +3,8 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Identity } from '../../core/contracts.ts';
 import { errnoOf } from '../../core/errors.ts';
-import { pageChecksum } from './page-checksum.ts';
-import { findUnsoundPages, isSoundPage, type PageRule, pageLsn, type SuspectPage } from './pages.ts';
+import { pageChecksum } from '../formats/page-checksum.ts';
+import { findUnsoundPages, isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
 
 export interface CopyOptions {
   /** Read no further: what a file grew by since it was listed comes back from WAL. */

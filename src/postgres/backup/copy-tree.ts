@@ -3,17 +3,17 @@ import { lstat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import type { Identity, Logger } from '../../core/contracts.ts';
 import { errnoOf } from '../../core/errors.ts';
-import { type BytePath, fromText, join, toBytes, toText } from './byte-path.ts';
+import { type BytePath, fromText, join, toBytes, toText } from '../formats/byte-path.ts';
+import type { PageRule, SuspectPage } from '../formats/pages.ts';
+import type { Lsn } from '../formats/wal-segment.ts';
 import { type Cluster, readControl } from './cluster.ts';
 import { copyFileHashed } from './copy-file.ts';
 import { writeNew } from './durable-tree.ts';
 import type { Sharing } from './earlier.ts';
 import { checksummedSegment } from './exclusions.ts';
 import type { ManifestFile } from './manifest.ts';
-import type { PageRule, SuspectPage } from './pages.ts';
 import { forEachLimited } from './pool.ts';
 import type { FileStamp } from './sharing.ts';
-import type { Lsn } from './wal-segment.ts';
 import { type SourceFile, stampOf } from './walk.ts';
 
 /** What is true of every file of one backup. */

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { lstat, rm, stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { DbkitError } from '../../core/errors.ts';
+import { fromText, join } from '../formats/byte-path.ts';
+import { formatLsn } from '../formats/wal-segment.ts';
 import type { BackupRun, Taken } from './begin-copy.ts';
-import { fromText, join } from './byte-path.ts';
 import { readCluster } from './cluster.ts';
 import { backUpCold } from './cold.ts';
 import { reportDamage } from './copy-tree.ts';
@@ -11,7 +12,6 @@ import { syncTree, writeNew } from './durable-tree.ts';
 import { backUpHot } from './hot.ts';
 import { renderManifest } from './manifest.ts';
 import { type BackupRecord, packStamp } from './record.ts';
-import { formatLsn } from './wal-segment.ts';
 
 export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository'>;
 

@@ -1,7 +1,7 @@
 import { chmod, chown, mkdir, open } from 'node:fs/promises';
 import type { Identity } from '../../core/contracts.ts';
 import { errnoOf } from '../../core/errors.ts';
-import { type BytePath, join, toBytes } from './byte-path.ts';
+import { type BytePath, join, toBytes } from '../formats/byte-path.ts';
 
 /** Makes the directories, parents first, below `root`, which is made too, or taken over when it is there and empty. */
 export async function makeTree(

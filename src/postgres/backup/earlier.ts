@@ -2,7 +2,7 @@ import { constants, copyFile, link, lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Identity, Logger } from '../../core/contracts.ts';
 import { errnoOf } from '../../core/errors.ts';
-import { type BytePath, fromText, join as joinBytes, toBytes } from './byte-path.ts';
+import { type BytePath, fromText, join as joinBytes, toBytes } from '../formats/byte-path.ts';
 import { settleFile } from './durable-tree.ts';
 import { type ManifestFile, parseManifest } from './manifest.ts';
 import { type BackupRecord, unpackStamps } from './record.ts';

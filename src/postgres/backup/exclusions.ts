@@ -1,4 +1,4 @@
-import type { BytePath } from './byte-path.ts';
+import type { BytePath } from '../formats/byte-path.ts';
 
 /** Directories that a backup keeps empty: the server removes or recreates their content at start (basebackup.c, excludeDirContents). */
 export const emptiedDirectories: ReadonlySet<string> = new Set([

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { DbkitError } from '../../core/errors.ts';
+import { type BytePath, fromText, join, toBytes } from '../formats/byte-path.ts';
+import { readWal } from '../formats/wal-reader.ts';
+import { formatLsn, type Lsn, lastSegmentOf, segmentOf } from '../formats/wal-segment.ts';
 import { type BackupRun, beginCopy, type Taken } from './begin-copy.ts';
-import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
 import { readCluster } from './cluster.ts';
 import { BACKUP_FILE_MODE, type Copied, copyControlFile, copyTree, settleTornPages } from './copy-tree.ts';
 import { writeNew } from './durable-tree.ts';
 import { openServerSession } from './server-session.ts';
 import { copyWal } from './wal-copy.ts';
-import { readWal } from './wal-reader.ts';
-import { formatLsn, type Lsn, lastSegmentOf, segmentOf } from './wal-segment.ts';
 import type { SourceTree } from './walk.ts';
 
 /**

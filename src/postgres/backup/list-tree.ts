@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { type BytePath, bytePath, join, toBytes } from './byte-path.ts';
+import { type BytePath, bytePath, join, toBytes } from '../formats/byte-path.ts';
 
 /** Everything below `root`: directories, parents before children, and whatever is not a directory. Links are not followed. */
 export async function listTree(

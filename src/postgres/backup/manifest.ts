@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { DbkitError } from '../../core/errors.ts';
-import { type BytePath, bytePath, toBytes } from './byte-path.ts';
-import { formatLsn, type Lsn, parseLsn } from './wal-segment.ts';
+import { type BytePath, bytePath, toBytes } from '../formats/byte-path.ts';
+import { formatLsn, type Lsn, parseLsn } from '../formats/wal-segment.ts';
 
 /** One file of a base backup, as PostgreSQL's `backup_manifest` lists it. */
 export interface ManifestFile {

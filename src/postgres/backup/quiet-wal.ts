@@ -1,4 +1,4 @@
-import { RM_XLOG, type WalRecord } from './wal-reader.ts';
+import { RM_XLOG, type WalRecord } from '../formats/wal-reader.ts';
 
 const RM_STANDBY = 8;
 /** Checkpoints, no-op, switch, end of backup, parameters, end of recovery, redo point (pg_control.h). */

@@ -1,6 +1,6 @@
+import { formatLsn, parseLsn, segmentName, segmentOf } from '../formats/wal-segment.ts';
 import type { BackupRecord } from './record.ts';
 import type { RollForward } from './roll-forward.ts';
-import { formatLsn, parseLsn, segmentName, segmentOf } from './wal-segment.ts';
 
 /**
  * How a restored cluster is to recover.

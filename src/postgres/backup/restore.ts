@@ -2,7 +2,7 @@ import { chmod, constants, copyFile, mkdir, open, readdir, rename, stat, statfs 
 import { join as joinPath } from 'node:path';
 import type { Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
-import { type BytePath, fromText, join, toBytes, toText } from './byte-path.ts';
+import { type BytePath, fromText, join, toBytes, toText } from '../formats/byte-path.ts';
 import { copyFileHashed, hashFile } from './copy-file.ts';
 import { makeTree, settleFile, syncTree, writeNew } from './durable-tree.ts';
 import { listTree } from './list-tree.ts';

@@ -1,11 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import type { Identity } from '../../core/contracts.ts';
-import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
-import { copyFileHashed } from './copy-file.ts';
-import { writeNew } from './durable-tree.ts';
-import type { BackupRecord } from './record.ts';
-import { findSegment, headerOf, type WalIdentity } from './wal-copy.ts';
-import { readWal } from './wal-reader.ts';
+import { type BytePath, fromText, join, toBytes } from '../formats/byte-path.ts';
+import { readWal } from '../formats/wal-reader.ts';
 import {
   holdsSegment,
   type Lsn,
@@ -15,7 +11,12 @@ import {
   segmentOf,
   segmentRange,
   timelineOfHistory,
-} from './wal-segment.ts';
+  type WalIdentity,
+} from '../formats/wal-segment.ts';
+import { copyFileHashed } from './copy-file.ts';
+import { writeNew } from './durable-tree.ts';
+import type { BackupRecord } from './record.ts';
+import { findSegment, headerOf } from './wal-copy.ts';
 
 /** What the replaced instance's pg_wal offers beyond a backup. */
 export interface RollForward {

@@ -1,6 +1,6 @@
 import { DbkitError } from '../../core/errors.ts';
 import { type Connection, type ConnectionTarget, connect, sqlStateOf } from '../connection.ts';
-import { type Lsn, parseLsn } from './wal-segment.ts';
+import { type Lsn, parseLsn } from '../formats/wal-segment.ts';
 
 export interface BackupStart {
   readonly startLsn: Lsn;

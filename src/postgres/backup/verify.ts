@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import type { Logger } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
-import { type BytePath, fromText, join, toBytes, toText } from './byte-path.ts';
+import { type BytePath, fromText, join, toBytes, toText } from '../formats/byte-path.ts';
 import { hashFile } from './copy-file.ts';
 import { listTree } from './list-tree.ts';
 import { type Manifest, parseManifest } from './manifest.ts';

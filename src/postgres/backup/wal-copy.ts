@@ -1,9 +1,7 @@
 import { open, readdir } from 'node:fs/promises';
 import type { Identity } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
-import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
-import { copyFileHashed } from './copy-file.ts';
-import type { BackupRecord } from './record.ts';
+import { type BytePath, fromText, join, toBytes } from '../formats/byte-path.ts';
 import {
   holdsSegment,
   LONG_HEADER_BYTES,
@@ -12,14 +10,10 @@ import {
   segmentName,
   segmentRange,
   timelineOfHistory,
-} from './wal-segment.ts';
-
-/** Whose WAL it is: segments of another system, timeline or size are never taken for it. */
-export interface WalIdentity {
-  readonly systemIdentifier: string;
-  readonly timeline: number;
-  readonly segmentSizeBytes: number;
-}
+  type WalIdentity,
+} from '../formats/wal-segment.ts';
+import { copyFileHashed } from './copy-file.ts';
+import type { BackupRecord } from './record.ts';
 
 /** A segment's first page header; undefined when the file is missing, shorter than a segment, or holds no WAL. */
 export async function headerOf(directory: BytePath, name: string, segmentSizeBytes: number): Promise<SegmentHeader | undefined> {

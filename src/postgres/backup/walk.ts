@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { lstat, readdir, readlink, realpath } from 'node:fs/promises';
 import { errnoOf } from '../../core/errors.ts';
-import { type BytePath, bytePath, fromText, join, nameOf, toBytes, toText } from './byte-path.ts';
+import { type BytePath, bytePath, fromText, join, nameOf, toBytes, toText } from '../formats/byte-path.ts';
 import { emptiedDirectories, isDatabaseDirectory, isExcluded, relationFilter } from './exclusions.ts';
 import type { FileStamp } from './sharing.ts';
 

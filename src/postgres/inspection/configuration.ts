@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
-import { parseConf, parseHba, parseIdent } from '../conf.ts';
-import type { Walk } from '../walk.ts';
+import { parseConf, parseHba, parseIdent } from '../formats/conf.ts';
+import type { Walk } from './walk.ts';
 
 const emptyIsFine = new Set(['postgresql.auto.conf', 'pg_ident.conf']);
 const mayBeMissing = new Set(['postgresql.auto.conf']);

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
-import type { Entry, Walk } from '../walk.ts';
+import type { Entry, Walk } from './walk.ts';
 
 /** Directories that are empty by nature, so that git, archives and sync tools lose them; without them the server does not start. */
 const emptyByNature = [

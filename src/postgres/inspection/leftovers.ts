@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
-import { parseConf } from '../conf.ts';
-import type { ControlFile } from '../control-file.ts';
-import type { Walk } from '../walk.ts';
+import { parseConf } from '../formats/conf.ts';
+import type { ControlFile } from '../formats/control-file.ts';
+import type { Walk } from './walk.ts';
 
 /** pg_control of a server that wrote: what a standby's or a restored cluster's never says. */
 const primaryStates = new Set(['shut down', 'in production', 'in crash recovery', 'shutting down']);

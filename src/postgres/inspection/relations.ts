@@ -1,10 +1,10 @@
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
-import type { ControlFile } from '../control-file.ts';
-import { parseFilenodeMap } from '../filenode-map.ts';
-import { mappedByOid } from '../system-indexes.ts';
-import type { Entry, Walk } from '../walk.ts';
+import type { ControlFile } from '../formats/control-file.ts';
+import { parseFilenodeMap } from '../formats/filenode-map.ts';
+import { mappedByOid } from '../formats/system-indexes.ts';
+import type { Entry, Walk } from './walk.ts';
 
 const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transam.h)
 const BTREE_MAGIC = 0x053162; // src/include/access/nbtree.h; it stands in the metapage behind the page header.

@@ -1,9 +1,9 @@
 import type { Finding } from '../../core/findings.ts';
-import { formatLsn } from '../backup/wal-segment.ts';
-import type { ReadControl } from '../control-file.ts';
-import { compareInventory, type Difference, type Inventory, isKept } from '../inventory.ts';
-import type { Walk } from '../walk.ts';
+import type { ReadControl } from '../formats/control-file.ts';
+import { formatLsn } from '../formats/wal-segment.ts';
+import { compareInventory, type Difference, type Inventory, isKept } from './inventory.ts';
 import { meaningOfLoss } from './relations.ts';
+import type { Walk } from './walk.ts';
 
 /** What the inventory says about the directory as it is now. */
 export interface Compared {

@@ -1,6 +1,6 @@
 import type { Finding } from '../../core/findings.ts';
-import type { ControlFile } from '../control-file.ts';
-import type { Walk } from '../walk.ts';
+import type { ControlFile } from '../formats/control-file.ts';
+import type { Walk } from './walk.ts';
 
 const PAGES_PER_SEGMENT = 32; // SLRU_PAGES_PER_SEGMENT (src/include/access/slru.h)
 const PAGE_BYTES = 8192;

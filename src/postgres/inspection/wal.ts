@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
-import { fromText } from '../backup/byte-path.ts';
-import { readWal } from '../backup/wal-reader.ts';
-import { formatLsn, type Lsn, segmentName, segmentOf } from '../backup/wal-segment.ts';
-import type { ControlFile } from '../control-file.ts';
-import type { Walk } from '../walk.ts';
+import { fromText } from '../formats/byte-path.ts';
+import type { ControlFile } from '../formats/control-file.ts';
+import { readWal } from '../formats/wal-reader.ts';
+import { formatLsn, type Lsn, segmentName, segmentOf } from '../formats/wal-segment.ts';
+import type { Walk } from './walk.ts';
 
 /** The WAL that the checkpoint needs: its segment, whole, with a sound record at its position; and the one where redo begins. */
 export async function inspectWal(dataDir: string, { entries }: Walk, control: ControlFile, signal: AbortSignal): Promise<Finding[]> {

@@ -4,7 +4,7 @@ import { DbkitError, type FailureCode } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
 import { makeLabel } from '../../core/labels.ts';
 import type { Repair } from '../../core/recovery.ts';
-import { discardUnfinished, stageNewCluster } from '../initialize.ts';
+import { discardUnfinished, stageNewCluster } from '../initialize/initialize.ts';
 import type { Local } from '../local.ts';
 import { clusterEntries, present, quarantineRoot } from '../volume.ts';
 import type { Plan, PlannedStep } from './plan.ts';

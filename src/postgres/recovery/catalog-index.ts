@@ -1,9 +1,9 @@
 import { basename } from 'node:path';
 import { DbkitError } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
+import { mappedRelation } from '../formats/system-indexes.ts';
 import type { Local } from '../local.ts';
-import { askSingleUser, runSingleUser } from '../single-user.ts';
-import { mappedRelation } from '../system-indexes.ts';
+import { askSingleUser, runSingleUser } from '../server/single-user.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
 /**

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parseConf, parseHba, parseIdent } from '../conf.ts';
-import type { ControlFile } from '../control-file.ts';
+import { parseConf, parseHba, parseIdent } from '../formats/conf.ts';
+import type { ControlFile } from '../formats/control-file.ts';
 import type { Local } from '../local.ts';
 
 /**

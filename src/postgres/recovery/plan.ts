@@ -2,7 +2,7 @@ import type { Config } from '../../core/config.ts';
 import type { Backup, BackupEngine, Strategy } from '../../core/contracts.ts';
 import type { Finding } from '../../core/findings.ts';
 import { type Answer, answerFor, type Decision, planRecovery } from '../../core/recovery.ts';
-import type { Inspection } from '../inspect.ts';
+import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../local.ts';
 import { mayMendOwner } from '../owner.ts';
 import { replacementsSince } from '../volume.ts';

@@ -1,7 +1,7 @@
 import { rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { makeLabel } from '../../core/labels.ts';
-import type { ControlFile } from '../control-file.ts';
+import type { ControlFile } from '../formats/control-file.ts';
 import type { Local } from '../local.ts';
 import { present } from '../volume.ts';
 

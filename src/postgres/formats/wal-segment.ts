@@ -1,3 +1,10 @@
+/** Whose WAL it is: segments of another system, timeline or size are never taken for it. */
+export interface WalIdentity {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly segmentSizeBytes: number;
+}
+
 /** A position in the WAL: a byte address of 64 bits. */
 export type Lsn = bigint;
 

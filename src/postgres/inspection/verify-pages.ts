@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import type { Logger } from '../core/contracts.ts';
-import type { ControlFile } from './control-file.ts';
+import type { Logger } from '../../core/contracts.ts';
+import type { ControlFile } from '../formats/control-file.ts';
 import { type PageResult, type PageTask, readPages } from './read-pages.ts';
 import type { Walk } from './walk.ts';
 

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
-import type { Tool } from '../core/contracts.ts';
-import { DbkitError, isAbort, wordsOf } from '../core/errors.ts';
-import { needsPsql, splitStatements } from '../core/sql-statements.ts';
-import { connectSuperuser, type Local } from './local.ts';
+import type { Tool } from '../../core/contracts.ts';
+import { DbkitError, isAbort, wordsOf } from '../../core/errors.ts';
+import { needsPsql, splitStatements } from '../../core/sql-statements.ts';
+import { connectSuperuser, type Local } from '../local.ts';
 
 const SCRIPT_TIMEOUT_MS = 24 * 3_600_000; // A first load may take hours; a stop still ends it.
 const kinds = /\.(sh|sql|sql\.gz|sql\.xz|sql\.zst)$/;

@@ -1,5 +1,5 @@
-import { DbkitError } from '../core/errors.ts';
-import type { Local } from './local.ts';
+import { DbkitError } from '../../core/errors.ts';
+import type { Local } from '../local.ts';
 
 const SINGLE_USER_TIMEOUT_MS = 30 * 60_000; // It replays the WAL first, which takes as long as it takes.
 

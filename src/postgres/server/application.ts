@@ -1,5 +1,5 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
-import { connectSuperuser, type Local } from './local.ts';
+import { connectSuperuser, type Local } from '../local.ts';
 
 const ITERATIONS = 4096; // PostgreSQL's SCRAM_SHA_256_DEFAULT_ITERATIONS (src/include/common/scram-common.h).
 

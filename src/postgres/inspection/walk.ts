@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf } from '../core/errors.ts';
+import { errnoOf } from '../../core/errors.ts';
 
 /** One entry of a data directory, as lstat saw it. */
 export interface Entry {

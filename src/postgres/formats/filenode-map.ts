@@ -1,4 +1,4 @@
-import { crc32c } from './backup/crc32c.ts';
+import { crc32c } from './crc32c.ts';
 
 const MAGIC = 0x592717; // RELMAPPER_FILEMAGIC (src/backend/utils/cache/relmapper.c)
 const HEADER_BYTES = 8;

@@ -1,6 +1,6 @@
-import { crc32c } from './backup/crc32c.ts';
-import { LONG_HEADER_BYTES, parseSegmentName, segmentName, segmentOf } from './backup/wal-segment.ts';
 import { crcOffsets, parseControlFile } from './control-file.ts';
+import { crc32c } from './crc32c.ts';
+import { LONG_HEADER_BYTES, parseSegmentName, segmentName, segmentOf } from './wal-segment.ts';
 
 const CHECKPOINT_AT = 40; // ControlFileData.checkPointCopy
 const CHECKPOINT_BYTES = 88; // sizeof(CheckPoint), the same from 13 to 18

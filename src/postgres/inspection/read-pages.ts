@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { pageChecksum } from './backup/page-checksum.ts';
-import { findUnsoundPages } from './backup/pages.ts';
+import { pageChecksum } from '../formats/page-checksum.ts';
+import { findUnsoundPages } from '../formats/pages.ts';
 
 /** One file to read. `firstBlock`: the number of its first block within its relation, as segments count on. */
 export interface PageTask {

@@ -1,15 +1,15 @@
 import { appendFile, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import type { HeldLock, Identity } from '../core/contracts.ts';
-import { DbkitError, wordsOf } from '../core/errors.ts';
-import { splitWords } from '../core/split-words.ts';
-import { ensureApplication } from './application.ts';
+import type { HeldLock, Identity } from '../../core/contracts.ts';
+import { DbkitError, wordsOf } from '../../core/errors.ts';
+import { splitWords } from '../../core/split-words.ts';
+import type { Local } from '../local.ts';
+import { ensureApplication } from '../server/application.ts';
+import { launch, signalStop } from '../server/server.ts';
+import { lastLines } from '../server/server-log.ts';
+import { clusterEntries, present, type Volume } from '../volume.ts';
 import { findInitdbScripts, runInitdbScripts } from './initdb-scripts.ts';
-import type { Local } from './local.ts';
-import { launch, signalStop } from './server.ts';
-import { lastLines } from './server-log.ts';
-import { clusterEntries, present, type Volume } from './volume.ts';
 
 const INITDB_TIMEOUT_MS = 10 * 60_000;
 const FALLBACK_LOCALE = 'C';

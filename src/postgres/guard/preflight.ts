@@ -1,11 +1,11 @@
 import { readFile, readlink, rename, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
-import type { Child, HeldLock, Identity, System } from '../core/contracts.ts';
-import { DbkitError, errnoOf } from '../core/errors.ts';
+import type { Child, HeldLock, Identity, System } from '../../core/contracts.ts';
+import { DbkitError, errnoOf } from '../../core/errors.ts';
+import { signalStop } from '../server/server.ts';
+import { clusterEntries, type Volume } from '../volume.ts';
 import { programOf } from './program-of.ts';
-import { signalStop } from './server.ts';
-import { clusterEntries, type Volume } from './volume.ts';
 
 const SPACE_BYTES_MIN = 4 * 1024 * 1024; // Less cannot even hold the lock files and a few pages; more is PostgreSQL's to judge.
 const TAKEOVER_MS = 30_000;

@@ -2,8 +2,15 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { errnoOf } from '../../core/errors.ts';
 import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
 import { crc32c } from './crc32c.ts';
-import type { WalIdentity } from './wal-copy.ts';
-import { LONG_HEADER_BYTES, type Lsn, SHORT_HEADER_BYTES, segmentName, segmentOf, WAL_PAGE_BYTES } from './wal-segment.ts';
+import {
+  LONG_HEADER_BYTES,
+  type Lsn,
+  SHORT_HEADER_BYTES,
+  segmentName,
+  segmentOf,
+  WAL_PAGE_BYTES,
+  type WalIdentity,
+} from './wal-segment.ts';
 
 /** A WAL record whose checksum is right: its place, and the resource manager and operation that tell what it did. */
 export interface WalRecord {

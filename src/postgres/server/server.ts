@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Child, ExitReason, HeldLock, StopMode } from '../core/contracts.ts';
-import type { Local } from './local.ts';
+import type { Child, ExitReason, HeldLock, StopMode } from '../../core/contracts.ts';
+import type { Local } from '../local.ts';
 import { type LogTail, tailFrom } from './server-log.ts';
 
 /** How a start ended: it serves, or it went away, or it stopped making progress; `lines` are what it wrote. */

@@ -1,8 +1,8 @@
 import { readdir, readFile, readlink, rm } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
-import type { System } from '../core/contracts.ts';
-import { DbkitError, errnoOf } from '../core/errors.ts';
+import type { System } from '../../core/contracts.ts';
+import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { programOf } from './program-of.ts';
 
 /** Refuses a port that another program listens on, by trying it as the server would; names the program where /proc tells. */

@@ -1,23 +1,23 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Child, Clock, RecoveryReport, RunningService } from '../core/contracts.ts';
-import { DbkitError } from '../core/errors.ts';
-import type { Finding } from '../core/findings.ts';
+import type { Child, Clock, RecoveryReport, RunningService } from '../../core/contracts.ts';
+import { DbkitError } from '../../core/errors.ts';
+import type { Finding } from '../../core/findings.ts';
+import { withoutRecoverySettings } from '../backup/recovery-setup.ts';
+import { syncCluster } from '../initialize/initialize.ts';
+import { type Inspection, inspect } from '../inspection/inspect.ts';
+import { voidInventory, writeInventory } from '../inspection/inventory.ts';
+import type { Hold } from '../keeper.ts';
+import type { Local } from '../local.ts';
+import type { PostgresqlOptions } from '../postgresql.ts';
+import { carryOut } from '../recovery/carry-out.ts';
+import { findingKey, makePlan, type Plan } from '../recovery/plan.ts';
+import { reportOf } from '../recovery/report.ts';
+import { present } from '../volume.ts';
 import { ensureApplication } from './application.ts';
-import { withoutRecoverySettings } from './backup/recovery-setup.ts';
 import { complaintsOf, examine } from './complaints.ts';
-import { syncCluster } from './initialize.ts';
-import { type Inspection, inspect } from './inspect.ts';
-import { voidInventory, writeInventory } from './inventory.ts';
-import type { Hold } from './keeper.ts';
-import type { Local } from './local.ts';
-import type { PostgresqlOptions } from './postgresql.ts';
-import { carryOut } from './recovery/carry-out.ts';
-import { findingKey, makePlan, type Plan } from './recovery/plan.ts';
-import { reportOf } from './recovery/report.ts';
 import { type Launch, launch, signalStop } from './server.ts';
 import { lastLines } from './server-log.ts';
-import { present } from './volume.ts';
 
 const IMMEDIATE_AFTER_S = 20;
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.

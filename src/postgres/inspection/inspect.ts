@@ -1,19 +1,19 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { InspectionReport } from '../core/app.ts';
-import type { System } from '../core/contracts.ts';
-import { errnoOf } from '../core/errors.ts';
-import type { Finding } from '../core/findings.ts';
-import { type ControlFile, parseControlFile, type ReadControl } from './control-file.ts';
-import { inspectConfiguration } from './inspection/configuration.ts';
-import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './inspection/directories.ts';
-import { inspectLeftovers, inspectVersionFiles } from './inspection/leftovers.ts';
-import { databaseDirectories, inspectCatalogs, inspectSizes } from './inspection/relations.ts';
-import { type Compared, compare, keptCopies, lossesOf } from './inspection/since-shutdown.ts';
-import { inspectTransactions } from './inspection/transactions.ts';
-import { inspectWal } from './inspection/wal.ts';
+import type { InspectionReport } from '../../core/app.ts';
+import type { System } from '../../core/contracts.ts';
+import { errnoOf } from '../../core/errors.ts';
+import type { Finding } from '../../core/findings.ts';
+import { type ControlFile, parseControlFile, type ReadControl } from '../formats/control-file.ts';
+import { clusterEntries } from '../volume.ts';
+import { inspectConfiguration } from './configuration.ts';
+import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
 import { readInventory } from './inventory.ts';
-import { clusterEntries } from './volume.ts';
+import { inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
+import { databaseDirectories, inspectCatalogs, inspectSizes } from './relations.ts';
+import { type Compared, compare, keptCopies, lossesOf } from './since-shutdown.ts';
+import { inspectTransactions } from './transactions.ts';
+import { inspectWal } from './wal.ts';
 import { type Walk, walk } from './walk.ts';
 
 /** What was seen, for people and for the ladder. */

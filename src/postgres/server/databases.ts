@@ -1,5 +1,5 @@
-import { isAbort } from '../core/errors.ts';
-import { connectSuperuser, type Local } from './local.ts';
+import { isAbort } from '../../core/errors.ts';
+import { connectSuperuser, type Local } from '../local.ts';
 
 /** A database that does not answer, in the server's words. */
 export interface Silence {

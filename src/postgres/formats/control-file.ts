@@ -1,5 +1,5 @@
-import { crc32c } from './backup/crc32c.ts';
-import type { Lsn } from './backup/wal-segment.ts';
+import { crc32c } from './crc32c.ts';
+import type { Lsn } from './wal-segment.ts';
 
 /** What pg_control says (src/include/catalog/pg_control.h, ControlFileData), of majors 13 to 18. */
 export interface ControlFile {

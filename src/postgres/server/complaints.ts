@@ -1,13 +1,13 @@
 import { relative } from 'node:path';
-import { DbkitError, wordsOf } from '../core/errors.ts';
-import type { Finding, FindingCode } from '../core/findings.ts';
-import { type Meaning, triage } from '../core/triage.ts';
-import { settingOf } from './conf.ts';
+import { DbkitError, wordsOf } from '../../core/errors.ts';
+import type { Finding, FindingCode } from '../../core/findings.ts';
+import { type Meaning, triage } from '../../core/triage.ts';
+import { settingOf } from '../formats/conf.ts';
+import { mappedRelation } from '../formats/system-indexes.ts';
+import { connectSuperuser, type Local } from '../local.ts';
 import { checkDatabases, type MissingRelation } from './databases.ts';
-import { connectSuperuser, type Local } from './local.ts';
 import type { Launch } from './server.ts';
 import { collectorLines } from './server-log.ts';
-import { mappedRelation } from './system-indexes.ts';
 
 /**
  * What a server that did not come up complains about, as findings. Empty: nothing that dbkit knows, so waiting and trying again is all there

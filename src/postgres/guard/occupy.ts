@@ -1,10 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import type { HeldLock, Identity, System } from '../core/contracts.ts';
-import { DbkitError } from '../core/errors.ts';
+import type { HeldLock, Identity, System } from '../../core/contracts.ts';
+import { DbkitError } from '../../core/errors.ts';
+import type { Volume } from '../volume.ts';
 import { clearStalePid, lockVolume, serverOn, takeOver } from './preflight.ts';
 import { programOf } from './program-of.ts';
-import type { Volume } from './volume.ts';
 
 const DRAIN_MS = 10_000;
 

@@ -1,9 +1,9 @@
 import { copyFile, lstat, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import type { Identity, System } from '../core/contracts.ts';
-import { formatLsn } from './backup/wal-segment.ts';
-import { parseControlFile } from './control-file.ts';
+import type { Identity, System } from '../../core/contracts.ts';
+import { parseControlFile } from '../formats/control-file.ts';
+import { formatLsn } from '../formats/wal-segment.ts';
 import { type Entry, type Walk, walk } from './walk.ts';
 
 /** Path, size and time of every file, written right after a clean shutdown: until the server runs again, only these are right. */
