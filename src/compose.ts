@@ -21,6 +21,7 @@ import { createStatusBoard } from './system/status-board.ts';
 export const open: Open = {
   config: async (options) => load(options, await systemFor(options)),
   app: async (options) => assemble(options),
+  logger: (options) => createLogger(options.logLevel, options.log),
 };
 
 const systemFor = (options: OpenOptions): Promise<System> => createSystem(createLogger(options.logLevel, options.log), options.environment);

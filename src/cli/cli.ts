@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { App, Signals } from '../core/app.ts';
 import type { LoadedConfig } from '../core/config-layers.ts';
+import type { Logger } from '../core/contracts.ts';
 import { DbkitError, failures, isAbort, toFailure } from '../core/errors.ts';
 import type { LogEvent } from '../output/log-sink.ts';
 import { createSink } from '../output/log-sink.ts';
@@ -58,6 +59,7 @@ export interface OpenOptions {
 export interface Open {
   config(options: OpenOptions): Promise<LoadedConfig>;
   app(options: OpenOptions): Promise<App>;
+  logger(options: OpenOptions): Logger;
 }
 
 export interface Call {
@@ -118,7 +120,7 @@ export function createCli(surroundings: Surroundings): Cli {
         isTerminal: terminal.stdin && terminal.stderr,
         signals,
         logLevel: flags.verbose ? 'debug' : flags.quiet ? 'warn' : 'info',
-        log: sink,
+        log: sink.log,
       };
       try {
         const call: Call = {
@@ -130,6 +132,7 @@ export function createCli(surroundings: Surroundings): Cli {
           config: () => surroundings.open.config(options),
         };
         const answer = await work(call);
+        sink.clear();
         status = answer.exit ?? 0;
         if (flags.json) terminal.writeOut(successDocument(nameOf(command), answer.report));
         else if (!silentText) {
@@ -137,10 +140,13 @@ export function createCli(surroundings: Surroundings): Cli {
           if (text) terminal.writeOut(text.endsWith('\n') ? text : `${text}\n`);
         }
       } catch (thrown) {
+        sink.clear();
         const known = isAbort(thrown) && interruptedBy ? new DbkitError('command.failed', `interrupted by ${interruptedBy}`) : thrown;
-        status = interruptedBy ? (interruptedBy === 'SIGINT' ? 130 : 143) : failures[toFailure(known).code].exit;
-        if (flags.json) terminal.writeOut(failureDocument(nameOf(command), toFailure(known)));
-        terminal.writeError(failureText(known));
+        const failure = toFailure(known);
+        status = interruptedBy ? (interruptedBy === 'SIGINT' ? 130 : 143) : failures[failure.code].exit;
+        if (flags.json) terminal.writeOut(failureDocument(nameOf(command), failure));
+        if (flags.logFormat === 'json') surroundings.open.logger(options).error(failure.code, failure.message, { hint: failure.hint });
+        else terminal.writeError(failureText(known));
       } finally {
         unsubscribe();
       }
@@ -148,9 +154,9 @@ export function createCli(surroundings: Surroundings): Cli {
   };
 }
 
-/** 'config show' for the command below the program's own name. */
+/** 'config show' for a command below the program; '' for the program itself. */
 export function nameOf(command: Command): string {
   const names: string[] = [];
   for (let at: Command | null = command; at?.parent; at = at.parent) names.unshift(at.name());
-  return names.join(' ') || 'dbkit';
+  return names.join(' ');
 }

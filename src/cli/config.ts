@@ -5,7 +5,10 @@ import { showConfig } from '../usecases/show-config.ts';
 import type { Cli } from './cli.ts';
 
 export function registerConfig(program: Command, cli: Cli): void {
-  const config = program.command('config').description('the configuration, and where it comes from');
+  const config = program
+    .command('config')
+    .description('the configuration, and where it comes from')
+    .addHelpText('after', '\nExample:\n  dbkit config show --origin');
   config
     .command('show')
     .description('print every setting')
@@ -14,7 +17,7 @@ export function registerConfig(program: Command, cli: Cli): void {
     .action((flags: { origin?: boolean }, command: Command) =>
       cli.run(command, async ({ config: load }) => {
         const report = showConfig(await load());
-        const rows = report.settings.map(({ path, value, origin }) => (flags.origin ? [path, value, origin] : [path, value]));
+        const rows = report.settings.map(({ path, value, origin }) => [path, printed(value), ...(flags.origin ? [origin] : [])]);
         return { report, text: () => table(rows) };
       }),
     );
@@ -56,3 +59,5 @@ export function registerConfig(program: Command, cli: Cli): void {
       }),
     );
 }
+
+const printed = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));

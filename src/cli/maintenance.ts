@@ -11,10 +11,14 @@ import { statusView } from './status.ts';
 
 /** The commands of maintenance.sh under their old names, so that people who come from there are at home. */
 export function registerMaintenance(program: Command, cli: Cli): void {
-  const maintenance = program.command('maintenance').description('the same commands under the names of maintenance.sh');
+  const maintenance = program
+    .command('maintenance')
+    .description('the same commands under the names of maintenance.sh')
+    .addHelpText('after', '\nExample:\n  dbkit maintenance status');
   maintenance
     .command('status')
     .description('the same as `dbkit status`')
+    .addHelpText('after', '\nExample:\n  dbkit maintenance status')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
@@ -25,6 +29,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
   maintenance
     .command('health')
     .description('whether the server answers: 0 yes, 2 no')
+    .addHelpText('after', '\nExample:\n  dbkit maintenance health --quiet || echo down')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const { readiness, instance } = await reportStatus(await app(), signal);
@@ -43,6 +48,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .command('backup')
     .description('take a base backup')
     .option('--if-changed', 'only when something was written since the last one')
+    .addHelpText('after', '\nExample:\n  dbkit maintenance backup --if-changed')
     .action((flags: { ifChanged?: boolean }, command: Command) =>
       cli.run<BackupReport>(command, async ({ app, signal }) => {
         const report = await takeBackup(await app(), { ifChanged: flags.ifChanged ?? false }, signal);
@@ -54,6 +60,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
   maintenance
     .command('list-backups')
     .description('list the backups, newest first')
+    .addHelpText('after', '\nExample:\n  dbkit maintenance list-backups --json')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const report = await listBackups(await app(), signal);
@@ -75,6 +82,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .command('cleanup')
     .description('remove the backups that retention no longer keeps')
     .option('-n, --dry-run', 'only say what would be removed, and why')
+    .addHelpText('after', '\nExample:\n  dbkit maintenance cleanup --dry-run')
     .action((flags: { dryRun?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const report = await expireBackups(await app(), { dryRun: flags.dryRun ?? false }, signal);
@@ -90,6 +98,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .command('restart')
     .description('the same as `dbkit restart`')
     .argument('[service]', 'its name')
+    .addHelpText('after', '\nExample:\n  dbkit maintenance restart postgresql')
     .action((service: string | undefined, _flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const report = await restartServices(await app(), service, signal);

@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DbkitError, failures, toFailure } from '../core/errors.ts';
 import { failureDocument } from '../output/report.ts';
-import { createCli, type Surroundings } from './cli.ts';
+import { createCli, nameOf, type Surroundings } from './cli.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerEntrypoint } from './entrypoint.ts';
@@ -36,15 +36,19 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     if (thrown.exitCode === 0) return 0;
+    const message = thrown.code === 'commander.help' ? 'a command is missing' : thrown.message.replace(/^error: /, '');
     const failure = toFailure(
-      new DbkitError('usage.invalid', thrown.message.replace(/^error: /, ''), {
-        hint: '`dbkit --help` lists the commands, `dbkit COMMAND --help` their flags',
-      }),
+      new DbkitError('usage.invalid', message, { hint: '`dbkit --help` lists the commands, `dbkit COMMAND --help` their flags' }),
     );
-    if (argv.includes('--json'))
-      surroundings.terminal.writeOut(failureDocument(argv.find((word) => !word.startsWith('-')) ?? 'dbkit', failure));
+    const words = argv.includes('--') ? argv.slice(0, argv.indexOf('--')) : argv;
+    if (words.includes('--json')) surroundings.terminal.writeOut(failureDocument(nameOf(commandIn(program, words)), failure));
     return failures['usage.invalid'].exit;
   }
+}
+
+/** The command that a faulty command line was meant for, as far as its words tell. */
+function commandIn(program: Command, words: readonly string[]): Command {
+  return words.reduce((command, word) => command.commands.find((child) => child.name() === word) ?? command, program);
 }
 
 function createProgram({ version, terminal }: Surroundings, register: (program: Command) => void): Command {
@@ -69,7 +73,7 @@ function createProgram({ version, terminal }: Surroundings, register: (program: 
       .configureOutput(program.configureOutput())
       .showHelpAfterError('HINT: `dbkit COMMAND --help` lists its flags')
       .configureHelp({ showGlobalOptions: true });
-    if (command.commands.length === 0) command.addHelpText('after', EXIT_STATUSES);
+    command.addHelpText('after', EXIT_STATUSES);
   }
   return program;
 }

@@ -21,7 +21,7 @@ export function registerRecover(program: Command, cli: Cli): void {
         const app = await open();
         const mayAsk = terminal.stdin && terminal.stderr && !environment['CI'];
         const ask = async (plan: RecoveryReport): Promise<boolean> => {
-          if (mayAsk && !global.yes && !global.json) terminal.writeError(`${recoverView(plan, style, true)}\n\n`);
+          if (!global.yes && !global.json) terminal.writeError(`${recoverView(plan, style, true)}\n\n`);
           return confirm('Replace the data as planned?', { mayAsk, yes: global.yes ?? false });
         };
         const report = await recoverInstance(app, { dryRun: flags.dryRun ?? false, strategy: flags.strategy }, ask, signal);

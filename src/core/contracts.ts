@@ -1,5 +1,4 @@
 import type { Finding } from './findings.ts';
-import type { RetentionDecision } from './retention.ts';
 
 /** Who a child process or a file belongs to. */
 export interface Identity {
@@ -39,6 +38,8 @@ export interface Tool {
   readonly input?: string;
   readonly cwd?: string;
   readonly as?: Identity | undefined;
+  /** Handed down as fd 3: should dbkit be killed, whoever comes next waits until this tool has ended too. */
+  readonly lock?: HeldLock | undefined;
   readonly timeoutMs: number;
 }
 export interface ToolResult {
@@ -67,6 +68,8 @@ export interface ChildSpec {
   readonly output: 'inherit' | { readonly appendTo: string };
   /** A session of its own: a terminal's Ctrl-C does not reach it. */
   readonly newSession: boolean;
+  /** dbkit may end while the child lives on: its process does not wait for it. */
+  readonly outlivesDbkit?: boolean;
   /** Handed down as fd 3: the child then holds the kernel lock for as long as it lives. */
   readonly lock?: HeldLock | undefined;
 }
@@ -216,6 +219,13 @@ export interface Backup {
   readonly pgVersion: number;
   readonly systemIdentifier: string;
   readonly sizeBytes: number;
+}
+
+/** Whether retention keeps a backup, with the reason. */
+export interface RetentionDecision {
+  readonly label: string;
+  readonly keep: boolean;
+  readonly because: string;
 }
 
 /** Copies an instance out and back. `restore` writes into an empty directory beside the data and never touches the data itself. */

@@ -27,6 +27,8 @@ export interface Case {
   readonly mayMendOwner: boolean;
   /** The answer below was already tried in this boot, and the finding is still there. */
   readonly tried: boolean;
+  /** The running server said it, not the inspection before the start. */
+  readonly reported: boolean;
 }
 
 type AnswerRow = readonly [when: (c: Case) => boolean, answer: Answer, because: string];
@@ -55,6 +57,9 @@ const cannotRunWithout = is(
   'catalog.missing',
   'directory.lost',
 );
+const isShared = ({ finding }: Case): boolean => finding.path.startsWith('global/');
+/** Damage that stays within one database: the server and every other database run. */
+const inOneDatabase = ({ finding }: Case): boolean => /^base\/\d+(\/|$)/.test(finding.path);
 const suspect = (c: Case): boolean => c.finding.severity !== 'certain';
 
 /** First match wins. Top to bottom: what is not corruption, what has one right answer, what the server can live without, the rest. */
@@ -71,7 +76,8 @@ export const answers: readonly AnswerRow[] = [
     'start',
     'a crash is not corruption: PostgreSQL replays its own WAL',
   ],
-  [(c) => c.tried && cannotRunWithout(c), 'replace', 'the repair was tried, and PostgreSQL still cannot run'],
+  [(c) => c.tried && cannotRunWithout(c) && !inOneDatabase(c), 'replace', 'the repair was tried, and PostgreSQL still cannot run'],
+  [both(inOneDatabase, (c) => c.tried), 'serve', 'the repair was tried; one database cannot be used, every other one runs'],
   [is('directory.missing'), 'make-directory', 'the directory is empty by nature'],
   [is('conf.missing', 'conf.broken'), 'restore-configuration', 'the last good copy, else the sample, is right'],
   [is('version-file.broken'), 'rewrite-version-file', 'pg_control knows the version'],
@@ -104,6 +110,17 @@ export const answers: readonly AnswerRow[] = [
     ),
     'start',
     'crash recovery may still mend it',
+  ],
+  [
+    both(inOneDatabase, is('catalog.missing', 'filenode-map.damaged')),
+    'serve',
+    'one database cannot be used; the server and every other database run',
+  ],
+  [both(is('relation.missing'), (c) => !c.reported), 'start', 'the server knows whether it was a table or an index, which can be rebuilt'],
+  [
+    both(is('page.damaged', 'relation.truncated', 'relation.missing'), (c) => c.reported && isShared(c)),
+    'replace',
+    'no session can begin without the shared catalogs',
   ],
   [is('tablespace.dangling'), 'serve', 'the rest is sound; mount the tablespace again'],
   [

@@ -1,16 +1,10 @@
-import type { Backup } from './contracts.ts';
+import type { Backup, RetentionDecision } from './contracts.ts';
 
 export interface RetentionPolicy {
   /** How many good backups are kept. */
   readonly last: number;
   /** The backup this run has just made: it stays, however the clock named it. */
   readonly justMade?: string | undefined;
-}
-
-export interface RetentionDecision {
-  readonly label: string;
-  readonly keep: boolean;
-  readonly because: string;
 }
 
 interface Facts {

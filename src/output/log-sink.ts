@@ -21,34 +21,38 @@ export interface SinkOptions {
 const PROGRESS_TTY_MS = 100;
 const PROGRESS_LINES_MS = 5_000;
 
+export interface Sink {
+  log(event: LogEvent): void;
+  /** Takes an unfinished progress line off the terminal; called before anything else is written there. */
+  clear(): void;
+}
+
 /** Events on stderr: sentences for people (progress rewrites one line on a terminal), or one JSON object a line. */
-export function createSink({ format, isTerminal, style, write }: SinkOptions): (event: LogEvent) => void {
+export function createSink({ format, isTerminal, style, write }: SinkOptions): Sink {
   let progressAt = 0;
   let onProgressLine = false;
   const clear = (): void => {
     if (onProgressLine) write('\r\u001b[2K');
     onProgressLine = false;
   };
-  return (event) => {
-    if (format === 'json')
-      return write(
-        `${JSON.stringify({ time: event.at.toISOString(), level: event.level, event: event.event, message: event.message, ...event.fields })}\n`,
-      );
-    if (event.level !== 'progress') {
-      clear();
-      return write(`${sentence(event, isTerminal, style)}\n`);
-    }
-    const due = event.at.getTime() - progressAt >= (isTerminal ? PROGRESS_TTY_MS : PROGRESS_LINES_MS);
-    if (!due) return;
+  const progress = (event: LogEvent): void => {
+    if (event.at.getTime() - progressAt < (isTerminal ? PROGRESS_TTY_MS : PROGRESS_LINES_MS)) return;
     progressAt = event.at.getTime();
     clear();
-    write(
-      isTerminal
-        ? style.dim(`  … ${event.message}${amount(event.fields)}`)
-        : `${stamp(event.at)} ${event.message}${amount(event.fields)}\n`,
-    );
+    const words = `${event.message}${amount(event.fields)}`;
+    write(isTerminal ? style.dim(`  … ${words}`) : `${stamp(event.at)} ${words}\n`);
     onProgressLine = isTerminal;
   };
+  const log = (event: LogEvent): void => {
+    const { at, level, event: name, message, fields } = event;
+    if (format === 'json') write(`${JSON.stringify({ time: at.toISOString(), level, event: name, message, ...fields })}\n`);
+    else if (level === 'progress') progress(event);
+    else {
+      clear();
+      write(`${sentence(event, isTerminal, style)}\n`);
+    }
+  };
+  return { log, clear };
 }
 
 const stamp = (at: Date): string => `${at.toISOString().slice(11, 19)}Z`;

@@ -6,7 +6,8 @@ export const successDocument = (command: string, report: unknown): string =>
 export const failureDocument = (command: string, failure: Failure): string =>
   `${JSON.stringify({ schema: schemaOf(command), ok: false, failure }, null, 2)}\n`;
 
-const schemaOf = (command: string): string => `dbkit.${command.replaceAll(' ', '-')}/v1`;
+/** 'config show' → 'dbkit.config-show/v1'; a document of no command is 'dbkit/v1'. */
+const schemaOf = (command: string): string => `${['dbkit', ...(command ? [command.replaceAll(' ', '-')] : [])].join('.')}/v1`;
 
 /** A failure for people, on stderr: what happened, then what to type next. A bug also shows where. */
 export function failureText(thrown: unknown): string {

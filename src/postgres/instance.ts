@@ -2,7 +2,7 @@ import type { Instance, LiveServer } from '../core/app.ts';
 import { connect } from './connection.ts';
 import { inspect } from './inspection/inspect.ts';
 import type { Keeper } from './keeper.ts';
-import type { PostgresqlOptions } from './postgresql.ts';
+import type { PostgresqlOptions } from './local.ts';
 
 const LIVE = `
   SELECT current_setting('server_version') AS version, pg_postmaster_start_time() AS started, pg_is_in_recovery() AS recovering,

@@ -1,19 +1,18 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { HeldLock, RecoverRequest, RecoveryReport, RunningService } from '../core/contracts.ts';
+import type { RecoverRequest, RecoveryReport, RunningService } from '../core/contracts.ts';
 import { isAbort } from '../core/errors.ts';
 import { findBinaries } from './binaries.ts';
 import { occupy } from './guard/occupy.ts';
 import { clearStaleSocket, refusePortInUse } from './guard/ports.ts';
 import { refuseForeign, refuseFullVolume } from './guard/preflight.ts';
 import { type Inspection, inspect } from './inspection/inspect.ts';
-import type { Local } from './local.ts';
+import type { Hold, Local, PostgresqlOptions } from './local.ts';
 import { claimDirectory, serverOwner } from './owner.ts';
-import type { PostgresqlOptions } from './postgresql.ts';
 import { carryOut } from './recovery/carry-out.ts';
 import { makePlan } from './recovery/plan.ts';
 import { finishReplacement } from './recovery/replace.ts';
-import { reportOf } from './recovery/report.ts';
+import { joinReports, reportOf } from './recovery/report.ts';
 import { bringUp } from './server/bring-up.ts';
 import { present, volumeOf } from './volume.ts';
 
@@ -25,18 +24,12 @@ export interface Keeper {
   lastRecovery(): RecoveryReport | undefined;
 }
 
-/** What is held between prepare and the server's end. */
-export interface Hold {
-  readonly local: Local;
-  readonly lock: HeldLock;
-}
-
 export function createKeeper(options: PostgresqlOptions): Keeper {
   let hold: Hold | undefined;
   let seen: Inspection | undefined;
   let last: RecoveryReport | undefined;
   const note = (report: RecoveryReport): void => {
-    if (report.findings.length > 0 || report.decision !== 'start') last = report;
+    if (report.findings.length > 0 || report.decision !== 'start') last = joinReports(last, report);
   };
   const release = async (): Promise<void> => {
     await hold?.lock.release();
@@ -70,6 +63,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
       holding(signal, async (held) => bringUp(held, seen ?? (await look(held.local, signal)), options, { note, release }, signal)),
     recover: async (request, signal) => {
       if (request.dryRun && hold === undefined) return withoutTouching(options, request, signal);
+      last = undefined;
       const { report } = await holding(signal, (held) => mend(held, options, request, signal));
       note(report);
       await release();
@@ -99,7 +93,7 @@ async function takeHold({ config, system }: PostgresqlOptions, signal: AbortSign
     if (!(await present(volume.journal))) await rm(volume.incoming, { recursive: true, force: true }); // What a killed run had staged and not yet counted.
     const { report } = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
     const binaries = await findBinaries({ major: report.major ?? settings.version, directory: settings.binDir }, system, signal);
-    const local = { settings, volume, stateDir, backupDir, logFile: join(logDir, 'postgresql.log'), owner, binaries, system };
+    const local = { settings, volume, stateDir, backupDir, logFile: join(logDir, 'postgresql.log'), owner, binaries, lock, system };
     return { local, lock };
   } catch (cause) {
     await lock.release();

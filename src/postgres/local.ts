@@ -1,5 +1,5 @@
-import type { PostgresqlSettings } from '../core/config.ts';
-import type { Identity, System } from '../core/contracts.ts';
+import type { Config, PostgresqlSettings } from '../core/config.ts';
+import type { BackupEngine, HeldLock, Identity, System } from '../core/contracts.ts';
 import type { Binaries } from './binaries.ts';
 import { type Connection, connect } from './connection.ts';
 import type { Volume } from './volume.ts';
@@ -15,7 +15,23 @@ export interface Local {
   /** Who the server runs as and who owns its files. */
   readonly owner: Identity;
   readonly binaries: Binaries;
+  /** The volume's lock, once it is held: for the server, and for every tool that writes to the data. */
+  readonly lock?: HeldLock | undefined;
   readonly system: System;
+}
+
+/** What the PostgreSQL service is made of. */
+export interface PostgresqlOptions {
+  readonly config: Config;
+  readonly system: System;
+  readonly engines: readonly BackupEngine[];
+  readonly onFail: 'exit' | 'hold';
+}
+
+/** What is held between prepare and the server's end. */
+export interface Hold {
+  readonly local: Local;
+  readonly lock: HeldLock;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;

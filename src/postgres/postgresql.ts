@@ -1,16 +1,8 @@
-import { join } from 'node:path';
 import type { Instance } from '../core/app.ts';
-import type { Config } from '../core/config.ts';
-import type { BackupEngine, Service, System } from '../core/contracts.ts';
+import type { Service } from '../core/contracts.ts';
 import { createInstance } from './instance.ts';
 import { createKeeper } from './keeper.ts';
-
-export interface PostgresqlOptions {
-  readonly config: Config;
-  readonly system: System;
-  readonly engines: readonly BackupEngine[];
-  readonly onFail: 'exit' | 'hold';
-}
+import type { PostgresqlOptions } from './local.ts';
 
 /** The table of contents of PostgreSQL support: the service that the orchestrator runs, and the instance that commands look at. */
 export function createPostgresql(options: PostgresqlOptions): { service: Service; instance: Instance } {
@@ -40,6 +32,3 @@ export function createPostgresql(options: PostgresqlOptions): { service: Service
     instance: createInstance(options, keeper),
   };
 }
-
-/** The server's log; every start appends to it. */
-export const serverLog = (config: Config): string => join(config.logDir, 'postgresql.log');

@@ -8,7 +8,7 @@ export const identityOf = (as: Identity | undefined): { uid?: number; gid?: numb
   as && process.getuid?.() === 0 && as.uid !== 0 ? { uid: as.uid, gid: as.gid } : {};
 
 /** Starts a long-lived program. Its output goes to the terminal or is appended to a file, never through dbkit: it survives dbkit's end. */
-export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output, newSession, lock }) => {
+export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output, newSession, outlivesDbkit = false, lock }) => {
   const log = output === 'inherit' ? undefined : await openLog(output.appendTo, as);
   try {
     const streams = log ? (['ignore', log.fd, log.fd] as const) : (['inherit', 'inherit', 'inherit'] as const);
@@ -24,6 +24,7 @@ export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output,
       child.once('spawn', resolve);
       child.once('error', (cause) => reject(cannotStart(file, cause)));
     });
+    if (outlivesDbkit) child.unref(); // Else the event loop would wait for its end.
     child.on('error', () => undefined); // A signal that could not be sent is no reason to end dbkit.
     return { pid: child.pid!, exited, kill: (signal) => void child.kill(signal) } satisfies Child;
   } finally {

@@ -30,13 +30,17 @@ export async function readConfigFile(
     });
   const { default: yaml } = await import('yaml'); // Thirty milliseconds: only for those who have a file.
   const document = yaml.parseDocument(text, { prettyErrors: true });
-  if (document.errors.length > 0) {
-    throw new DbkitError('config.invalid', `${path}: ${document.errors.map(({ message }) => message.split('\n')[0]).join('\n')}`, {
-      hint: 'correct the file; `dbkit config check` checks it again',
-    });
+  const mistakes = document.errors.map(({ message }) => message.split('\n')[0]!.replace(/:$/, ''));
+  if (mistakes.length > 0) throw unparsable(path, mistakes.join('\n'));
+  try {
+    return { path, value: document.toJS() };
+  } catch (cause) {
+    throw unparsable(path, wordsOf(cause)); // An alias that leads nowhere is only noticed here.
   }
-  return { path, value: document.toJS() };
 }
+
+const unparsable = (path: string, why: string): DbkitError =>
+  new DbkitError('config.invalid', `${path}: ${why}`, { hint: 'correct the file; `dbkit config check` checks it again' });
 
 async function whoElseMayWrite(path: string): Promise<string | undefined> {
   const { uid, mode } = await stat(path);

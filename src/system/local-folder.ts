@@ -6,6 +6,7 @@ import { errnoOf } from '../core/errors.ts';
 
 const FIRST_PORT = 5432;
 const PORTS_TRIED = 200;
+const cannotWrite = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EEXIST']);
 
 /** Whether a user that is neither owner nor group may pass every folder down to `path`; what is missing will be made passable. */
 export async function reachableByOthers(path: string): Promise<boolean> {
@@ -16,14 +17,21 @@ export async function reachableByOthers(path: string): Promise<boolean> {
   }
 }
 
-/** The port this folder's instance has used before, else the first free one from 5432 on, remembered in `<base>/port`. */
+/**
+ * The port this folder's instance has used before, else the first free one from 5432 on, remembered in `<base>/port`. Where nothing can be
+ * written it is not remembered: the data directory then fails with its own words.
+ */
 export async function localPort(base: string, files: Files): Promise<number> {
   const remembered = Number(await readFile(join(base, 'port'), 'utf8').catch(() => ''));
   if (Number.isInteger(remembered) && remembered > 0) return remembered;
   let port = FIRST_PORT;
   while (!(await isFree(port)) && port < FIRST_PORT + PORTS_TRIED) port += 1;
-  await files.makeDirectory(base, { mode: 0o755 });
-  await files.write(join(base, 'port'), `${port}\n`);
+  try {
+    await files.makeDirectory(base, { mode: 0o755 });
+    await files.write(join(base, 'port'), `${port}\n`);
+  } catch (cause) {
+    if (!cannotWrite.has(errnoOf(cause) ?? '')) throw cause;
+  }
   return port;
 }
 

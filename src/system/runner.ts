@@ -12,7 +12,8 @@ export function createRunner(log: Logger, environment: Readonly<Record<string, s
         env: { ...environment, ...tool.env },
         extendEnv: false,
         ...(tool.cwd === undefined ? {} : { cwd: tool.cwd }),
-        ...(tool.input === undefined ? { stdin: 'ignore' as const } : { input: tool.input }),
+        stdio: [tool.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...inherited(tool)],
+        ...(tool.input === undefined ? {} : { input: tool.input }),
         ...identityOf(tool.as),
         timeout: tool.timeoutMs,
         cancelSignal: signal,
@@ -42,6 +43,9 @@ export function createRunner(log: Logger, environment: Readonly<Record<string, s
     },
   };
 }
+
+/** execa's types know no descriptors beyond 2 by number; Node takes them. */
+const inherited = ({ lock }: Tool): 'inherit'[] => (lock ? [lock.fd as unknown as 'inherit'] : []);
 
 function failed(tool: Tool, what: string, said: string, cause?: unknown): DbkitError {
   const words = said.trim().split('\n').slice(-5).join('\n') || 'nothing';

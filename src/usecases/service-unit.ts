@@ -64,7 +64,9 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
   async function rememberRecovery(): Promise<void> {
     const report = service.lastRecovery?.();
     if (!report) return;
-    note = `${report.decision}: ${report.because}; lost: ${report.lost}`;
+    const where =
+      report.quarantine === null || report.lost.includes(report.quarantine) ? '' : `; the old bytes are in ${report.quarantine}`;
+    note = `${report.decision}: ${report.because}; lost: ${report.lost}${where}`;
     await needs.recovered(report);
   }
 
@@ -145,17 +147,26 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
     },
     async stop(budgetMs, hurried) {
       const wasRunning = running;
-      if (!wasRunning && (state === 'waiting' || state === 'stopped')) return;
+      const isUnderWay = state === 'preparing' || state === 'starting' || state === 'restarting';
+      if (!wasRunning && !isUnderWay) return; // Held, failed or never begun: its reason stays to be read.
       enter('stopping');
       cancel.abort();
       if (wasRunning) await stopWithin(wasRunning, Math.min(budgetMs, service.stopTimeoutMs), hurried, needs);
-      else await Promise.race([attempt.catch(() => undefined), clock.sleep(Math.max(0, budgetMs), new AbortController().signal)]);
+      else await untilSettled(attempt, budgetMs, clock);
       running = undefined;
       enter('stopped');
       log.info('service.stopped', `${service.name} is stopped`, { service: service.name });
     },
     reload: async () => running?.reload?.(),
   };
+}
+
+/** Waits for a start that was cancelled to come to its end, but not beyond the budget. */
+async function untilSettled(attempt: Promise<void>, budgetMs: number, clock: Clock): Promise<void> {
+  const timer = new AbortController();
+  const over = clock.sleep(Math.max(0, budgetMs), timer.signal).catch(() => undefined);
+  await Promise.race([attempt.catch(() => undefined), over]);
+  timer.abort(); // A timer left behind would keep the process alive.
 }
 
 /** Polite first, harder when time runs out. A server that does not even end then is left to the kernel: dbkit kills nobody. */

@@ -1,20 +1,28 @@
 import type { LoadedConfig } from '../core/config-layers.ts';
+import { Secret } from '../core/secret.ts';
 
 export interface ConfigReport {
-  readonly settings: readonly { readonly path: string; readonly value: string; readonly origin: string }[];
+  /** Values as they are typed in the file; secrets are '[secret]'. */
+  readonly settings: readonly { readonly path: string; readonly value: unknown; readonly origin: string }[];
 }
+
+const HIDDEN = '[secret]';
+/** Names under `services.*.env` whose values nobody wants in a bug report. */
+const looksSecret = /pass|secret|token|credential|private|api_?key/i;
 
 /** Every setting with its value (secrets do not print) and its origin. */
 export function showConfig({ config, origins }: LoadedConfig): ConfigReport {
-  const settings: { path: string; value: string; origin: string }[] = [];
+  const settings: { path: string; value: unknown; origin: string }[] = [];
   const visit = (value: unknown, path: string): void => {
     if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype && Object.keys(value).length > 0) {
       for (const [key, item] of Object.entries(value)) visit(item, path ? `${path}.${key}` : key);
-    } else settings.push({ path, value: printed(value), origin: origins.get(path) ?? 'default' });
+    } else if (value !== undefined) settings.push({ path, value: printable(path, value), origin: origins.get(path) ?? 'default' });
   };
   visit(config, '');
   return { settings };
 }
 
-const printed = (value: unknown): string =>
-  typeof value === 'string' ? value : typeof value === 'object' ? String(JSON.stringify(value)).replace(/^"(.*)"$/, '$1') : String(value);
+const printable = (path: string, value: unknown): unknown => {
+  const inEnvironment = /^services\.[^.]+\.env\.(.+)$/.exec(path)?.[1];
+  return value instanceof Secret || (inEnvironment !== undefined && looksSecret.test(inEnvironment)) ? HIDDEN : value;
+};

@@ -40,7 +40,14 @@ export async function upDetached(
   if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
   const logFile = join(app.config.logDir, 'dbkit.log');
   const [file, ...args] = input.program;
-  const child = await app.spawn({ file: file!, args, env: input.environment, output: { appendTo: logFile }, newSession: true });
+  const child = await app.spawn({
+    file: file!,
+    args,
+    env: input.environment,
+    output: { appendTo: logFile },
+    newSession: true,
+    outlivesDbkit: true,
+  });
   let exitCode: number | undefined;
   void child.exited.then(({ code }) => {
     exitCode = code ?? 1;

@@ -10,5 +10,5 @@ disaster({
   left: 'crashed',
   break: (instance) => truncateTo(instance, 'postmaster.pid', 0),
   postgresSays: /lock file "postmaster.pid" is empty/,
-  expect: { finding: 'pid.stale' },
+  expect: { message: /postmaster\.pid was left behind/ },
 });

@@ -10,5 +10,5 @@ disaster({
   left: 'crashed',
   break: (instance) => write(instance, 'postmaster.pid', 'not a number\n'),
   postgresSays: /bogus data in lock file "postmaster.pid"/,
-  expect: { finding: 'pid.stale' },
+  expect: { message: /postmaster\.pid was left behind/ },
 });

@@ -14,6 +14,7 @@ import {
   expectRows,
   expectStopped,
   photograph,
+  runtime,
 } from './verdict.ts';
 
 /** One disaster from beginning to end on one major. */
@@ -28,7 +29,7 @@ export async function happen(disaster: Disaster, programs: Programs): Promise<vo
   await expectInspection(instance, disaster, env);
 
   if (disaster.expect.exit !== undefined) {
-    expectRefused(disaster, await run(instance, ['entrypoint'], { env }), before.tree, await treeOf(instance.dataDir, ['.dbkit']));
+    expectRefused(disaster, await run(instance, ['entrypoint'], { env }), before.tree, await treeOf(instance.dataDir, runtime));
     if (disaster.mend === undefined) return;
     await disaster.mend(instance);
     await expectNextBootPlain(instance, { ...disaster, expect: {} }, added);

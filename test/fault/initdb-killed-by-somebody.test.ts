@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { asServerUser } from '../harness/as-user.ts';
-import { killAllIn, until } from '../harness/processes.ts';
+import { until, untilNoneIn } from '../harness/processes.ts';
 import { disaster } from './disaster.ts';
 
 disaster({
@@ -15,18 +15,15 @@ disaster({
   core: true,
   left: 'empty',
   break: async ({ programs, dataDir }) => {
-    const initdb = spawn(join(programs.directory, 'initdb'), ['--pgdata', dataDir, '--no-sync'], {
-      ...asServerUser,
-      cwd: '/',
-      stdio: 'ignore',
-    });
+    const options = { ...asServerUser, cwd: '/', stdio: 'ignore', detached: true } as const; // A group of its own: initdb with its children.
+    const initdb = spawn(join(programs.directory, 'initdb'), ['--pgdata', dataDir, '--no-sync'], options);
     await until(
       () => existsSync(join(dataDir, 'base/1/PG_VERSION')),
       () => 'initdb does nothing',
     );
-    initdb.kill('SIGKILL');
+    process.kill(-initdb.pid!, 'SIGKILL');
     await once(initdb, 'exit');
-    await killAllIn(dataDir);
+    await untilNoneIn(dataDir);
   },
-  expect: { finding: 'data.unfinished', rows: 'a new instance' },
+  expect: { finding: 'data.unfinished', rows: 'a new instance', quarantine: 'whole' },
 });

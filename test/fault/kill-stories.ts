@@ -5,7 +5,7 @@ import { expect } from 'vitest';
 import { serverUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { crash, remove, scramble, truncateTo } from '../harness/breaking.ts';
-import { boot, inspect, run } from '../harness/dbkit.ts';
+import { boot, type Ended, inspect, run } from '../harness/dbkit.ts';
 import { ownedBy, sha256, treeOf } from '../harness/files.ts';
 import type { Instance } from '../harness/instance.ts';
 import { addRows, expectAllRows, expectNewInstance, known } from '../harness/rows.ts';
@@ -17,6 +17,8 @@ export interface Story {
   readonly from: 'template' | 'empty';
   /** Brings the instance to where the next boot does the work; what it returns must be true after the boot that follows the kill. */
   stage(instance: Instance): Promise<() => Promise<void>>;
+  /** What is killed, when it is not a boot. */
+  act?(instance: Instance, env: Readonly<Record<string, string>>): Promise<Ended>;
 }
 
 /** A first boot, with an init script that would fail, or leave two rows, if it ran twice on one cluster. */
@@ -76,8 +78,7 @@ const restore: Story = {
   from: 'template',
   stage: async (instance) => {
     const running = await boot(instance);
-    const backup = await run(instance, ['maintenance', 'backup']);
-    expect(backup, backup.stderr).toMatchObject({ code: 0 });
+    await takeBackup(instance);
     await addRows(instance, known.ledger + 1, 10);
     await crash(instance, running);
     await truncateTo(instance, 'global/pg_control', 0);
@@ -85,6 +86,30 @@ const restore: Story = {
       await expectAllRows(instance, 10);
       expect(await quarantined(instance)).toHaveLength(1);
     };
+  },
+};
+
+/** A base backup of a running server that already has one; one is kept. */
+const backup: Story = {
+  from: 'template',
+  stage: async (instance) => {
+    const running = await boot(instance);
+    await takeBackup(instance);
+    await expectStopped(instance, await running.stop());
+    return async () => {
+      await expectAllRows(instance, 0);
+      await takeBackup(instance);
+      const { stdout } = await run(instance, ['maintenance', 'list-backups', '--json']);
+      const { report } = JSON.parse(stdout) as { report: { backups: { state: string }[] } };
+      expect(report.backups.map(({ state }) => state)).not.toContain('damaged');
+      expect(await readdir(join(instance.backupDir, '.partial')).catch(() => []), 'nothing half-made is left').toEqual([]);
+    };
+  },
+  act: async (instance, env) => {
+    const running = await boot(instance);
+    const killed = await run(instance, ['maintenance', 'backup'], { env: { ...env, MAX_BACKUPS: '1' } });
+    await expectStopped(instance, await running.stop());
+    return killed;
   },
 };
 
@@ -99,7 +124,21 @@ const plain: Story = {
   },
 };
 
-export const stories = { initialize, replace, repair, restore, plain } as const;
+/** By the verb that their steps begin with (src/core/steps.ts). */
+export const stories: Readonly<Record<'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'server', Story>> = {
+  initialize,
+  replace,
+  repair,
+  restore,
+  backup,
+  expire: backup,
+  server: plain,
+};
+
+async function takeBackup(instance: Instance): Promise<void> {
+  const taken = await run(instance, ['maintenance', 'backup']);
+  expect(taken, taken.stderr).toMatchObject({ code: 0 });
+}
 
 /** What every kill leaves to the boot that follows, and what that boot may leave behind: nothing. */
 export async function expectRightAfterKill(instance: Instance, verify: () => Promise<void>): Promise<void> {

@@ -2,14 +2,15 @@ import { expect } from 'vitest';
 import { type Step, steps } from '../../src/core/steps.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { scenario } from './disaster.ts';
-import { expectRightAfterKill, stories } from './kill-stories.ts';
+import { expectRightAfterKill, type Story, stories } from './kill-stories.ts';
 
 /** Steps that are reached once for each entry of a data directory, and at which of them to strike. */
 const repeated: Partial<Record<Step, readonly number[]>> = { 'replace.entry-set-aside': [1, 2, 9], 'replace.entry-published': [1, 2, 9] };
-const storyOf = (step: Step) => {
-  const [verb] = step.split('.') as [keyof typeof stories | 'server'];
-  return verb === 'server' ? stories.plain : stories[verb];
-};
+const storyOf = (step: Step) => stories[step.split('.')[0] as keyof typeof stories];
+
+type Act = NonNullable<Story['act']>;
+const bootOnly: Act = (instance, env) => run(instance, ['entrypoint'], { env });
+const bootAndStop: Act = async (instance, env) => (await boot(instance, { env })).stop();
 
 for (const step of steps) {
   for (const time of repeated[step] ?? [1]) {

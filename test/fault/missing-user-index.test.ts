@@ -9,5 +9,5 @@ disaster({
   rowsLost: 'none',
   left: 'clean',
   break: (instance) => remove(instance, instance.places.ledgerByAccount),
-  expect: { finding: 'index.damaged', quarantine: 'none' },
+  expect: { finding: 'relation.missing', quarantine: 'none' },
 });

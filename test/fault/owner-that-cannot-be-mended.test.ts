@@ -1,7 +1,8 @@
 import { expect } from 'vitest';
 import { account } from '../harness/as-user.ts';
 import { boot, run } from '../harness/dbkit.ts';
-import { treeOf } from '../harness/files.ts';
+import { makeDirectory, treeOf } from '../harness/files.ts';
+import { beside } from '../harness/instance.ts';
 import { needsRoot } from '../harness/permissions.ts';
 import { expectAllRows } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
@@ -18,8 +19,11 @@ scenario(
     from: 'template',
   },
   async (instance) => {
+    const nobody = account('nobody')!;
+    const other = await beside(instance, 'nobody');
+    await makeDirectory(other.stateDir, nobody);
     const before = await treeOf(instance.dataDir);
-    const refused = await run(instance, ['entrypoint'], { as: account('nobody')! });
+    const refused = await run(other, ['entrypoint'], { as: nobody });
     expect(refused, refused.stderr).toMatchObject({ code: 77 });
     expect(refused.stderr, 'the command that would help').toMatch(/chown|install/);
     expect(await treeOf(instance.dataDir)).toEqual(before);

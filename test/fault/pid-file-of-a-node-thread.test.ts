@@ -11,5 +11,5 @@ disaster({
   left: 'crashed',
   break: async (instance) => pretendPid(instance, await threadOf(await innocent(instance))),
   postgresSays: /lock file "postmaster.pid" already exists/,
-  expect: { finding: 'pid.stale' },
+  expect: { message: /postmaster\.pid was left behind/ },
 });

@@ -10,5 +10,5 @@ disaster({
   left: 'crashed',
   break: async (instance) => pretendPid(instance, (await innocent(instance)).pid!),
   postgresSays: /lock file "postmaster.pid" already exists/,
-  expect: { finding: 'pid.stale' },
+  expect: { message: /postmaster\.pid was left behind/ },
 });

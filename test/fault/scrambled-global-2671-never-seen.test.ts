@@ -4,7 +4,7 @@ import { disaster } from './disaster.ts';
 disaster({
   name: 'an index of pg_database holds garbage, in an instance that dbkit never saw',
   section: 'B',
-  detectedBefore: false,
+  detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
   left: 'unseen',

@@ -10,5 +10,5 @@ disaster({
   left: 'clean',
   break: async (instance) => scramble(instance, 'global/1262'),
   postgresSays: /invalid page in block 0 of relation/,
-  expect: { finding: 'catalog.missing', rows: 'a new instance', quarantine: 'whole', lost: /the old data is whole in/ },
+  expect: { finding: 'relation.changed', rows: 'a new instance', quarantine: 'whole', lost: /the old data is whole in/ },
 });

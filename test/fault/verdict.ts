@@ -9,6 +9,9 @@ import type { Instance } from '../harness/instance.ts';
 import { expectAllRows, expectNewInstance } from '../harness/rows.ts';
 import type { Disaster } from './declaration.ts';
 
+/** Of the first level of PGDATA, what is not data: dbkit's own folder, and the pid file, which a proof may set aside. */
+export const runtime = ['.dbkit', 'postmaster.pid'] as const;
+
 /** PGDATA after the disaster and before dbkit: every entry, and the bytes that must not get lost. */
 export interface Photograph {
   readonly tree: Record<string, string>;
@@ -18,7 +21,7 @@ export interface Photograph {
 export async function photograph(instance: Instance, disaster: Disaster): Promise<Photograph> {
   const watched = replacedFiles(instance, disaster) ?? Object.values(instance.places);
   const bytes = new Map<string, string>();
-  const tree = await treeOf(instance.dataDir, ['.dbkit']);
+  const tree = await treeOf(instance.dataDir, runtime);
   for (const path of watched.filter((name) => / bytes, /.test(tree[name] ?? '')))
     bytes.set(path, await sha256(join(instance.dataDir, path)));
   return { tree, bytes };

@@ -8,12 +8,12 @@ disaster({
   healedBy: 'refusal',
   rowsLost: 'none',
   needs: needsMounts,
-  left: 'crashed',
+  left: 'clean',
   break: async (instance) => {
     await mountVolume(instance, 'size=200m');
     await fillSpace(instance);
   },
   postgresSays: /No space left on device|ready to accept/,
-  expect: { exit: 69, message: /is full/, finding: 'volume.full' },
+  expect: { exit: 69, message: /is full/ },
   mend: freeVolume,
 });

@@ -9,8 +9,15 @@ const finding = (code: FindingCode, severity: Finding['severity'] = 'certain'): 
   severity,
 });
 const answer = (code: FindingCode, circumstances: Partial<Case> = {}) =>
-  answerFor({ finding: finding(code), cleanShutdown: false, keptIsCurrent: false, mayMendOwner: false, tried: false, ...circumstances })
-    .answer;
+  answerFor({
+    finding: finding(code),
+    cleanShutdown: false,
+    keptIsCurrent: false,
+    mayMendOwner: false,
+    tried: false,
+    reported: false,
+    ...circumstances,
+  }).answer;
 const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({
   state: 'cluster',
   answers: new Set(answers),

@@ -1,5 +1,5 @@
-import type { System } from '../../core/contracts.ts';
-import { planRetention, type RetentionDecision, type RetentionPolicy } from '../../core/retention.ts';
+import type { RetentionDecision, System } from '../../core/contracts.ts';
+import { planRetention, type RetentionPolicy } from '../../core/retention.ts';
 import type { Repository } from './repository.ts';
 
 /**

@@ -13,6 +13,7 @@ export interface ControlFile {
   readonly timeline: number;
   readonly nextXid: bigint;
   readonly oldestXid: number;
+  readonly nextOid: number;
   readonly nextMulti: number;
   readonly nextMultiOffset: number;
   readonly oldestMulti: number;
@@ -81,6 +82,7 @@ export function parseControlFile(bytes: Buffer): ReadControl {
       redoLsn: bytes.readBigUInt64LE(40),
       timeline: u32(48),
       nextXid: bytes.readBigUInt64LE(64),
+      nextOid: u32(72),
       nextMulti: u32(76),
       nextMultiOffset: u32(80),
       oldestXid: u32(84),

@@ -1,4 +1,4 @@
-import { readFile, readlink, rename, statfs } from 'node:fs/promises';
+import { readFile, readlink, rename, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Child, HeldLock, Identity, System } from '../../core/contracts.ts';
@@ -12,7 +12,13 @@ const TAKEOVER_MS = 30_000;
 
 /** Refuses a directory that holds somebody else's files, before anything is written to it. */
 export async function refuseForeign(dataDir: string): Promise<void> {
-  const entries = await clusterEntries(dataDir);
+  if ((await stat(dataDir).catch(() => undefined))?.isDirectory() === false) {
+    throw new DbkitError('data.foreign', `${dataDir} is not a directory`, { hint: 'set PGDATA to a directory; nothing was changed' });
+  }
+  const entries = await clusterEntries(dataDir).catch((cause: unknown) => {
+    if (errnoOf(cause) === 'EACCES') return []; // Whose it is, is the next question, and has its own answer.
+    throw cause;
+  });
   const own = ['PG_VERSION', 'global', 'base', 'dbkit.initializing'];
   if (entries.length === 0 || entries.some((name) => own.includes(name))) return;
   throw new DbkitError(

@@ -83,7 +83,7 @@ async function run(local: Local, tool: Pick<Tool, 'file' | 'args'>, socketDir: s
     POSTGRES_DB: databaseOf(local),
     ...(settings.superuserPassword ? { PGPASSWORD: settings.superuserPassword.reveal() } : {}),
   };
-  await system.runner.run({ ...tool, env, as: owner, timeoutMs: SCRIPT_TIMEOUT_MS }, signal);
+  await system.runner.run({ ...tool, env, as: owner, lock: local.lock, timeoutMs: SCRIPT_TIMEOUT_MS }, signal);
 }
 
 async function findPsql({ binaries, system }: Local): Promise<string | undefined> {

@@ -56,6 +56,7 @@ async function runInitdb(local: Local, signal: AbortSignal): Promise<void> {
         args: args(locale),
         env: { ...system.childEnvironment },
         as: owner,
+        lock: local.lock,
         timeoutMs: INITDB_TIMEOUT_MS,
       },
       signal,

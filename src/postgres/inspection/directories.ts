@@ -78,7 +78,11 @@ export function inspectTablespaces(dataDir: string, { entries }: Walk): Finding[
 export function inspectPermissions(root: { uid: number; mode: number }, { entries, denied }: Walk, self: { uid: number }): Finding[] {
   const findings: Finding[] = [];
   const mode = root.mode & 0o777;
-  if (self.uid !== 0 && root.uid !== self.uid) {
+  if (root.uid === 0) {
+    const evidence = 'it belongs to root, and root may not run PostgreSQL';
+    findings.push({ code: 'owner.wrong', path: '.', evidence, severity: 'certain', postgresSays: 'data directory has wrong ownership' });
+  }
+  if (self.uid !== 0 && root.uid !== self.uid && root.uid !== 0) {
     findings.push({
       code: 'owner.wrong',
       path: '.',

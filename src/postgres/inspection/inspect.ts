@@ -72,6 +72,7 @@ export async function inspect(
   };
 }
 
+const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transam.h)
 const emptyWalk: Walk = { entries: new Map(), denied: [] };
 
 /** Empty, somebody else's, a beginning of a cluster that never held a row, or a cluster. */
@@ -82,10 +83,16 @@ async function stateOf(dataDir: string): Promise<InspectionReport['state']> {
   if (names.size === 0) return 'empty';
   if (names.has('dbkit.initializing')) return 'unfinished';
   if (!names.has('PG_VERSION') && !names.has('global') && !names.has('base')) return 'foreign';
-  const has = (path: string): boolean => lstatSync(join(dataDir, path), { throwIfNoEntry: false }) !== undefined;
-  const begun = names.has('base') && !has('global/pg_control') && !has('base/1/PG_VERSION');
-  const userData = begun && (await clusterEntries(join(dataDir, 'base'))).some((name) => Number(name) >= 16_384);
-  return begun && !userData ? 'unfinished' : 'cluster';
+  // initdb makes template1 first, as base/1, and the other databases last: with base/1 alone it never came to its end.
+  const databases = names.has('base') ? (await clusterEntries(join(dataDir, 'base'))).filter((name) => /^\d+$/.test(name)) : [];
+  return names.has('base') && databases.every((name) => name === '1') && neverUsed(dataDir) ? 'unfinished' : 'cluster';
+}
+
+/** No object of a user's was ever made: pg_control has given out no oid for one, or there is not even a whole template1. */
+function neverUsed(dataDir: string): boolean {
+  const read = readControl(dataDir);
+  if ('control' in read) return read.control.nextOid <= FIRST_USER_OID;
+  return lstatSync(join(dataDir, 'base/1/PG_VERSION'), { throwIfNoEntry: false }) === undefined && /missing/.test(read.problem);
 }
 
 function stateFindings(state: InspectionReport['state']): Finding[] {
@@ -162,14 +169,23 @@ async function look(
         severity: 'info',
       });
     findings.push(
-      ...inspectTransactions(seen, known, severity),
-      ...inspectSizes(seen, known, severity),
+      ...inspectTransactions(seen, known, clean),
+      ...oddSizes(seen, known, compared),
       ...inspectLeftovers(dataDir, seen, known),
     );
-    if (seen.entries.has('pg_wal') && !seen.entries.has('backup_label')) findings.push(...(await inspectWal(dataDir, seen, known, signal)));
+    if (!findings.some(({ code }) => code === 'wal-link.dangling' || code === 'wal-directory.missing') && !seen.entries.has('backup_label'))
+      findings.push(...(await inspectWal(dataDir, seen, known, signal)));
   }
-  if (compared?.proven) findings.push(...lossesOf(dataDir, compared.differences, seen, findings));
+  if (compared?.proven) findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage);
   return findings;
+}
+
+/** PostgreSQL ignores a torn page at a file's end, so an odd size alone proves nothing; the inventory knows whether it is new. */
+function oddSizes(seen: Walk, control: ControlFile, compared: Compared | undefined): Finding[] {
+  const odd = inspectSizes(seen, control, 'suspect');
+  if (!compared?.proven) return odd;
+  const changed = new Set(compared.differences.map(({ path }) => path));
+  return odd.filter(({ path }) => changed.has(path)).map((finding) => ({ ...finding, severity: 'certain' }));
 }
 
 function controlWords(problem: string): string {

@@ -1,7 +1,8 @@
 import { copyFile, lstat, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import type { Identity, System } from '../../core/contracts.ts';
+import type { System } from '../../core/contracts.ts';
+import { type Finding, type FindingCode, findingCodes } from '../../core/findings.ts';
 import { parseControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import { type Entry, type Walk, walk } from './walk.ts';
@@ -13,6 +14,17 @@ const inventorySchema = v.object({
   checkpointLsn: v.string(),
   takenAt: v.string(),
   files: v.array(v.tuple([v.string(), v.number(), v.number()])),
+  /** What the server complained about while it ran: it stays known until a start finds it mended. */
+  damage: v.optional(
+    v.array(
+      v.object({
+        code: v.custom<FindingCode>((code) => typeof code === 'string' && code in findingCodes),
+        path: v.string(),
+        evidence: v.string(),
+      }),
+    ),
+    [],
+  ),
 });
 export type Inventory = v.InferOutput<typeof inventorySchema>;
 
@@ -30,7 +42,7 @@ const slru = /^(pg_xact|pg_multixact\/(offsets|members))\/[0-9A-F]+$/;
 /** Written when pg_control says that the server was shut down, and only then; together with copies of what nothing can rebuild. */
 export async function writeInventory(
   system: System,
-  { stateDir, dataDir }: { stateDir: string; dataDir: string; owner: Identity },
+  { stateDir, dataDir, damage }: { stateDir: string; dataDir: string; damage: readonly Finding[] },
 ): Promise<void> {
   const parsed = parseControlFile(await readFile(join(dataDir, 'global/pg_control')));
   if ('problem' in parsed || !parsed.control.state.startsWith('shut down')) return;
@@ -41,6 +53,7 @@ export async function writeInventory(
     systemIdentifier: parsed.control.systemIdentifier,
     checkpointLsn: formatLsn(parsed.control.checkpointLsn),
     takenAt: system.clock.now().toISOString(),
+    damage: damage.map(({ code, path, evidence }) => ({ code, path, evidence })),
     files: files.filter(({ path }) => !unlisted.test(path)).map(({ path, sizeBytes, mtimeMs }) => [path, sizeBytes, mtimeMs]),
   };
   await system.files.write(pathOf(stateDir), JSON.stringify(inventory), { mode: 0o600 });

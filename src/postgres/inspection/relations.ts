@@ -128,13 +128,14 @@ export function meaningOfLoss(dataDir: string, path: string, gone: boolean, walk
   const [, number, fork] = match;
   if (fork === 'fsm' || fork === 'vm') return 'cache.damaged';
   if (Number(number) < FIRST_USER_OID && fork === undefined)
-    return isIndexElsewhere(dataDir, path, walk) ? 'catalog-index.damaged' : gone ? 'catalog.missing' : 'relation.changed';
+    return isCatalogIndex(dataDir, path, walk) ? 'catalog-index.damaged' : gone ? 'catalog.missing' : 'relation.changed';
   return gone ? 'relation.missing' : 'relation.changed';
 }
 
-/** Catalogs are numbered alike in every database that was not vacuumed fully: a sibling tells whether the lost file was an index. */
-function isIndexElsewhere(dataDir: string, path: string, walk: Walk): boolean {
+/** Catalogs are numbered alike in every database that was not vacuumed fully: a sibling tells whether a lost file was an index. */
+export function isCatalogIndex(dataDir: string, path: string, walk: Walk): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1);
+  if (!(Number(name) < FIRST_USER_OID)) return false;
   const sibling = databaseDirectories(walk)
     .map((home): Entry | undefined => walk.entries.get(`${home}/${name}`))
     .find((entry) => entry !== undefined && entry.path !== path && entry.sizeBytes > 0);

@@ -10,28 +10,34 @@ export interface Compared {
   readonly differences: readonly Difference[];
   /** The server has not run since the inventory was taken. */
   readonly proven: boolean;
+  /** What the server itself complained about when it ran last. */
+  readonly knownDamage: readonly Finding[];
 }
 
 /** A server that starts writes pg_control, and one that stops writes WAL: if either is untouched, nothing has run since. */
 export function compare(seen: Walk, inventory: Inventory, control: ReadControl): Compared {
   const differences = compareInventory(seen, inventory);
+  const knownDamage = inventory.damage.map((finding) => ({ ...finding, severity: 'suspect' as const })); // The next start asks the server again.
   if ('control' in control) {
     const { checkpointLsn, systemIdentifier } = control.control;
     const proven =
       formatLsn(checkpointLsn) === inventory.checkpointLsn &&
       systemIdentifier === inventory.systemIdentifier &&
       control.control.state.startsWith('shut down');
-    return { differences, proven };
+    return { differences, proven, knownDamage };
   }
   const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
-  return { differences, proven: hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')) };
+  return { differences, proven: hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')), knownDamage };
 }
 
 /** What the inventory alone knows; a file that another check has named already is not named twice. */
 export function lossesOf(dataDir: string, differences: readonly Difference[], seen: Walk, known: readonly Finding[]): Finding[] {
   const named = new Set(known.map(({ path }) => path));
   const within = known.filter(({ code }) => code === 'directory.lost' || code === 'wal-directory.missing').map(({ path }) => `${path}/`);
-  return differences.flatMap(({ path, now, sizeBytes }): Finding[] => {
+  const lostDatabases = databasesGone(differences, seen);
+  const folded = lostDatabases.map(({ path }) => `${path}/`);
+  const single = differences.flatMap(({ path, now, sizeBytes }): Finding[] => {
+    if (folded.some((home) => path.startsWith(home))) return [];
     if (named.has(path) || within.some((home) => path.startsWith(home))) return [];
     const code = meaningOfLoss(dataDir, path, now === undefined, seen);
     if (code === undefined) return [];
@@ -43,6 +49,22 @@ export function lossesOf(dataDir: string, differences: readonly Difference[], se
           : 'it was written to after the last clean shutdown, while no server ran';
     return [{ code, path, evidence, severity: 'certain' }];
   });
+  return [...lostDatabases, ...single];
+}
+
+/** A database whose directory is gone is one finding, not three hundred. */
+function databasesGone(differences: readonly Difference[], seen: Walk): Finding[] {
+  const files = new Map<string, number>();
+  for (const { path, now } of differences) {
+    const home = now === undefined ? /^base\/\d+(?=\/)/.exec(path)?.[0] : undefined;
+    if (home !== undefined && seen.entries.has('base') && !seen.entries.has(home)) files.set(home, (files.get(home) ?? 0) + 1);
+  }
+  return [...files].map(([path, count]) => ({
+    code: 'database.missing',
+    path,
+    evidence: `the directory and its ${count} files are gone since the last clean shutdown`,
+    severity: 'certain',
+  }));
 }
 
 /** The damaged files of which a copy was kept that is proven current. */

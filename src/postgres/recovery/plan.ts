@@ -57,6 +57,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
       keptIsCurrent: inspection.keptIsCurrent(finding.path),
       mayMendOwner: mayMend,
       tried: input.tried.has(findingKey(finding)),
+      reported: input.reported.includes(finding),
     });
     return { finding, ...answer };
   });

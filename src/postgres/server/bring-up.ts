@@ -1,18 +1,16 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Child, Clock, RecoveryReport, RunningService } from '../../core/contracts.ts';
+import type { Child, Clock, ExitReason, RecoveryReport, RunningService } from '../../core/contracts.ts';
 import { DbkitError } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
 import { withoutRecoverySettings } from '../backup/recovery-setup.ts';
 import { syncCluster } from '../initialize/initialize.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { voidInventory, writeInventory } from '../inspection/inventory.ts';
-import type { Hold } from '../keeper.ts';
-import type { Local } from '../local.ts';
-import type { PostgresqlOptions } from '../postgresql.ts';
+import type { Hold, Local, PostgresqlOptions } from '../local.ts';
 import { carryOut } from '../recovery/carry-out.ts';
 import { findingKey, makePlan, type Plan } from '../recovery/plan.ts';
-import { reportOf } from '../recovery/report.ts';
+import { rebuiltReport, reportOf } from '../recovery/report.ts';
 import { present } from '../volume.ts';
 import { ensureApplication } from './application.ts';
 import { complaintsOf, examine } from './complaints.ts';
@@ -48,14 +46,18 @@ export async function bringUp(
     system.reached('server.voided-inventory');
     const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: undefined, lock }, signal);
     const serving = launched.kind === 'serving';
-    const complaints = serving
-      ? await examine(local, { files: before.report.inventory !== 'match' }, signal)
-      : await complaintsOf(local, launched);
     const begunMs = system.clock.monotonicMs();
-    const plan = complaints.length > 0 ? await planFor(hold, options, complaints, tried, signal) : undefined;
+    const { complaints, rebuilt, plan } = await judge(
+      hold,
+      options,
+      launched,
+      { files: before.report.inventory !== 'match' || before.report.findings.length > 0, tried },
+      signal,
+    );
+    if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
     if (serving && (plan === undefined || plan.decision === 'start')) {
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
-      return settle(hold, handles, launched, signal);
+      return settle(hold, handles, launched, complaints, signal);
     }
     await down(launched, system.clock);
     if (plan && plan.decision !== 'start') {
@@ -74,6 +76,33 @@ export async function bringUp(
   throw new DbkitError('service.failed', 'PostgreSQL does not come up, and every remedy was tried', {
     hint: '`dbkit inspect --deep` shows what is damaged',
   });
+}
+
+interface Judgement {
+  readonly complaints: readonly Finding[];
+  /** Indexes of the user's that were rebuilt on the running server. */
+  readonly rebuilt: readonly Finding[];
+  readonly plan: Plan | undefined;
+}
+
+/** Hears what the server says, or asks it, and plans. A refusal does not leave it running. */
+async function judge(
+  hold: Hold,
+  options: PostgresqlOptions,
+  launched: Launch,
+  { files, tried }: { files: boolean; tried: ReadonlySet<string> },
+  signal: AbortSignal,
+): Promise<Judgement> {
+  try {
+    const { complaints, rebuilt } =
+      launched.kind === 'serving'
+        ? await examine(hold.local, { files }, signal)
+        : { complaints: await complaintsOf(hold.local, launched), rebuilt: [] };
+    return { complaints, rebuilt, plan: complaints.length > 0 ? await planFor(hold, options, complaints, tried, signal) : undefined };
+  } catch (cause) {
+    await down(launched, hold.local.system.clock);
+    throw cause;
+  }
 }
 
 /** Looks again, now that the server is down or has spoken, and asks the ladder about both. */
@@ -118,6 +147,7 @@ async function settle(
   { local }: Hold,
   handles: Handles,
   { child, standby }: Extract<Launch, { kind: 'serving' }>,
+  damage: readonly Finding[],
   signal: AbortSignal,
 ): Promise<RunningService> {
   const { settings, system, volume, binaries } = local;
@@ -144,7 +174,7 @@ async function settle(
   }
   return {
     pid: child.pid,
-    exited: afterwards(local, handles, child),
+    exited: afterwards(local, handles, child, damage),
     stop: async (mode, stopSignal) => {
       signalStop(child, mode);
       await untilAborted(child.exited, stopSignal);
@@ -171,11 +201,16 @@ async function forgetRestore({ volume, owner, system }: Local): Promise<void> {
 }
 
 /** After a clean end the inventory is written, while the lock still keeps everybody else away. */
-async function afterwards({ stateDir, system, volume, owner }: Local, handles: Handles, child: Child) {
+async function afterwards(
+  { stateDir, system, volume }: Local,
+  handles: Handles,
+  child: Child,
+  damage: readonly Finding[],
+): Promise<ExitReason> {
   const reason = await child.exited;
   system.reached('server.stopped');
   if (reason.code === 0) {
-    await writeInventory(system, { stateDir, dataDir: volume.dataDir, owner }).catch((cause: unknown) =>
+    await writeInventory(system, { stateDir, dataDir: volume.dataDir, damage }).catch((cause: unknown) =>
       system.log.warn('inventory.unwritten', 'the shutdown inventory could not be written; the next start will inspect without it', {
         why: String(cause),
       }),

@@ -4,6 +4,8 @@ import type { Finding, FindingCode } from '../../core/findings.ts';
 import { type Meaning, triage } from '../../core/triage.ts';
 import { settingOf } from '../formats/conf.ts';
 import { mappedRelation } from '../formats/system-indexes.ts';
+import { isCatalogIndex } from '../inspection/relations.ts';
+import { walk } from '../inspection/walk.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 import { checkDatabases, type MissingRelation } from './databases.ts';
 import type { Launch } from './server.ts';
@@ -23,7 +25,11 @@ export async function complaintsOf(local: Local, launched: Exclude<Launch, { kin
 }
 
 /** Asks every database of a server that accepts connections. Damaged indexes of the user's are rebuilt on the way. */
-export async function examine(local: Local, options: { files: boolean }, signal: AbortSignal): Promise<Finding[]> {
+export async function examine(
+  local: Local,
+  options: { files: boolean },
+  signal: AbortSignal,
+): Promise<{ readonly complaints: readonly Finding[]; readonly rebuilt: readonly Finding[] }> {
   const { silent, missing, lockedOut } = await checkDatabases(local, options, signal);
   if (lockedOut !== undefined) {
     local.system.log.warn(
@@ -31,28 +37,28 @@ export async function examine(local: Local, options: { files: boolean }, signal:
       `the server answers, but does not let ${local.settings.superuser} in, so its databases could not be checked`,
       { why: lockedOut },
     );
-    return [];
+    return { complaints: [], rebuilt: [] };
   }
-  const findings: Finding[] = [];
+  const complaints: Finding[] = [];
+  const rebuilt: Finding[] = [];
   for (const relation of missing) {
-    if (relation.kind === 'index' && (await rebuildIndex(local, relation, signal))) continue;
-    const evidence = `the file of ${relation.kind} ${relation.relation} in database ${relation.database} is gone`;
-    findings.push({
-      code: relation.kind === 'index' ? 'index.damaged' : 'relation.missing',
-      path: relation.path,
-      evidence,
-      severity: 'certain',
-    });
+    const finding = lossOf(relation);
+    const healed = finding.code === 'index.damaged' && (await rebuildIndex(local, relation, signal));
+    (healed ? rebuilt : complaints).push(finding);
   }
-  for (const { database, words } of silent) {
+  for (const { database, path, words } of silent) {
     const known = await meaningToFindings(local, triage([words]));
-    findings.push(
-      ...(known.length > 0
-        ? known
-        : [{ code: 'database.missing' as const, path: database, evidence: words, severity: 'certain' as const }]),
-    );
+    const unknown: Finding = { code: 'database.missing', path: path ?? database, evidence: words, severity: 'certain' };
+    complaints.push(...(known.length > 0 ? known : [unknown]));
   }
-  return findings;
+  return { complaints, rebuilt };
+}
+
+/** The server itself needs the indexes of its catalogs, so those are built in single-user mode. */
+function lossOf({ kind, relation, database, path, isCatalog }: MissingRelation): Finding {
+  const code =
+    kind === 'index' ? (isCatalog ? 'catalog-index.damaged' : 'index.damaged') : isCatalog ? 'catalog.missing' : 'relation.missing';
+  return { code, path, evidence: `the file of ${kind} ${relation} in database ${database} is gone`, severity: 'certain' };
 }
 
 /** An index holds nothing that its table does not. False when it could not be rebuilt. */
@@ -81,10 +87,10 @@ async function meaningToFindings(local: Local, meaning: Meaning | undefined): Pr
   ];
 }
 
-/** A file that a catalog's map names is a catalog or an index of one, and their remedies differ. */
-async function preciseCode({ volume }: Local, code: FindingCode, path: string): Promise<FindingCode> {
-  if (code !== 'relation.missing' && code !== 'relation.truncated') return code;
-  const mapped = await mappedRelation(volume.dataDir, path).catch(() => undefined);
-  if (mapped === undefined) return code;
-  return mapped.kind === 'index' ? 'catalog-index.damaged' : 'catalog.missing';
+/** A catalog's file, or one of its indexes': their remedies differ. What no map names is known by its siblings in other databases. */
+async function preciseCode({ volume: { dataDir } }: Local, code: FindingCode, path: string): Promise<FindingCode> {
+  if (code !== 'relation.missing' && code !== 'relation.truncated' && code !== 'page.damaged') return code;
+  const mapped = await mappedRelation(dataDir, path);
+  if (mapped !== undefined) return mapped.kind === 'index' ? 'catalog-index.damaged' : 'catalog.missing';
+  return isCatalogIndex(dataDir, path, walk(dataDir, new AbortController().signal)) ? 'catalog-index.damaged' : code;
 }

@@ -28,6 +28,7 @@ export async function runSingleUser(local: Local, database: string, statements: 
       input: `${statements.join(';\n\n')};\n\n`, // With -j a statement ends at a semicolon and two newlines.
       env: { ...local.system.childEnvironment, LC_ALL: 'C' },
       as: local.owner,
+      lock: local.lock,
       timeoutMs: SINGLE_USER_TIMEOUT_MS,
     },
     signal,

@@ -1,0 +1,108 @@
+import { spawnSync } from 'node:child_process';
+import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { type Ended, program, run } from '../harness/dbkit.ts';
+import { openInstance } from '../harness/instance.ts';
+import { installed } from '../harness/majors.ts';
+
+const [programs] = installed;
+
+/** The one document on stdout; fails when there is more, or anything else. */
+function documentOf(
+  { stdout, stderr }: Ended,
+  command: string,
+): { readonly ok: boolean; readonly report?: unknown; readonly failure?: unknown } {
+  expect(stdout, `stdout of \`dbkit ${command} --json\`; stderr said: ${stderr}`).toMatch(/^\{[\s\S]*\}\n$/);
+  const document = JSON.parse(stdout) as { schema: string; ok: boolean };
+  expect(document.schema).toMatch(/^dbkit\.[a-z-]+\/v1$/);
+  return document;
+}
+
+/** One life of an instance: every command, in an order in which each of them can succeed. */
+const life = [
+  'config show',
+  'config check',
+  'config schema',
+  'config init',
+  'completion bash',
+  'services',
+  'inspect',
+  'inspect --deep',
+  'recover --dry-run',
+  'recover',
+  'status',
+  'up --detach',
+  'status --wait',
+  'maintenance status',
+  'maintenance health',
+  'maintenance backup',
+  'maintenance list-backups',
+  'maintenance cleanup --dry-run',
+  'restart postgresql',
+  'maintenance restart',
+  'down',
+  'down',
+  'entrypoint -- true',
+];
+
+test('every command prints exactly one document when it succeeds', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  for (const command of life) {
+    const [words, behind] = command.split(' -- ');
+    const ended = await run(instance, [...words!.split(' '), '--json', ...(behind ? ['--', behind] : [])]);
+    expect(documentOf(ended, command), command).toMatchObject({ ok: true });
+    expect(ended.code, `status of \`dbkit ${command}\``).toBe(0);
+  }
+});
+
+test('every command prints exactly one document when it fails, and has touched nothing', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'empty' });
+  const before = await readdir(instance.root, { recursive: true });
+  const alone = ['config schema', 'config init', 'completion bash']; // They read no configuration.
+  for (const command of new Set(life.map((line) => line.split(' -- ')[0]!))) {
+    const wrong = alone.includes(command) ? ['--no-such-flag'] : ['--config', 'nowhere.yaml'];
+    const ended = await run(instance, [...command.split(' '), '--json', ...wrong]);
+    expect(documentOf(ended, command), command).toMatchObject({
+      ok: false,
+      failure: { code: alone.includes(command) ? 'usage.invalid' : 'config.invalid', retryable: false, changed: false },
+    });
+    expect(ended.code, `status of \`dbkit ${command}\``).toBe(alone.includes(command) ? 2 : 78);
+    expect(ended.stderr).not.toBe('');
+  }
+  expect(await readdir(instance.root, { recursive: true })).toEqual(before);
+});
+
+test('what comes behind -- is the command’s own, word for word, and so are its stdout and its status', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  const words = ['--json', '--help', '--', 'a b', '$HOME', ''];
+  const ended = await run(instance, ['entrypoint', '--', 'sh', '-c', 'printf "%s|" "$@"; exit 42', 'name', ...words]);
+  expect(ended).toMatchObject({ code: 42, stdout: words.map((word) => `${word}|`).join('') });
+});
+
+/** Runs the executable itself with other surroundings than a test's. */
+const spawned = (file: string, args: readonly string[], nodeFlags: readonly string[] = []) =>
+  spawnSync(process.execPath, [...nodeFlags, file, ...args], { encoding: 'utf8' });
+
+test('a checkout that was never built says how to build it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'dbkit-bare-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  await mkdir(join(folder, 'bin'));
+  await copyFile(join(dirname(program), '../package.json'), join(folder, 'package.json'));
+  await copyFile(program, join(folder, 'bin/dbkit.js'));
+  expect(spawned(join(folder, 'bin/dbkit.js'), ['status'])).toMatchObject({ status: 1, stderr: expect.stringContaining('npm run build') });
+});
+
+test('a Node that is too old is named, and nothing is loaded', () => {
+  const older = `data:text/javascript,${encodeURIComponent("Object.defineProperty(process,'versions',{value:{...process.versions,node:'20.18.3'}})")}`;
+  const { status, stderr } = spawned(program, ['status'], ['--import', older]);
+  expect({ status, stderr }).toEqual({ status: 1, stderr: 'dbkit: Node 20.18.3 is too old\nHINT: install Node 20.19 or newer\n' });
+});
+
+test('a reader that goes away is no failure', () => {
+  const piped = spawnSync('bash', ['-c', `set -o pipefail; "${process.execPath}" "${program}" config schema | head -c 1`], {
+    encoding: 'utf8',
+  });
+  expect(piped).toMatchObject({ status: 0, stdout: '{', stderr: '' });
+});

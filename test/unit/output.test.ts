@@ -1,0 +1,102 @@
+import { expect, test } from 'vitest';
+import { DbkitError } from '../../src/core/errors.ts';
+import { bytes, duration, moment } from '../../src/output/format.ts';
+import { createSink, type LogEvent } from '../../src/output/log-sink.ts';
+import { confirm } from '../../src/output/prompt.ts';
+import { failureDocument, failureText, successDocument } from '../../src/output/report.ts';
+import { createStyle } from '../../src/output/style.ts';
+import { table } from '../../src/output/table.ts';
+
+const plain = await createStyle(false);
+
+test.each([
+  [0, '0 B'],
+  [1023, '1023 B'],
+  [1536, '1.5 KiB'],
+  [150 * 1024 ** 2, '150 MiB'],
+  [3 * 1024 ** 4, '3.0 TiB'],
+])('%d bytes are %s', (value, said) => expect(bytes(value)).toBe(said));
+
+test.each([
+  [0.4, '0 s'],
+  [61, '1 min 1 s'],
+  [3600, '1 h'],
+  [93_784, '1 d 2 h'],
+])('%d seconds are %s', (value, said) => expect(duration(value)).toBe(said));
+
+test('times are said in UTC', () => expect(moment('2026-11-20T19:54:00.123Z')).toBe('2026-11-20 19:54:00 UTC'));
+
+test('columns align whatever colour their cells have, and lines end where their words do', async () => {
+  const { good } = await createStyle(true);
+  const lines = table([
+    ['a', good('ready'), ''],
+    ['longer', 'x', 'last'],
+  ]).split('\n');
+  expect(lines).toEqual([`a       ${good('ready')}`, 'longer  x      last']);
+  expect(good('ready')).not.toBe('ready');
+});
+
+const event = (level: LogEvent['level'], message: string, atMs = 0, fields = {}): LogEvent => ({
+  at: new Date(Date.UTC(2026, 10, 20, 19, 54) + atMs),
+  level,
+  event: 'noun.verb',
+  message,
+  fields,
+});
+const sinkOn = (isTerminal: boolean, format: 'human' | 'json' = 'human') => {
+  const said: string[] = [];
+  return { ...createSink({ format, isTerminal, style: plain, write: (text) => said.push(text) }), said };
+};
+
+test('without a terminal events are stamped lines, and progress is a line now and then', () => {
+  const { log, said } = sinkOn(false);
+  log(event('info', 'started'));
+  log(event('warn', 'slow'));
+  for (const atMs of [0, 4_000, 5_000]) log(event('progress', 'copying', atMs, { done: 512, total: 1024, unit: 'bytes' }));
+  expect(said).toEqual([
+    '19:54:00Z started\n',
+    '19:54:00Z warn: slow\n',
+    '19:54:00Z copying, 512 B of 1.0 KiB (50 %)\n',
+    '19:54:05Z copying, 512 B of 1.0 KiB (50 %)\n',
+  ]);
+});
+
+test('on a terminal progress rewrites one line, at most ten times a second, and makes way for whatever comes next', () => {
+  const { log, clear, said } = sinkOn(true);
+  for (const atMs of [0, 50, 100]) log(event('progress', 'copying', atMs));
+  log(event('info', 'done'));
+  clear();
+  const wipe = '\r\u001b[2K';
+  expect(said).toEqual(['  … copying', wipe, '  … copying', wipe, '● done\n']);
+});
+
+test('as JSON every event is one line', () => {
+  const { log, said } = sinkOn(true, 'json');
+  log(event('error', 'two\nlines', 0, { port: 5432 }));
+  expect(said).toHaveLength(1);
+  expect(JSON.parse(said[0]!)).toEqual({
+    time: '2026-11-20T19:54:00.000Z',
+    level: 'error',
+    event: 'noun.verb',
+    message: 'two\nlines',
+    port: 5432,
+  });
+});
+
+test('documents name their command and version', () => {
+  expect(JSON.parse(successDocument('config show', { a: 1 }))).toEqual({ schema: 'dbkit.config-show/v1', ok: true, report: { a: 1 } });
+  const failure = { code: 'lock.held', message: 'held', hint: null, retryable: true, changed: false } as const;
+  expect(JSON.parse(failureDocument('', failure))).toEqual({ schema: 'dbkit/v1', ok: false, failure });
+});
+
+test('a failure says what to do next; a bug says where it is and asks for a report', () => {
+  const known = failureText(new DbkitError('port.in-use', 'port 5432 is in use', { hint: 'stop that program' }));
+  expect(known).toBe('dbkit: port 5432 is in use\nHINT: stop that program\n');
+  expect(failureText(new TypeError('x is not a function'))).toMatch(/^dbkit: x is not a function\n {4}at [\s\S]*HINT: this is a bug/);
+});
+
+test('nobody is asked where nobody can answer: then it takes --yes', async () => {
+  const refused = expect.objectContaining({ code: 'prompt.refused', hint: expect.stringContaining('--yes') });
+  await expect(confirm('Replace?', { mayAsk: false, yes: false })).rejects.toEqual(refused);
+  expect(await confirm('Replace?', { mayAsk: false, yes: true })).toBe(true);
+});
