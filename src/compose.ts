@@ -6,13 +6,13 @@ import { type Layers, type LoadedConfig, layerConfig } from './core/config-layer
 import type { BackupEngine, System } from './core/contracts.ts';
 import { localLayout } from './core/local-layout.ts';
 import { createCopyEngine } from './postgres/backup/copy-engine.ts';
-import { embeddedDirectory } from './postgres/binaries.ts';
-import { serverOwner } from './postgres/owner.ts';
+import { embeddedDirectory } from './postgres/embedded.ts';
+import { claimDirectory, serverOwner } from './postgres/owner.ts';
 import { createPostgresql } from './postgres/postgresql.ts';
 import { collectServices } from './services/registry.ts';
 import { readConfigFile, readEnvironment } from './system/config-file.ts';
 import { createControl } from './system/control-socket.ts';
-import { localPort, reachableByOthers } from './system/local-folder.ts';
+import { isMissing, localPort, reachableByOthers } from './system/local-folder.ts';
 import { createLogger } from './system/logger.ts';
 import { createSystem } from './system/machine.ts';
 import { createStatusBoard } from './system/status-board.ts';
@@ -58,11 +58,10 @@ async function localFlags(
 ): Promise<Layers['flags']> {
   const directory = resolve(workingDirectory, local === true ? '.dbkit' : local);
   const layout = localLayout(directory, system.self.uid !== 0 || (await reachableByOthers(directory)));
-  if (layout.moved)
-    system.log.info(
-      'local.moved',
-      `root may not run PostgreSQL, and its user cannot reach ${directory}: everything is kept in ${layout.base}`,
-    );
+  if (layout.moved) {
+    const say = (await isMissing(layout.base)) ? system.log.info : system.log.debug; // News only once; `status` shows the folder ever after.
+    say('local.moved', `root may not run PostgreSQL, and its user cannot reach ${directory}: everything is kept in ${layout.base}`);
+  }
   const port = environment['PGPORT']
     ? []
     : [{ path: 'postgresql.port', value: await localPort(layout.base, system.files), flag: '--local' }];
@@ -100,6 +99,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     clock: system.clock,
     log: system.log,
     spawn: system.spawn,
+    prepareLogDir: async (signal) => claimDirectory(config.logDir, await serverOwner(config.postgresql, system), 0o755, system, signal),
     signals: options.signals,
     commandEnvironment: { ...connection, ...defined(options.environment) },
   };

@@ -22,6 +22,7 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
           const app = await open();
           const backup = again(surroundings, flags, ['maintenance', 'backup', '--if-changed', '--quiet']);
           const report = await runEntrypoint(app, {
+            mode: 'entrypoint',
             command: words,
             backup,
             onReady: (supervisor) => announce(app, supervisor, words.length > 0),

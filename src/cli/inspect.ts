@@ -44,7 +44,10 @@ function inspectView(report: InspectionReport, style: Style): string {
   ];
   if (report.deep) facts.push(['pages', `${report.deep.pages} read, ${report.deep.damaged} damaged`]);
   const findings = report.findings.map(({ code, path, evidence, severity }) => [looks[severity](severity), code, path, evidence]);
-  const verdict =
-    findings.length === 0 ? style.good('nothing is wrong') : `${table(findings)}\n\n\`dbkit recover --dry-run\` shows what would be done`;
+  const harmless = report.findings.every(({ severity }) => severity === 'info');
+  const verdict = [
+    ...(findings.length > 0 ? [table(findings)] : []),
+    harmless ? style.good('nothing is wrong') : '`dbkit recover --dry-run` shows what would be done',
+  ].join('\n\n');
   return `${table(facts)}\n\n${verdict}`;
 }

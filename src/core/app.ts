@@ -20,6 +20,8 @@ export interface App {
   readonly clock: Clock;
   readonly log: Logger;
   readonly spawn: SpawnChild;
+  /** Makes LOG_DIR, and mends its owner, as a start of PostgreSQL does; for whoever logs there before that. */
+  prepareLogDir(signal: AbortSignal): Promise<void>;
   readonly signals: Signals;
   /** Environment for CMD: the caller's own, plus PGHOST, PGPORT, PGUSER, PGDATABASE where they are not set. */
   readonly commandEnvironment: Readonly<Record<string, string>>;

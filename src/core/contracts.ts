@@ -68,8 +68,7 @@ export interface ChildSpec {
   readonly output: 'inherit' | { readonly appendTo: string };
   /** A session of its own: a terminal's Ctrl-C does not reach it. */
   readonly newSession: boolean;
-  /** dbkit may end while the child lives on: its process does not wait for it. */
-  readonly outlivesDbkit?: boolean;
+  readonly outlivesDbkit?: boolean; // Then dbkit may end while the child lives on; else its process waits for it.
   /** Handed down as fd 3: the child then holds the kernel lock for as long as it lives. */
   readonly lock?: HeldLock | undefined;
 }
@@ -122,6 +121,8 @@ export interface System {
   readonly self: Identity;
   /** Looks a user up by name or uid; undefined when there is none. */
   lookupUser(user: string | number): Promise<Identity | undefined>;
+  /** Whether a user that is neither owner nor group may pass every folder down to `path`. */
+  reachableByOthers(path: string): Promise<boolean>;
   /** Environment for children: PATH, HOME, LANG, TZ, and nothing that dbkit was told in secret. */
   readonly childEnvironment: Readonly<Record<string, string>>;
 }

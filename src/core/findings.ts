@@ -50,6 +50,7 @@ export const findingCodes = {
   'replication-slot.damaged': 'the state of a replication slot is damaged',
   // C: needs other bytes
   'catalog.missing': 'a system catalog is missing',
+  'empty-file.missing': 'a file that held nothing is missing',
   'relation.missing': 'a table or index file is missing',
   'relation.truncated': 'a table or index file has lost its end',
   'relation.changed': 'a file has changed since the last clean shutdown, when only the server may change it',

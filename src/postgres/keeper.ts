@@ -51,12 +51,12 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
     prepare: (signal) => {
       last = undefined;
       return holding(signal, async (held) => {
+        const { port, listenAddresses, socketDir } = held.local.settings;
+        await clearStaleSocket(socketDir, port, held.local.system); // Every refusal comes before anything is replaced.
+        await refusePortInUse(port, listenAddresses);
         const { report, inspection } = await mend(held, options, { dryRun: false, strategy: undefined }, signal);
         seen = inspection;
         note(report);
-        const { port, listenAddresses, socketDir } = held.local.settings;
-        await clearStaleSocket(socketDir, port, held.local.system);
-        await refusePortInUse(port, listenAddresses);
       });
     },
     start: (signal) =>

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { Child, ExitReason, Identity, SpawnChild } from '../core/contracts.ts';
 import { DbkitError, errnoOf } from '../core/errors.ts';
 
@@ -33,7 +34,13 @@ export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output,
 };
 
 async function openLog(path: string, as: Identity | undefined): Promise<FileHandle> {
-  const log = await open(path, 'a', 0o640);
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 }).catch(() => undefined); // What stands in the way is said when the file is opened.
+  const log = await open(path, 'a', 0o640).catch((cause: unknown) => {
+    throw new DbkitError('data.owner', `the log ${path} cannot be written (${errnoOf(cause)})`, {
+      hint: 'set LOG_DIR to a directory that this user may write to',
+      cause,
+    });
+  });
   const { uid, gid } = identityOf(as);
   if (uid !== undefined && gid !== undefined && (await log.stat()).uid !== uid) await log.chown(uid, gid);
   return log;

@@ -1,6 +1,7 @@
-import { chmod, chown, rm } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chmod, chown, open, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Control, ControlRequest } from '../core/app.ts';
 import type { Files, Logger } from '../core/contracts.ts';
 import { DbkitError, errnoOf, type Failure, failures, toFailure } from '../core/errors.ts';
@@ -15,11 +16,6 @@ export function createControl(stateDir: string, files: Files, log: Logger, gid?:
   const path = join(stateDir, 'control.sock');
   return {
     async serve(handle) {
-      if (Buffer.byteLength(path) > PATH_BYTES_MAX) {
-        throw new DbkitError('config.invalid', `the path of the control socket is too long for the system: ${path}`, {
-          hint: 'set DBKIT_STATE_DIR to a shorter path',
-        });
-      }
       if (await ask(path, { command: 'ping' }, new AbortController().signal).catch(() => undefined)) {
         throw new DbkitError('lock.held', `a dbkit supervisor is running already with the state directory ${stateDir}`, {
           hint: '`dbkit status` shows it, `dbkit down` stops it',
@@ -27,11 +23,14 @@ export function createControl(stateDir: string, files: Files, log: Logger, gid?:
       }
       const stopping = new AbortController();
       const server = createServer((socket) => void answer(socket, handle, stopping.signal, log));
+      let name: ShortName;
       try {
         await files.makeDirectory(stateDir, { mode: 0o755 });
         await rm(path, { force: true }); // Nobody answered: its owner is gone.
-        await new Promise<void>((resolve, reject) => server.once('error', reject).listen(path, resolve));
+        name = await shortName(path);
+        await new Promise<void>((resolve, reject) => server.once('error', reject).listen(name.path, resolve));
       } catch (cause) {
+        if (cause instanceof DbkitError) throw cause;
         throw new DbkitError(
           errnoOf(cause) === 'EROFS' ? 'volume.read-only' : 'data.owner',
           `the state directory ${stateDir} is not writable (${errnoOf(cause)})`,
@@ -48,11 +47,35 @@ export function createControl(stateDir: string, files: Files, log: Logger, gid?:
         async close() {
           stopping.abort();
           await new Promise<void>((resolve) => server.close(() => resolve()));
+          await name.close(); // Only now: the socket is removed by this name.
         },
       };
     },
     ask: (request, signal) => ask(path, request, signal),
   };
+}
+
+interface ShortName {
+  readonly path: string;
+  close(): Promise<void>;
+}
+
+/** `path` itself where it fits into sun_path, else the same file through its open folder, which Linux lists in /proc/self/fd. */
+async function shortName(path: string): Promise<ShortName> {
+  if (Buffer.byteLength(path) <= PATH_BYTES_MAX) return { path, close: async () => undefined };
+  const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+  const seen = `/proc/self/fd/${folder.fd}`;
+  if (
+    await access(seen).then(
+      () => true,
+      () => false,
+    )
+  )
+    return { path: join(seen, basename(path)), close: () => folder.close() };
+  await folder.close();
+  throw new DbkitError('config.invalid', `the path of the control socket is too long for the system: ${path}`, {
+    hint: 'set DBKIT_STATE_DIR to a shorter path',
+  });
 }
 
 async function answer(
@@ -76,13 +99,18 @@ async function answer(
 /** Undefined when nobody listens there. */
 async function ask(path: string, request: ControlRequest, signal: AbortSignal): Promise<unknown> {
   signal.throwIfAborted();
-  const socket = createConnection(path);
+  const name = await shortName(path).catch((cause: unknown) => {
+    if (errnoOf(cause) !== 'ENOENT') throw cause;
+  });
+  if (name === undefined) return undefined; // Not even the folder is there.
+  const socket = createConnection(name.path);
   const connected = await new Promise<boolean | NodeJS.ErrnoException>((resolve) => {
     socket.once('connect', () => resolve(true));
     socket.once('error', (cause: NodeJS.ErrnoException) =>
       resolve(cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED' ? false : cause),
     );
   });
+  await name.close();
   if (connected === false) return undefined;
   if (connected !== true) {
     throw new DbkitError('control.unavailable', `the supervisor’s control socket does not let this user in: ${connected.message}`, {

@@ -17,6 +17,9 @@ export async function reachableByOthers(path: string): Promise<boolean> {
   }
 }
 
+/** Whether nothing has been kept at `path` yet. */
+export const isMissing = async (path: string): Promise<boolean> => (await stat(path).catch(() => undefined)) === undefined;
+
 /**
  * The port this folder's instance has used before, else the first free one from 5432 on, remembered in `<base>/port`. Where nothing can be
  * written it is not remembered: the data directory then fails with its own words.

@@ -3,6 +3,7 @@ import { spawnChild } from './child.ts';
 import { clock } from './clock.ts';
 import { createFaultPoint } from './faults.ts';
 import { createFiles } from './files.ts';
+import { reachableByOthers } from './local-folder.ts';
 import { locks } from './locks.ts';
 import { createRunner } from './runner.ts';
 import { currentUser, lookupUser } from './users.ts';
@@ -41,6 +42,7 @@ export async function createSystem(log: Logger, environment: Readonly<Record<str
     reached: createFaultPoint(environment['DBKIT_FAIL_AT']),
     self: await currentUser(environment['HOME']),
     lookupUser,
+    reachableByOthers,
     childEnvironment,
   };
 }

@@ -1,4 +1,4 @@
-import type { App } from '../core/app.ts';
+import type { App, SupervisorStatus } from '../core/app.ts';
 import type { Child, ExitReason } from '../core/contracts.ts';
 import { isAbort } from '../core/errors.ts';
 import { exitStatus } from '../core/exit-status.ts';
@@ -9,6 +9,8 @@ import { type SuperviseNeeds, type Supervisor, supervise } from './supervise.ts'
 type Needs = SuperviseNeeds & Pick<App, 'spawn' | 'signals' | 'commandEnvironment'>;
 
 export interface EntrypointInput {
+  /** What `status` calls this supervisor. */
+  readonly mode: SupervisorStatus['mode'];
   /** CMD and its arguments; empty: stay until told to stop. */
   readonly command: readonly string[];
   /** The program that takes the automatic backup; it runs at low priority once everything is ready. */
@@ -27,7 +29,7 @@ const SAME_PRESS_MS = 500; // npm and the terminal may deliver one Ctrl-C twice.
  * The container's life: services up, CMD, services down. Resolves with CMD's status, or 128+n when a signal ended it; without CMD a requested
  * stop is a success (0), so that `docker stop` and systemd see a clean end. Rejects when a service fails whose policy is `exit`.
  */
-export async function runEntrypoint(app: Needs, { command, backup, onReady }: EntrypointInput): Promise<EntrypointReport> {
+export async function runEntrypoint(app: Needs, { mode, command, backup, onReady }: EntrypointInput): Promise<EntrypointReport> {
   const running = await attach(app, command);
   if (running) return running;
   const hurried = new AbortController();
@@ -49,7 +51,7 @@ export async function runEntrypoint(app: Needs, { command, backup, onReady }: En
     stopAsked(signal);
   });
   try {
-    supervisor = await supervise(app, 'entrypoint');
+    supervisor = await supervise(app, mode);
     const asked = await Promise.race([supervisor.booted.then(() => undefined), stopSignal]);
     if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
     onReady(supervisor);

@@ -14,7 +14,7 @@ export interface UpReport {
 /** The services in the foreground, until Ctrl-C or `dbkit down`. */
 export async function up(app: Needs, input: { onReady(): void; readonly backup: readonly string[] }): Promise<UpReport> {
   if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
-  await runEntrypoint(app, { command: [], ...input });
+  await runEntrypoint(app, { mode: 'up', command: [], ...input });
   return { outcome: 'stopped', status: (await app.board.read()) ?? null };
 }
 
@@ -33,12 +33,13 @@ export interface DetachInput {
  * are up. Rejects with the failure of the background process, in its own words, or with `service.unready` when the time is over.
  */
 export async function upDetached(
-  app: Pick<App, 'config' | 'control' | 'board' | 'spawn' | 'clock'>,
+  app: Pick<App, 'config' | 'control' | 'board' | 'spawn' | 'prepareLogDir' | 'clock'>,
   input: DetachInput,
   signal: AbortSignal,
 ): Promise<UpReport> {
   if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
   const logFile = join(app.config.logDir, 'dbkit.log');
+  await app.prepareLogDir(signal);
   const [file, ...args] = input.program;
   const child = await app.spawn({
     file: file!,

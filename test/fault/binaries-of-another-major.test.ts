@@ -9,7 +9,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'refusal',
   rowsLost: 'none',
-  core: true,
   needs: () => (installed.length > 1 ? undefined : 'only one major version is installed'),
   left: 'clean',
   break: async ({ programs }) => {

@@ -7,7 +7,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'reinitialize',
   rowsLost: 'all of them are in the quarantine',
-  core: true,
   left: 'crashed',
   break: async (instance) => truncateTo(instance, 'global/pg_control', 0),
   expect: { finding: 'control.damaged', rows: 'a new instance', quarantine: 'whole', lost: /the old data is whole in/ },

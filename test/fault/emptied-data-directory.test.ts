@@ -8,7 +8,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'initialize',
   rowsLost: 'all',
-  core: true,
   left: 'clean',
   break: async (instance) => remove(instance, ...(await readdir(instance.dataDir))),
   expect: { rows: 'a new instance' },

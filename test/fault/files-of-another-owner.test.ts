@@ -7,7 +7,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
-  core: true,
   needs: needsRoot,
   left: 'clean',
   break: ({ dataDir }) => giveToRoot(dataDir),

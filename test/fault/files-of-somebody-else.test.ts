@@ -9,7 +9,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'refusal',
   rowsLost: 'none',
-  core: true,
   left: 'empty',
   break: async (instance) => {
     await mkdir(join(instance.dataDir, 'photos'));

@@ -12,7 +12,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'initialize',
   rowsLost: 'none',
-  core: true,
   left: 'empty',
   break: async ({ programs, dataDir }) => {
     const options = { ...asServerUser, cwd: '/', stdio: 'ignore', detached: true } as const; // A group of its own: initdb with its children.

@@ -24,10 +24,10 @@ for (const step of steps) {
         from: storyOf(step).from,
       },
       async (instance) => {
-        const verify = await storyOf(step).stage(instance);
-        const env = { DBKIT_FAIL_AT: `${step}:${time}` };
-        const killed =
-          step === 'server.stopped' ? await (await boot(instance, { env })).stop() : await run(instance, ['entrypoint'], { env });
+        const story = storyOf(step);
+        const verify = await story.stage(instance);
+        const act = story.act ?? (step === 'server.stopped' ? bootAndStop : bootOnly);
+        const killed = await act(instance, { DBKIT_FAIL_AT: `${step}:${time}` });
         expect(killed, killed.stderr).toMatchObject({ signal: 'SIGKILL' });
         await expectRightAfterKill(instance, verify);
       },

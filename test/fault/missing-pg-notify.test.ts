@@ -7,7 +7,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
-  core: true,
   left: 'clean',
   break: (instance) => remove(instance, 'pg_notify'),
   postgresSays: /could not open directory "pg_notify"/,

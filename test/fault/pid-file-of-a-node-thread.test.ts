@@ -7,7 +7,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'start',
   rowsLost: 'none',
-  core: true,
   left: 'crashed',
   break: async (instance) => pretendPid(instance, await threadOf(await innocent(instance))),
   postgresSays: /lock file "postmaster.pid" already exists/,

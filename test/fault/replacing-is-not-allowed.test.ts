@@ -7,7 +7,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'refusal',
   rowsLost: 'none: nothing is touched',
-  core: true,
   config: { recovery: { allow: ['repair'] } },
   left: 'crashed',
   break: (instance) => truncateTo(instance, 'global/pg_control', 0),

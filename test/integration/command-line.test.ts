@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Ended, program, run } from '../harness/dbkit.ts';
 import { openInstance } from '../harness/instance.ts';
@@ -79,6 +79,26 @@ test('what comes behind -- is the command’s own, word for word, and so are its
   const words = ['--json', '--help', '--', 'a b', '$HOME', ''];
   const ended = await run(instance, ['entrypoint', '--', 'sh', '-c', 'printf "%s|" "$@"; exit 42', 'name', ...words]);
   expect(ended).toMatchObject({ code: 42, stdout: words.map((word) => `${word}|`).join('') });
+});
+
+test('--local keeps everything below one folder, also where a socket’s path would be too long, and every command finds it', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'empty' });
+  const options = { env: { PGPORT: undefined } };
+  const folder = join(instance.root, 'local'.padEnd(90, '-'));
+  const ask = async (command: string) =>
+    documentOf(await run(instance, [...command.split(' '), '--json', `--local=${folder}`], options), command);
+  expect(await ask('up --detach')).toMatchObject({ ok: true, report: { outcome: 'up', status: { mode: 'up' } } });
+  expect(await ask('status')).toMatchObject({
+    report: { readiness: 'accepting', supervisor: { mode: 'up' }, instance: { dataDir: join(folder, 'data') } },
+  });
+  expect(await ask('inspect')).toMatchObject({ report: { dataDir: join(folder, 'data'), state: 'cluster' } });
+  expect(await ask('down')).toMatchObject({ report: { outcome: 'stopped' } });
+  const { report } = (await ask('config show')) as { report: { settings: { path: string; value: string }[] } };
+  const socketDir = report.settings.find(({ path }) => path === 'postgresql.socketDir')!.value;
+  expect(socketDir).toMatch(/^\/tmp\/dbkit-[0-9a-f]{8}$/);
+  await rm(socketDir, { recursive: true, force: true });
+  expect(await readdir(instance.root)).toEqual(expect.arrayContaining([basename(folder)]));
+  expect(await readdir(instance.dataDir)).toEqual([]);
 });
 
 /** Runs the executable itself with other surroundings than a test's. */

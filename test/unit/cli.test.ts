@@ -144,6 +144,9 @@ test('inspect says that nothing is wrong, or shows the evidence and answers 65',
     status: 0,
     out: expect.stringContaining('nothing is wrong'),
   });
+  const crash = [{ code: 'shutdown.unclean', path: 'global/pg_control', evidence: 'in production', severity: 'info' }] as const;
+  const crashed = await inProcess(['inspect'], { app: inspecting({ ...clean, findings: crash }) });
+  expect(crashed).toMatchObject({ status: 0, out: expect.stringMatching(/shutdown\.unclean[\s\S]+nothing is wrong\n$/) });
   const findings = [{ code: 'cache.damaged', path: 'global/pg_internal.init', evidence: 'size 0', severity: 'certain' }] as const;
   const damaged = await inProcess(['inspect'], { app: inspecting({ ...clean, findings }) });
   expect(damaged.status).toBe(65);

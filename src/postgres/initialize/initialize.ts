@@ -1,7 +1,8 @@
 import { appendFile, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import type { HeldLock, Identity } from '../../core/contracts.ts';
+import * as v from 'valibot';
+import type { HeldLock, Identity, System } from '../../core/contracts.ts';
 import { DbkitError, wordsOf } from '../../core/errors.ts';
 import { splitWords } from '../../core/split-words.ts';
 import type { Local } from '../local.ts';
@@ -25,7 +26,7 @@ export async function stageNewCluster(local: Local, lock: HeldLock, signal: Abor
   system.reached('initialize.marked');
   await runInitdb(local, signal);
   await configure(local);
-  await writeMarker(volume, owner, system.clock.now());
+  await markInitializing(volume, owner, null, system);
   system.reached('initialize.staged');
   const scripts = await findInitdbScripts(local.settings.initScriptsDir);
   if (scripts.length > 0) await onPrivateServer(local, lock, signal, (socketDir) => runInitdbScripts(local, scripts, socketDir, signal));
@@ -96,10 +97,17 @@ async function configure({ settings, volume }: Local): Promise<void> {
   );
 }
 
-async function writeMarker(volume: Volume, owner: Identity, now: Date): Promise<void> {
-  const marker = join(volume.incoming, 'dbkit.initializing');
-  await writeFile(marker, `${JSON.stringify({ startedAt: now.toISOString() })}\n`, { mode: 0o600 });
-  await chown(marker, owner.uid, owner.gid);
+const markerSchema = v.object({ startedAt: v.string(), replaced: v.nullable(v.string()) });
+
+/** The marker travels with the new cluster and remembers where the old one went, until a start has told its owner. */
+export async function markInitializing(volume: Volume, owner: Identity, replaced: string | null, system: System): Promise<void> {
+  const body = `${JSON.stringify({ startedAt: system.clock.now().toISOString(), replaced })}\n`;
+  await system.files.write(join(volume.incoming, basename(volume.initializing)), body, { mode: 0o600, owner });
+}
+
+/** Where the cluster went that an interrupted initialisation was to take the place of; null when there was none. */
+export async function replacedBefore(volume: Volume, system: System): Promise<string | null> {
+  return (await system.files.readJson(volume.initializing, (value) => v.parse(markerSchema, value)))?.replaced ?? null;
 }
 
 /** A server on `incoming` that listens on a private socket only, for as long as `work` takes; stopped cleanly, whatever happens. */

@@ -11,7 +11,7 @@ import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespace
 import { readInventory } from './inventory.ts';
 import { inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
 import { databaseDirectories, inspectCatalogs, inspectSizes } from './relations.ts';
-import { type Compared, compare, keptCopies, lossesOf } from './since-shutdown.ts';
+import { type Compared, compare, keptCopies, lossesOf, withEmptyFiles } from './since-shutdown.ts';
 import { inspectTransactions } from './transactions.ts';
 import { inspectWal } from './wal.ts';
 import { type Walk, walk } from './walk.ts';
@@ -176,16 +176,17 @@ async function look(
     if (!findings.some(({ code }) => code === 'wal-link.dangling' || code === 'wal-directory.missing') && !seen.entries.has('backup_label'))
       findings.push(...(await inspectWal(dataDir, seen, known, signal)));
   }
-  if (compared?.proven) findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage);
-  return findings;
+  if (!compared?.proven) return findings;
+  findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage);
+  return withEmptyFiles(findings, compared.differences);
 }
 
 /** PostgreSQL ignores a torn page at a file's end, so an odd size alone proves nothing; the inventory knows whether it is new. */
 function oddSizes(seen: Walk, control: ControlFile, compared: Compared | undefined): Finding[] {
-  const odd = inspectSizes(seen, control, 'suspect');
+  const odd = inspectSizes(seen, control, control.state === 'shut down' ? 'certain' : 'suspect');
   if (!compared?.proven) return odd;
   const changed = new Set(compared.differences.map(({ path }) => path));
-  return odd.filter(({ path }) => changed.has(path)).map((finding) => ({ ...finding, severity: 'certain' }));
+  return odd.filter(({ path }) => changed.has(path));
 }
 
 function controlWords(problem: string): string {

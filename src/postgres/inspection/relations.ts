@@ -43,6 +43,9 @@ function inspectMap(dataDir: string, home: string, { entries }: Walk, severity: 
   return findings;
 }
 
+/** pg_type, pg_attribute, pg_proc, pg_class, pg_tablespace, pg_authid, pg_database. */
+const neverEmpty = new Set([1247, 1249, 1255, 1259, 1213, 1260, 1262]);
+
 function inspectMapped(
   dataDir: string,
   path: string,
@@ -53,6 +56,15 @@ function inspectMapped(
   const entry = entries.get(path);
   const relation = mappedByOid(oid);
   const says = `could not open file "${path}": No such file or directory`;
+  if (relation.kind === 'heap' && entry?.sizeBytes === 0 && neverEmpty.has(oid)) {
+    return {
+      code: 'catalog.missing',
+      path,
+      evidence: `the file of catalog ${oid} is empty, and that catalog never is`,
+      severity: 'certain',
+      postgresSays: says,
+    };
+  }
   if (relation.kind === 'heap')
     return entry
       ? undefined

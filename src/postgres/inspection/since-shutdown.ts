@@ -52,6 +52,21 @@ export function lossesOf(dataDir: string, differences: readonly Difference[], se
   return [...lostDatabases, ...single];
 }
 
+/** A file that is gone but held nothing can simply be made again, whatever it was. */
+export function withEmptyFiles(findings: readonly Finding[], differences: readonly Difference[]): Finding[] {
+  const empty = new Set(differences.filter(({ now, sizeBytes }) => now === undefined && sizeBytes === 0).map(({ path }) => path));
+  return findings.map((finding) =>
+    empty.has(finding.path) && /missing/.test(finding.code)
+      ? {
+          ...finding,
+          code: 'empty-file.missing',
+          evidence: 'the file is gone since the last clean shutdown; it was empty',
+          severity: 'certain',
+        }
+      : finding,
+  );
+}
+
 /** A database whose directory is gone is one finding, not three hundred. */
 function databasesGone(differences: readonly Difference[], seen: Walk): Finding[] {
   const files = new Map<string, number>();

@@ -4,7 +4,7 @@ import { DbkitError, type FailureCode } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
 import { makeLabel } from '../../core/labels.ts';
 import type { Repair } from '../../core/recovery.ts';
-import { discardUnfinished, stageNewCluster } from '../initialize/initialize.ts';
+import { discardUnfinished, markInitializing, replacedBefore, stageNewCluster } from '../initialize/initialize.ts';
 import type { Local } from '../local.ts';
 import { clusterEntries, present, quarantineRoot } from '../volume.ts';
 import type { Plan, PlannedStep } from './plan.ts';
@@ -64,6 +64,7 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
 const order: readonly Repair[] = [
   'mend-permissions',
   'make-directory',
+  'make-empty-file',
   'rewrite-version-file',
   'bring-back-kept-file',
   'restore-configuration',
@@ -80,6 +81,7 @@ function inOrder(steps: readonly PlannedStep[]): PlannedStep[] {
 const sentences: Record<Repair, string> = {
   'mend-permissions': 'setting owner and mode right',
   'make-directory': 'making it again',
+  'make-empty-file': 'making it again, empty as it was',
   'rewrite-version-file': 'writing it again from pg_control',
   'bring-back-kept-file': 'bringing back the copy kept at the last clean shutdown',
   'restore-configuration': 'setting it aside and bringing back a good one',
@@ -91,16 +93,16 @@ const sentences: Record<Repair, string> = {
 
 async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   const { volume, owner, system } = local;
+  const before = await replacedBefore(volume, system);
   if (plan.inspection.report.state === 'unfinished') await discardUnfinished(local);
   await stageNewCluster(local, lock, signal);
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await quarantineFor(local) : null;
+  const replaced = plan.decision === 'reinitialize' ? quarantine : before;
+  await markInitializing(volume, owner, replaced, system);
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
   system.reached('initialize.published');
-  const lost =
-    quarantine === null || plan.decision === 'initialize'
-      ? 'nothing'
-      : `all rows are out of reach for now: the old data is whole in ${quarantine}`;
-  return { done: plan.steps, quarantine, lost };
+  const lost = replaced === null ? 'nothing' : `all rows are out of reach for now: the old data is whole in ${replaced}`;
+  return { done: plan.steps, quarantine: quarantine ?? replaced, lost };
 }
 
 async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {

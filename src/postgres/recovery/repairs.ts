@@ -15,6 +15,7 @@ type Mend = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<voi
 export const repairs: Record<Repair, Mend> = {
   'make-directory': async ({ local }, { path }) =>
     local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner }),
+  'make-empty-file': async ({ local }, { path }) => write(local, path, ''),
   'mend-permissions': mendPermissions,
   'restore-configuration': async (bench, { path }) => {
     const { local, control } = bench;
