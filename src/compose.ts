@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
 import type { Open, OpenOptions } from './cli/cli.ts';
 import type { App } from './core/app.ts';
+import type { BackupEngine } from './core/backups.ts';
 import type { Config } from './core/config.ts';
 import { type Layers, type LoadedConfig, layerConfig } from './core/config-layers.ts';
-import type { BackupEngine, System } from './core/contracts.ts';
+import type { System } from './core/contracts.ts';
 import { localLayout } from './core/local-layout.ts';
 import { createCopyEngine } from './postgres/backup/copy-engine.ts';
 import { embeddedDirectory } from './postgres/embedded.ts';

@@ -36,7 +36,7 @@ export function registerUp(program: Command, cli: Cli): void {
             ? await upDetached(
                 app,
                 {
-                  program: again(surroundings, global, ['up', '--quiet']),
+                  program: again(surroundings, global, ['up', '--quiet', '--log-format=json']),
                   environment: definedOnly(surroundings.environment),
                   timeoutMs: flags.timeout * 1000,
                 },

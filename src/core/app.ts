@@ -1,5 +1,6 @@
+import type { BackupEngine } from './backups.ts';
 import type { Config } from './config.ts';
-import type { BackupEngine, Clock, Logger, RecoverRequest, RecoveryReport, Service, SpawnChild } from './contracts.ts';
+import type { Clock, Logger, RecoverRequest, RecoveryReport, Service, SpawnChild } from './contracts.ts';
 import type { Finding } from './findings.ts';
 
 /** What a command has to work with. A use-case takes `Pick<App, …>`: its signature is its list of dependencies. */

@@ -1,4 +1,4 @@
-import type { Backup, RetentionDecision } from './contracts.ts';
+import type { Backup, RetentionDecision } from './backups.ts';
 
 export interface RetentionPolicy {
   /** How many good backups are kept. */

@@ -1,5 +1,6 @@
+import type { BackupEngine } from '../core/backups.ts';
 import type { Config, PostgresqlSettings } from '../core/config.ts';
-import type { BackupEngine, HeldLock, Identity, System } from '../core/contracts.ts';
+import type { HeldLock, Identity, System } from '../core/contracts.ts';
 import type { Binaries } from './binaries.ts';
 import { type Connection, connect } from './connection.ts';
 import type { Volume } from './volume.ts';

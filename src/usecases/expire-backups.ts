@@ -1,5 +1,5 @@
 import type { App } from '../core/app.ts';
-import type { RetentionDecision } from '../core/contracts.ts';
+import type { RetentionDecision } from '../core/backups.ts';
 
 /** Which backups stay and which go, each with its reason; unless `dryRun`, those that go are removed. */
 export async function expireBackups(

@@ -1,5 +1,5 @@
 import type { App } from '../core/app.ts';
-import type { Backup } from '../core/contracts.ts';
+import type { Backup } from '../core/backups.ts';
 
 /** Every backup of every engine, newest first. */
 export async function listBackups(

@@ -1,5 +1,5 @@
 import type { App } from '../core/app.ts';
-import type { Backup } from '../core/contracts.ts';
+import type { Backup } from '../core/backups.ts';
 import { DbkitError } from '../core/errors.ts';
 
 /** The backup, or why none was needed. */

@@ -1,6 +1,7 @@
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { App, SupervisorStatus } from '../core/app.ts';
-import { DbkitError } from '../core/errors.ts';
+import { DbkitError, type FailureCode, failures } from '../core/errors.ts';
 import { runEntrypoint } from './run-entrypoint.ts';
 import type { SuperviseNeeds } from './supervise.ts';
 
@@ -22,7 +23,7 @@ const isUp = async ({ control }: Pick<App, 'control'>): Promise<boolean> =>
   (await control.ask({ command: 'ping' }, new AbortController().signal)) !== undefined;
 
 export interface DetachInput {
-  /** How this very program is started again: Node, the script and the flags of this call, without --detach. */
+  /** How this very program is started again: Node, the script, `up` and the flags of this call, with events as JSON lines. */
   readonly program: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
@@ -40,6 +41,7 @@ export async function upDetached(
   if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
   const logFile = join(app.config.logDir, 'dbkit.log');
   await app.prepareLogDir(signal);
+  const from = (await stat(logFile).catch(() => undefined))?.size ?? 0;
   const [file, ...args] = input.program;
   const child = await app.spawn({
     file: file!,
@@ -59,7 +61,7 @@ export async function upDetached(
     if (status?.pid === child.pid && status.readyAt !== null) {
       return { outcome: status.services.some(({ state }) => state === 'held') ? 'held' : 'up', status };
     }
-    if (exitCode !== undefined) throw failureOf(status?.pid === child.pid ? status : undefined, logFile);
+    if (exitCode !== undefined) throw await failureOf(logFile, from);
     await app.clock.sleep(20, signal);
   }
   throw new DbkitError('service.unready', 'the services were not ready in time; they go on starting in the background', {
@@ -67,10 +69,21 @@ export async function upDetached(
   });
 }
 
-function failureOf(status: SupervisorStatus | undefined, logFile: string): DbkitError {
-  const failed = status?.services.find(({ failure }) => failure !== null);
-  const hint = failed?.failure?.hint ?? `${logFile} says more`;
-  return new DbkitError('service.failed', failed?.failure?.message ?? 'the background process ended before the services were ready', {
-    hint,
-  });
+/** What the background process said last, from byte `from` of its log: the JSON line of its failure, told again here as if it were ours. */
+async function failureOf(logFile: string, from: number): Promise<DbkitError> {
+  const lines = (await readFile(logFile)).subarray(from).toString().trimEnd().split('\n');
+  for (const line of lines.reverse()) {
+    const { event, message, hint } = parsed(line);
+    if (event !== undefined && event in failures)
+      return new DbkitError(event as FailureCode, String(message), { hint: typeof hint === 'string' ? hint : undefined });
+  }
+  return new DbkitError('service.failed', 'the background process ended before the services were ready', { hint: `${logFile} says more` });
+}
+
+function parsed(line: string): { event?: string; message?: unknown; hint?: unknown } {
+  try {
+    return JSON.parse(line) as object;
+  } catch {
+    return {}; // Node's own words, or those of a service.
+  }
 }

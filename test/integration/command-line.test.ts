@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -81,10 +81,19 @@ test('what comes behind -- is the command’s own, word for word, and so are its
   expect(ended).toMatchObject({ code: 42, stdout: words.map((word) => `${word}|`).join('') });
 });
 
+test('up --detach fails with the words and the status of what it has started in the background', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'empty' });
+  await writeFile(join(instance.dataDir, 'thesis.odt'), 'mine');
+  const alone = await run(instance, ['up', '--json']);
+  const detached = await run(instance, ['up', '--detach', '--json']);
+  expect(alone.code).toBe(77);
+  expect({ code: detached.code, ...documentOf(detached, 'up') }).toEqual({ code: 77, ...documentOf(alone, 'up') });
+});
+
 test('--local keeps everything below one folder, also where a socket’s path would be too long, and every command finds it', async () => {
   const instance = await openInstance({ programs: programs!, from: 'empty' });
   const options = { env: { PGPORT: undefined } };
-  const folder = join(instance.root, 'local'.padEnd(90, '-'));
+  const folder = join(instance.root, 'local'.padEnd(90, '-')); // Longer than the name of a socket may be.
   const ask = async (command: string) =>
     documentOf(await run(instance, [...command.split(' '), '--json', `--local=${folder}`], options), command);
   expect(await ask('up --detach')).toMatchObject({ ok: true, report: { outcome: 'up', status: { mode: 'up' } } });

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Backup } from '../../src/core/contracts.ts';
+import type { Backup } from '../../src/core/backups.ts';
 import { type CopyEngine, createCopyEngine } from '../../src/postgres/backup/copy-engine.ts';
 import {
   bundleBackupProgram,

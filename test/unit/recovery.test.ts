@@ -40,7 +40,6 @@ describe('what each finding asks for', () => {
     ['catalog-index.damaged', 'rebuild-catalog-index'],
     ['signal.stray', 'set-aside-file'],
     ['replication-slot.damaged', 'set-aside-slot'],
-    ['catalog.missing', 'replace'],
     ['directory.lost', 'replace'],
     ['page.damaged', 'serve'],
     ['version.mismatch', 'refuse'],
@@ -60,10 +59,19 @@ describe('what each finding asks for', () => {
     expect(answer('wal.missing')).toBe('replace');
   });
 
-  test('what crash recovery may still mend is left to it, once', () => {
-    const suspect = { finding: finding('catalog.missing', 'suspect') };
-    expect(answer('catalog.missing', suspect)).toBe('start');
-    expect(answer('catalog.missing', { ...suspect, tried: true })).toBe('replace');
+  test('whether a catalog can be missed is the server’s to say, once', () => {
+    expect(answer('catalog.missing')).toBe('start');
+    expect(answer('catalog.missing', { reported: true })).toBe('replace');
+    expect(answer('catalog.missing', { tried: true })).toBe('replace');
+  });
+
+  test('damage within one database costs no other', () => {
+    const inOne = { finding: { ...finding('catalog.missing'), path: 'base/16384/1259' }, reported: true };
+    expect(answer('catalog.missing', inOne)).toBe('serve');
+  });
+
+  test('missing transaction status is never left to crash recovery, which reads it as zeroes', () => {
+    expect(answer('slru.damaged')).toBe('replace');
   });
 
   test('the owner is mended by those who may, and refused by those who may not', () => {

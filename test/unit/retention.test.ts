@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Backup } from '../../src/core/contracts.ts';
+import type { Backup } from '../../src/core/backups.ts';
 import { planRetention, type RetentionPolicy } from '../../src/core/retention.ts';
 
 type Entry = Pick<Backup, 'label' | 'state' | 'systemIdentifier'>;

@@ -1,5 +1,6 @@
+import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
-import type { Backup, BackupEngine, Identity, System } from '../../core/contracts.ts';
+import type { Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { planRetention } from '../../core/retention.ts';
 import type { Lsn } from '../formats/wal-segment.ts';

@@ -1,4 +1,5 @@
-import type { RetentionDecision, System } from '../../core/contracts.ts';
+import type { RetentionDecision } from '../../core/backups.ts';
+import type { System } from '../../core/contracts.ts';
 import { planRetention, type RetentionPolicy } from '../../core/retention.ts';
 import type { Repository } from './repository.ts';
 

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Backup } from '../../core/contracts.ts';
+import type { Backup } from '../../core/backups.ts';
 import type { FileStamp } from './sharing.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty());

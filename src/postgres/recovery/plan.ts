@@ -1,5 +1,6 @@
+import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
-import type { Backup, BackupEngine, Strategy } from '../../core/contracts.ts';
+import type { Strategy } from '../../core/contracts.ts';
 import type { Finding } from '../../core/findings.ts';
 import { type Answer, answerFor, type Decision, planRecovery } from '../../core/recovery.ts';
 import type { Inspection } from '../inspection/inspect.ts';
