@@ -30,6 +30,8 @@ export interface Disaster extends Class {
   readonly config?: ConfigInput;
   /** The environment of the boot after the disaster only. */
   readonly env?: (instance: Instance) => Readonly<Record<string, string | undefined>>;
+  /** The server accepts connections before it complains, so it has written to its own files. */
+  readonly startsFirst?: boolean;
   /** Done while the server runs, before it is left. */
   readonly prepare?: (instance: Instance) => Promise<void>;
   readonly break: (instance: Instance) => Promise<void>;

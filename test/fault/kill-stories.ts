@@ -10,6 +10,7 @@ import { ownedBy, sha256, treeOf } from '../harness/files.ts';
 import type { Instance } from '../harness/instance.ts';
 import { addRows, expectAllRows, expectNewInstance, known } from '../harness/rows.ts';
 import { customise, expectRowsAndSetting } from './customised.ts';
+import { takeBackup } from './take-backup.ts';
 import { expectStopped, quarantined } from './verdict.ts';
 
 /** A boot that does a certain kind of work, so that it can be killed in the middle of it. */
@@ -134,11 +135,6 @@ export const stories: Readonly<Record<'initialize' | 'replace' | 'repair' | 'res
   expire: backup,
   server: plain,
 };
-
-async function takeBackup(instance: Instance): Promise<void> {
-  const taken = await run(instance, ['maintenance', 'backup']);
-  expect(taken, taken.stderr).toMatchObject({ code: 0 });
-}
 
 /** What every kill leaves to the boot that follows, and what that boot may leave behind: nothing. */
 export async function expectRightAfterKill(instance: Instance, verify: () => Promise<void>): Promise<void> {

@@ -8,6 +8,7 @@ disaster({
   healedBy: 'refusal',
   rowsLost: 'none',
   left: 'unseen',
+  startsFirst: true,
   prepare: async (instance) => void (await ask(instance, 'postgres', "UPDATE pg_database SET datcollate = 'xx_XX', datctype = 'xx_XX'")),
   break: async () => undefined,
   postgresSays: /database locale is incompatible with operating system/,

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import type { Child, HeldLock, Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { signalStop } from '../server/server.ts';
-import { clusterEntries, type Volume } from '../volume.ts';
+import { clusterEntries, present, type Volume, volumeOf } from '../volume.ts';
 import { programOf } from './program-of.ts';
 
 const SPACE_BYTES_MIN = 4 * 1024 * 1024; // Less cannot even hold the lock files and a few pages; more is PostgreSQL's to judge.
@@ -19,6 +19,7 @@ export async function refuseForeign(dataDir: string): Promise<void> {
     if (errnoOf(cause) === 'EACCES') return []; // Whose it is, is the next question, and has its own answer.
     throw cause;
   });
+  if (await present(volumeOf(dataDir).journal)) return; // An earlier run was stopped half-way through a replacement: what is left is ours.
   const own = ['PG_VERSION', 'global', 'base', 'dbkit.initializing'];
   if (entries.length === 0 || entries.some((name) => own.includes(name))) return;
   throw new DbkitError(
