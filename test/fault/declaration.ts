@@ -15,6 +15,8 @@ export interface Class {
   readonly rowsLost: string;
   /** Runs on every installed major, also in the daily tier. */
   readonly core?: boolean;
+  /** Runs in the long tier only: `npm run test:fault -- --all`. */
+  readonly longTier?: boolean;
   readonly majors?: readonly number[];
   /** Why it cannot be staged here; undefined when it can. */
   readonly needs?: () => string | undefined;

@@ -54,7 +54,12 @@ export async function expectInspection(
 }
 
 /** The status and the words of the refusal, and PGDATA as it was; only a server that had to run to be heard has written to its own files. */
-export function expectRefused({ startsFirst = false, expect: { exit, message } }: Disaster, ended: Ended, before: object, after: object): void {
+export function expectRefused(
+  { startsFirst = false, expect: { exit, message } }: Disaster,
+  ended: Ended,
+  before: object,
+  after: object,
+): void {
   expect(ended, ended.stderr).toMatchObject({ code: exit });
   if (message) expect(ended.stderr).toMatch(message);
   expect(ended.stderr).not.toMatch(/internal\.bug|\n\s+at /);

@@ -50,6 +50,7 @@ const HOUR_MS = 3_600_000;
 export async function makePlan(local: Local, input: PlanInput, signal: AbortSignal): Promise<Plan> {
   const { inspection } = input;
   const findings = merge(inspection.report.findings, input.reported);
+  const said = new Set(input.reported.map(findingKey));
   const mayMend = await mayMendOwner(local.volume.dataDir, local.owner, local.system);
   const steps = findings.map((finding): PlannedStep => {
     const answer = answerFor({
@@ -58,7 +59,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
       keptIsCurrent: inspection.keptIsCurrent(finding.path),
       mayMendOwner: mayMend,
       tried: input.tried.has(findingKey(finding)),
-      reported: input.reported.includes(finding),
+      reported: said.has(findingKey(finding)),
     });
     return { finding, ...answer };
   });
