@@ -93,6 +93,11 @@ export const answers: readonly AnswerRow[] = [
   ],
   [is('wal-link.dangling'), 'refuse', 'the WAL is elsewhere, not gone: mount it'],
   [is('replication-slot.damaged'), 'set-aside-slot', 'a slot holds no rows; its consumer must be set up again'],
+  [
+    both(is('catalog-index.damaged'), suspect, (c) => !c.reported && !c.tried),
+    'start',
+    'crash recovery brings back what had not been flushed',
+  ],
   [is('catalog-index.damaged'), 'rebuild-catalog-index', 'an index holds nothing that its table does not'],
   [
     both(is('control.damaged', 'filenode-map.damaged', 'slru.damaged'), kept),
@@ -106,7 +111,7 @@ export const answers: readonly AnswerRow[] = [
   ],
   [
     both(
-      (c) => !c.tried,
+      (c) => !c.tried && !c.reported,
       is('slru.damaged', 'catalog.missing', 'database.missing', 'relation.missing', 'relation.truncated', 'relation.changed'),
       suspect,
     ),
@@ -125,6 +130,11 @@ export const answers: readonly AnswerRow[] = [
     'no session can begin without the shared catalogs',
   ],
   [both(is('catalog.missing'), (c) => !c.reported && !c.tried), 'start', 'the server itself knows whether it can run without it'],
+  [
+    both(is('tablespace.dangling'), (c) => !c.cleanShutdown && !c.reported),
+    'refuse',
+    'the WAL of a crashed server would be replayed into nowhere',
+  ],
   [is('tablespace.dangling'), 'serve', 'the rest is sound; mount the tablespace again'],
   [
     is('index.damaged', 'relation.missing', 'relation.truncated', 'relation.changed', 'page.damaged', 'database.missing'),
@@ -217,7 +227,7 @@ export const ladder: readonly LadderRow[] = [
     'a file is damaged, and the backup with the WAL since then holds every row',
   ],
   [
-    (facts) => asksRepair(facts) && !facts.allow.includes('repair'),
+    (facts) => asksRepair(facts) && facts.wish !== 'repair' && !facts.allow.includes('repair'),
     'refuse',
     'a repair in place would mend it, but repairs are not allowed here',
   ],

@@ -28,6 +28,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
   let hold: Hold | undefined;
   let seen: Inspection | undefined;
   let last: RecoveryReport | undefined;
+  let published = false; // A new cluster that has not been started yet: it bears the marker of an unfinished one, but this process knows better.
   const note = (report: RecoveryReport): void => {
     if (report.findings.length > 0 || report.decision !== 'start') last = joinReports(last, report);
   };
@@ -49,28 +50,37 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
   return {
     lastRecovery: () => last,
     prepare: (signal) => {
-      last = undefined;
+      if (!published) last = undefined;
       return holding(signal, async (held) => {
         const { port, listenAddresses, socketDir } = held.local.settings;
         await clearStaleSocket(socketDir, port, held.local.system); // Every refusal comes before anything is replaced.
         await refusePortInUse(port, listenAddresses);
+        if (published) return;
         const { report, inspection } = await mend(held, options, { dryRun: false, strategy: undefined }, signal);
         seen = inspection;
         note(report);
+        published = makesNew(report);
       });
     },
     start: (signal) =>
-      holding(signal, async (held) => bringUp(held, seen ?? (await look(held.local, signal)), options, { note, release }, signal)),
+      holding(signal, async (held) => {
+        const running = await bringUp(held, seen ?? (await look(held.local, signal)), options, { note, release }, signal);
+        published = false;
+        return running;
+      }),
     recover: async (request, signal) => {
       if (request.dryRun && hold === undefined) return withoutTouching(options, request, signal);
       last = undefined;
       const { report } = await holding(signal, (held) => mend(held, options, request, signal));
       note(report);
+      published = !request.dryRun && makesNew(report);
       await release();
       return report;
     },
   };
 }
+
+const makesNew = ({ decision }: RecoveryReport): boolean => decision === 'initialize' || decision === 'reinitialize';
 
 /** Everything that must be true before the data may be touched. Refusals come first and change nothing. */
 async function takeHold({ config, system }: PostgresqlOptions, signal: AbortSignal): Promise<Hold> {

@@ -3,6 +3,8 @@ import type { App } from '../core/app.ts';
 import type { Child } from '../core/contracts.ts';
 import { wordsOf } from '../core/errors.ts';
 
+const INTERRUPTED = 143; // By our own stop: the next one begins anew.
+
 /**
  * The automatic backup after a start, as a process of its own: at the lowest priority, and its memory goes with it. It decides by itself
  * whether anything has changed. Undefined when it is switched off, no PostgreSQL is up, or it cannot be started, which never fails a boot.
@@ -18,7 +20,8 @@ export async function startBackup(
   try {
     const child = await app.spawn({ file: 'nice', args: ['-n', '19', ...program], env: app.commandEnvironment, output, newSession: true });
     void child.exited.then(({ code, signal }) => {
-      if (code !== 0 && signal === null) app.log.warn('backup.failed', `the automatic backup failed: ${output.appendTo} says why`);
+      if (code !== 0 && code !== INTERRUPTED && signal === null)
+        app.log.warn('backup.failed', `the automatic backup failed: ${output.appendTo} says why`);
     });
     return child;
   } catch (cause) {

@@ -1,5 +1,4 @@
 import { readFile, readlink, rename, stat, statfs } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Child, HeldLock, Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
@@ -49,7 +48,7 @@ export async function refuseFullVolume(dataDir: string): Promise<void> {
 export async function lockVolume(volume: Volume, owner: Identity, system: System): Promise<HeldLock> {
   try {
     await system.files.makeDirectory(dirname(volume.lock), { mode: 0o700, owner });
-    return await system.locks.acquire(volume.lock, `dbkit on ${hostname()}`, owner);
+    return await system.locks.acquire(volume.lock, 'dbkit', owner);
   } catch (cause) {
     if (errnoOf(cause) === 'EROFS')
       throw new DbkitError('volume.read-only', `${volume.dataDir} is on a read-only file system`, {

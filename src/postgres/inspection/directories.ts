@@ -1,6 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
+import type { ControlFile } from '../formats/control-file.ts';
 import type { Entry, Walk } from './walk.ts';
 
 /** Directories that are empty by nature, so that git, archives and sync tools lose them; without them the server does not start. */
@@ -34,14 +35,15 @@ export function inspectDirectories(dataDir: string, { entries }: Walk, major: nu
   const findings: Finding[] = [];
   const missing = (path: string): boolean => !isDirectory(entries.get(path), dataDir);
   const wal = entries.get('pg_wal');
-  if (missing('pg_wal')) {
+  const isUnmounted = wal?.kind === 'link' && ![...entries.keys()].some((path) => /^pg_wal\/[0-9A-F]{24}$/.test(path));
+  if (missing('pg_wal') || isUnmounted) {
     const says = 'required WAL directory "pg_wal" does not exist';
     findings.push(
       wal?.kind === 'link'
         ? {
             code: 'wal-link.dangling',
             path: 'pg_wal',
-            evidence: 'its link leads nowhere: is the WAL’s own volume mounted?',
+            evidence: 'there is no WAL where its link leads: is the WAL’s own volume mounted?',
             severity: 'certain',
             postgresSays: says,
           }
@@ -62,17 +64,18 @@ export function inspectDirectories(dataDir: string, { entries }: Walk, major: nu
   return findings;
 }
 
-/** Links of tablespaces whose volume is not there. */
-export function inspectTablespaces(dataDir: string, { entries }: Walk): Finding[] {
-  return [...entries.values()]
-    .filter(({ path, kind }) => kind === 'link' && /^pg_tblspc\/\d+$/.test(path) && !existsSync(join(dataDir, path)))
-    .map(({ path }) => ({
-      code: 'tablespace.dangling',
-      path,
-      evidence: 'its link leads nowhere: is the tablespace’s volume mounted?',
-      severity: 'certain',
-    }));
+/** Tablespaces whose volume is not there: the link leads nowhere, or to an empty mount point without this version's directory. */
+export function inspectTablespaces(dataDir: string, { entries }: Walk, control: ControlFile | undefined): Finding[] {
+  const home = control && `PG_${control.major}_${control.catalogVersion}`;
+  return [...entries.values()].flatMap(({ path, kind }): Finding[] => {
+    if (kind !== 'link' || !/^pg_tblspc\/\d+$/.test(path)) return [];
+    if (!existsSync(join(dataDir, path))) return [dangling(path, 'its link leads nowhere: is the tablespace’s volume mounted?')];
+    if (home === undefined || entries.has(`${path}/${home}`)) return [];
+    return [dangling(path, `there is no ${home} where its link leads: is the tablespace’s volume mounted?`)];
+  });
 }
+
+const dangling = (path: string, evidence: string): Finding => ({ code: 'tablespace.dangling', path, evidence, severity: 'certain' });
 
 /** PGDATA must be 0700 or 0750 and belong to one user, who is neither root nor somebody else. */
 export function inspectPermissions(root: { uid: number; mode: number }, { entries, denied }: Walk, self: { uid: number }): Finding[] {

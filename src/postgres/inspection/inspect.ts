@@ -158,7 +158,7 @@ async function look(
       known,
     ),
   );
-  findings.push(...inspectConfiguration(dataDir, seen), ...inspectTablespaces(dataDir, seen), ...inspectSlots(dataDir, seen));
+  findings.push(...inspectConfiguration(dataDir, seen), ...inspectTablespaces(dataDir, seen, known), ...inspectSlots(dataDir, seen));
   findings.push(...inspectCatalogs(dataDir, seen, severity));
   if (known) {
     if (!clean && !known.state.startsWith('shut down'))

@@ -78,7 +78,7 @@ function inspectMapped(
         : 'its first page is not that of an index';
   return evidence === undefined
     ? undefined
-    : { code: 'catalog-index.damaged', path, evidence: `${relation.name}: ${evidence}`, severity: 'certain', postgresSays: says };
+    : { code: 'catalog-index.damaged', path, evidence: `${relation.name}: ${evidence}`, severity, postgresSays: says };
 }
 
 /** A btree's first page bears its magic number. */

@@ -1,3 +1,4 @@
+import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldLock } from '../../core/contracts.ts';
 import { DbkitError, type FailureCode } from '../../core/errors.ts';
@@ -94,8 +95,9 @@ const sentences: Record<Repair, string> = {
 async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   const { volume, owner, system } = local;
   const before = await replacedBefore(volume, system);
-  if (plan.inspection.report.state === 'unfinished') await discardUnfinished(local);
   await stageNewCluster(local, lock, signal);
+  if (plan.inspection.report.state === 'unfinished') await discardUnfinished(local); // Only now that there is something to take its place.
+  await closeToOthers(volume.dataDir);
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await quarantineFor(local) : null;
   const replaced = plan.decision === 'reinitialize' ? quarantine : before;
   await markInitializing(volume, owner, replaced, system);
@@ -116,6 +118,7 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     signal,
   );
   system.reached('restore.staged');
+  await closeToOthers(volume.dataDir);
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await quarantineFor(local) : null;
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
   const window = recoveredTo === null ? `what was committed after ${backup.createdAt}` : `what was committed after ${recoveredTo}`;
@@ -124,6 +127,12 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     quarantine,
     lost: plan.backup!.rollsForward ? 'nothing' : `${window}${quarantine ? `; the replaced data is whole in ${quarantine}` : ''}`,
   };
+}
+
+/** A fresh volume is open to everybody (0755, 1777), and PostgreSQL refuses that; one that PostgreSQL accepts stays as it is. */
+async function closeToOthers(dataDir: string): Promise<void> {
+  const mode = (await stat(dataDir)).mode & 0o7777;
+  if (mode !== 0o700 && mode !== 0o750) await chmod(dataDir, 0o700);
 }
 
 /** A new label in the quarantine; waits out the second if one is taken. */
@@ -147,6 +156,10 @@ const damageOf = (plan: Plan): string => {
 /** Which failure each refused finding is. */
 const refusals: Partial<Record<Finding['code'], readonly [FailureCode, hint: string]>> = {
   'data.foreign': ['data.foreign', 'set PGDATA to an empty directory or to a database; nothing was changed'],
+  'tablespace.dangling': [
+    'recovery.refused',
+    'mount the tablespace’s volume first: a start would replay its WAL into nowhere; nothing was changed',
+  ],
   'version.mismatch': [
     'data.version',
     'install the programs of that major version, or dump the data with them and restore here; nothing was changed',
@@ -180,7 +193,9 @@ function refusal(plan: Plan): DbkitError {
     replaceable ? 'data.corrupt' : 'recovery.refused',
     `${plan.because}${damage.length > 0 ? `: ${damage.slice(0, 3).join(', ')}` : ''}`,
     {
-      hint: '`dbkit recover --dry-run` shows the evidence, `dbkit recover --strategy restore|reinitialize` chooses; nothing was changed',
+      hint: /repairs are not allowed/.test(plan.because)
+        ? '`dbkit recover --strategy repair` does it once, `repair` in recovery.allow always; nothing was changed'
+        : '`dbkit recover --dry-run` shows the evidence, `dbkit recover --strategy restore|reinitialize` chooses; nothing was changed',
     },
   );
 }

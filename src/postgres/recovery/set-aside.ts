@@ -1,5 +1,6 @@
-import { rename, rm } from 'node:fs/promises';
+import { cp, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errnoOf } from '../../core/errors.ts';
 import { makeLabel } from '../../core/labels.ts';
 import type { ControlFile } from '../formats/control-file.ts';
 import type { Local } from '../local.ts';
@@ -20,7 +21,11 @@ export async function setAside({ local, asideDir }: Pick<Bench, 'local' | 'aside
   const to = join(asideDir, path);
   await local.system.files.makeDirectory(dirname(to), { mode: 0o700, owner: local.owner });
   await rm(to, { recursive: true, force: true }); // Only what this very repair put there before it was killed.
-  await rename(from, to);
+  await rename(from, to).catch(async (cause: unknown) => {
+    if (errnoOf(cause) !== 'EXDEV') throw cause;
+    await cp(from, to, { recursive: true, preserveTimestamps: true }); // A tablespace, or pg_wal, on a volume of its own.
+    await rm(from, { recursive: true });
+  });
   local.system.reached('repair.set-aside');
 }
 
