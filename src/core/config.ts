@@ -11,6 +11,11 @@ const secret = v.pipe(
   v.union([text, v.instance(Secret)], quoted),
   v.transform((value) => (value instanceof Secret ? value : new Secret(value))),
 );
+/** A program and its arguments, of which only the program must not be empty. No shell is involved. */
+const command = v.pipe(
+  v.array(v.string()),
+  v.check(([program]) => !!program, 'needs a program and its arguments, as a list'),
+);
 const signalName = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
 const onFail = v.picklist(['exit', 'hold', 'ignore']);
 
@@ -24,7 +29,7 @@ const restart = v.strictObject({
 
 /** The generic service: any long-lived command. */
 export const processSettings = v.strictObject({
-  command: v.pipe(v.array(text), v.minLength(1, 'needs a program and its arguments, as a list')),
+  command,
   env: v.optional(v.record(v.string(), v.string(quoted)), {}),
   user: v.optional(text),
   cwd: v.optional(path),
@@ -38,7 +43,7 @@ export const processSettings = v.strictObject({
           timeoutSeconds: v.optional(seconds, 60),
         }),
         v.strictObject({ http: v.pipe(v.string(), v.url()), timeoutSeconds: v.optional(seconds, 60) }),
-        v.strictObject({ command: v.pipe(v.array(text), v.minLength(1)), timeoutSeconds: v.optional(seconds, 60) }),
+        v.strictObject({ command, timeoutSeconds: v.optional(seconds, 60) }),
         v.strictObject({ log: text, timeoutSeconds: v.optional(seconds, 60) }),
       ],
       'needs exactly one of tcp, http, command and log, and may have timeoutSeconds',

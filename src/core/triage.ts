@@ -22,6 +22,7 @@ const rows: readonly Row[] = [
   ],
   [/lock file ".*\.lock" already exists/, ['port.in-use', 'another server uses this port’s socket; set PGPORT or PGHOST to another']],
   [/lock file "postmaster\.pid" already exists/, ['server.running', 'stop the other server first']],
+  [/the database system is (starting up|not (yet )?accepting connections|in recovery mode|shutting down)/, 'again'],
   [/pre-existing shared memory block .* is still in use/, 'again'],
   [/No space left on device|Disk quota exceeded/, ['volume.full', 'free some space on the volume; `dbkit status` shows which one is full']],
   [/Read-only file system/, ['volume.read-only', 'mount the volume writable']],

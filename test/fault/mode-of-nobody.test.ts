@@ -1,4 +1,5 @@
 import { chmod } from 'node:fs/promises';
+import { needsRoot } from '../harness/permissions.ts';
 import { disaster } from './disaster.ts';
 
 disaster({
@@ -7,6 +8,7 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
+  needs: needsRoot, // The test itself could not look into it otherwise.
   left: 'clean',
   break: ({ dataDir }) => chmod(dataDir, 0),
   expect: { finding: 'mode.wrong' },

@@ -16,7 +16,7 @@ export function renderTable(classes: readonly (Class & { readonly test: string }
   const intro = [
     '# What can go wrong, and what dbkit does about it',
     '',
-    'Generated from `test/fault/` (`npx vitest run -u test/fault/table.test.ts`): each row is a test that makes an instance with known rows, breaks it,',
+    'Generated from `test/fault/` (`npx vitest run test/fault/table.test.ts -u`): each row is a test that makes an instance with known rows, breaks it,',
     'runs the real binary, and asserts the exit status, the message, every row, the old bytes, and that the next boot is plain.',
     '"Detected before the start" means that `dbkit inspect` or the preflight names it while no server runs.',
     '',

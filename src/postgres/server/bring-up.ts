@@ -98,22 +98,29 @@ async function judge(
       launched.kind === 'serving'
         ? await examine(hold.local, { files }, signal)
         : { complaints: await complaintsOf(hold.local, launched), rebuilt: [] };
-    return { complaints, rebuilt, plan: complaints.length > 0 ? await planFor(hold, options, complaints, tried, signal) : undefined };
+    return {
+      complaints,
+      rebuilt,
+      plan:
+        complaints.length > 0
+          ? await planFor(hold, options, { reported: complaints, tried, serving: launched.kind === 'serving' }, signal)
+          : undefined,
+    };
   } catch (cause) {
     await down(launched, hold.local.system.clock);
     throw cause;
   }
 }
 
-/** Looks again, now that the server is down or has spoken, and asks the ladder about both. */
+/** Looks again and asks the ladder. What the inspection had found of a server that runs now was judged before its start. */
 async function planFor(
   { local }: Hold,
   { config, engines }: PostgresqlOptions,
-  reported: readonly Finding[],
-  tried: ReadonlySet<string>,
+  { reported, tried, serving }: { reported: readonly Finding[]; tried: ReadonlySet<string>; serving: boolean },
   signal: AbortSignal,
 ): Promise<Plan> {
-  const inspection = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false }, local.system, signal);
+  const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false }, local.system, signal);
+  const inspection = serving ? { ...seen, report: { ...seen.report, findings: [] } } : seen;
   return makePlan(local, { inspection, reported, tried, wish: undefined, recovery: config.recovery, engines }, signal);
 }
 

@@ -47,7 +47,9 @@ export async function examine(
     (healed ? rebuilt : complaints).push(finding);
   }
   for (const { database, path, words } of silent) {
-    const known = await meaningToFindings(local, triage([words]));
+    const meaning = triage([words]);
+    if (meaning?.kind === 'again') continue; // It is on its way, which is no damage.
+    const known = await meaningToFindings(local, meaning);
     const unknown: Finding = { code: 'database.missing', path: path ?? database, evidence: words, severity: 'certain' };
     complaints.push(...(known.length > 0 ? known : [unknown]));
   }

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Child, ExitReason, HeldLock, StopMode } from '../../core/contracts.ts';
-import type { Local } from '../local.ts';
+import { sqlStateOf } from '../connection.ts';
+import { connectSuperuser, type Local } from '../local.ts';
 import { type LogTail, tailFrom } from './server-log.ts';
 
 /** How a start ended: it serves, or it went away, or it stopped making progress; `lines` are what it wrote. */
@@ -19,6 +20,7 @@ export interface LaunchOptions {
 }
 
 const POLL_MS = 10;
+const CANNOT_CONNECT_NOW = '57P03';
 const REPORT_EVERY_MS = 10_000;
 const signals = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const satisfies Record<StopMode, NodeJS.Signals>;
 
@@ -30,7 +32,7 @@ export const signalStop = (child: Child, mode: StopMode): void => child.kill(sig
  * `maxStartupSeconds` after the last sign of progress, so a long crash recovery is never cut short. An abort stops the server fast.
  */
 export async function launch(local: Local, options: LaunchOptions, signal: AbortSignal): Promise<Launch> {
-  const { system, binaries, owner, logFile, settings } = local;
+  const { system, binaries, owner, logFile } = local;
   const log = await tailFrom(logFile);
   const child = await system.spawn({
     file: join(binaries.directory, 'postgres'),
@@ -45,7 +47,7 @@ export async function launch(local: Local, options: LaunchOptions, signal: Abort
   const stopOnAbort = (): void => signalStop(child, 'fast');
   signal.addEventListener('abort', stopOnAbort, { once: true });
   try {
-    const outcome = await waitUntilServing(local, child, join(options.dataDir, 'postmaster.pid'), log, settings.maxStartupSeconds * 1000);
+    const outcome = await waitUntilServing(local, child, options, log);
     if (signal.aborted) {
       signalStop(child, 'fast');
       await child.exited;
@@ -70,7 +72,10 @@ function serverArguments({ settings }: Local, { dataDir, privateSocketDir }: Lau
   ];
 }
 
-async function waitUntilServing(local: Local, child: Child, pidFile: string, log: LogTail, patienceMs: number): Promise<Launch> {
+async function waitUntilServing(local: Local, child: Child, { dataDir, privateSocketDir }: LaunchOptions, log: LogTail): Promise<Launch> {
+  const pidFile = join(dataDir, 'postmaster.pid');
+  const socketDir = privateSocketDir ?? local.settings.socketDir;
+  const patienceMs = local.settings.maxStartupSeconds * 1000;
   const { clock, log: logger } = local.system;
   let exit: ExitReason | undefined;
   void child.exited.then((reason) => {
@@ -83,7 +88,8 @@ async function waitUntilServing(local: Local, child: Child, pidFile: string, log
   for (;;) {
     if (exit) return { kind: 'exited', exit, lines: await log.lines() };
     const status = await statusLine(pidFile, child.pid);
-    if (status === 'ready' || status === 'standby') return { kind: 'serving', child, standby: status === 'standby' };
+    if (status === 'ready') return { kind: 'serving', child, standby: false };
+    if (status === 'standby' && (await letsIn(local, socketDir))) return { kind: 'serving', child, standby: true };
     const nowMs = clock.monotonicMs();
     if (nowMs - begun > 250) {
       const sign = `${await log.size()}/${await childrenTicks(child.pid)}`; // Cheap, but not free: a quick start never gets here.
@@ -104,6 +110,16 @@ async function waitUntilServing(local: Local, child: Child, pidFile: string, log
 }
 
 const neverAborted = new AbortController().signal; // The abort is answered by stopping the server, whose exit ends the wait.
+
+/** A server in recovery with hot_standby off calls itself standby too, long before it lets anybody in (postmaster.c): only a session tells. */
+async function letsIn(local: Local, socketDir: string): Promise<boolean> {
+  try {
+    await (await connectSuperuser(local, 'postgres', neverAborted, socketDir)).end();
+    return true;
+  } catch (cause) {
+    return sqlStateOf(cause) !== CANNOT_CONNECT_NOW;
+  }
+}
 
 /** Line 8 of postmaster.pid, once line 1 names our child: 'starting', 'stopping', 'ready', 'standby' (src/include/utils/pidfile.h). */
 async function statusLine(pidFile: string, pid: number): Promise<string | undefined> {

@@ -1,0 +1,67 @@
+import { describe, expect, test } from 'vitest';
+import { exitStatus } from '../../src/core/exit-status.ts';
+import { nearest } from '../../src/core/nearest.ts';
+import { decideRestart } from '../../src/core/restart-policy.ts';
+import { startLayers } from '../../src/core/service-order.ts';
+import { planStop } from '../../src/core/stop-plan.ts';
+
+const service = (name: string, ...dependsOn: string[]) => ({ name, dependsOn });
+const names = (layers: { name: string }[][]) => layers.map((layer) => layer.map(({ name }) => name));
+
+describe('the order of starting', () => {
+  test('what depends on nothing starts together, the rest after what it needs', () => {
+    expect(names(startLayers([service('web', 'db', 'cache'), service('db'), service('cache'), service('cron', 'web')]))).toEqual([
+      ['db', 'cache'],
+      ['web'],
+      ['cron'],
+    ]);
+  });
+  test('a circle is refused with its path', () => {
+    expect(() => startLayers([service('a', 'b'), service('b', 'c'), service('c', 'a')])).toThrow('a → b → c → a');
+  });
+  test('a dependency that nobody provides is refused, one that is disabled is none', () => {
+    expect(() => startLayers([service('web', 'db')])).toThrow("depends on 'db'");
+    expect(names(startLayers([service('web', 'db')], ['db']))).toEqual([['web']]);
+  });
+  test('a name given twice is refused', () =>
+    expect(() => startLayers([service('a'), service('a')])).toThrow("two services are named 'a'"));
+});
+
+describe('restarting', () => {
+  const policy = { policy: 'on-failure', backoffMs: 1_000, backoffMaxMs: 5_000, max: 3, windowMs: 60_000 } as const;
+  const died = { code: 1, signal: null };
+  test('the wait doubles with each death in the window, up to its limit', () => {
+    const waits = [[100], [90, 100], [80, 90, 100]].map((deaths) => decideRestart(policy, died, deaths, 100));
+    expect(waits).toMatchObject([{ afterMs: 1_000 }, { afterMs: 2_000 }, { afterMs: 4_000 }]);
+    expect(decideRestart({ ...policy, max: 9 }, died, [1, 2, 3, 4, 5, 6], 100)).toMatchObject({ afterMs: 5_000 });
+  });
+  test('too many deaths within the window end it, old ones are forgiven', () => {
+    expect(decideRestart(policy, died, [70, 80, 90, 100], 100)).toMatchObject({ restart: false });
+    expect(decideRestart(policy, died, [1, 2, 3, 100_000], 100_000)).toMatchObject({ restart: true, afterMs: 1_000 });
+  });
+  test('a service that ends by itself is only started again when it always must run', () => {
+    const ended = { code: 0, signal: null };
+    expect(decideRestart(policy, ended, [100], 100)).toMatchObject({ restart: false });
+    expect(decideRestart({ ...policy, policy: 'always' }, ended, [100], 100)).toMatchObject({ restart: true });
+    expect(decideRestart({ ...policy, policy: 'never' }, died, [100], 100)).toMatchObject({ restart: false });
+  });
+});
+
+describe('stopping', () => {
+  test('the whole stop fits the budget, with time for an immediate stop at its end', () => {
+    expect(planStop(8_000)).toEqual({ commandMs: 2_400, immediateMs: 6_500, endMs: 8_000 });
+    expect(planStop(2_000)).toEqual({ commandMs: 600, immediateMs: 1_500, endMs: 2_000 });
+  });
+  test('a status is the program’s own, or 128 plus the signal', () => {
+    expect([
+      exitStatus({ code: 42, signal: null }),
+      exitStatus({ code: null, signal: 'SIGTERM' }),
+      exitStatus({ code: null, signal: 'SIGINT' }),
+    ]).toEqual([42, 143, 130]);
+  });
+});
+
+test('a slip of the finger finds the nearest name', () => {
+  expect(nearest('prot', ['port', 'user'])).toBe('port');
+  expect(nearest('colour', ['port', 'user'])).toBeUndefined();
+});
