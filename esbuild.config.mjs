@@ -13,6 +13,8 @@ await build({
   target: 'node20.19',
   chunkNames: 'chunks/[name]-[hash]',
   external: ['pg-native'],
+  // pg asks `new Response()` whether it runs on Cloudflare, and Node then loads its whole HTTP client: ten megabytes and as many milliseconds.
+  define: { Response: 'undefined' },
   legalComments: 'linked',
   minifySyntax: true,
   // Bundled CommonJS (fs-extra, pg) calls require() of Node's own modules.

@@ -3,7 +3,7 @@ import { account } from '../harness/as-user.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { makeDirectory, treeOf } from '../harness/files.ts';
 import { beside } from '../harness/instance.ts';
-import { needsRoot } from '../harness/permissions.ts';
+import { needsReachableProgram, needsRoot } from '../harness/permissions.ts';
 import { expectAllRows } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
 import { expectStopped } from './verdict.ts';
@@ -15,7 +15,7 @@ scenario(
     detectedBefore: true,
     healedBy: 'refusal',
     rowsLost: 'none',
-    needs: () => needsRoot() ?? (account('nobody') ? undefined : 'there is no user nobody'),
+    needs: () => needsRoot() ?? (account('nobody') ? undefined : 'there is no user nobody') ?? needsReachableProgram(),
     from: 'template',
   },
   async (instance) => {
