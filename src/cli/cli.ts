@@ -1,9 +1,8 @@
 import type { Command } from 'commander';
 import type { App, Signals } from '../core/app.ts';
 import type { LoadedConfig } from '../core/config-layers.ts';
-import type { Logger } from '../core/contracts.ts';
+import type { LogEvent, Logger } from '../core/contracts.ts';
 import { DbkitError, failures, isAbort, toFailure } from '../core/errors.ts';
-import type { LogEvent } from '../output/log-sink.ts';
 import { createSink } from '../output/log-sink.ts';
 import { failureDocument, failureText, successDocument } from '../output/report.ts';
 import { createStyle, type Style } from '../output/style.ts';

@@ -21,6 +21,17 @@ export interface Clock {
 
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined | readonly string[]>>;
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** One event as the logger stamps it and the output renders it. */
+export interface LogEvent {
+  readonly at: Date;
+  readonly level: LogLevel | 'progress';
+  readonly event: string;
+  readonly message: string;
+  readonly fields: LogFields;
+}
+
 /** One event: `noun.verb` for machines, one sentence for people, fields for both. */
 export interface Logger {
   debug(event: string, message: string, fields?: LogFields): void;

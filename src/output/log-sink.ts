@@ -1,15 +1,6 @@
-import type { LogFields } from '../core/contracts.ts';
+import type { LogEvent, LogFields } from '../core/contracts.ts';
 import { bytes, duration } from './format.ts';
 import type { Style } from './style.ts';
-
-/** One event as the system's logger hands it over. */
-export interface LogEvent {
-  readonly at: Date;
-  readonly level: 'debug' | 'info' | 'warn' | 'error' | 'progress';
-  readonly event: string;
-  readonly message: string;
-  readonly fields: LogFields;
-}
 
 export interface SinkOptions {
   readonly format: 'human' | 'json';

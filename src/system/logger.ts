@@ -1,23 +1,12 @@
-import type { LogFields, Logger } from '../core/contracts.ts';
+import type { LogEvent, LogFields, Logger, LogLevel } from '../core/contracts.ts';
 import { clock } from './clock.ts';
 
-export type Level = 'debug' | 'info' | 'warn' | 'error';
-
-/** One event as the output renders it. */
-export interface LogEvent {
-  readonly at: Date;
-  readonly level: Level | 'progress';
-  readonly event: string;
-  readonly message: string;
-  readonly fields: LogFields;
-}
-
-const weights: Record<Level, number> = { debug: 0, info: 1, warn: 2, error: 3 };
+const weights: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 };
 
 /** Stamps events and lets those of `from` and above through to the sink; how they look is the output's business. */
-export function createLogger(from: Level, sink: (event: LogEvent) => void): Logger {
+export function createLogger(from: LogLevel, sink: (event: LogEvent) => void): Logger {
   const at =
-    (level: Level) =>
+    (level: LogLevel) =>
     (event: string, message: string, fields: LogFields = {}) => {
       if (weights[level] >= weights[from]) sink({ at: clock.now(), level, event, message, fields });
     };

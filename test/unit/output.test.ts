@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
+import type { LogEvent } from '../../src/core/contracts.ts';
 import { DbkitError } from '../../src/core/errors.ts';
 import { bytes, duration, moment } from '../../src/output/format.ts';
-import { createSink, type LogEvent } from '../../src/output/log-sink.ts';
+import { createSink } from '../../src/output/log-sink.ts';
 import { confirm } from '../../src/output/prompt.ts';
 import { failureDocument, failureText, successDocument } from '../../src/output/report.ts';
 import { createStyle } from '../../src/output/style.ts';
