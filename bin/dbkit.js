@@ -14,3 +14,5 @@ const { main } = await import('../dist/main.js').catch((cause) => {
   process.exit(1);
 });
 process.exitCode = await main(process.argv.slice(2));
+// A command that ignores its SIGTERM would keep Node waiting for ever; everything else has ended by itself long before this.
+setTimeout(() => process.exit(), 1_000).unref();

@@ -10,6 +10,7 @@ export const identityOf = (as: Identity | undefined): { uid?: number; gid?: numb
 
 /** Starts a long-lived program. Its output goes to the terminal or is appended to a file, never through dbkit: it survives dbkit's end. */
 export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output, newSession, outlivesDbkit = false, lock }) => {
+  if (file === '') throw new DbkitError('usage.invalid', 'the command is empty', { hint: 'name a program after --' });
   const log = output === 'inherit' ? undefined : await openLog(output.appendTo, as);
   try {
     const streams = log ? (['ignore', log.fd, log.fd] as const) : (['inherit', 'inherit', 'inherit'] as const);

@@ -159,6 +159,19 @@ test('SIGTERM reaches CMD, and the status is 128 plus the signal', async () => {
   expect(await exited).toEqual({ code: 143, signal: null });
 });
 
+test('a CMD that ignores SIGTERM does not hold the stop beyond its budget', async () => {
+  configure({});
+  const { child, exited, until } = inBackground(
+    'sh',
+    '-c',
+    `echo $$ >${join(folder, 'pid')}; trap '' TERM; echo up >&2; while :; do sleep 0.1; done`,
+  );
+  await until(/up/);
+  child.kill('SIGTERM');
+  expect(await exited).toEqual({ code: 143, signal: null });
+  process.kill(Number(readFileSync(join(folder, 'pid'), 'utf8')), 'SIGKILL'); // In a container the kernel does it.
+});
+
 test('without CMD it stays, and a requested stop is a success', async () => {
   configure({ idle: { command: ['sleep', '60'] } });
   const { child, exited, until } = inBackground();
