@@ -78,3 +78,30 @@ test('NAME beside NAME_FILE and unreadable files are problems, all of them', asy
     expect.stringMatching(/^LOG_DIR_FILE names .*\(ENOENT\)/),
   ]);
 });
+
+test.each([
+  ['\n', 'pass'],
+  ['\r\n', 'pass'],
+  ['', 'pass'],
+  ['\n\n', 'pass\n'],
+])('of a secret that ends in %j only one line end is taken away', async (end, text) => {
+  const secret = await put('secret', `pass${end}`);
+  expect((await readEnvironment({ PGDATA_FILE: secret })).environment).toMatchObject([{ name: 'PGDATA', text }]);
+});
+
+test('an empty NAME does not exclude NAME_FILE, and an empty NAME_FILE is none', async () => {
+  const secret = await put('secret', '/data');
+  expect(await readEnvironment({ PGDATA: '', PGDATA_FILE: secret, PGPORT: '1', PGPORT_FILE: '' })).toMatchObject({
+    environment: [
+      { name: 'PGDATA', text: '/data' },
+      { name: 'PGPORT', text: '1' },
+    ],
+    problems: [],
+  });
+});
+
+test('a folder that bears the name of the file is passed over', async () => {
+  const path = await put('dbkit.yaml', 'maxBackups: 2');
+  await mkdir(join(folder, 'a/dbkit.yaml'), { recursive: true });
+  expect(await readConfigFile(undefined, join(folder, 'a'), { log, self: someone })).toMatchObject({ path });
+});

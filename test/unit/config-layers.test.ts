@@ -1,6 +1,8 @@
+import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
 import { environment } from '../../src/core/config.ts';
 import { type Layers, layerConfig } from '../../src/core/config-layers.ts';
+import { showConfig } from '../../src/usecases/show-config.ts';
 
 const load = (layers: Partial<Layers>) => layerConfig({ file: undefined, environment: [], flags: [], ...layers });
 const file = (value: unknown): Layers['file'] => ({ path: '/etc/dbkit/dbkit.yaml', value });
@@ -114,4 +116,53 @@ test('keys that JavaScript gives a meaning are unknown settings like any other',
   expect(() => load({ file: file(hostile) })).toThrow(/constructor: there is no such setting/);
   expect({}).not.toHaveProperty('stateDir');
   expect(Object).not.toHaveProperty('polluted');
+});
+
+test.each([
+  ['PGPORT', ' 5433 ', 'postgresql.port', 5433],
+  ['PGPORT', '5433.5', 'postgresql.port', undefined],
+  ['PGPORT', '65536', 'postgresql.port', undefined],
+  ['PGPORT', 'Infinity', 'postgresql.port', undefined],
+  ['PGPORT', '  ', 'postgresql.port', undefined],
+  ['MAX_STARTUP_SECONDS', '0.5', 'postgresql.maxStartupSeconds', 0.5],
+  ['DISABLED_SERVICES', ' , ', 'disabledServices', []],
+  ['DISABLED_SERVICES', 'mongodb,redis', 'disabledServices', ['mongodb', 'redis']],
+  ['DBKIT_BACKUP_AFTER_START', 'YES', 'backup.afterStart', true],
+  ['DBKIT_BACKUP_AFTER_START', '0', 'backup.afterStart', false],
+  ['DBKIT_BACKUP_AFTER_START', 'perhaps', 'backup.afterStart', undefined],
+  ['DBKIT_ON_FAIL', 'explode', 'postgresql.onFail', undefined],
+  ['PGDATA', 'relative/data', 'postgresql.dataDir', undefined],
+  ['POSTGRES_VERSION', '12', 'postgresql.version', undefined],
+])('%s=%j is %s = %j, or refused with its origin', (name, text, path, value) => {
+  const layers = { environment: variables({ [name]: text }) };
+  if (value === undefined) expect(problemsOf(layers)).toEqual([expect.stringMatching(`^${path}: .*\\(from environment ${name}\\)$`)]);
+  else expect(showConfig(load(layers)).settings).toContainEqual({ path, value, origin: `environment ${name}` });
+});
+
+test('secrets print nowhere: not as JSON, not in a template, not on the console, not in config show', () => {
+  const service = { command: ['a'], env: { API_KEY: 'swordfish', PLAIN: 'visible', MY_PASSWORD: 'swordfish' } };
+  const loaded = load({
+    file: file({ postgresql: { superuserPassword: 'swordfish' }, services: { web: service } }),
+    environment: variables({ DATABASE_PASSWORD: 'swordfish' }),
+  });
+  const { password, superuserPassword } = loaded.config.postgresql;
+  expect(password.reveal()).toBe('swordfish');
+  const shown = JSON.stringify(showConfig(loaded));
+  const printed = [JSON.stringify(loaded.config.postgresql), `${password} ${superuserPassword}`, inspect(loaded.config.postgresql), shown];
+  for (const text of printed) {
+    expect(text).not.toContain('swordfish');
+    expect(text).toContain('[secret]');
+  }
+  expect(shown).toContain('visible');
+});
+
+test('config show lists every setting once with its origin, and nothing that is not set', () => {
+  const { settings } = showConfig(
+    load({ file: file({ services: { web: { command: ['a', 'b'] } } }), environment: variables({ PGPORT: '7' }) }),
+  );
+  const at = (path: string) => settings.filter((setting) => setting.path === path);
+  expect(at('postgresql.port')).toEqual([{ path: 'postgresql.port', value: 7, origin: 'environment PGPORT' }]);
+  expect(at('services.web.command')).toEqual([{ path: 'services.web.command', value: ['a', 'b'], origin: 'file /etc/dbkit/dbkit.yaml' }]);
+  expect(at('services.web.restart.max')).toEqual([{ path: 'services.web.restart.max', value: 5, origin: 'default' }]);
+  expect(at('postgresql.binDir')).toEqual([]);
 });

@@ -16,6 +16,7 @@ test.each([
   [1536, '1.5 KiB'],
   [150 * 1024 ** 2, '150 MiB'],
   [3 * 1024 ** 4, '3.0 TiB'],
+  [5000 * 1024 ** 5, '5000 PiB'],
 ])('%d bytes are %s', (value, said) => expect(bytes(value)).toBe(said));
 
 test.each([
@@ -23,6 +24,8 @@ test.each([
   [61, '1 min 1 s'],
   [3600, '1 h'],
   [93_784, '1 d 2 h'],
+  [86_405, '1 d'],
+  [-5, '0 s'], // A clock that was set back.
 ])('%d seconds are %s', (value, said) => expect(duration(value)).toBe(said));
 
 test('times are said in UTC', () => expect(moment('2026-11-20T19:54:00.123Z')).toBe('2026-11-20 19:54:00 UTC'));
@@ -35,6 +38,13 @@ test('columns align whatever colour their cells have, and lines end where their 
   ]).split('\n');
   expect(lines).toEqual([`a       ${good('ready')}`, 'longer  x      last']);
   expect(good('ready')).not.toBe('ready');
+});
+
+test('a heading is a row like any other, missing cells are empty, and no rows are no lines', () => {
+  expect(table([['1', 'postgresql', 'ready'], ['22']], ['layer', 'service', 'state'])).toBe(
+    ['layer  service     state', '1      postgresql  ready', '22'].join('\n'),
+  );
+  expect(table([])).toBe('');
 });
 
 const event = (level: LogEvent['level'], message: string, atMs = 0, fields = {}): LogEvent => ({
@@ -84,6 +94,32 @@ test('as JSON every event is one line', () => {
   });
 });
 
+test('levels are words in a log and marks on a terminal', () => {
+  const levels = ['debug', 'info', 'warn', 'error'] as const;
+  const [lines, terminal] = [sinkOn(false), sinkOn(true)];
+  for (const level of levels) for (const { log } of [lines, terminal]) log(event(level, 'said'));
+  expect(lines.said.map((line) => line.slice('19:54:00Z '.length))).toEqual(['debug: said\n', 'said\n', 'warn: said\n', 'error: said\n']);
+  expect(terminal.said).toEqual(['· said\n', '● said\n', '▲ said\n', '✖ said\n']);
+});
+
+test.each([
+  [{ done: 3, unit: 'files' }, 'copying, 3 files'],
+  [{ done: 3, total: 0, unit: 'files' }, 'copying, 3 files'],
+  [{ done: 999, total: 1000, unit: 'pages' }, 'copying, 999 pages of 1000 pages (99 %)'],
+  [{ done: 61, total: 122, unit: 'seconds' }, 'copying, 1 min 1 s of 2 min 2 s (50 %)'],
+])('progress %j is said as %j', (step, said) => {
+  const sink = sinkOn(false);
+  sink.log(event('progress', 'copying', 0, step));
+  expect(sink.said).toEqual([`19:54:00Z ${said}\n`]);
+});
+
+test('as JSON progress is never dropped, and what is thrown away is no line', () => {
+  const { log, clear, said } = sinkOn(true, 'json');
+  for (const done of [1, 2, 3]) log(event('progress', 'copying', done, { done, unit: 'files' }));
+  clear();
+  expect(said.map((line) => (JSON.parse(line) as { done: number }).done)).toEqual([1, 2, 3]);
+});
+
 test('documents name their command and version', () => {
   expect(JSON.parse(successDocument('config show', { a: 1 }))).toEqual({ schema: 'dbkit.config-show/v1', ok: true, report: { a: 1 } });
   const failure = { code: 'lock.held', message: 'held', hint: null, retryable: true, changed: false } as const;
@@ -94,6 +130,11 @@ test('a failure says what to do next; a bug says where it is and asks for a repo
   const known = failureText(new DbkitError('port.in-use', 'port 5432 is in use', { hint: 'stop that program' }));
   expect(known).toBe('dbkit: port 5432 is in use\nHINT: stop that program\n');
   expect(failureText(new TypeError('x is not a function'))).toMatch(/^dbkit: x is not a function\n {4}at [\s\S]*HINT: this is a bug/);
+});
+
+test('a failure without a hint has none, and what is thrown need not be an error', () => {
+  expect(failureText(new DbkitError('command.failed', 'no'))).toBe('dbkit: no\n');
+  expect(failureText('a text')).toMatch(/^dbkit: a text\nHINT: this is a bug/);
 });
 
 test('nobody is asked where nobody can answer: then it takes --yes', async () => {
