@@ -78,7 +78,13 @@ async function assemble(options: OpenOptions): Promise<App> {
   const system = await systemFor(options);
   const { config, origins } = await load(options, system);
   const engines = await enginesFor(config, system);
-  const { service, instance } = createPostgresql({ config, system, engines, onFail: onFail(config, options) });
+  const { service, instance } = createPostgresql({
+    config,
+    system,
+    engines,
+    onFail: onFail(config, options),
+    passwordIsGiven: origins.has('postgresql.password'),
+  });
   const { username, database = username, port, socketDir } = config.postgresql;
   const connection = { PGHOST: socketDir, PGPORT: String(port), PGUSER: username, PGDATABASE: database };
   const { services, disabled, initScripts } = await collectServices(config, [service], system, connection);

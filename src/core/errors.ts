@@ -11,6 +11,7 @@ export const failures = {
   'service.unready': { exit: 69, retryable: true },
   'volume.full': { exit: 69, retryable: true },
   'volume.read-only': { exit: 69, retryable: true },
+  'volume.failing': { exit: 69, retryable: true },
   'control.unavailable': { exit: 69, retryable: true },
   'internal.bug': { exit: 70, retryable: false },
   'file.exists': { exit: 73, retryable: false },
@@ -24,6 +25,7 @@ export const failures = {
   'config.invalid': { exit: 78, retryable: false },
   'data.version': { exit: 78, retryable: false },
   'server.settings': { exit: 78, retryable: false },
+  'program.unusable': { exit: 126, retryable: false },
   'program.missing': { exit: 127, retryable: false },
 } as const satisfies Record<string, { exit: number; retryable: boolean }>;
 
@@ -78,6 +80,9 @@ export function isAbort(thrown: unknown): boolean {
 export function errnoOf(thrown: unknown): string | undefined {
   return thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
 }
+
+/** True when the operating system said that this user may not. */
+export const isDenied = (thrown: unknown): boolean => errnoOf(thrown) === 'EACCES' || errnoOf(thrown) === 'EPERM';
 
 /** Everything a failure says: its message and its hint, for matching and for logs. */
 export function wordsOf(thrown: unknown): string {

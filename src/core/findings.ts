@@ -28,6 +28,7 @@ export const findingCodes = {
   'shutdown.unclean': 'the server was not shut down cleanly; it replays its WAL',
   'volume.full': 'the volume is full',
   'volume.read-only': 'the volume cannot be written',
+  'file.unreadable': 'the disk answers with an error where a file is read',
   'server.settings': 'a setting cannot be satisfied on this machine',
   // B: one right answer
   'directory.missing': 'a directory that is normally empty is missing',

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RecoverRequest, RecoveryReport, RunningService } from '../core/contracts.ts';
-import { isAbort } from '../core/errors.ts';
+import { DbkitError, isAbort } from '../core/errors.ts';
 import { findBinaries } from './binaries.ts';
 import { occupy } from './guard/occupy.ts';
 import { clearStaleSocket, refusePortInUse } from './guard/ports.ts';
@@ -47,20 +47,31 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
     }
   };
 
+  /** Where permissions were in the way everything is looked at again after they are mended, the choice of the programs included. */
+  const mendAll = async (request: RecoverRequest, signal: AbortSignal): Promise<Mended> => {
+    for (let round = 1; round <= 2; round += 1) {
+      const mended = await holding(signal, (held) => mend(held, options, request, signal));
+      note(mended.report);
+      if (mended.inspection.readable || request.dryRun) return mended;
+      await release();
+    }
+    throw new DbkitError('data.owner', `${options.config.postgresql.dataDir} cannot be read, although its permissions were mended`, {
+      hint: 'look at its mount: `dbkit inspect` names what may not be read; nothing was replaced',
+    });
+  };
+
   return {
     lastRecovery: () => last,
-    prepare: (signal) => {
+    prepare: async (signal) => {
       if (!published) last = undefined;
-      return holding(signal, async (held) => {
-        const { port, listenAddresses, socketDir } = held.local.settings;
-        await clearStaleSocket(socketDir, port, held.local.system); // Every refusal comes before anything is replaced.
-        await refusePortInUse(port, listenAddresses);
-        if (published) return;
-        const { report, inspection } = await mend(held, options, { dryRun: false, strategy: undefined }, signal);
-        seen = inspection;
-        note(report);
-        published = makesNew(report);
+      await holding(signal, async ({ local: { settings, system } }) => {
+        await clearStaleSocket(settings.socketDir, settings.port, system); // Every refusal comes before anything is replaced.
+        await refusePortInUse(settings.port, settings.listenAddresses);
       });
+      if (published) return;
+      const { report, inspection } = await mendAll({ dryRun: false, strategy: undefined }, signal);
+      seen = inspection;
+      published = makesNew(report);
     },
     start: (signal) =>
       holding(signal, async (held) => {
@@ -71,11 +82,10 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
     recover: async (request, signal) => {
       if (request.dryRun && hold === undefined) return withoutTouching(options, request, signal);
       last = undefined;
-      const { report } = await holding(signal, (held) => mend(held, options, request, signal));
-      note(report);
+      const { report } = await mendAll(request, signal);
       published = !request.dryRun && makesNew(report);
       await release();
-      return report;
+      return request.dryRun ? report : (last ?? report);
     },
   };
 }
@@ -83,7 +93,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
 const makesNew = ({ decision }: RecoveryReport): boolean => decision === 'initialize' || decision === 'reinitialize';
 
 /** Everything that must be true before the data may be touched. Refusals come first and change nothing. */
-async function takeHold({ config, system }: PostgresqlOptions, signal: AbortSignal): Promise<Hold> {
+async function takeHold({ config, system, passwordIsGiven }: PostgresqlOptions, signal: AbortSignal): Promise<Hold> {
   const { postgresql: settings, stateDir, logDir, backupDir } = config;
   await refuseForeign(settings.dataDir);
   const owner = await serverOwner(settings, system);
@@ -103,12 +113,28 @@ async function takeHold({ config, system }: PostgresqlOptions, signal: AbortSign
     if (!(await present(volume.journal))) await rm(volume.incoming, { recursive: true, force: true }); // What a killed run had staged and not yet counted.
     const { report } = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
     const binaries = await findBinaries({ major: report.major ?? settings.version, directory: settings.binDir }, system, signal);
-    const local = { settings, volume, stateDir, backupDir, logFile: join(logDir, 'postgresql.log'), owner, binaries, lock, system };
+    const local = {
+      settings,
+      passwordIsGiven,
+      volume,
+      stateDir,
+      backupDir,
+      logFile: join(logDir, 'postgresql.log'),
+      owner,
+      binaries,
+      lock,
+      system,
+    };
     return { local, lock };
   } catch (cause) {
     await lock.release();
     throw cause;
   }
+}
+
+interface Mended {
+  readonly report: RecoveryReport;
+  readonly inspection: Inspection;
 }
 
 /** Inspects, plans and carries the plan out. */
@@ -117,12 +143,12 @@ async function mend(
   { config, engines }: PostgresqlOptions,
   request: RecoverRequest,
   signal: AbortSignal,
-): Promise<{ report: RecoveryReport; inspection: Inspection }> {
+): Promise<Mended> {
   const begunMs = local.system.clock.monotonicMs();
   const inspection = await look(local, signal);
   const plan = await makePlan(
     local,
-    { inspection, reported: [], tried: new Set(), wish: request.strategy, recovery: config.recovery, engines },
+    { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, engines },
     signal,
   );
   const outcome = request.dryRun ? undefined : await carryOut(local, plan, lock, signal);
@@ -134,11 +160,12 @@ const look = ({ volume, stateDir, system }: Local, signal: AbortSignal): Promise
 
 /** A plan for eyes only: no lock, no directory made, nothing finished that an earlier run began. */
 async function withoutTouching(
-  { config, system, engines }: PostgresqlOptions,
+  { config, system, engines, passwordIsGiven }: PostgresqlOptions,
   request: RecoverRequest,
   signal: AbortSignal,
 ): Promise<RecoveryReport> {
   const { postgresql: settings, stateDir, logDir, backupDir } = config;
+  const begunMs = system.clock.monotonicMs();
   const inspection = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
   const owner = await serverOwner(settings, system);
   const binaries = await findBinaries(
@@ -151,6 +178,7 @@ async function withoutTouching(
   });
   const local = {
     settings,
+    passwordIsGiven,
     volume: volumeOf(settings.dataDir),
     stateDir,
     backupDir,
@@ -161,8 +189,10 @@ async function withoutTouching(
   };
   const plan = await makePlan(
     local,
-    { inspection, reported: [], tried: new Set(), wish: request.strategy, recovery: config.recovery, engines },
+    { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, engines },
     signal,
   );
-  return reportOf(local, plan, undefined, system.clock.monotonicMs());
+  const report = reportOf(local, plan, undefined, begunMs);
+  if (!(await present(local.volume.journal))) return report;
+  return { ...report, because: `a replacement of the data that was cut off is finished first; then: ${report.because}` };
 }

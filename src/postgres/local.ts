@@ -9,6 +9,8 @@ import type { Volume } from './volume.ts';
 export interface Local {
   readonly settings: PostgresqlSettings;
   readonly volume: Volume;
+  /** The application's password was configured: then the role is given it at every start; the default is for a new instance only. */
+  readonly passwordIsGiven: boolean;
   readonly stateDir: string;
   readonly backupDir: string;
   /** The server's log: stderr is appended here, so that it outlives dbkit. */
@@ -27,6 +29,7 @@ export interface PostgresqlOptions {
   readonly system: System;
   readonly engines: readonly BackupEngine[];
   readonly onFail: 'exit' | 'hold';
+  readonly passwordIsGiven: boolean;
 }
 
 /** What is held between prepare and the server's end. */

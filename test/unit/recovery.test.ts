@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { type Answer, answerFor, type Case } from '../../src/core/answers.ts';
 import type { Finding, FindingCode } from '../../src/core/findings.ts';
-import { type Answer, answerFor, type Case, type Facts, ladder, planRecovery } from '../../src/core/recovery.ts';
+import { type Facts, ladder, planRecovery } from '../../src/core/ladder.ts';
 
 const finding = (code: FindingCode, severity: Finding['severity'] = 'certain'): Finding => ({
   code,
@@ -16,6 +17,7 @@ const answer = (code: FindingCode, circumstances: Partial<Case> = {}) =>
     mayMendOwner: false,
     tried: false,
     reported: false,
+    answering: false,
     ...circumstances,
   }).answer;
 const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({
@@ -23,6 +25,7 @@ const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({
   answers: new Set(answers),
   backup: undefined,
   rollsForward: false,
+  follows: false,
   replacements: 0,
   maxReplacements: 3,
   allow: ['repair', 'restore', 'reinitialize'],

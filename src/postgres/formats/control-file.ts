@@ -54,24 +54,37 @@ export const states = [
   'in archive recovery',
   'in production',
 ] as const;
+const MIB = 1024 * 1024;
+const isPowerOfTwo = (value: number, min: number, max: number): boolean => value >= min && value <= max && (value & (value - 1)) === 0;
 const FLOAT_FORMAT = 1_234_567; // FLOATFORMAT_VALUE: another byte order or float format reads as something else.
 
-/** The control file's content, or what is wrong with it, in words. */
-export type ReadControl = { readonly control: ControlFile } | { readonly problem: string };
+/**
+ * The control file's content, or what is wrong with it, in words. 'damaged': its bytes are not what a server wrote; 'foreign': they are, but
+ * of another major version or machine.
+ */
+export type ReadControl =
+  | { readonly control: ControlFile }
+  | { readonly problem: string; readonly why: 'missing' | 'damaged' | 'foreign' | 'unreadable' };
+const damaged = (problem: string): ReadControl => ({ problem, why: 'damaged' });
+const foreign = (problem: string): ReadControl => ({ problem, why: 'foreign' });
 
 export function parseControlFile(bytes: Buffer): ReadControl {
-  if (bytes.length < CONTROL_FILE_BYTES) return { problem: `size ${bytes.length}, expected ${CONTROL_FILE_BYTES}` };
+  if (bytes.length < CONTROL_FILE_BYTES) return damaged(`size ${bytes.length}, expected ${CONTROL_FILE_BYTES}`);
   const version = bytes.readUInt32LE(8);
   const crcAt = crcOffsets[version];
-  if (crcAt === undefined)
-    return { problem: version === 0 ? 'it holds zeros' : `control version ${version} is not one of PostgreSQL 13 to 18` };
+  if (crcAt === undefined) {
+    const problem = version === 0 ? 'it holds zeros' : `control version ${version} is not one of PostgreSQL 13 to 18`;
+    return isWholeSomewhere(bytes) ? foreign(problem) : damaged(problem);
+  }
   const [stored, computed] = [bytes.readUInt32LE(crcAt), crc32c(bytes.subarray(0, crcAt))];
-  if (stored !== computed) return { problem: `its checksum is ${computed.toString(16)}, expected ${stored.toString(16)}` };
-  if (bytes.readDoubleLE(208) !== FLOAT_FORMAT) return { problem: 'it was written by another processor architecture' };
+  if (stored !== computed) return damaged(`its checksum is ${computed.toString(16)}, expected ${stored.toString(16)}`);
+  if (bytes.readDoubleLE(208) !== FLOAT_FORMAT) return foreign('it was written by another processor architecture');
   const catalogVersion = bytes.readUInt32LE(12);
   const state = states[bytes.readInt32LE(16)];
-  if (state === undefined) return { problem: `its state is ${bytes.readInt32LE(16)}, which means nothing` };
+  if (state === undefined) return damaged(`its state is ${bytes.readInt32LE(16)}, which means nothing`);
   const u32 = (at: number): number => bytes.readUInt32LE(at);
+  if (!isPowerOfTwo(u32(228), MIB, 1024 * MIB)) return damaged(`its WAL segments have ${u32(228)} bytes, which cannot be`);
+  if (!isPowerOfTwo(u32(216), 1024, 32_768) || u32(220) === 0) return damaged(`its blocks have ${u32(216)} bytes, which cannot be`);
   return {
     control: {
       major: catalogMajors.find(([from]) => catalogVersion >= from)?.[1] ?? 13,
@@ -100,4 +113,18 @@ export function parseControlFile(bytes: Buffer): ReadControl {
       },
     },
   };
+}
+
+/**
+ * A checksum that is right wherever a version may have put it, in either byte order, tells a control file of a version that dbkit does not
+ * know from a damaged one: every version since 9.5 ends with its CRC-32C.
+ */
+function isWholeSomewhere(bytes: Buffer): boolean {
+  let [crc, from] = [0, 0];
+  for (let at = 200; at <= 508; at += 4) {
+    crc = crc32c(bytes.subarray(from, at), crc);
+    from = at;
+    if (crc !== 0 && (bytes.readUInt32LE(at) === crc || bytes.readUInt32BE(at) === crc)) return true;
+  }
+  return false;
 }

@@ -1,10 +1,11 @@
-import { appendFile, chown, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import * as v from 'valibot';
 import type { HeldLock, Identity, System } from '../../core/contracts.ts';
 import { DbkitError, wordsOf } from '../../core/errors.ts';
 import { splitWords } from '../../core/split-words.ts';
+import { parseControlFile } from '../formats/control-file.ts';
 import type { Local } from '../local.ts';
 import { ensureApplication } from '../server/application.ts';
 import { launch, signalStop } from '../server/server.ts';
@@ -157,9 +158,15 @@ export async function syncCluster(local: Local, signal: AbortSignal): Promise<vo
   await system.runner.run(tool, signal);
 }
 
-/** Removes what an interrupted initialisation of dbkit's own left; the marker goes last, so a kill in here is harmless too. */
+/**
+ * Removes what an interrupted initialisation of dbkit's own left; the marker goes last, so a kill in here is harmless too. A cluster whose
+ * server has run may hold what an eager client wrote before it was ready: that one is left, to be set aside whole.
+ */
 export async function discardUnfinished({ volume }: Local): Promise<void> {
   if (!(await present(volume.initializing))) return;
+  const bytes = await readFile(join(volume.dataDir, 'global/pg_control')).catch(() => undefined);
+  const read = bytes && parseControlFile(bytes);
+  if (read && 'control' in read && read.control.state !== 'shut down') return;
   const names = (await clusterEntries(volume.dataDir)).filter((name) => name !== basename(volume.initializing));
   for (const name of names.sort((a, b) => Number(b === 'global') - Number(a === 'global'))) {
     await rm(join(volume.dataDir, name), { recursive: true, force: true });

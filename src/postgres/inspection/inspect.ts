@@ -2,14 +2,14 @@ import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InspectionReport } from '../../core/app.ts';
 import type { System } from '../../core/contracts.ts';
-import { errnoOf } from '../../core/errors.ts';
+import { DbkitError, errnoOf, isDenied, wordsOf } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
 import { type ControlFile, parseControlFile, type ReadControl } from '../formats/control-file.ts';
 import { clusterEntries } from '../volume.ts';
 import { inspectConfiguration } from './configuration.ts';
 import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
 import { readInventory } from './inventory.ts';
-import { inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
+import { followsAnother, inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
 import { databaseDirectories, inspectCatalogs, inspectSizes } from './relations.ts';
 import { type Compared, compare, keptCopies, lossesOf, withEmptyFiles } from './since-shutdown.ts';
 import { inspectTransactions } from './transactions.ts';
@@ -23,6 +23,10 @@ export interface Inspection {
   readonly control: ControlFile | undefined;
   /** pg_control says `shut down`, or the inventory proves it where pg_control is lost: no WAL is owed. */
   readonly cleanShutdown: boolean;
+  /** False when permissions kept it from looking: then nothing else was judged. */
+  readonly readable: boolean;
+  /** A standby, or a recovery from an archive: what it lacks is elsewhere. */
+  readonly follows: boolean;
   /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
   keptIsCurrent(path: string): boolean;
 }
@@ -32,8 +36,23 @@ export interface InspectOptions {
   readonly deep: boolean;
 }
 
-/** Looks at a data directory without the server and without touching anything: milliseconds, plus what an lstat of each file costs. */
-export async function inspect(
+/**
+ * Looks at a data directory without the server and without touching anything: milliseconds, plus what an lstat of each file costs. Rejects with
+ * `volume.failing` when the disk does not answer, which must never look like lost files.
+ */
+export async function inspect(dataDir: string, options: InspectOptions, system: System, signal: AbortSignal): Promise<Inspection> {
+  return inspectAnswering(dataDir, options, system, signal).catch((cause: unknown) => {
+    if (!diskErrors.has(errnoOf(cause) ?? '')) throw cause;
+    throw new DbkitError('volume.failing', `the disk or the mount under ${dataDir} does not answer: ${wordsOf(cause)}`, {
+      hint: 'nothing was changed; look at `dmesg` and at the mount first',
+      cause,
+    });
+  });
+}
+
+const diskErrors = new Set(['EIO', 'ESTALE', 'EREMOTEIO', 'ENODEV', 'ENXIO', 'ETIMEDOUT', 'EHOSTDOWN', 'ENOTCONN']);
+
+async function inspectAnswering(
   dataDir: string,
   { stateDir, deep }: InspectOptions,
   system: System,
@@ -42,17 +61,23 @@ export async function inspect(
   const begunMs = system.clock.monotonicMs();
   const state = await stateOf(dataDir);
   const seen = state === 'empty' || state === 'foreign' ? emptyWalk : walk(dataDir, signal);
-  const control = state === 'cluster' ? readControl(dataDir) : { problem: '' };
+  const control = readControl(dataDir);
   const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
   const compared = inventory && compare(seen, inventory, control);
-  const findings = state === 'cluster' ? await look(dataDir, seen, control, compared, system, signal) : stateFindings(state);
-  const known = 'control' in control ? control.control : undefined;
+  const root = state === 'cluster' ? lstatSync(dataDir) : undefined;
+  const permissions = root ? inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self) : stateFindings(state);
+  // What this user may not read says nothing about the data: permissions come first, and then everything is looked at again.
+  const readable = system.self.uid === 0 || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
+  const findings = root && readable ? [...permissions, ...(await look(dataDir, seen, control, compared, signal))] : [...permissions];
+  const known = state === 'cluster' && 'control' in control ? control.control : undefined;
   const pages = deep && known?.checksums ? await readDeep(dataDir, seen, known, findings, system, signal) : null;
   const kept = await keptCopies(stateDir, compared, inventory, findings);
   const shutDown = known?.state === 'shut down' || (known === undefined && compared?.proven === true);
   return {
     control: known,
     cleanShutdown: shutDown,
+    readable,
+    follows: state === 'cluster' && readable && followsAnother(dataDir, seen, known),
     keptIsCurrent: (path) => kept.has(path),
     report: {
       dataDir,
@@ -77,14 +102,14 @@ const emptyWalk: Walk = { entries: new Map(), denied: [] };
 
 /** Empty, somebody else's, a beginning of a cluster that never held a row, or a cluster. */
 async function stateOf(dataDir: string): Promise<InspectionReport['state']> {
-  const names = new Set(
-    await clusterEntries(dataDir).catch((cause: unknown) => (errnoOf(cause) === 'EACCES' ? ['PG_VERSION'] : Promise.reject(cause))),
-  );
+  const entriesOf = (directory: string, closed: string[]): Promise<string[]> =>
+    clusterEntries(directory).catch((cause: unknown) => (isDenied(cause) ? closed : Promise.reject(cause)));
+  const names = new Set(await entriesOf(dataDir, ['PG_VERSION']));
   if (names.size === 0) return 'empty';
   if (names.has('dbkit.initializing')) return 'unfinished';
   if (!names.has('PG_VERSION') && !names.has('global') && !names.has('base')) return 'foreign';
   // initdb makes template1 first, as base/1, and the other databases last: with base/1 alone it never came to its end.
-  const databases = names.has('base') ? (await clusterEntries(join(dataDir, 'base'))).filter((name) => /^\d+$/.test(name)) : [];
+  const databases = names.has('base') ? (await entriesOf(join(dataDir, 'base'), ['0'])).filter((name) => /^\d+$/.test(name)) : [];
   return names.has('base') && databases.every((name) => name === '1') && neverUsed(dataDir) ? 'unfinished' : 'cluster';
 }
 
@@ -92,7 +117,7 @@ async function stateOf(dataDir: string): Promise<InspectionReport['state']> {
 function neverUsed(dataDir: string): boolean {
   const read = readControl(dataDir);
   if ('control' in read) return read.control.nextOid <= FIRST_USER_OID;
-  return lstatSync(join(dataDir, 'base/1/PG_VERSION'), { throwIfNoEntry: false }) === undefined && /missing/.test(read.problem);
+  return read.why === 'missing' && lstatSync(join(dataDir, 'base/1/PG_VERSION'), { throwIfNoEntry: false }) === undefined;
 }
 
 function stateFindings(state: InspectionReport['state']): Finding[] {
@@ -114,7 +139,9 @@ function readControl(dataDir: string): ReadControl {
   try {
     return parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
   } catch (cause) {
-    return { problem: errnoOf(cause) === 'ENOENT' ? 'the file is missing' : `it cannot be read (${errnoOf(cause)})` };
+    if (errnoOf(cause) === 'ENOENT') return { problem: 'the file is missing', why: 'missing' };
+    if (diskErrors.has(errnoOf(cause) ?? '')) throw cause;
+    return { problem: `it cannot be read (${errnoOf(cause)})`, why: isDenied(cause) ? 'unreadable' : 'damaged' };
   }
 }
 
@@ -132,20 +159,10 @@ async function look(
   seen: Walk,
   control: ReadControl,
   compared: Compared | undefined,
-  system: System,
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  const root = lstatSync(dataDir);
-  findings.push(...inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self));
-  if ('problem' in control)
-    findings.push({
-      code: 'control.damaged',
-      path: 'global/pg_control',
-      evidence: control.problem,
-      severity: 'certain',
-      postgresSays: controlWords(control.problem),
-    });
+  if ('problem' in control) findings.push(controlFinding(control));
   const known = 'control' in control ? control.control : undefined;
   const clean = known?.state === 'shut down';
   const severity = clean ? 'certain' : 'suspect';
@@ -174,7 +191,7 @@ async function look(
       ...inspectLeftovers(dataDir, seen, known),
     );
     if (!findings.some(({ code }) => code === 'wal-link.dangling' || code === 'wal-directory.missing') && !seen.entries.has('backup_label'))
-      findings.push(...(await inspectWal(dataDir, seen, known, signal)));
+      findings.push(...(await inspectWal(dataDir, seen, known, followsAnother(dataDir, seen, known), signal)));
   }
   if (!compared?.proven) return findings;
   findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage);
@@ -189,9 +206,16 @@ function oddSizes(seen: Walk, control: ControlFile, compared: Compared | undefin
   return odd.filter(({ path }) => changed.has(path));
 }
 
-function controlWords(problem: string): string {
-  if (/missing/.test(problem)) return 'could not open file "global/pg_control": No such file or directory';
-  return /size/.test(problem) ? 'could not read file "global/pg_control"' : 'incorrect checksum in control file';
+const controlFindings = {
+  missing: ['control.damaged', 'could not open file "global/pg_control": No such file or directory'],
+  damaged: ['control.damaged', 'incorrect checksum in control file'],
+  foreign: ['version.mismatch', 'database files are incompatible with server'],
+  unreadable: ['owner.wrong', 'could not open file "global/pg_control": Permission denied'],
+} as const;
+
+function controlFinding({ problem, why }: Extract<ReadControl, { problem: string }>): Finding {
+  const [code, postgresSays] = controlFindings[why];
+  return { code, path: 'global/pg_control', evidence: problem, severity: 'certain', postgresSays };
 }
 
 /** Every page; adds a finding for each damaged file. */
@@ -206,6 +230,9 @@ async function readDeep(
   const { verifyPages } = await import('./verify-pages.ts');
   const { pages, damaged } = await verifyPages(dataDir, seen, control, system.log, signal);
   for (const file of damaged) {
+    if (file.unreadable !== undefined)
+      findings.push({ code: 'file.unreadable', path: file.path, evidence: file.unreadable, severity: 'certain' });
+    if (file.damaged.length === 0) continue;
     const blocks = file.damaged.slice(0, 10).join(', ');
     const evidence = `${file.damaged.length} of ${file.pages} pages fail their checksum (block ${blocks}${file.damaged.length > 10 ? ', …' : ''})`;
     findings.push({

@@ -8,17 +8,38 @@ import type { Walk } from './walk.ts';
 /** pg_control of a server that wrote: what a standby's or a restored cluster's never says. */
 const primaryStates = new Set(['shut down', 'in production', 'in crash recovery', 'shutting down']);
 
+const signalFiles = ['recovery.signal', 'standby.signal'];
+type Read = (path: string) => string;
+const reader =
+  (dataDir: string, entries: Walk['entries']): Read =>
+  (path) =>
+    entries.get(path)?.kind === 'file' ? readFileSync(join(dataDir, path), 'utf8') : '';
+
+/** Where WAL may come from besides pg_wal; an included file may name it too, so it is believed to. */
+function hasSource(read: Read): boolean {
+  const settings = new Map([...parseConf(read('postgresql.conf')).settings, ...parseConf(read('postgresql.auto.conf')).settings]);
+  return ['primary_conninfo', 'restore_command', 'include', 'include_dir', 'include_if_exists'].some((name) => settings.get(name));
+}
+
+/** A standby, or a recovery from an archive that a person began: what it lacks is elsewhere. A restore of dbkit's own has all it needs. */
+export function followsAnother(dataDir: string, { entries }: Walk, control: ControlFile | undefined): boolean {
+  const read = reader(dataDir, entries);
+  const isOurs = /^# dbkit restore: begin/m.test(read('postgresql.auto.conf')) || isLabelOfOurs(read('backup_label'));
+  if (isOurs || !signalFiles.some((path) => entries.has(path))) return false;
+  return hasSource(read) || control === undefined || !primaryStates.has(control.state);
+}
+
+const isLabelOfOurs = (text: string): boolean => /^LABEL: data_\d{8}_\d{6}$/m.test(text);
+
 /**
  * Signal files and a backup_label that contradict the control file. A restore of dbkit's is recognised by what it leaves: its own restore
  * settings, or a label that bears one of its names.
  */
 export function inspectLeftovers(dataDir: string, { entries }: Walk, control: ControlFile): Finding[] {
   const findings: Finding[] = [];
-  const read = (path: string): string => (entries.get(path)?.kind === 'file' ? readFileSync(join(dataDir, path), 'utf8') : '');
-  const settings = new Map([...parseConf(read('postgresql.conf')).settings, ...parseConf(read('postgresql.auto.conf')).settings]);
-  const follows = ['primary_conninfo', 'restore_command'].some((name) => settings.get(name));
-  for (const path of ['recovery.signal', 'standby.signal']) {
-    if (!entries.has(path) || follows || !primaryStates.has(control.state)) continue;
+  const read = reader(dataDir, entries);
+  for (const path of signalFiles) {
+    if (!entries.has(path) || hasSource(read) || entries.has('backup_label') || !primaryStates.has(control.state)) continue;
     const evidence = `it asks for recovery, but pg_control says '${control.state}' and no source to recover from is configured`;
     findings.push({
       code: 'signal.stray',
@@ -28,7 +49,7 @@ export function inspectLeftovers(dataDir: string, { entries }: Walk, control: Co
       postgresSays: 'must specify restore_command when standby mode is not enabled',
     });
   }
-  if (entries.has('backup_label') && control.state === 'shut down' && !/^LABEL: data_\d{8}_\d{6}$/m.test(read('backup_label'))) {
+  if (entries.has('backup_label') && control.state === 'shut down' && !isLabelOfOurs(read('backup_label'))) {
     findings.push({
       code: 'backup-label.stray',
       path: 'backup_label',

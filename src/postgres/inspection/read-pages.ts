@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import { errnoOf, wordsOf } from '../../core/errors.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
 import { findUnsoundPages } from '../formats/pages.ts';
 
@@ -14,19 +15,24 @@ export interface PageResult {
   readonly pages: number;
   readonly bytes: number;
   readonly damaged: readonly number[];
+  /** Why the file, or the rest of it, could not be read. */
+  readonly unreadable?: string | undefined;
 }
 
 const CHUNK_BLOCKS = 128; // A megabyte at a time: bounded memory, few calls.
 
-/** Reads every page of one relation file and verifies its checksum; a file that vanishes meanwhile holds nothing. */
+/**
+ * Reads every page of one relation file and verifies its checksum; a file that vanishes meanwhile holds nothing. A disk that answers with an
+ * error (EIO) is what this reading is there to find, so it is a result, not a failure.
+ */
 export function readPages({ file, path, firstBlock, blockSizeBytes }: PageTask): PageResult {
   const damaged: number[] = [];
   let pages = 0;
   let handle: number;
   try {
     handle = openSync(file, 'r');
-  } catch {
-    return { path, pages, bytes: 0, damaged };
+  } catch (cause) {
+    return { path, pages, bytes: 0, damaged, unreadable: errnoOf(cause) === 'ENOENT' ? undefined : wordsOf(cause) };
   }
   try {
     const chunk = Buffer.alloc(CHUNK_BLOCKS * blockSizeBytes);
@@ -43,6 +49,8 @@ export function readPages({ file, path, firstBlock, blockSizeBytes }: PageTask):
       pages += whole;
       if (whole < CHUNK_BLOCKS) return { path, pages, bytes: pages * blockSizeBytes, damaged };
     }
+  } catch (cause) {
+    return { path, pages, bytes: pages * blockSizeBytes, damaged, unreadable: wordsOf(cause) };
   } finally {
     closeSync(handle);
   }

@@ -43,7 +43,7 @@ export async function verifyPages(
   const count = (result: PageResult): void => {
     pages += result.pages;
     done += result.bytes;
-    if (result.damaged.length > 0) damaged.push(result);
+    if (result.damaged.length > 0 || result.unreadable !== undefined) damaged.push(result);
     log.progress('pages.verified', 'verifying page checksums', { done, total, unit: 'bytes' });
   };
   const script = new URL('../page-worker.js', import.meta.url); // dist/page-worker.js, seen from dist/chunks.

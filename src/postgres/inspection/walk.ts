@@ -1,6 +1,6 @@
-import { lstatSync, readdirSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { errnoOf } from '../../core/errors.ts';
+import { errnoOf, isDenied } from '../../core/errors.ts';
 
 /** One entry of a data directory, as lstat saw it. */
 export interface Entry {
@@ -35,13 +35,14 @@ export function walk(dataDir: string, signal: AbortSignal): Walk {
     try {
       names = readdirSync(join(dataDir, path));
     } catch (cause) {
-      if (errnoOf(cause) === 'EACCES') denied.push(path || '.');
+      if (isDenied(cause)) denied.push(path || '.');
+      else if (errnoOf(cause) !== 'ENOENT' && errnoOf(cause) !== 'ENOTDIR') throw cause;
       return;
     }
     for (const name of names) {
       if (path === '' && skipped.has(name)) continue;
       const at = path === '' ? name : `${path}/${name}`;
-      const entry = look(dataDir, at);
+      const entry = look(dataDir, at, denied);
       if (!entry) continue;
       entries.set(at, entry);
       if (entry.kind === 'directory' || (entry.kind === 'link' && leadsOn(dataDir, at))) visit(at);
@@ -51,11 +52,21 @@ export function walk(dataDir: string, signal: AbortSignal): Walk {
   return { entries, denied };
 }
 
-function look(dataDir: string, path: string): Entry | undefined {
-  const stats = lstatSync(`${dataDir}/${path}`, { throwIfNoEntry: false }); // A name that is not UTF-8 is not found again: it is none of PostgreSQL's.
-  if (!stats) return undefined;
+function look(dataDir: string, path: string, denied: string[]): Entry | undefined {
+  const stats = statOf(`${dataDir}/${path}`); // A name that is not UTF-8 is not found again: it is none of PostgreSQL's.
+  if (stats === 'denied') denied.push(path);
+  if (!stats || stats === 'denied') return undefined;
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : stats.isSymbolicLink() ? 'link' : 'other';
   return { path, kind, sizeBytes: stats.size, mtimeMs: stats.mtimeMs, uid: stats.uid, mode: stats.mode & 0o7777 };
+}
+
+function statOf(path: string): Stats | 'denied' | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    if (isDenied(cause)) return 'denied'; // A directory that may be listed but not entered.
+    throw cause;
+  }
 }
 
 /** The links that PostgreSQL follows: pg_wal and those in pg_tblspc; others are not its own. */

@@ -1,10 +1,10 @@
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Repair } from '../../core/answers.ts';
 import type { HeldLock } from '../../core/contracts.ts';
 import { DbkitError, type FailureCode } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
 import { makeLabel } from '../../core/labels.ts';
-import type { Repair } from '../../core/recovery.ts';
 import { discardUnfinished, markInitializing, replacedBefore, stageNewCluster } from '../initialize/initialize.ts';
 import type { Local } from '../local.ts';
 import { clusterEntries, present, quarantineRoot } from '../volume.ts';
@@ -26,7 +26,7 @@ export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal:
     case 'refuse':
       throw refusal(plan);
     case 'start':
-      return { done: [], quarantine: null, lost: damageOf(plan) };
+      return { done: plan.steps, quarantine: null, lost: damageOf(plan) };
     case 'repair':
       return repairAll(local, plan, signal);
     case 'initialize':
@@ -39,7 +39,7 @@ export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal:
 
 async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
   const bench = { local, control: plan.inspection.control, asideDir: asideDirectory(local) };
-  const done: PlannedStep[] = [];
+  const done = plan.steps.filter(({ answer }) => answer === 'start' || answer === 'serve');
   local.system.reached('repair.begun');
   for (const step of inOrder(plan.steps)) {
     signal.throwIfAborted();
@@ -174,6 +174,7 @@ const refusals: Partial<Record<Finding['code'], readonly [FailureCode, hint: str
     'if this is a restored backup, put its WAL into pg_wal; if a backup script was killed here, move backup_label away yourself; nothing was changed',
   ],
   'server.running': ['server.running', 'stop that server first; nothing was changed'],
+  'file.unreadable': ['volume.failing', 'look at `dmesg` and at the mount first; nothing was changed'],
   'server.settings': ['server.settings', 'change the setting named above; nothing was changed'],
 };
 
@@ -189,13 +190,18 @@ function refusal(plan: Plan): DbkitError {
   }
   const damage = plan.steps.filter(({ answer }) => answer === 'replace').map(({ finding }) => `${finding.path} (${finding.evidence})`);
   const replaceable = damage.length > 0 && !/too often/.test(plan.because);
+  const [, hint] = hints.find(([because]) => because.test(plan.because))!; // The last row always matches.
   return new DbkitError(
     replaceable ? 'data.corrupt' : 'recovery.refused',
     `${plan.because}${damage.length > 0 ? `: ${damage.slice(0, 3).join(', ')}` : ''}`,
-    {
-      hint: /repairs are not allowed/.test(plan.because)
-        ? '`dbkit recover --strategy repair` does it once, `repair` in recovery.allow always; nothing was changed'
-        : '`dbkit recover --dry-run` shows the evidence, `dbkit recover --strategy restore|reinitialize` chooses; nothing was changed',
-    },
+    { hint: `${hint}; nothing was changed` },
   );
 }
+
+/** What to do about a refusal of the ladder's, by its reason. */
+const hints: readonly (readonly [because: RegExp, hint: string])[] = [
+  [/repairs are not allowed/, '`dbkit recover --strategy repair` does it once, `repair` in recovery.allow always'],
+  [/follows another one/, 'copy this standby anew from its primary (pg_basebackup), or promote it only if the primary is lost'],
+  [/there is no good backup/, '`dbkit maintenance list-backups` shows what there is'],
+  [/./, '`dbkit recover --dry-run` shows the evidence, `dbkit recover --strategy restore|reinitialize` chooses'],
+];

@@ -1,8 +1,9 @@
+import { type Answer, answerFor } from '../../core/answers.ts';
 import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
 import type { Strategy } from '../../core/contracts.ts';
 import type { Finding } from '../../core/findings.ts';
-import { type Answer, answerFor, type Decision, planRecovery } from '../../core/recovery.ts';
+import { type Decision, planRecovery } from '../../core/ladder.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../local.ts';
 import { mayMendOwner } from '../owner.ts';
@@ -38,6 +39,8 @@ export interface PlanInput {
   readonly reported: readonly Finding[];
   /** Findings whose repair was tried in this boot and did not help, by `findingKey`. */
   readonly tried: ReadonlySet<string>;
+  /** The server runs, and every database has answered. */
+  readonly answering: boolean;
   readonly wish: Strategy | undefined;
   readonly recovery: Config['recovery'];
   readonly engines: readonly BackupEngine[];
@@ -60,6 +63,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
       mayMendOwner: mayMend,
       tried: input.tried.has(findingKey(finding)),
       reported: said.has(findingKey(finding)),
+      answering: input.answering,
     });
     return { finding, ...answer };
   });
@@ -70,6 +74,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     answers: new Set(steps.map(({ answer }) => answer)),
     backup: backup?.backup.label,
     rollsForward: backup?.rollsForward ?? false,
+    follows: inspection.follows,
     replacements: await replacementsSince(local.volume, local.backupDir, since),
     maxReplacements: input.recovery.maxReplacementsPerHour,
     allow: input.recovery.allow,

@@ -1,8 +1,8 @@
 import { chmod, copyFile, lchown, lstat, readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import type { Repair } from '../../core/answers.ts';
 import { DbkitError } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
-import type { Repair } from '../../core/recovery.ts';
 import { resetWal } from '../formats/reset-wal.ts';
 import type { Local } from '../local.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
@@ -48,14 +48,13 @@ async function write(local: Local, path: string, body: string | Uint8Array): Pro
 /** Owner and mode of everything below PGDATA, changed only where they differ; links are never followed. */
 async function mendPermissions({ local }: Bench, _finding: Finding, signal: AbortSignal): Promise<void> {
   const { owner, volume, system } = local;
-  if (system.self.uid !== 0 && (await lstat(volume.dataDir)).uid === owner.uid) return chmod(volume.dataDir, 0o700);
-  if (system.self.uid !== 0)
-    throw new DbkitError('data.owner', `${volume.dataDir} belongs to another user`, {
-      hint: `run as root: chown -R ${owner.uid}:${owner.gid} ${volume.dataDir}`,
-    });
   const visit = async (path: string): Promise<void> => {
     signal.throwIfAborted();
     const entry = await lstat(path);
+    if (entry.uid !== owner.uid && system.self.uid !== 0)
+      throw new DbkitError('data.owner', `${path} belongs to another user`, {
+        hint: `run as root: chown -R ${owner.uid}:${owner.gid} ${volume.dataDir}`,
+      });
     if (entry.uid !== owner.uid) await lchown(path, owner.uid, owner.gid);
     if (!entry.isDirectory()) {
       if (entry.isFile() && (entry.mode & 0o600) !== 0o600) await chmod(path, entry.mode | 0o600);

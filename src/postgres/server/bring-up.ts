@@ -51,7 +51,7 @@ export async function bringUp(
       hold,
       options,
       launched,
-      { files: before.report.inventory !== 'match' || before.report.findings.length > 0, tried },
+      { files: before.report.inventory !== 'match' || before.report.findings.length > 0, seen: before.report.findings, tried },
       signal,
     );
     if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
@@ -90,20 +90,20 @@ async function judge(
   hold: Hold,
   options: PostgresqlOptions,
   launched: Launch,
-  { files, tried }: { files: boolean; tried: ReadonlySet<string> },
+  { files, seen, tried }: { files: boolean; seen: readonly Finding[]; tried: ReadonlySet<string> },
   signal: AbortSignal,
 ): Promise<Judgement> {
   try {
-    const { complaints, rebuilt } =
+    const { complaints, rebuilt, answering } =
       launched.kind === 'serving'
-        ? await examine(hold.local, { files }, signal)
-        : { complaints: await complaintsOf(hold.local, launched), rebuilt: [] };
+        ? await examine(hold.local, { files, seen }, signal)
+        : { complaints: await complaintsOf(hold.local, launched), rebuilt: [], answering: false };
     return {
       complaints,
       rebuilt,
       plan:
         complaints.length > 0
-          ? await planFor(hold, options, { reported: complaints, tried, serving: launched.kind === 'serving' }, signal)
+          ? await planFor(hold, options, { reported: complaints, tried, serving: launched.kind === 'serving', answering }, signal)
           : undefined,
     };
   } catch (cause) {
@@ -116,12 +116,17 @@ async function judge(
 async function planFor(
   { local }: Hold,
   { config, engines }: PostgresqlOptions,
-  { reported, tried, serving }: { reported: readonly Finding[]; tried: ReadonlySet<string>; serving: boolean },
+  {
+    reported,
+    tried,
+    serving,
+    answering,
+  }: { reported: readonly Finding[]; tried: ReadonlySet<string>; serving: boolean; answering: boolean },
   signal: AbortSignal,
 ): Promise<Plan> {
   const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false }, local.system, signal);
   const inspection = serving ? { ...seen, report: { ...seen.report, findings: [] } } : seen;
-  return makePlan(local, { inspection, reported, tried, wish: undefined, recovery: config.recovery, engines }, signal);
+  return makePlan(local, { inspection, reported, tried, answering, wish: undefined, recovery: config.recovery, engines }, signal);
 }
 
 async function down(launched: Launch, clock: Clock): Promise<void> {
@@ -162,14 +167,14 @@ async function settle(
   const isNew = await present(volume.initializing);
   const durable = isNew ? syncCluster(local, signal) : undefined;
   try {
-    const created = await ensureApplication(local, signal).catch((cause: unknown) => {
+    const ensured = await ensureApplication(local, signal).catch((cause: unknown) => {
       if (isNew || signal.aborted) throw cause;
       system.log.warn('application.unsure', 'could not make sure of the application’s role and database', {
         why: cause instanceof Error ? cause.message : String(cause),
       });
       return [];
     });
-    if (created.length > 0) system.log.info('application.created', `created ${created.join(' and ')}`);
+    if (ensured.length > 0) system.log.info('application.ensured', ensured.join(', '));
     system.reached('initialize.ensured');
     await forgetRestore(local);
     await durable;

@@ -7,7 +7,7 @@ import { mappedRelation } from '../formats/system-indexes.ts';
 import { isCatalogIndex } from '../inspection/relations.ts';
 import { walk } from '../inspection/walk.ts';
 import { connectSuperuser, type Local } from '../local.ts';
-import { checkDatabases, type MissingRelation } from './databases.ts';
+import { checkDatabases, type LostRelation } from './databases.ts';
 import type { Launch } from './server.ts';
 import { collectorLines } from './server-log.ts';
 
@@ -24,24 +24,33 @@ export async function complaintsOf(local: Local, launched: Exclude<Launch, { kin
   return meaningToFindings(local, triage(lines));
 }
 
+interface Examination {
+  readonly complaints: readonly Finding[];
+  readonly rebuilt: readonly Finding[];
+  /** Every database answered from its catalogs. */
+  readonly answering: boolean;
+}
+
 /** Asks every database of a server that accepts connections. Damaged indexes of the user's are rebuilt on the way. */
 export async function examine(
   local: Local,
-  options: { files: boolean },
+  { files, seen }: { files: boolean; seen: readonly Finding[] },
   signal: AbortSignal,
-): Promise<{ readonly complaints: readonly Finding[]; readonly rebuilt: readonly Finding[] }> {
-  const { silent, missing, lockedOut } = await checkDatabases(local, options, signal);
+): Promise<Examination> {
+  const { silent, lost: relations, lockedOut } = await checkDatabases(local, { files }, signal);
   if (lockedOut !== undefined) {
     local.system.log.warn(
       'databases.unchecked',
       `the server answers, but does not let ${local.settings.superuser} in, so its databases could not be checked`,
       { why: lockedOut },
     );
-    return { complaints: [], rebuilt: [] };
+    // Nobody is let in either where the catalog of roles is what was lost.
+    const lost = seen.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/'));
+    return { complaints: lost, rebuilt: [], answering: false };
   }
   const complaints: Finding[] = [];
   const rebuilt: Finding[] = [];
-  for (const relation of missing) {
+  for (const relation of relations) {
     const finding = lossOf(relation);
     const healed = finding.code === 'index.damaged' && (await rebuildIndex(local, relation, signal));
     (healed ? rebuilt : complaints).push(finding);
@@ -53,18 +62,22 @@ export async function examine(
     const unknown: Finding = { code: 'database.missing', path: path ?? database, evidence: words, severity: 'certain' };
     complaints.push(...(known.length > 0 ? known : [unknown]));
   }
-  return { complaints, rebuilt };
+  return { complaints, rebuilt, answering: silent.length === 0 };
 }
 
 /** The server itself needs the indexes of its catalogs, so those are built in single-user mode. */
-function lossOf({ kind, relation, database, path, isCatalog }: MissingRelation): Finding {
+function lossOf({ kind, relation, database, path, isCatalog, shrunk }: LostRelation): Finding {
+  if (shrunk) {
+    const evidence = `table ${relation} in database ${database} has ${shrunk.toBlocks} blocks, and had ${shrunk.fromBlocks} at its last VACUUM or ANALYZE`;
+    return { code: 'relation.truncated', path, evidence, severity: 'certain' };
+  }
   const code =
     kind === 'index' ? (isCatalog ? 'catalog-index.damaged' : 'index.damaged') : isCatalog ? 'catalog.missing' : 'relation.missing';
   return { code, path, evidence: `the file of ${kind} ${relation} in database ${database} is gone`, severity: 'certain' };
 }
 
 /** An index holds nothing that its table does not. False when it could not be rebuilt. */
-async function rebuildIndex(local: Local, { database, relation }: MissingRelation, signal: AbortSignal): Promise<boolean> {
+async function rebuildIndex(local: Local, { database, relation }: LostRelation, signal: AbortSignal): Promise<boolean> {
   const session = await connectSuperuser(local, database, signal);
   try {
     await session.query(`REINDEX INDEX ${relation}`); // regclass::text is quoted by the server itself.

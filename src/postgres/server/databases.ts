@@ -10,30 +10,42 @@ export interface Silence {
   readonly words: string;
 }
 
-interface MissingRow {
+interface FileRow {
   readonly relation: string;
   readonly kind: string;
   readonly path: string;
   readonly catalog: boolean;
+  readonly pages: number;
+  readonly missing: boolean;
+  readonly blocks: number;
 }
 
-/** A relation whose file is gone although the catalogs name it. */
-export interface MissingRelation {
+/** A relation whose file is gone although the catalogs name it, or holds fewer blocks than at its last VACUUM or ANALYZE. */
+export interface LostRelation {
   readonly database: string;
   readonly relation: string;
   readonly kind: 'table' | 'index';
   readonly path: string;
   readonly isCatalog: boolean;
+  /** Undefined when the file is gone. */
+  readonly shrunk: { readonly fromBlocks: number; readonly toBlocks: number } | undefined;
 }
 
 /** Asks the catalogs every database needs for a session: a table, an index scan and a join, cheap even with 20,000 relations. */
 const CATALOG_QUESTION = `SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am a ON a.oid = c.relam WHERE c.oid < 16384`;
 
-const MISSING_FILES = `
-  SELECT c.oid::regclass::text AS relation, c.relkind AS kind, pg_relation_filepath(c.oid) AS path, c.oid < 16384 AS catalog
-    FROM pg_class c
-   WHERE c.relkind IN ('r', 'i', 't', 'm', 'S') AND c.relpersistence <> 't'
-     AND (pg_stat_file(pg_relation_filepath(c.oid), true)).size IS NULL`;
+/**
+ * Files that the catalogs name and that are gone, and logged tables of the user's that have fewer blocks than pg_class.relpages, which VACUUM and
+ * ANALYZE write and a truncation resets: a file cut short beside a crash is found by nothing else, as a server reads it to its end.
+ */
+const LOST_FILES = `
+  SELECT *
+    FROM (SELECT c.oid::regclass::text AS relation, c.relkind AS kind, pg_relation_filepath(c.oid) AS path, c.oid < 16384 AS catalog,
+                 c.relpages AS pages, c.relpersistence AS persistence, (pg_stat_file(pg_relation_filepath(c.oid), true)).size IS NULL AS missing,
+                 pg_relation_size(c.oid) / current_setting('block_size')::int AS blocks
+            FROM pg_class c
+           WHERE c.relkind IN ('r', 'i', 't', 'm', 'S') AND c.relpersistence <> 't') AS files
+   WHERE missing OR (kind IN ('r', 'm', 't') AND persistence <> 'u' AND NOT catalog AND blocks < pages)`;
 
 /** Refusals that say nothing about the data: the server is up, only dbkit's own login is not let in (SQLSTATE class 28). */
 const notLetIn = /password authentication failed|no pg_hba\.conf entry|role ".*" does not exist|peer authentication failed|SCRAM|SASL/i;
@@ -41,7 +53,7 @@ const notLetIn = /password authentication failed|no pg_hba\.conf entry|role ".*"
 export interface DatabaseCheck {
   readonly databases: number;
   readonly silent: readonly Silence[];
-  readonly missing: readonly MissingRelation[];
+  readonly lost: readonly LostRelation[];
   /** The server answers, but does not let dbkit in to look; undefined otherwise. */
   readonly lockedOut: string | undefined;
 }
@@ -53,13 +65,13 @@ export async function checkDatabases(
   signal: AbortSignal,
 ): Promise<DatabaseCheck> {
   const silent: Silence[] = [];
-  const missing: MissingRelation[] = [];
+  const lost: LostRelation[] = [];
   const ask = async ({ name, path }: Database, all: boolean): Promise<Database[]> => {
     try {
       const session = await connectSuperuser(local, name, signal, options.socketDir);
       try {
         await session.query(CATALOG_QUESTION);
-        if (options.files) missing.push(...(await missingFiles(session, name)));
+        if (options.files) lost.push(...(await lostFiles(session, name)));
         return all
           ? await session.query<Database>("SELECT datname AS name, 'base/' || oid AS path FROM pg_database WHERE datallowconn")
           : [];
@@ -82,10 +94,10 @@ export async function checkDatabases(
     const listed = silent.flatMap((silence) =>
       databases.filter(({ name }) => name === silence.database).map(({ path }) => ({ ...silence, path })),
     );
-    return { databases: databases.length, silent: listed, missing, lockedOut: undefined };
+    return { databases: databases.length, silent: listed, lost, lockedOut: undefined };
   }
   const lockedOut = silent.map(({ words }) => words).find((words) => notLetIn.test(words));
-  return lockedOut ? { databases: 0, silent: [], missing, lockedOut } : { databases: 0, silent, missing, lockedOut };
+  return lockedOut ? { databases: 0, silent: [], lost, lockedOut } : { databases: 0, silent, lost, lockedOut };
 }
 
 interface Database {
@@ -93,13 +105,14 @@ interface Database {
   readonly path: string | undefined;
 }
 
-async function missingFiles(session: Connection, database: string): Promise<MissingRelation[]> {
-  const rows = await session.query<MissingRow>(MISSING_FILES);
-  return rows.map(({ relation, kind, path, catalog }) => ({
+async function lostFiles(session: Connection, database: string): Promise<LostRelation[]> {
+  const rows = await session.query<FileRow>(LOST_FILES);
+  return rows.map(({ relation, kind, path, catalog, pages, missing, blocks }) => ({
     database,
     relation,
     kind: kind === 'i' ? 'index' : 'table',
     path,
     isCatalog: catalog,
+    shrunk: missing ? undefined : { fromBlocks: pages, toBlocks: Number(blocks) },
   }));
 }
