@@ -24,6 +24,7 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
           const report = await runEntrypoint(app, {
             mode: 'entrypoint',
             command: words,
+            commandOutput: flags.json ? 'stderr' : 'inherit',
             backup,
             onReady: (supervisor) => announce(app, supervisor, words.length > 0),
           });
@@ -41,12 +42,16 @@ export function announce(app: Pick<App, 'config' | 'log'>, supervisor: Superviso
   if (postgresql?.note)
     app.log[/^(restore|reinitialize)/.test(postgresql.note) ? 'warn' : 'info']('recovery.told', `recovery: ${postgresql.note}`);
   if (postgresql?.state === 'ready') {
-    app.log.info('entrypoint.ready', `PostgreSQL is ready: postgresql://${username}@localhost:${port}/${database} (socket: ${socketDir})`, {
-      port,
-      socketDir,
-      database,
-      username,
-    });
+    app.log.info(
+      'entrypoint.ready',
+      `PostgreSQL is ready: postgresql://${encodeURIComponent(username)}@localhost:${port}/${encodeURIComponent(database)} (socket: ${socketDir})`,
+      {
+        port,
+        socketDir,
+        database,
+        username,
+      },
+    );
   }
   if (!hasCommand) app.log.info('entrypoint.waiting', 'stop with Ctrl-C or SIGTERM');
 }

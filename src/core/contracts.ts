@@ -76,8 +76,8 @@ export interface ChildSpec {
   readonly env: Readonly<Record<string, string>>;
   readonly cwd?: string | undefined;
   readonly as?: Identity | undefined;
-  /** 'inherit': the terminal is the child's. A path: stdout and stderr are appended there, so the child outlives dbkit unharmed. */
-  readonly output: 'inherit' | { readonly appendTo: string };
+  /** 'inherit': the terminal is the child's; 'stderr': its stdout too, where dbkit's own stdout is a document. A path: stdout and stderr are appended there, so the child outlives dbkit unharmed. */
+  readonly output: 'inherit' | 'stderr' | { readonly appendTo: string };
   /** A session of its own: a terminal's Ctrl-C does not reach it. */
   readonly newSession: boolean;
   readonly outlivesDbkit?: boolean; // Then dbkit may end while the child lives on; else its process waits for it.

@@ -1,5 +1,6 @@
-import type { Instance, LiveServer } from '../core/app.ts';
+import type { InspectionReport, Instance, LiveServer } from '../core/app.ts';
 import { connect } from './connection.ts';
+import { serverOn } from './guard/preflight.ts';
 import { inspect } from './inspection/inspect.ts';
 import type { Keeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
@@ -10,11 +11,22 @@ const LIVE = `
          current_setting('max_connections')::int AS max,
          (SELECT sum(pg_database_size(oid)) FROM pg_database WHERE has_database_privilege(oid, 'CONNECT'))::text AS size`;
 
+/** What is seen of a directory that a server is writing to at this moment: that it has not been shut down is no news. */
+function whileServed(report: InspectionReport, pid: number): InspectionReport {
+  const evidence = `pid ${pid} serves it: files may change while they are looked at`;
+  const findings = report.findings.filter(({ code }) => code !== 'shutdown.unclean');
+  return { ...report, findings: [{ code: 'server.running', path: 'postmaster.pid', evidence, severity: 'info' }, ...findings] };
+}
+
 /** The instance as a thing to look at and mend, without an orchestrator around it. */
 export function createInstance({ config, system }: PostgresqlOptions, keeper: Keeper): Instance {
   const { postgresql: settings, stateDir } = config;
   return {
-    inspect: async (options, signal) => (await inspect(settings.dataDir, { stateDir, ...options }, system, signal)).report,
+    inspect: async (options, signal) => {
+      const { report } = await inspect(settings.dataDir, { stateDir, ...options }, system, signal);
+      const server = await serverOn(settings.dataDir);
+      return typeof server === 'object' ? whileServed(report, server.pid) : report;
+    },
     recover: (request, signal) => keeper.recover(request, signal),
     live: async (timeoutMs, signal): Promise<LiveServer | undefined> => {
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);

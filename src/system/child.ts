@@ -11,9 +11,9 @@ export const identityOf = (as: Identity | undefined): { uid?: number; gid?: numb
 /** Starts a long-lived program. Its output goes to the terminal or is appended to a file, never through dbkit: it survives dbkit's end. */
 export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output, newSession, outlivesDbkit = false, lock }) => {
   if (file === '') throw new DbkitError('usage.invalid', 'the command is empty', { hint: 'name a program after --' });
-  const log = output === 'inherit' ? undefined : await openLog(output.appendTo, as);
+  const log = typeof output === 'string' ? undefined : await openLog(output.appendTo, as);
   try {
-    const streams = log ? (['ignore', log.fd, log.fd] as const) : (['inherit', 'inherit', 'inherit'] as const);
+    const streams = log ? (['ignore', log.fd, log.fd] as const) : (['inherit', output === 'stderr' ? 2 : 'inherit', 'inherit'] as const);
     const child = spawn(file, [...args], {
       env,
       ...(cwd === undefined ? {} : { cwd }),
@@ -50,6 +50,8 @@ async function openLog(path: string, as: Identity | undefined): Promise<FileHand
 function cannotStart(file: string, cause: unknown): DbkitError {
   if (errnoOf(cause) === 'ENOENT')
     return new DbkitError('program.missing', `there is no program '${file}'`, { hint: 'check its name and PATH', cause });
+  if (errnoOf(cause) === 'EACCES')
+    return new DbkitError('program.unusable', `'${file}' cannot be run`, { hint: 'it is a directory, or not executable: chmod +x', cause });
   return new DbkitError('tool.failed', `${file} cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }
 

@@ -13,6 +13,8 @@ export interface EntrypointInput {
   readonly mode: SupervisorStatus['mode'];
   /** CMD and its arguments; empty: stay until told to stop. */
   readonly command: readonly string[];
+  /** Where CMD's stdout goes: 'stderr' when dbkit's own stdout is to be one document. */
+  readonly commandOutput: 'inherit' | 'stderr';
   /** The program that takes the automatic backup; it runs at low priority once everything is ready. */
   readonly backup: readonly string[];
   /** Called once, when every service is ready or held and before CMD starts. */
@@ -29,8 +31,11 @@ const SAME_PRESS_MS = 500; // npm and the terminal may deliver one Ctrl-C twice.
  * The container's life: services up, CMD, services down. Resolves with CMD's status, or 128+n when a signal ended it; without CMD a requested
  * stop is a success (0), so that `docker stop` and systemd see a clean end. Rejects when a service fails whose policy is `exit`.
  */
-export async function runEntrypoint(app: Needs, { mode, command, backup, onReady }: EntrypointInput): Promise<EntrypointReport> {
-  const running = await attach(app, command);
+export async function runEntrypoint(
+  app: Needs,
+  { mode, command, commandOutput, backup, onReady }: EntrypointInput,
+): Promise<EntrypointReport> {
+  const running = await attach(app, command, commandOutput);
   if (running) return running;
   const hurried = new AbortController();
   let stopAsked: (signal: NodeJS.Signals) => void = () => undefined;
@@ -40,14 +45,16 @@ export async function runEntrypoint(app: Needs, { mode, command, backup, onReady
   let child: Child | undefined;
   let backingUp: Child | undefined;
   let supervisor: Supervisor | undefined;
-  let firstMs: number | undefined;
+  let commandLives = false;
+  let lastMs: number | undefined;
   const unsubscribe = app.signals.subscribe((signal) => {
     if (signal === 'SIGHUP') return void supervisor?.reload();
     if (signal === 'SIGUSR1') return;
     const nowMs = app.clock.monotonicMs();
-    if (firstMs !== undefined && nowMs - firstMs > SAME_PRESS_MS) hurried.abort();
-    firstMs ??= nowMs;
-    child?.kill(signal);
+    const isAgain = lastMs !== undefined && nowMs - lastMs > SAME_PRESS_MS;
+    lastMs = nowMs;
+    if (isAgain && !commandLives) hurried.abort(); // What holds the stop up is hurried: CMD first, the services when it is gone.
+    child?.kill(isAgain ? 'SIGKILL' : signal);
     stopAsked(signal);
   });
   try {
@@ -56,22 +63,33 @@ export async function runEntrypoint(app: Needs, { mode, command, backup, onReady
     if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
     onReady(supervisor);
     backingUp = await startBackup(app, backup);
-    if (command.length > 0) child = await startCommand(app, command);
+    if (command.length > 0) {
+      child = await startCommand(app, command, commandOutput);
+      commandLives = true;
+      void child.exited.then(() => {
+        commandLives = false;
+      });
+    }
     return await untilOver(app, supervisor, child, stopSignal);
   } finally {
     backingUp?.kill('SIGTERM'); // What it has copied so far is removed by the next one.
     await supervisor?.stop(hurried.signal);
+    if (commandLives) child?.kill('SIGKILL'); // It has ignored its signal for the whole budget.
     unsubscribe();
   }
 }
 
 /** In a container whose services run already (`docker exec … dbkit entrypoint CMD`) CMD simply runs; the services stay. */
-async function attach(app: Needs, command: readonly string[]): Promise<EntrypointReport | undefined> {
+async function attach(
+  app: Needs,
+  command: readonly string[],
+  output: EntrypointInput['commandOutput'],
+): Promise<EntrypointReport | undefined> {
   if (command.length === 0) return undefined;
   const answer = await app.control.ask({ command: 'ping' }, new AbortController().signal).catch(() => undefined);
   if (answer === undefined) return undefined;
   app.log.info('entrypoint.attached', 'the services are running already; running the command beside them');
-  const child = await startCommand(app, command);
+  const child = await startCommand(app, command, output);
   const unsubscribe = app.signals.subscribe((signal) => {
     if (signal !== 'SIGUSR1') child.kill(signal);
   });
@@ -81,8 +99,12 @@ async function attach(app: Needs, command: readonly string[]): Promise<Entrypoin
 }
 
 /** CMD owns the terminal: its streams are dbkit's own, in the same process group. */
-async function startCommand({ spawn, commandEnvironment }: Needs, [file, ...args]: readonly string[]): Promise<Child> {
-  return spawn({ file: file!, args, env: commandEnvironment, output: 'inherit', newSession: false });
+async function startCommand(
+  { spawn, commandEnvironment }: Needs,
+  [file, ...args]: readonly string[],
+  output: EntrypointInput['commandOutput'],
+): Promise<Child> {
+  return spawn({ file: file!, args, env: commandEnvironment, output, newSession: false });
 }
 
 async function untilOver(

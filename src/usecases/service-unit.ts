@@ -51,6 +51,7 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
     try {
       enter('preparing');
       await service.prepare(signal);
+      await rememberRecovery(); // Now, too: should the start be cut off, the next boot still knows what was done.
       enter('starting');
       running = await service.start(signal);
     } finally {

@@ -119,7 +119,12 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
   async function recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport> {
     const unit = units.find(({ service }) => service.recover !== undefined);
     if (!unit) throw new DbkitError('usage.invalid', 'no service here can be recovered');
-    if (request.dryRun && unit.state() === 'ready') return unit.service.recover!(request, signal);
+    const isServing = unit.state() === 'ready';
+    if (request.dryRun && isServing) return unit.service.recover!(request, signal);
+    if (isServing) {
+      const plan = await unit.service.recover!({ ...request, dryRun: true }, signal);
+      if (plan.decision === 'start') return { ...plan, because: 'the server runs and answers, and nothing here asks for more' };
+    }
     if (!request.dryRun) await unit.stop(config.stopSeconds * 1000, signal);
     const report = await unit.service.recover!(request, signal);
     if (request.dryRun) return report;

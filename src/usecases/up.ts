@@ -15,7 +15,7 @@ export interface UpReport {
 /** The services in the foreground, until Ctrl-C or `dbkit down`. */
 export async function up(app: Needs, input: { onReady(): void; readonly backup: readonly string[] }): Promise<UpReport> {
   if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
-  await runEntrypoint(app, { mode: 'up', command: [], ...input });
+  await runEntrypoint(app, { mode: 'up', command: [], commandOutput: 'inherit', ...input });
   return { outcome: 'stopped', status: (await app.board.read()) ?? null };
 }
 
