@@ -71,7 +71,14 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
   };
   const allReady = (): boolean => units.every((unit) => unit.state() === 'ready' || unit.service.onFail === 'ignore');
 
-  const server = await app.control.serve((request, signal) => handle(request, AbortSignal.any([signal, stopping.signal])));
+  const server = await app.control.serve((request, signal) =>
+    handle(request, AbortSignal.any([signal, stopping.signal])).catch((cause: unknown) => {
+      if (!(isAbort(cause) && stopping.signal.aborted)) throw cause;
+      throw new DbkitError('service.unready', 'dbkit was told to stop in the middle of it', {
+        hint: 'the next start finishes or takes back what was begun; `dbkit status` then says what became of it',
+      });
+    }),
+  );
 
   async function boot(): Promise<void> {
     await board.setReady(false);
