@@ -14,7 +14,7 @@ import { registerUp } from './up.ts';
 
 const EXIT_STATUSES = `
 Exit status: 0 done, 1 failed, 2 wrong usage, 65 data corrupt, 69 service unavailable, 70 bug in dbkit, 73 would overwrite,
-75 locked or busy, 77 refused for safety, 78 configuration, 127 a program is missing, 128+n ended by a signal.`;
+75 locked or busy, 77 refused for safety, 78 configuration, 126 a program cannot be run, 127 it is missing, 128+n ended by a signal.`;
 
 /** Parses, runs one command, and answers with the exit status. */
 export async function runProgram(argv: readonly string[], surroundings: Surroundings): Promise<number> {
