@@ -9,7 +9,33 @@ export interface Backup {
   readonly pgVersion: number;
   readonly systemIdentifier: string;
   readonly sizeBytes: number;
+  /** What it added to the repository; the rest it shares with earlier ones. Undefined where nothing is shared. */
+  readonly newBytes?: number | undefined;
+  /** A person's own words about it. */
+  readonly note?: string | null | undefined;
+  /** Never expires. */
+  readonly pinned?: boolean | undefined;
+  /** When its bytes were last read again, and when a drill last started it. */
+  readonly verifiedAt?: string | null | undefined;
+  readonly provenAt?: string | null | undefined;
 }
+
+export interface BackupOptions {
+  /** Shares nothing with earlier backups. */
+  readonly full?: boolean | undefined;
+  readonly note?: string | undefined;
+  readonly pin?: boolean | undefined;
+  /** How long to wait for another backup that is under way; default: not at all. */
+  readonly waitMs?: number | undefined;
+}
+
+export interface VerifyOptions {
+  /** Also page checksums, and the WAL from the first record to the last. */
+  readonly deep: boolean;
+}
+
+/** More about one backup than a list has room for; units stand last in the names. */
+export type BackupDetails = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
 /** Whether retention keeps a backup, with the reason. */
 export interface RetentionDecision {
@@ -23,14 +49,18 @@ export interface BackupEngine {
   readonly name: string;
   readonly kind: 'physical' | 'logical';
   list(signal: AbortSignal): Promise<readonly Backup[]>;
-  backup(signal: AbortSignal): Promise<Backup>;
+  backup(signal: AbortSignal, options?: BackupOptions): Promise<Backup>;
   /** `walFrom` is the pg_wal of the instance that is being replaced: what is contiguous there is rolled forward. */
   restore(
     backup: Backup,
     target: { directory: string; walFrom: string | undefined },
     signal: AbortSignal,
   ): Promise<{ recoveredTo: string | null }>;
-  verify(backup: Backup, signal: AbortSignal): Promise<void>;
+  /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
+  verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
+  describe?(backup: Backup, signal: AbortSignal): Promise<BackupDetails>;
+  /** Changes what people say about a backup; what is not named stays. */
+  annotate?(backup: Backup, words: { readonly pinned?: boolean; readonly note?: string | null }, signal: AbortSignal): Promise<Backup>;
   /** Whether the instance was written to since the newest backup, with the reason. */
   changedSinceLast?(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
   /** Applies retention; `dryRun` only says what it would do. */

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { DURATION } from './duration.ts';
 import { Secret } from './secret.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
@@ -6,6 +7,7 @@ const path = v.pipe(text, v.startsWith('/', 'must be an absolute path'));
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const seconds = v.pipe(v.number(), v.minValue(0));
+const duration = v.pipe(v.string(), v.regex(DURATION, 'expected a duration such as 12h, 30d or 8w'));
 const quoted = 'must be a text; put it in quotes'; // Said instead of valibot's own words, which would repeat the value.
 const secret = v.pipe(
   v.union([text, v.instance(Secret)], quoted),
@@ -99,6 +101,22 @@ export const configSchema = v.strictObject({
   logDir: v.optional(path, '/var/log/postgresql'),
   backupDir: v.optional(path, '/var/lib/postgresql-backup'),
   maxBackups: v.optional(v.pipe(count, v.minValue(1)), 7),
+  /** Which backups are kept; every rule keeps its own, and the newest good one always stays. */
+  retention: v.optional(
+    v.strictObject({
+      /** How many of the newest good ones; default: maxBackups. */
+      last: v.optional(v.pipe(count, v.minValue(1))),
+      /** The last good one of each of so many days, weeks, months that have one. */
+      daily: v.optional(count, 0),
+      weekly: v.optional(count, 0),
+      monthly: v.optional(count, 0),
+      /** Beyond it nothing stays but the newest good one, pinned ones and the newest proven one. */
+      maxAge: v.optional(duration),
+      /** Replaced and damaged data that was set aside. */
+      quarantine: v.optional(v.strictObject({ last: v.optional(v.pipe(count, v.minValue(1)), 3), minAge: v.optional(duration, '7d') }), {}),
+    }),
+    {},
+  ),
   /** Folder of init-* executables (run on every start) and JavaScript plugins. */
   servicesDir: v.optional(path, '/etc/dbkit/services.d'),
   disabledServices: v.optional(v.array(text), ['mongodb']),
