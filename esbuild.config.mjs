@@ -4,7 +4,11 @@ import { build } from 'esbuild';
 
 await rm('dist', { recursive: true, force: true });
 await build({
-  entryPoints: { main: 'src/main.ts', 'page-worker': 'src/postgres/inspection/page-worker.ts' },
+  entryPoints: {
+    main: 'src/main.ts',
+    'page-worker': 'src/postgres/inspection/page-worker.ts',
+    'reread-worker': 'src/postgres/backup/reread-worker.ts',
+  },
   outdir: 'dist',
   bundle: true,
   splitting: true,

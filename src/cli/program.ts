@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DbkitError, failures, toFailure } from '../core/errors.ts';
 import { failureDocument } from '../output/report.ts';
+import { registerBackup } from './backup.ts';
 import { createCli, nameOf, type Surroundings } from './cli.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
@@ -25,6 +26,7 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     registerStatus(registered, cli);
     registerInspect(registered, cli);
     registerRecover(registered, cli);
+    registerBackup(registered, cli);
     registerConfig(registered, cli);
     registerServices(registered, cli);
     registerMaintenance(registered, cli);

@@ -7,6 +7,7 @@ export const failures = {
   'tool.failed': { exit: 1, retryable: false },
   'usage.invalid': { exit: 2, retryable: false },
   'data.corrupt': { exit: 65, retryable: false },
+  'backup.missing': { exit: 1, retryable: false },
   'service.failed': { exit: 69, retryable: true },
   'service.unready': { exit: 69, retryable: true },
   'volume.full': { exit: 69, retryable: true },

@@ -11,6 +11,8 @@ export interface SinkOptions {
 
 const PROGRESS_TTY_MS = 100;
 const PROGRESS_LINES_MS = 5_000;
+/** What takes no longer than this is not worth a word of progress. */
+const PROGRESS_AFTER_MS = 1_000;
 
 export interface Sink {
   log(event: LogEvent): void;
@@ -22,11 +24,15 @@ export interface Sink {
 export function createSink({ format, isTerminal, style, write }: SinkOptions): Sink {
   let progressAt = 0;
   let onProgressLine = false;
+  const begun = new Map<string, number>();
   const clear = (): void => {
     if (onProgressLine) write('\r\u001b[2K');
     onProgressLine = false;
   };
   const progress = (event: LogEvent): void => {
+    const begunAt = begun.get(event.event) ?? event.at.getTime();
+    begun.set(event.event, begunAt);
+    if (event.at.getTime() - begunAt < PROGRESS_AFTER_MS) return;
     if (event.at.getTime() - progressAt < (isTerminal ? PROGRESS_TTY_MS : PROGRESS_LINES_MS)) return;
     progressAt = event.at.getTime();
     clear();

@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { HeldLock, Identity, Locks } from '../core/contracts.ts';
 import { DbkitError } from '../core/errors.ts';
 import { runWithDescriptor } from './child.ts';
@@ -57,7 +57,8 @@ async function sign(file: FileHandle, what: string, owner: Identity | undefined)
 function refused(path: string, text: string): DbkitError {
   const holder = readHolder(text);
   const who = holder ? `${holder.what} on ${holder.host} (pid ${holder.pid}, since ${holder.since})` : 'another process';
-  return new DbkitError('lock.held', `${dirname(dirname(path))} is in use by ${who}`, {
+  const folder = dirname(path);
+  return new DbkitError('lock.held', `${basename(folder) === '.dbkit' ? dirname(folder) : folder} is in use by ${who}`, {
     hint: 'stop that one first, or wait and try again; nothing was changed',
   });
 }

@@ -1,19 +1,32 @@
 import type { App } from '../core/app.ts';
-import type { Backup } from '../core/backups.ts';
+import type { BackupOptions } from '../core/backups.ts';
 import { DbkitError } from '../core/errors.ts';
+import { type ListedBackup, listed } from './list-backups.ts';
 
 /** The backup, or why none was needed. */
-export type BackupReport = { readonly backup: Backup } | { readonly backup: null; readonly because: string };
+export type BackupReport = { readonly backup: ListedBackup } | { readonly backup: null; readonly because: string };
 
-/** Takes one base backup with the first engine; with `ifChanged` only when the instance was written to since the last one. */
+export interface TakeBackupInput extends BackupOptions {
+  /** By name; undefined: the first. */
+  readonly engine?: string | undefined;
+  /** Only when the instance was written to since the last one. */
+  readonly ifChanged: boolean;
+}
+
+/** Takes one backup. Rejects with `usage.invalid` when there is no such engine. */
 export async function takeBackup(
   { engines }: Pick<App, 'engines'>,
-  { ifChanged }: { ifChanged: boolean },
+  { engine: name, ifChanged, ...options }: TakeBackupInput,
   signal: AbortSignal,
 ): Promise<BackupReport> {
-  const engine = engines[0];
-  if (!engine) throw new DbkitError('usage.invalid', 'no service here can be backed up');
+  const engine = name === undefined ? engines[0] : engines.find((candidate) => candidate.name === name);
+  if (!engine) {
+    if (name === undefined || engines.length === 0) throw new DbkitError('usage.invalid', 'no service here can be backed up');
+    throw new DbkitError('usage.invalid', `there is no backup engine '${name}'`, {
+      hint: `there are: ${engines.map((candidate) => candidate.name).join(', ')}`,
+    });
+  }
   const change = ifChanged ? await engine.changedSinceLast?.(signal) : undefined;
   if (change && !change.changed) return { backup: null, because: change.because };
-  return { backup: await engine.backup(signal) };
+  return { backup: listed(await engine.backup(signal, options), engine.name) };
 }

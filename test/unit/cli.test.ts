@@ -10,8 +10,9 @@ import { DbkitError } from '../../src/core/errors.ts';
 import { inProcess } from '../harness/in-process.ts';
 
 const commands = [
-  ...['entrypoint', 'up', 'down', 'restart', 'status', 'inspect', 'recover', 'services', 'completion', 'config', 'maintenance'],
+  ...['entrypoint', 'up', 'down', 'restart', 'status', 'inspect', 'recover', 'services', 'completion', 'config', 'maintenance', 'backup'],
   ...['show', 'check', 'init', 'schema'].map((verb) => `config ${verb}`),
+  ...['create', 'list', 'show', 'verify', 'cleanup', 'pin'].map((verb) => `backup ${verb}`),
   ...['status', 'health', 'backup', 'list-backups', 'restart', 'cleanup'].map((verb) => `maintenance ${verb}`),
 ];
 

@@ -59,22 +59,22 @@ const sinkOn = (isTerminal: boolean, format: 'human' | 'json' = 'human') => {
   return { ...createSink({ format, isTerminal, style: plain, write: (text) => said.push(text) }), said };
 };
 
-test('without a terminal events are stamped lines, and progress is a line now and then', () => {
+test('without a terminal events are stamped lines, and progress is a line now and then, of what takes longer than a second', () => {
   const { log, said } = sinkOn(false);
   log(event('info', 'started'));
   log(event('warn', 'slow'));
-  for (const atMs of [0, 4_000, 5_000]) log(event('progress', 'copying', atMs, { done: 512, total: 1024, unit: 'bytes' }));
+  for (const atMs of [0, 900, 1_000, 5_000, 6_000]) log(event('progress', 'copying', atMs, { done: 512, total: 1024, unit: 'bytes' }));
   expect(said).toEqual([
     '19:54:00Z started\n',
     '19:54:00Z warn: slow\n',
-    '19:54:00Z copying, 512 B of 1.0 KiB (50 %)\n',
-    '19:54:05Z copying, 512 B of 1.0 KiB (50 %)\n',
+    '19:54:01Z copying, 512 B of 1.0 KiB (50 %)\n',
+    '19:54:06Z copying, 512 B of 1.0 KiB (50 %)\n',
   ]);
 });
 
 test('on a terminal progress rewrites one line, at most ten times a second, and makes way for whatever comes next', () => {
   const { log, clear, said } = sinkOn(true);
-  for (const atMs of [0, 50, 100]) log(event('progress', 'copying', atMs));
+  for (const atMs of [0, 1_000, 1_050, 1_100]) log(event('progress', 'copying', atMs));
   log(event('info', 'done'));
   clear();
   const wipe = '\r\u001b[2K';
@@ -109,8 +109,8 @@ test.each([
   [{ done: 61, total: 122, unit: 'seconds' }, 'copying, 1 min 1 s of 2 min 2 s (50 %)'],
 ])('progress %j is said as %j', (step, said) => {
   const sink = sinkOn(false);
-  sink.log(event('progress', 'copying', 0, step));
-  expect(sink.said).toEqual([`19:54:00Z ${said}\n`]);
+  for (const atMs of [0, 1_000]) sink.log(event('progress', 'copying', atMs, step));
+  expect(sink.said).toEqual([`19:54:01Z ${said}\n`]);
 });
 
 test('as JSON progress is never dropped, and what is thrown away is no line', () => {

@@ -1,3 +1,4 @@
+import type { BackupOptions } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
 import type { Identity, System } from '../../core/contracts.ts';
 import type { BytePath } from '../formats/byte-path.ts';
@@ -22,6 +23,7 @@ export interface BackupRun {
   readonly staging: BytePath;
   readonly cluster: Cluster;
   readonly earlier: BackupRecord | undefined;
+  readonly options: BackupOptions;
 }
 
 /** What copying has come to: hot and cold differ only in how they get here. */

@@ -14,7 +14,7 @@ export interface Change {
 interface ChangeFacts {
   readonly newest: Pick<BackupRecord, 'label' | 'state' | 'mode' | 'checkpointLsn' | 'timeline' | 'systemIdentifier'> | undefined;
   readonly cluster: Pick<Cluster, 'systemIdentifier' | 'timeline' | 'checkpointLsn'>;
-  /** The WAL from the backup's end to the last checkpoint holds only what an idle server writes. */
+  /** The WAL since the backup's end holds only what an idle server writes. */
   readonly quietSince: boolean;
 }
 
@@ -45,16 +45,18 @@ export async function changedSince(newest: BackupRecord | undefined, dataDir: st
   return decideChange({ newest, cluster, quietSince: comparable && (await isQuietSince(newest, cluster.checkpointLsn, dataDir, signal)) });
 }
 
-/** Every record from the backup's end to the last checkpoint, which an idle server leaves within a few pages. */
+/**
+ * Every record from the backup's end on, which an idle server leaves within a few pages: to the last checkpoint, or, where the backup's own is
+ * still the last, to the end.
+ */
 async function isQuietSince(record: BackupRecord, checkpoint: Lsn, dataDir: string, signal: AbortSignal): Promise<boolean> {
   const start = rollForwardStart(record);
   let reached = start;
-  let quiet = checkpoint >= start;
-  if (!quiet) return false;
+  let quiet = true;
   await readWal(fromText(`${dataDir}/pg_wal`), identityOf(record), start, signal, (next) => {
     reached = next.lsn;
     quiet &&= isQuiet(next);
-    return quiet && next.lsn < checkpoint;
+    return quiet && (checkpoint < start || next.lsn < checkpoint);
   });
   return quiet && reached >= checkpoint;
 }

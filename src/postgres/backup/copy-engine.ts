@@ -1,24 +1,22 @@
 import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
 import type { Identity, System } from '../../core/contracts.ts';
+import { durationMs } from '../../core/duration.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
-import { planRetention } from '../../core/retention.ts';
+import { planRetention, type RetentionPolicy } from '../../core/retention.ts';
 import type { Lsn } from '../formats/wal-segment.ts';
-import { type Change, changedSince } from './changed-since.ts';
+import { changedSince } from './changed-since.ts';
 import { readCluster } from './cluster.ts';
 import { createBackup } from './create.ts';
 import { expireBackups } from './expire.ts';
-import { type BackupRecord, toBackup } from './record.ts';
+import { type BackupRecord, describeRecord, toBackup } from './record.ts';
 import { openRepository, type Repository } from './repository.ts';
 import { restoreBackup } from './restore.ts';
 import { planRollForward } from './roll-forward.ts';
-import { verifyBackup } from './verify.ts';
+import { type VerifyNeeds, verifyBackup } from './verify.ts';
 
-/** Base backups as plain directories. */
-export interface CopyEngine extends Required<BackupEngine> {
-  /** Whether the instance was written to since the newest backup: an automatic backup is skipped when it was not. */
-  changedSinceLast(signal: AbortSignal): Promise<Change>;
-}
+/** Base backups as plain directories; it knows everything that an engine may be asked. */
+export type CopyEngine = Required<BackupEngine>;
 
 export interface CopyEngineNeeds {
   readonly config: Config;
@@ -35,25 +33,27 @@ export interface CopyEngineNeeds {
 export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineNeeds): CopyEngine {
   const fileOwner = system.self.uid === 0 ? owner : undefined;
   const repository = openRepository(config.backupDir, fileOwner, system);
+  const { last = config.maxBackups, daily, weekly, monthly, maxAge } = config.retention;
+  const policy: RetentionPolicy = { last, daily, weekly, monthly, maxAgeMs: maxAge === undefined ? undefined : durationMs(maxAge) };
+  const seen: VerifyNeeds['seen'] = new Map();
+  const asBackup = (record: BackupRecord): Backup => toBackup(record, repository.pathOf(record.label));
 
   return {
     name: 'copy',
     kind: 'physical',
-    async list(signal) {
-      return (await repository.records(signal)).map((record) => toBackup(record, repository.pathOf(record.label)));
-    },
-    backup: (signal) =>
+    list: (signal) => inWords(`list the backups in ${config.backupDir}`, async () => (await repository.records(signal)).map(asBackup)),
+    backup: (signal, options = {}) =>
       inWords('take a base backup', async () =>
         repository.locked(
           'backup',
           async () => {
-            const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository }, signal);
+            const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options }, signal);
             reportBackup(record, system);
-            if (record.state !== 'damaged')
-              await expireBackups(repository, { last: config.maxBackups, justMade: record.label }, system, signal);
-            return toBackup(record, repository.pathOf(record.label));
+            if (record.state !== 'damaged') await expireBackups(repository, { ...policy, justMade: record.label }, system, signal);
+            return asBackup(record);
           },
           signal,
+          options.waitMs,
         ),
       ),
     restore: (backup, target, signal) =>
@@ -67,22 +67,29 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
         const record = await recordOf(repository, backup, signal);
         return (await planRollForward(record, `${from}/pg_wal`, await lastCheckpoint(record, from, signal), signal)).complete;
       }),
-    verify: (backup, signal) =>
+    verify: (backup, signal, { deep } = { deep: false }) =>
       inWords(`verify ${backup.label}`, async () => {
         const record = await recordOf(repository, backup, signal);
-        const path = repository.pathOf(record.label);
+        const verifiedAt = system.clock.now().toISOString();
         try {
-          await verifyBackup(record, path, system.log, signal);
+          await verifyBackup(record, repository.pathOf(record.label), { deep, seen, log: system.log }, signal);
         } catch (thrown) {
-          if (thrown instanceof DbkitError && thrown.code === 'data.corrupt') await remember({ ...record, state: 'damaged' }, signal);
+          if (thrown instanceof DbkitError && thrown.code === 'data.corrupt') {
+            const problem = thrown.message;
+            await remember(record, (now) => ({ ...now, state: 'damaged', verifiedAt, verifiedDeep: deep, problem }), signal);
+          }
           throw thrown;
         }
-        const state = record.state === 'good' ? 'verified' : record.state;
-        await remember({ ...record, state, verifiedAt: system.clock.now().toISOString() }, signal);
+        await remember(record, (now) => ({ ...now, state: stateAfter(now), verifiedAt, verifiedDeep: deep, problem: null }), signal);
+      }),
+    describe: async (backup, signal) => describeRecord(await recordOf(repository, backup, signal)),
+    annotate: (backup, words, signal) =>
+      inWords(`write the record of ${backup.label}`, async () => {
+        const changed = await repository.change(backup.label, (record) => ({ ...record, ...words }), signal);
+        return asBackup(changed ?? (await recordOf(repository, backup, signal)));
       }),
     expire: ({ dryRun }, signal) =>
       inWords('apply retention', async () => {
-        const policy = { last: config.maxBackups };
         if (dryRun) return planRetention(await repository.records(signal), policy);
         return repository.locked('expire', () => expireBackups(repository, policy, system, signal), signal);
       }),
@@ -92,18 +99,18 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
   };
 
   /** What a verification found; a repository that cannot be written keeps its old record, and the result still reaches the caller. */
-  async function remember(record: BackupRecord, signal: AbortSignal): Promise<void> {
-    await repository
-      .locked('verify', () => repository.update(record), signal)
-      .catch((cause: unknown) => {
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        system.log.warn('backup.not-recorded', `The result of verifying ${record.label} could not be recorded.`, {
-          label: record.label,
-          reason,
-        });
-      });
+  async function remember({ label }: BackupRecord, change: (record: BackupRecord) => BackupRecord, signal: AbortSignal): Promise<void> {
+    await repository.change(label, change, signal).catch((cause: unknown) => {
+      signal.throwIfAborted();
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      system.log.warn('backup.not-recorded', `The result of verifying ${label} could not be recorded.`, { label, reason });
+    });
   }
 }
+
+/** All bytes are as they were written: that clears an earlier reading, but not pages that were damaged when they were copied. */
+const stateAfter = ({ state, damage }: BackupRecord): BackupRecord['state'] =>
+  state === 'proven' || damage.length > 0 ? state : 'verified';
 
 /** What the instance itself says it had come to at least; undefined when its pg_control cannot be read or is another cluster's. */
 async function lastCheckpoint(record: BackupRecord, dataDir: string, signal: AbortSignal): Promise<Lsn | undefined> {

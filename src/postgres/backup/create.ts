@@ -13,7 +13,7 @@ import { backUpHot } from './hot.ts';
 import { renderManifest } from './manifest.ts';
 import { type BackupRecord, packStamp } from './record.ts';
 
-export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository'>;
+export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository' | 'options'>;
 
 /**
  * Takes one base backup under the repository's lock and publishes it whole, or leaves nothing. Hot when a server runs on the data, cold when
@@ -29,7 +29,7 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
       hint: 'start it, so that it replays its WAL, and take the backup then',
     });
   }
-  const records = await repository.records(signal);
+  const records = needs.options.full ? [] : await repository.records(signal);
   const earlier = records.findLast(({ state, systemIdentifier }) => state !== 'damaged' && systemIdentifier === cluster.systemIdentifier);
   const label = await repository.freeLabel(signal);
   const run: BackupRun = { ...needs, label, staging: fromText(repository.stagingOf(label)), cluster, earlier };
@@ -54,7 +54,7 @@ const hasPostmaster = (dataDir: string): Promise<boolean> =>
 
 /** Writes the manifest, makes everything durable, and describes it. */
 async function seal(run: BackupRun, taken: Taken, durationMs: number): Promise<BackupRecord> {
-  const { cluster, staging, owner, system, label, dataDir } = run;
+  const { cluster, staging, owner, system, label, dataDir, options } = run;
   const { copied } = taken;
   const files = [...copied.files].sort((a, b) => (a.path < b.path ? -1 : 1));
   if (!files.some(({ path }) => path === 'PG_VERSION')) throw new DbkitError('data.corrupt', 'PG_VERSION vanished during the backup');
@@ -74,6 +74,10 @@ async function seal(run: BackupRun, taken: Taken, durationMs: number): Promise<B
     state: copied.damage.size > 0 ? 'damaged' : 'good',
     createdAt: system.clock.now().toISOString(),
     verifiedAt: null,
+    verifiedDeep: false,
+    problem: null,
+    pinned: options.pin ?? false,
+    note: options.note ?? null,
     pgVersion: cluster.major,
     systemIdentifier: cluster.systemIdentifier,
     startLsn: formatLsn(taken.startLsn),

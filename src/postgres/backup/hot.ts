@@ -90,9 +90,10 @@ async function dropLateTablespaces(
   };
 }
 
-async function addBackupLabel({ staging, owner, system }: BackupRun, body: Buffer, { files }: Copied): Promise<void> {
+async function addBackupLabel({ staging, owner, system }: BackupRun, body: Buffer, copied: Copied): Promise<void> {
   const path = fromText('backup_label');
   await writeNew(join(staging, path), body, { mode: BACKUP_FILE_MODE, owner });
   const sha256 = createHash('sha256').update(body).digest('hex');
-  files.push({ path, sizeBytes: body.length, modifiedAt: system.clock.now(), sha256 });
+  copied.files.push({ path, sizeBytes: body.length, modifiedAt: system.clock.now(), sha256 });
+  copied.newBytes += body.length;
 }

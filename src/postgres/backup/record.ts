@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { Backup } from '../../core/backups.ts';
+import type { Backup, BackupDetails } from '../../core/backups.ts';
 import type { FileStamp } from './sharing.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty());
@@ -19,6 +19,12 @@ const recordSchema = v.looseObject({
   state: v.picklist(['good', 'verified', 'proven', 'damaged']),
   createdAt: v.pipe(v.string(), v.isoTimestamp()),
   verifiedAt: v.optional(v.nullable(v.string()), null),
+  /** Whether that read page checksums and the WAL too. */
+  verifiedDeep: v.optional(v.boolean(), false),
+  /** What the last verification found; null when all was right. */
+  problem: v.optional(v.nullable(v.string()), null),
+  pinned: v.optional(v.boolean(), false),
+  note: v.optional(v.nullable(v.string()), null),
   /** PostgreSQL's major version. */
   pgVersion: count,
   systemIdentifier: digits,
@@ -71,6 +77,29 @@ export const toBackup = (record: BackupRecord, path: string): Backup => ({
   pgVersion: record.pgVersion,
   systemIdentifier: record.systemIdentifier,
   sizeBytes: record.sizeBytes,
+  newBytes: record.newBytes,
+  note: record.note,
+  pinned: record.pinned,
+  verifiedAt: record.verifiedAt,
+});
+
+/** What `backup show` says beyond the list. */
+export const describeRecord = (record: BackupRecord): BackupDetails => ({
+  mode: record.mode,
+  systemIdentifier: record.systemIdentifier,
+  timeline: record.timeline,
+  startLsn: record.startLsn,
+  stopLsn: record.stopLsn,
+  wal: record.wal.map(({ name }) => name),
+  files: record.files,
+  sharedFiles: record.sharedFiles,
+  sharedWith: record.previous,
+  sharing: record.sharing,
+  tablespaces: record.tablespaces.map(({ oid, location }) => `${oid} ${Buffer.from(location, 'latin1').toString('utf8')}`),
+  damagedFiles: record.damage.map(({ path, blocks }) => `${Buffer.from(path, 'latin1').toString('utf8')}: ${blocks.length} pages`),
+  verifiedDeep: record.verifiedDeep,
+  problem: record.problem,
+  durationMs: record.durationMs,
 });
 
 export const packStamp = (path: string, { sizeBytes, mtimeNs, ctimeNs, inode }: FileStamp): BackupRecord['sources'][number] => [

@@ -1,6 +1,6 @@
 import { lstat, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Identity, System } from '../../core/contracts.ts';
+import type { HeldLock, Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { makeLabel, parseLabel } from '../../core/labels.ts';
 import { type BackupRecord, parseRecord } from './record.ts';
@@ -13,14 +13,16 @@ export interface Repository {
   stagingOf(label: string): string;
   /** Oldest first. A directory without a record is no backup; a record that cannot be read is passed over with a warning. */
   records(signal: AbortSignal): Promise<readonly BackupRecord[]>;
-  /** One writer at a time. Rejects with `lock.held`. Leftovers of killed runs are cleared up before `work` begins. */
-  locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal): Promise<T>;
+  /**
+   * One writer at a time. Rejects with `lock.held`, after `patienceMs` of waiting. Leftovers of killed runs are cleared up before `work` begins.
+   */
+  locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal, patienceMs?: number): Promise<T>;
   /** A label of this second that is not taken, waiting for the next one when it is. */
   freeLabel(signal: AbortSignal): Promise<string>;
   /** The staged directory becomes a backup; its record, the last to appear, makes it one. */
   publish(record: BackupRecord): Promise<void>;
-  /** Rewrites the record of a published backup; does nothing when it has been removed meanwhile. */
-  update(record: BackupRecord): Promise<void>;
+  /** Changes the record of a published backup, under the lock, as it is by then; undefined when it has been removed meanwhile. */
+  change(label: string, change: (record: BackupRecord) => BackupRecord, signal: AbortSignal): Promise<BackupRecord | undefined>;
   /** Takes it off the list first and removes it then, so that a kill leaves nothing listed that is not whole. */
   remove(label: string): Promise<void>;
   /** Rejects with `volume.full` unless `neededBytes` and a reserve fit beside what is there. */
@@ -28,6 +30,8 @@ export interface Repository {
 }
 
 const RESERVE_BYTES = 64 * 1024 * 1024;
+/** Long enough for most backups that are under way. */
+const CHANGE_PATIENCE_MS = 60_000;
 const isOurs = (name: string): boolean => parseLabel(name)?.kind === 'data';
 /** A record whose writing was cut short before its rename. */
 const isUnfinishedWrite = (name: string): boolean => /^data_\d{8}_\d{6}\.json\..*tmp$/.test(name);
@@ -87,22 +91,39 @@ export function openRepository(backupDir: string, owner: Identity | undefined, s
     }
   }
 
+  async function acquire(holder: string, patienceMs: number, signal: AbortSignal): Promise<HeldLock> {
+    const deadlineMs = clock.monotonicMs() + patienceMs;
+    let told = false;
+    for (;;) {
+      signal.throwIfAborted();
+      try {
+        return await system.locks.acquire(join(backupDir, '.lock'), holder, owner);
+      } catch (cause) {
+        if (!(cause instanceof DbkitError && cause.code === 'lock.held') || clock.monotonicMs() >= deadlineMs) throw cause;
+        if (!told) log.info('repository.waiting', `${cause.message}; waiting for it to end`);
+        told = true;
+        await clock.sleep(100, signal);
+      }
+    }
+  }
+
+  async function locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal, patienceMs = 0): Promise<T> {
+    await files.makeDirectory(partial, { mode: 0o700, owner });
+    const lock = await acquire(holder, patienceMs, signal);
+    try {
+      await clearLeftovers();
+      return await work();
+    } finally {
+      await lock.release();
+    }
+  }
+
   return {
     path: backupDir,
     pathOf,
     stagingOf,
     records,
-    async locked(holder, work, signal) {
-      signal.throwIfAborted();
-      await files.makeDirectory(partial, { mode: 0o700, owner });
-      const lock = await system.locks.acquire(join(backupDir, '.lock'), holder, owner);
-      try {
-        await clearLeftovers();
-        return await work();
-      } finally {
-        await lock.release();
-      }
-    },
+    locked,
     async freeLabel(signal) {
       for (;;) {
         const label = makeLabel('data', clock.now());
@@ -118,9 +139,19 @@ export function openRepository(backupDir: string, owner: Identity | undefined, s
       await files.rename(stagedRecordOf(record.label), recordOf(record.label));
       reached('backup.published');
     },
-    async update(record) {
-      if (await exists(recordOf(record.label))) await files.write(recordOf(record.label), render(record), { mode: 0o600, owner });
-    },
+    change: (label, change, signal) =>
+      locked(
+        'a change of a record',
+        async () => {
+          const record = await readRecord(label);
+          if (!record) return undefined;
+          const changed = change(record);
+          await files.write(recordOf(label), render(changed), { mode: 0o600, owner });
+          return changed;
+        },
+        signal,
+        CHANGE_PATIENCE_MS,
+      ),
     async remove(label) {
       await rename(recordOf(label), stagedRecordOf(label));
       await files.syncDirectory(backupDir);
@@ -134,12 +165,14 @@ export function openRepository(backupDir: string, owner: Identity | undefined, s
       const { bavail, bsize } = await statfs(backupDir);
       const freeBytes = bavail * bsize;
       if (freeBytes >= neededBytes + RESERVE_BYTES) return;
-      throw new DbkitError('volume.full', `the backup needs ${neededBytes} bytes and ${backupDir} has ${freeBytes} left`, {
+      throw new DbkitError('volume.full', `the backup needs ${mebibytes(neededBytes)} and ${backupDir} has ${mebibytes(freeBytes)} left`, {
         hint: 'free some space there, keep fewer backups (MAX_BACKUPS), or set BACKUP_DIR to a larger volume',
       });
     },
   };
 }
+
+const mebibytes = (value: number): string => `${Math.ceil(value / 2 ** 20)} MiB`;
 
 const exists = async (path: string): Promise<boolean> =>
   lstat(path).then(

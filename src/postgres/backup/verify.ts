@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import type { Logger } from '../../core/contracts.ts';
-import { DbkitError, errnoOf } from '../../core/errors.ts';
+import { DbkitError } from '../../core/errors.ts';
 import { type BytePath, fromText, join, toBytes, toText } from '../formats/byte-path.ts';
-import { hashFile } from './copy-file.ts';
+import { readWal } from '../formats/wal-reader.ts';
+import { formatLsn, type Lsn, parseLsn } from '../formats/wal-segment.ts';
+import { inThreads } from '../threads.ts';
+import { readCluster } from './cluster.ts';
+import { checksummedSegment } from './exclusions.ts';
 import { listTree } from './list-tree.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
-import { forEachLimited } from './pool.ts';
 import type { BackupRecord } from './record.ts';
+import { type Reread, type RereadTask, reread } from './reread.ts';
+import { identityOf } from './roll-forward.ts';
 
 /** One file of a backup with what it must be: the manifest's files, the WAL of the record, and the manifest itself is checked apart. */
 export interface ExpectedFile {
@@ -17,7 +22,12 @@ export interface ExpectedFile {
   readonly sha256: string;
 }
 
-const FILES_AT_ONCE = 4;
+export interface VerifyNeeds {
+  readonly deep: boolean;
+  /** What was read before in this run, by the file's identity: backups share files, and the same bytes are read once. */
+  readonly seen: Map<string, Reread['found']>;
+  readonly log: Logger;
+}
 
 /** Reads the manifest and holds it against the record. Rejects with `data.corrupt` when either was tampered with. */
 export async function readManifest(record: BackupRecord, directory: string): Promise<Manifest> {
@@ -36,40 +46,90 @@ export const expectedFiles = (record: BackupRecord, manifest: Manifest): Expecte
 ];
 
 /**
- * Reads every byte of a backup again. Rejects with `data.corrupt`, naming the files that are missing, extra, or other than they were written;
- * up to ten of them, because one bad disk can spoil them all.
+ * Reads every byte of a backup again; `deep` also judges page checksums and follows the WAL from the first record to the last. Rejects with
+ * `data.corrupt`, naming what is missing, extra, or other than it was written; up to ten of them, because one bad disk can spoil them all.
  */
-export async function verifyBackup(record: BackupRecord, directory: string, log: Logger, signal: AbortSignal): Promise<void> {
+export async function verifyBackup(record: BackupRecord, directory: string, needs: VerifyNeeds, signal: AbortSignal): Promise<void> {
   const expected = expectedFiles(record, await readManifest(record, directory));
   const known = new Set<string>(expected.map(({ path }) => path)).add('backup_manifest');
-  const root = fromText(directory);
-  const found = await listTree(root, signal);
+  const found = await listTree(fromText(directory), signal);
   const wrong = found.files.filter((path) => !known.has(path)).map((path) => `${toText(path)} is extra`);
-  let doneBytes = 0;
-  await forEachLimited(expected, FILES_AT_ONCE, async (file) => {
-    const problem = await compare(root, file, signal);
-    if (problem !== undefined) wrong.push(`${toText(file.path)} ${problem}`);
-    doneBytes += file.sizeBytes;
-    log.progress('backup.verify', `verifying ${record.label}`, { done: doneBytes, total: record.sizeBytes, unit: 'bytes' });
-  });
+  wrong.push(...(await rereadAll(record, directory, expected, needs, signal)));
+  if (needs.deep && wrong.length === 0) wrong.push(...(await brokenWal(record, directory, signal)));
   if (wrong.length > 0)
     throw damaged(record, `${wrong.slice(0, 10).join(', ')}${wrong.length > 10 ? ` and ${wrong.length - 10} more` : ''}`);
 }
 
-async function compare(root: BytePath, { path, sizeBytes, sha256 }: ExpectedFile, signal: AbortSignal): Promise<string | undefined> {
-  try {
-    const found = await hashFile(toBytes(join(root, path)), signal);
-    if (found.sizeBytes !== sizeBytes) return `has ${found.sizeBytes} bytes instead of ${sizeBytes}`;
-    return found.sha256 === sha256 ? undefined : 'differs from what was written';
-  } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return 'is missing';
-    if (errnoOf(thrown) === 'EIO') return 'cannot be read';
-    throw thrown;
+async function rereadAll(
+  record: BackupRecord,
+  directory: string,
+  expected: readonly ExpectedFile[],
+  { deep, seen, log }: VerifyNeeds,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const root = fromText(directory);
+  const cluster = deep ? await readCluster(directory, signal).catch(() => undefined) : undefined; // Its bytes are judged with the others.
+  const files = new Map<string, ExpectedFile>(expected.map((file) => [file.path, file]));
+  const identities = new Map<string, string>();
+  const range = { start: parseLsn(record.startLsn), stop: parseLsn(record.stopLsn) };
+  const wrong: string[] = [];
+  let doneBytes = 0;
+  const judge = ({ path, found: result }: Reread): void => {
+    const file = files.get(path)!;
+    const problem = compare(file, result, record.mode === 'hot' ? range : undefined);
+    if (problem !== undefined) wrong.push(`${toText(path)} ${problem}`);
+    doneBytes += file.sizeBytes;
+    log.progress('backup.verify', `verifying ${record.label}`, { done: doneBytes, total: record.sizeBytes, unit: 'bytes' });
+  };
+  const tasks: RereadTask[] = [];
+  for (const { path, sizeBytes } of expected) {
+    const stats = await lstat(toBytes(join(root, path)), { bigint: true }).catch(() => undefined);
+    const identity = stats && `${deep} ${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs}`;
+    const before = identity === undefined ? undefined : seen.get(identity);
+    if (before) {
+      judge({ path, found: before });
+      continue;
+    }
+    if (identity !== undefined) identities.set(path, identity);
+    const segment = cluster?.checksums ? checksummedSegment(path) : undefined;
+    const pages =
+      cluster && segment !== undefined
+        ? { blockSizeBytes: cluster.blockSizeBytes, firstBlock: segment * cluster.blocksPerSegment }
+        : undefined;
+    tasks.push({ root, path, sizeBytes, pages });
   }
+  const done = (result: Reread): void => {
+    const identity = identities.get(result.path);
+    if (identity !== undefined) seen.set(identity, result.found);
+    judge(result);
+  };
+  await inThreads(tasks, { script: 'reread-worker.js', inPlace: reread, done }, signal);
+  return wrong;
+}
+
+/** A page of a hot backup that is as new as the backup may be torn: WAL replay writes it again. One that is newer still is damaged. */
+function compare(
+  { sizeBytes, sha256 }: ExpectedFile,
+  found: Reread['found'],
+  range: { readonly start: Lsn; readonly stop: Lsn } | undefined,
+): string | undefined {
+  if (found === 'missing') return 'is missing';
+  if (found === 'unreadable') return 'cannot be read';
+  if (found.sizeBytes !== sizeBytes) return `has ${found.sizeBytes} bytes instead of ${sizeBytes}`;
+  if (found.sha256 !== sha256) return 'differs from what was written';
+  const bad = found.unsound.filter(({ lsn }) => range === undefined || lsn < range.start || lsn > range.stop);
+  return bad.length === 0 ? undefined : `has ${bad.length} pages with a wrong checksum, the first at block ${bad[0]!.block}`;
+}
+
+/** Every record from the backup's start to its end, as a restored server will read them. */
+async function brokenWal(record: BackupRecord, directory: string, signal: AbortSignal): Promise<string[]> {
+  const start = parseLsn(record.mode === 'cold' ? record.checkpointLsn : record.startLsn);
+  const { end } = await readWal(fromText(`${directory}/pg_wal`), identityOf(record), start, signal);
+  return end >= parseLsn(record.stopLsn) ? [] : [`its WAL ends at ${formatLsn(end)} instead of ${record.stopLsn}`];
 }
 
 const damaged = (record: BackupRecord, what: string, cause?: unknown): DbkitError =>
   new DbkitError('data.corrupt', `backup ${record.label} is damaged: ${what}`, {
-    hint: 'take a new backup now; this one is marked as damaged and is not used for a restore',
+    hint: 'take a new backup now (`dbkit backup create --full`); this one is marked as damaged and is not used for a restore',
     cause,
   });

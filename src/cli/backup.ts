@@ -1,0 +1,122 @@
+import type { Command } from 'commander';
+import { expireBackups } from '../usecases/expire-backups.ts';
+import { listBackups } from '../usecases/list-backups.ts';
+import { pinBackup } from '../usecases/pin-backup.ts';
+import { showBackup } from '../usecases/show-backup.ts';
+import { takeBackup } from '../usecases/take-backup.ts';
+import { verifyBackups } from '../usecases/verify-backups.ts';
+import { cleanupView, createdView, listView, showView, verifyView } from './backup-views.ts';
+import type { Cli } from './cli.ts';
+
+const DAMAGED = 65;
+/** The automatic backup after a start takes seconds; a person who asks meanwhile need not ask twice. */
+const WAIT_MS = 600_000;
+
+export function registerBackup(program: Command, cli: Cli): void {
+  const backup = program
+    .command('backup')
+    .description('take, look at and bring back backups')
+    .addHelpText('after', '\nExamples:\n  dbkit backup create --note "before the upgrade" --pin\n  dbkit backup list');
+  registerCreate(backup, cli);
+  registerLooks(backup, cli);
+  registerKeeping(backup, cli);
+}
+
+interface CreateFlags {
+  readonly engine?: string;
+  readonly full?: boolean;
+  readonly ifChanged?: boolean;
+  readonly note?: string;
+  readonly pin?: boolean;
+}
+
+function registerCreate(backup: Command, cli: Cli): void {
+  backup
+    .command('create')
+    .description('take a backup of the instance as it is, running or stopped')
+    .option('--engine <name>', 'how: copy (the files; the default)')
+    .option('--full', 'copy everything, share nothing with earlier backups')
+    .option('--if-changed', 'only when something was written since the last one')
+    .option('--note <text>', 'a word to find it by')
+    .option('--pin', 'keep it until the pin is removed')
+    .addHelpText(
+      'after',
+      '\nIt is published whole or not at all; Ctrl-C leaves nothing. 65 when it holds damaged pages: it is kept, and does not count as good.\n\nExamples:\n  dbkit backup create\n  dbkit backup create --note "before the upgrade" --pin',
+    )
+    .action(({ ifChanged = false, ...flags }: CreateFlags, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await takeBackup(await app(), { ...flags, ifChanged, waitMs: WAIT_MS }, signal);
+        return { report, text: (style) => createdView(report, style), exit: report.backup?.state === 'damaged' ? DAMAGED : 0 };
+      }),
+    );
+}
+
+function registerLooks(backup: Command, cli: Cli): void {
+  backup
+    .command('list')
+    .description('list the backups, newest first')
+    .addHelpText('after', '\nExample:\n  dbkit backup list --json')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app: open, signal }) => {
+        const app = await open();
+        const report = await listBackups(app, signal);
+        return { report, text: (style) => listView(report.backups, style, app.clock.now()) };
+      }),
+    );
+  backup
+    .command('show')
+    .description('everything about one backup')
+    .argument('<label>', 'which; `latest` is the newest good one')
+    .addHelpText('after', '\nExample:\n  dbkit backup show latest')
+    .action((label: string, _flags: object, command: Command) =>
+      cli.run(command, async ({ app: open, signal }) => {
+        const app = await open();
+        const report = await showBackup(app, label, signal);
+        return { report, text: (style) => showView(report, style, app.clock.now()) };
+      }),
+    );
+  backup
+    .command('verify')
+    .description('read backups again and compare every byte with what was written')
+    .argument('[labels...]', 'which; none: those never verified, or the one verified longest ago')
+    .option('-a, --all', 'all of them; what they share is read once')
+    .option('--deep', 'also page checksums, and the WAL from the first record to the last')
+    .addHelpText(
+      'after',
+      '\nThe result is remembered and shown by `dbkit backup list`. 65 when one is damaged.\n\nExamples:\n  dbkit backup verify latest --deep\n  dbkit backup verify --all',
+    )
+    .action((labels: string[], flags: { all?: boolean; deep?: boolean }, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await verifyBackups(await app(), { labels, all: flags.all ?? false, deep: flags.deep ?? false }, signal);
+        return { report, text: (style) => verifyView(report, style), exit: report.backups.every(({ ok }) => ok) ? 0 : DAMAGED };
+      }),
+    );
+}
+
+function registerKeeping(backup: Command, cli: Cli): void {
+  backup
+    .command('cleanup')
+    .description('remove what retention no longer keeps, and say why')
+    .option('-n, --dry-run', 'only say what would be removed')
+    .addHelpText('after', '\nExample:\n  dbkit backup cleanup --dry-run')
+    .action((flags: { dryRun?: boolean }, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const dryRun = flags.dryRun ?? false;
+        const report = await expireBackups(await app(), { dryRun }, signal);
+        return { report, text: (style) => cleanupView(report, dryRun, style) };
+      }),
+    );
+  backup
+    .command('pin')
+    .description('keep a backup whatever retention says')
+    .argument('<label>', 'which; `latest` is the newest good one')
+    .option('--remove', 'let it expire again')
+    .addHelpText('after', '\nExamples:\n  dbkit backup pin latest\n  dbkit backup pin --remove data_20261120_195400')
+    .action((label: string, flags: { remove?: boolean }, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await pinBackup(await app(), label, !flags.remove, signal);
+        const said = flags.remove ? 'is no longer pinned: retention decides' : 'is pinned: it never expires';
+        return { report, text: () => `${report.backup.label} ${said}` };
+      }),
+    );
+}

@@ -1,0 +1,31 @@
+import type { App } from '../core/app.ts';
+import type { Backup, BackupEngine } from '../core/backups.ts';
+import { DbkitError } from '../core/errors.ts';
+import { nearest } from '../core/nearest.ts';
+
+export interface FoundBackup {
+  readonly backup: Backup;
+  readonly engine: BackupEngine;
+}
+
+/** The backup of that label; 'latest' is the newest one that is not damaged. Rejects with `backup.missing` and what to type instead. */
+export async function findBackup({ engines }: Pick<App, 'engines'>, label: string, signal: AbortSignal): Promise<FoundBackup> {
+  const lists = await Promise.all(engines.map(async (engine) => (await engine.list(signal)).map((backup) => ({ backup, engine }))));
+  const all = lists.flat().sort((a, b) => b.backup.createdAt.localeCompare(a.backup.createdAt));
+  const found =
+    label === 'latest' ? all.find(({ backup }) => backup.state !== 'damaged') : all.find(({ backup }) => backup.label === label);
+  if (found) return found;
+  if (all.length === 0) throw new DbkitError('backup.missing', 'there is no backup yet', { hint: '`dbkit backup create` takes one' });
+  if (label === 'latest') {
+    throw new DbkitError('backup.missing', `none of the ${all.length} backups is good`, {
+      hint: '`dbkit backup list` shows them, `dbkit backup create` takes a new one',
+    });
+  }
+  const close = nearest(
+    label,
+    all.map(({ backup }) => backup.label),
+  );
+  throw new DbkitError('backup.missing', `there is no backup ${label}${close ? `; did you mean ${close}?` : ''}`, {
+    hint: '`dbkit backup list` shows what there is; `latest` is the newest good one',
+  });
+}
