@@ -10,5 +10,11 @@ disaster({
   rowsLost: 'those behind the cut',
   left: 'unseen',
   break: (instance) => truncateTo(instance, instance.places.ledger, 8192 * 60 + 100),
-  expect: { finding: 'relation.truncated', message: /damaged/, rows: expectRowsBeforeTheCut, lost: /damaged/ },
+  expect: {
+    finding: 'relation.truncated',
+    message: /damaged/,
+    rows: expectRowsBeforeTheCut,
+    lost: /damaged/,
+    remains: ['relation.truncated'],
+  },
 });

@@ -10,5 +10,11 @@ disaster({
   rowsLost: 'those behind the cut',
   left: 'clean',
   break: (instance) => truncateTo(instance, instance.places.ledger, 8192 * 60),
-  expect: { finding: 'relation.changed', message: /damaged/, rows: expectRowsBeforeTheCut, lost: /damaged/, remains: ['relation.truncated'] },
+  expect: {
+    finding: 'relation.changed',
+    message: /damaged/,
+    rows: expectRowsBeforeTheCut,
+    lost: /damaged/,
+    remains: ['relation.truncated'],
+  },
 });

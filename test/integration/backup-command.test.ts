@@ -1,5 +1,6 @@
 import { appendFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { ListedBackup } from '../../src/usecases/list-backups.ts';
 import { boot, run } from '../harness/dbkit.ts';
@@ -20,6 +21,7 @@ const list = async (instance: Instance): Promise<readonly ListedBackup[]> =>
 test('backups are taken, found again, verified, and told apart from damaged ones', async () => {
   const instance = await openInstance({ programs: programs!, from: 'template' });
   const running = await boot(instance);
+  await sleep(2_500); // What changed within two seconds of a copy is never shared with it (sharing.ts).
   const first = await create(instance, '--note', 'before the upgrade', '--pin');
   await addRows(instance, known.ledger + 1, 10);
   const second = await create(instance);
