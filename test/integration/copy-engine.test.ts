@@ -54,7 +54,7 @@ const start = async (...args: Parameters<typeof startServer>): Promise<TestServe
 const sleep = (durationMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, durationMs));
 /** Longer than the margin within which a changed file is not trusted. */
 const settle = (): Promise<void> => sleep(2_500);
-const engineFor = async (server: TestServer, more: object = {}): Promise<CopyEngine> =>
+const engineFor = async (server: TestServer, more: object = {}, events: string[] = []): Promise<CopyEngine> =>
   createCopyEngine({ config: testConfig(server, within('repo'), more), system: await testSystem(events), dataDir: server.dataDir, owner });
 const within = (...names: string[]): string => join(place.dir, ...names);
 const quick = { fsync: 'off', max_wal_size: '2GB' };
@@ -249,6 +249,26 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     expect(await scalar(restored, 'SELECT count(*) FROM spaced')).toBe('5001');
     expect(await scalar(restored, 'SELECT count(*) FROM fleeting')).toBe('0');
     await execute(restored, 'INSERT INTO spaced SELECT 5002', 'CHECKPOINT');
+  });
+
+  test('a tablespace that is made while a backup runs is in it once, and restores', async () => {
+    const server = await newServer();
+    mkdirSync(within('late'));
+    chownSync(within('late'), owner.uid, owner.gid);
+    const events: string[] = [];
+    const engine = await engineFor(server, {}, events);
+    await execute(server, 'CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 10) AS note FROM generate_series(1, 50000) g');
+    const taking = engine.backup(signal);
+    while ((await scalar(server, "SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'dbkit%'")) === '0');
+    await execute(server, `CREATE TABLESPACE late LOCATION '${within('late')}'`, 'CREATE TABLE spaced TABLESPACE late AS SELECT 1 AS id');
+    const backup = await taking;
+    expect(events.join('\n')).toContain('backup.again');
+    expectAccepted(binDir, backup);
+    await execute(server, 'INSERT INTO spaced SELECT 2');
+    await server.stop('SIGQUIT');
+    await engine.restore(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
+    const restored = await start(binDir, within('restored'), quick);
+    expect(await scalar(restored, 'SELECT count(*) FROM spaced')).toBe('2');
   });
 
   test('a damaged page is found: the backup is kept, marked, and nothing expires or is shared on its account', async () => {

@@ -35,7 +35,7 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
   const run: BackupRun = { ...needs, label, staging: fromText(repository.stagingOf(label)), cluster, earlier };
   system.log.info('backup.started', `Taking base backup ${label} of the ${hot ? 'running' : 'stopped'} server.`, { label });
   try {
-    const taken = await (hot ? backUpHot(run, signal) : backUpCold(run, signal));
+    const taken = await (hot ? backUpBetweenTablespaces(run, signal) : backUpCold(run, signal));
     const record = await seal(run, taken, system.clock.monotonicMs() - began);
     await repository.publish(record);
     reportDamage(taken.copied, system.log);
@@ -44,6 +44,25 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
     await rm(repository.stagingOf(label), { recursive: true, force: true }).catch(() => undefined); // Else the next run removes it.
     throw thrown;
   }
+}
+
+const ATTEMPTS_MAX = 3;
+
+/**
+ * A tablespace that is made while the copy runs is both in the files and in the WAL, whose replay would stumble over its directory, or reach
+ * for the place where the replaced instance still has it. That is rare and the copy is quick, so it is taken again.
+ */
+async function backUpBetweenTablespaces(run: BackupRun, signal: AbortSignal): Promise<Taken> {
+  const { system, repository, label } = run;
+  for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+    const taken = await backUpHot(run, signal);
+    if (!taken.createsTablespaces) return taken;
+    system.log.info('backup.again', 'A tablespace was made meanwhile, so the backup is taken again.', { label, attempt });
+    await rm(repository.stagingOf(label), { recursive: true, force: true });
+  }
+  throw new DbkitError('service.unready', `tablespaces were made during each of ${ATTEMPTS_MAX} attempts to take a backup`, {
+    hint: 'take the backup again when that is done; nothing was published',
+  });
 }
 
 const hasPostmaster = (dataDir: string): Promise<boolean> =>
