@@ -10,6 +10,7 @@ export type Repair =
   | 'set-aside-file'
   | 'set-aside-slot'
   | 'bring-back-kept-file'
+  | 'bring-back-from-backup'
   | 'rebuild-catalog-index'
   | 'reset-wal';
 
@@ -23,6 +24,8 @@ export interface Case {
   readonly cleanShutdown: boolean;
   /** dbkit kept a copy at the last clean shutdown and the inventory proves that the server has not run since. */
   readonly keptIsCurrent: boolean;
+  /** The newest backup holds the very bytes of the last clean shutdown, proven by inventory, manifest and digest; no server has run since. */
+  readonly backupIsCurrent: boolean;
   /** dbkit may change owners (root), or the files are its own. */
   readonly mayMendOwner: boolean;
   /** The answer below was already tried in this boot, and the finding is still there. */
@@ -43,6 +46,7 @@ const both =
   (c: Case): boolean =>
     conditions.every((holds) => holds(c));
 const clean = (c: Case): boolean => c.cleanShutdown;
+const backedUp = (c: Case): boolean => c.backupIsCurrent;
 const kept = (c: Case): boolean => c.keptIsCurrent;
 /** Findings that stop the server, or every session, until they are mended. */
 const cannotRunWithout = is(
@@ -59,6 +63,19 @@ const cannotRunWithout = is(
   'catalog.missing',
   'directory.lost',
 );
+/** What one file, or a directory of files, can make good again. */
+export const wholeFiles = [
+  'relation.missing',
+  'relation.truncated',
+  'relation.changed',
+  'catalog.missing',
+  'catalog-index.damaged',
+  'index.damaged',
+  'database.missing',
+  'directory.lost',
+  'filenode-map.damaged',
+  'slru.damaged',
+] as const satisfies readonly Finding['code'][];
 const isShared = ({ finding }: Case): boolean => finding.path.startsWith('global/');
 /** Damage that stays within one database: the server and every other database run. */
 const inOneDatabase = ({ finding }: Case): boolean => /^base\/\d+(\/|$)/.test(finding.path);
@@ -99,6 +116,11 @@ export const answers: readonly AnswerRow[] = [
     'a copy of a running server is useless without its WAL, and with the label removed it would be corrupt',
   ],
   [is('wal-link.dangling'), 'refuse', 'the WAL is elsewhere, not gone: mount it'],
+  [
+    both(is(...wholeFiles), backedUp, (c) => !c.tried),
+    'bring-back-from-backup',
+    'the newest backup holds the very bytes of the last clean shutdown',
+  ],
   [is('replication-slot.damaged'), 'set-aside-slot', 'a slot holds no rows; its consumer must be set up again'],
   [
     both(is('catalog-index.damaged'), suspect, (c) => !c.reported && !c.tried),

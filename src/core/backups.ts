@@ -44,6 +44,13 @@ export interface RetentionDecision {
   readonly because: string;
 }
 
+/** One file of a stopped instance, relative to PGDATA, as its last clean shutdown left it. */
+export interface KnownFile {
+  readonly path: string;
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+}
+
 /** Copies an instance out and back. `restore` writes into an empty directory beside the data and never touches the data itself. */
 export interface BackupEngine {
   readonly name: string;
@@ -65,6 +72,8 @@ export interface BackupEngine {
   changedSinceLast?(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
   /** Applies retention; `dryRun` only says what it would do. */
   expire?(options: { dryRun: boolean }, signal: AbortSignal): Promise<readonly RetentionDecision[]>;
+  /** Which of these files the backup provably holds byte for byte, and where; read and compared with the manifest. */
+  sameFiles?(backup: Backup, files: readonly KnownFile[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
   /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */
   rollsForward?(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
 }

@@ -32,6 +32,7 @@ const repairs: readonly Answer[] = [
   'set-aside-file',
   'set-aside-slot',
   'bring-back-kept-file',
+  'bring-back-from-backup',
   'rebuild-catalog-index',
   'reset-wal',
 ];

@@ -16,6 +16,7 @@ export const steps = [
   'replace.published',
   'repair.begun',
   'repair.set-aside',
+  'repair.brought-back',
   'repair.done',
   'backup.files-copied',
   'backup.stopped',

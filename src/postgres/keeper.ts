@@ -6,6 +6,7 @@ import { findBinaries } from './binaries.ts';
 import { occupy } from './guard/occupy.ts';
 import { clearStaleSocket, refusePortInUse } from './guard/ports.ts';
 import { refuseForeign, refuseFullVolume } from './guard/preflight.ts';
+import { replacedBefore } from './initialize/marker.ts';
 import { type Inspection, inspect } from './inspection/inspect.ts';
 import type { Hold, Local, PostgresqlOptions } from './local.ts';
 import { claimDirectory, serverOwner } from './owner.ts';
@@ -152,8 +153,19 @@ async function mend(
     signal,
   );
   const outcome = request.dryRun ? undefined : await carryOut(local, plan, lock, signal);
-  return { report: reportOf(local, plan, outcome, begunMs), inspection };
+  const report = reportOf(local, plan, outcome, begunMs);
+  const goesOn = plan.decision === 'start' && (await present(local.volume.initializing));
+  return { report: goesOn ? goingOn(report, await replacedBefore(local.volume, local.system)) : report, inspection };
 }
+
+/** A new cluster whose first start was cut off: nothing is done again, and where its predecessor went is still to be told. */
+const goingOn = (report: RecoveryReport, replaced: string | null): RecoveryReport => ({
+  ...report,
+  decision: 'initialize',
+  because: 'the first start of a new instance was cut off; it goes on',
+  quarantine: replaced,
+  lost: replaced === null ? 'nothing' : `all rows are out of reach for now: the old data is whole in ${replaced}`,
+});
 
 const look = ({ volume, stateDir, system }: Local, signal: AbortSignal): Promise<Inspection> =>
   inspect(volume.dataDir, { stateDir, deep: false }, system, signal);

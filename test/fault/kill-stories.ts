@@ -57,14 +57,15 @@ const replace: Story = {
   },
 };
 
-/** Two repairs after a clean stop, one of which sets a file aside. */
+/** Three repairs after a clean stop: one sets a file aside, one brings a table back from the backup. */
 const repair: Story = {
   from: 'template',
   stage: async (instance) => {
     const running = await boot(instance);
     await customise(instance);
+    await takeBackup(instance);
     await expectStopped(instance, await running.stop());
-    await remove(instance, 'pg_notify');
+    await remove(instance, 'pg_notify', instance.places.documents);
     await scramble(instance, 'postgresql.conf');
     const broken = await sha256(join(instance.dataDir, 'postgresql.conf'));
     return async () => {

@@ -14,6 +14,7 @@ const answer = (code: FindingCode, circumstances: Partial<Case> = {}) =>
     finding: finding(code),
     cleanShutdown: false,
     keptIsCurrent: false,
+    backupIsCurrent: false,
     mayMendOwner: false,
     tried: false,
     reported: false,

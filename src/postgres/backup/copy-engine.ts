@@ -13,6 +13,7 @@ import { type BackupRecord, describeRecord, toBackup } from './record.ts';
 import { openRepository, type Repository } from './repository.ts';
 import { restoreBackup } from './restore.ts';
 import { planRollForward } from './roll-forward.ts';
+import { findSameFiles } from './same-files.ts';
 import { type VerifyNeeds, verifyBackup } from './verify.ts';
 
 /** Base backups as plain directories; it knows everything that an engine may be asked. */
@@ -67,6 +68,10 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
         const record = await recordOf(repository, backup, signal);
         return (await planRollForward(record, `${from}/pg_wal`, await lastCheckpoint(record, from, signal), signal)).complete;
       }),
+    sameFiles: (backup, files, signal) =>
+      inWords(`look for files in ${backup.label}`, async () =>
+        findSameFiles(await recordOf(repository, backup, signal), repository.pathOf(backup.label), files, signal),
+      ),
     verify: (backup, signal, { deep } = { deep: false }) =>
       inWords(`verify ${backup.label}`, async () => {
         const record = await recordOf(repository, backup, signal);

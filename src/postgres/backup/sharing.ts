@@ -20,6 +20,8 @@ export function isUnchanged(now: FileStamp, earlier: FileStamp | undefined, earl
     now.mtimeNs === earlier.mtimeNs &&
     now.ctimeNs === earlier.ctimeNs &&
     now.inode === earlier.inode;
-  const atRest = earlierCopyBeganNs - MARGIN_NS;
-  return same && now.mtimeNs < atRest && now.ctimeNs < atRest;
+  return same && wasAtRest(now.mtimeNs, earlierCopyBeganNs) && wasAtRest(now.ctimeNs, earlierCopyBeganNs);
 }
+
+/** Whether a time was past by a margin when a copy began: only then it tells one content from the next. */
+export const wasAtRest = (timeNs: bigint, copyBeganNs: bigint): boolean => timeNs < copyBeganNs - MARGIN_NS;

@@ -1,8 +1,7 @@
 import { appendFile, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import * as v from 'valibot';
-import type { HeldLock, Identity, System } from '../../core/contracts.ts';
+import type { HeldLock, Identity } from '../../core/contracts.ts';
 import { DbkitError, wordsOf } from '../../core/errors.ts';
 import { splitWords } from '../../core/split-words.ts';
 import { parseControlFile } from '../formats/control-file.ts';
@@ -10,8 +9,9 @@ import type { Local } from '../local.ts';
 import { ensureApplication } from '../server/application.ts';
 import { launch, signalStop } from '../server/server.ts';
 import { lastLines } from '../server/server-log.ts';
-import { clusterEntries, present, type Volume } from '../volume.ts';
+import { clusterEntries, present } from '../volume.ts';
 import { findInitdbScripts, runInitdbScripts } from './initdb-scripts.ts';
+import { markInitializing } from './marker.ts';
 
 const INITDB_TIMEOUT_MS = 10 * 60_000;
 const FALLBACK_LOCALE = 'C';
@@ -96,19 +96,6 @@ async function configure({ settings, volume }: Local): Promise<void> {
     join(volume.incoming, 'postgresql.conf'),
     `\n# Added by dbkit at initialisation; port and socket directory come from dbkit's configuration at every start.\nlisten_addresses = '${settings.listenAddresses.replaceAll("'", "''")}'\n`,
   );
-}
-
-const markerSchema = v.object({ startedAt: v.string(), replaced: v.nullable(v.string()) });
-
-/** The marker travels with the new cluster and remembers where the old one went, until a start has told its owner. */
-export async function markInitializing(volume: Volume, owner: Identity, replaced: string | null, system: System): Promise<void> {
-  const body = `${JSON.stringify({ startedAt: system.clock.now().toISOString(), replaced })}\n`;
-  await system.files.write(join(volume.incoming, basename(volume.initializing)), body, { mode: 0o600, owner });
-}
-
-/** Where the cluster went that an interrupted initialisation was to take the place of; null when there was none. */
-export async function replacedBefore(volume: Volume, system: System): Promise<string | null> {
-  return (await system.files.readJson(volume.initializing, (value) => v.parse(markerSchema, value)))?.replaced ?? null;
 }
 
 /** A server on `incoming` that listens on a private socket only, for as long as `work` takes; stopped cleanly, whatever happens. */

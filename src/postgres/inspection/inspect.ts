@@ -1,17 +1,18 @@
 import { lstatSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InspectionReport } from '../../core/app.ts';
+import type { KnownFile } from '../../core/backups.ts';
 import type { System } from '../../core/contracts.ts';
-import { DbkitError, errnoOf, isDenied, wordsOf } from '../../core/errors.ts';
+import { DbkitError, errnoOf, wordsOf } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
-import { type ControlFile, parseControlFile, type ReadControl } from '../formats/control-file.ts';
-import { clusterEntries } from '../volume.ts';
+import type { ControlFile, ReadControl } from '../formats/control-file.ts';
 import { inspectConfiguration } from './configuration.ts';
 import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
-import { readInventory } from './inventory.ts';
+import { filesAt, readInventory } from './inventory.ts';
 import { followsAnother, inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
 import { databaseDirectories, inspectCatalogs, inspectSizes } from './relations.ts';
 import { type Compared, compare, keptCopies, lossesOf, withEmptyFiles } from './since-shutdown.ts';
+import { diskErrors, readControl, stateFindings, stateOf } from './state.ts';
 import { inspectTransactions } from './transactions.ts';
 import { inspectWal } from './wal.ts';
 import { type Walk, walk } from './walk.ts';
@@ -27,6 +28,8 @@ export interface Inspection {
   readonly readable: boolean;
   /** A standby, or a recovery from an archive: what it lacks is elsewhere. */
   readonly follows: boolean;
+  /** `path` itself, or every file below it, as the last clean shutdown left it; none when that cannot be proven current. */
+  lastKnown(path: string): readonly KnownFile[];
   /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
   keptIsCurrent(path: string): boolean;
 }
@@ -49,8 +52,6 @@ export async function inspect(dataDir: string, options: InspectOptions, system: 
     });
   });
 }
-
-const diskErrors = new Set(['EIO', 'ESTALE', 'EREMOTEIO', 'ENODEV', 'ENXIO', 'ETIMEDOUT', 'EHOSTDOWN', 'ENOTCONN']);
 
 async function inspectAnswering(
   dataDir: string,
@@ -79,6 +80,7 @@ async function inspectAnswering(
     readable,
     follows: state === 'cluster' && readable && followsAnother(dataDir, seen, known),
     keptIsCurrent: (path) => kept.has(path),
+    lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
     report: {
       dataDir,
       state,
@@ -97,53 +99,7 @@ async function inspectAnswering(
   };
 }
 
-const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transam.h)
 const emptyWalk: Walk = { entries: new Map(), denied: [] };
-
-/** Empty, somebody else's, a beginning of a cluster that never held a row, or a cluster. */
-async function stateOf(dataDir: string): Promise<InspectionReport['state']> {
-  const entriesOf = (directory: string, closed: string[]): Promise<string[]> =>
-    clusterEntries(directory).catch((cause: unknown) => (isDenied(cause) ? closed : Promise.reject(cause)));
-  const names = new Set(await entriesOf(dataDir, ['PG_VERSION']));
-  if (names.size === 0) return 'empty';
-  if (names.has('dbkit.initializing')) return 'unfinished';
-  if (!names.has('PG_VERSION') && !names.has('global') && !names.has('base')) return 'foreign';
-  // initdb makes template1 first, as base/1, and the other databases last: with base/1 alone it never came to its end.
-  const databases = names.has('base') ? (await entriesOf(join(dataDir, 'base'), ['0'])).filter((name) => /^\d+$/.test(name)) : [];
-  return names.has('base') && databases.every((name) => name === '1') && neverUsed(dataDir) ? 'unfinished' : 'cluster';
-}
-
-/** No object of a user's was ever made: pg_control has given out no oid for one, or there is not even a whole template1. */
-function neverUsed(dataDir: string): boolean {
-  const read = readControl(dataDir);
-  if ('control' in read) return read.control.nextOid <= FIRST_USER_OID;
-  return read.why === 'missing' && lstatSync(join(dataDir, 'base/1/PG_VERSION'), { throwIfNoEntry: false }) === undefined;
-}
-
-function stateFindings(state: InspectionReport['state']): Finding[] {
-  if (state === 'unfinished')
-    return [
-      {
-        code: 'data.unfinished',
-        path: '.',
-        evidence: 'an initialisation was interrupted before the server was ever ready',
-        severity: 'info',
-      },
-    ];
-  if (state === 'foreign')
-    return [{ code: 'data.foreign', path: '.', evidence: 'there is neither PG_VERSION nor global nor base', severity: 'certain' }];
-  return [];
-}
-
-function readControl(dataDir: string): ReadControl {
-  try {
-    return parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
-  } catch (cause) {
-    if (errnoOf(cause) === 'ENOENT') return { problem: 'the file is missing', why: 'missing' };
-    if (diskErrors.has(errnoOf(cause) ?? '')) throw cause;
-    return { problem: `it cannot be read (${errnoOf(cause)})`, why: isDenied(cause) ? 'unreadable' : 'damaged' };
-  }
-}
 
 function versionFile(dataDir: string): number | null {
   try {

@@ -1,6 +1,7 @@
 import { copyFile, lstat, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
+import type { KnownFile } from '../../core/backups.ts';
 import type { System } from '../../core/contracts.ts';
 import { type Finding, type FindingCode, findingCodes } from '../../core/findings.ts';
 import { parseControlFile } from '../formats/control-file.ts';
@@ -87,6 +88,12 @@ export async function voidInventory(system: System, stateDir: string): Promise<v
 export async function readInventory(system: System, stateDir: string): Promise<Inventory | undefined> {
   return system.files.readJson(pathOf(stateDir), (value) => v.parse(inventorySchema, value)).catch(() => undefined); // Another user's state says nothing to us.
 }
+
+/** The entry of `path`, or those below it. */
+export const filesAt = ({ files }: Inventory, path: string): KnownFile[] =>
+  files
+    .filter(([name]) => name === path || name.startsWith(`${path}/`))
+    .map(([name, sizeBytes, mtimeMs]) => ({ path: name, sizeBytes, mtimeMs }));
 
 /** What differs from the inventory. */
 export interface Difference {

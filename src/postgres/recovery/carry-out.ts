@@ -5,7 +5,8 @@ import type { HeldLock } from '../../core/contracts.ts';
 import { DbkitError, type FailureCode } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
 import { makeLabel } from '../../core/labels.ts';
-import { discardUnfinished, markInitializing, replacedBefore, stageNewCluster } from '../initialize/initialize.ts';
+import { discardUnfinished, stageNewCluster } from '../initialize/initialize.ts';
+import { markInitializing, replacedBefore } from '../initialize/marker.ts';
 import type { Local } from '../local.ts';
 import { clusterEntries, present, quarantineRoot } from '../volume.ts';
 import type { Plan, PlannedStep } from './plan.ts';
@@ -38,7 +39,7 @@ export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal:
 }
 
 async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
-  const bench = { local, control: plan.inspection.control, asideDir: asideDirectory(local) };
+  const bench = { local, control: plan.inspection.control, asideDir: asideDirectory(local), backedUp: plan.backedUp };
   const done = plan.steps.filter(({ answer }) => answer === 'start' || answer === 'serve');
   local.system.reached('repair.begun');
   for (const step of inOrder(plan.steps)) {
@@ -68,6 +69,7 @@ const order: readonly Repair[] = [
   'make-empty-file',
   'rewrite-version-file',
   'bring-back-kept-file',
+  'bring-back-from-backup',
   'restore-configuration',
   'set-aside-file',
   'set-aside-slot',
@@ -85,6 +87,7 @@ const sentences: Record<Repair, string> = {
   'make-empty-file': 'making it again, empty as it was',
   'rewrite-version-file': 'writing it again from pg_control',
   'bring-back-kept-file': 'bringing back the copy kept at the last clean shutdown',
+  'bring-back-from-backup': 'bringing back its very bytes from the newest backup',
   'restore-configuration': 'setting it aside and bringing back a good one',
   'set-aside-file': 'setting it aside',
   'set-aside-slot': 'setting the replication slot aside',

@@ -1,4 +1,4 @@
-import { type Answer, answerFor } from '../../core/answers.ts';
+import { type Answer, answerFor, wholeFiles } from '../../core/answers.ts';
 import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
 import type { Strategy } from '../../core/contracts.ts';
@@ -8,6 +8,7 @@ import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../local.ts';
 import { mayMendOwner } from '../owner.ts';
 import { replacementsSince } from '../volume.ts';
+import type { BackedUpFile } from './set-aside.ts';
 
 /** One finding with what will be done about it. */
 export interface PlannedStep {
@@ -24,6 +25,8 @@ export interface Plan {
   readonly because: string;
   readonly steps: readonly PlannedStep[];
   readonly backup: Source | undefined;
+  /** By finding: the files of the backup that bring it back. */
+  readonly backedUp: ReadonlyMap<string, readonly BackedUpFile[]>;
 }
 
 /** A backup that the restore rung would use. */
@@ -54,12 +57,15 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   const { inspection } = input;
   const findings = merge(inspection.report.findings, input.reported);
   const said = new Set(input.reported.map(findingKey));
+  const backup = await newestGood(local, input.engines, inspection, signal);
+  const backedUp = await filesInBackup(backup, inspection, findings, signal);
   const mayMend = await mayMendOwner(local.volume.dataDir, local.owner, local.system);
   const steps = findings.map((finding): PlannedStep => {
     const answer = answerFor({
       finding,
       cleanShutdown: inspection.cleanShutdown,
       keptIsCurrent: inspection.keptIsCurrent(finding.path),
+      backupIsCurrent: backedUp.has(findingKey(finding)),
       mayMendOwner: mayMend,
       tried: input.tried.has(findingKey(finding)),
       reported: said.has(findingKey(finding)),
@@ -67,7 +73,6 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     });
     return { finding, ...answer };
   });
-  const backup = await newestGood(local, input.engines, inspection, signal);
   const since = new Date(local.system.clock.now().getTime() - HOUR_MS);
   const { decision, because } = planRecovery({
     state: inspection.report.state,
@@ -80,7 +85,33 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     allow: input.recovery.allow,
     wish: input.wish,
   });
-  return { inspection, findings, decision, because, steps, backup };
+  return { inspection, findings, decision, because, steps, backup, backedUp };
+}
+
+/** What PostgreSQL makes again by itself, and no backup holds. */
+const rebuilt = /(^|\/)pg_internal\.init(\.\d+)?$/;
+
+/** Findings that the newest backup can make good alone: it holds every file that the last clean shutdown left there, byte for byte. */
+async function filesInBackup(
+  source: Source | undefined,
+  inspection: Inspection,
+  findings: readonly Finding[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly BackedUpFile[]>> {
+  const found = new Map<string, readonly BackedUpFile[]>();
+  const codes: readonly string[] = wholeFiles;
+  for (const finding of findings.filter(({ code }) => codes.includes(code))) {
+    const files = inspection.lastKnown(finding.path).filter(({ path }) => !rebuilt.test(path));
+    if (files.length === 0 || !source?.engine.sameFiles) continue;
+    const same = await source.engine.sameFiles(source.backup, files, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    if (same && files.every(({ path }) => same.has(path)))
+      found.set(
+        findingKey(finding),
+        files.map((file) => ({ ...file, from: same.get(file.path)! })),
+      );
+  }
+  return found;
 }
 
 /** The inspection's own words win over what the server said of the same file. */

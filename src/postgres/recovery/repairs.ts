@@ -7,6 +7,7 @@ import { resetWal } from '../formats/reset-wal.ts';
 import type { Local } from '../local.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
 import { goodConfiguration } from './configuration.ts';
+import { findingKey } from './plan.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
 type Mend = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<void>;
@@ -37,6 +38,7 @@ export const repairs: Record<Repair, Mend> = {
     await setAside(bench, path);
     await write(local, path, await readFile(kept));
   },
+  'bring-back-from-backup': bringBackFromBackup,
   'rebuild-catalog-index': rebuildCatalogIndex,
   'reset-wal': rebuildWal,
 };
@@ -65,6 +67,18 @@ async function mendPermissions({ local }: Bench, _finding: Finding, signal: Abor
   };
   await visit(volume.dataDir);
   await chmod(volume.dataDir, 0o700);
+}
+
+/** Each file with the time it had, so that the inventory holds again; what stands in its place is set aside first. */
+async function bringBackFromBackup(bench: Bench, finding: Finding, signal: AbortSignal): Promise<void> {
+  const { local, backedUp } = bench;
+  await setAside(bench, finding.path);
+  for (const { path, from, mtimeMs } of backedUp.get(findingKey(finding))!) {
+    signal.throwIfAborted();
+    await local.system.files.makeDirectory(join(local.volume.dataDir, dirname(path)), { mode: 0o700, owner: local.owner });
+    await local.system.files.copy(from, join(local.volume.dataDir, path), { mode: 0o600, owner: local.owner, modifiedMs: mtimeMs });
+    local.system.reached('repair.brought-back');
+  }
 }
 
 /**

@@ -1,16 +1,24 @@
 import { cp, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { KnownFile } from '../../core/backups.ts';
 import { errnoOf } from '../../core/errors.ts';
 import { makeLabel } from '../../core/labels.ts';
 import type { ControlFile } from '../formats/control-file.ts';
 import type { Local } from '../local.ts';
 import { present } from '../volume.ts';
 
+/** A file of the last clean shutdown, and where a backup holds the very same. */
+export interface BackedUpFile extends KnownFile {
+  readonly from: string;
+}
+
 /** One repair's surroundings: what it may set aside goes to `asideDir`, made at first use, beside nothing else. */
 export interface Bench {
   readonly local: Local;
   readonly control: ControlFile | undefined;
   readonly asideDir: string;
+  /** By finding: the files that bring it back, with their times, and where the backup has them. */
+  readonly backedUp: ReadonlyMap<string, readonly BackedUpFile[]>;
 }
 
 /** Moves one file or directory of PGDATA out of the way, keeping its path; nothing happens when it is not there. */
