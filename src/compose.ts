@@ -14,7 +14,7 @@ import { collectServices } from './services/registry.ts';
 import { readConfigFile, readEnvironment } from './system/config-file.ts';
 import { createControl } from './system/control-socket.ts';
 import { isMissing, localPort, reachableByOthers } from './system/local-folder.ts';
-import { createLogger } from './system/logger.ts';
+import { createLogger, type LogTaps } from './system/logger.ts';
 import { createSystem } from './system/machine.ts';
 import { createStatusBoard } from './system/status-board.ts';
 
@@ -25,7 +25,8 @@ export const open: Open = {
   logger: (options) => createLogger(options.logLevel, options.log),
 };
 
-const systemFor = (options: OpenOptions): Promise<System> => createSystem(createLogger(options.logLevel, options.log), options.environment);
+const systemFor = (options: OpenOptions, taps?: LogTaps): Promise<System> =>
+  createSystem(createLogger(options.logLevel, options.log, taps), options.environment);
 
 async function load({ flags, environment, workingDirectory }: OpenOptions, system: System): Promise<LoadedConfig> {
   const local = flags.local === undefined ? [] : await localFlags(flags.local, workingDirectory, environment, system);
@@ -75,7 +76,8 @@ async function localFlags(
 }
 
 async function assemble(options: OpenOptions): Promise<App> {
-  const system = await systemFor(options);
+  const taps: LogTaps = new Set();
+  const system = await systemFor(options, taps);
   const { config, origins } = await load(options, system);
   const engines = await enginesFor(config, system);
   const { service, instance } = createPostgresql({
@@ -97,8 +99,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     instance,
     control: createControl(
       config.stateDir,
-      system.files,
-      system.log,
+      { files: system.files, log: system.log, taps },
       async () => (await serverOwner(config.postgresql, system).catch(() => undefined))?.gid,
     ),
     board: createStatusBoard(config.stateDir, system.files),

@@ -34,6 +34,14 @@ export function listView(backups: readonly ListedBackup[], style: Style, now: Da
   return table(rows, ['label', 'age', 'kind', 'size', 'new', 'state', 'PostgreSQL', 'note'].map(style.dim));
 }
 
+/** The same rows to choose from. */
+export function choiceView(backups: readonly ListedBackup[], style: Style, now: Date): { name: string; value: string }[] {
+  const lines = table(
+    backups.map((backup) => [backup.label, ago(backup.createdAt, now), bytes(backup.sizeBytes), worth(backup, style), backup.note ?? '']),
+  ).split('\n');
+  return backups.map(({ label }, index) => ({ name: lines[index]!, value: label }));
+}
+
 export function createdView(report: BackupReport, style: Style): string {
   if (report.backup === null) return `no backup needed: ${report.because}`;
   const { label, sizeBytes, newBytes, state, pinned } = report.backup;

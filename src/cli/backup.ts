@@ -7,6 +7,7 @@ import { takeBackup } from '../usecases/take-backup.ts';
 import { verifyBackups } from '../usecases/verify-backups.ts';
 import { cleanupView, createdView, listView, showView, verifyView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
+import { registerRestore } from './restore.ts';
 
 const DAMAGED = 65;
 /** The automatic backup after a start takes seconds; a person who asks meanwhile need not ask twice. */
@@ -20,6 +21,7 @@ export function registerBackup(program: Command, cli: Cli): void {
   registerCreate(backup, cli);
   registerLooks(backup, cli);
   registerKeeping(backup, cli);
+  registerRestore(backup, cli);
 }
 
 interface CreateFlags {

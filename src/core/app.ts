@@ -2,6 +2,7 @@ import type { BackupEngine } from './backups.ts';
 import type { Config } from './config.ts';
 import type { Clock, Logger, RecoverRequest, RecoveryReport, Service, SpawnChild } from './contracts.ts';
 import type { Finding } from './findings.ts';
+import type { RestoreRequest, Restorer } from './restore.ts';
 
 /** What a command has to work with. A use-case takes `Pick<App, …>`: its signature is its list of dependencies. */
 export interface App {
@@ -47,6 +48,7 @@ export interface Instance {
   recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
   /** What a running server says of itself; undefined when it does not answer within `timeoutMs`. */
   live(timeoutMs: number, signal: AbortSignal): Promise<LiveServer | undefined>;
+  readonly restorer: Restorer;
 }
 
 export interface LiveServer {
@@ -131,12 +133,16 @@ export type ControlRequest =
   | { readonly command: 'restart'; readonly service?: string }
   | { readonly command: 'reload' }
   | { readonly command: 'recover'; readonly request: RecoverRequest }
+  | { readonly command: 'restore'; readonly request: RestoreRequest; readonly dryRun: boolean }
   | { readonly command: 'shutdown' };
 
 /** The control socket (0600, or the data owner's group): `<stateDir>/control.sock`, one JSON line each way. */
 export interface Control {
-  /** Rejects with `lock.held` when another supervisor of this state directory answers. Failures of `handle` travel to the asker. */
-  serve(handle: (request: ControlRequest, signal: AbortSignal) => Promise<unknown>): Promise<{ close(): Promise<void> }>;
+  /**
+   * Rejects with `lock.held` when another supervisor of this state directory answers. Failures of `handle` travel to the asker, and so do log
+   * events while data is restored or recovered; `gone` fires when the asker has left.
+   */
+  serve(handle: (request: ControlRequest, signal: AbortSignal, gone: AbortSignal) => Promise<unknown>): Promise<{ close(): Promise<void> }>;
   /** Undefined when no supervisor is running. Rejects with the supervisor's own failure. */
   ask(request: ControlRequest, signal: AbortSignal): Promise<unknown | undefined>;
 }

@@ -1,5 +1,6 @@
 import type { BackupEngine } from './backups.ts';
 import type { Finding } from './findings.ts';
+import type { Restorer } from './restore.ts';
 
 /** Who a child process or a file belongs to. */
 export interface Identity {
@@ -181,6 +182,8 @@ export interface Service {
   start(signal: AbortSignal): Promise<RunningService>;
   /** A person's wish through `dbkit recover`; absent where there is nothing to recover. */
   recover?(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
+  /** Brings backups back in its place; absent where there is nothing to restore. */
+  readonly restorer?: Restorer;
   /** What the last prepare and start had to do about the data; undefined after a plain start. The supervisor records it. */
   lastRecovery?(): RecoveryReport | undefined;
   readonly probes: readonly Probe[];

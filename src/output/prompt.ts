@@ -14,8 +14,23 @@ export async function confirm(question: string, { mayAsk, yes }: Asker): Promise
     throw new DbkitError('prompt.refused', 'this replaces data, and there is no terminal to ask at', {
       hint: 'add --yes to do it without a question, or --dry-run to see the plan',
     });
+  return (await ask({ type: 'confirm', message: question, default: false })) as boolean;
+}
+
+/** Offers a list to choose from. Call only where somebody can answer. */
+export async function choose(question: string, choices: readonly { readonly name: string; readonly value: string }[]): Promise<string> {
+  return (await ask({ type: 'select', message: question, choices: [...choices], pageSize: 12 })) as string;
+}
+
+async function ask(question: object): Promise<unknown> {
   const { default: inquirer } = await import('inquirer');
   const prompt = inquirer.createPromptModule({ output: process.stderr });
-  const { answer } = (await prompt([{ type: 'confirm', name: 'answer', message: question, default: false }])) as { answer: boolean };
-  return answer;
+  try {
+    return ((await prompt([{ ...question, name: 'answer' }] as unknown as Parameters<typeof prompt>[0])) as { answer: unknown }).answer;
+  } catch (cause) {
+    if (cause instanceof Error && cause.name === 'ExitPromptError')
+      // Ctrl-C: the prompt has the terminal in raw mode and swallows the signal.
+      throw new DbkitError('recovery.refused', 'nothing was changed: the question was not answered', { cause });
+    throw cause;
+  }
 }

@@ -1,4 +1,5 @@
 import type { InspectionReport, Instance, LiveServer } from '../core/app.ts';
+import type { Restorer } from '../core/restore.ts';
 import { connect } from './connection.ts';
 import { serverOn } from './guard/preflight.ts';
 import { inspect } from './inspection/inspect.ts';
@@ -19,9 +20,10 @@ function whileServed(report: InspectionReport, pid: number): InspectionReport {
 }
 
 /** The instance as a thing to look at and mend, without an orchestrator around it. */
-export function createInstance({ config, system }: PostgresqlOptions, keeper: Keeper): Instance {
+export function createInstance({ config, system }: PostgresqlOptions, keeper: Keeper, restorer: Restorer): Instance {
   const { postgresql: settings, stateDir } = config;
   return {
+    restorer,
     inspect: async (options, signal) => {
       const { report } = await inspect(settings.dataDir, { stateDir, ...options }, system, signal);
       const server = await serverOn(settings.dataDir);

@@ -23,6 +23,13 @@ export interface Keeper {
   start(signal: AbortSignal): Promise<RunningService>;
   recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
   lastRecovery(): RecoveryReport | undefined;
+  /**
+   * With everything held that may be touched: what the running server holds, or for as long as `work` takes. What is staged beside the data
+   * survives it.
+   */
+  borrow<T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T>;
+  /** The data is another one now: what was seen of it no longer holds. */
+  forget(): void;
 }
 
 export function createKeeper(options: PostgresqlOptions): Keeper {
@@ -63,6 +70,20 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
 
   return {
     lastRecovery: () => last,
+    borrow: async (signal, work) => {
+      if (hold) return work(hold);
+      try {
+        hold = await takeHold(options, signal, { keepsStaged: true });
+        return await work(hold);
+      } finally {
+        await release();
+      }
+    },
+    forget: () => {
+      seen = undefined;
+      last = undefined;
+      published = false;
+    },
     prepare: async (signal) => {
       if (!published) last = undefined;
       await holding(signal, async ({ local: { settings, system } }) => {
@@ -94,7 +115,11 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
 const makesNew = ({ decision }: RecoveryReport): boolean => decision === 'initialize' || decision === 'reinitialize';
 
 /** Everything that must be true before the data may be touched. Refusals come first and change nothing. */
-async function takeHold({ config, system, passwordIsGiven }: PostgresqlOptions, signal: AbortSignal): Promise<Hold> {
+async function takeHold(
+  { config, system, passwordIsGiven }: PostgresqlOptions,
+  signal: AbortSignal,
+  { keepsStaged = false }: { keepsStaged?: boolean } = {},
+): Promise<Hold> {
   const { postgresql: settings, stateDir, logDir, backupDir } = config;
   await refuseForeign(settings.dataDir);
   const owner = await serverOwner(settings, system);
@@ -111,7 +136,9 @@ async function takeHold({ config, system, passwordIsGiven }: PostgresqlOptions, 
       await claimDirectory(path, owner, mode, system, signal);
     await system.files.makeDirectory(stateDir, { mode: 0o755 });
     await finishReplacement(volume, owner, system);
-    if (!(await present(volume.journal))) await rm(volume.incoming, { recursive: true, force: true }); // What a killed run had staged and not yet counted.
+    for (const staged of [volume.incoming, ...(keepsStaged ? [] : [volume.staged])]) {
+      await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
+    }
     const { report } = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
     const binaries = await findBinaries({ major: report.major ?? settings.version, directory: settings.binDir }, system, signal);
     const local = {

@@ -3,12 +3,14 @@ import type { Service } from '../core/contracts.ts';
 import { createInstance } from './instance.ts';
 import { createKeeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
+import { createRestorer } from './restore/restorer.ts';
 
 /** The table of contents of PostgreSQL support: the service that the orchestrator runs, and the instance that commands look at. */
 export function createPostgresql(options: PostgresqlOptions): { service: Service; instance: Instance } {
   const { config, onFail, engines } = options;
   const { restart } = config.postgresql;
   const keeper = createKeeper(options);
+  const restorer = createRestorer(options, keeper);
   return {
     service: {
       name: 'postgresql',
@@ -25,10 +27,11 @@ export function createPostgresql(options: PostgresqlOptions): { service: Service
       prepare: keeper.prepare,
       start: keeper.start,
       recover: keeper.recover,
+      restorer,
       lastRecovery: keeper.lastRecovery,
       probes: [],
       engines,
     },
-    instance: createInstance(options, keeper),
+    instance: createInstance(options, keeper, restorer),
   };
 }

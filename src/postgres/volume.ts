@@ -30,6 +30,8 @@ export interface Volume {
   readonly initializing: string;
   /** A complete new cluster, before it takes PGDATA's place. */
   readonly incoming: string;
+  /** The same for a restore that a person asked for: the server may run meanwhile, and a restart must not mistake it for its own. */
+  readonly staged: string;
   /** Small files that a repair replaced, newest wins. */
   readonly setAside: string;
 }
@@ -43,6 +45,7 @@ export function volumeOf(dataDir: string): Volume {
     journal: inside('journal.json'),
     initializing: join(dataDir, 'dbkit.initializing'),
     incoming: inside('incoming'),
+    staged: inside('staged'),
     setAside: inside('set-aside'),
   };
 }

@@ -3,26 +3,34 @@ import { access, chmod, chown, open, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { basename, dirname, join } from 'node:path';
 import type { Control, ControlRequest } from '../core/app.ts';
-import type { Files, Logger } from '../core/contracts.ts';
+import type { Files, LogEvent, Logger } from '../core/contracts.ts';
 import { DbkitError, errnoOf, type Failure, failures, toFailure } from '../core/errors.ts';
 
 const PATH_BYTES_MAX = 107; // sun_path of unix(7), less its final NUL.
 const LINE_BYTES_MAX = 64 * 1024;
 
+/** What is told to the asker as it happens, because it takes long. */
+const longRequests: ReadonlySet<ControlRequest['command']> = new Set(['restore', 'recover']);
+const PROGRESS_EVERY_MS = 100;
+
 type Reply = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly failure: Failure };
 
 /** `<stateDir>/control.sock`: how another shell asks the supervisor for something. One JSON line each way; owner and group may ask. */
-export function createControl(stateDir: string, files: Files, log: Logger, gid?: () => Promise<number | undefined>): Control {
+export function createControl(
+  stateDir: string,
+  { files, log, taps }: { files: Files; log: Logger; taps: Set<(event: LogEvent) => void> },
+  gid?: () => Promise<number | undefined>,
+): Control {
   const path = join(stateDir, 'control.sock');
   return {
     async serve(handle) {
-      if (await ask(path, { command: 'ping' }, new AbortController().signal).catch(() => undefined)) {
+      if (await ask(path, { command: 'ping' }, log, new AbortController().signal).catch(() => undefined)) {
         throw new DbkitError('lock.held', `a dbkit supervisor is running already with the state directory ${stateDir}`, {
           hint: '`dbkit status` shows it, `dbkit down` stops it',
         });
       }
       const stopping = new AbortController();
-      const server = createServer((socket) => void answer(socket, handle, stopping.signal, log));
+      const server = createServer((socket) => void answer(socket, handle, stopping.signal, { log, taps }));
       let name: ShortName;
       try {
         await files.makeDirectory(stateDir, { mode: 0o755 });
@@ -51,7 +59,7 @@ export function createControl(stateDir: string, files: Files, log: Logger, gid?:
         },
       };
     },
-    ask: (request, signal) => ask(path, request, signal),
+    ask: (request, signal) => ask(path, request, log, signal),
   };
 }
 
@@ -80,24 +88,47 @@ async function shortName(path: string): Promise<ShortName> {
 
 async function answer(
   socket: Socket,
-  handle: (request: ControlRequest, signal: AbortSignal) => Promise<unknown>,
+  handle: Parameters<Control['serve']>[0],
   stopping: AbortSignal,
-  log: Logger,
+  { log, taps }: { log: Logger; taps: Set<(event: LogEvent) => void> },
 ): Promise<void> {
-  socket.on('error', () => undefined); // Whoever asked is gone; the work goes on.
+  const gone = new AbortController();
+  socket.on('error', () => undefined); // Whoever asked is gone; what may not be left half-done goes on.
+  socket.once('close', () => gone.abort());
+  const tell = teller(socket);
   let reply: Reply;
   try {
-    const request = JSON.parse(await readLine(socket)) as ControlRequest;
+    const request = JSON.parse(await firstLine(socket)) as ControlRequest;
     log.debug('control.request', `asked for ${request.command}`);
-    reply = { ok: true, value: (await handle(request, stopping)) ?? null };
+    if (longRequests.has(request.command)) taps.add(tell);
+    socket.resume(); // Only a stream that is read notices its end.
+    reply = { ok: true, value: (await handle(request, stopping, gone.signal)) ?? null };
   } catch (thrown) {
     reply = { ok: false, failure: toFailure(thrown) };
+  } finally {
+    taps.delete(tell);
   }
   socket.end(`${JSON.stringify(reply)}\n`);
 }
 
+/** Events as lines before the reply; progress only as often as an eye can follow. */
+function teller(socket: Socket): (event: LogEvent) => void {
+  let progressAt = 0;
+  return (event) => {
+    const atMs = event.at.getTime();
+    if (event.level === 'progress' && atMs - progressAt < PROGRESS_EVERY_MS) return;
+    if (event.level === 'progress') progressAt = atMs;
+    if (socket.writable) socket.write(`${JSON.stringify({ event })}\n`);
+  };
+}
+
+function retell(log: Logger, { level, event, message, fields }: LogEvent): void {
+  if (level !== 'progress') log[level](event, message, fields);
+  else log.progress(event, message, fields as unknown as Parameters<Logger['progress']>[2]);
+}
+
 /** Undefined when nobody listens there. */
-async function ask(path: string, request: ControlRequest, signal: AbortSignal): Promise<unknown> {
+async function ask(path: string, request: ControlRequest, log: Logger, signal: AbortSignal): Promise<unknown> {
   signal.throwIfAborted();
   const name = await shortName(path).catch((cause: unknown) => {
     if (errnoOf(cause) !== 'ENOENT') throw cause;
@@ -122,24 +153,46 @@ async function ask(path: string, request: ControlRequest, signal: AbortSignal): 
   signal.addEventListener('abort', abort, { once: true });
   try {
     socket.write(`${JSON.stringify(request)}\n`);
-    const reply = JSON.parse(await readLine(socket)) as Reply;
+    const reply = await lastLine(socket, (event) => retell(log, event));
     if (reply.ok) return reply.value;
     const { code, message, hint, changed } = reply.failure;
     throw new DbkitError(code in failures ? code : 'command.failed', message, { hint: hint ?? undefined, changed });
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw cause;
   } finally {
     signal.removeEventListener('abort', abort);
     socket.destroy();
   }
 }
 
-async function readLine(socket: Socket): Promise<string> {
+/** The one line of a request. */
+async function firstLine(socket: Socket): Promise<string> {
+  for await (const line of linesOf(socket, LINE_BYTES_MAX)) return line;
+  throw cutShort();
+}
+
+/** The reply, after the events that come before it. */
+async function lastLine(socket: Socket, tell: (event: LogEvent) => void): Promise<Reply> {
+  for await (const line of linesOf(socket, Number.POSITIVE_INFINITY)) {
+    const said = JSON.parse(line) as Reply | { readonly event: LogEvent };
+    if (!('event' in said)) return said;
+    tell(said.event);
+  }
+  throw cutShort();
+}
+
+async function* linesOf(socket: Socket, bytesMax: number): AsyncGenerator<string> {
   let text = '';
   for await (const chunk of socket.setEncoding('utf8').iterator({ destroyOnReturn: false })) {
-    text += chunk as string;
-    if (text.includes('\n')) return text.slice(0, text.indexOf('\n'));
-    if (text.length > LINE_BYTES_MAX && text.startsWith('{"command"')) break;
+    const lines = (text + (chunk as string)).split('\n');
+    text = lines.pop()!;
+    yield* lines;
+    if (text.length > bytesMax) return;
   }
-  throw new DbkitError('control.unavailable', 'the other end of the control socket went away in the middle', {
+}
+
+const cutShort = (): DbkitError =>
+  new DbkitError('control.unavailable', 'the other end of the control socket went away in the middle', {
     hint: '`dbkit status` shows whether the supervisor still runs',
   });
-}

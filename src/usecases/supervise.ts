@@ -2,9 +2,11 @@ import type { App, ControlRequest, ServiceStatus, SupervisorStatus } from '../co
 import type { RecoverRequest, RecoveryReport, Service } from '../core/contracts.ts';
 import { DbkitError, isAbort, wordsOf } from '../core/errors.ts';
 import { decideRestart } from '../core/restart-policy.ts';
+import type { RestoreReport } from '../core/restore.ts';
 import { startLayers } from '../core/service-order.ts';
 import { planStop } from '../core/stop-plan.ts';
 import { createUnit, type Unit } from './service-unit.ts';
+import { restoreUnit } from './supervised-restore.ts';
 
 export type SuperviseNeeds = Pick<
   App,
@@ -71,8 +73,8 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
   };
   const allReady = (): boolean => units.every((unit) => unit.state() === 'ready' || unit.service.onFail === 'ignore');
 
-  const server = await app.control.serve((request, signal) =>
-    handle(request, AbortSignal.any([signal, stopping.signal])).catch((cause: unknown) => {
+  const server = await app.control.serve((request, signal, gone) =>
+    handle(request, AbortSignal.any([signal, stopping.signal]), gone).catch((cause: unknown) => {
       if (!(isAbort(cause) && stopping.signal.aborted)) throw cause;
       throw new DbkitError('service.unready', 'dbkit was told to stop in the middle of it', {
         hint: 'the next start finishes or takes back what was begun; `dbkit status` then says what became of it',
@@ -94,7 +96,7 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
     publish();
   }
 
-  async function handle(request: ControlRequest, signal: AbortSignal): Promise<unknown> {
+  async function handle(request: ControlRequest, signal: AbortSignal, gone: AbortSignal): Promise<unknown> {
     switch (request.command) {
       case 'ping':
         return { pid: process.pid };
@@ -106,6 +108,8 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
         return status();
       case 'recover':
         return recover(request.request, signal);
+      case 'restore':
+        return restore(request, signal, gone);
       case 'start':
         for (const unit of unitsNamed(request.service)) await unit.start(stopping.signal);
         break;
@@ -140,6 +144,22 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
     await board.setReady(allReady());
     publish();
     return report;
+  }
+
+  async function restore(
+    { request, dryRun }: Extract<ControlRequest, { command: 'restore' }>,
+    signal: AbortSignal,
+    gone: AbortSignal,
+  ): Promise<RestoreReport> {
+    const unit = units.find(({ service }) => service.restorer !== undefined);
+    if (!unit) throw new DbkitError('usage.invalid', 'no service here can be restored');
+    if (dryRun) return unit.service.restorer!.plan(request, signal);
+    try {
+      return await restoreUnit(app, unit, request, { stage: AbortSignal.any([signal, gone]), start: stopping.signal });
+    } finally {
+      await board.setReady(allReady());
+      publish();
+    }
   }
 
   async function reload(): Promise<void> {

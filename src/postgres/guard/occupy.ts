@@ -15,7 +15,7 @@ const DRAIN_MS = 10_000;
 export async function occupy(volume: Volume, owner: Identity, system: System, signal: AbortSignal): Promise<HeldLock> {
   const lock = await lockVolume(volume, owner, system).catch(async (cause: unknown) => {
     if (!(cause instanceof DbkitError && cause.code === 'lock.held') || (await holderLives(volume))) throw cause;
-    for (const directory of [volume.dataDir, volume.incoming]) {
+    for (const directory of [volume.dataDir, volume.incoming, volume.staged]) {
       const orphan = await serverOn(directory);
       if (typeof orphan === 'object') await takeOver(directory, orphan.pid, system, signal);
     }

@@ -2,13 +2,12 @@ import { appendFile, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { HeldLock, Identity } from '../../core/contracts.ts';
-import { DbkitError, wordsOf } from '../../core/errors.ts';
+import { wordsOf } from '../../core/errors.ts';
 import { splitWords } from '../../core/split-words.ts';
 import { parseControlFile } from '../formats/control-file.ts';
 import type { Local } from '../local.ts';
 import { ensureApplication } from '../server/application.ts';
-import { launch, signalStop } from '../server/server.ts';
-import { lastLines } from '../server/server-log.ts';
+import { onPrivateServer } from '../server/private-server.ts';
 import { clusterEntries, present } from '../volume.ts';
 import { findInitdbScripts, runInitdbScripts } from './initdb-scripts.ts';
 import { markInitializing } from './marker.ts';
@@ -30,7 +29,12 @@ export async function stageNewCluster(local: Local, lock: HeldLock, signal: Abor
   await markInitializing(volume, owner, null, system);
   system.reached('initialize.staged');
   const scripts = await findInitdbScripts(local.settings.initScriptsDir);
-  if (scripts.length > 0) await onPrivateServer(local, lock, signal, (socketDir) => runInitdbScripts(local, scripts, socketDir, signal));
+  if (scripts.length > 0) {
+    await onPrivateServer(local, { dataDir: volume.incoming, lock, what: 'the new cluster' }, signal, async (socketDir) => {
+      await ensureApplication(local, signal, socketDir);
+      await runInitdbScripts(local, scripts, socketDir, signal);
+    });
+  }
   system.reached('initialize.scripts-run');
 }
 
@@ -96,34 +100,6 @@ async function configure({ settings, volume }: Local): Promise<void> {
     join(volume.incoming, 'postgresql.conf'),
     `\n# Added by dbkit at initialisation; port and socket directory come from dbkit's configuration at every start.\nlisten_addresses = '${settings.listenAddresses.replaceAll("'", "''")}'\n`,
   );
-}
-
-/** A server on `incoming` that listens on a private socket only, for as long as `work` takes; stopped cleanly, whatever happens. */
-async function onPrivateServer(
-  local: Local,
-  lock: HeldLock,
-  signal: AbortSignal,
-  work: (socketDir: string) => Promise<void>,
-): Promise<void> {
-  const socketDir = await mkdtemp(join(tmpdir(), 'dbkit-'));
-  await chown(socketDir, local.owner.uid, local.owner.gid);
-  try {
-    const started = await launch(local, { dataDir: local.volume.incoming, privateSocketDir: socketDir, lock }, signal);
-    if (started.kind !== 'serving') {
-      throw new DbkitError('service.failed', `the new cluster does not start\n${lastLines(started.lines)}`, {
-        hint: 'nothing was changed; the lines above say why',
-      });
-    }
-    try {
-      await ensureApplication(local, signal, socketDir);
-      await work(socketDir);
-    } finally {
-      signalStop(started.child, 'fast');
-      await started.child.exited;
-    }
-  } finally {
-    await rm(socketDir, { recursive: true, force: true });
-  }
 }
 
 /**

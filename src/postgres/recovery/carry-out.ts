@@ -4,12 +4,12 @@ import type { Repair } from '../../core/answers.ts';
 import type { HeldLock } from '../../core/contracts.ts';
 import { DbkitError, type FailureCode } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
-import { makeLabel } from '../../core/labels.ts';
 import { discardUnfinished, stageNewCluster } from '../initialize/initialize.ts';
 import { markInitializing, replacedBefore } from '../initialize/marker.ts';
 import type { Local } from '../local.ts';
-import { clusterEntries, present, quarantineRoot } from '../volume.ts';
+import { clusterEntries, present } from '../volume.ts';
 import type { Plan, PlannedStep } from './plan.ts';
+import { newQuarantine } from './quarantine.ts';
 import { repairs } from './repairs.ts';
 import { replaceContents } from './replace.ts';
 import { asideDirectory } from './set-aside.ts';
@@ -101,7 +101,7 @@ async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: Abor
   await stageNewCluster(local, lock, signal);
   if (plan.inspection.report.state === 'unfinished') await discardUnfinished(local); // Only now that there is something to take its place.
   await closeToOthers(volume.dataDir);
-  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await quarantineFor(local) : null;
+  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'corrupt') : null;
   const replaced = plan.decision === 'reinitialize' ? quarantine : before;
   await markInitializing(volume, owner, replaced, system);
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
@@ -122,7 +122,7 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   );
   system.reached('restore.staged');
   await closeToOthers(volume.dataDir);
-  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await quarantineFor(local) : null;
+  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'corrupt') : null;
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
   const window = recoveredTo === null ? `what was committed after ${backup.createdAt}` : `what was committed after ${recoveredTo}`;
   return {
@@ -133,19 +133,9 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
 }
 
 /** A fresh volume is open to everybody (0755, 1777), and PostgreSQL refuses that; one that PostgreSQL accepts stays as it is. */
-async function closeToOthers(dataDir: string): Promise<void> {
+export async function closeToOthers(dataDir: string): Promise<void> {
   const mode = (await stat(dataDir)).mode & 0o7777;
   if (mode !== 0o700 && mode !== 0o750) await chmod(dataDir, 0o700);
-}
-
-/** A new label in the quarantine; waits out the second if one is taken. */
-async function quarantineFor(local: Local): Promise<string> {
-  const root = await quarantineRoot(local.volume, local.backupDir, local.owner, local.system.files);
-  for (;;) {
-    const path = join(root, makeLabel('corrupt', local.system.clock.now()));
-    if (!(await present(path))) return path;
-    await local.system.clock.sleep(200, new AbortController().signal);
-  }
 }
 
 /** What the server starts without, in words. */

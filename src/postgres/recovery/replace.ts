@@ -13,8 +13,9 @@ const journalSchema = v.strictObject({
   schema: v.literal('dbkit.journal/v1'),
   /** Where today's entries go; null when PGDATA is empty. */
   quarantine: v.nullable(v.string()),
-  /** Whether a new cluster in `incoming` follows. */
+  /** Whether a new cluster follows, and from where: `incoming` where nothing is said. */
   publishes: v.boolean(),
+  from: v.optional(v.string()),
   phase: v.picklist(['set-aside', 'publish']),
   because: v.string(),
   startedAt: v.string(),
@@ -24,6 +25,7 @@ type Journal = v.InferOutput<typeof journalSchema>;
 export interface Replacement {
   readonly quarantine: string | null;
   readonly publishes: boolean;
+  readonly from?: string | undefined;
   readonly because: string;
 }
 
@@ -52,7 +54,7 @@ async function carryOn(volume: Volume, owner: Identity, journal: Journal, system
     system.reached('replace.set-aside');
     await writeJournal(volume, owner, { ...journal, phase: 'publish' }, system);
   }
-  if (journal.publishes) await publish(volume, system);
+  if (journal.publishes) await publish(volume, journal.from ?? volume.incoming, system);
   system.reached('replace.published');
   await unlink(volume.journal);
   await system.files.syncDirectory(dirname(volume.journal));
@@ -88,13 +90,13 @@ async function keepOutsideWal(quarantine: string, system: System): Promise<void>
 }
 
 /** `global` comes last: only then is there a database to start. */
-async function publish(volume: Volume, system: System): Promise<void> {
-  const entries = await clusterEntries(volume.incoming);
+async function publish(volume: Volume, from: string, system: System): Promise<void> {
+  const entries = await clusterEntries(from);
   for (const name of entries.sort((a, b) => Number(a === 'global') - Number(b === 'global'))) {
-    await rename(join(volume.incoming, name), join(volume.dataDir, name));
+    await rename(join(from, name), join(volume.dataDir, name));
     system.reached('replace.entry-published');
   }
-  await rm(volume.incoming, { recursive: true, force: true });
+  await rm(from, { recursive: true, force: true }); // Nothing of a cluster is left in it.
   await system.files.syncDirectory(volume.dataDir);
 }
 

@@ -15,8 +15,10 @@ export interface LaunchOptions {
   readonly dataDir: string;
   /** A private socket directory: nobody but dbkit can connect. Undefined: the configured socket and addresses. */
   readonly privateSocketDir: string | undefined;
-  /** Handed to the postmaster, which then holds the volume's lock for its life. */
-  readonly lock: HeldLock;
+  /** Handed to the postmaster, which then holds the volume's lock for its life; undefined on another volume. */
+  readonly lock?: HeldLock | undefined;
+  /** Above the configured ones. */
+  readonly overrides?: Readonly<Record<string, string>> | undefined;
 }
 
 const POLL_MS = 10;
@@ -60,7 +62,7 @@ export async function launch(local: Local, options: LaunchOptions, signal: Abort
 }
 
 /** What dbkit decides stands on the command line, above every configuration file; passwords never do. */
-function serverArguments({ settings }: Local, { dataDir, privateSocketDir }: LaunchOptions): string[] {
+function serverArguments({ settings }: Local, { dataDir, privateSocketDir, overrides = {} }: LaunchOptions): string[] {
   const setting = (name: string, value: string): string[] => ['-c', `${name}=${value}`];
   return [
     '-D',
@@ -68,7 +70,7 @@ function serverArguments({ settings }: Local, { dataDir, privateSocketDir }: Lau
     ...setting('port', String(settings.port)),
     ...setting('unix_socket_directories', privateSocketDir ?? settings.socketDir),
     ...(privateSocketDir ? setting('listen_addresses', '') : []),
-    ...Object.entries(settings.settings).flatMap(([name, value]) => setting(name, String(value))),
+    ...Object.entries({ ...settings.settings, ...overrides }).flatMap(([name, value]) => setting(name, String(value))),
   ];
 }
 

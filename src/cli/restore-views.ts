@@ -1,0 +1,49 @@
+import type { RestoreReport } from '../core/restore.ts';
+import { bytes, duration, moment } from '../output/format.ts';
+import type { Style } from '../output/style.ts';
+import { table } from '../output/table.ts';
+
+/** The plan before, the outcome after: what, from where, how much, and what becomes of today's data. */
+export function restoreView(report: RestoreReport, style: Style, now: Date): string {
+  return report.done ? outcome(report, style) : plan(report, style, now);
+}
+
+function plan({ source, target, neededBytes, freeBytes, bootTest, warnings }: RestoreReport, style: Style, now: Date): string {
+  const undo = source.kind === 'replaced';
+  const age = duration(Math.max(0, (now.getTime() - Date.parse(source.createdAt)) / 1000));
+  const worth = [source.state, source.note && `“${source.note}”`].filter(Boolean).join(', ');
+  const server = target.serverRuns
+    ? undo
+      ? 'is stopped, the data is swapped, it is started again; dbkit and its command live on'
+      : 'goes on while the copy is made; is stopped for the swap and started again; dbkit and its command live on'
+    : 'does not run';
+  const today =
+    target.quarantine === null ? `${target.dataDir} is empty: nothing is replaced` : 'is kept whole; `dbkit backup undo` brings it back';
+  const rows = [
+    [undo ? 'bring back' : 'restore', `${style.strong(source.label)}${worth ? ` (${worth})` : ''}`],
+    [undo ? 'replaced' : 'made', `${moment(source.createdAt)}, ${age} ago`],
+    ['into', `${target.dataDir}, PostgreSQL ${source.pgVersion}`],
+    ["today's data", today],
+    [
+      'gone from view',
+      undo ? `what was written since ${moment(source.createdAt)}` : `what was committed after ${moment(source.createdAt)}`,
+    ],
+    ['server', server],
+    ['space', undo ? 'none: the data is swapped by renames' : `${bytes(neededBytes)} of ${bytes(freeBytes)} free beside the data`],
+    ...(undo ? [] : [['boot test', `${bootTest.planned ? 'yes' : 'no'}: ${bootTest.because}`]]),
+    ...warnings.map((warning) => [style.warn('mind'), style.warn(warning)]),
+  ];
+  return table(rows.map(([name, value]) => [style.dim(name!), value!]));
+}
+
+function outcome({ source, target, bootTest, recoveredTo, durationMs, downtimeMs }: RestoreReport, style: Style): string {
+  const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+  const proof = bootTest.databases ? `; the copy had been started before, and its ${bootTest.databases} databases answered` : '';
+  return [
+    `${style.good(source.kind === 'backup' ? 'restored' : 'brought back')} ${style.strong(source.label)}: the data is as it was at ${moment(recoveredTo)}`,
+    downtimeMs === null
+      ? `took ${seconds(durationMs)}${proof}; no server runs: \`dbkit up --detach\` starts it`
+      : `took ${seconds(durationMs)}, of which no server answered for ${seconds(downtimeMs)}${proof}`,
+    ...(target.quarantine === null ? [] : [`what was there is whole in ${target.quarantine}; \`dbkit backup undo\` brings it back`]),
+  ].join('\n');
+}

@@ -1,0 +1,80 @@
+import type { Command } from 'commander';
+import type { App } from '../core/app.ts';
+import { DbkitError } from '../core/errors.ts';
+import type { RestoreReport } from '../core/restore.ts';
+import { choose, confirm } from '../output/prompt.ts';
+import { findBackup } from '../usecases/find-backup.ts';
+import { listBackups } from '../usecases/list-backups.ts';
+import { replaceData } from '../usecases/replace-data.ts';
+import { choiceView } from './backup-views.ts';
+import type { Call, Cli } from './cli.ts';
+import { restoreView } from './restore-views.ts';
+
+interface RestoreFlags {
+  readonly dryRun?: boolean;
+  readonly bootTest?: boolean;
+}
+
+/** `backup restore` and `backup undo`: each the other's inverse. */
+export function registerRestore(backup: Command, cli: Cli): void {
+  backup
+    .command('restore')
+    .description('bring the data back as a backup holds it; what is replaced is kept whole')
+    .argument('[label]', 'which; `latest` is the newest good one; none: choose from a list')
+    .option('-n, --dry-run', 'show the plan, touch nothing')
+    .option('--boot-test', 'start the copy beside the data before it takes its place (default: when there is room)')
+    .option('--no-boot-test', 'do not')
+    .addHelpText(
+      'after',
+      '\nWhere dbkit supervises the server, it is stopped for the swap only, and the container lives on. `dbkit backup undo` takes it back.\n\nExamples:\n  dbkit backup restore latest --dry-run\n  dbkit backup restore data_20261120_195400 --yes',
+    )
+    .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
+      cli.run(command, async (call) => {
+        const app = await call.app();
+        const chosen = label ?? (await chooseBackup(app, call));
+        const { backup: found } = await findBackup(app, chosen, call.signal);
+        return replace(app, call, { source: 'backup', label: found.label, bootTest: flags.bootTest, dryRun: flags.dryRun ?? false });
+      }),
+    );
+  backup
+    .command('undo')
+    .description('bring back what the last restore replaced; what is there now is kept whole')
+    .argument('[label]', 'which replaced data; none: the newest')
+    .option('-n, --dry-run', 'show the plan, touch nothing')
+    .addHelpText('after', '\nExamples:\n  dbkit backup undo --dry-run\n  dbkit backup undo --yes')
+    .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
+      cli.run(command, async (call) =>
+        replace(await call.app(), call, {
+          source: 'replaced',
+          label: label ?? 'latest',
+          bootTest: undefined,
+          dryRun: flags.dryRun ?? false,
+        }),
+      ),
+    );
+}
+
+/** Both ends are a terminal and nobody automates it. */
+export const mayAsk = ({ surroundings: { terminal, environment } }: Call): boolean =>
+  terminal.stdin && terminal.stderr && !environment['CI'];
+
+async function replace(app: App, call: Call, request: Parameters<typeof replaceData>[1]) {
+  const { flags, style, signal, surroundings } = call;
+  const now = app.clock.now();
+  const ask = async (plan: RestoreReport): Promise<boolean> => {
+    if (!flags.yes && !flags.json) surroundings.terminal.writeError(`${restoreView(plan, style, now)}\n\n`);
+    return confirm('Replace the data as planned?', { mayAsk: mayAsk(call), yes: flags.yes ?? false });
+  };
+  const report = await replaceData(app, request, ask, signal);
+  return { report, text: () => restoreView(report, style, now) };
+}
+
+async function chooseBackup(app: App, call: Call): Promise<string> {
+  const { backups } = await listBackups(app, call.signal);
+  if (!mayAsk(call) || call.flags.json)
+    throw new DbkitError('usage.invalid', 'which backup?', {
+      hint: 'name one of `dbkit backup list`, or `latest` for the newest good one',
+    });
+  if (backups.length === 0) throw new DbkitError('backup.missing', 'there is no backup yet', { hint: '`dbkit backup create` takes one' });
+  return choose('Restore which backup?', choiceView(backups, call.style, app.clock.now()));
+}

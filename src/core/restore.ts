@@ -1,0 +1,61 @@
+/** What is to take the place of today's data: a backup, or data that an earlier restore or undo had replaced. */
+export interface RestoreRequest {
+  readonly source: 'backup' | 'replaced';
+  /** For 'replaced', 'latest' is the newest. */
+  readonly label: string;
+  /** Start the copy beside the data before it takes its place; undefined: when there is room for it. */
+  readonly bootTest: boolean | undefined;
+}
+
+/** One replacement: what it would do before, what it did after; what `--json` prints of both. */
+export interface RestoreReport {
+  readonly done: boolean;
+  readonly source: {
+    readonly kind: 'backup' | 'replaced';
+    readonly label: string;
+    readonly path: string;
+    readonly createdAt: string;
+    readonly sizeBytes: number;
+    readonly pgVersion: number;
+    /** What a backup is worth; null for replaced data. */
+    readonly state: string | null;
+    readonly note: string | null;
+  };
+  readonly target: {
+    readonly dataDir: string;
+    /** What is there now. */
+    readonly state: 'empty' | 'cluster' | 'unfinished';
+    readonly serverRuns: boolean;
+    /** Where it goes; null when there is nothing. Before: the folder; after: its own place there. */
+    readonly quarantine: string | null;
+  };
+  /** On the data's volume. */
+  readonly neededBytes: number;
+  readonly freeBytes: number;
+  readonly bootTest: { readonly planned: boolean; readonly because: string; readonly databases: number | null };
+  /** What a person should know first; each one sentence. */
+  readonly warnings: readonly string[];
+  /** The moment the data is of afterwards. */
+  readonly recoveredTo: string;
+  readonly durationMs: number;
+  /** How long no server answered; null when none ran before. */
+  readonly downtimeMs: number | null;
+}
+
+/** A complete cluster beside the data, ready to take its place. */
+export interface StagedCluster {
+  readonly report: RestoreReport;
+  readonly directory: string;
+}
+
+/** Replaces the data of an instance. Nothing that is replaced is deleted, and a kill at any instant is finished by the next run. */
+export interface Restorer {
+  /** Looks, and touches nothing. Rejects with the reason when it cannot be done. */
+  plan(request: RestoreRequest, signal: AbortSignal): Promise<RestoreReport>;
+  /** Everything that needs no downtime: copies, checks every hash, boots the copy. The server may run meanwhile. */
+  stage(request: RestoreRequest, signal: AbortSignal): Promise<StagedCluster>;
+  /** Swaps. The server must be down. */
+  publish(staged: StagedCluster, signal: AbortSignal): Promise<RestoreReport>;
+  /** Both under one lock, where no supervisor runs. */
+  replace(request: RestoreRequest, signal: AbortSignal): Promise<RestoreReport>;
+}

@@ -1,0 +1,85 @@
+import { expect } from 'vitest';
+import { askNumber } from '../harness/ask.ts';
+import { boot, run } from '../harness/dbkit.ts';
+import type { Instance } from '../harness/instance.ts';
+import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { scenario } from './disaster.ts';
+import { expectRightAfterKill } from './kill-stories.ts';
+import { takeBackup } from './take-backup.ts';
+import { expectStopped } from './verdict.ts';
+
+const ADDED = 10;
+const swap = [
+  'replace.journaled:1',
+  'replace.entry-set-aside:1',
+  'replace.entry-set-aside:2',
+  'replace.entry-set-aside:9',
+  'replace.set-aside:1',
+  'replace.entry-published:1',
+  'replace.entry-published:2',
+  'replace.entry-published:9',
+  'replace.published:1',
+];
+const daily = new Set(['restore.staged:1', 'replace.entry-set-aside:9', 'replace.entry-published:2']);
+
+/** A backup, rows after it, a clean stop. */
+async function stage(instance: Instance): Promise<void> {
+  const running = await boot(instance);
+  await takeBackup(instance);
+  await addRows(instance, known.ledger + 1, ADDED);
+  await expectStopped(instance, await running.stop());
+}
+
+/** The data is one of the two, whole; the other is an undo away, or nothing was swapped; backups go on. */
+async function expectEitherWhole(instance: Instance): Promise<void> {
+  const added = (await askNumber(instance, 'app', 'SELECT count(*) FROM ledger')) - known.ledger;
+  expect([0, ADDED]).toContain(added);
+  await expectAllRows(instance, added);
+  const undone = await run(instance, ['backup', 'undo', '--yes']);
+  if (undone.code === 0) await expectAllRows(instance, ADDED - added);
+  else expect({ added, said: undone.stderr }).toMatchObject({ added: ADDED, said: expect.stringContaining('nothing to undo') });
+  await takeBackup(instance);
+  const { stdout } = await run(instance, ['backup', 'list', '--json']);
+  const { report } = JSON.parse(stdout) as { report: { backups: { state: string }[] } };
+  expect(report.backups.map(({ state }) => state)).toEqual(['good', 'good']);
+}
+
+const class_ = (name: string, step: string) => ({
+  name: `dbkit was killed at \`${step}\` of ${name}`,
+  longTier: !daily.has(step),
+  section: 'A' as const,
+  detectedBefore: true,
+  healedBy: 'start' as const,
+  rowsLost: 'none',
+  from: 'template' as const,
+});
+
+for (const step of ['restore.files-copied:1', 'server.spawned:1', 'restore.staged:1', ...swap]) {
+  scenario(class_('`backup restore`', step), async (instance) => {
+    await stage(instance);
+    const killed = await run(instance, ['backup', 'restore', 'latest', '--yes'], { env: { DBKIT_FAIL_AT: step } });
+    expect(killed, killed.stderr).toMatchObject({ signal: 'SIGKILL' });
+    await expectRightAfterKill(instance, () => expectEitherWhole(instance));
+  });
+}
+
+for (const step of swap) {
+  scenario(class_('`backup undo`', step), async (instance) => {
+    await stage(instance);
+    expect(await run(instance, ['backup', 'restore', 'latest', '--yes'])).toMatchObject({ code: 0 });
+    const killed = await run(instance, ['backup', 'undo', '--yes'], { env: { DBKIT_FAIL_AT: step } });
+    expect(killed, killed.stderr).toMatchObject({ signal: 'SIGKILL' });
+    await expectRightAfterKill(instance, () => expectEitherWhole(instance));
+  });
+}
+
+for (const step of ['restore.files-copied:1', 'restore.staged:1', ...swap]) {
+  scenario(class_('a restore under a supervisor', step), async (instance) => {
+    await stage(instance);
+    const running = await boot(instance, { env: { DBKIT_FAIL_AT: step } });
+    const asked = await run(instance, ['backup', 'restore', 'latest', '--yes']);
+    expect(asked, asked.stderr).toMatchObject({ code: 69, stderr: expect.stringContaining('went away in the middle') });
+    expect(await running.ended).toMatchObject({ signal: 'SIGKILL' });
+    await expectRightAfterKill(instance, () => expectEitherWhole(instance));
+  });
+}
