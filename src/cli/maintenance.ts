@@ -7,6 +7,7 @@ import { reportStatus } from '../usecases/report-status.ts';
 import { restartServices } from '../usecases/restart-services.ts';
 import { type BackupReport, takeBackup } from '../usecases/take-backup.ts';
 import type { Cli } from './cli.ts';
+import { registerHealth } from './health.ts';
 import { statusView } from './status.ts';
 
 /** The commands of maintenance.sh under their old names, so that people who come from there are at home. */
@@ -26,24 +27,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
         return { report, text: (style) => statusView(report, style, app.clock.now()) };
       }),
     );
-  maintenance
-    .command('health')
-    .description('whether the server answers: 0 yes, 2 no')
-    .addHelpText('after', '\nExample:\n  dbkit maintenance health --quiet || echo down')
-    .action((_flags: object, command: Command) =>
-      cli.run(command, async ({ app, signal }) => {
-        const { readiness, instance } = await reportStatus(await app(), signal);
-        const healthy = readiness === 'accepting';
-        const said = healthy
-          ? `PostgreSQL ${instance.version} answers on port ${instance.port}`
-          : `PostgreSQL does not answer on port ${instance.port} (${readiness})`;
-        return {
-          report: { healthy, readiness, checked: 'one session and one query as the superuser' },
-          text: (style) => (healthy ? style.good(said) : style.bad(said)),
-          exit: healthy ? 0 : 2,
-        };
-      }),
-    );
+  registerHealth(maintenance, cli, 'maintenance health');
   maintenance
     .command('backup')
     .description('take a base backup')

@@ -6,6 +6,7 @@ import { createCli, nameOf, type Surroundings } from './cli.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerEntrypoint } from './entrypoint.ts';
+import { registerHealth } from './health.ts';
 import { registerInspect } from './inspect.ts';
 import { registerMaintenance } from './maintenance.ts';
 import { registerRecover } from './recover.ts';
@@ -24,6 +25,7 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     registerEntrypoint(registered, cli);
     registerUp(registered, cli);
     registerStatus(registered, cli);
+    registerHealth(registered, cli);
     registerInspect(registered, cli);
     registerRecover(registered, cli);
     registerBackup(registered, cli);

@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { DURATION } from './duration.ts';
+import { healthSettings, hookSettings } from './health-settings.ts';
 import { Secret } from './secret.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
@@ -136,6 +137,8 @@ export const configSchema = v.strictObject({
     {},
   ),
   backup: v.optional(v.strictObject({ afterStart: v.optional(v.boolean(), true) }), {}),
+  health: v.optional(healthSettings, {}),
+  hooks: v.optional(hookSettings, {}),
 });
 export type Config = v.InferOutput<typeof configSchema>;
 export type ConfigInput = v.InferInput<typeof configSchema>;

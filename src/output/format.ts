@@ -1,13 +1,4 @@
-/** 1536 → '1.5 KiB'. */
-export function bytes(value: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
-  let [rest, unit] = [value, 0];
-  while (rest >= 1024 && unit < units.length - 1) {
-    rest /= 1024;
-    unit += 1;
-  }
-  return `${unit === 0 || rest >= 100 ? Math.round(rest) : rest.toFixed(1)} ${units[unit]}`;
-}
+export { bytes } from '../core/figures.ts';
 
 /** 93784 → '1 d 2 h'; the two largest units, as a person would say it. */
 export function duration(seconds: number): string {

@@ -90,7 +90,11 @@ export function sqlStateOf(thrown: unknown): string | undefined {
 
 const wordsOf = (thrown: unknown): string => (thrown instanceof Error && thrown.message ? thrown.message : String(thrown));
 
-/** Ends the session; the driver drops the socket at once when a query is under way. */
+const FAREWELL_MS = 1_000;
+
+/** Ends the session; the driver drops the socket at once when a query is under way. A backend that does not even hang up is left to itself. */
 async function close(client: Client): Promise<void> {
+  const hangUp = setTimeout(() => client.connection.stream.destroy(), FAREWELL_MS);
   await client.end().catch(() => undefined);
+  clearTimeout(hangUp);
 }

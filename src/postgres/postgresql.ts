@@ -3,6 +3,7 @@ import type { Service } from '../core/contracts.ts';
 import { createInstance } from './instance.ts';
 import { createKeeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
+import { createProbes } from './probes/probes.ts';
 import { createRestorer } from './restore/restorer.ts';
 
 /** The table of contents of PostgreSQL support: the service that the orchestrator runs, and the instance that commands look at. */
@@ -29,7 +30,7 @@ export function createPostgresql(options: PostgresqlOptions): { service: Service
       recover: keeper.recover,
       restorer,
       lastRecovery: keeper.lastRecovery,
-      probes: [],
+      probes: createProbes(options),
       engines,
     },
     instance: createInstance(options, keeper, restorer),

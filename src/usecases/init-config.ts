@@ -22,6 +22,13 @@ const TEMPLATE = `# dbkit's configuration. Every setting is optional; environmen
 #   allow: [repair, restore, reinitialize]
 #   maxReplacementsPerHour: 3
 
+# health:                                # what \`dbkit health\` asks, and from where on it matters
+#   disk: { warning: 80, critical: 90 }  # percent
+#   backupAge: { warning: 48, critical: 168 }  # hours
+#   migrations: SELECT true              # must answer true
+#   probes:
+#     queue: { sql: "SELECT true" }
+
 # services:                              # any long-lived command joins in
 #   redis:
 #     command: [redis-server, --port, "6379"]

@@ -11,6 +11,7 @@ import { inProcess } from '../harness/in-process.ts';
 
 const commands = [
   ...['entrypoint', 'up', 'down', 'restart', 'status', 'inspect', 'recover', 'services', 'completion', 'config', 'maintenance', 'backup'],
+  'health',
   ...['show', 'check', 'init', 'schema'].map((verb) => `config ${verb}`),
   ...['create', 'list', 'show', 'verify', 'cleanup', 'pin'].map((verb) => `backup ${verb}`),
   ...['status', 'health', 'backup', 'list-backups', 'restart', 'cleanup'].map((verb) => `maintenance ${verb}`),
@@ -232,16 +233,6 @@ test('status shows why a service is held and what to type next', async () => {
   expect(out).toMatch(/^postgresql +held +since 1 h ago, the data is of PostgreSQL 13$/m);
   expect(out).toMatch(/HINT: run `dbkit recover`\n$/);
   expect((await inProcess(['maintenance', 'status'], { app: statusOf(false) })).out).toBe(out);
-});
-
-test('maintenance health answers 0 or 2 and says what it has checked', async () => {
-  expect(await inProcess(['maintenance', 'health'], { app: statusOf(true) })).toMatchObject({
-    status: 0,
-    out: 'PostgreSQL 15.3 answers on port 5432\n',
-  });
-  const down = await inProcess(['maintenance', 'health', '--json'], { app: statusOf(false) });
-  expect(down.status).toBe(2);
-  expect(JSON.parse(down.out)).toMatchObject({ ok: true, report: { healthy: false, checked: expect.stringContaining('query') } });
 });
 
 test('colour only on a terminal that wants it', async () => {

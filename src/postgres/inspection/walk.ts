@@ -24,9 +24,9 @@ const skipped = new Set(['.dbkit', 'lost+found', '.snapshot', '.snapshots']);
 
 /**
  * Every entry below PGDATA, through the links that PostgreSQL follows itself (pg_wal, pg_tblspc/*). Synchronous calls: for tens of thousands
- * of files Node spends more on each promise than the kernel on its lstat. The signal is heard between directories.
+ * of files Node spends more on each promise than the kernel on its lstat. The signal is heard between directories. What is not `wanted` is passed over with all that it holds.
  */
-export function walk(dataDir: string, signal: AbortSignal): Walk {
+export function walk(dataDir: string, signal: AbortSignal, wanted: (path: string) => boolean = () => true): Walk {
   const entries = new Map<string, Entry>();
   const denied: string[] = [];
   const visit = (path: string): void => {
@@ -42,7 +42,7 @@ export function walk(dataDir: string, signal: AbortSignal): Walk {
     for (const name of names) {
       if (path === '' && skipped.has(name)) continue;
       const at = path === '' ? name : `${path}/${name}`;
-      const entry = look(dataDir, at, denied);
+      const entry = wanted(at) ? look(dataDir, at, denied) : undefined;
       if (!entry) continue;
       entries.set(at, entry);
       if (entry.kind === 'directory' || (entry.kind === 'link' && leadsOn(dataDir, at))) visit(at);

@@ -1,0 +1,75 @@
+import { type Command, Option } from 'commander';
+import type { ProbeStatus } from '../core/contracts.ts';
+import { DbkitError } from '../core/errors.ts';
+import { exitOf, type HealthReport } from '../core/health.ts';
+import { type HealthFormat, healthFormats, tally } from '../output/health-formats.ts';
+import type { Style } from '../output/style.ts';
+import { table } from '../output/table.ts';
+import { awaitHealth, checkHealth } from '../usecases/check-health.ts';
+import type { Cli } from './cli.ts';
+import { secondsFlag } from './up.ts';
+
+interface HealthFlags {
+  readonly probe?: readonly string[];
+  readonly strict?: boolean;
+  readonly format?: HealthFormat;
+  readonly wait?: boolean;
+  readonly timeout: number;
+}
+
+const STATUSES = `
+Answers 0 when all is well, or there are only warnings; 1 for warnings with --strict (and always with --format nagios); 2 when something is
+critical; 3 when something could not be found out. What is skipped does not count.`;
+
+/** `dbkit health`, and the same below `maintenance`. */
+export function registerHealth(parent: Command, cli: Cli, name: 'health' | 'maintenance health' = 'health'): void {
+  parent
+    .command('health')
+    .description('ask the server, its data and its machine how they are')
+    .option('--probe <names...>', 'only these probes')
+    .option('--strict', 'warnings fail')
+    .addOption(new Option('--format <format>', 'say it to another program').choices(Object.keys(healthFormats)))
+    .option('-w, --wait', 'ask again until nothing is critical or unknown')
+    .option('--timeout <seconds>', 'how long --wait waits', secondsFlag, 60)
+    .addHelpText('after', STATUSES)
+    .addHelpText(
+      'after',
+      `\nExamples:\n  dbkit ${name}\n  dbkit ${name} --probe connection write --strict\n  dbkit ${name} --format prometheus > dbkit.prom`,
+    )
+    .action((flags: HealthFlags, command: Command) =>
+      cli.run(command, async ({ app: open, flags: { json }, signal }) => {
+        const { format } = flags;
+        if (json && format)
+          throw new DbkitError('usage.invalid', '--json and --format exclude each other', { hint: 'leave one of them out' });
+        const request = { only: (flags.probe ?? []).flatMap((names) => names.split(',').filter(Boolean)) };
+        const app = await open();
+        const report = flags.wait ? await awaitHealth(app, request, flags.timeout * 1000, signal) : await checkHealth(app, request, signal);
+        const strict = flags.strict ?? false;
+        return {
+          report,
+          text: (style) => (format ? healthFormats[format](report, { strict }) : healthView(report, style)),
+          exit: exitOf(report.status, { strict: strict || format === 'nagios' }),
+        };
+      }),
+    );
+}
+
+const looks: Record<ProbeStatus, keyof Style> = { ok: 'good', warning: 'warn', critical: 'bad', unknown: 'warn', skipped: 'dim' };
+const loud: Record<ProbeStatus, string> = { ok: 'ok', warning: 'warning', critical: 'CRITICAL', unknown: 'UNKNOWN', skipped: '-' };
+
+/** A line for each probe, what to do about those that are not well, and the verdict last, where the eye rests. */
+export function healthView(report: HealthReport, style: Style): string {
+  const rows = report.probes.map(({ name, status, summary }) => [
+    style[looks[status]](loud[status]),
+    name,
+    status === 'skipped' ? style.dim(summary) : summary,
+  ]);
+  const hints = report.probes.flatMap(({ name, hint, status }) => (hint === null || status === 'ok' ? [] : [`HINT: ${name}: ${hint}`]));
+  const counts = tally(report.probes);
+  const told = (['critical', 'unknown', 'warning', 'ok', 'skipped'] as const).flatMap((status) =>
+    counts[status] > 0 ? [`${counts[status]} ${status}`] : [],
+  );
+  const verdict = { ok: 'healthy', warning: 'healthy, with warnings', critical: 'not healthy', unknown: 'nobody can tell' }[report.status];
+  const last = `${style[looks[report.status]](verdict)}: ${told.join(', ')} (${(report.durationMs / 1000).toFixed(2)} s)`;
+  return [...(rows.length > 0 ? [table(rows)] : []), ...(hints.length > 0 ? [hints.join('\n')] : []), last].join('\n\n');
+}

@@ -1,0 +1,49 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../../core/errors.ts';
+import type { Finding } from '../../core/findings.ts';
+import { parseControlFile } from '../formats/control-file.ts';
+import { inspectConfiguration } from './configuration.ts';
+import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
+import { inspectVersionFiles } from './leftovers.ts';
+import { databaseDirectories } from './relations.ts';
+import { walk } from './walk.ts';
+
+/** Relations come and go under a running server, and its WAL is its own business: of a database only what it cannot be opened without. */
+const wanted = (path: string): boolean =>
+  !/^base\/\d+\/(?!PG_VERSION$|pg_filenode\.map$)/.test(path) && !/^(pgsql_tmp|pg_stat_tmp|pg_subtrans|pg_notify|pg_serial)\//.test(path);
+
+/** What is meaningful to look at while the server runs: what it, or its next start, cannot do without. Milliseconds, however many relations. */
+export function inspectLive(dataDir: string, signal: AbortSignal): Finding[] {
+  const seen = walk(dataDir, signal, wanted);
+  const read = readControl(dataDir);
+  const control = 'control' in read ? read.control : undefined;
+  const root = lstatSync(dataDir);
+  const homes = databaseDirectories(seen).filter((home) => home.startsWith('base/'));
+  const unmapped = ['global', ...homes].filter((home) => !seen.entries.has(`${home}/pg_filenode.map`));
+  return [
+    ...('problem' in read
+      ? [{ code: 'control.damaged', path: 'global/pg_control', evidence: read.problem, severity: 'certain' } as const]
+      : []),
+    ...unmapped.map(
+      (home) =>
+        ({ code: 'filenode-map.damaged', path: `${home}/pg_filenode.map`, evidence: 'the file is missing', severity: 'certain' }) as const,
+    ),
+    ...inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, root), // Whoever asks need not own it.
+    ...inspectDirectories(dataDir, seen, control?.major),
+    ...inspectVersionFiles(dataDir, seen, homes, control),
+    ...inspectConfiguration(dataDir, seen),
+    ...inspectTablespaces(dataDir, seen, control),
+    ...inspectSlots(dataDir, seen),
+  ];
+}
+
+/** The server rewrites the file in place, so a torn read is read once more. */
+function readControl(dataDir: string): ReturnType<typeof parseControlFile> {
+  try {
+    const first = parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
+    return 'control' in first ? first : parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
+  } catch (cause) {
+    return { problem: errnoOf(cause) === 'ENOENT' ? 'the file is missing' : `it cannot be read (${errnoOf(cause)})` };
+  }
+}

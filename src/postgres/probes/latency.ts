@@ -1,0 +1,45 @@
+import type { Clock, Probe, ProbeResult } from '../../core/contracts.ts';
+import { roughly } from '../../core/figures.ts';
+import { judge, skipped } from '../../core/health.ts';
+import type { HealthSettings } from '../../core/health-settings.ts';
+import type { SharedSessions } from './sessions.ts';
+
+/** How long the smallest query takes in a session that is open: as the application, else as whoever is let in. */
+export function latencyProbe({ latency, timeoutSeconds }: HealthSettings, clock: Clock, sessions: SharedSessions): Probe {
+  const patienceMs = latency.critical * 1000 + 500;
+  return {
+    name: 'latency',
+    title: 'one query',
+    timeoutMs: timeoutSeconds * 1000 + patienceMs + 500,
+    check: (signal) =>
+      sessions.during(signal, async (open): Promise<ProbeResult> => {
+        const session = (await open.application())?.session ?? (await open.watch())?.session;
+        if (!session) return skipped('the server does not answer');
+        const begunMs = clock.monotonicMs();
+        const stop = new AbortController();
+        const answered = await Promise.race([
+          session.query('SELECT 1').then(() => true),
+          clock.sleep(patienceMs, AbortSignal.any([signal, stop.signal])).then(
+            () => false,
+            () => false,
+          ),
+        ]);
+        stop.abort();
+        const seconds = (clock.monotonicMs() - begunMs) / 1000;
+        if (!answered) {
+          return {
+            status: 'critical',
+            summary: `a query gets no answer within ${roughly(patienceMs / 1000)}`,
+            hint: '`dbkit restart` ends what hangs',
+          };
+        }
+        const status = judge(seconds, latency);
+        return {
+          status,
+          summary: `a query takes ${roughly(seconds)}`,
+          hint: status === 'ok' ? undefined : 'look for what keeps the machine busy: disk, memory, other processes',
+          data: { seconds },
+        };
+      }),
+  };
+}

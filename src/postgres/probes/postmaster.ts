@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../../core/errors.ts';
+
+/** The server as its own pid file and the kernel see it: so also one that is hung. */
+export type Postmaster =
+  | { readonly kind: 'denied' | 'absent' }
+  | { readonly kind: 'gone'; readonly pid: number }
+  /** `status` is line 8 of the file: 'starting', 'stopping', 'ready', 'standby' (src/include/utils/pidfile.h). */
+  | { readonly kind: 'alive'; readonly pid: number; readonly status: string; readonly isStopped: boolean };
+
+export async function findPostmaster(dataDir: string): Promise<Postmaster> {
+  const read = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').then(
+    (text) => ({ text }),
+    (cause: unknown) => ({ errno: errnoOf(cause) }),
+  );
+  if ('errno' in read) return { kind: read.errno === 'EACCES' || read.errno === 'EPERM' ? 'denied' : 'absent' };
+  const lines = read.text.split('\n');
+  const pid = Number(lines[0]);
+  if (!Number.isInteger(pid) || pid <= 0) return { kind: 'absent' };
+  const state = await processState(pid);
+  if (state === undefined) return { kind: 'gone', pid };
+  return { kind: 'alive', pid, status: lines[7]?.trim() ?? '', isStopped: isStopped(state) };
+}
+
+export interface ServerProcess {
+  readonly pid: number;
+  readonly isStopped: boolean;
+}
+
+/** The postmaster's children; empty where there is no /proc. */
+export async function processesOf(postmaster: number): Promise<readonly ServerProcess[]> {
+  const text = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').catch(() => '');
+  return Promise.all(
+    text
+      .split(' ')
+      .filter(Boolean)
+      .map(async (pid) => ({ pid: Number(pid), isStopped: isStopped(await processState(Number(pid))) })),
+  );
+}
+
+/** What a process of the server's calls itself: 'checkpointer', 'app app 127.0.0.1(41234) idle'. */
+export async function titleOf(pid: number): Promise<string> {
+  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ').trim();
+  return words.replace(/^postgres: /, '') || 'a process';
+}
+
+/** Stopped by a signal, or by a tracer (proc(5)). */
+const isStopped = (state: string | undefined): boolean => state === 'T' || state === 't';
+
+/** The state letter of /proc/PID/stat; undefined when there is no such process. Without /proc a process that takes signals counts as running. */
+async function processState(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
+  const state = text?.split(') ').at(-1)?.split(' ')[0];
+  if (state !== undefined) return state === 'Z' ? undefined : state;
+  try {
+    process.kill(pid, 0);
+    return 'R';
+  } catch (cause) {
+    return errnoOf(cause) === 'EPERM' ? 'R' : undefined;
+  }
+}
