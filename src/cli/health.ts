@@ -55,21 +55,26 @@ export function registerHealth(parent: Command, cli: Cli, name: 'health' | 'main
 }
 
 const looks: Record<ProbeStatus, keyof Style> = { ok: 'good', warning: 'warn', critical: 'bad', unknown: 'warn', skipped: 'dim' };
-const loud: Record<ProbeStatus, string> = { ok: 'ok', warning: 'warning', critical: 'CRITICAL', unknown: 'UNKNOWN', skipped: '-' };
+const loud: Record<ProbeStatus, string> = { ok: 'ok', warning: 'warning', critical: 'CRITICAL', unknown: 'UNKNOWN', skipped: 'skipped' };
+const verdicts = { ok: 'healthy', warning: 'healthy, with warnings', critical: 'not healthy', unknown: 'nobody can tell' };
 
-/** A line for each probe, what to do about those that are not well, and the verdict last, where the eye rests. */
+/** A line for each answer, what was not asked and why, what to do about it, and the verdict last, where the eye rests. */
 export function healthView(report: HealthReport, style: Style): string {
-  const rows = report.probes.map(({ name, status, summary }) => [
-    style[looks[status]](loud[status]),
-    name,
-    status === 'skipped' ? style.dim(summary) : summary,
-  ]);
-  const hints = report.probes.flatMap(({ name, hint, status }) => (hint === null || status === 'ok' ? [] : [`HINT: ${name}: ${hint}`]));
+  const asked = report.probes.filter(({ status }) => status !== 'skipped');
+  const rows = asked.map(({ name, status, summary }) => [style[looks[status]](loud[status]), name, summary]);
+  const reasons = new Map<string, string[]>();
+  for (const { name, status, summary } of report.probes)
+    if (status === 'skipped') reasons.set(summary, [...(reasons.get(summary) ?? []), name]);
+  const hints = asked.flatMap(({ name, hint, status }) => (hint === null || status === 'ok' ? [] : [`HINT: ${name}: ${hint}`]));
   const counts = tally(report.probes);
   const told = (['critical', 'unknown', 'warning', 'ok', 'skipped'] as const).flatMap((status) =>
     counts[status] > 0 ? [`${counts[status]} ${status}`] : [],
   );
-  const verdict = { ok: 'healthy', warning: 'healthy, with warnings', critical: 'not healthy', unknown: 'nobody can tell' }[report.status];
-  const last = `${style[looks[report.status]](verdict)}: ${told.join(', ')} (${(report.durationMs / 1000).toFixed(2)} s)`;
-  return [...(rows.length > 0 ? [table(rows)] : []), ...(hints.length > 0 ? [hints.join('\n')] : []), last].join('\n\n');
+  const parts = [
+    table(rows),
+    [...reasons].map(([why, names]) => style.dim(`skipped ${names.join(', ')}: ${why}`)).join('\n'),
+    hints.join('\n'),
+    `${style[looks[report.status]](verdicts[report.status])}: ${told.join(', ') || 'no probes'} (${(report.durationMs / 1000).toFixed(2)} s)`,
+  ];
+  return parts.filter(Boolean).join('\n\n');
 }

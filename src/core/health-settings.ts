@@ -3,7 +3,17 @@ import * as v from 'valibot';
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 const amount = v.pipe(v.number(), v.minValue(0));
 const percent = v.pipe(amount, v.maxValue(100));
-const probeName = v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]*$/, 'is not a probe name (a-z, 0-9, -)'));
+
+/** dbkit's own probes, in the order in which a person would read their answers. */
+export const probeNames = [
+  ...['service', 'connection', 'authentication', 'latency', 'write', 'data-directory', 'disk', 'connections'],
+  ...['long-queries', 'idle-in-transaction', 'blocked', 'wal', 'replication', 'wraparound', 'checksums', 'log', 'backups', 'migrations'],
+] as const;
+const ownName = v.pipe(
+  v.string(),
+  v.regex(/^[a-z][a-z0-9-]*$/, 'is not a probe name (a-z, 0-9, -)'),
+  v.check((name) => !probeNames.some((known) => known === name), 'is the name of one of dbkit’s own probes'),
+);
 
 /** A warning that comes after the critical would never be seen. */
 const ordered = <T extends { readonly warning: number; readonly critical: number }>() =>
@@ -67,7 +77,7 @@ export const healthSettings = v.strictObject({
   /** SQL, asked as the application's role, that must answer true: the schema is what the code expects. */
   migrations: v.optional(text),
   /** Questions of your own, by name. */
-  probes: v.optional(v.record(probeName, userProbe), {}),
+  probes: v.optional(v.record(ownName, userProbe), {}),
 });
 export type HealthSettings = v.InferOutput<typeof healthSettings>;
 /** From `warning` on, from `critical` on; in the unit of the setting. */

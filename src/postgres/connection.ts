@@ -14,6 +14,8 @@ export interface ConnectionTarget {
 export interface Connection {
   /** Rejects with `command.failed` and the server's words (see `sqlStateOf`), or `service.unready` when the session is gone. */
   query<T extends object = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>;
+  /** The same for SQL of unknown columns, or of several statements: the rows of the last one, each a list, as columns may bear one name. */
+  tuples(sql: string): Promise<unknown[][]>;
   /** Quotes a name for places where SQL takes no parameters. */
   escapeIdentifier(name: string): string;
   /** Quotes a text for places where SQL takes no parameters (utility commands). */
@@ -60,17 +62,18 @@ export async function connect(target: ConnectionTarget, { timeoutMs }: { timeout
 }
 
 function sessionOf(client: Client, signal: AbortSignal, cut: () => void): Connection {
-  return {
-    async query<T extends object>(sql: string, params: readonly unknown[] = []): Promise<T[]> {
+  const asking = async <T>(ask: () => Promise<{ rows: T[] }>): Promise<T[]> => {
+    signal.throwIfAborted();
+    try {
+      return (await ask()).rows;
+    } catch (cause) {
       signal.throwIfAborted();
-      try {
-        const { rows } = await client.query<T>(sql, [...params]);
-        return rows;
-      } catch (cause) {
-        signal.throwIfAborted();
-        throw new DbkitError(sqlStateOf(cause) ? 'command.failed' : 'service.unready', `PostgreSQL answered: ${wordsOf(cause)}`, { cause });
-      }
-    },
+      throw new DbkitError(sqlStateOf(cause) ? 'command.failed' : 'service.unready', `PostgreSQL answered: ${wordsOf(cause)}`, { cause });
+    }
+  };
+  return {
+    query: <T extends object>(sql: string, params: readonly unknown[] = []) => asking(() => client.query<T>(sql, [...params])),
+    tuples: (text) => asking(async () => [await client.query<unknown[]>({ text, rowMode: 'array' })].flat().at(-1)!), // Several statements, several results.
     escapeIdentifier: (name) => client.escapeIdentifier(name),
     escapeLiteral: (text) => client.escapeLiteral(text),
     async end(): Promise<void> {

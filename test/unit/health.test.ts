@@ -132,7 +132,7 @@ describe.each(['health', 'maintenance health'])('dbkit %s', (name) => {
     const { status, out } = await health([], ok, warning, critical, skipping);
     expect(status).toBe(2);
     expect(out).toMatch(
-      /^ok +connection +answers\nwarning +disk +85 %.*\nCRITICAL +write +no commit.*\n- +service +this user may not look\n/,
+      /^ok +connection +answers\nwarning +disk +85 %.*\nCRITICAL +write +no commit.*\n\nskipped service: this user may not look\n/,
     );
     expect(out).toMatch(/\nHINT: disk: free "some" space\n\nnot healthy: 1 critical, 1 warning, 1 ok, 1 skipped \(\d+\.\d\d s\)\n$/);
   });
@@ -243,6 +243,7 @@ test.each([
   [{ disk: { warning: 95 } }, 'health.disk: warning must not be above critical'],
   [{ disk: { warning: 5, critical: 101 } }, 'health.disk.critical'],
   [{ probes: { 'Not a name': { sql: 'SELECT true' } } }, 'is not a probe name'],
+  [{ probes: { disk: { sql: 'SELECT true' } } }, 'is the name of one of dbkit’s own probes'],
   [{ probes: { mine: { sql: 'SELECT true', command: ['true'] } } }, 'needs exactly one of sql and command'],
   [{ latensy: {} }, "did you mean 'latency'?"],
 ])('the setting %j is refused', (health, words) => {

@@ -120,7 +120,11 @@ export function tcpHost(listenAddresses: string): string | undefined {
 /** Many probes share one session, and a session answers one question at a time. */
 function inTurns(session: Connection): Connection {
   const turns = createTurns();
-  return { ...session, query: (sql, params) => turns(() => session.query(sql, params)) };
+  return {
+    ...session,
+    query: (sql, params) => turns(() => session.query(sql, params)),
+    tuples: (sql) => turns(() => session.tuples(sql)),
+  };
 }
 
 function once<T>(make: () => T): () => T {

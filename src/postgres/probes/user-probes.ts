@@ -61,8 +61,8 @@ const statuses = new Set(['ok', 'warning', 'critical', 'unknown']);
 async function askUser(session: Connection, { sql, failure }: SqlProbe, timeoutMs: number, words: Words): Promise<ProbeResult> {
   try {
     await session.query(`BEGIN READ ONLY; SET LOCAL statement_timeout = ${Math.round(timeoutMs)}`);
-    const [row] = await session.query(sql);
-    const [answer, told] = Object.values(row ?? {});
+    const [row] = await session.tuples(sql);
+    const [answer, told] = row ?? [];
     const data = { answer: answer ?? null };
     const summary = typeof told === 'string' ? told : undefined;
     if (answer === true) return { status: 'ok', summary: summary ?? words.yes, data };
