@@ -13,6 +13,7 @@ import { createPostgresql } from './postgres/postgresql.ts';
 import { collectServices } from './services/registry.ts';
 import { readConfigFile, readEnvironment } from './system/config-file.ts';
 import { createControl } from './system/control-socket.ts';
+import { createGit } from './system/git.ts';
 import { isMissing, localPort, reachableByOthers } from './system/local-folder.ts';
 import { createLogger, type LogTaps } from './system/logger.ts';
 import { createSystem } from './system/machine.ts';
@@ -102,6 +103,7 @@ async function assemble(options: OpenOptions): Promise<App> {
       { files: system.files, log: system.log, taps },
       async () => (await serverOwner(config.postgresql, system).catch(() => undefined))?.gid,
     ),
+    git: createGit(system.runner),
     board: createStatusBoard(config.stateDir, system.files),
     engines,
     clock: system.clock,

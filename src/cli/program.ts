@@ -7,6 +7,7 @@ import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerEntrypoint } from './entrypoint.ts';
 import { registerHealth } from './health.ts';
+import { registerHooks } from './hooks.ts';
 import { registerInspect } from './inspect.ts';
 import { registerMaintenance } from './maintenance.ts';
 import { registerRecover } from './recover.ts';
@@ -31,6 +32,7 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     registerBackup(registered, cli);
     registerConfig(registered, cli);
     registerServices(registered, cli);
+    registerHooks(registered, cli);
     registerMaintenance(registered, cli);
     registerCompletion(registered, cli);
   });

@@ -17,6 +17,7 @@ export interface App {
   readonly initScripts: readonly InitScript[];
   readonly instance: Instance;
   readonly control: Control;
+  readonly git: Git;
   readonly board: StatusBoard;
   readonly engines: readonly BackupEngine[];
   readonly clock: Clock;
@@ -77,6 +78,20 @@ export interface InspectionReport {
   readonly sizeBytes: number;
   readonly deep: { readonly pages: number; readonly damaged: number } | null;
   readonly durationMs: number;
+}
+
+/** git, as far as hooks need it. */
+export interface Git {
+  /** Rejects with `command.failed` when the folder is in no work tree, `program.missing` without git. */
+  repositoryOf(directory: string, signal: AbortSignal): Promise<GitRepository>;
+}
+
+export interface GitRepository {
+  readonly root: string;
+  /** Shared by all work trees. */
+  readonly gitDir: string;
+  /** Where git looks for hooks: core.hooksPath, or gitDir/hooks. */
+  readonly hooksDir: string;
 }
 
 export type ServiceState =

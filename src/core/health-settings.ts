@@ -87,4 +87,8 @@ export type Levels = HealthSettings['disk'];
 export const hookSettings = v.strictObject({
   /** What the hook does while no database is running: say so and let the commit pass, stop it, or say nothing. */
   whenDown: v.optional(v.picklist(['warn', 'fail', 'skip']), 'warn'),
+  /** Whether warnings stop a commit too. */
+  strict: v.optional(v.boolean(), true),
+  /** Only these probes, and the connection; none: all that are not disabled. */
+  probes: v.optional(v.array(text), []),
 });

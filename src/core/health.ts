@@ -48,3 +48,9 @@ export function judge(value: number, { warning, critical }: Levels): 'ok' | 'war
 
 /** A probe that could not ask, and why; not a failure. */
 export const skipped = (summary: string): ProbeResult => ({ status: 'skipped', summary });
+
+/** No server is running at all: nobody started it, or it was stopped. One that hangs or starts is not down. */
+export const isDown = ({ probes }: HealthReport): boolean =>
+  probes.some(
+    ({ name, status, data }) => name === 'connection' && status === 'critical' && (data as { why?: unknown } | null)?.why === 'silent',
+  );

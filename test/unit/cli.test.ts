@@ -11,7 +11,7 @@ import { inProcess } from '../harness/in-process.ts';
 
 const commands = [
   ...['entrypoint', 'up', 'down', 'restart', 'status', 'inspect', 'recover', 'services', 'completion', 'config', 'maintenance', 'backup'],
-  'health',
+  ...['health', 'hooks', ...['install', 'uninstall', 'run'].map((verb) => `hooks ${verb}`)],
   ...['show', 'check', 'init', 'schema'].map((verb) => `config ${verb}`),
   ...['create', 'list', 'show', 'verify', 'cleanup', 'pin'].map((verb) => `backup ${verb}`),
   ...['status', 'health', 'backup', 'list-backups', 'restart', 'cleanup'].map((verb) => `maintenance ${verb}`),
