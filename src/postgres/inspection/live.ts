@@ -1,10 +1,8 @@
-import { lstatSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { errnoOf } from '../../core/errors.ts';
+import { lstatSync } from 'node:fs';
 import type { Finding } from '../../core/findings.ts';
-import { parseControlFile } from '../formats/control-file.ts';
 import { inspectConfiguration } from './configuration.ts';
 import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
+import { readControl } from './state.ts';
 import { inspectVersionFiles } from './leftovers.ts';
 import { databaseDirectories } from './relations.ts';
 import { walk } from './walk.ts';
@@ -16,7 +14,8 @@ const wanted = (path: string): boolean =>
 /** What is meaningful to look at while the server runs: what it, or its next start, cannot do without. Milliseconds, however many relations. */
 export function inspectLive(dataDir: string, signal: AbortSignal): Finding[] {
   const seen = walk(dataDir, signal, wanted);
-  const read = readControl(dataDir);
+  const first = readControl(dataDir);
+  const read = 'control' in first ? first : readControl(dataDir); // The server rewrites it in place: a torn read is read once more.
   const control = 'control' in read ? read.control : undefined;
   const root = lstatSync(dataDir);
   const homes = databaseDirectories(seen).filter((home) => home.startsWith('base/'));
@@ -36,14 +35,4 @@ export function inspectLive(dataDir: string, signal: AbortSignal): Finding[] {
     ...inspectTablespaces(dataDir, seen, control),
     ...inspectSlots(dataDir, seen),
   ];
-}
-
-/** The server rewrites the file in place, so a torn read is read once more. */
-function readControl(dataDir: string): ReturnType<typeof parseControlFile> {
-  try {
-    const first = parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
-    return 'control' in first ? first : parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
-  } catch (cause) {
-    return { problem: errnoOf(cause) === 'ENOENT' ? 'the file is missing' : `it cannot be read (${errnoOf(cause)})` };
-  }
 }

@@ -24,7 +24,8 @@ const skipped = new Set(['.dbkit', 'lost+found', '.snapshot', '.snapshots']);
 
 /**
  * Every entry below PGDATA, through the links that PostgreSQL follows itself (pg_wal, pg_tblspc/*). Synchronous calls: for tens of thousands
- * of files Node spends more on each promise than the kernel on its lstat. The signal is heard between directories. What is not `wanted` is passed over with all that it holds.
+ * of files Node spends more on each promise than the kernel on its lstat. The signal is heard between directories. What is not
+ * `wanted` is passed over with all that it holds.
  */
 export function walk(dataDir: string, signal: AbortSignal, wanted: (path: string) => boolean = () => true): Walk {
   const entries = new Map<string, Entry>();

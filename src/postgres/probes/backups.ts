@@ -5,6 +5,7 @@ import type { Clock, Probe, ProbeResult } from '../../core/contracts.ts';
 import { errnoOf } from '../../core/errors.ts';
 import { roughly } from '../../core/figures.ts';
 import { judge, skipped } from '../../core/health.ts';
+import type { Levels } from '../../core/health-settings.ts';
 
 /** How old the newest good backup is, and how far it was proven. */
 export function backupsProbe({ health: { backupAge }, backupDir }: Config, engines: readonly BackupEngine[], clock: Clock): Probe {
@@ -17,31 +18,39 @@ export function backupsProbe({ health: { backupAge }, backupDir }: Config, engin
         (cause: unknown) => errnoOf(cause) !== 'ENOENT',
       );
       if (denied) return skipped(`this user may not look into the repository ${backupDir}`);
-      const all = (await Promise.all(engines.map((engine) => engine.list(signal))))
-        .flat()
-        .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
-      const good = all.find(({ state }) => state !== 'damaged');
-      const take = '`dbkit maintenance backup` takes one';
-      if (!good) {
-        const summary = all.length === 0 ? 'there is no backup' : `no good backup: all ${all.length} are of damaged data`;
-        return { status: all.length === 0 ? 'warning' : 'critical', summary, hint: take, data: { backups: all.length } };
-      }
-      const ageOf = ({ createdAt }: Backup): number => Math.max(0, (clock.now().getTime() - Date.parse(createdAt)) / 1000);
-      const proven = all.find(({ state }) => state === 'proven');
-      const status = judge(ageOf(good) / 3600, backupAge);
-      const newest = all[0]!;
-      return {
-        status: status === 'ok' && newest !== good ? 'warning' : status,
-        summary: `${good.label} is ${roughly(ageOf(good))} old, ${good.state}; ${proven ? `last proven ${roughly(ageOf(proven))} ago` : 'none was proven by a restore'}${newest === good ? '' : '; the newest is of damaged data'}`,
-        hint: newest !== good ? '`dbkit inspect --deep` names the damaged files' : status === 'ok' ? undefined : take,
-        data: {
-          label: good.label,
-          state: good.state,
-          ageSeconds: Math.round(ageOf(good)),
-          proven: proven?.label ?? null,
-          backups: all.length,
-        },
-      };
+      const lists = await Promise.all(engines.map((engine) => engine.list(signal)));
+      const all = lists.flat().sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+      return judged(all, backupAge, (iso) => Math.max(0, (clock.now().getTime() - Date.parse(iso)) / 1000));
+    },
+  };
+}
+
+const TAKE = '`dbkit backup create` takes one';
+
+/** `all`, newest first. The newest good one counts; that a newer one is of damaged data is a warning of its own. */
+function judged(all: readonly Backup[], levels: Levels, secondsSince: (iso: string) => number): ProbeResult {
+  const [newest] = all;
+  if (newest === undefined) return { status: 'warning', summary: 'there is no backup', hint: TAKE, data: { backups: 0 } };
+  const good = all.find(({ state }) => state !== 'damaged');
+  if (good === undefined) {
+    const hint = '`dbkit inspect --deep` names the damaged files';
+    return { status: 'critical', summary: `no good backup: all ${all.length} are of damaged data`, hint, data: { backups: all.length } };
+  }
+  const ageSeconds = secondsSince(good.createdAt);
+  const proofs = all.flatMap(({ provenAt }) => (provenAt ? [secondsSince(provenAt)] : []));
+  const proof = proofs.length > 0 ? `last proven by a restore ${roughly(Math.min(...proofs))} ago` : 'none was proven by a restore';
+  const age = judge(ageSeconds / 3600, levels);
+  const isDamaged = newest !== good;
+  return {
+    status: age === 'ok' && isDamaged ? 'warning' : age,
+    summary: `${good.label} is ${roughly(ageSeconds)} old, ${good.state}; ${proof}${isDamaged ? `; ${newest.label} is of damaged data` : ''}`,
+    hint: isDamaged ? '`dbkit inspect --deep` names the damaged files' : age === 'ok' ? undefined : TAKE,
+    data: {
+      label: good.label,
+      state: good.state,
+      ageSeconds: Math.round(ageSeconds),
+      proofAgeSeconds: proofs.length > 0 ? Math.round(Math.min(...proofs)) : null,
+      backups: all.length,
     },
   };
 }

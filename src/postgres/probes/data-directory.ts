@@ -4,6 +4,7 @@ import { errnoOf } from '../../core/errors.ts';
 import { counted } from '../../core/figures.ts';
 import type { Finding } from '../../core/findings.ts';
 import { skipped } from '../../core/health.ts';
+import { inspect } from '../inspection/inspect.ts';
 import { inspectLive } from '../inspection/live.ts';
 import { findPostmaster } from './postmaster.ts';
 
@@ -18,7 +19,6 @@ export function dataDirectoryProbe({ postgresql: { dataDir }, stateDir }: Config
       if (kind === 'denied') return skipped(`this user may not read ${dataDir}`);
       try {
         if (kind === 'alive') return judged(inspectLive(dataDir, signal), 'what the server needs is there');
-        const { inspect } = await import('../inspection/inspect.ts');
         const { report } = await inspect(dataDir, { stateDir, deep: false }, system, signal);
         if (report.state === 'empty') return skipped(`${dataDir} holds no database yet`);
         return judged(report.findings, report.clean ? 'shut down cleanly, nothing is wrong' : 'not shut down cleanly; it replays its WAL');
