@@ -1,4 +1,4 @@
-import { appendFile, chmod, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -7,6 +7,7 @@ import type { HealthReport, ProbeReport } from '../../src/core/health.ts';
 import { probeNames } from '../../src/core/health-settings.ts';
 import { account, isRoot, serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
+import { startBare } from '../harness/bare-server.ts';
 import { postmasterOf } from '../harness/breaking.ts';
 import { boot, type Running, type RunOptions, run } from '../harness/dbkit.ts';
 import { ownedBy } from '../harness/files.ts';
@@ -38,8 +39,8 @@ async function health(instance: Instance, flags: readonly string[] = [], options
 }
 
 /** A server of dbkit's, ready; `health` are the thresholds under test. */
-async function serving(config: ConfigInput = {}): Promise<Instance & { readonly running: Running }> {
-  const instance = await openInstance({ programs: programs!, from: 'template' });
+async function serving(config: ConfigInput = {}, major = programs!): Promise<Instance & { readonly running: Running }> {
+  const instance = await openInstance({ programs: major, from: 'template' });
   await configure(instance, config);
   return { ...instance, running: await boot(instance) };
 }
@@ -57,8 +58,8 @@ const statusOf = ({ probes }: HealthReport, status: string): string[] =>
   probes.filter((probe) => probe.status === status).map(({ name }) => name);
 
 describe('a server that is well', () => {
-  test('everything is asked, and the only complaint is that there is no backup yet', async () => {
-    const instance = await serving();
+  test.each(installed)('PostgreSQL $major: everything is asked, and the only complaint is that there is no backup yet', async (major) => {
+    const instance = await serving({}, major);
     const seen = await health(instance);
     expect([...seen.probes.map(({ name }) => name), 'migrations']).toEqual(probeNames);
     expect({
@@ -328,6 +329,44 @@ describe('a server that works badly', () => {
     const seen = await health(instance);
     expect({ exit: seen.exit, critical: statusOf(seen, 'critical') }).toEqual({ exit: 2, critical: ['data-directory'] });
     expect(seen.probe('data-directory').summary).toBe('pg_twophase: the directory is missing, and 1 finding more');
+  });
+});
+
+describe('a server that follows another', () => {
+  test('a standby without its primary: nothing is written there, and that it follows nobody is told', async () => {
+    const instance = await serving();
+    await instance.running.stop();
+    await appendFile(join(instance.dataDir, 'postgresql.auto.conf'), "primary_conninfo = 'host=/nowhere'\n");
+    await writeFile(join(instance.dataDir, 'standby.signal'), '');
+    await ownedBy(join(instance.dataDir, 'standby.signal'), serverUser);
+    await boot(instance);
+    const seen = await health(instance, ['--strict']);
+    expect({ exit: seen.exit, warnings: statusOf(seen, 'warning'), skipped: statusOf(seen, 'skipped') }).toEqual({
+      exit: 1,
+      warnings: ['replication', 'backups'],
+      skipped: ['write'],
+    });
+    expect(seen.probe('write').summary).toBe('this is a standby: it does not take writes');
+    expect(seen.probe('connection').summary).toMatch(/ answers on port \d+, a standby$/);
+    expect(seen.probe('replication').summary).toMatch(/^a standby, .+, without a connection to its primary$/);
+  });
+
+  test('a configuration elsewhere, as Debian has it: its files are not missed, and its log is found', async () => {
+    const instance = await openInstance({ programs: programs!, from: 'template' });
+    const home = join(instance.root, 'etc/15/main');
+    await mkdir(home, { recursive: true });
+    for (const name of ['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf']) await rename(join(instance.dataDir, name), join(home, name));
+    await appendFile(join(home, 'postgresql.conf'), `hba_file = '${home}/pg_hba.conf'\nident_file = '${home}/pg_ident.conf'\n`);
+    await writeFile(join(home, 'log'), '2026-11-20 19:54:00.123 UTC [42] PANIC:  could not write to file\n');
+    const settings = { config_file: join(home, 'postgresql.conf'), data_directory: instance.dataDir, listen_addresses: 'localhost' };
+    const server = await startBare(instance.programs, instance.dataDir, { ...instance, settings });
+    expect(server.up, server.words()).toBe(true);
+    const seen = await health(instance);
+    expect({ exit: seen.exit, critical: statusOf(seen, 'critical') }).toEqual({ exit: 2, critical: ['authentication', 'log'] });
+    expect(seen.probe('log').summary).toMatch(/^1 line in the log; the server gave up: could not write to file/);
+    expect(seen.probe('authentication').summary).toBe('the role app does not exist');
+    await server.stop();
+    expect((await health(instance)).probe('data-directory')).toMatchObject({ status: 'ok' });
   });
 });
 

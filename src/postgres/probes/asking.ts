@@ -1,6 +1,6 @@
 import type { Probe, ProbeResult } from '../../core/contracts.ts';
 import { skipped } from '../../core/health.ts';
-import type { SharedSessions, Watch } from './sessions.ts';
+import type { Sessions, SharedSessions, Watch } from './sessions.ts';
 
 interface Question {
   readonly name: string;
@@ -19,12 +19,18 @@ export function asking(
     name,
     title,
     check: (signal) =>
-      sessions.during(signal, async ({ watch }) => {
-        const seen = await watch();
-        if (!seen) return skipped('the server does not answer');
+      sessions.during(signal, async (open) => {
+        const seen = await open.watch();
+        if (!seen) return notAsked(open);
         if (needsAll && !seen.seesAll)
           return skipped('this role does not see the sessions of others; `GRANT pg_monitor` to it would let it');
         return judgeIt(seen);
       }),
   };
+}
+
+/** What is said of a question for which there is no session. */
+export async function notAsked({ superuser }: Sessions): Promise<ProbeResult> {
+  const { refusal } = await superuser();
+  return skipped(refusal?.kind === 'not-let-in' || refusal?.kind === 'full' ? 'nobody is let in to ask' : 'the server does not answer');
 }

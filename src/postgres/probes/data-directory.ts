@@ -6,6 +6,7 @@ import type { Finding } from '../../core/findings.ts';
 import { skipped } from '../../core/health.ts';
 import { inspect } from '../inspection/inspect.ts';
 import { inspectLive } from '../inspection/live.ts';
+import { configFileElsewhere } from './elsewhere.ts';
 import { findPostmaster } from './postmaster.ts';
 
 /** dbkit's inspection: all of it while the server is down, and of a running server's directory what cannot be in motion. */
@@ -18,10 +19,17 @@ export function dataDirectoryProbe({ postgresql: { dataDir }, stateDir }: Config
       const { kind } = await findPostmaster(dataDir);
       if (kind === 'denied') return skipped(`this user may not read ${dataDir}`);
       try {
-        if (kind === 'alive') return judged(inspectLive(dataDir, signal), 'what the server needs is there');
+        const isElsewhere = (await configFileElsewhere(dataDir)) !== undefined;
+        const ours = (findings: readonly Finding[]): Finding[] => findings.filter(({ code }) => !(isElsewhere && code.startsWith('conf.')));
+        if (kind === 'alive') return judged(ours(inspectLive(dataDir, signal)), 'what the server needs is there');
         const { report } = await inspect(dataDir, { stateDir, deep: false }, system, signal);
         if (report.state === 'empty') return skipped(`${dataDir} holds no database yet`);
-        return judged(report.findings, report.clean ? 'shut down cleanly, nothing is wrong' : 'not shut down cleanly; it replays its WAL');
+        return judged(
+          ours(report.findings),
+          report.clusterState?.startsWith('shut down')
+            ? 'shut down cleanly, nothing is wrong'
+            : 'not shut down cleanly; it replays its WAL',
+        );
       } catch (cause) {
         if (errnoOf(cause) === 'EACCES' || errnoOf(cause) === 'EPERM') return skipped(`this user may not read ${dataDir}`);
         if (errnoOf(cause) === 'ENOENT') return skipped(`${dataDir} is not on this machine`);

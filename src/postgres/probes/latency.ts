@@ -1,7 +1,8 @@
 import type { Clock, Probe, ProbeResult } from '../../core/contracts.ts';
 import { roughly } from '../../core/figures.ts';
-import { judge, skipped } from '../../core/health.ts';
+import { judge } from '../../core/health.ts';
 import type { HealthSettings } from '../../core/health-settings.ts';
+import { notAsked } from './asking.ts';
 import type { SharedSessions } from './sessions.ts';
 
 /** How long the smallest query takes in a session that is open: as the application, else as whoever is let in. */
@@ -14,7 +15,7 @@ export function latencyProbe({ latency, timeoutSeconds }: HealthSettings, clock:
     check: (signal) =>
       sessions.during(signal, async (open): Promise<ProbeResult> => {
         const session = (await open.application())?.session ?? (await open.watch())?.session;
-        if (!session) return skipped('the server does not answer');
+        if (!session) return notAsked(open);
         const begunMs = clock.monotonicMs();
         const stop = new AbortController();
         const answered = await Promise.race([

@@ -1,5 +1,4 @@
-import { open, readFile, stat } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import { open, stat } from 'node:fs/promises';
 import * as v from 'valibot';
 import type { Config } from '../../core/config.ts';
 import type { Probe, ProbeResult, System } from '../../core/contracts.ts';
@@ -7,6 +6,7 @@ import { errnoOf } from '../../core/errors.ts';
 import { counted, roughly } from '../../core/figures.ts';
 import { skipped, worstOf } from '../../core/health.ts';
 import { logWordOf } from '../../core/log-words.ts';
+import { serverLogFile } from './elsewhere.ts';
 import { createMemory } from './memory.ts';
 
 const FIRST_LOOK_BYTES = 256 * 1024;
@@ -30,7 +30,7 @@ export function logProbe(config: Config, system: System): Probe {
     name: 'log',
     title: 'words of corruption',
     async check() {
-      const path = await logFileOf(config);
+      const path = await serverLogFile(config);
       const before = await memory.recall();
       const look = await readNew(path, before?.path === path ? before : undefined).catch(
         (cause: unknown) => errnoOf(cause) ?? 'unreadable',
@@ -62,14 +62,6 @@ function judged(seen: Remembered['seen'], path: string, nowMs: number): ProbeRes
     hint: `read ${path}; \`dbkit inspect --deep\` looks at every page`,
     data: { path, lines: seen.map(({ line }) => line) },
   };
-}
-
-/** With logging_collector on the server says itself where it logs (PGDATA/current_logfiles); else its stderr is where dbkit sent it. */
-async function logFileOf({ health, logDir, postgresql: { dataDir } }: Config): Promise<string> {
-  if (health.logFile !== undefined) return health.logFile;
-  const collected = /^stderr (.+)$/m.exec(await readFile(join(dataDir, 'current_logfiles'), 'utf8').catch(() => ''))?.[1];
-  if (collected === undefined) return join(logDir, 'postgresql.log');
-  return isAbsolute(collected) ? collected : join(dataDir, collected);
 }
 
 interface Look {

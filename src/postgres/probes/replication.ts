@@ -14,7 +14,8 @@ const REPLICAS = `
 const STANDBY = `
   SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
               ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float8 AS seconds,
-         EXISTS (SELECT FROM pg_stat_wal_receiver) AS receiving, pg_is_wal_replay_paused() AS paused`;
+         EXISTS (SELECT FROM pg_stat_wal_receiver) AS receiving, pg_is_wal_replay_paused() AS paused,
+         (SELECT setting <> '' FROM pg_settings WHERE name = 'primary_conninfo') AS follows`;
 
 /** How far the replicas are behind, or this standby is. */
 export function replicationProbe({ replicationLag }: HealthSettings, sessions: SharedSessions): Probe {
@@ -39,20 +40,22 @@ async function asPrimary({ session, seesAll }: Watch, levels: Levels): Promise<P
 }
 
 async function asStandby({ session }: Watch, levels: Levels): Promise<ProbeResult> {
-  const [row] = await session.query<{ seconds: number | null; receiving: boolean; paused: boolean }>(STANDBY);
-  const { seconds, receiving, paused } = row!;
+  const [row] = await session.query<{ seconds: number | null; receiving: boolean; paused: boolean; follows: boolean | null }>(STANDBY);
+  const { seconds, receiving, paused, follows } = row!;
+  const isCut = follows === true && !receiving; // One that is fed from an archive has no connection to lose.
   const lag =
     seconds === null ? 'no transaction replayed yet' : seconds === 0 ? 'replayed all it has received' : `${roughly(seconds)} behind`;
   const judged = judge(seconds ?? 0, levels);
-  const status = paused && judged === 'ok' ? 'warning' : judged;
   return {
-    status,
-    summary: `a standby, ${lag}${receiving ? '' : ', not connected to a primary'}${paused ? ', replay is paused' : ''}`,
-    hint: paused
-      ? '`SELECT pg_wal_replay_resume()` lets it go on'
-      : status === 'ok'
-        ? undefined
-        : 'a long query here, or a slow disk, holds replay up',
+    status: judged === 'ok' && (paused || isCut) ? 'warning' : judged,
+    summary: `a standby, ${lag}${isCut ? ', without a connection to its primary' : ''}${paused ? ', replay is paused' : ''}`,
+    hint: hintFor({ isCut, paused, isLate: judged !== 'ok' }),
     data: { seconds, receiving, paused },
   };
+}
+
+function hintFor({ isCut, paused, isLate }: { isCut: boolean; paused: boolean; isLate: boolean }): string | undefined {
+  if (paused) return '`SELECT pg_wal_replay_resume()` lets it go on';
+  if (isCut) return 'look at primary_conninfo, and whether the primary runs and lets it in';
+  return isLate ? 'a long query here, or a slow disk, holds replay up' : undefined;
 }

@@ -2,6 +2,7 @@ import type { Clock, Probe, ProbeResult } from '../../core/contracts.ts';
 import { roughly } from '../../core/figures.ts';
 import { skipped } from '../../core/health.ts';
 import { type Connection, sqlStateOf } from '../connection.ts';
+import { notAsked } from './asking.ts';
 import type { SharedSessions } from './sessions.ts';
 
 const UPSERT = `INSERT INTO dbkit.health (id, checked_at) VALUES (1, now()) ON CONFLICT (id) DO UPDATE SET checked_at = excluded.checked_at`;
@@ -21,7 +22,7 @@ export function writeProbe(clock: Clock, sessions: SharedSessions, timeoutMs: nu
     check: (signal) =>
       sessions.during(signal, async (open): Promise<ProbeResult> => {
         const watch = await open.watch();
-        if (!watch) return skipped('the server does not answer');
+        if (!watch) return notAsked(open);
         if (watch.standby) return skipped('this is a standby: it does not take writes');
         const { session, refusal } = await open.writer();
         if (!session) return skipped(`only the superuser may write dbkit's row (${refusal.words})`);
