@@ -8,7 +8,7 @@ import { probeNames } from '../../src/core/health-settings.ts';
 import { account, isRoot, serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
 import { startBare } from '../harness/bare-server.ts';
-import { postmasterOf } from '../harness/breaking.ts';
+import { overwritePage, postmasterOf } from '../harness/breaking.ts';
 import { boot, type Running, type RunOptions, run } from '../harness/dbkit.ts';
 import { ownedBy } from '../harness/files.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
@@ -304,6 +304,58 @@ describe('a server that works badly', () => {
       status: 'skipped',
       summary: `there is no server log at ${log}; health.logFile may name another`,
     });
+  });
+
+  test('a page is damaged: the server’s own count and its log both tell', async () => {
+    const instance = await serving();
+    await instance.running.stop();
+    await overwritePage(instance, instance.places.archiveLedger, 1);
+    await boot(instance);
+    await expect(ask(instance, 'archive', 'SELECT count(*) FROM ledger')).rejects.toThrow('invalid page in block 1');
+    await until(
+      async () => (await ask(instance, 'postgres', 'SELECT FROM pg_stat_database WHERE checksum_failures > 0')).length > 0,
+      () => 'the server does not count the failure',
+    );
+    const seen = await health(instance);
+    expect({ exit: seen.exit, critical: statusOf(seen, 'critical') }).toEqual({ exit: 2, critical: ['checksums', 'log'] });
+    expect(seen.probe('checksums').summary).toMatch(/^\d+ pages? failed the checksum in archive, last at 20/);
+    expect(seen.probe('log').summary).toMatch(
+      /^\d+ lines? in the log; a page (is damaged: invalid page|fails its checksum: page verification failed)/,
+    );
+  });
+
+  test('the archive takes nothing: WAL piles up', async () => {
+    const instance = await serving({
+      postgresql: { settings: { archive_mode: 'on', archive_command: 'false' } },
+      health: { walGrowth: { warning: 0, critical: 1000 } },
+    });
+    await ask(instance, 'app', 'CREATE TABLE work (a int)', 'SELECT pg_switch_wal()');
+    await until(
+      async () => (await ask(instance, 'postgres', 'SELECT FROM pg_stat_archiver WHERE failed_count > 0')).length > 0,
+      () => 'the archiver does not fail',
+    );
+    const seen = await health(instance);
+    expect({ exit: seen.exit, warnings: statusOf(seen, 'warning') }).toEqual({ exit: 0, warnings: ['wal', 'backups'] });
+    expect(seen.probe('wal')).toMatchObject({
+      summary: expect.stringMatching(/^archiving of [0-9A-F]{24} fails, nothing was archived yet; pg_wal holds .+ of 1\.0 GiB$/),
+      hint: 'the server log says what archive_command answers',
+    });
+  });
+
+  test('a volume that will be full within the hour, as it grows', async () => {
+    const instance = await serving();
+    const [{ path, usedBytes, freeBytes }] = (await health(instance, ['--probe', 'disk'])).probe('disk').data as [
+      { path: string; usedBytes: number; freeBytes: number },
+    ];
+    const now = Date.now();
+    const samples = [60, 50, 40, 30, 20, 10].map((minutes) => ({
+      atMs: now - minutes * 60_000,
+      usedBytes: Math.round(usedBytes - (freeBytes * minutes) / 45),
+    }));
+    await writeFile(join(instance.stateDir, 'health-disk.json'), JSON.stringify({ [path]: samples }));
+    const seen = await health(instance, ['--probe', 'disk']);
+    expect(seen).toMatchObject({ exit: 0, status: 'warning' });
+    expect(seen.probe('disk').summary).toMatch(/ full, .+ free, full in \d+ (min|s) at this rate$/);
   });
 
   test('what a probe keeps is torn: it begins anew', async () => {
