@@ -8,6 +8,15 @@ const digits = v.pipe(v.string(), v.regex(/^\d+$/));
 const lsn = v.pipe(v.string(), v.regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/));
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
+type Source = [path: string, sizeBytes: number, mtimeNs: string, ctimeNs: string, inode: string];
+/** By hand: a record has a row for each file, and the library would spend longer on them than on everything else that a list of backups costs. */
+const isSource = (row: unknown): row is Source => {
+  if (!Array.isArray(row) || row.length !== 5) return false;
+  const [path, sizeBytes, ...stamps] = row as unknown[];
+  if (typeof path !== 'string' || typeof sizeBytes !== 'number' || !Number.isInteger(sizeBytes) || sizeBytes < 0) return false;
+  return stamps.every((stamp) => typeof stamp === 'string' && /^\d+$/.test(stamp));
+};
+
 /** dbkit's record of a base backup: `BACKUP_DIR/<label>.json`, written last. Fields are only ever added. */
 const recordSchema = v.looseObject({
   schema: v.literal('dbkit.backup/v1'),
@@ -59,7 +68,7 @@ const recordSchema = v.looseObject({
   /** When the walk began; a file that changed later than shortly before is never shared from this backup. */
   copyBeganNs: digits,
   /** Path (one character a byte), size, mtime ns, ctime ns and inode of each source file, as seen before it was read. */
-  sources: v.array(v.tuple([v.string(), count, digits, digits, digits])),
+  sources: v.custom<Source[]>((value) => Array.isArray(value) && value.every(isSource), 'must be a list of files with their stamps'),
 });
 
 export type BackupRecord = v.InferOutput<typeof recordSchema>;

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../core/errors.ts';
@@ -18,7 +19,7 @@ export async function findPostmaster(dataDir: string): Promise<Postmaster> {
   const lines = read.text.split('\n');
   const pid = Number(lines[0]);
   if (!Number.isInteger(pid) || pid <= 0) return { kind: 'absent' };
-  const state = await processState(pid);
+  const state = processState(pid);
   if (state === undefined) return { kind: 'gone', pid };
   return { kind: 'alive', pid, status: lines[7]?.trim() ?? '', isStopped: isStopped(state) };
 }
@@ -29,34 +30,39 @@ export interface ServerProcess {
 }
 
 /** The postmaster's children; empty where there is no /proc. */
-export async function processesOf(postmaster: number): Promise<readonly ServerProcess[]> {
-  const text = await readFile(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8').catch(() => '');
-  return Promise.all(
-    text
-      .split(' ')
-      .filter(Boolean)
-      .map(async (pid) => ({ pid: Number(pid), isStopped: isStopped(await processState(Number(pid))) })),
-  );
-}
+export const processesOf = (postmaster: number): readonly ServerProcess[] =>
+  proc(`${postmaster}/task/${postmaster}/children`)
+    .split(' ')
+    .filter(Boolean)
+    .map((pid) => ({ pid: Number(pid), isStopped: isStopped(processState(Number(pid))) }));
 
 /** What a process of the server's calls itself: 'checkpointer', 'app app 127.0.0.1(41234) idle'. */
-export async function titleOf(pid: number): Promise<string> {
-  const words = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ').trim();
-  return words.replace(/^postgres: /, '') || 'a process';
-}
+export const titleOf = (pid: number): string =>
+  proc(`${pid}/cmdline`)
+    .replaceAll('\0', ' ')
+    .trim()
+    .replace(/^postgres: /, '') || 'a process';
 
 /** Stopped by a signal, or by a tracer (proc(5)). */
 const isStopped = (state: string | undefined): boolean => state === 'T' || state === 't';
 
 /** The state letter of /proc/PID/stat; undefined when there is no such process. Without /proc a process that takes signals counts as running. */
-async function processState(pid: number): Promise<string | undefined> {
-  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  const state = text?.split(') ').at(-1)?.split(' ')[0];
+function processState(pid: number): string | undefined {
+  const state = proc(`${pid}/stat`).split(') ').at(-1)?.[0];
   if (state !== undefined) return state === 'Z' ? undefined : state;
   try {
     process.kill(pid, 0);
     return 'R';
   } catch (cause) {
     return errnoOf(cause) === 'EPERM' ? 'R' : undefined;
+  }
+}
+
+/** Synchronously: the kernel answers from memory, sooner than a promise is made. Empty when there is no such file. */
+function proc(path: string): string {
+  try {
+    return readFileSync(`/proc/${path}`, 'utf8');
+  } catch {
+    return '';
   }
 }

@@ -44,16 +44,16 @@ async function absent(dataDir: string): Promise<ProbeResult> {
     : { status: 'critical', summary: `there is no data directory ${dataDir}`, hint: 'set PGDATA; `dbkit up --detach` makes a new one' };
 }
 
-async function lookAt({ pid, status, isStopped }: Extract<Postmaster, { kind: 'alive' }>): Promise<ProbeResult> {
+function lookAt({ pid, status, isStopped }: Extract<Postmaster, { kind: 'alive' }>): ProbeResult {
   if (isStopped) {
     const hint = `\`kill -CONT ${pid}\` lets it go on`;
     return { status: 'critical', summary: `the postmaster (pid ${pid}) was stopped by a signal`, hint, data: { pid } };
   }
-  const processes = await processesOf(pid);
+  const processes = processesOf(pid);
   const halted = processes.filter((each) => each.isStopped).map((each) => each.pid);
   const data = { pid, status, processes: processes.length, stopped: halted };
   if (halted.length > 0) {
-    const names = await Promise.all(halted.slice(0, 3).map(async (child) => `pid ${child} (${await titleOf(child)})`));
+    const names = halted.slice(0, 3).map((child) => `pid ${child} (${titleOf(child)})`);
     return {
       status: 'critical',
       summary: `${halted.length} of the server’s processes ${halted.length === 1 ? 'was' : 'were'} stopped by a signal: ${names.join(', ')}`,
