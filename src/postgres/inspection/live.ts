@@ -2,9 +2,9 @@ import { lstatSync } from 'node:fs';
 import type { Finding } from '../../core/findings.ts';
 import { inspectConfiguration } from './configuration.ts';
 import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
-import { readControl } from './state.ts';
 import { inspectVersionFiles } from './leftovers.ts';
 import { databaseDirectories } from './relations.ts';
+import { readControl } from './state.ts';
 import { walk } from './walk.ts';
 
 /** Relations come and go under a running server, and its WAL is its own business: of a database only what it cannot be opened without. */
