@@ -38,12 +38,12 @@ const colours: Partial<Record<ServiceState, 'good' | 'bad' | 'warn' | 'dim'>> = 
 
 export function statusView(report: StatusReport, style: Style, now: Date): string {
   const { instance, supervisor } = report;
-  const ago = (iso: string): string => `${duration((now.getTime() - Date.parse(iso)) / 1000)} ago`;
+  const span = (iso: string): string => duration((now.getTime() - Date.parse(iso)) / 1000);
   const services = report.services.map(({ name, state, pid, restarts, since, failure }) => {
     const look = style[colours[state] ?? 'warn'];
     const notes = [
       pid ? `pid ${pid}` : '',
-      `since ${ago(since)}`,
+      `for ${span(since)}`,
       restarts > 0 ? `${restarts} restarts` : '',
       failure ? failure.message.split('\n')[0]! : '',
     ];
@@ -54,7 +54,7 @@ export function statusView(report: StatusReport, style: Style, now: Date): strin
       'supervisor',
       supervisor.running ? style.good('running') : style.dim('not running'),
       supervisor.running
-        ? `${supervisor.mode}, pid ${supervisor.pid}${supervisor.since ? `, since ${ago(supervisor.since)}` : ''}`
+        ? `${supervisor.mode}, pid ${supervisor.pid}${supervisor.since ? `, for ${span(supervisor.since)}` : ''}`
         : '`dbkit up --detach` starts it',
     ],
     ...services,
@@ -76,7 +76,7 @@ export function statusView(report: StatusReport, style: Style, now: Date): strin
   rows.push([
     'last backup',
     report.lastBackup ? report.lastBackup.state : 'none',
-    report.lastBackup ? `${report.lastBackup.label}, ${ago(report.lastBackup.createdAt)}` : '',
+    report.lastBackup ? `${report.lastBackup.label}, ${span(report.lastBackup.createdAt)} ago` : '',
   ]);
   for (const { what, path, totalBytes, freeBytes } of report.disks)
     rows.push([`disk (${what})`, `${bytes(freeBytes)} free`, `of ${bytes(totalBytes)}, ${path}`]);

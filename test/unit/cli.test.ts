@@ -230,7 +230,7 @@ const statusOf = (live: boolean): Partial<App> => ({
 test('status shows why a service is held and what to type next', async () => {
   const { status, out } = await inProcess(['status'], { app: statusOf(false) });
   expect(status).toBe(0);
-  expect(out).toMatch(/^postgresql +held +since 1 h ago, the data is of PostgreSQL 13$/m);
+  expect(out).toMatch(/^postgresql +held +for 1 h, the data is of PostgreSQL 13$/m);
   expect(out).toMatch(/HINT: run `dbkit recover`\n$/);
   expect((await inProcess(['maintenance', 'status'], { app: statusOf(false) })).out).toBe(out);
 });
