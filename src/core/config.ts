@@ -131,6 +131,8 @@ export const configSchema = v.strictObject({
   recovery: v.optional(
     v.strictObject({
       allow: v.optional(v.array(v.picklist(['repair', 'restore', 'reinitialize'])), ['repair', 'restore', 'reinitialize']),
+      /** WAL that new instances keep for rolling forward from a backup, within what the volume can spare; '0MB' keeps none. */
+      walKeep: v.optional(v.pipe(v.string(), v.regex(/^\d+(\.\d+)?(kB|MB|GB|TB)$/, "expected a size like '512MB' or '1GB'")), '1GB'),
       /** The circuit breaker: after this many replacements of the data within an hour a person must look. */
       maxReplacementsPerHour: v.optional(v.pipe(count, v.minValue(1)), 3),
     }),

@@ -1,4 +1,4 @@
-import { appendFile, chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { HeldLock, Identity } from '../../core/contracts.ts';
@@ -9,6 +9,7 @@ import type { Local } from '../local.ts';
 import { ensureApplication } from '../server/application.ts';
 import { onPrivateServer } from '../server/private-server.ts';
 import { clusterEntries, present } from '../volume.ts';
+import { configure } from './configuration.ts';
 import { findInitdbScripts, runInitdbScripts } from './initdb-scripts.ts';
 import { markInitializing } from './marker.ts';
 
@@ -88,18 +89,6 @@ async function writePasswordFile(secret: string, owner: Identity): Promise<strin
   await chown(file, owner.uid, owner.gid);
   await chown(directory, owner.uid, owner.gid);
   return file;
-}
-
-/** As the official image sets it: whoever may use the socket is trusted, everybody else proves a password. */
-async function configure({ settings, volume }: Local): Promise<void> {
-  await appendFile(
-    join(volume.incoming, 'pg_hba.conf'),
-    `\n# Added by dbkit at initialisation (hostAuthMethod).\nhost all all all ${settings.hostAuthMethod}\n`,
-  );
-  await appendFile(
-    join(volume.incoming, 'postgresql.conf'),
-    `\n# Added by dbkit at initialisation; port and socket directory come from dbkit's configuration at every start.\nlisten_addresses = '${settings.listenAddresses.replaceAll("'", "''")}'\n`,
-  );
 }
 
 /**

@@ -16,6 +16,7 @@ import { ensureApplication } from './application.ts';
 import { complaintsOf, examine } from './complaints.ts';
 import { type Launch, launch, signalStop } from './server.ts';
 import { lastLines } from './server-log.ts';
+import { walKeepSetting } from './wal-keep.ts';
 
 const IMMEDIATE_AFTER_S = 20;
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
@@ -41,10 +42,11 @@ export async function bringUp(
   const { settings, system, volume } = local;
   const tried = new Set<string>();
   let attempts = 0;
+  const overrides = await walKeepSetting(local, options.config.recovery.walKeep);
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
     await voidInventory(system, local.stateDir);
     system.reached('server.voided-inventory');
-    const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: undefined, lock }, signal);
+    const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: undefined, lock, overrides }, signal);
     const serving = launched.kind === 'serving';
     const begunMs = system.clock.monotonicMs();
     const { complaints, rebuilt, plan } = await judge(

@@ -1,0 +1,18 @@
+import { appendFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Local } from '../local.ts';
+
+/** The line in postgresql.conf by which an instance is known that dbkit has initialised. */
+export const INITIALIZED_BY_DBKIT = '# Added by dbkit at initialisation';
+
+/** As the official image sets it: whoever may use the socket is trusted, everybody else proves a password. */
+export async function configure({ settings, volume }: Local): Promise<void> {
+  await appendFile(
+    join(volume.incoming, 'pg_hba.conf'),
+    `\n${INITIALIZED_BY_DBKIT} (hostAuthMethod).\nhost all all all ${settings.hostAuthMethod}\n`,
+  );
+  await appendFile(
+    join(volume.incoming, 'postgresql.conf'),
+    `\n${INITIALIZED_BY_DBKIT}; port and socket directory come from dbkit's configuration at every start.\nlisten_addresses = '${settings.listenAddresses.replaceAll("'", "''")}'\n`,
+  );
+}
