@@ -1,0 +1,184 @@
+// What backups cost: dbkit beside cp -a, pg_basebackup and pgBackRest (as installed, and tuned), on one running server, in turn, in one run.
+// Usage: node bench/backup.mjs [scale] [rounds] [bin-dir]     scale 100 is about 2.5 GB: pgbench, and a table of random bytes half its size
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { inTurn, median, printTable, timed } from './measure.mjs';
+import { peersIn } from './peers.mjs';
+
+const scale = Number(process.argv[2] ?? 100);
+const rounds = Number(process.argv[3] ?? 3);
+const binDir =
+  process.argv[4] ??
+  `/usr/lib/postgresql/${
+    readdirSync('/usr/lib/postgresql')
+      .map(Number)
+      .sort((a, b) => b - a)[0]
+  }/bin`;
+const isRoot = process.getuid() === 0;
+const identity = isRoot ? lookup('postgres') : {};
+const root = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'dbkit-bench-'));
+chmodSync(root, 0o755);
+const port = 20_000 + (process.pid % 20_000);
+
+function lookup(name) {
+  const [, , uid, gid] = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .find((line) => line.startsWith(`${name}:`))
+    .split(':');
+  return { uid: Number(uid), gid: Number(gid) };
+}
+function own(name, isPath = false) {
+  const path = isPath ? name : join(root, name);
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (isRoot) chownSync(path, identity.uid, identity.gid);
+  return path;
+}
+function run(file, args) {
+  const { status, stdout, stderr, error } = spawnSync(file, args, {
+    ...identity,
+    cwd: root,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: root },
+  });
+  if (error || status !== 0) throw new Error(`${file} ${args.join(' ')}: ${error?.message ?? `${status}\n${stdout}${stderr}`}`);
+  return stdout;
+}
+
+const dataDir = own('data');
+const socketDir = own('run');
+const at = ['-h', socketDir, '-p', String(port), '-U', 'postgres'];
+const sql = (...statements) =>
+  run(join(binDir, 'psql'), [...at, '-qAtX', '-v', 'ON_ERROR_STOP=1', ...statements.flatMap((text) => ['-c', text])]);
+const settings = ['max_wal_size=8GB', 'shared_buffers=256MB', 'checkpoint_timeout=1h', 'autovacuum=off'];
+const started = [];
+
+/** Starts a server and waits for its first answer. */
+async function serve(directory, ownPort) {
+  const args = [
+    '-D',
+    directory,
+    '-c',
+    `port=${ownPort}`,
+    '-c',
+    `unix_socket_directories=${socketDir}`,
+    '-c',
+    'listen_addresses=',
+    '-c',
+    'archive_mode=off',
+  ];
+  const server = spawn(join(binDir, 'postgres'), [...args, ...settings.flatMap((setting) => ['-c', setting])], {
+    ...identity,
+    stdio: 'ignore',
+  });
+  started.push(server);
+  const question = ['-h', socketDir, '-p', String(ownPort), '-U', 'postgres', '-qAtXc', 'SELECT count(*) FROM pgbench_branches'];
+  while (spawnSync(join(binDir, 'psql'), question, { ...identity }).status !== 0) {
+    if (server.exitCode !== null) throw new Error(`the server on ${directory} does not start`);
+    if (directory === dataDir && spawnSync(join(binDir, 'pg_isready'), at).status === 0) break;
+    await sleep(5);
+  }
+  return server;
+}
+const stop = (server) =>
+  new Promise((done) => {
+    server.once('exit', done);
+    server.kill('SIGINT');
+  });
+const usage = (path) => {
+  const [size] = run('du', ['-s', '--block-size=1', path]).split('\t');
+  return { bytes: Number(size), files: Number(run('sh', ['-c', 'find "$0" -type f | wc -l', path])) };
+};
+const touch = () => sql(`UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid <= ${scale * 1000}`, 'CHECKPOINT');
+
+try {
+  run(join(binDir, 'initdb'), ['-D', dataDir, '-U', 'postgres', '--data-checksums', '--no-sync', '-A', 'trust']);
+  const server = await serve(dataDir, port);
+  run(join(binDir, 'pgbench'), [...at, '-i', '-q', '-s', String(scale), 'postgres']);
+  sql(`CREATE TABLE noise AS SELECT i, decode(string_agg(md5(random()::text), ''), 'hex') AS bytes
+         FROM generate_series(1, ${scale * 500}) i, generate_series(1, 120) GROUP BY i`);
+  sql('VACUUM FREEZE', 'CHECKPOINT');
+  const peers = peersIn({ root, binDir, dataDir, socketDir, port, dbkit: resolve('bin/dbkit.js'), run, own });
+  const size = Number(sql('SELECT sum(pg_database_size(oid)) FROM pg_database')) / 1e9;
+  console.log(`${size.toFixed(2)} GB, ${rounds} rounds in turn after one that does not count; medians; the page cache is warm`);
+  await sleep(3_000); // Files that changed a moment ago are never shared.
+
+  const seconds = (title, list, verb, before = () => undefined) =>
+    inTurn(
+      list.map((peer) => ({
+        name: peer.name,
+        run: async () => {
+          before(peer);
+          return timed(() => verb(peer));
+        },
+      })),
+      rounds,
+    ).then((figures) => printTable(title, figures));
+
+  await seconds(
+    'full backup',
+    peers,
+    (peer) => peer.full(),
+    (peer) => peer.reset(),
+  );
+  const incremental = peers.map((peer) => ({ ...peer, take: peer.incremental ?? peer.full }));
+  await seconds('again, nothing touched', incremental, (peer) => peer.take());
+  await seconds('again, 1 % of the accounts touched, all in one place', incremental, (peer) => peer.take(), touch);
+  const verifier = { name: 'pg_verifybackup of dbkit’s', verify: () => run(join(binDir, 'pg_verifybackup'), [peers.at(-1).newest()]) };
+  await seconds('verify', [verifier, ...peers.filter((peer) => peer.verify)], (peer) => peer.verify());
+
+  let serial = 0;
+  const restores = own('restores');
+  const fresh = peers.filter((peer) => peer.name !== 'cp -a'); // A copy of a running server's files is no backup.
+  await seconds(
+    'restore to the first answered query',
+    [{ ...peers[0], restore: (target) => run('cp', ['-a', fresh[0].newest(), target]) }, ...fresh],
+    async (peer) => {
+      serial += 1;
+      const target = join(restores, String(serial));
+      peer.restore(target);
+      const restored = await serve(target, port + 1);
+      peer.done = () => stop(restored).then(() => rmSync(target, { recursive: true, force: true }));
+    },
+    (peer) => peer.done?.(),
+  );
+  for (const peer of [peers[0], ...fresh]) await peer.done?.();
+
+  console.log('\nrepository after 7 backups, 1 % touched before each but the first');
+  for (const peer of peers) peer.reset();
+  for (let round = 0; round < 7; round += 1) {
+    if (round > 0) touch();
+    for (const peer of incremental) round === 0 ? peer.full() : peer.take();
+  }
+  for (const peer of peers) {
+    const { bytes, files } = usage(peer.repository());
+    console.log(`${peer.name.padEnd(34)}${(bytes / 1e9).toFixed(2).padStart(8)} GB ${String(files).padStart(8)} files`);
+  }
+
+  console.log('\ntransactions per second that a running pgbench loses to one full backup');
+  const tps = () => {
+    const bench = spawn(join(binDir, 'pgbench'), [...at, '-n', '-c', '2', '-T', '15', 'postgres'], {
+      ...identity,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let said = '';
+    bench.stdout.on('data', (chunk) => (said += chunk));
+    return new Promise((done) => bench.once('exit', () => done(Number(/tps = ([\d.]+) \(without/.exec(said)[1]))));
+  };
+  const alone = median([await tps(), await tps()]);
+  for (const peer of peers.slice(1)) {
+    peer.reset();
+    const under = tps();
+    await sleep(1_000);
+    peer.full();
+    const figure = await under;
+    console.log(`${peer.name.padEnd(34)}${((1 - figure / alone) * 100).toFixed(0).padStart(4)} % of ${alone.toFixed(0)}`);
+  }
+  await stop(server);
+} finally {
+  for (const server of started) server.kill('SIGQUIT');
+  await sleep(500);
+  rmSync(root, { recursive: true, force: true });
+}

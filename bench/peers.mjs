@@ -1,0 +1,106 @@
+// The backup tools that bench/backup.mjs compares, each with the same verbs: full, incremental, restore into a directory, verify, bytes kept.
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** Every tool that is installed. `run(file, args)` runs one as the server's user and throws when it fails; `own(dir)` makes a directory of his. */
+export function peersIn({ root, binDir, dataDir, socketDir, port, dbkit, run, own }) {
+  const empty = (name) => {
+    rmSync(join(root, name), { recursive: true, force: true });
+    return own(name);
+  };
+  const copies = (name, copy) => {
+    let serial = 0;
+    const newest = () => join(root, name, String(serial));
+    return {
+      name,
+      repository: () => join(root, name),
+      reset: () => {
+        serial = 0;
+        empty(name);
+      },
+      full: () => {
+        serial += 1;
+        copy(newest());
+      },
+      restore: (target) => run('cp', ['-a', newest(), target]),
+      newest,
+    };
+  };
+
+  const cp = copies('cp -a', (target) => run('cp', ['-a', dataDir, target]));
+  const basebackup = copies('pg_basebackup -c fast', (target) =>
+    run(join(binDir, 'pg_basebackup'), ['-h', socketDir, '-p', String(port), '-U', 'postgres', '-c', 'fast', '-X', 'fetch', '-D', target]),
+  );
+  basebackup.verify = () => run(join(binDir, 'pg_verifybackup'), [basebackup.newest()]);
+
+  return [
+    cp,
+    basebackup,
+    ...(existsSync('/usr/bin/pgbackrest') ? [backrest('pgBackRest', []), backrest('pgBackRest tuned', tuned)] : []),
+    kit(),
+  ];
+
+  function backrest(name, options) {
+    const folder = name.replaceAll(' ', '-');
+    const [stanza, conf] = ['bench', join(root, `${folder}.conf`)];
+    const base = () => [`--config=${conf}`, `--stanza=${stanza}`];
+    const begin = () => {
+      const [repository, log, lock, spool] = ['', '-log', '-lock', '-spool'].map((suffix) => empty(folder + suffix));
+      writeFileSync(
+        conf,
+        `[global]\nrepo1-path=${repository}\nlog-path=${log}\nlock-path=${lock}\nspool-path=${spool}\nlog-level-console=warn\nstart-fast=y\narchive-check=n\n${options.join('\n')}\n` +
+          `[${stanza}]\npg1-path=${dataDir}\npg1-port=${port}\npg1-socket-path=${socketDir}\npg1-user=postgres\n`,
+      );
+      run('pgbackrest', [...base(), 'stanza-create']);
+    };
+    return {
+      name,
+      repository: () => join(root, folder),
+      reset: begin,
+      full: () => run('pgbackrest', [...base(), '--type=full', 'backup']),
+      incremental: () => run('pgbackrest', [...base(), '--type=incr', 'backup']),
+      restore: (target) => {
+        mkdirSync(target, { mode: 0o700 });
+        own(target, true);
+        run('pgbackrest', [...base(), `--pg1-path=${target}`, '--archive-mode=off', '--type=none', 'restore']);
+      },
+      verify: () => run('pgbackrest', [...base(), 'verify']),
+    };
+  }
+
+  function kit() {
+    const folder = 'dbkit';
+    const flags = () => ['--data-dir', dataDir, '--socket-dir', socketDir, '--port', String(port), '--bin-dir', binDir, '--quiet'];
+    const places = () => [
+      '--backup-dir',
+      join(root, folder),
+      '--state-dir',
+      join(root, `${folder}-state`),
+      '--log-dir',
+      join(root, `${folder}-log`),
+    ];
+    const call = (...words) => run(process.execPath, [dbkit, ...words, ...flags(), ...places()]);
+    return {
+      name: 'dbkit',
+      repository: () => join(root, folder),
+      reset: () => {
+        for (const suffix of ['', '-state', '-log']) empty(folder + suffix);
+      },
+      full: () => call('backup', 'create', '--full'),
+      incremental: () => call('backup', 'create'),
+      restore: (target) => call('backup', 'restore', 'latest', '--target', target, '--yes'),
+      verify: () => call('backup', 'verify', 'latest'),
+      newest: () =>
+        join(
+          root,
+          folder,
+          readdirSync(join(root, folder))
+            .filter((name) => /^data_\d{8}_\d{6}$/.test(name))
+            .sort()
+            .at(-1),
+        ),
+    };
+  }
+}
+
+const tuned = ['compress-type=zst', 'process-max=2', 'repo1-bundle=y'];
