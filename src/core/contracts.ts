@@ -109,6 +109,8 @@ export interface Locks {
 /** Small files that survive a power cut: written aside, fsynced, renamed, directory fsynced. */
 export interface Files {
   write(path: string, body: string | Uint8Array, options?: { mode?: number; owner?: Identity | undefined }): Promise<void>;
+  /** Whole or not at all, but not for a power cut: for what only means something while this process lives. */
+  publish(path: string, body: string): Promise<void>;
   /** A copy with the bytes and time it shall have, sharing blocks where the file system can; it takes the place of `to` whole or not at all. */
   copy(from: string, to: string, options: { mode: number; owner?: Identity | undefined; modifiedMs: number }): Promise<void>;
   /** rename(2), then fsync of both directories. Never overwrites: rejects with `file.exists`. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, constants, copyFile, lstat, mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, chown, constants, copyFile, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Files, Identity, Logger } from '../core/contracts.ts';
 import { DbkitError, errnoOf, wordsOf } from '../core/errors.ts';
@@ -26,6 +26,12 @@ export function createFiles(log: Logger): Files {
         throw cause;
       }
       await files.syncDirectory(dirname(path));
+    },
+    async publish(path, body) {
+      const aside = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+      await writeFile(aside, body, { mode: 0o644, flag: 'wx' });
+      await chmod(aside, 0o644);
+      await rename(aside, path);
     },
     async copy(from, to, { mode, owner, modifiedMs }) {
       const aside = `${to}.dbkit-copy`; // One name: what a killed copy left is written over by the next.

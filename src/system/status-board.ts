@@ -44,12 +44,12 @@ export function createStatusBoard(stateDir: string, files: Files): StatusBoard {
   return {
     /** In order: a later state never loses to an earlier one that is still being written. */
     publish(status) {
-      const turn = queue.then(() => files.write(path('status.json'), json(status)));
+      const turn = queue.then(() => files.publish(path('status.json'), json(status)));
       queue = turn.catch(() => undefined);
       return turn;
     },
     read: async () => (await files.readJson(path('status.json'), (value) => v.parse(supervisor, value))) as SupervisorStatus | undefined,
-    setReady: async (ready) => (ready ? files.write(path('ready'), '') : rm(path('ready'), { force: true })),
+    setReady: async (ready) => (ready ? files.publish(path('ready'), '') : rm(path('ready'), { force: true })),
     recordRecovery: (report) => files.write(path('recovery.json'), json(report)),
     lastRecovery: async () =>
       (await files.readJson(path('recovery.json'), (value) => v.parse(recovery, value))) as RecoveryReport | undefined,

@@ -21,7 +21,8 @@ export interface LaunchOptions {
   readonly overrides?: Readonly<Record<string, string>> | undefined;
 }
 
-const POLL_MS = 10;
+/** How often the status line is read: a quick start takes some thirty milliseconds, a slow one need not be watched that closely. */
+const pollMs = (sinceMs: number): number => (sinceMs < 300 ? 3 : sinceMs < 2_000 ? 10 : 100);
 const CANNOT_CONNECT_NOW = '57P03';
 const REPORT_EVERY_MS = 10_000;
 const signals = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const satisfies Record<StopMode, NodeJS.Signals>;
@@ -107,7 +108,7 @@ async function waitUntilServing(local: Local, child: Child, { dataDir, privateSo
         unit: 'seconds',
       });
     }
-    await Promise.race([child.exited, clock.sleep(nowMs - begun < 2_000 ? POLL_MS : POLL_MS * 10, neverAborted)]);
+    await Promise.race([child.exited, clock.sleep(pollMs(nowMs - begun), neverAborted)]);
   }
 }
 
