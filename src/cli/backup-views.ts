@@ -1,7 +1,7 @@
 import { bytes, duration, moment } from '../output/format.ts';
 import type { Style } from '../output/style.ts';
 import { table } from '../output/table.ts';
-import type { expireBackups } from '../usecases/expire-backups.ts';
+import type { ExpireReport } from '../usecases/expire-backups.ts';
 import type { ListedBackup } from '../usecases/list-backups.ts';
 import type { ShownBackup } from '../usecases/show-backup.ts';
 import type { BackupReport } from '../usecases/take-backup.ts';
@@ -91,8 +91,8 @@ export function verifyView({ backups, deep }: VerifyReport, style: Style): strin
   return `${table(rows)}${hint}`;
 }
 
-export function cleanupView({ decisions }: Awaited<ReturnType<typeof expireBackups>>, dryRun: boolean, style: Style): string {
-  if (decisions.length === 0) return 'no backups yet';
-  const goes = dryRun ? 'would remove' : 'removed';
-  return table(decisions.map(({ label, keep, because }) => [keep ? 'keep' : style.warn(goes), label, because]));
+export function cleanupView({ decisions, quarantine }: ExpireReport, dryRun: boolean, style: Style): string {
+  const goes = style.warn(dryRun ? 'would remove' : 'removed');
+  const rows = [...decisions, ...quarantine].map(({ label, keep, because }) => [keep ? 'keep' : goes, label, because]);
+  return rows.length === 0 ? 'no backups yet' : table(rows);
 }

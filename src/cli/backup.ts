@@ -7,6 +7,7 @@ import { takeBackup } from '../usecases/take-backup.ts';
 import { verifyBackups } from '../usecases/verify-backups.ts';
 import { cleanupView, createdView, listView, showView, verifyView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
+import { registerCopies } from './copies.ts';
 import { registerRestore } from './restore.ts';
 
 const DAMAGED = 65;
@@ -22,6 +23,7 @@ export function registerBackup(program: Command, cli: Cli): void {
   registerLooks(backup, cli);
   registerKeeping(backup, cli);
   registerRestore(backup, cli);
+  registerCopies(backup, cli);
 }
 
 interface CreateFlags {

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
-import { bytes, moment } from '../output/format.ts';
-import { table } from '../output/table.ts';
 import { expireBackups } from '../usecases/expire-backups.ts';
 import { listBackups } from '../usecases/list-backups.ts';
 import { reportStatus } from '../usecases/report-status.ts';
 import { restartServices } from '../usecases/restart-services.ts';
 import { type BackupReport, takeBackup } from '../usecases/take-backup.ts';
+import { cleanupView, createdView, listView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
 import { registerHealth } from './health.ts';
 import { statusView } from './status.ts';
@@ -36,9 +35,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .action((flags: { ifChanged?: boolean }, command: Command) =>
       cli.run<BackupReport>(command, async ({ app, signal }) => {
         const report = await takeBackup(await app(), { ifChanged: flags.ifChanged ?? false }, signal);
-        if (report.backup === null) return { report, text: () => `no backup needed: ${report.because}` };
-        const { label, sizeBytes, state } = report.backup;
-        return { report, text: () => `backup ${label}, ${bytes(sizeBytes)}, ${state}`, exit: state === 'damaged' ? 65 : 0 };
+        return { report, text: (style) => createdView(report, style), exit: report.backup?.state === 'damaged' ? 65 : 0 };
       }),
     );
   maintenance
@@ -46,20 +43,10 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .description('list the backups, newest first')
     .addHelpText('after', '\nExample:\n  dbkit maintenance list-backups --json')
     .action((_flags: object, command: Command) =>
-      cli.run(command, async ({ app, signal }) => {
-        const report = await listBackups(await app(), signal);
-        const rows = report.backups.map(({ label, createdAt, kind, sizeBytes, state, pgVersion }) => [
-          label,
-          moment(createdAt),
-          kind,
-          bytes(sizeBytes),
-          state,
-          `PostgreSQL ${pgVersion}`,
-        ]);
-        return {
-          report,
-          text: () => (rows.length > 0 ? table(rows, ['label', 'made', 'kind', 'size', 'state', 'version']) : 'no backups yet'),
-        };
+      cli.run(command, async ({ app: open, signal }) => {
+        const app = await open();
+        const report = await listBackups(app, signal);
+        return { report, text: (style) => listView(report.backups, style, app.clock.now()) };
       }),
     );
   maintenance
@@ -69,13 +56,9 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit maintenance cleanup --dry-run')
     .action((flags: { dryRun?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await expireBackups(await app(), { dryRun: flags.dryRun ?? false }, signal);
-        const rows = report.decisions.map(({ label, keep, because }) => [
-          label,
-          keep ? 'keep' : flags.dryRun ? 'would remove' : 'removed',
-          because,
-        ]);
-        return { report, text: () => (rows.length > 0 ? table(rows) : 'no backups yet') };
+        const dryRun = flags.dryRun ?? false;
+        const report = await expireBackups(await app(), { dryRun }, signal);
+        return { report, text: (style) => cleanupView(report, dryRun, style) };
       }),
     );
   maintenance

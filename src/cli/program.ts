@@ -69,7 +69,10 @@ function createProgram({ version, terminal }: Surroundings, register: (program: 
     })
     .showHelpAfterError('HINT: `dbkit --help` lists the commands, `dbkit COMMAND --help` their flags')
     .addHelpText('after', EXIT_STATUSES)
-    .addHelpText('after', '\nExamples:\n  dbkit entrypoint -- npm run dev\n  dbkit status --wait\n  dbkit recover --dry-run')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dbkit entrypoint -- npm run dev\n  dbkit status --wait\n  dbkit recover --dry-run\n  dbkit backup list',
+    )
     .exitOverride();
   for (const option of globalOptions()) program.addOption(option);
   register(program);

@@ -1,3 +1,4 @@
+import type { CopyReport } from '../core/copies.ts';
 import type { RestoreReport } from '../core/restore.ts';
 import { bytes, duration, moment } from '../output/format.ts';
 import type { Style } from '../output/style.ts';
@@ -45,5 +46,13 @@ function outcome({ source, target, bootTest, recoveredTo, durationMs, downtimeMs
       ? `took ${seconds(durationMs)}${proof}; no server runs: \`dbkit up --detach\` starts it`
       : `took ${seconds(durationMs)}, of which no server answered for ${seconds(downtimeMs)}${proof}`,
     ...(target.quarantine === null ? [] : [`what was there is whole in ${target.quarantine}; \`dbkit backup undo\` brings it back`]),
+  ].join('\n');
+}
+
+export function copyView({ label, directory, port, sizeBytes, databases, durationMs }: CopyReport, style: Style): string {
+  const proof = databases === null ? '' : `; it was started once, and its ${databases} databases answered`;
+  return [
+    `${style.good('copied')} ${style.strong(label)} to ${directory}: ${bytes(sizeBytes)} in ${(durationMs / 1000).toFixed(1)} s${proof}`,
+    `it archives nothing and is nobody's replica; start it with \`pg_ctl -D ${directory} start\`${port === null ? ', on a port of its own (-o "-p PORT")' : ` (port ${port})`}`,
   ].join('\n');
 }

@@ -1,18 +1,22 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { App } from '../core/app.ts';
+import type { CopyReport } from '../core/copies.ts';
 import { DbkitError } from '../core/errors.ts';
 import type { RestoreReport } from '../core/restore.ts';
 import { choose, confirm } from '../output/prompt.ts';
+import { copyBackup } from '../usecases/copy-backup.ts';
 import { findBackup } from '../usecases/find-backup.ts';
 import { listBackups } from '../usecases/list-backups.ts';
 import { replaceData } from '../usecases/replace-data.ts';
 import { choiceView } from './backup-views.ts';
-import type { Call, Cli } from './cli.ts';
-import { restoreView } from './restore-views.ts';
+import type { Answer, Call, Cli } from './cli.ts';
+import { copyView, restoreView } from './restore-views.ts';
 
 interface RestoreFlags {
   readonly dryRun?: boolean;
   readonly bootTest?: boolean;
+  readonly target?: string;
 }
 
 /** `backup restore` and `backup undo`: each the other's inverse. */
@@ -24,14 +28,16 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .option('-n, --dry-run', 'show the plan, touch nothing')
     .option('--boot-test', 'start the copy beside the data before it takes its place (default: when there is room)')
     .option('--no-boot-test', 'do not')
+    .option('--target <dir>', 'into this empty directory instead; the instance is left alone. With --port: the port the copy is to have')
     .addHelpText(
       'after',
       '\nWhere dbkit supervises the server, it is stopped for the swap only, and the container lives on. `dbkit backup undo` takes it back.\n\nExamples:\n  dbkit backup restore latest --dry-run\n  dbkit backup restore data_20261120_195400 --yes',
     )
     .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
-      cli.run(command, async (call) => {
+      cli.run<RestoreReport | CopyReport>(command, async (call) => {
         const app = await call.app();
         const chosen = label ?? (await chooseBackup(app, call));
+        if (flags.target !== undefined) return copy(app, call, chosen, { ...flags, target: flags.target });
         const { backup: found } = await findBackup(app, chosen, call.signal);
         return replace(app, call, { source: 'backup', label: found.label, bootTest: flags.bootTest, dryRun: flags.dryRun ?? false });
       }),
@@ -58,7 +64,7 @@ export function registerRestore(backup: Command, cli: Cli): void {
 export const mayAsk = ({ surroundings: { terminal, environment } }: Call): boolean =>
   terminal.stdin && terminal.stderr && !environment['CI'];
 
-async function replace(app: App, call: Call, request: Parameters<typeof replaceData>[1]) {
+async function replace(app: App, call: Call, request: Parameters<typeof replaceData>[1]): Promise<Answer<RestoreReport>> {
   const { flags, style, signal, surroundings } = call;
   const now = app.clock.now();
   const ask = async (plan: RestoreReport): Promise<boolean> => {
@@ -67,6 +73,18 @@ async function replace(app: App, call: Call, request: Parameters<typeof replaceD
   };
   const report = await replaceData(app, request, ask, signal);
   return { report, text: () => restoreView(report, style, now) };
+}
+
+async function copy(
+  app: App,
+  { flags: { port }, surroundings, signal }: Call,
+  label: string,
+  flags: RestoreFlags & { readonly target: string },
+): Promise<Answer<CopyReport>> {
+  if (flags.dryRun) throw new DbkitError('usage.invalid', '--dry-run and --target do not go together: a copy replaces nothing');
+  const directory = resolve(surroundings.workingDirectory, flags.target);
+  const report = await copyBackup(app, { label, directory, port, bootTest: flags.bootTest }, signal);
+  return { report, text: (style) => copyView(report, style) };
 }
 
 async function chooseBackup(app: App, call: Call): Promise<string> {

@@ -1,7 +1,9 @@
-import type { BackupEngine } from './backups.ts';
+import type { BackupEngine, RetentionDecision } from './backups.ts';
 import type { Config } from './config.ts';
 import type { Clock, Logger, RecoverRequest, RecoveryReport, Service, SpawnChild } from './contracts.ts';
+import type { Copies } from './copies.ts';
 import type { Finding } from './findings.ts';
+import type { Quarantined } from './quarantine-retention.ts';
 import type { RestoreRequest, Restorer } from './restore.ts';
 
 /** What a command has to work with. A use-case takes `Pick<App, …>`: its signature is its list of dependencies. */
@@ -50,6 +52,12 @@ export interface Instance {
   /** What a running server says of itself; undefined when it does not answer within `timeoutMs`. */
   live(timeoutMs: number, signal: AbortSignal): Promise<LiveServer | undefined>;
   readonly restorer: Restorer;
+  readonly copies: Copies;
+  /** Retention for data that was set aside; `reported` paths stay. */
+  expireQuarantine(
+    options: { readonly dryRun: boolean; readonly reported: ReadonlySet<string> },
+    signal: AbortSignal,
+  ): Promise<readonly (RetentionDecision & Quarantined)[]>;
 }
 
 export interface LiveServer {

@@ -1,3 +1,5 @@
+import type { DrillReport } from './copies.ts';
+
 /** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
 export interface Backup {
   readonly label: string;
@@ -68,6 +70,8 @@ export interface BackupEngine {
   describe?(backup: Backup, signal: AbortSignal): Promise<BackupDetails>;
   /** Changes what people say about a backup; what is not named stays. */
   annotate?(backup: Backup, words: { readonly pinned?: boolean; readonly note?: string | null }, signal: AbortSignal): Promise<Backup>;
+  /** Keeps the result of a drill with the backup. */
+  prove?(backup: Backup, drill: DrillReport, signal: AbortSignal): Promise<void>;
   /** Whether the instance was written to since the newest backup, with the reason. */
   changedSinceLast?(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
   /** Applies retention; `dryRun` only says what it would do. */

@@ -138,6 +138,13 @@ export const configSchema = v.strictObject({
     }),
     {},
   ),
+  drill: v.optional(
+    v.strictObject({
+      /** Queries whose first column must be true in a restored copy; on the application's database where none is named. */
+      assertions: v.optional(v.array(v.strictObject({ sql: text, name: v.optional(text), database: v.optional(text) })), []),
+    }),
+    {},
+  ),
   backup: v.optional(v.strictObject({ afterStart: v.optional(v.boolean(), true) }), {}),
   health: v.optional(healthSettings, {}),
   hooks: v.optional(hookSettings, {}),

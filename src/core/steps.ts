@@ -26,6 +26,7 @@ export const steps = [
   'backup.published',
   'expire.unlisted',
   'expire.set-aside',
+  'quarantine.unlisted',
   'restore.files-copied',
   'restore.staged',
   'server.voided-inventory',

@@ -5,6 +5,8 @@ import { serverOn } from './guard/preflight.ts';
 import { inspect } from './inspection/inspect.ts';
 import type { Keeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
+import { expireQuarantine } from './recovery/expire-quarantine.ts';
+import { createCopies } from './restore/copies.ts';
 
 const LIVE = `
   SELECT current_setting('server_version') AS version, pg_postmaster_start_time() AS started, pg_is_in_recovery() AS recovering,
@@ -20,12 +22,15 @@ function whileServed(report: InspectionReport, pid: number): InspectionReport {
 }
 
 /** The instance as a thing to look at and mend, without an orchestrator around it. */
-export function createInstance({ config, system }: PostgresqlOptions, keeper: Keeper, restorer: Restorer): Instance {
+export function createInstance(options: PostgresqlOptions, keeper: Keeper, restorer: Restorer): Instance {
+  const { config, system } = options;
   const { postgresql: settings, stateDir } = config;
   return {
     restorer,
-    inspect: async (options, signal) => {
-      const { report } = await inspect(settings.dataDir, { stateDir, ...options }, system, signal);
+    copies: createCopies(options),
+    expireQuarantine: (wish, signal) => expireQuarantine(config, system, wish, signal),
+    inspect: async (depth, signal) => {
+      const { report } = await inspect(settings.dataDir, { stateDir, ...depth }, system, signal);
       const server = await serverOn(settings.dataDir);
       return typeof server === 'object' ? whileServed(report, server.pid) : report;
     },

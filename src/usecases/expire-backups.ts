@@ -1,12 +1,19 @@
 import type { App } from '../core/app.ts';
 import type { RetentionDecision } from '../core/backups.ts';
+import { expireQuarantine, type QuarantineDecision } from './expire-quarantine.ts';
 
-/** Which backups stay and which go, each with its reason; unless `dryRun`, those that go are removed. */
+export interface ExpireReport {
+  readonly decisions: readonly RetentionDecision[];
+  /** Replaced and damaged data that was set aside. */
+  readonly quarantine: readonly QuarantineDecision[];
+}
+
+/** Which backups and which quarantined data stay and which go, each with its reason; unless `dryRun`, those that go are removed. */
 export async function expireBackups(
-  { engines }: Pick<App, 'engines'>,
+  app: Pick<App, 'engines' | 'instance' | 'board'>,
   { dryRun }: { dryRun: boolean },
   signal: AbortSignal,
-): Promise<{ readonly decisions: readonly RetentionDecision[] }> {
-  const decisions = await Promise.all(engines.map((engine) => engine.expire?.({ dryRun }, signal) ?? []));
-  return { decisions: decisions.flat() };
+): Promise<ExpireReport> {
+  const decisions = await Promise.all(app.engines.map((engine) => engine.expire?.({ dryRun }, signal) ?? []));
+  return { decisions: decisions.flat(), quarantine: await expireQuarantine(app, { dryRun }, signal) };
 }

@@ -1,6 +1,7 @@
 import type { App } from '../core/app.ts';
 import type { BackupOptions } from '../core/backups.ts';
-import { DbkitError } from '../core/errors.ts';
+import { DbkitError, wordsOf } from '../core/errors.ts';
+import { expireQuarantine } from './expire-quarantine.ts';
 import { type ListedBackup, listed } from './list-backups.ts';
 
 /** The backup, or why none was needed. */
@@ -13,12 +14,13 @@ export interface TakeBackupInput extends BackupOptions {
   readonly ifChanged: boolean;
 }
 
-/** Takes one backup. Rejects with `usage.invalid` when there is no such engine. */
+/** Takes one backup, and after a good one lets go of quarantined data that retention no longer keeps. Rejects with `usage.invalid` when there is no such engine. */
 export async function takeBackup(
-  { engines }: Pick<App, 'engines'>,
+  app: Pick<App, 'engines' | 'instance' | 'board' | 'log'>,
   { engine: name, ifChanged, ...options }: TakeBackupInput,
   signal: AbortSignal,
 ): Promise<BackupReport> {
+  const { engines, log } = app;
   const engine = name === undefined ? engines[0] : engines.find((candidate) => candidate.name === name);
   if (!engine) {
     if (name === undefined || engines.length === 0) throw new DbkitError('usage.invalid', 'no service here can be backed up');
@@ -28,5 +30,11 @@ export async function takeBackup(
   }
   const change = ifChanged ? await engine.changedSinceLast?.(signal) : undefined;
   if (change && !change.changed) return { backup: null, because: change.because };
-  return { backup: listed(await engine.backup(signal, options), engine.name) };
+  const backup = listed(await engine.backup(signal, options), engine.name);
+  if (backup.state !== 'damaged') {
+    await expireQuarantine(app, { dryRun: false }, signal).catch((cause: unknown) =>
+      log.warn('quarantine.expire-failed', `the quarantine could not be cleaned up: ${wordsOf(cause)}`),
+    );
+  }
+  return { backup };
 }

@@ -6,7 +6,7 @@ import { serverUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { crash, remove, scramble, truncateTo } from '../harness/breaking.ts';
 import { boot, type Ended, inspect, run } from '../harness/dbkit.ts';
-import { ownedBy, sha256, treeOf } from '../harness/files.ts';
+import { makeDirectory, ownedBy, sha256, treeOf } from '../harness/files.ts';
 import type { Instance } from '../harness/instance.ts';
 import { addRows, expectAllRows, expectNewInstance, known } from '../harness/rows.ts';
 import { customise, expectRowsAndSetting } from './customised.ts';
@@ -115,6 +115,21 @@ const backup: Story = {
   },
 };
 
+/** A backup of a running server, after which four old quarantines are judged. */
+const quarantine: Story = {
+  ...backup,
+  stage: async (instance) => {
+    const verify = await backup.stage(instance);
+    const root = join(instance.backupDir, 'quarantine');
+    const labels = [1, 2, 3, 4].map((day) => `replaced_2020010${day}_000000`);
+    for (const label of labels) await makeDirectory(join(root, label, 'base'), serverUser);
+    return async () => {
+      await verify();
+      expect(await readdir(root), 'the newest three stay, and no half of one').toEqual(labels.slice(1));
+    };
+  },
+};
+
 /** Nothing is wrong. */
 const plain: Story = {
   from: 'template',
@@ -127,13 +142,16 @@ const plain: Story = {
 };
 
 /** By the verb that their steps begin with (src/core/steps.ts). */
-export const stories: Readonly<Record<'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'server', Story>> = {
+export const stories: Readonly<
+  Record<'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'quarantine' | 'server', Story>
+> = {
   initialize,
   replace,
   repair,
   restore,
   backup,
   expire: backup,
+  quarantine,
   server: plain,
 };
 

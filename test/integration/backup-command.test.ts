@@ -3,7 +3,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { ListedBackup } from '../../src/usecases/list-backups.ts';
+import { serverUser } from '../harness/as-user.ts';
 import { boot, run } from '../harness/dbkit.ts';
+import { makeDirectory } from '../harness/files.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { addRows, known } from '../harness/rows.ts';
@@ -82,6 +84,19 @@ test('cleanup keeps what is pinned and the last good one, and says why', async (
   expect(await list(instance)).toHaveLength(3);
   expect(await run(instance, ['backup', 'cleanup'], { env })).toMatchObject({ code: 0 });
   expect((await list(instance)).map(({ label }) => label)).toEqual([third.label, pinned.label]);
+});
+
+test('quarantined data has a retention of its own, and only what dbkit named is removed', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  const root = join(instance.backupDir, 'quarantine');
+  const labels = [1, 2, 3, 4, 5].map((day) => `corrupt_2020010${day}_000000`);
+  for (const name of [...labels, 'my-own-copy']) await makeDirectory(join(root, name, 'base'), serverUser);
+  const plan = await run(instance, ['backup', 'cleanup', '--dry-run', '--json']);
+  const { report } = JSON.parse(plan.stdout) as { report: { quarantine: { keep: boolean }[] } };
+  expect(report.quarantine.map(({ keep }) => keep)).toEqual([true, true, true, false, false]);
+  expect(await readdir(root)).toHaveLength(6);
+  await create(instance);
+  expect(await readdir(root)).toEqual([...labels.slice(2), 'my-own-copy']);
 });
 
 test('nothing to back up is said in words', async () => {

@@ -51,7 +51,10 @@ const three = [
   backupOf('data_20261121_100009', { state: 'damaged' }),
 ];
 const [older, newer, broken] = three as [Backup, Backup, Backup];
-const ask = (argv: readonly string[], engine: BackupEngine) => inProcess(['backup', ...argv], { app: { engines: [engine], clock } });
+const instance = { expireQuarantine: async () => [] } as unknown as App['instance'];
+const board = { lastRecovery: async () => undefined } as unknown as App['board'];
+const ask = (argv: readonly string[], engine: BackupEngine) =>
+  inProcess(['backup', ...argv], { app: { engines: [engine], clock, instance, board } });
 
 test('the list is a table, newest first, that says what each backup is worth', async () => {
   const { status, out } = await ask(['list'], engineOf(three));

@@ -15,6 +15,8 @@ const record: BackupRecord = {
   verifiedAt: null,
   verifiedDeep: false,
   problem: null,
+  provenAt: null,
+  rtoMs: null,
   pinned: false,
   note: null,
   pgVersion: 15,

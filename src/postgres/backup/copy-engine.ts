@@ -1,6 +1,7 @@
 import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
 import type { Identity, System } from '../../core/contracts.ts';
+import { damages } from '../../core/drill.ts';
 import { durationMs } from '../../core/duration.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { planRetention, type RetentionPolicy } from '../../core/retention.ts';
@@ -61,7 +62,8 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
       inWords(`restore ${backup.label}`, async () => {
         const record = await recordOf(repository, backup, signal);
         const rolled = await planRollForward(record, target.walFrom, await lastCheckpoint(record, dataDir, signal), signal);
-        return restoreBackup({ record, rolled, source: repository.pathOf(record.label), owner: fileOwner, system }, target, signal);
+        const needs = { record, rolled, source: repository.pathOf(record.label), owner: fileOwner, system };
+        return restoreBackup(needs, target, signal).catch((thrown: unknown) => rememberDamage(record, {}, thrown, signal));
       }),
     rollsForward: (backup, from, signal) =>
       inWords(`look at the WAL since ${backup.label}`, async () => {
@@ -76,17 +78,21 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
       inWords(`verify ${backup.label}`, async () => {
         const record = await recordOf(repository, backup, signal);
         const verifiedAt = system.clock.now().toISOString();
-        try {
-          await verifyBackup(record, repository.pathOf(record.label), { deep, seen, log: system.log }, signal);
-        } catch (thrown) {
-          if (thrown instanceof DbkitError && thrown.code === 'data.corrupt') {
-            const problem = thrown.message;
-            await remember(record, (now) => ({ ...now, state: 'damaged', verifiedAt, verifiedDeep: deep, problem }), signal);
-          }
-          throw thrown;
-        }
-        await remember(record, (now) => ({ ...now, state: stateAfter(now), verifiedAt, verifiedDeep: deep, problem: null }), signal);
+        const read = { verifiedAt, verifiedDeep: deep };
+        const needs = { deep, seen, log: system.log };
+        await verifyBackup(record, repository.pathOf(record.label), needs, signal).catch((thrown: unknown) =>
+          rememberDamage(record, read, thrown, signal),
+        );
+        await remember(record, (now) => ({ ...now, ...read, state: stateAfter(now), problem: null }), signal);
       }),
+    prove: async (backup, drill, signal) => {
+      const { at: provenAt, rtoMs } = drill;
+      const failed = damages(drill);
+      const proven = (now: BackupRecord): BackupRecord['state'] => (now.damage.length > 0 ? now.state : 'proven');
+      if (drill.ok) await remember(backup, (now) => ({ ...now, state: proven(now), provenAt, rtoMs, problem: null }), signal);
+      else if (failed)
+        await remember(backup, (now) => ({ ...now, state: 'damaged', problem: `${failed.name}: ${failed.because}` }), signal);
+    },
     describe: async (backup, signal) => describeRecord(await recordOf(repository, backup, signal)),
     annotate: (backup, words, signal) =>
       inWords(`write the record of ${backup.label}`, async () => {
@@ -103,8 +109,19 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
     },
   };
 
-  /** What a verification found; a repository that cannot be written keeps its old record, and the result still reaches the caller. */
-  async function remember({ label }: BackupRecord, change: (record: BackupRecord) => BackupRecord, signal: AbortSignal): Promise<void> {
+  /** A backup whose bytes are wrong is not used again unasked. Always throws what was thrown. */
+  async function rememberDamage(record: BackupRecord, read: Partial<BackupRecord>, thrown: unknown, signal: AbortSignal): Promise<never> {
+    if (thrown instanceof DbkitError && thrown.code === 'data.corrupt')
+      await remember(record, (now) => ({ ...now, ...read, state: 'damaged', problem: thrown.message }), signal);
+    throw thrown;
+  }
+
+  /** What a reading found; a repository that cannot be written keeps its old record, and the result still reaches the caller. */
+  async function remember(
+    { label }: { readonly label: string },
+    change: (record: BackupRecord) => BackupRecord,
+    signal: AbortSignal,
+  ): Promise<void> {
     await repository.change(label, change, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
       const reason = cause instanceof Error ? cause.message : String(cause);

@@ -95,6 +95,8 @@ async function seal(run: BackupRun, taken: Taken, durationMs: number): Promise<B
     verifiedAt: null,
     verifiedDeep: false,
     problem: null,
+    provenAt: null,
+    rtoMs: null,
     pinned: options.pin ?? false,
     note: options.note ?? null,
     pgVersion: cluster.major,

@@ -32,6 +32,9 @@ const recordSchema = v.looseObject({
   verifiedDeep: v.optional(v.boolean(), false),
   /** What the last verification found; null when all was right. */
   problem: v.optional(v.nullable(v.string()), null),
+  /** The last drill that passed, and what it measured. */
+  provenAt: v.optional(v.nullable(v.string()), null),
+  rtoMs: v.optional(v.nullable(v.number()), null),
   pinned: v.optional(v.boolean(), false),
   note: v.optional(v.nullable(v.string()), null),
   /** PostgreSQL's major version. */
@@ -90,6 +93,7 @@ export const toBackup = (record: BackupRecord, path: string): Backup => ({
   note: record.note,
   pinned: record.pinned,
   verifiedAt: record.verifiedAt,
+  provenAt: record.provenAt,
 });
 
 /** What `backup show` says beyond the list. */
@@ -108,6 +112,7 @@ export const describeRecord = (record: BackupRecord): BackupDetails => ({
   damagedFiles: record.damage.map(({ path, blocks }) => `${Buffer.from(path, 'latin1').toString('utf8')}: ${blocks.length} pages`),
   verifiedDeep: record.verifiedDeep,
   problem: record.problem,
+  restoreTookMs: record.rtoMs,
   durationMs: record.durationMs,
 });
 

@@ -3,6 +3,7 @@ import type { HeldLock } from '../../core/contracts.ts';
 import { DbkitError } from '../../core/errors.ts';
 import type { Local } from '../local.ts';
 import { checkDatabases } from '../server/databases.ts';
+import { forgetRestore } from '../server/forget-restore.ts';
 import { copySettings, onPrivateServer } from '../server/private-server.ts';
 
 /**
@@ -13,10 +14,17 @@ export async function bootTest(local: Local, directory: string, lock: HeldLock |
   const { system, binaries } = local;
   system.log.info('restore.boot-test', 'starting the restored copy beside the data');
   const aside = { ...local, logFile: join(dirname(local.logFile), 'restore.log') };
-  const server = { dataDir: directory, lock, settings: copySettings(binaries.major, { throwAway: false }), what: 'the restored copy' };
+  const server = {
+    dataDir: directory,
+    lock,
+    settings: copySettings(binaries.major, { throwAway: false }),
+    trusts: true,
+    what: 'the restored copy',
+  };
   const { databases, silent, lost, lockedOut } = await onPrivateServer(aside, server, signal, (socketDir) =>
     checkDatabases(aside, { files: true, socketDir }, signal),
   );
+  await forgetRestore(local, directory);
   if (lockedOut !== undefined) {
     system.log.warn('restore.unchecked', 'the restored copy starts, but does not let dbkit in to ask its databases', { why: lockedOut });
     return 0;

@@ -1,9 +1,7 @@
-import { readFile, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { unlink } from 'node:fs/promises';
 import type { Child, Clock, ExitReason, RecoveryReport, RunningService } from '../../core/contracts.ts';
 import { DbkitError } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
-import { withoutRecoverySettings } from '../backup/recovery-setup.ts';
 import { syncCluster } from '../initialize/initialize.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { voidInventory, writeInventory } from '../inspection/inventory.ts';
@@ -14,6 +12,7 @@ import { rebuiltReport, reportOf } from '../recovery/report.ts';
 import { present } from '../volume.ts';
 import { ensureApplication } from './application.ts';
 import { complaintsOf, examine } from './complaints.ts';
+import { forgetRestore } from './forget-restore.ts';
 import { type Launch, launch, signalStop } from './server.ts';
 import { lastLines } from './server-log.ts';
 import { walKeepSetting } from './wal-keep.ts';
@@ -178,7 +177,7 @@ async function settle(
     });
     if (ensured.length > 0) system.log.info('application.ensured', ensured.join(', '));
     system.reached('initialize.ensured');
-    await forgetRestore(local);
+    await forgetRestore(local, volume.dataDir);
     await durable;
     if (isNew) await unlink(volume.initializing);
   } catch (cause) {
@@ -203,15 +202,6 @@ async function settle(
       newCluster: isNew,
     },
   };
-}
-
-/** A restore that has come up needs its recovery settings no more; left behind they would steer the next one. */
-async function forgetRestore({ volume, owner, system }: Local): Promise<void> {
-  const path = join(volume.dataDir, 'postgresql.auto.conf');
-  const text = await readFile(path, 'utf8').catch(() => '');
-  const rest = withoutRecoverySettings(text);
-  if (rest !== text && !(await present(join(volume.dataDir, 'recovery.signal'))))
-    await system.files.write(path, rest, { mode: 0o600, owner });
 }
 
 /** After a clean end the inventory is written, while the lock still keeps everybody else away. */

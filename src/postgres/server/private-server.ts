@@ -13,6 +13,8 @@ export interface PrivateServer {
   readonly lock?: HeldLock | undefined;
   /** Above every other setting. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Lets in whoever reaches the socket, whatever the cluster's own pg_hba.conf says: for copies, whose socket is dbkit's alone. */
+  readonly trusts?: boolean;
   /** For the failure: 'the new cluster'. */
   readonly what: string;
 }
@@ -23,14 +25,17 @@ export interface PrivateServer {
  */
 export async function onPrivateServer<T>(
   local: Local,
-  { dataDir, lock, settings, what }: PrivateServer,
+  { dataDir, lock, settings, trusts = false, what }: PrivateServer,
   signal: AbortSignal,
   work: (socketDir: string) => Promise<T>,
 ): Promise<T> {
   const socketDir = await mkdtemp(join(tmpdir(), 'dbkit-'));
   await chown(socketDir, local.owner.uid, local.owner.gid);
   try {
-    const started = await launch(local, { dataDir, privateSocketDir: socketDir, lock, overrides: settings }, signal);
+    const hba = join(socketDir, 'pg_hba.conf');
+    if (trusts) await local.system.files.write(hba, 'local all all trust\n', { mode: 0o600, owner: local.owner });
+    const overrides = { ...settings, ...(trusts ? { hba_file: hba } : {}) };
+    const started = await launch(local, { dataDir, privateSocketDir: socketDir, lock, overrides }, signal);
     try {
       if (started.kind === 'serving') return await work(socketDir);
       throw new DbkitError('service.failed', `${what} does not start\n${lastLines(started.lines)}`, {

@@ -1,0 +1,77 @@
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Backup, BackupEngine } from '../../core/backups.ts';
+import type { HeldLock } from '../../core/contracts.ts';
+import { findBinaries } from '../binaries.ts';
+import { occupy } from '../guard/occupy.ts';
+import type { Local, PostgresqlOptions } from '../local.ts';
+import { serverOwner } from '../owner.ts';
+import { copySettings, onPrivateServer } from '../server/private-server.ts';
+import { volumeOf } from '../volume.ts';
+
+/** A restored copy that serves on a private socket, and how long it took to get there. */
+export interface Scratch {
+  readonly local: Local;
+  readonly socketDir: string;
+  readonly restoreMs: number;
+  /** From the server's start until it let somebody in. */
+  readonly startMs: number;
+}
+
+const PREFIX = 'scratch_';
+
+/**
+ * Restores a backup into a folder of the repository, starts it where nobody else can reach it, and removes it when `work` is over, whatever
+ * happens. Copies that a killed run has left, and their servers, are cleared up first. The instance is not touched.
+ */
+export async function onScratchCopy<T>(
+  { config, system, passwordIsGiven }: PostgresqlOptions,
+  { backup, engine }: { readonly backup: Backup; readonly engine: BackupEngine },
+  signal: AbortSignal,
+  work: (scratch: Scratch) => Promise<T>,
+): Promise<T> {
+  const { postgresql: settings, stateDir, backupDir } = config;
+  const owner = await serverOwner(settings, system);
+  const binaries = await findBinaries({ major: backup.pgVersion, directory: settings.binDir }, system, signal);
+  const root = join(backupDir, '.partial');
+  await system.files.makeDirectory(root, { mode: 0o700, owner });
+  const clear = async (path: string, lock: HeldLock): Promise<void> => {
+    await rm(path, { recursive: true, force: true });
+    await lock.release();
+  };
+  for (const name of (await readdir(root)).filter((entry) => entry.startsWith(PREFIX))) {
+    const left = await occupy(volumeOf(join(root, name)), owner, system, signal).catch(() => undefined); // Somebody's who still works with it.
+    if (left) await clear(join(root, name), left);
+  }
+  const path = join(root, `${PREFIX}${system.clock.now().getTime()}_${process.pid}`);
+  await system.files.makeDirectory(path, { mode: 0o700, owner });
+  const volume = volumeOf(path);
+  const lock = await occupy(volume, owner, system, signal);
+  try {
+    const local: Local = {
+      settings,
+      passwordIsGiven,
+      volume,
+      stateDir,
+      backupDir,
+      logFile: join(path, 'server.log'),
+      owner,
+      binaries,
+      system,
+    };
+    const begunMs = system.clock.monotonicMs();
+    await engine.restore(backup, { directory: volume.staged, walFrom: undefined }, signal);
+    const restoredMs = system.clock.monotonicMs();
+    const server = {
+      dataDir: volume.staged,
+      lock,
+      settings: copySettings(binaries.major, { throwAway: true }),
+      what: `the copy of ${backup.label}`,
+    };
+    return await onPrivateServer(local, { ...server, trusts: true }, signal, (socketDir) =>
+      work({ local, socketDir, restoreMs: restoredMs - begunMs, startMs: system.clock.monotonicMs() - restoredMs }),
+    );
+  } finally {
+    await clear(path, lock);
+  }
+}

@@ -1,0 +1,16 @@
+import type { App } from '../core/app.ts';
+import type { RetentionDecision } from '../core/backups.ts';
+
+export interface QuarantineDecision extends RetentionDecision {
+  readonly path: string;
+}
+
+/** Retention for what was set aside; never what the last recovery's report still points to. */
+export async function expireQuarantine(
+  { instance, board }: Pick<App, 'instance' | 'board'>,
+  { dryRun }: { dryRun: boolean },
+  signal: AbortSignal,
+): Promise<readonly QuarantineDecision[]> {
+  const path = (await board.lastRecovery())?.quarantine;
+  return instance.expireQuarantine({ dryRun, reported: new Set(path ? [path] : []) }, signal);
+}
