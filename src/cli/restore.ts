@@ -9,6 +9,8 @@ import { copyBackup } from '../usecases/copy-backup.ts';
 import { findBackup } from '../usecases/find-backup.ts';
 import { listBackups } from '../usecases/list-backups.ts';
 import { replaceData } from '../usecases/replace-data.ts';
+import { startBackup } from '../usecases/start-backup.ts';
+import { again } from './again.ts';
 import { choiceView } from './backup-views.ts';
 import type { Answer, Call, Cli } from './cli.ts';
 import { copyView, restoreView } from './restore-views.ts';
@@ -72,6 +74,12 @@ async function replace(app: App, call: Call, request: Parameters<typeof replaceD
     return confirm('Replace the data as planned?', { mayAsk: mayAsk(call), yes: flags.yes ?? false });
   };
   const report = await replaceData(app, request, ask, signal);
+  if (report.done && report.target.serverRuns) {
+    // The data is on a timeline of its own now: only a backup of it can be rolled forward.
+    const backup = again(surroundings, flags, ['maintenance', 'backup', '--if-changed', '--quiet']);
+    const begun = await startBackup(app, backup, { outlivesDbkit: true });
+    if (begun) app.log.info('backup.begun', 'taking a backup of the data as it is now, in the background');
+  }
   return { report, text: () => restoreView(report, style, now) };
 }
 

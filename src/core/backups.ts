@@ -70,6 +70,8 @@ export interface BackupEngine {
   describe?(backup: Backup, signal: AbortSignal): Promise<BackupDetails>;
   /** Changes what people say about a backup; what is not named stays. */
   annotate?(backup: Backup, words: { readonly pinned?: boolean; readonly note?: string | null }, signal: AbortSignal): Promise<Backup>;
+  /** False when the data in `dataDir` has never been where the backup ends: a restore has left its timeline since. */
+  descends?(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
   /** Keeps the result of a drill with the backup. */
   prove?(backup: Backup, drill: DrillReport, signal: AbortSignal): Promise<void>;
   /** Whether the instance was written to since the newest backup, with the reason. */

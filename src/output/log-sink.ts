@@ -24,19 +24,20 @@ export interface Sink {
 export function createSink({ format, isTerminal, style, write }: SinkOptions): Sink {
   let progressAt = 0;
   let onProgressLine = false;
-  const begun = new Map<string, number>();
+  const begun = new Map<string, { readonly atMs: number; readonly done: number }>();
   const clear = (): void => {
     if (onProgressLine) write('\r\u001b[2K');
     onProgressLine = false;
   };
   const progress = (event: LogEvent): void => {
-    const begunAt = begun.get(event.event) ?? event.at.getTime();
-    begun.set(event.event, begunAt);
-    if (event.at.getTime() - begunAt < PROGRESS_AFTER_MS) return;
+    const from = begun.get(event.event) ?? { atMs: event.at.getTime(), done: Number(event.fields['done'] ?? 0) };
+    begun.set(event.event, from);
+    const elapsedMs = event.at.getTime() - from.atMs;
+    if (elapsedMs < PROGRESS_AFTER_MS) return;
     if (event.at.getTime() - progressAt < (isTerminal ? PROGRESS_TTY_MS : PROGRESS_LINES_MS)) return;
     progressAt = event.at.getTime();
     clear();
-    const words = `${event.message}${amount(event.fields)}`;
+    const words = `${event.message}${amount(event.fields)}${pace(event.fields, Number(event.fields['done']) - from.done, elapsedMs)}`;
     write(isTerminal ? style.dim(`  … ${words}`) : `${stamp(event.at)} ${words}\n`);
     onProgressLine = isTerminal;
   };
@@ -58,6 +59,14 @@ function sentence({ at, level, message }: LogEvent, isTerminal: boolean, style: 
   const marks = { debug: style.dim('·'), info: style.good('●'), warn: style.warn('▲'), error: style.bad('✖'), progress: '…' };
   if (isTerminal) return `${marks[level]} ${level === 'debug' ? style.dim(message) : message}`;
   return `${stamp(at)} ${level === 'info' ? '' : `${level}: `}${message}`;
+}
+
+/** ', 120 MiB/s, 12 s left'; nothing where it cannot be told yet. */
+function pace({ done, total, unit }: LogFields, moved: number, elapsedMs: number): string {
+  if (unit !== 'bytes' || typeof done !== 'number' || !(moved > 0)) return '';
+  const perSecond = moved / (elapsedMs / 1000);
+  const left = typeof total === 'number' && total > done ? `, ${duration(Math.ceil((total - done) / perSecond))} left` : '';
+  return `, ${bytes(perSecond)}/s${left}`;
 }
 
 function amount({ done, total, unit }: LogFields): string {

@@ -12,13 +12,21 @@ const INTERRUPTED = 143; // By our own stop: the next one begins anew.
 export async function startBackup(
   app: Pick<App, 'config' | 'spawn' | 'log' | 'board' | 'commandEnvironment'>,
   program: readonly string[],
+  { outlivesDbkit = false }: { readonly outlivesDbkit?: boolean } = {},
 ): Promise<Child | undefined> {
   const published = await app.board.read();
   const up = published?.services.some(({ name, state }) => name === 'postgresql' && state === 'ready');
   if (!app.config.backup.afterStart || !up) return undefined;
   const output = { appendTo: join(app.config.logDir, 'dbkit.log') };
   try {
-    const child = await app.spawn({ file: 'nice', args: ['-n', '19', ...program], env: app.commandEnvironment, output, newSession: true });
+    const child = await app.spawn({
+      file: 'nice',
+      args: ['-n', '19', ...program],
+      env: app.commandEnvironment,
+      output,
+      newSession: true,
+      outlivesDbkit,
+    });
     void child.exited.then(({ code, signal }) => {
       if (code !== 0 && code !== INTERRUPTED && signal === null)
         app.log.warn('backup.failed', `the automatic backup failed: ${output.appendTo} says why`);

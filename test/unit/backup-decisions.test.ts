@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { decideChange } from '../../src/postgres/backup/changed-since.ts';
+import { isAncestor, parseHistory } from '../../src/postgres/backup/descent.ts';
 import { isQuiet } from '../../src/postgres/backup/quiet-wal.ts';
 import { type BackupRecord, parseRecord, toBackup } from '../../src/postgres/backup/record.ts';
 import { describeEnd, planRecovery } from '../../src/postgres/backup/recovery-setup.ts';
@@ -115,4 +116,17 @@ test('a cold backup needs a label to replay anything, and has none of its own', 
 test('tablespaces inside the data directory must be allowed', () => {
   const spaced = { ...record, tablespaces: [{ oid: '16384', location: '/space' }] };
   expect(planRecovery(spaced, { segments: [], complete: true }).settings).toContain('allow_in_place_tablespaces = on');
+});
+
+const history = parseHistory('1\t0/5000000\tno recovery target specified\n2\t0/7000000\tno recovery target specified\n');
+test.each([
+  ['of the same timeline', { timeline: 3, stopLsn: '0/9000000' }, true],
+  ['of the parent, before it was left', { timeline: 2, stopLsn: '0/6FFFFFF' }, true],
+  ['of the parent, up to the very point', { timeline: 2, stopLsn: '0/7000000' }, true],
+  ['of the parent, after it was left', { timeline: 2, stopLsn: '0/7000028' }, false],
+  ['of a grandparent, after it was left', { timeline: 1, stopLsn: '0/6000000' }, false],
+  ['of a timeline that an undo has left', { timeline: 4, stopLsn: '0/7000000' }, false],
+])('today descends from a backup %s: %j, %s', (_, backup, expected) => {
+  expect(isAncestor(backup, { timeline: 3, ancestry: history })).toBe(expected);
+  expect(isAncestor(backup, { timeline: 3, ancestry: undefined })).toBe(backup.timeline <= 3);
 });

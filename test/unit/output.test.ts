@@ -113,6 +113,16 @@ test.each([
   expect(sink.said).toEqual([`19:54:01Z ${said}\n`]);
 });
 
+test('progress in bytes says how fast, and how long it takes yet', () => {
+  const sink = sinkOn(false);
+  for (const [atMs, done] of [
+    [0, 1024],
+    [2_000, 3 * 1024],
+  ] as const)
+    sink.log(event('progress', 'copying', atMs, { done, total: 13 * 1024, unit: 'bytes' }));
+  expect(sink.said).toEqual(['19:54:02Z copying, 3.0 KiB of 13.0 KiB (23 %), 1.0 KiB/s, 10 s left\n']);
+});
+
 test('as JSON progress is never dropped, and what is thrown away is no line', () => {
   const { log, clear, said } = sinkOn(true, 'json');
   for (const done of [1, 2, 3]) log(event('progress', 'copying', done, { done, unit: 'files' }));

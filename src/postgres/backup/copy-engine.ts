@@ -9,6 +9,7 @@ import type { Lsn } from '../formats/wal-segment.ts';
 import { changedSince } from './changed-since.ts';
 import { readCluster } from './cluster.ts';
 import { createBackup } from './create.ts';
+import { descendsFrom } from './descent.ts';
 import { expireBackups } from './expire.ts';
 import { type BackupRecord, describeRecord, toBackup } from './record.ts';
 import { openRepository, type Repository } from './repository.ts';
@@ -93,6 +94,7 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
       else if (failed)
         await remember(backup, (now) => ({ ...now, state: 'damaged', problem: `${failed.name}: ${failed.because}` }), signal);
     },
+    descends: async (backup, from, signal) => descendsFrom(await recordOf(repository, backup, signal), from, signal),
     describe: async (backup, signal) => describeRecord(await recordOf(repository, backup, signal)),
     annotate: (backup, words, signal) =>
       inWords(`write the record of ${backup.label}`, async () => {

@@ -120,7 +120,10 @@ function merge(seen: readonly Finding[], reported: readonly Finding[]): Finding[
   return [...seen, ...reported.filter((finding) => !known.has(findingKey(finding)))];
 }
 
-/** The newest backup that is good and of this instance's major (and of this very cluster, where its identifier is known). */
+/**
+ * The newest backup that is good and of this instance's major (and of this very cluster, where its identifier is known); one that the data
+ * descends from, before one of a timeline that a restore has left.
+ */
 async function newestGood(
   local: Local,
   engines: readonly BackupEngine[],
@@ -137,10 +140,11 @@ async function newestGood(
       );
       return [];
     });
-    const good = backups
+    const candidates = backups
       .filter(({ state, pgVersion }) => state !== 'damaged' && pgVersion === wanted)
       .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
-      .sort((a, b) => b.createdAt.localeCompare(a.createdAt))[0];
+      .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+    const good = (await firstOwn(candidates, engine, local.volume.dataDir, signal)) ?? candidates[0];
     if (good)
       return {
         backup: good,
@@ -148,5 +152,15 @@ async function newestGood(
         rollsForward: engine.rollsForward ? await engine.rollsForward(good, local.volume.dataDir, signal) : false,
       };
   }
+  return undefined;
+}
+
+async function firstOwn(
+  newestFirst: readonly Backup[],
+  engine: BackupEngine,
+  dataDir: string,
+  signal: AbortSignal,
+): Promise<Backup | undefined> {
+  for (const backup of newestFirst) if ((await engine.descends?.(backup, dataDir, signal)) ?? true) return backup;
   return undefined;
 }
