@@ -59,10 +59,13 @@ export interface BackupEngine {
   readonly kind: 'physical' | 'logical';
   list(signal: AbortSignal): Promise<readonly Backup[]>;
   backup(signal: AbortSignal, options?: BackupOptions): Promise<Backup>;
-  /** `walFrom` is the pg_wal of the instance that is being replaced: what is contiguous there is rolled forward. */
+  /**
+   * `walFrom` is the pg_wal of the instance that is being replaced: what is contiguous there is rolled forward. `durable: false` for a copy
+   * that need not survive a power cut.
+   */
   restore(
     backup: Backup,
-    target: { directory: string; walFrom: string | undefined },
+    target: { directory: string; walFrom: string | undefined; durable?: boolean | undefined },
     signal: AbortSignal,
   ): Promise<{ recoveredTo: string | null }>;
   /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */

@@ -13,6 +13,8 @@ export interface CopyOptions {
   readonly owner: Identity | undefined;
   /** Given for relation files of an instance with data checksums. */
   readonly pages: PageRule | undefined;
+  /** False where the caller makes the whole file system durable afterwards. */
+  readonly sync?: boolean;
 }
 
 export interface CopiedFile {
@@ -41,7 +43,7 @@ export async function copyFileHashed(from: Buffer, to: Buffer, options: CopyOpti
     try {
       if (options.owner) await target.chown(options.owner.uid, options.owner.gid);
       const copied = await pump(source, target, options, signal);
-      await target.sync();
+      if (options.sync ?? true) await target.sync();
       return copied;
     } finally {
       await target.close();

@@ -34,12 +34,17 @@ async function sync(path: BytePath): Promise<void> {
   }
 }
 
+/** Makes a whole tree durable, file by file. */
+export async function syncFiles(root: BytePath, files: readonly BytePath[]): Promise<void> {
+  for (const file of files) await sync(join(root, file));
+}
+
 /** Gives a file that the kernel made for us (a clone) its owner, and makes it durable. */
-export async function settleFile(path: Buffer, owner: Identity | undefined): Promise<void> {
+export async function settleFile(path: Buffer, owner: Identity | undefined, durable = true): Promise<void> {
   const handle = await open(path, 'r');
   try {
     if (owner) await handle.chown(owner.uid, owner.gid);
-    await handle.sync();
+    if (durable) await handle.sync();
   } finally {
     await handle.close();
   }

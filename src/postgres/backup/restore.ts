@@ -3,8 +3,9 @@ import { join as joinPath } from 'node:path';
 import type { Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { type BytePath, fromText, join, toBytes, toText } from '../formats/byte-path.ts';
+import { syncFileSystem } from '../sync-file-system.ts';
 import { copyFileHashed, hashFile } from './copy-file.ts';
-import { makeTree, settleFile, syncTree, writeNew } from './durable-tree.ts';
+import { makeTree, settleFile, syncFiles, syncTree, writeNew } from './durable-tree.ts';
 import { listTree } from './list-tree.ts';
 import { forEachLimited } from './pool.ts';
 import type { BackupRecord } from './record.ts';
@@ -16,6 +17,8 @@ export interface RestoreTarget {
   /** Missing or empty. */
   readonly directory: string;
   readonly walFrom: string | undefined;
+  /** False for a copy that need not survive a power cut. */
+  readonly durable?: boolean | undefined;
 }
 
 export interface RestoreNeeds {
@@ -71,7 +74,7 @@ export async function restoreBackup(
     await copyRollForward(rolled, wal, identityOf(record), signal);
   }
   await setUpRecovery(to, setup, options);
-  await syncTree(to, directories);
+  if (target.durable ?? true) await makeDurable(to, directories, system, signal);
   await rename(toBytes(join(to, fromText(UNFINISHED_CONTROL))), joinPath(target.directory, 'global/pg_control'));
   await system.files.syncDirectory(joinPath(target.directory, 'global'));
   warnAboutTablespaces(record, system);
@@ -132,8 +135,8 @@ async function restoreFile(
     () => false,
   );
   if (cloned) await chmod(target, mode);
-  if (cloned) await settleFile(target, owner);
-  const options = { sizeMaxBytes: Number.MAX_SAFE_INTEGER, mode, owner, pages: undefined };
+  if (cloned) await settleFile(target, owner, false);
+  const options = { sizeMaxBytes: Number.MAX_SAFE_INTEGER, mode, owner, pages: undefined, sync: false };
   const found = cloned ? await hashFile(target, signal) : await copyFileHashed(source, target, options, signal);
   if (found?.sizeBytes === sizeBytes && found.sha256 === sha256) return;
   throw new DbkitError(
@@ -143,6 +146,13 @@ async function restoreFile(
       hint: 'restore an older backup: `dbkit backup list` shows which are good',
     },
   );
+}
+
+/** Before pg_control gets its name: what can be started is durable. */
+async function makeDurable(root: BytePath, directories: readonly BytePath[], system: System, signal: AbortSignal): Promise<void> {
+  if (await syncFileSystem(toText(root), system, signal)) return;
+  await syncFiles(root, (await listTree(root, signal)).files);
+  await syncTree(root, directories);
 }
 
 async function setUpRecovery(root: BytePath, setup: RecoverySetup, options: { mode: number; owner: Identity | undefined }): Promise<void> {

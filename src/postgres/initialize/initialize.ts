@@ -8,8 +8,11 @@ import { parseControlFile } from '../formats/control-file.ts';
 import type { Local } from '../local.ts';
 import { ensureApplication } from '../server/application.ts';
 import { onPrivateServer } from '../server/private-server.ts';
+
+import { syncFileSystem } from '../sync-file-system.ts';
 import { clusterEntries, present } from '../volume.ts';
 import { configure } from './configuration.ts';
+
 import { findInitdbScripts, runInitdbScripts } from './initdb-scripts.ts';
 import { markInitializing } from './marker.ts';
 
@@ -91,16 +94,10 @@ async function writePasswordFile(secret: string, owner: Identity): Promise<strin
   return file;
 }
 
-/**
- * Makes a new cluster durable. `sync --file-system` is one syncfs(2) where fsync of a thousand files would take seconds; where coreutils are
- * missing, initdb's own pass does it.
- */
+/** Makes a new cluster durable; where one syncfs(2) cannot, initdb's own pass does it. */
 export async function syncCluster(local: Local, signal: AbortSignal): Promise<void> {
   const { system, volume, binaries, owner } = local;
-  const attempt = await system.runner
-    .attempt({ file: 'sync', args: ['--file-system', volume.dataDir], timeoutMs: INITDB_TIMEOUT_MS }, signal)
-    .catch(() => undefined);
-  if (attempt?.exitCode === 0) return;
+  if (await syncFileSystem(volume.dataDir, system, signal)) return;
   const tool = {
     file: join(binaries.directory, 'initdb'),
     args: ['--sync-only', `--pgdata=${volume.dataDir}`],

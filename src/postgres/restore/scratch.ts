@@ -60,7 +60,7 @@ export async function onScratchCopy<T>(
       system,
     };
     const begunMs = system.clock.monotonicMs();
-    await engine.restore(backup, { directory: volume.staged, walFrom: undefined }, signal);
+    await engine.restore(backup, { directory: volume.staged, walFrom: undefined, durable: false }, signal);
     const restoredMs = system.clock.monotonicMs();
     const server = {
       dataDir: volume.staged,
