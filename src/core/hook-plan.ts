@@ -9,7 +9,7 @@ export interface HookFacts {
   /** `.husky` in the work tree, which holds the hooks that people write. */
   readonly husky: boolean;
   /** The configuration file of a hook manager that generates the hooks itself; undefined when there is none. */
-  readonly managed: { readonly by: 'pre-commit' | 'lefthook'; readonly file: string } | undefined;
+  readonly managed: { readonly by: 'pre-commit' | 'lefthook'; readonly file: string; readonly text: string } | undefined;
   /** The hook that is there now; undefined when there is none, 'foreign' when it is no text of a shell's. */
   readonly present: string | 'foreign' | undefined;
 }
@@ -35,13 +35,12 @@ export function planHook(facts: HookFacts, fallback: Program): HookPlan {
   const { present, managed, husky, isOwn, hooksDir } = facts;
   const path = hookFile(facts);
   const mine = blockFor(husky || !path.startsWith(`${facts.gitDir}/`) ? undefined : fallback); // What is committed must not name this machine's paths.
-  if (managed)
-    return {
-      action: 'tell',
-      path: managed.file,
-      text: entryFor[managed.by],
-      because: `${managed.by} makes the hooks of this repository from its own file`,
-    };
+  if (managed && /\bdbkit-health\b/.test(managed.text))
+    return { action: 'keep', path: managed.file, text: managed.text, because: 'it has an entry dbkit-health already' };
+  if (managed) {
+    const because = `${managed.by} makes the hooks of this repository from its own file`;
+    return { action: 'tell', path: managed.file, text: entryFor[managed.by], because };
+  }
   if (!isOwn && !husky)
     return { action: 'tell', path, text: mine, because: `core.hooksPath is ${hooksDir}, which other repositories may share` };
   if (present === 'foreign')

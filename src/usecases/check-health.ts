@@ -39,11 +39,22 @@ export async function checkHealth(app: Needs, { only }: HealthRequest, signal: A
 }
 
 /** Asks again until nothing is critical or unknown, or the time is over; the last report either way. */
-export async function awaitHealth(app: Needs, request: HealthRequest, timeoutMs: number, signal: AbortSignal): Promise<HealthReport> {
-  const deadlineMs = app.clock.monotonicMs() + timeoutMs;
+export async function awaitHealth(
+  app: Needs & Pick<App, 'log'>,
+  request: HealthRequest,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<HealthReport> {
+  const begunMs = app.clock.monotonicMs();
   for (;;) {
     const report = await checkHealth(app, request, signal);
-    if (report.status === 'ok' || report.status === 'warning' || app.clock.monotonicMs() >= deadlineMs) return report;
+    const waitedMs = app.clock.monotonicMs() - begunMs;
+    if (report.status === 'ok' || report.status === 'warning' || waitedMs >= timeoutMs) return report;
+    const first = report.probes.find(({ status }) => status === report.status);
+    app.log.progress('health.waiting', `waiting: ${first ? `${first.name}: ${first.summary}` : 'nothing is known'}`, {
+      done: Math.round(waitedMs / 1000),
+      unit: 'seconds',
+    });
     await app.clock.sleep(250, signal);
   }
 }

@@ -53,7 +53,11 @@ const managers = [
 
 async function look({ root, gitDir, hooksDir }: GitRepository): Promise<HookFacts> {
   const found = await Promise.all(
-    managers.map(async ([by, file]) => ({ by, file: join(root, file), isThere: await exists(join(root, file)) })),
+    managers.map(async ([by, name]) => {
+      const file = join(root, name);
+      const text = await readFile(file, 'utf8').catch(() => undefined);
+      return text === undefined ? undefined : { by, file, text };
+    }),
   );
   const husky = hooksDir === join(root, '.husky') || hooksDir === join(root, '.husky/_') || (await exists(join(root, '.husky')));
   return {
@@ -62,7 +66,7 @@ async function look({ root, gitDir, hooksDir }: GitRepository): Promise<HookFact
     hooksDir,
     isOwn: isWithin(root, hooksDir) || isWithin(gitDir, hooksDir),
     husky,
-    managed: found.find(({ isThere }) => isThere),
+    managed: found.find((file) => file !== undefined),
     present: await readHook(hookFile({ root, hooksDir, husky })),
   };
 }

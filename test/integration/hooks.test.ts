@@ -68,6 +68,8 @@ async function repository(): Promise<Repository> {
   };
 }
 
+/** However full this machine's disk may be. */
+const roomy = { disk: { warning: 100, critical: 100 } };
 const HOOK = '.git/hooks/pre-commit';
 
 describe('dbkit hooks install', () => {
@@ -142,6 +144,18 @@ describe('dbkit hooks install', () => {
     expect(await repo.read(HOOK).catch(() => undefined)).toBe(before);
   });
 
+  test('what a person has added to a hook manager’s file is recognised', async () => {
+    const { dbkit, write } = await repository();
+    await write('.pre-commit-config.yaml', 'repos: []\n');
+    const { add } = await dbkit('hooks', 'install');
+    await write('.pre-commit-config.yaml', `${add}\n`);
+    expect(await dbkit('hooks', 'install')).toMatchObject({ outcome: 'present', add: null });
+    expect(await dbkit('hooks', 'uninstall')).toMatchObject({
+      outcome: 'absent',
+      because: expect.stringContaining('take the entry dbkit-health out'),
+    });
+  });
+
   test.each([
     ['husky 9', '.husky/_', 'npm test\n'],
     ['husky 8', '.husky', '#!/usr/bin/env sh\n. "$(dirname -- "$0")/_/husky.sh"\n\nnpm test\n'],
@@ -177,7 +191,7 @@ describe('dbkit hooks run', () => {
   test('while no database is running hooks.whenDown decides; what is ill stops a commit', async () => {
     const instance = await openInstance({ programs: programs!, from: 'template' });
     const answers = async (hooks: object, health = {}): Promise<[number | null, string]> => {
-      await configure(instance, { hooks, health });
+      await configure(instance, { hooks, health: { ...roomy, ...health } });
       const { code, stdout } = await run(instance, ['hooks', 'run']);
       return [code, stdout];
     };
