@@ -45,7 +45,7 @@ const userProbe = v.union(
 export type UserProbe = v.InferOutput<typeof userProbe>;
 
 /** What is healthy. Every threshold is a pair: from `warning` on a person should look, from `critical` on something is broken. */
-export const healthSettings = v.strictObject({
+const settings = v.strictObject({
   /** Probes that are never asked. */
   disabled: v.optional(v.array(text), []),
   /** Patience with a session, and again with each question. */
@@ -79,6 +79,13 @@ export const healthSettings = v.strictObject({
   /** Questions of your own, by name. */
   probes: v.optional(v.record(ownName, userProbe), {}),
 });
+export const healthSettings = v.pipe(
+  settings,
+  v.check(
+    ({ disabled, probes }) => disabled.every((name) => probeNames.some((known) => known === name) || Object.hasOwn(probes, name)),
+    'disabled names a probe that there is not',
+  ),
+);
 export type HealthSettings = v.InferOutput<typeof healthSettings>;
 /** From `warning` on, from `critical` on; in the unit of the setting. */
 export type Levels = HealthSettings['disk'];

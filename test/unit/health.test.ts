@@ -245,6 +245,7 @@ test.each([
   [{ probes: { 'Not a name': { sql: 'SELECT true' } } }, 'is not a probe name'],
   [{ probes: { disk: { sql: 'SELECT true' } } }, 'is the name of one of dbkit’s own probes'],
   [{ probes: { mine: { sql: 'SELECT true', command: ['true'] } } }, 'needs exactly one of sql and command'],
+  [{ disabled: ['writes'] }, 'health: disabled names a probe that there is not'],
   [{ latensy: {} }, "did you mean 'latency'?"],
 ])('the setting %j is refused', (health, words) => {
   expect(() => layerConfig({ file: { path: 'dbkit.yaml', value: { health } }, environment: [], flags: [] })).toThrow(words);

@@ -97,14 +97,15 @@ function rootOf(row: Blocked, all: readonly Blocked[], steps = 0): Blocked {
 const CONNECTIONS = `
   SELECT CASE WHEN $1 THEN (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
               ELSE (SELECT sum(numbackends) FROM pg_stat_database) END::int AS used,
-         current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int AS usable`;
+         current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+           - coalesce(current_setting('reserved_connections', true)::int, 0) AS usable`; // The last one came with 16.
 
 /** How near the server is to refusing the next client. */
 export function connectionsProbe({ connections }: HealthSettings, sessions: SharedSessions): Probe {
   return asking(sessions, { name: 'connections', title: 'connections in use' }, async ({ session, seesAll }): Promise<ProbeResult> => {
     const [row] = await session.query<{ used: number; usable: number }>(CONNECTIONS, [seesAll]);
     const { used, usable } = row!;
-    const percent = Math.round((100 * used) / usable);
+    const percent = Math.round((100 * used) / Math.max(1, usable));
     const status = judge(percent, connections);
     return {
       status,

@@ -26,7 +26,7 @@ const trends = v.record(v.string(), v.array(v.object({ atMs: v.number(), usedByt
 
 /** How full the volumes under the data, its WAL and the repository are, and when they will be full if they go on growing as they do. */
 export function diskProbe({ postgresql, backupDir, stateDir, health }: Config, system: System): Probe {
-  const memory = createMemory<Trends>(stateDir, 'disk', trends, system.files);
+  const memory = createMemory<Trends>(stateDir, { name: 'disk', schema: trends, mode: 0o644 }, system.files);
   const places = [
     ['data', postgresql.dataDir],
     ['WAL', postgresql.walDir ?? join(postgresql.dataDir, 'pg_wal')],

@@ -25,7 +25,7 @@ type Remembered = v.InferOutput<typeof remembered>;
 /** Words of corruption in the server's log since the last look. They are told again for a while, so that no check takes them from another. */
 export function logProbe(config: Config, system: System): Probe {
   const { stateDir, health } = config;
-  const memory = createMemory<Remembered>(stateDir, 'log', remembered, system.files);
+  const memory = createMemory<Remembered>(stateDir, { name: 'log', schema: remembered, mode: 0o600 }, system.files); // The log itself is not for everybody.
   return {
     name: 'log',
     title: 'words of corruption',
@@ -42,7 +42,7 @@ export function logProbe(config: Config, system: System): Probe {
         const word = logWordOf(line);
         return word ? [{ atMs: nowMs, ...word, line: line.trim().slice(0, LINE_LENGTH_MAX) }] : [];
       });
-      const old = (before?.seen ?? []).filter(({ atMs }) => atMs <= nowMs && nowMs - atMs < health.logRememberSeconds * 1000);
+      const old = (before?.seen ?? []).filter(({ atMs }) => Math.abs(nowMs - atMs) < health.logRememberSeconds * 1000);
       const seen = [...old, ...fresh].slice(-REMEMBERED_MAX);
       const moved = before?.offset !== look.offset || before.inode !== look.inode || before.path !== path;
       if (moved || seen.length !== before.seen.length) await memory.keep({ path, inode: look.inode, offset: look.offset, seen });

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { Config } from '../../core/config.ts';
 import type { Clock } from '../../core/contracts.ts';
 import { type Connection, type ConnectionTarget, connect } from '../connection.ts';
@@ -72,7 +71,6 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
   const { superuser, superuserPassword, username, password, database = username, port, socketDir, listenAddresses } = config.postgresql;
   const timeoutMs = config.health.timeoutSeconds * 1000;
   const ending = new AbortController();
-  setMaxListeners(0, ending.signal);
   const opened: Connection[] = [];
   const attempt = async (target: ConnectionTarget): Promise<Attempt> => {
     const begunMs = clock.monotonicMs();
