@@ -387,6 +387,20 @@ describe('a server that works badly', () => {
   });
 });
 
+describe('a database whose folder is not whole', () => {
+  test('while it is being created that is no illness; once the server lists it, it is', async () => {
+    const instance = await serving();
+    const folder = join(instance.dataDir, 'base/99999');
+    await mkdir(folder, { mode: 0o700 });
+    await ownedBy(folder, serverUser);
+    expect((await health(instance)).probe('data-directory')).toMatchObject({ status: 'ok', summary: 'what the server needs is there' });
+    await rm(join(instance.dataDir, instance.places.archive, 'PG_VERSION'));
+    const seen = await health(instance);
+    expect({ exit: seen.exit, critical: statusOf(seen, 'critical') }).toEqual({ exit: 2, critical: ['data-directory'] });
+    expect(seen.probe('data-directory').summary).toBe(`${instance.places.archive}/PG_VERSION: the file is missing`);
+  });
+});
+
 describe('a server that follows another', () => {
   test('a standby without its primary: nothing is written there, and that it follows nobody is told', async () => {
     const instance = await serving();

@@ -1,19 +1,20 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
 import { inspectConfiguration } from './configuration.ts';
 import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
 import { inspectVersionFiles } from './leftovers.ts';
 import { databaseDirectories } from './relations.ts';
 import { readControl } from './state.ts';
-import { walk } from './walk.ts';
+import { entryAt, type Walk, walk } from './walk.ts';
 
-/** Relations come and go under a running server, and its WAL is its own business: of a database only what it cannot be opened without. */
+/** Relations come and go under a running server, and its temporary files are its own business. */
 const wanted = (path: string): boolean =>
-  !/^base\/\d+\/(?!PG_VERSION$|pg_filenode\.map$)/.test(path) && !/^(pgsql_tmp|pg_stat_tmp|pg_subtrans|pg_notify|pg_serial)\//.test(path);
+  !/^(base|global)\/\d/.test(path) && !/^(pgsql_tmp|pg_stat_tmp|pg_subtrans|pg_notify|pg_serial)\//.test(path);
 
 /** What is meaningful to look at while the server runs: what it, or its next start, cannot do without. Milliseconds, however many relations. */
 export function inspectLive(dataDir: string, signal: AbortSignal): Finding[] {
-  const seen = walk(dataDir, signal, wanted);
+  const seen = withDatabases(dataDir, walk(dataDir, signal, wanted));
   const first = readControl(dataDir);
   const read = 'control' in first ? first : readControl(dataDir); // The server rewrites it in place: a torn read is read once more.
   const control = 'control' in read ? read.control : undefined;
@@ -35,4 +36,18 @@ export function inspectLive(dataDir: string, signal: AbortSignal): Finding[] {
     ...inspectTablespaces(dataDir, seen, control),
     ...inspectSlots(dataDir, seen),
   ];
+}
+
+/** Of each database what it cannot be opened without, by name: its folder may hold ten thousands of others. */
+function withDatabases(dataDir: string, { entries, denied }: Walk): Walk {
+  const found = new Map(entries);
+  const closed = [...denied];
+  const databases = entries.has('base') ? readdirSync(join(dataDir, 'base')).filter((name) => /^\d+$/.test(name)) : [];
+  for (const name of databases) {
+    for (const path of [`base/${name}`, `base/${name}/PG_VERSION`, `base/${name}/pg_filenode.map`]) {
+      const entry = entryAt(dataDir, path, closed);
+      if (entry) found.set(path, entry);
+    }
+  }
+  return { entries: found, denied: closed };
 }

@@ -43,7 +43,7 @@ export function walk(dataDir: string, signal: AbortSignal, wanted: (path: string
     for (const name of names) {
       if (path === '' && skipped.has(name)) continue;
       const at = path === '' ? name : `${path}/${name}`;
-      const entry = wanted(at) ? look(dataDir, at, denied) : undefined;
+      const entry = wanted(at) ? entryAt(dataDir, at, denied) : undefined;
       if (!entry) continue;
       entries.set(at, entry);
       if (entry.kind === 'directory' || (entry.kind === 'link' && leadsOn(dataDir, at))) visit(at);
@@ -53,7 +53,8 @@ export function walk(dataDir: string, signal: AbortSignal, wanted: (path: string
   return { entries, denied };
 }
 
-function look(dataDir: string, path: string, denied: string[]): Entry | undefined {
+/** What is at `path`; undefined when there is nothing, or it may not be looked at, which `denied` then tells. */
+export function entryAt(dataDir: string, path: string, denied: string[]): Entry | undefined {
   const stats = statOf(`${dataDir}/${path}`); // A name that is not UTF-8 is not found again: it is none of PostgreSQL's.
   if (stats === 'denied') denied.push(path);
   if (!stats || stats === 'denied') return undefined;

@@ -8,36 +8,49 @@ import { inspect } from '../inspection/inspect.ts';
 import { inspectLive } from '../inspection/live.ts';
 import { configFileElsewhere } from './elsewhere.ts';
 import { findPostmaster } from './postmaster.ts';
+import type { Sessions, SharedSessions } from './sessions.ts';
 
 /** dbkit's inspection: all of it while the server is down, and of a running server's directory what cannot be in motion. */
-export function dataDirectoryProbe({ postgresql: { dataDir }, stateDir }: Config, system: System): Probe {
+export function dataDirectoryProbe({ postgresql: { dataDir }, stateDir }: Config, system: System, sessions: SharedSessions): Probe {
+  const look = async (open: Sessions, signal: AbortSignal): Promise<ProbeResult> => {
+    const { kind } = await findPostmaster(dataDir);
+    if (kind === 'denied') return skipped(`this user may not read ${dataDir}`);
+    const isElsewhere = (await configFileElsewhere(dataDir)) !== undefined;
+    const ours = (findings: readonly Finding[]): Finding[] => findings.filter(({ code }) => !(isElsewhere && code.startsWith('conf.')));
+    if (kind === 'alive') return judged(ours(await lookAlive(dataDir, open, signal)), 'what the server needs is there');
+    const { report } = await inspect(dataDir, { stateDir, deep: false }, system, signal);
+    if (report.state === 'empty') return skipped(`${dataDir} holds no database yet`);
+    const isClean = report.clusterState?.startsWith('shut down') ?? false;
+    return judged(ours(report.findings), isClean ? 'shut down cleanly, nothing is wrong' : 'not shut down cleanly; it replays its WAL');
+  };
   return {
     name: 'data-directory',
     title: 'the files, as inspect sees them',
     timeoutMs: 60_000, // An lstat of each file, should there be very many and the server down.
-    async check(signal): Promise<ProbeResult> {
-      const { kind } = await findPostmaster(dataDir);
-      if (kind === 'denied') return skipped(`this user may not read ${dataDir}`);
-      try {
-        const isElsewhere = (await configFileElsewhere(dataDir)) !== undefined;
-        const ours = (findings: readonly Finding[]): Finding[] => findings.filter(({ code }) => !(isElsewhere && code.startsWith('conf.')));
-        if (kind === 'alive') return judged(ours(inspectLive(dataDir, signal)), 'what the server needs is there');
-        const { report } = await inspect(dataDir, { stateDir, deep: false }, system, signal);
-        if (report.state === 'empty') return skipped(`${dataDir} holds no database yet`);
-        return judged(
-          ours(report.findings),
-          report.clusterState?.startsWith('shut down')
-            ? 'shut down cleanly, nothing is wrong'
-            : 'not shut down cleanly; it replays its WAL',
-        );
-      } catch (cause) {
-        if (errnoOf(cause) === 'EACCES' || errnoOf(cause) === 'EPERM') return skipped(`this user may not read ${dataDir}`);
-        if (errnoOf(cause) === 'ENOENT') return skipped(`${dataDir} is not on this machine`);
-        throw cause;
-      }
-    },
+    check: (signal) =>
+      sessions.during(signal, async (open) => {
+        try {
+          return await look(open, signal);
+        } catch (cause) {
+          if (errnoOf(cause) === 'EACCES' || errnoOf(cause) === 'EPERM') return skipped(`this user may not read ${dataDir}`);
+          if (errnoOf(cause) === 'ENOENT') return skipped(`${dataDir} is not on this machine`);
+          throw cause;
+        }
+      }),
   };
 }
+
+/** A database that is being created or dropped lacks files and is not ill: only one that the server lists now counts, when it is looked at again. */
+async function lookAlive(dataDir: string, open: Sessions, signal: AbortSignal): Promise<Finding[]> {
+  const findings = inspectLive(dataDir, signal);
+  if (!findings.some(({ path }) => databaseOf(path))) return findings;
+  const watch = await open.watch();
+  const rows = watch ? await watch.session.query<{ oid: string }>('SELECT oid::text FROM pg_database') : [];
+  const listed = new Set(rows.map(({ oid }) => oid));
+  return inspectLive(dataDir, signal).filter(({ path }) => listed.has(databaseOf(path) ?? '') || !databaseOf(path));
+}
+
+const databaseOf = (path: string): string | undefined => /^base\/(\d+)/.exec(path)?.[1];
 
 function judged(findings: readonly Finding[], sound: string): ProbeResult {
   const certain = findings.filter(({ severity }) => severity === 'certain');

@@ -27,7 +27,7 @@ export function createProbes({ config, system, engines }: PostgresqlOptions): re
     authenticationProbe(postgresql, sessions),
     latencyProbe(health, clock, sessions),
     writeProbe(clock, sessions, health.timeoutSeconds * 1000),
-    dataDirectoryProbe(config, system),
+    dataDirectoryProbe(config, system, sessions),
     diskProbe(config, system),
     connectionsProbe(health, sessions),
     longQueriesProbe(health, sessions),
