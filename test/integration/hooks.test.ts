@@ -172,7 +172,7 @@ describe('dbkit hooks install', () => {
     expect(await read('.husky/pre-commit')).toBe(theirs);
   });
 
-  test('core.hooksPath within the work tree, and another work tree of the same repository', async () => {
+  test('core.hooksPath within the work tree: written there, and without paths of this machine', async () => {
     const { root, dbkit, git, commit, read } = await repository();
     await git('config', 'core.hooksPath', 'tools/hooks');
     expect(await dbkit('hooks', 'install')).toMatchObject({ outcome: 'installed', path: join(root, 'tools/hooks/pre-commit') });
