@@ -25,6 +25,7 @@ interface Repository {
 async function repository(): Promise<Repository> {
   const folder = await mkdtemp(join(tmpdir(), 'dbkit-hooks-'));
   onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  await chmod(folder, 0o755); // Else root's --local would keep everything elsewhere, as PostgreSQL's user could not reach it.
   const root = join(folder, 'project');
   const bin = join(folder, 'bin');
   await mkdir(root);
