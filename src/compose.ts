@@ -7,6 +7,7 @@ import { type Layers, type LoadedConfig, layerConfig } from './core/config-layer
 import type { System } from './core/contracts.ts';
 import { localLayout } from './core/local-layout.ts';
 import { createCopyEngine } from './postgres/backup/copy-engine.ts';
+import { createDumpEngine } from './postgres/dump/dump-engine.ts';
 import { embeddedDirectory } from './postgres/embedded.ts';
 import { claimDirectory, serverOwner } from './postgres/owner.ts';
 import { createPostgresql } from './postgres/postgresql.ts';
@@ -118,7 +119,9 @@ async function assemble(options: OpenOptions): Promise<App> {
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */
 async function enginesFor(config: Config, system: System): Promise<BackupEngine[]> {
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
-  return owner ? [createCopyEngine({ config, system, dataDir: config.postgresql.dataDir, owner })] : [];
+  return owner
+    ? [createCopyEngine({ config, system, dataDir: config.postgresql.dataDir, owner }), createDumpEngine({ config, system, owner })]
+    : [];
 }
 
 /** Hold is for people who look at the container; machines want an exit status. */

@@ -32,13 +32,15 @@ interface CreateFlags {
   readonly ifChanged?: boolean;
   readonly note?: string;
   readonly pin?: boolean;
+  readonly database?: readonly string[];
 }
 
 function registerCreate(backup: Command, cli: Cli): void {
   backup
     .command('create')
     .description('take a backup of the instance as it is, running or stopped')
-    .option('--engine <name>', 'how: copy (the files; the default)')
+    .option('--engine <name>', 'how: copy (the files; the default) or dump (pg_dump, for other versions and single databases)')
+    .option('--database <name...>', 'dump: only these databases; default: every one that holds something of yours')
     .option('--full', 'copy everything, share nothing with earlier backups')
     .option('--if-changed', 'only when something was written since the last one')
     .option('--note <text>', 'a word to find it by')
@@ -47,9 +49,9 @@ function registerCreate(backup: Command, cli: Cli): void {
       'after',
       '\nIt is published whole or not at all; Ctrl-C leaves nothing. 65 when it holds damaged pages: it is kept, and does not count as good.\n\nExamples:\n  dbkit backup create\n  dbkit backup create --note "before the upgrade" --pin',
     )
-    .action(({ ifChanged = false, ...flags }: CreateFlags, command: Command) =>
+    .action(({ ifChanged = false, database, ...flags }: CreateFlags, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await takeBackup(await app(), { ...flags, ifChanged, waitMs: WAIT_MS }, signal);
+        const report = await takeBackup(await app(), { ...flags, databases: database, ifChanged, waitMs: WAIT_MS }, signal);
         return { report, text: (style) => createdView(report, style), exit: report.backup?.state === 'damaged' ? DAMAGED : 0 };
       }),
     );
@@ -85,13 +87,18 @@ function registerLooks(backup: Command, cli: Cli): void {
     .argument('[labels...]', 'which; none: those never verified, or the one verified longest ago')
     .option('-a, --all', 'all of them; what they share is read once')
     .option('--deep', 'also page checksums, and the WAL from the first record to the last')
+    .option('--test', 'dumps: also restore into a scratch database and count the rows')
     .addHelpText(
       'after',
       '\nThe result is remembered and shown by `dbkit backup list`. 65 when one is damaged.\n\nExamples:\n  dbkit backup verify latest --deep\n  dbkit backup verify --all',
     )
-    .action((labels: string[], flags: { all?: boolean; deep?: boolean }, command: Command) =>
+    .action((labels: string[], flags: { all?: boolean; deep?: boolean; test?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await verifyBackups(await app(), { labels, all: flags.all ?? false, deep: flags.deep ?? false }, signal);
+        const report = await verifyBackups(
+          await app(),
+          { labels, all: flags.all ?? false, deep: flags.deep ?? false, test: flags.test ?? false },
+          signal,
+        );
         return { report, text: (style) => verifyView(report, style), exit: report.backups.every(({ ok }) => ok) ? 0 : DAMAGED };
       }),
     );

@@ -1,3 +1,4 @@
+import type { LoadReport } from '../core/backups.ts';
 import type { CopyReport } from '../core/copies.ts';
 import type { RestoreReport } from '../core/restore.ts';
 import { bytes, duration, moment } from '../output/format.ts';
@@ -55,4 +56,10 @@ export function copyView({ label, directory, port, sizeBytes, databases, duratio
     `${style.good('copied')} ${style.strong(label)} to ${directory}: ${bytes(sizeBytes)} in ${(durationMs / 1000).toFixed(1)} s${proof}`,
     `it archives nothing and is nobody's replica; start it with \`pg_ctl -D ${directory} start\`${port === null ? ', on a port of its own (-o "-p PORT")' : ` (port ${port})`}`,
   ].join('\n');
+}
+
+/** What a dump has brought back, and where what it replaced is. */
+export function loadView({ label, database, into, replaced, tables, rows }: LoadReport): string {
+  const kept = replaced === null ? [] : [`what was there is whole in the database ${replaced}; drop it when you are sure`];
+  return [`restored ${database} of ${label} as ${into}: ${tables} tables, ${rows} rows, counted`, ...kept].join('\n');
 }

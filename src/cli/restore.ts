@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { App } from '../core/app.ts';
+import type { Backup, LoadReport } from '../core/backups.ts';
 import type { CopyReport } from '../core/copies.ts';
 import { DbkitError } from '../core/errors.ts';
 import type { RestoreReport } from '../core/restore.ts';
@@ -8,17 +9,20 @@ import { choose, confirm } from '../output/prompt.ts';
 import { copyBackup } from '../usecases/copy-backup.ts';
 import { findBackup } from '../usecases/find-backup.ts';
 import { listBackups } from '../usecases/list-backups.ts';
+import { loadDump } from '../usecases/load-dump.ts';
 import { replaceData } from '../usecases/replace-data.ts';
 import { startBackup } from '../usecases/start-backup.ts';
 import { again } from './again.ts';
 import { choiceView } from './backup-views.ts';
 import type { Answer, Call, Cli } from './cli.ts';
-import { copyView, restoreView } from './restore-views.ts';
+import { copyView, loadView, restoreView } from './restore-views.ts';
 
 interface RestoreFlags {
   readonly dryRun?: boolean;
   readonly bootTest?: boolean;
   readonly target?: string;
+  readonly database?: string;
+  readonly into?: string;
 }
 
 /** `backup restore` and `backup undo`: each the other's inverse. */
@@ -31,16 +35,19 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .option('--boot-test', 'start the copy beside the data before it takes its place (default: when there is room)')
     .option('--no-boot-test', 'do not')
     .option('--target <dir>', 'into this empty directory instead; the instance is left alone. With --port: the port the copy is to have')
+    .option('--database <name>', 'a dump: which of its databases')
+    .option('--into <name>', 'a dump: as a new database of this name; nothing is replaced')
     .addHelpText(
       'after',
-      '\nWhere dbkit supervises the server, it is stopped for the swap only, and the container lives on. `dbkit backup undo` takes it back.\n\nExamples:\n  dbkit backup restore latest --dry-run\n  dbkit backup restore data_20261120_195400 --yes',
+      '\nWhere dbkit supervises the server, it is stopped for the swap only, and the container lives on. `dbkit backup undo` takes it back.\n\nExamples:\n  dbkit backup restore latest --dry-run\n  dbkit backup restore data_20261120_195400 --yes\n  dbkit backup restore dump_20261120_200000 --database app --into app_yesterday',
     )
     .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
-      cli.run<RestoreReport | CopyReport>(command, async (call) => {
+      cli.run<RestoreReport | CopyReport | LoadReport>(command, async (call) => {
         const app = await call.app();
         const chosen = label ?? (await chooseBackup(app, call));
         if (flags.target !== undefined) return copy(app, call, chosen, { ...flags, target: flags.target });
         const { backup: found } = await findBackup(app, chosen, call.signal);
+        if (found.kind === 'logical') return load(app, call, found, flags);
         return replace(app, call, { source: 'backup', label: found.label, bootTest: flags.bootTest, dryRun: flags.dryRun ?? false });
       }),
     );
@@ -81,6 +88,16 @@ async function replace(app: App, call: Call, request: Parameters<typeof replaceD
     if (begun) app.log.info('backup.begun', 'taking a backup of the data as it is now, in the background');
   }
   return { report, text: () => restoreView(report, style, now) };
+}
+
+/** A dump takes the place of one database, which is kept under another name; the rest of the instance goes on. */
+async function load(app: App, call: Call, { label }: Backup, { database, into, dryRun }: RestoreFlags): Promise<Answer<LoadReport>> {
+  if (dryRun)
+    throw new DbkitError('usage.invalid', 'a dump is checked beside what is there before anything is replaced: --dry-run is not needed');
+  const question = `Replace the database ${database ?? 'of the dump'}? It is kept under another name.`;
+  const replace = (): Promise<boolean> => confirm(question, { mayAsk: mayAsk(call), yes: call.flags.yes ?? false });
+  const report = await loadDump(app, { label, database, into }, replace, call.signal);
+  return { report, text: () => loadView(report) };
 }
 
 async function copy(

@@ -27,6 +27,8 @@ export interface BackupOptions {
   readonly full?: boolean | undefined;
   readonly note?: string | undefined;
   readonly pin?: boolean | undefined;
+  /** Which databases to dump; undefined: all that hold something of the user's. Base backups hold every one. */
+  readonly databases?: readonly string[] | undefined;
   /** How long to wait for another backup that is under way; default: not at all. */
   readonly waitMs?: number | undefined;
 }
@@ -34,6 +36,8 @@ export interface BackupOptions {
 export interface VerifyOptions {
   /** Also page checksums, and the WAL from the first record to the last. */
   readonly deep: boolean;
+  /** Dumps: also restore into a scratch database and count the rows. */
+  readonly test?: boolean | undefined;
 }
 
 /** More about one backup than a list has room for; units stand last in the names. */
@@ -53,6 +57,26 @@ export interface KnownFile {
   readonly mtimeMs: number;
 }
 
+/** What is to be brought back from a dump. */
+export interface LoadRequest {
+  /** Which of the dump's databases; undefined: the only one. */
+  readonly database: string | undefined;
+  /** A new name; undefined: it takes the place of the database of that name, which is kept under another. */
+  readonly into: string | undefined;
+}
+
+export interface LoadReport {
+  readonly label: string;
+  readonly database: string;
+  /** The database that holds it now. */
+  readonly into: string;
+  /** Where the database went whose place it took; null when there was none. */
+  readonly replaced: string | null;
+  readonly tables: number;
+  readonly rows: number;
+  readonly durationMs: number;
+}
+
 /** Copies an instance out and back. `restore` writes into an empty directory beside the data and never touches the data itself. */
 export interface BackupEngine {
   readonly name: string;
@@ -70,6 +94,8 @@ export interface BackupEngine {
   ): Promise<{ recoveredTo: string | null }>;
   /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
   verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
+  /** Dumps: brings one database back beside what is there, counts its rows, and only then lets it take its place. */
+  load?(backup: Backup, request: LoadRequest, signal: AbortSignal): Promise<LoadReport>;
   describe?(backup: Backup, signal: AbortSignal): Promise<BackupDetails>;
   /** Changes what people say about a backup; what is not named stays. */
   annotate?(backup: Backup, words: { readonly pinned?: boolean; readonly note?: string | null }, signal: AbortSignal): Promise<Backup>;

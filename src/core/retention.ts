@@ -58,7 +58,8 @@ const rules: readonly [when: (facts: Facts) => boolean, keep: boolean, because: 
   [() => true, true, () => 'it is damaged, but may hold what later backups lost'],
 ];
 
-type Candidate = Pick<Backup, 'label' | 'state' | 'systemIdentifier' | 'pinned'>;
+/** What retention looks at. */
+export type Candidate = Pick<Backup, 'label' | 'state' | 'systemIdentifier' | 'pinned'>;
 
 /**
  * Which backups stay and which go, each with its reason, newest first. Pure: `backups` are all of one repository and one engine. Order and age

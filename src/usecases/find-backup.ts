@@ -8,12 +8,14 @@ export interface FoundBackup {
   readonly engine: BackupEngine;
 }
 
-/** The backup of that label; 'latest' is the newest one that is not damaged. Rejects with `backup.missing` and what to type instead. */
+/** The backup of that label; 'latest' is the newest base backup that is not damaged. Rejects with `backup.missing` and what to type instead. */
 export async function findBackup({ engines }: Pick<App, 'engines'>, label: string, signal: AbortSignal): Promise<FoundBackup> {
   const lists = await Promise.all(engines.map(async (engine) => (await engine.list(signal)).map((backup) => ({ backup, engine }))));
   const all = lists.flat().sort((a, b) => b.backup.createdAt.localeCompare(a.backup.createdAt));
   const found =
-    label === 'latest' ? all.find(({ backup }) => backup.state !== 'damaged') : all.find(({ backup }) => backup.label === label);
+    label === 'latest'
+      ? all.find(({ backup }) => backup.state !== 'damaged' && backup.kind === 'physical')
+      : all.find(({ backup }) => backup.label === label);
   if (found) return found;
   if (all.length === 0) throw new DbkitError('backup.missing', 'there is no backup yet', { hint: '`dbkit backup create` takes one' });
   if (label === 'latest') {

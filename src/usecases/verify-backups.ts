@@ -26,7 +26,7 @@ export interface VerifyReport {
  */
 export async function verifyBackups(
   app: Pick<App, 'engines' | 'clock'>,
-  { labels, all, deep }: VerifyInput,
+  { labels, all, deep, test }: VerifyInput,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
   const chosen =
@@ -37,7 +37,7 @@ export async function verifyBackups(
   const backups: VerifyReport['backups'][number][] = [];
   for (const { backup, engine } of chosen) {
     const begunMs = app.clock.monotonicMs();
-    const problem = await engine.verify(backup, signal, { deep }).then(() => null, problemOf);
+    const problem = await engine.verify(backup, signal, { deep, test }).then(() => null, problemOf);
     const durationMs = Math.round(app.clock.monotonicMs() - begunMs);
     backups.push({ label: backup.label, ok: problem === null, problem, sizeBytes: backup.sizeBytes, durationMs });
   }

@@ -8,6 +8,7 @@ import { crash, remove, scramble, truncateTo } from '../harness/breaking.ts';
 import { boot, type Ended, inspect, run } from '../harness/dbkit.ts';
 import { makeDirectory, ownedBy, sha256, treeOf } from '../harness/files.ts';
 import type { Instance } from '../harness/instance.ts';
+import { installed } from '../harness/majors.ts';
 import { addRows, expectAllRows, expectNewInstance, known } from '../harness/rows.ts';
 import { customise, expectRowsAndSetting } from './customised.ts';
 import { takeBackup } from './take-backup.ts';
@@ -16,6 +17,8 @@ import { expectStopped, quarantined } from './verdict.ts';
 /** A boot that does a certain kind of work, so that it can be killed in the middle of it. */
 export interface Story {
   readonly from: 'template' | 'empty';
+  /** Where it can be staged; undefined: on every one. */
+  readonly majors?: readonly number[];
   /** Brings the instance to where the next boot does the work; what it returns must be true after the boot that follows the kill. */
   stage(instance: Instance): Promise<() => Promise<void>>;
   /** What is killed, when it is not a boot. */
@@ -141,9 +144,37 @@ const plain: Story = {
   },
 };
 
+/** A dump of a running server, and its restore in the place of a database that has gone on since. */
+const dump: Story = {
+  from: 'template',
+  majors: installed.filter(({ directory }) => existsSync(join(directory, 'pg_dump'))).map(({ major }) => major),
+  stage: async () => async () => undefined,
+  act: async (instance, env) => {
+    const running = await boot(instance);
+    const taken = await run(instance, ['backup', 'create', '--engine', 'dump', '--database', 'app'], { env });
+    const label = (await readdir(instance.backupDir)).find((name) => /^dump_\d{8}_\d{6}$/.test(name)) ?? '';
+    if (taken.signal !== null) expect(label, 'a dump that was cut off is not listed').toBe('');
+    const killed = taken.signal === null ? await run(instance, ['backup', 'restore', label, '--yes'], { env }) : taken;
+    await expectAllRows(instance, 0);
+    const again = await run(instance, ['backup', 'create', '--engine', 'dump', '--database', 'app']);
+    expect(again, again.stderr).toMatchObject({ code: 0 });
+    const next = (await readdir(instance.backupDir))
+      .filter((name) => /^dump_\d{8}_\d{6}$/.test(name))
+      .sort()
+      .at(-1)!;
+    const loaded = await run(instance, ['backup', 'restore', next, '--yes']);
+    expect(loaded, loaded.stderr).toMatchObject({ code: 0 });
+    await expectAllRows(instance, 0);
+    const left = await ask<{ name: string }>(instance, 'postgres', "SELECT datname AS name FROM pg_database WHERE datname LIKE 'dbkit%'");
+    expect(left, 'what the killed restore left is dropped').toEqual([]);
+    await expectStopped(instance, await running.stop());
+    return killed;
+  },
+};
+
 /** By the verb that their steps begin with (src/core/steps.ts). */
 export const stories: Readonly<
-  Record<'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'quarantine' | 'server', Story>
+  Record<'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'quarantine' | 'dump' | 'server', Story>
 > = {
   initialize,
   replace,
@@ -152,6 +183,7 @@ export const stories: Readonly<
   backup,
   expire: backup,
   quarantine,
+  dump,
   server: plain,
 };
 

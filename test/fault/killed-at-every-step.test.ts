@@ -26,6 +26,7 @@ for (const step of steps) {
         healedBy: 'start',
         rowsLost: 'none',
         from: storyOf(step).from,
+        ...(storyOf(step).majors ? { majors: storyOf(step).majors } : {}),
       },
       async (instance) => {
         const story = storyOf(step);

@@ -1,14 +1,14 @@
 import type { RetentionDecision } from '../../core/backups.ts';
 import type { System } from '../../core/contracts.ts';
-import { planRetention, type RetentionPolicy } from '../../core/retention.ts';
+import { type Candidate, planRetention, type RetentionPolicy } from '../../core/retention.ts';
 import type { Repository } from './repository.ts';
 
 /**
  * Removes what the policy does not keep, oldest first, each with its reason; under the repository's lock and only after a good backup. What
  * cannot be removed is reported and left for the next time: the backup that was made stands.
  */
-export async function expireBackups(
-  repository: Repository,
+export async function expireBackups<R extends Candidate>(
+  repository: Pick<Repository<R>, 'records' | 'remove'>,
   policy: RetentionPolicy,
   system: System,
   signal: AbortSignal,

@@ -5,14 +5,19 @@ import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { makeLabel, parseLabel } from '../../core/labels.ts';
 import { type BackupRecord, parseRecord } from './record.ts';
 
-/** BACKUP_DIR as the copy engine uses it (DESIGN.md section 5). */
-export interface Repository {
+/** What every engine's record has. */
+interface Recorded {
+  readonly label: string;
+}
+
+/** BACKUP_DIR as one engine uses it (DESIGN.md section 5): what bears its kind of label. */
+export interface Repository<R extends Recorded = BackupRecord> {
   readonly path: string;
   pathOf(label: string): string;
   /** Work in progress; on the same filesystem, so publishing is a rename. */
   stagingOf(label: string): string;
   /** Oldest first. A directory without a record is no backup; a record that cannot be read is passed over with a warning. */
-  records(signal: AbortSignal): Promise<readonly BackupRecord[]>;
+  records(signal: AbortSignal): Promise<readonly R[]>;
   /**
    * One writer at a time. Rejects with `lock.held`, after `patienceMs` of waiting. Leftovers of killed runs are cleared up before `work` begins.
    */
@@ -20,9 +25,9 @@ export interface Repository {
   /** A label of this second that is not taken, waiting for the next one when it is. */
   freeLabel(signal: AbortSignal): Promise<string>;
   /** The staged directory becomes a backup; its record, the last to appear, makes it one. */
-  publish(record: BackupRecord): Promise<void>;
+  publish(record: R): Promise<void>;
   /** Changes the record of a published backup, under the lock, as it is by then; undefined when it has been removed meanwhile. */
-  change(label: string, change: (record: BackupRecord) => BackupRecord, signal: AbortSignal): Promise<BackupRecord | undefined>;
+  change(label: string, change: (record: R) => R, signal: AbortSignal): Promise<R | undefined>;
   /** Takes it off the list first and removes it then, so that a kill leaves nothing listed that is not whole. */
   remove(label: string): Promise<void>;
   /** Rejects with `volume.full` unless `neededBytes` and a reserve fit beside what is there. */
@@ -32,24 +37,41 @@ export interface Repository {
 const RESERVE_BYTES = 64 * 1024 * 1024;
 /** Long enough for most backups that are under way. */
 const CHANGE_PATIENCE_MS = 60_000;
-const isOurs = (name: string): boolean => parseLabel(name)?.kind === 'data';
-/** A record whose writing was cut short before its rename. */
-const isUnfinishedWrite = (name: string): boolean => /^data_\d{8}_\d{6}\.json\..*tmp$/.test(name);
+/** What tells one engine's backups from another's: their labels, and how their records are read. */
+export interface RecordKind<R extends Recorded> {
+  readonly kind: 'data' | 'dump';
+  parse(value: unknown): R;
+}
 
-export function openRepository(backupDir: string, owner: Identity | undefined, system: System): Repository {
+const baseBackups: RecordKind<BackupRecord> = { kind: 'data', parse: parseRecord };
+
+/** The repository of base backups. */
+export const openRepository = (backupDir: string, owner: Identity | undefined, system: System): Repository =>
+  openRepositoryOf(baseBackups, backupDir, owner, system);
+
+/** The repository of any kind of backup. Engines share the directory and its lock, and touch only what is theirs. */
+export function openRepositoryOf<R extends Recorded>(
+  { kind, parse }: RecordKind<R>,
+  backupDir: string,
+  owner: Identity | undefined,
+  system: System,
+): Repository<R> {
+  const isOurs = (name: string): boolean => parseLabel(name)?.kind === kind;
+  /** A record whose writing was cut short before its rename. */
+  const isUnfinishedWrite = (name: string): boolean => /\.json\..*tmp$/.test(name) && isOurs(name.replace(/\.json\..*$/, ''));
   const { files, log, clock, reached } = system;
   const partial = join(backupDir, '.partial');
   const pathOf = (label: string): string => join(backupDir, label);
   const recordOf = (label: string): string => join(backupDir, `${label}.json`);
   const stagingOf = (label: string): string => join(partial, label);
   const stagedRecordOf = (label: string): string => join(partial, `${label}.json`);
-  const render = (record: BackupRecord): string => `${JSON.stringify(record)}\n`;
+  const render = (record: R): string => `${JSON.stringify(record)}\n`;
 
-  async function records(signal: AbortSignal): Promise<readonly BackupRecord[]> {
+  async function records(signal: AbortSignal): Promise<readonly R[]> {
     const labels = (await names(backupDir)).flatMap((name) =>
       name.endsWith('.json') && isOurs(name.slice(0, -5)) ? name.slice(0, -5) : [],
     );
-    const found: BackupRecord[] = [];
+    const found: R[] = [];
     for (const label of labels.sort()) {
       signal.throwIfAborted();
       const record = await readRecord(label);
@@ -58,9 +80,9 @@ export function openRepository(backupDir: string, owner: Identity | undefined, s
     return found;
   }
 
-  async function readRecord(label: string): Promise<BackupRecord | undefined> {
+  async function readRecord(label: string): Promise<R | undefined> {
     try {
-      const record = parseRecord(JSON.parse(await readFile(recordOf(label), 'utf8')));
+      const record = parse(JSON.parse(await readFile(recordOf(label), 'utf8')));
       if (record.label === label && (await exists(pathOf(label)))) return record;
       log.warn('backup.incomplete', `The record of ${label} does not belong to a backup that is there, so it is passed over.`, { label });
     } catch (cause) {
@@ -126,7 +148,7 @@ export function openRepository(backupDir: string, owner: Identity | undefined, s
     locked,
     async freeLabel(signal) {
       for (;;) {
-        const label = makeLabel('data', clock.now());
+        const label = makeLabel(kind, clock.now());
         if (!(await exists(pathOf(label))) && !(await exists(recordOf(label)))) return label;
         await clock.sleep(100, signal);
       }

@@ -1,0 +1,133 @@
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { DbkitError } from '../../core/errors.ts';
+import { makeLabel } from '../../core/labels.ts';
+import type { Connection } from '../connection.ts';
+import { countTables, describeDatabase } from './contents.ts';
+import { type DumpNeeds, openSession } from './create.ts';
+import type { DumpedDatabase, DumpedTable, DumpManifest } from './manifest.ts';
+import { aroundRestore } from './special-extensions.ts';
+import { asConnectionString, type DumpTools } from './tools.ts';
+
+/** By this comment, and only by it, a database is known that a killed restore of dbkit's left behind. */
+const MARK = 'dbkit: a restore in progress; dropped by the next one';
+
+export interface Dump {
+  readonly directory: string;
+  readonly manifest: DumpManifest;
+  readonly database: DumpedDatabase;
+}
+
+/** Drops what killed restores left: their databases bear dbkit's mark until they are whole. */
+export async function dropLeftovers(session: Connection): Promise<void> {
+  const left = await session.query<{ name: string }>(
+    "SELECT datname AS name FROM pg_database WHERE shobj_description(oid, 'pg_database') = $1",
+    [MARK],
+  );
+  for (const { name } of left) await session.query(`DROP DATABASE ${session.escapeIdentifier(name)} WITH (FORCE)`);
+}
+
+/**
+ * Restores one database of a dump under a new, temporary name and counts every table against the manifest. Resolves to that name; whatever
+ * fails drops it again. Rejects with `data.corrupt` when tables or rows are missing.
+ */
+export async function restoreBeside(
+  needs: DumpNeeds,
+  tools: DumpTools,
+  session: Connection,
+  dump: Dump,
+  signal: AbortSignal,
+): Promise<string> {
+  const name = makeLabel('replaced', needs.system.clock.now()).replace('replaced', 'dbkit_restore');
+  await createEmpty(session, name, dump);
+  try {
+    await fill(needs, tools, name, dump, signal);
+    return name;
+  } catch (cause) {
+    await session.query(`DROP DATABASE IF EXISTS ${session.escapeIdentifier(name)} WITH (FORCE)`).catch(() => undefined); // Else the next one does.
+    throw cause;
+  }
+}
+
+/** From now on it is somebody's. */
+export const acknowledge = (session: Connection, name: string): Promise<unknown> =>
+  session.query(`COMMENT ON DATABASE ${session.escapeIdentifier(name)} IS NULL`);
+
+/** How CREATE DATABASE names a locale of each provider (from 15 and 17 on). */
+const localeProviders = {
+  c: 'LOCALE_PROVIDER libc LOCALE',
+  i: 'LOCALE_PROVIDER icu ICU_LOCALE',
+  b: 'LOCALE_PROVIDER builtin BUILTIN_LOCALE',
+} as const;
+
+async function createEmpty(session: Connection, name: string, { manifest, database }: Dump): Promise<void> {
+  const [id, text] = [session.escapeIdentifier, session.escapeLiteral];
+  await createMissingRoles(session, manifest, database);
+  const { encoding, collate, ctype, owner, locale } = database;
+  const provided = locale.name === null ? '' : ` ${localeProviders[locale.provider]} ${text(locale.name)}`;
+  await session.query(
+    `CREATE DATABASE ${id(name)} OWNER ${id(owner)} TEMPLATE template0 ENCODING ${text(encoding)} LC_COLLATE ${text(collate)} LC_CTYPE ${text(ctype)}${provided}`,
+  );
+  await session.query(`COMMENT ON DATABASE ${id(name)} IS ${text(MARK)}`);
+  for (const setting of database.settings)
+    await session.query(`ALTER DATABASE ${id(name)} SET ${id(setting.name)} TO ${text(setting.value)}`);
+  if (database.privileges) await session.query(`REVOKE ALL ON DATABASE ${id(name)} FROM PUBLIC`);
+  for (const { grantee, privilege, grantable } of database.privileges ?? []) {
+    const to = grantee === '' ? 'PUBLIC' : id(grantee);
+    await session.query(`GRANT ${privilege} ON DATABASE ${id(name)} TO ${to}${grantable ? ' WITH GRANT OPTION' : ''}`);
+  }
+}
+
+/** Owners and grantees must exist before what is theirs; passwords are not in a dump. */
+async function createMissingRoles(session: Connection, { roles }: DumpManifest, { owner, privileges }: DumpedDatabase): Promise<void> {
+  const known = new Set((await session.query<{ name: string }>('SELECT rolname AS name FROM pg_roles')).map(({ name }) => name));
+  const needed = new Set([owner, ...(privileges ?? []).map(({ grantee }) => grantee), ...roles.map(({ name }) => name)]);
+  for (const role of roles.filter(({ name }) => needed.has(name) && !known.has(name))) {
+    const word = (on: boolean, name: string): string => `${on ? '' : 'NO'}${name}`;
+    const { login, createDb, createRole, inherit } = role; // Superuser, replication and row security are for a person to give.
+    const options = [word(login, 'LOGIN'), word(createDb, 'CREATEDB'), word(createRole, 'CREATEROLE'), word(inherit, 'INHERIT')];
+    await session.query(`CREATE ROLE ${session.escapeIdentifier(role.name)} ${options.join(' ')}`);
+  }
+}
+
+async function fill(needs: DumpNeeds, tools: DumpTools, name: string, { directory, database }: Dump, signal: AbortSignal): Promise<void> {
+  const around = aroundRestore(database.extensions);
+  const inside = async (statements: readonly string[]): Promise<void> => {
+    if (statements.length === 0) return;
+    const session = await openSession(needs, name, signal);
+    try {
+      for (const statement of statements) await session.query(statement);
+    } finally {
+      await session.end();
+    }
+  };
+  await inside(around.before);
+  const args = ['--exit-on-error', `--jobs=${availableParallelism()}`, '--no-password', `--dbname=${asConnectionString(name)}`];
+  await tools.run('pg_restore', [...args, join(directory, database.directory)], signal);
+  needs.system.reached('dump.loaded');
+  await inside([...around.after, 'ANALYZE']);
+  const session = await openSession(needs, name, signal);
+  try {
+    requireSame(database.tables, await countTables(session));
+    const { largeObjects } = await describeDatabase(session);
+    if (largeObjects !== database.largeObjects)
+      throw new DbkitError('data.corrupt', `${largeObjects} large objects were restored instead of ${database.largeObjects}`);
+  } finally {
+    await session.end();
+  }
+}
+
+/** Pure. Every table of the manifest, with as many rows. Rejects with `data.corrupt` and the first few that differ. */
+export function requireSame(wanted: readonly DumpedTable[], found: readonly DumpedTable[]): void {
+  const key = ({ schema, name }: DumpedTable): string => `${schema}.${name}`;
+  const rows = new Map(found.map((table) => [key(table), table.rows]));
+  const wrong = wanted.flatMap((table): string[] => {
+    const now = rows.get(key(table));
+    if (now === table.rows) return [];
+    return [now === undefined ? `${key(table)} is missing` : `${key(table)} has ${now} rows instead of ${table.rows}`];
+  });
+  if (wrong.length > 0)
+    throw new DbkitError('data.corrupt', `what was restored is not what was dumped: ${wrong.slice(0, 5).join(', ')}`, {
+      hint: 'nothing was changed; restore another dump: `dbkit backup list`',
+    });
+}
