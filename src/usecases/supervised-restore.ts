@@ -15,6 +15,7 @@ export async function restoreUnit(
 ): Promise<RestoreReport> {
   const restorer = unit.service.restorer!;
   const begunMs = clock.monotonicMs();
+  if (unit.state() !== 'ready') await unit.stop(config.stopSeconds * 1000, signals.start); // Nobody revives it meanwhile.
   const staged = await restorer.stage(request, signals.stage);
   signals.stage.throwIfAborted();
   const stoppedMs = clock.monotonicMs();

@@ -3,17 +3,10 @@ import { start } from '../harness/dbkit.ts';
 import { killAllIn } from '../harness/processes.ts';
 import { scenario } from './disaster.ts';
 import { expectRightAfterKill, stories } from './kill-stories.ts';
+import { random } from './random.ts';
 
 const SEEDS = process.env['DBKIT_TEST_ALL'] === '1' ? 12 : 2;
 const WINDOW_MS = 900; // A boot that initialises takes about as long.
-
-/** mulberry32: the same kills on every machine and every day. */
-function random(seed: number): number {
-  let t = (seed * 0x9e3779b9 + 0x6d2b79f5) | 0;
-  t = Math.imul(t ^ (t >>> 15), t | 1);
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-  return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-}
 
 const boots = (['initialize', 'replace', 'repair', 'restore', 'server'] as const).map((name) => [name, stories[name]] as const);
 for (const [index, [name, story]] of boots.entries()) {

@@ -1,10 +1,15 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { askNumber } from '../harness/ask.ts';
-import { boot, run } from '../harness/dbkit.ts';
+import { boot, run, start } from '../harness/dbkit.ts';
 import type { Instance } from '../harness/instance.ts';
+import { killAllIn } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
 import { expectRightAfterKill } from './kill-stories.ts';
+import { random } from './random.ts';
 import { takeBackup } from './take-backup.ts';
 import { expectStopped } from './verdict.ts';
 
@@ -83,3 +88,40 @@ for (const step of ['restore.files-copied:1', 'restore.staged:1', ...swap]) {
     await expectRightAfterKill(instance, () => expectEitherWhole(instance));
   });
 }
+
+const SEEDS = process.env['DBKIT_TEST_ALL'] === '1' ? 12 : 3;
+const WINDOW_MS = 3_000; // A restore of the template with its boot test takes about as long.
+
+scenario(
+  {
+    name: 'dbkit was killed at any time of `backup restore`, again and again',
+    section: 'A',
+    detectedBefore: true,
+    healedBy: 'start',
+    rowsLost: 'none',
+    from: 'template',
+  },
+  async (instance) => {
+    await stage(instance);
+    for (let seed = 1; seed <= SEEDS; seed += 1) {
+      const restoring = start(instance, ['backup', 'restore', 'latest', '--yes']);
+      await sleep(random(seed) * WINDOW_MS);
+      if (seed % 2 === 0)
+        await restoring.stop('SIGKILL'); // dbkit alone: the server of its boot test lives on.
+      else await killAllIn(instance.root);
+      await restoring.ended;
+    }
+    await expectRightAfterKill(instance, async () => {
+      const rows = (): Promise<number> => askNumber(instance, 'app', 'SELECT count(*) FROM ledger');
+      const replaced = (await readdir(join(instance.backupDir, 'quarantine')).catch(() => [])).filter((name) =>
+        name.startsWith('replaced_'),
+      );
+      for (const label of replaced) {
+        if ((await rows()) === known.ledger + ADDED) break;
+        expect(await run(instance, ['backup', 'undo', label, '--yes'])).toMatchObject({ code: 0 });
+      }
+      await expectAllRows(instance, ADDED); // What was acknowledged last is here, or one undo away.
+      await takeBackup(instance);
+    });
+  },
+);

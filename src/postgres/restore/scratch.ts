@@ -1,7 +1,9 @@
-import { readdir, rm } from 'node:fs/promises';
+import { access, constants, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Backup, BackupEngine } from '../../core/backups.ts';
-import type { HeldLock } from '../../core/contracts.ts';
+import type { Config } from '../../core/config.ts';
+import type { HeldLock, Identity, System } from '../../core/contracts.ts';
+import { errnoOf } from '../../core/errors.ts';
 import { findBinaries } from '../binaries.ts';
 import { occupy } from '../guard/occupy.ts';
 import type { Local, PostgresqlOptions } from '../local.ts';
@@ -20,6 +22,21 @@ export interface Scratch {
 
 const PREFIX = 'scratch_';
 
+/** In the repository, where files can be cloned and room was made for backups; beside dbkit's state where the repository takes no writes. */
+async function scratchRoot({ backupDir, stateDir }: Config, owner: Identity, { files }: System): Promise<string> {
+  const root = join(backupDir, '.partial');
+  try {
+    await files.makeDirectory(root, { mode: 0o700, owner });
+    await access(root, constants.W_OK);
+    return root;
+  } catch (cause) {
+    if (!['EROFS', 'EACCES'].includes(errnoOf(cause) ?? '')) throw cause;
+  }
+  const own = join(stateDir, 'scratch');
+  await files.makeDirectory(own, { mode: 0o700, owner });
+  return own;
+}
+
 /**
  * Restores a backup into a folder of the repository, starts it where nobody else can reach it, and removes it when `work` is over, whatever
  * happens. Copies that a killed run has left, and their servers, are cleared up first. The instance is not touched.
@@ -33,8 +50,7 @@ export async function onScratchCopy<T>(
   const { postgresql: settings, stateDir, backupDir } = config;
   const owner = await serverOwner(settings, system);
   const binaries = await findBinaries({ major: backup.pgVersion, directory: settings.binDir }, system, signal);
-  const root = join(backupDir, '.partial');
-  await system.files.makeDirectory(root, { mode: 0o700, owner });
+  const root = await scratchRoot(config, owner, system);
   const clear = async (path: string, lock: HeldLock): Promise<void> => {
     await rm(path, { recursive: true, force: true });
     await lock.release();
