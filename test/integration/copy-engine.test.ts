@@ -54,8 +54,8 @@ const start = async (...args: Parameters<typeof startServer>): Promise<TestServe
 const sleep = (durationMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, durationMs));
 /** Longer than the margin within which a changed file is not trusted. */
 const settle = (): Promise<void> => sleep(2_500);
-const engineFor = async (server: TestServer, more: object = {}, events: string[] = []): Promise<CopyEngine> =>
-  createCopyEngine({ config: testConfig(server, within('repo'), more), system: await testSystem(events), dataDir: server.dataDir, owner });
+const engineFor = async (server: TestServer, more: object = {}, heard = events): Promise<CopyEngine> =>
+  createCopyEngine({ config: testConfig(server, within('repo'), more), system: await testSystem(heard), dataDir: server.dataDir, owner });
 const within = (...names: string[]): string => join(place.dir, ...names);
 const quick = { fsync: 'off', max_wal_size: '2GB' };
 
