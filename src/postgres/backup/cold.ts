@@ -31,6 +31,7 @@ export async function backUpCold(run: BackupRun, signal: AbortSignal): Promise<T
   return {
     mode: 'cold',
     copied,
+    bulk: job.bulk,
     directories: tree.directories,
     tablespaces: tree.tablespaces,
     sharing: job.sharing,

@@ -15,6 +15,8 @@ export interface CopyOptions {
   readonly pages: PageRule | undefined;
   /** False where the caller makes the whole file system durable afterwards. */
   readonly sync?: boolean;
+  /** Told after each chunk: large files take their time. */
+  read?(bytes: number): void;
 }
 
 export interface CopiedFile {
@@ -56,7 +58,7 @@ export async function copyFileHashed(from: Buffer, to: Buffer, options: CopyOpti
 async function pump(
   source: FileHandle,
   target: FileHandle,
-  { sizeMaxBytes, pages }: CopyOptions,
+  { sizeMaxBytes, pages, read }: CopyOptions,
   signal: AbortSignal,
 ): Promise<CopiedFile> {
   const hash = createHash('sha256');
@@ -79,6 +81,7 @@ async function pump(
     hash.update(chunk);
     await writeFully(target, chunk);
     position += chunk.length;
+    read?.(chunk.length);
   }
   return { sizeBytes: position, sha256: hash.digest('hex'), damagedBlocks, tornPages };
 }

@@ -27,6 +27,8 @@ export interface CopyJob {
     | { readonly blockSizeBytes: number; readonly blocksPerSegment: number; readonly startLsn: Lsn | undefined }
     | undefined;
   readonly log: Logger;
+  /** Many files: made durable together at the end, not each by itself. */
+  readonly bulk: boolean;
 }
 
 /** What has been copied so far; filled by `copyTree` and `copyControlFile`. */
@@ -51,14 +53,25 @@ export async function copyTree(job: CopyJob, files: readonly SourceFile[], copie
   let done = 0;
   await forEachLimited(files, FILES_AT_ONCE, async (file) => {
     signal.throwIfAborted();
-    await copyOne(job, file, copied, signal);
-    done += file.sizeBytes;
-    job.log.progress('backup.copy', 'copying files', { done, total, unit: 'bytes' });
+    let read = 0;
+    const advance = (bytes: number): void => {
+      read += bytes;
+      done += bytes;
+      job.log.progress('backup.copy', 'copying files', { done, total, unit: 'bytes' });
+    };
+    await copyOne(job, file, copied, advance, signal);
+    advance(file.sizeBytes - read); // Shared, shrunk or gone: none of it is left to do.
   });
 }
 
 /** One file of it, unless it has vanished. Its stamp is taken before it is read, so a change in between shows up as another stamp. */
-async function copyOne(job: CopyJob, { path, from }: SourceFile, copied: Copied, signal: AbortSignal): Promise<void> {
+async function copyOne(
+  job: CopyJob,
+  { path, from }: SourceFile,
+  copied: Copied,
+  read: (bytes: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
   const stats = await lstat(toBytes(from), { bigint: true }).catch((thrown: unknown) => {
     if (errnoOf(thrown) === 'ENOENT') return undefined;
     throw thrown;
@@ -73,7 +86,14 @@ async function copyOne(job: CopyJob, { path, from }: SourceFile, copied: Copied,
     copied.sharedFiles += 1;
     return;
   }
-  const options = { sizeMaxBytes: stamp.sizeBytes, mode: BACKUP_FILE_MODE, owner: job.owner, pages: pageRule(job, path) };
+  const options = {
+    sizeMaxBytes: stamp.sizeBytes,
+    mode: BACKUP_FILE_MODE,
+    owner: job.owner,
+    pages: pageRule(job, path),
+    sync: !job.bulk,
+    read,
+  };
   const result = await copyFileHashed(toBytes(from), toBytes(to), options, signal);
   if (!result) return;
   copied.files.push({

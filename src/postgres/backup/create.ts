@@ -2,15 +2,16 @@ import { createHash } from 'node:crypto';
 import { lstat, rm, stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { DbkitError } from '../../core/errors.ts';
-import { fromText, join } from '../formats/byte-path.ts';
+import { fromText, join, toText } from '../formats/byte-path.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
+import { syncFileSystem } from '../sync-file-system.ts';
 import type { BackupRun, Taken } from './begin-copy.ts';
 import { readCluster } from './cluster.ts';
 import { backUpCold } from './cold.ts';
 import { reportDamage } from './copy-tree.ts';
-import { syncTree, writeNew } from './durable-tree.ts';
+import { syncFiles, syncTree, writeNew } from './durable-tree.ts';
 import { backUpHot } from './hot.ts';
-import { renderManifest } from './manifest.ts';
+import { type ManifestFile, renderManifest } from './manifest.ts';
 import { type BackupRecord, packStamp } from './record.ts';
 
 export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository' | 'options'>;
@@ -36,7 +37,7 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
   system.log.info('backup.started', `Taking base backup ${label} of the ${hot ? 'running' : 'stopped'} server.`, { label });
   try {
     const taken = await (hot ? backUpBetweenTablespaces(run, signal) : backUpCold(run, signal));
-    const record = await seal(run, taken, system.clock.monotonicMs() - began);
+    const record = await seal(run, taken, system.clock.monotonicMs() - began, signal);
     await repository.publish(record);
     reportDamage(taken.copied, system.log);
     return record;
@@ -71,8 +72,25 @@ const hasPostmaster = (dataDir: string): Promise<boolean> =>
     () => false,
   );
 
+/** Clones and what was copied in bulk have not been synced yet; where one syncfs(2) cannot do it, each file is. */
+async function makeDurable(
+  { staging, system }: BackupRun,
+  taken: Taken,
+  files: readonly ManifestFile[],
+  signal: AbortSignal,
+): Promise<void> {
+  const pending = taken.bulk || (taken.copied.sharedFiles > 0 && taken.sharing.method() === 'reflink');
+  if (pending && (await syncFileSystem(toText(staging), system, signal))) return;
+  if (pending)
+    await syncFiles(
+      staging,
+      files.map(({ path }) => path),
+    );
+  await syncTree(staging, taken.directories);
+}
+
 /** Writes the manifest, makes everything durable, and describes it. */
-async function seal(run: BackupRun, taken: Taken, durationMs: number): Promise<BackupRecord> {
+async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: AbortSignal): Promise<BackupRecord> {
   const { cluster, staging, owner, system, label, dataDir, options } = run;
   const { copied } = taken;
   const files = [...copied.files].sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -81,7 +99,7 @@ async function seal(run: BackupRun, taken: Taken, durationMs: number): Promise<B
   const wal = { timeline: taken.timeline, start: taken.startLsn, end: taken.stopLsn };
   const manifest = renderManifest({ systemIdentifier, files, wal });
   await writeNew(join(staging, fromText('backup_manifest')), manifest, { mode: 0o600, owner });
-  await syncTree(staging, taken.directories);
+  await makeDurable(run, taken, files, signal);
   system.reached('backup.synced');
   const walBytes = taken.wal.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   return {

@@ -39,17 +39,6 @@ export async function syncFiles(root: BytePath, files: readonly BytePath[]): Pro
   for (const file of files) await sync(join(root, file));
 }
 
-/** Gives a file that the kernel made for us (a clone) its owner, and makes it durable. */
-export async function settleFile(path: Buffer, owner: Identity | undefined, durable = true): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    if (owner) await handle.chown(owner.uid, owner.gid);
-    if (durable) await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 /** Writes a small file of ours durably. `path` must not exist. */
 export async function writeNew(
   path: BytePath,

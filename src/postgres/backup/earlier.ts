@@ -1,9 +1,8 @@
-import { constants, copyFile, link, lstat, readFile } from 'node:fs/promises';
+import { chown, constants, copyFile, link, lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Identity, Logger } from '../../core/contracts.ts';
 import { errnoOf } from '../../core/errors.ts';
 import { type BytePath, fromText, join as joinBytes, toBytes } from '../formats/byte-path.ts';
-import { settleFile } from './durable-tree.ts';
 import { type ManifestFile, parseManifest } from './manifest.ts';
 import { type BackupRecord, unpackStamps } from './record.ts';
 import { type FileStamp, isUnchanged } from './sharing.ts';
@@ -37,7 +36,7 @@ export async function shareWith(record: BackupRecord, directory: string, owner: 
         () => true,
         () => false,
       );
-      if (cloned) await settleFile(to, owner);
+      if (cloned && owner) await chown(to, owner.uid, owner.gid); // Durable with all others, at the end.
       if (cloned) return true;
       if (method === 'reflink') method = 'hardlink'; // The filesystem cannot; it will not be able to for the next file either.
     }

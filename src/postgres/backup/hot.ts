@@ -39,7 +39,7 @@ export async function backUpHot(run: BackupRun, signal: AbortSignal): Promise<Ta
     const createsTablespaces = await requireWholeWal(run, { startLsn, stopLsn, timeline }, signal);
     const { sharing } = job;
     const where = { timeline, startLsn, stopLsn, checkpointLsn, copyBeganNs };
-    return { mode: 'hot', copied, ...kept, sharing, wal, ...where, tablespaceMap, createsTablespaces };
+    return { mode: 'hot', copied, bulk: job.bulk, ...kept, sharing, wal, ...where, tablespaceMap, createsTablespaces };
   } finally {
     await session.end();
   }

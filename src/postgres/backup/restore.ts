@@ -1,11 +1,11 @@
-import { chmod, constants, copyFile, mkdir, open, readdir, rename, stat, statfs } from 'node:fs/promises';
+import { chmod, chown, constants, copyFile, mkdir, open, readdir, rename, stat, statfs } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import type { Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { type BytePath, fromText, join, toBytes, toText } from '../formats/byte-path.ts';
 import { syncFileSystem } from '../sync-file-system.ts';
 import { copyFileHashed, hashFile } from './copy-file.ts';
-import { makeTree, settleFile, syncFiles, syncTree, writeNew } from './durable-tree.ts';
+import { makeTree, syncFiles, syncTree, writeNew } from './durable-tree.ts';
 import { listTree } from './list-tree.ts';
 import { forEachLimited } from './pool.ts';
 import type { BackupRecord } from './record.ts';
@@ -135,7 +135,7 @@ async function restoreFile(
     () => false,
   );
   if (cloned) await chmod(target, mode);
-  if (cloned) await settleFile(target, owner, false);
+  if (cloned && owner) await chown(target, owner.uid, owner.gid);
   const options = { sizeMaxBytes: Number.MAX_SAFE_INTEGER, mode, owner, pages: undefined, sync: false };
   const found = cloned ? await hashFile(target, signal) : await copyFileHashed(source, target, options, signal);
   if (found?.sizeBytes === sizeBytes && found.sha256 === sha256) return;
