@@ -20,7 +20,7 @@ function plan({ source, target, neededBytes, freeBytes, bootTest, warnings }: Re
       : 'goes on while the copy is made; is stopped for the swap and started again; dbkit and its command live on'
     : 'does not run';
   const today =
-    target.quarantine === null ? `${target.dataDir} is empty: nothing is replaced` : 'is kept whole; `dbkit backup undo` brings it back';
+    target.state === 'empty' ? `${target.dataDir} is empty: nothing is replaced` : 'is kept whole; `dbkit backup undo` brings it back';
   const rows = [
     [undo ? 'bring back' : 'restore', `${style.strong(source.label)}${worth ? ` (${worth})` : ''}`],
     [undo ? 'replaced' : 'made', `${moment(source.createdAt)}, ${age} ago`],

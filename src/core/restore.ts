@@ -26,7 +26,7 @@ export interface RestoreReport {
     /** What is there now. */
     readonly state: 'empty' | 'cluster' | 'unfinished';
     readonly serverRuns: boolean;
-    /** Where it goes; null when there is nothing. Before: the folder; after: its own place there. */
+    /** Where it went; null before, and when there was nothing. */
     readonly quarantine: string | null;
   };
   /** On the data's volume. */

@@ -17,6 +17,13 @@ const TEMPLATE = `# dbkit's configuration. Every setting is optional; environmen
 
 # backupDir: /var/lib/postgresql-backup
 # maxBackups: 7
+# retention:                             # besides maxBackups: \`dbkit backup cleanup --dry-run\` says what keeps what
+#   daily: 7
+#   weekly: 4
+#   monthly: 12
+# drill:                                 # what \`dbkit backup drill\` asks a restored copy; must answer true
+#   assertions:
+#     - { name: there are users, sql: SELECT count(*) > 0 FROM users }
 
 # recovery:
 #   allow: [repair, restore, reinitialize]

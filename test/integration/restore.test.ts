@@ -117,7 +117,7 @@ test('a backup that cannot work here is refused before anything moves', async ()
     stderr: expect.stringContaining('PostgreSQL 12'),
   });
   await edit(/"sizeBytes":\d+/, `"sizeBytes":${2 ** 50}`);
-  expect(await run(instance, ['backup', 'restore', label!, '--yes'])).toMatchObject({ code: 69, stderr: expect.stringContaining('MiB') });
+  expect(await run(instance, ['backup', 'restore', label!, '--yes'])).toMatchObject({ code: 69, stderr: expect.stringContaining('PiB') });
   const running = await boot(instance);
   await expectAllRows(instance, 0);
   await running.stop();

@@ -2,6 +2,7 @@ import { lstat, readdir, readFile, rename, rm, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { HeldLock, Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
+import { bytes } from '../../core/figures.ts';
 import { makeLabel, parseLabel } from '../../core/labels.ts';
 import { type BackupRecord, parseRecord } from './record.ts';
 
@@ -187,14 +188,12 @@ export function openRepositoryOf<R extends Recorded>(
       const { bavail, bsize } = await statfs(backupDir);
       const freeBytes = bavail * bsize;
       if (freeBytes >= neededBytes + RESERVE_BYTES) return;
-      throw new DbkitError('volume.full', `the backup needs ${mebibytes(neededBytes)} and ${backupDir} has ${mebibytes(freeBytes)} left`, {
+      throw new DbkitError('volume.full', `the backup needs ${bytes(neededBytes)} and ${backupDir} has ${bytes(freeBytes)} left`, {
         hint: 'free some space there, keep fewer backups (MAX_BACKUPS), or set BACKUP_DIR to a larger volume',
       });
     },
   };
 }
-
-const mebibytes = (value: number): string => `${Math.ceil(value / 2 ** 20)} MiB`;
 
 const exists = async (path: string): Promise<boolean> =>
   lstat(path).then(

@@ -2,6 +2,7 @@ import { chmod, chown, constants, copyFile, mkdir, open, readdir, rename, stat, 
 import { join as joinPath } from 'node:path';
 import type { Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
+import { bytes } from '../../core/figures.ts';
 import { type BytePath, fromText, join, toBytes, toText } from '../formats/byte-path.ts';
 import { syncFileSystem } from '../sync-file-system.ts';
 import { copyFileHashed, hashFile } from './copy-file.ts';
@@ -103,7 +104,7 @@ function requireOwnTablespaces(record: BackupRecord, rolled: RollForward): void 
 async function requireSpace(directory: string, neededBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(await nearestExisting(directory));
   if (bavail * bsize >= neededBytes + RESERVE_BYTES) return;
-  throw new DbkitError('volume.full', `the restore needs ${neededBytes} bytes and ${directory} has ${bavail * bsize} left`, {
+  throw new DbkitError('volume.full', `the restore needs ${bytes(neededBytes)} and ${directory} has ${bytes(bavail * bsize)} left`, {
     hint: 'free some space on that volume; nothing was changed',
   });
 }

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Identity } from '../../core/contracts.ts';
 import { DbkitError, isAbort } from '../../core/errors.ts';
+import { bytes } from '../../core/figures.ts';
 import type { RestoreReport, RestoreRequest } from '../../core/restore.ts';
 import { readCluster } from '../backup/cluster.ts';
 import { type Binaries, findBinaries } from '../binaries.ts';
@@ -41,7 +42,7 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
   if (neededBytes > freeBytes) {
     throw new DbkitError(
       'volume.full',
-      `the restore needs ${mebibytes(neededBytes)} beside the data, and ${dataDir} has ${mebibytes(freeBytes)} left`,
+      `the restore needs ${bytes(neededBytes)} beside the data, and ${dataDir} has ${bytes(freeBytes)} left`,
       {
         hint: 'free some space on that volume, or restore to another place: `dbkit backup restore LABEL --target DIR`; nothing was changed',
       },
@@ -60,7 +61,7 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
         dataDir,
         state: unfinished ? 'unfinished' : entries.length === 0 ? 'empty' : 'cluster',
         serverRuns: typeof server === 'object',
-        quarantine: entries.length === 0 ? null : 'the quarantine, as replaced_<time>',
+        quarantine: null,
       },
       neededBytes,
       freeBytes,
@@ -142,7 +143,7 @@ function decideBootTest({ bootTest }: RestoreRequest, isUndo: boolean, roomBytes
   if (isUndo) return { planned: false, because: 'it is brought back as it was' };
   if (bootTest !== undefined) return { planned: bootTest, because: 'asked for' };
   if (roomBytes >= BOOT_TEST_BYTES) return { planned: true, because: 'there is room for it' };
-  return { planned: false, because: `it may need ${mebibytes(BOOT_TEST_BYTES)} more than there is` };
+  return { planned: false, because: `it may need ${bytes(BOOT_TEST_BYTES)} more than there is` };
 }
 
 async function freeBytesAt(path: string): Promise<number> {
@@ -154,5 +155,3 @@ async function freeBytesAt(path: string): Promise<number> {
   const { bavail, bsize } = await statfs(path);
   return bavail * bsize;
 }
-
-const mebibytes = (value: number): string => `${Math.ceil(value / 2 ** 20)} MiB`;
