@@ -53,8 +53,8 @@ test('under a supervisor restore and undo are each other’s inverse, and the co
   await running.stop();
 });
 
-test('without a supervisor the swap is done directly, the next start is plain, and an empty directory is filled', async () => {
-  const instance = await newInstance();
+test.for(installed)('without a supervisor the swap is done directly and the next start is plain (PostgreSQL $major)', async (each) => {
+  const instance = await openInstance({ programs: each, from: 'template' });
   await ok(instance, 'backup', 'create'); // Cold.
   const running = await boot(instance);
   await addRows(instance, known.ledger + 1, 10);

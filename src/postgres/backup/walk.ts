@@ -46,6 +46,8 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
   const files: SourceFile[] = [];
   const skipped: BytePath[] = [];
   const tablespaces = await readTablespaces(root);
+  const major = Number(/^PG_(\d+)_/.exec(versionDirectory)?.[1]);
+  const walDirectories = ['pg_wal/archive_status', ...(major >= 17 ? ['pg_wal/summaries'] : [])].map(fromText);
   // A tablespace located inside PGDATA is copied once, under its link.
   const elsewhere = new Set(tablespaces.map(({ location }) => location as string));
 
@@ -63,7 +65,7 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
   }
 
   async function visit(path: BytePath, from: BytePath, stats: BigIntStats): Promise<void> {
-    if (path === 'pg_wal') directories.push(path, fromText('pg_wal/archive_status'));
+    if (path === 'pg_wal') directories.push(path, ...walDirectories);
     else if (emptiedDirectories.has(path)) directories.push(path);
     else if (stats.isFile()) files.push({ path, from, ...stampOf(stats) });
     else if (stats.isDirectory() && !elsewhere.has(from)) await enter(path, from);

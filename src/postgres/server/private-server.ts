@@ -2,7 +2,7 @@ import { chown, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { HeldLock } from '../../core/contracts.ts';
-import { DbkitError } from '../../core/errors.ts';
+import { DbkitError, errnoOf } from '../../core/errors.ts';
 import type { Local } from '../local.ts';
 import { launch, signalStop } from './server.ts';
 import { lastLines } from './server-log.ts';
@@ -29,8 +29,7 @@ export async function onPrivateServer<T>(
   signal: AbortSignal,
   work: (socketDir: string) => Promise<T>,
 ): Promise<T> {
-  const socketDir = await mkdtemp(join(tmpdir(), 'dbkit-'));
-  await chown(socketDir, local.owner.uid, local.owner.gid);
+  const socketDir = await privateSocketDir(local);
   try {
     const hba = join(socketDir, 'pg_hba.conf');
     if (trusts) await local.system.files.write(hba, 'local all all trust\n', { mode: 0o600, owner: local.owner });
@@ -50,6 +49,17 @@ export async function onPrivateServer<T>(
   } finally {
     await rm(socketDir, { recursive: true, force: true });
   }
+}
+
+/** In the system's folder for such things, else, where that takes no writes (a read-only root), beside the instance's own socket. */
+async function privateSocketDir({ settings, owner }: Local): Promise<string> {
+  const make = (root: string): Promise<string> => mkdtemp(join(root, 'dbkit-'));
+  const made = await make(tmpdir()).catch((cause: unknown) => {
+    if (!['EACCES', 'EROFS', 'ENOENT', 'ENOSPC'].includes(errnoOf(cause) ?? '')) throw cause;
+    return make(settings.socketDir);
+  });
+  await chown(made, owner.uid, owner.gid);
+  return made;
 }
 
 /**
