@@ -83,8 +83,13 @@ export function initdb(binDir: string, dataDir: string, ...args: string[]): void
   ]);
 }
 
-/** Starts a server and waits until it takes writes. */
-export async function startServer(binDir: string, dataDir: string, settings: Readonly<Record<string, string>> = {}): Promise<TestServer> {
+/** Starts a server and waits until it takes writes; a standby, until it takes sessions. */
+export async function startServer(
+  binDir: string,
+  dataDir: string,
+  settings: Readonly<Record<string, string>> = {},
+  isStandby = false,
+): Promise<TestServer> {
   const port = await freePort();
   const socketDir = dirname(dataDir);
   const all = { listen_addresses: '', unix_socket_directories: socketDir, port: String(port), ...settings };
@@ -115,7 +120,7 @@ export async function startServer(binDir: string, dataDir: string, settings: Rea
       async (connection) => {
         const [row] = await connection.query<{ busy: boolean }>('SELECT pg_is_in_recovery() AS busy');
         await connection.end();
-        return row?.busy === false;
+        return row?.busy === isStandby;
       },
       () => false,
     );

@@ -11,6 +11,7 @@ const record: BackupRecord = {
   engine: 'copy',
   kind: 'physical',
   mode: 'hot',
+  fromStandby: false,
   state: 'good',
   createdAt: '2026-11-20T19:54:01.000Z',
   verifiedAt: null,

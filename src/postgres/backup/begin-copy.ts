@@ -29,6 +29,7 @@ export interface BackupRun {
 /** What copying has come to: hot and cold differ only in how they get here. */
 export interface Taken {
   readonly mode: 'hot' | 'cold';
+  readonly fromStandby: boolean;
   readonly copied: Copied;
   /** Not durable yet: the files were not synced one by one. */
   readonly bulk: boolean;

@@ -30,6 +30,7 @@ export async function backUpCold(run: BackupRun, signal: AbortSignal): Promise<T
   }
   return {
     mode: 'cold',
+    fromStandby: false,
     copied,
     bulk: job.bulk,
     directories: tree.directories,

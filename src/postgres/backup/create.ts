@@ -108,6 +108,7 @@ async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: Ab
     engine: 'copy',
     kind: 'physical',
     mode: taken.mode,
+    fromStandby: taken.fromStandby,
     state: copied.damage.size > 0 ? 'damaged' : 'good',
     createdAt: system.clock.now().toISOString(),
     verifiedAt: null,

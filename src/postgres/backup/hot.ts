@@ -8,13 +8,14 @@ import { type BackupRun, beginCopy, type Taken } from './begin-copy.ts';
 import { readCluster } from './cluster.ts';
 import { BACKUP_FILE_MODE, type Copied, copyControlFile, copyTree, settleTornPages } from './copy-tree.ts';
 import { writeNew } from './durable-tree.ts';
-import { openServerSession } from './server-session.ts';
+import { type BackupStart, openServerSession } from './server-session.ts';
 import { copyWal } from './wal-copy.ts';
 import type { SourceTree } from './walk.ts';
 
 /**
  * Copies a running server's files between pg_backup_start and pg_backup_stop, then the WAL in between, which makes the copy consistent on
- * replay. A lost session, a slot that cannot be had, a missing segment: each fails the backup before anything is published.
+ * replay. On a standby the WAL ends where its recovery was; it has reached consistency when it has replayed that (pg_control goes last, so that
+ * its minimum recovery point covers every page), and a promotion in the middle makes the server itself refuse the stop. A lost session, a slot that cannot be had, a missing segment: each fails the backup before anything is published.
  */
 export async function backUpHot(run: BackupRun, signal: AbortSignal): Promise<Taken> {
   const { config, system, dataDir, owner, staging, cluster, label } = run;
@@ -23,8 +24,9 @@ export async function backUpHot(run: BackupRun, signal: AbortSignal): Promise<Ta
   const session = await openServerSession(target, signal);
   try {
     if (session.systemIdentifier !== cluster.systemIdentifier) throw foreignServer(run);
-    const { startLsn, timeline } = await session.start(label);
-    await requireSameFiles(run, startLsn, timeline, signal);
+    const started = await session.start(label);
+    const { startLsn } = started;
+    const timeline = await requireSameFiles(run, started, signal);
     const { job, tree, copied, copyBeganNs } = await beginCopy(run, startLsn, signal);
     await copyTree(job, tree.files, copied, signal);
     system.reached('backup.files-copied');
@@ -39,7 +41,18 @@ export async function backUpHot(run: BackupRun, signal: AbortSignal): Promise<Ta
     const createsTablespaces = await requireWholeWal(run, { startLsn, stopLsn, timeline }, signal);
     const { sharing } = job;
     const where = { timeline, startLsn, stopLsn, checkpointLsn, copyBeganNs };
-    return { mode: 'hot', copied, bulk: job.bulk, ...kept, sharing, wal, ...where, tablespaceMap, createsTablespaces };
+    return {
+      mode: 'hot',
+      fromStandby: session.isStandby,
+      copied,
+      bulk: job.bulk,
+      ...kept,
+      sharing,
+      wal,
+      ...where,
+      tablespaceMap,
+      createsTablespaces,
+    };
   } finally {
     await session.end();
   }
@@ -51,9 +64,10 @@ const foreignServer = ({ config, dataDir }: BackupRun): DbkitError =>
   });
 
 /** The start's checkpoint must show in the very pg_control that we read: the proof that we see the server's files, not another mount's. */
-async function requireSameFiles(run: BackupRun, startLsn: Lsn, timeline: number, signal: AbortSignal): Promise<void> {
+async function requireSameFiles(run: BackupRun, { startLsn, timeline }: BackupStart, signal: AbortSignal): Promise<number> {
   const now = await readCluster(run.dataDir, signal);
-  if (now.redoLsn < startLsn || now.timeline !== timeline) throw foreignServer(run);
+  if (now.redoLsn < startLsn || now.timeline !== (timeline ?? now.timeline)) throw foreignServer(run);
+  return now.timeline;
 }
 
 /** Replays the copied WAL in thought: every record from start to stop must be whole. True when a tablespace is made in it. */

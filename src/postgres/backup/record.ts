@@ -25,6 +25,8 @@ const recordSchema = v.looseObject({
   kind: v.literal('physical'),
   /** Hot: of a running server, consistent after replaying its WAL. Cold: of one that was shut down cleanly. */
   mode: v.picklist(['hot', 'cold']),
+  /** Of a server in recovery: its WAL ends where that was, not with a segment. */
+  fromStandby: v.optional(v.boolean(), false),
   state: v.picklist(['good', 'verified', 'proven', 'damaged']),
   createdAt: v.pipe(v.string(), v.isoTimestamp()),
   verifiedAt: v.optional(v.nullable(v.string()), null),
@@ -98,7 +100,7 @@ export const toBackup = (record: BackupRecord, path: string): Backup => ({
 
 /** What `backup show` says beyond the list. */
 export const describeRecord = (record: BackupRecord): BackupDetails => ({
-  mode: record.mode,
+  mode: record.fromStandby ? `${record.mode}, from a standby` : record.mode,
   systemIdentifier: record.systemIdentifier,
   timeline: record.timeline,
   startLsn: record.startLsn,

@@ -27,8 +27,9 @@ export function planRecovery(
   const cold = record.mode === 'cold';
   // A cluster that was shut down cleanly replays nothing unless a label says where to begin.
   const backupLabel = cold && rolled.segments.length > 0 ? coldLabel(record) : undefined;
-  const settings = `${rolled.complete ? '' : newTimelineSettings}${record.tablespaces.length > 0 ? inPlaceSettings : ''}`;
-  return { newTimeline: !rolled.complete, backupLabel, settings };
+  const newTimeline = !rolled.complete || record.fromStandby; // Its primary goes on with the old one.
+  const settings = `${newTimeline ? newTimelineSettings : ''}${record.tablespaces.length > 0 ? inPlaceSettings : ''}`;
+  return { newTimeline, backupLabel, settings };
 }
 
 const targets = ['recovery_target', 'recovery_target_lsn', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid'];

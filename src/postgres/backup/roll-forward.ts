@@ -58,9 +58,15 @@ export async function planRollForward(
   return { segments, complete, end: end > start ? end : stop, lastCommitAt, createsTablespaces };
 }
 
-/** A hot backup's stop fills its segment, so what follows begins with the next; a cold backup ends with a checkpoint that is read again. */
-export const rollForwardStart = ({ mode, stopLsn, checkpointLsn, walSegmentSizeBytes }: BackupRecord): Lsn =>
-  mode === 'cold' ? parseLsn(checkpointLsn) : (lastSegmentOf(parseLsn(stopLsn), walSegmentSizeBytes) + 1n) * BigInt(walSegmentSizeBytes);
+/**
+ * A primary's stop fills its segment, so what follows begins with the next; a standby's ends where its recovery was; a cold backup ends with a
+ * checkpoint that is read again.
+ */
+export function rollForwardStart({ mode, fromStandby, stopLsn, checkpointLsn, walSegmentSizeBytes }: BackupRecord): Lsn {
+  if (mode === 'cold') return parseLsn(checkpointLsn);
+  const stop = parseLsn(stopLsn);
+  return fromStandby ? stop : (lastSegmentOf(stop, walSegmentSizeBytes) + 1n) * BigInt(walSegmentSizeBytes);
+}
 
 async function wholeSegments(directory: BytePath, first: bigint, last: bigint, identity: WalIdentity): Promise<string[]> {
   const found = await Promise.all(segmentRange(first, last).map((segment) => findSegment(directory, segment, identity)));

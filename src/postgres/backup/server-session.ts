@@ -4,7 +4,8 @@ import { type Lsn, parseLsn } from '../formats/wal-segment.ts';
 
 export interface BackupStart {
   readonly startLsn: Lsn;
-  readonly timeline: number;
+  /** Undefined on a standby, which may not be asked for WAL file names: pg_control knows. */
+  readonly timeline: number | undefined;
 }
 export interface BackupStop {
   readonly stopLsn: Lsn;
@@ -20,6 +21,7 @@ export interface BackupStop {
 export interface ServerSession {
   readonly versionNumber: number;
   readonly systemIdentifier: string;
+  readonly isStandby: boolean;
   start(label: string): Promise<BackupStart>;
   stop(): Promise<BackupStop>;
   /** Idempotent; ends the hold on WAL. */
@@ -33,11 +35,6 @@ export async function openServerSession(target: ConnectionTarget, signal: AbortS
   const connection = await connect(target, { timeoutMs: CONNECT_TIMEOUT_MS }, signal);
   try {
     const facts = await readFacts(connection);
-    if (facts.in_recovery) {
-      throw new DbkitError('service.unready', 'the server is in recovery: base backups are taken from the primary', {
-        hint: 'wait until recovery has ended, or take the backup on the primary',
-      });
-    }
     if (facts.wal_level === 'minimal') {
       throw new DbkitError('server.settings', 'wal_level is minimal, so a running server cannot be backed up', {
         hint: 'set wal_level to replica and restart, or stop the server and back it up cold',
@@ -71,14 +68,17 @@ function sessionOf(connection: Connection, facts: Facts): ServerSession {
   return {
     versionNumber,
     systemIdentifier: facts.system_identifier,
+    isStandby: facts.in_recovery,
     async start(label) {
       await holdWal(connection, label);
       const call = modern ? 'pg_backup_start($1, true)' : 'pg_start_backup($1, true, false)';
-      const [row] = await connection.query<{ lsn: string; segment: string }>(
-        `SELECT lsn::text, pg_walfile_name(lsn) AS segment FROM (SELECT ${call} AS lsn OFFSET 0) AS started`,
+      const segment = facts.in_recovery ? 'NULL' : 'pg_walfile_name(lsn)';
+      const [row] = await connection.query<{ lsn: string; segment: string | null }>(
+        `SELECT lsn::text, ${segment} AS segment FROM (SELECT ${call} AS lsn OFFSET 0) AS started`,
         [label],
       );
-      return { startLsn: parseLsn(row!.lsn), timeline: Number.parseInt(row!.segment.slice(0, 8), 16) };
+      const timeline = row!.segment === null ? undefined : Number.parseInt(row!.segment.slice(0, 8), 16);
+      return { startLsn: parseLsn(row!.lsn), timeline };
     },
     async stop() {
       // Not waiting for the archive: the WAL is copied from pg_wal and checked segment by segment.
