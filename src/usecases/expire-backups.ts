@@ -14,6 +14,7 @@ export async function expireBackups(
   { dryRun }: { dryRun: boolean },
   signal: AbortSignal,
 ): Promise<ExpireReport> {
-  const decisions = await Promise.all(app.engines.map((engine) => engine.expire?.({ dryRun }, signal) ?? []));
-  return { decisions: decisions.flat(), quarantine: await expireQuarantine(app, { dryRun }, signal) };
+  const decisions: RetentionDecision[] = [];
+  for (const engine of app.engines) decisions.push(...((await engine.expire?.({ dryRun }, signal)) ?? [])); // They share the repository's lock.
+  return { decisions, quarantine: await expireQuarantine(app, { dryRun }, signal) };
 }
