@@ -81,7 +81,7 @@ async function replace(app: App, call: Call, request: Parameters<typeof replaceD
     return confirm('Replace the data as planned?', { mayAsk: mayAsk(call), yes: flags.yes ?? false });
   };
   const report = await replaceData(app, request, ask, signal);
-  if (report.done && report.target.serverRuns) {
+  if (report.downtimeMs !== null) {
     // The data is on a timeline of its own now: only a backup of it can be rolled forward.
     const backup = again(surroundings, flags, ['maintenance', 'backup', '--if-changed', '--quiet']);
     const begun = await startBackup(app, backup, { outlivesDbkit: true });

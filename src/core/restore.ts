@@ -38,7 +38,7 @@ export interface RestoreReport {
   /** The moment the data is of afterwards. */
   readonly recoveredTo: string;
   readonly durationMs: number;
-  /** How long no server answered; null when none ran before. */
+  /** How long no server answered; null before, and where no supervisor starts it again. */
   readonly downtimeMs: number | null;
 }
 

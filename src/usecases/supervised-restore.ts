@@ -15,10 +15,11 @@ export async function restoreUnit(
 ): Promise<RestoreReport> {
   const restorer = unit.service.restorer!;
   const begunMs = clock.monotonicMs();
-  if (unit.state() !== 'ready') await unit.stop(config.stopSeconds * 1000, signals.start); // Nobody revives it meanwhile.
+  const wasUp = unit.state() === 'ready';
+  if (!wasUp) await unit.stop(config.stopSeconds * 1000, signals.start); // Nobody revives it meanwhile.
   const staged = await restorer.stage(request, signals.stage);
   signals.stage.throwIfAborted();
-  const stoppedMs = clock.monotonicMs();
+  const stoppedMs = wasUp ? clock.monotonicMs() : begunMs;
   await unit.stop(config.stopSeconds * 1000, signals.start);
   const report = await restorer.publish(staged, signals.start).catch(async (cause: unknown) => {
     await unit.start(signals.start); // Nothing was swapped: the server goes on with what it has.

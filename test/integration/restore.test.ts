@@ -4,9 +4,10 @@ import { expect, test } from 'vitest';
 import type { RestoreReport } from '../../src/core/restore.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
+import { truncateTo } from '../harness/breaking.ts';
 import { boot, type Ended, readStatus, run, start } from '../harness/dbkit.ts';
 import { makeDirectory, treeOf } from '../harness/files.ts';
-import { type Instance, openInstance } from '../harness/instance.ts';
+import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { mountVolume, needsMounts } from '../harness/mount.ts';
 import { until } from '../harness/processes.ts';
@@ -72,6 +73,24 @@ test.for(installed)('without a supervisor the swap is done directly and the next
   const third = await boot(instance);
   await expectAllRows(instance, 0);
   await third.stop();
+});
+
+test('an instance that is held is brought back; undo brings the damage back, and undo again the health', async () => {
+  const instance = await newInstance();
+  await ok(instance, 'backup', 'create');
+  await configure(instance, { postgresql: { onFail: 'hold' }, recovery: { allow: ['repair'] } });
+  await truncateTo(instance, 'global/pg_control', 0);
+  const running = start(instance, ['entrypoint']);
+  const state = async (): Promise<string | undefined> => (await readStatus(instance))?.services[0]?.state;
+  await until(async () => (await state()) === 'held', running.words);
+  const report = reportOf(await ok(instance, 'backup', 'restore', 'latest', '--yes', '--json'));
+  expect(report.downtimeMs, 'nothing answered all the while').toBe(report.durationMs);
+  await expectAllRows(instance, 0);
+  expect(await run(instance, ['backup', 'undo', '--yes'])).toMatchObject({ code: 69, stderr: expect.stringContaining('backup undo') });
+  expect(await state()).toBe('held');
+  await ok(instance, 'backup', 'undo', '--yes');
+  await expectAllRows(instance, 0);
+  expect((await running.stop()).code).toBe(0);
 });
 
 test('a plan touches nothing, and without a terminal it takes --yes', async () => {
