@@ -15,6 +15,6 @@ export async function expireBackups(
   signal: AbortSignal,
 ): Promise<ExpireReport> {
   const decisions: RetentionDecision[] = [];
-  for (const engine of app.engines) decisions.push(...((await engine.expire?.({ dryRun }, signal)) ?? [])); // They share the repository's lock.
+  for (const engine of app.engines) decisions.push(...((await engine.expire?.({ dryRun }, signal)) ?? [])); // They share a repository, and its lock.
   return { decisions, quarantine: await expireQuarantine(app, { dryRun }, signal) };
 }
