@@ -75,6 +75,8 @@ test('under a new name nothing is replaced, and a name that is taken is refused'
   expect(ambiguous, ambiguous.stderr).toMatchObject({ code: 2, stderr: expect.stringMatching(/--database: app, archive/) });
   await report(instance, 'backup', 'restore', taken.label, '--database', 'archive', '--into', `o'ld "1"`);
   expect(await askNumber(instance, `o'ld "1"`, 'SELECT count(*) FROM ledger')).toBe(known.archive);
+  const together = ['one', 'two'].map((name) => run(instance, ['backup', 'restore', taken.label, '--database', 'app', '--into', name]));
+  for (const { code, stderr } of await Promise.all(together)) expect(code, stderr).toBe(0);
   const refused = await run(instance, ['backup', 'restore', taken.label, '--database', 'archive', '--into', 'app']);
   expect(refused, refused.stderr).toMatchObject({ code: 73 });
   expect((await run(instance, ['backup', 'restore', taken.label, '--database', 'app'])).code, 'without --yes and a terminal').toBe(77);

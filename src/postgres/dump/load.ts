@@ -5,7 +5,7 @@ import { type Connection, sqlStateOf } from '../connection.ts';
 import { type DumpNeeds, openSession } from './create.ts';
 import { type DumpedDatabase, type DumpManifest, readManifest } from './manifest.ts';
 import type { DumpRecord } from './record.ts';
-import { acknowledge, type Dump, dropLeftovers, restoreBeside } from './scratch-database.ts';
+import { acknowledge, beginRestoring, type Dump, restoreBeside } from './scratch-database.ts';
 import { findTools } from './tools.ts';
 import { verifyFiles } from './verify.ts';
 
@@ -27,10 +27,10 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
   const session = await openSession(needs, 'postgres', signal);
   try {
     const tools = await findTools(manifest.server.major, needs, signal);
+    await beginRestoring(session, needs.system, signal);
     const taken = await exists(session, into);
     if (taken && request.into !== undefined)
       throw new DbkitError('file.exists', `there is a database ${into} already`, { hint: 'name another with --into; nothing was changed' });
-    await dropLeftovers(session);
     system.log.info('dump.restoring', `restoring ${database.name} of ${record.label} beside what is there`, { label: record.label });
     const beside = await restoreBeside(needs, tools, session, { directory, manifest, database }, signal);
     system.reached('dump.checked');
@@ -51,7 +51,7 @@ export async function testDump(needs: DumpNeeds, record: DumpRecord, signal: Abo
   const session = await openSession(needs, 'postgres', signal);
   try {
     const tools = await findTools(manifest.server.major, needs, signal);
-    await dropLeftovers(session);
+    await beginRestoring(session, needs.system, signal);
     for (const database of manifest.databases) {
       const dump: Dump = { directory, manifest, database };
       const name = await restoreBeside(needs, tools, session, dump, signal);

@@ -18,8 +18,25 @@ export interface Dump {
   readonly database: DumpedDatabase;
 }
 
-/** Drops what killed restores left: their databases bear dbkit's mark until they are whole. */
-export async function dropLeftovers(session: Connection): Promise<void> {
+/** Any number will do, as long as nobody else's is the same: 'dbkit' in ASCII. */
+const ADVISORY_LOCK = 0x64626b6974;
+const PATIENCE_MS = 60_000;
+
+/**
+ * Makes this session the only one of the server that restores dumps, until it ends, and drops what killed restores left: their databases bear
+ * dbkit's mark until they are whole. Rejects with `lock.held` when another restore takes longer than a minute.
+ */
+export async function beginRestoring(session: Connection, { clock }: DumpNeeds['system'], signal: AbortSignal): Promise<void> {
+  const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
+  const isOurs = async (): Promise<boolean> =>
+    (await session.query<{ ours: boolean }>(`SELECT pg_try_advisory_lock(${ADVISORY_LOCK}) AS ours`))[0]!.ours;
+  while (!(await isOurs())) {
+    if (clock.monotonicMs() >= deadlineMs)
+      throw new DbkitError('lock.held', 'another restore of a dump is under way', {
+        hint: 'nothing was changed; try again when it has ended',
+      });
+    await clock.sleep(100, signal);
+  }
   const left = await session.query<{ name: string }>(
     "SELECT datname AS name FROM pg_database WHERE shobj_description(oid, 'pg_database') = $1",
     [MARK],
