@@ -81,7 +81,7 @@ export async function readWal(
       const switched = record.manager === RM_XLOG && record.info === XLOG_SWITCH;
       position = switched ? (segmentOf(end - 1n, identity.segmentSizeBytes) + 1n) * size : end;
       if (switched) end = position;
-      if (!visit(record)) break;
+      if (!visit(record)) return { end, broken: false, lastCommitAt, createsTablespaces }; // Whoever ends it early asks for no more.
     }
     return { end, broken: await hasPagesBeyond(pages, end, identity), lastCommitAt, createsTablespaces };
   } finally {
@@ -96,11 +96,15 @@ interface Pages {
 }
 
 const WINDOW_BYTES = 1024 * 1024;
+/** Where one record is enough, a megabyte would be read for nothing. */
+const FIRST_WINDOW_BYTES = 64 * 1024;
 
 /** Pages of consecutive segments, read a window at a time. */
 function openPages(directory: BytePath, { timeline, segmentSizeBytes }: WalIdentity): Pages {
   let file: { readonly handle: FileHandle; readonly segment: bigint } | undefined;
   let window: { readonly from: Lsn; readonly bytes: Buffer } | undefined;
+  let buffer = Buffer.allocUnsafe(FIRST_WINDOW_BYTES); // One for all windows: records are put together as copies.
+  let loads = 0;
 
   async function load(address: Lsn): Promise<void> {
     const segment = segmentOf(address, segmentSizeBytes);
@@ -117,8 +121,10 @@ function openPages(directory: BytePath, { timeline, segmentSizeBytes }: WalIdent
       file = { handle, segment };
     }
     const offset = Number(address % BigInt(segmentSizeBytes));
-    const length = Math.min(WINDOW_BYTES, segmentSizeBytes - offset);
-    const { buffer, bytesRead } = await file.handle.read(Buffer.allocUnsafe(length), 0, length, offset);
+    if (loads === 1) buffer = Buffer.allocUnsafe(WINDOW_BYTES);
+    loads += 1;
+    const length = Math.min(buffer.length, segmentSizeBytes - offset);
+    const { bytesRead } = await file.handle.read(buffer, 0, length, offset);
     window = { from: address, bytes: buffer.subarray(0, bytesRead) };
   }
 
