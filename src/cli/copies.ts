@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { DrillReport } from '../core/copies.ts';
+import type { DrillReport } from '../core/drill.ts';
 import { damages } from '../core/drill.ts';
 import { duration } from '../output/format.ts';
 import type { Style } from '../output/style.ts';

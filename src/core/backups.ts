@@ -1,4 +1,4 @@
-import type { DrillReport } from './copies.ts';
+import type { DrillReport } from './drill.ts';
 
 /** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
 export interface Backup {

@@ -1,4 +1,5 @@
 import type { Backup } from './backups.ts';
+import type { DrillReport } from './drill.ts';
 
 /** Where a copy of a backup was put to stay, beside the instance and independent of it. */
 export interface CopyReport {
@@ -21,31 +22,6 @@ export interface OpenCopy {
   readonly database: string;
   /** The client that belongs to the server, where it is installed. */
   readonly client: string;
-}
-
-/** One rehearsed restore. */
-export interface DrillReport {
-  readonly label: string;
-  readonly ok: boolean;
-  readonly at: string;
-  /** Restore, start and every answer: how long the data would be away. */
-  readonly rtoMs: number;
-  readonly restoreMs: number;
-  readonly startMs: number;
-  /** What would be lost with the data's volume: all since the backup. */
-  readonly rpoMs: number;
-  /** True when the WAL since the backup is still in the instance's pg_wal: then nothing is lost as long as that can be read. */
-  readonly rollsForward: boolean;
-  readonly databases: number;
-  readonly checks: readonly DrillCheck[];
-}
-
-export interface DrillCheck {
-  readonly name: string;
-  readonly outcome: 'passed' | 'failed' | 'skipped';
-  /** Why, where it has not passed. */
-  readonly because: string | null;
-  readonly durationMs: number;
 }
 
 /** Copies of backups that are not the instance's data and never become it. */

@@ -1,4 +1,27 @@
-import type { DrillCheck, DrillReport } from './copies.ts';
+/** One rehearsed restore. */
+export interface DrillReport {
+  readonly label: string;
+  readonly ok: boolean;
+  readonly at: string;
+  /** Restore, start and every answer: how long the data would be away. */
+  readonly rtoMs: number;
+  readonly restoreMs: number;
+  readonly startMs: number;
+  /** What would be lost with the data's volume: all since the backup. */
+  readonly rpoMs: number;
+  /** True when the WAL since the backup is still in the instance's pg_wal: then nothing is lost as long as that can be read. */
+  readonly rollsForward: boolean;
+  readonly databases: number;
+  readonly checks: readonly DrillCheck[];
+}
+
+export interface DrillCheck {
+  readonly name: string;
+  readonly outcome: 'passed' | 'failed' | 'skipped';
+  /** Why, where it has not passed. */
+  readonly because: string | null;
+  readonly durationMs: number;
+}
 
 /** Whether a drill proves its backup: everything that was tried has passed. */
 export const isProof = (checks: readonly DrillCheck[]): boolean => checks.every(({ outcome }) => outcome !== 'failed');

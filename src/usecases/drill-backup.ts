@@ -1,5 +1,5 @@
 import type { App } from '../core/app.ts';
-import type { DrillReport } from '../core/copies.ts';
+import type { DrillReport } from '../core/drill.ts';
 import { findBackup } from './find-backup.ts';
 
 /** Rehearses the restore of one backup and measures it; the instance is not touched. */

@@ -3,7 +3,7 @@ import { open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import type { DrillReport } from '../../src/core/copies.ts';
+import type { DrillReport } from '../../src/core/drill.ts';
 import type { ListedBackup } from '../../src/usecases/list-backups.ts';
 import { startBare } from '../harness/bare-server.ts';
 import { boot, type Ended, run, start } from '../harness/dbkit.ts';

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Backup, BackupEngine } from '../../core/backups.ts';
-import type { DrillCheck, DrillReport } from '../../core/copies.ts';
+import type { DrillCheck, DrillReport } from '../../core/drill.ts';
 import { isProof } from '../../core/drill.ts';
 import { DbkitError, isAbort, wordsOf } from '../../core/errors.ts';
 import { connectSuperuser, type PostgresqlOptions } from '../local.ts';
