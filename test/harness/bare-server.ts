@@ -30,6 +30,7 @@ export async function startBare({ directory }: Programs, dataDir: string, option
     restart_after_crash: 'off',
     unix_socket_directories: options.socketDir,
     port: String(options.port),
+    dynamic_shared_memory_type: 'mmap', // In /dev/shm it would outlive a server that is killed.
     ...options.settings,
   };
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);

@@ -79,10 +79,14 @@ export async function beside(instance: Instance, name: string): Promise<Instance
   return { ...other, env: environmentOf(other) };
 }
 
+/** A server that is killed leaves its shared memory behind: in its own directory it goes with that, in /dev/shm it would stay. */
+const inItsOwnDirectory = { dynamic_shared_memory_type: 'mmap' };
+
 /** Writes dbkit's configuration file. Retries come soon, as a test need not wait like a container. */
 export async function configure({ configFile, initScriptsDir }: Instance, config: ConfigInput): Promise<void> {
   const defaults: ConfigInput = { backup: { afterStart: false } }; // A test that wants a backup takes it itself.
-  const postgresql = { startRetrySeconds: 0.2, initScriptsDir, ...config.postgresql };
+  const settings = { ...inItsOwnDirectory, ...config.postgresql?.settings };
+  const postgresql = { startRetrySeconds: 0.2, initScriptsDir, ...config.postgresql, settings };
   await writeFile(configFile, JSON.stringify({ ...defaults, ...config, postgresql }, null, 2));
 }
 

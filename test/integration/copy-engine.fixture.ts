@@ -92,7 +92,13 @@ export async function startServer(
 ): Promise<TestServer> {
   const port = await freePort();
   const socketDir = dirname(dataDir);
-  const all = { listen_addresses: '', unix_socket_directories: socketDir, port: String(port), ...settings };
+  const all = {
+    listen_addresses: '',
+    dynamic_shared_memory_type: 'mmap',
+    unix_socket_directories: socketDir,
+    port: String(port),
+    ...settings,
+  };
   const args = ['-D', dataDir, ...Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
   const chunks: string[] = [];
   const child: ChildProcess = spawn(join(binDir, 'postgres'), args, {
