@@ -139,8 +139,8 @@ async function takeHold(
     for (const staged of [volume.incoming, ...(keepsStaged ? [] : [volume.staged])]) {
       await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
     }
-    const { report } = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
-    const binaries = await findBinaries({ major: report.major ?? settings.version, directory: settings.binDir }, system, signal);
+    const inspection = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
+    const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
     const local = {
       settings,
       passwordIsGiven,
@@ -153,7 +153,13 @@ async function takeHold(
       lock,
       system,
     };
-    return { local, lock };
+    let fresh: Inspection | undefined = inspection;
+    const firstLook = (): Inspection | undefined => {
+      const once = fresh;
+      fresh = undefined;
+      return once;
+    };
+    return { local, lock, firstLook };
   } catch (cause) {
     await lock.release();
     throw cause;
@@ -167,13 +173,13 @@ interface Mended {
 
 /** Inspects, plans and carries the plan out. */
 async function mend(
-  { local, lock }: Hold,
+  { local, lock, firstLook }: Hold,
   { config, engines }: PostgresqlOptions,
   request: RecoverRequest,
   signal: AbortSignal,
 ): Promise<Mended> {
   const begunMs = local.system.clock.monotonicMs();
-  const inspection = await look(local, signal);
+  const inspection = firstLook() ?? (await look(local, signal)); // Walking twenty thousand files once is enough.
   const plan = await makePlan(
     local,
     { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, engines },

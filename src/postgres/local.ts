@@ -3,6 +3,7 @@ import type { Config, PostgresqlSettings } from '../core/config.ts';
 import type { HeldLock, Identity, System } from '../core/contracts.ts';
 import type { Binaries } from './binaries.ts';
 import { type Connection, connect } from './connection.ts';
+import type { Inspection } from './inspection/inspect.ts';
 import type { Volume } from './volume.ts';
 
 /** One instance on this machine with everything known about it: what every step of the PostgreSQL service works on. */
@@ -36,6 +37,8 @@ export interface PostgresqlOptions {
 export interface Hold {
   readonly local: Local;
   readonly lock: HeldLock;
+  /** What was seen when the hold was taken; only the first who asks gets it, for soon it is the past. */
+  firstLook(): Inspection | undefined;
 }
 
 const CONNECT_TIMEOUT_MS = 5_000;

@@ -15,6 +15,7 @@ export function parseConf(text: string): ParsedConf {
   const settings = new Map<string, string>();
   const problems: string[] = [];
   for (const [index, line] of text.split('\n').entries()) {
+    if (line === '' || line.startsWith('#')) continue; // Nearly all of the sample, and every start reads it.
     const match = LINE.exec(line.replace(/\r$/, ''));
     if (!match || /[\0]/.test(line)) {
       problems.push(`line ${index + 1}: ${JSON.stringify(line.trim().slice(0, 60))}`);

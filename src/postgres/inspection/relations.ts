@@ -10,11 +10,18 @@ const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transa
 const BTREE_MAGIC = 0x053162; // src/include/access/nbtree.h; it stands in the metapage behind the page header.
 const BTREE_MAGIC_AT = 24;
 
-/** The directories that hold relations: global, each database, and each database in each tablespace. */
-export const databaseDirectories = ({ entries }: Walk): string[] =>
-  [...entries.values()]
+const found = new WeakMap<Walk, readonly string[]>();
+
+/** The directories that hold a database's relations: each database, and each database in each tablespace. */
+export function databaseDirectories(walk: Walk): readonly string[] {
+  const known = found.get(walk);
+  if (known) return known;
+  const directories = [...walk.entries.values()]
     .filter(({ path, kind }) => kind === 'directory' && /^(base\/\d+|pg_tblspc\/\d+\/PG_[^/]+\/\d+)$/.test(path))
     .map(({ path }) => path);
+  found.set(walk, directories);
+  return directories;
+}
 
 /** pg_filenode.map of global and of each database, and the catalog files it names. `severity` of a missing file depends on the shutdown. */
 export function inspectCatalogs(dataDir: string, walk: Walk, severity: Finding['severity']): Finding[] {
