@@ -98,7 +98,7 @@ try {
   const server = await serve(dataDir, port);
   run(join(binDir, 'pgbench'), [...at, '-i', '-q', '-s', String(scale), 'postgres']);
   sql(`CREATE TABLE noise AS SELECT i, decode(string_agg(md5(random()::text), ''), 'hex') AS bytes
-         FROM generate_series(1, ${scale * 500}) i, generate_series(1, 120) GROUP BY i`);
+         FROM generate_series(1, ${scale * 5000}) i, generate_series(1, 120) GROUP BY i`);
   sql('VACUUM FREEZE', 'CHECKPOINT');
   const peers = peersIn({ root, binDir, dataDir, socketDir, port, dbkit: resolve('bin/dbkit.js'), run, own });
   const size = Number(sql('SELECT sum(pg_database_size(oid)) FROM pg_database')) / 1e9;
