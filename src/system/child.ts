@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Child, ExitReason, Identity, SpawnChild } from '../core/contracts.ts';
@@ -24,7 +25,7 @@ export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output,
     const exited = new Promise<ExitReason>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
-      child.once('error', (cause) => reject(cannotStart(file, cause)));
+      child.once('error', (cause) => reject(cannotStart(file, env['PATH'], cause)));
     });
     if (outlivesDbkit) child.unref(); // Else the event loop would wait for its end.
     child.on('error', () => undefined); // A signal that could not be sent is no reason to end dbkit.
@@ -47,8 +48,10 @@ async function openLog(path: string, as: Identity | undefined): Promise<FileHand
   return log;
 }
 
-function cannotStart(file: string, cause: unknown): DbkitError {
-  if (errnoOf(cause) === 'ENOENT')
+function cannotStart(file: string, path: string | undefined, cause: unknown): DbkitError {
+  // A folder of PATH that may not be searched answers EACCES too, for a program that is nowhere (execvp(3)).
+  const isThere = file.includes('/') || (path ?? '').split(':').some((directory) => existsSync(`${directory}/${file}`));
+  if (errnoOf(cause) === 'ENOENT' || (errnoOf(cause) === 'EACCES' && !isThere))
     return new DbkitError('program.missing', `there is no program '${file}'`, { hint: 'check its name and PATH', cause });
   if (errnoOf(cause) === 'EACCES')
     return new DbkitError('program.unusable', `'${file}' cannot be run`, { hint: 'it is a directory, or not executable: chmod +x', cause });
