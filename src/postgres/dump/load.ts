@@ -5,7 +5,7 @@ import { type Connection, sqlStateOf } from '../connection.ts';
 import { type DumpNeeds, openSession } from './create.ts';
 import { type DumpedDatabase, type DumpManifest, readManifest } from './manifest.ts';
 import type { DumpRecord } from './record.ts';
-import { acknowledge, beginRestoring, type Dump, restoreBeside } from './scratch-database.ts';
+import { beginRestoring, type Dump, restoreBeside } from './scratch-database.ts';
 import { findTools } from './tools.ts';
 import { verifyFiles } from './verify.ts';
 
@@ -87,7 +87,6 @@ async function swap(
   const id = session.escapeIdentifier;
   if (replaced === null) {
     await session.query(`ALTER DATABASE ${id(beside)} RENAME TO ${id(into)}`);
-    await acknowledge(session, into);
     return;
   }
   for (let attempt = 1; ; attempt += 1) {
@@ -96,7 +95,6 @@ async function swap(
       await session.query('BEGIN');
       await session.query(`ALTER DATABASE ${id(into)} RENAME TO ${id(replaced)}`);
       await session.query(`ALTER DATABASE ${id(beside)} RENAME TO ${id(into)}`);
-      await acknowledge(session, into);
       needs.system.reached('dump.swapping');
       await session.query('COMMIT');
       return;

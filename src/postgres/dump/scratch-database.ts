@@ -9,8 +9,8 @@ import type { DumpedDatabase, DumpedTable, DumpManifest } from './manifest.ts';
 import { aroundRestore } from './special-extensions.ts';
 import { asConnectionString, type DumpTools } from './tools.ts';
 
-/** By this comment, and only by it, a database is known that a killed restore of dbkit's left behind. */
-const MARK = 'dbkit: a restore in progress; dropped by the next one';
+/** By this name, which nobody else gives, a database is known that a killed restore left behind; one that is whole bears its own. */
+const TEMPORARY = 'dbkit_restore_';
 
 export interface Dump {
   readonly directory: string;
@@ -24,7 +24,7 @@ const PATIENCE_MS = 60_000;
 
 /**
  * Makes this session the only one of the server that restores dumps, until it ends, and drops what killed restores left: their databases bear
- * dbkit's mark until they are whole. Rejects with `lock.held` when another restore takes longer than a minute.
+ * a temporary name until they are whole. Rejects with `lock.held` when another restore takes longer than a minute.
  */
 export async function beginRestoring(session: Connection, { clock }: DumpNeeds['system'], signal: AbortSignal): Promise<void> {
   const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
@@ -37,10 +37,9 @@ export async function beginRestoring(session: Connection, { clock }: DumpNeeds['
       });
     await clock.sleep(100, signal);
   }
-  const left = await session.query<{ name: string }>(
-    "SELECT datname AS name FROM pg_database WHERE shobj_description(oid, 'pg_database') = $1",
-    [MARK],
-  );
+  const left = await session.query<{ name: string }>('SELECT datname AS name FROM pg_database WHERE datname ~ $1', [
+    `^${TEMPORARY}\\d{8}_\\d{6}$`,
+  ]);
   for (const { name } of left) await session.query(`DROP DATABASE ${session.escapeIdentifier(name)} WITH (FORCE)`);
 }
 
@@ -55,7 +54,7 @@ export async function restoreBeside(
   dump: Dump,
   signal: AbortSignal,
 ): Promise<string> {
-  const name = makeLabel('replaced', needs.system.clock.now()).replace('replaced', 'dbkit_restore');
+  const name = makeLabel('replaced', needs.system.clock.now()).replace('replaced_', TEMPORARY);
   await createEmpty(session, name, dump);
   try {
     await fill(needs, tools, name, dump, signal);
@@ -65,10 +64,6 @@ export async function restoreBeside(
     throw cause;
   }
 }
-
-/** From now on it is somebody's. */
-export const acknowledge = (session: Connection, name: string): Promise<unknown> =>
-  session.query(`COMMENT ON DATABASE ${session.escapeIdentifier(name)} IS NULL`);
 
 /** How CREATE DATABASE names a locale of each provider (from 15 and 17 on). */
 const localeProviders = {
@@ -85,7 +80,6 @@ async function createEmpty(session: Connection, name: string, { manifest, databa
   await session.query(
     `CREATE DATABASE ${id(name)} OWNER ${id(owner)} TEMPLATE template0 ENCODING ${text(encoding)} LC_COLLATE ${text(collate)} LC_CTYPE ${text(ctype)}${provided}`,
   );
-  await session.query(`COMMENT ON DATABASE ${id(name)} IS ${text(MARK)}`);
   for (const setting of database.settings)
     await session.query(`ALTER DATABASE ${id(name)} SET ${id(setting.name)} TO ${text(setting.value)}`);
   if (database.privileges) await session.query(`REVOKE ALL ON DATABASE ${id(name)} FROM PUBLIC`);
