@@ -1,5 +1,5 @@
 import type { LoadReport } from '../core/backups.ts';
-import type { CopyReport } from '../core/copies.ts';
+import type { CopyReport, TablesReport } from '../core/copies.ts';
 import type { RestoreReport } from '../core/restore.ts';
 import { bytes, duration, moment } from '../output/format.ts';
 import type { Style } from '../output/style.ts';
@@ -62,4 +62,17 @@ export function copyView({ label, directory, port, sizeBytes, databases, duratio
 export function loadView({ label, database, into, replaced, tables, rows }: LoadReport): string {
   const kept = replaced === null ? [] : [`what was there is whole in the database ${replaced}; drop it when you are sure`];
   return [`restored ${database} of ${label} as ${into}: ${tables} tables, ${rows} rows, counted`, ...kept].join('\n');
+}
+
+/** Where each table is now, and what a person may do with those that lie beside. */
+export function tablesView({ label, database, tables, foreignKeysLeftOut, suggestions: [differs, missing, over] }: TablesReport): string {
+  return [
+    ...tables.map(({ table: name, place, isInPlace, rows }) =>
+      isInPlace
+        ? `${name} of ${label} is back in ${database}: ${rows} rows, counted`
+        : `${name} is there, so that of ${label} lies beside it as ${place}: ${rows} rows, counted`,
+    ),
+    ...foreignKeysLeftOut.map((sql) => `this foreign key was left out: ${sql};`),
+    ...(over ? [`what differs: ${differs}`, `what is missing comes back with: ${missing}`, `when you are done: ${over}`] : []),
+  ].join('\n');
 }

@@ -2,10 +2,11 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { App } from '../core/app.ts';
 import type { Backup, LoadReport } from '../core/backups.ts';
-import type { CopyReport } from '../core/copies.ts';
+import type { CopyReport, TablesReport } from '../core/copies.ts';
 import { DbkitError } from '../core/errors.ts';
 import type { RestoreReport } from '../core/restore.ts';
 import { choose, confirm } from '../output/prompt.ts';
+import { bringTables } from '../usecases/bring-tables.ts';
 import { copyBackup } from '../usecases/copy-backup.ts';
 import { findBackup } from '../usecases/find-backup.ts';
 import { listBackups } from '../usecases/list-backups.ts';
@@ -15,7 +16,7 @@ import { startBackup } from '../usecases/start-backup.ts';
 import { again } from './again.ts';
 import { choiceView } from './backup-views.ts';
 import type { Answer, Call, Cli } from './cli.ts';
-import { copyView, loadView, restoreView } from './restore-views.ts';
+import { copyView, loadView, restoreView, tablesView } from './restore-views.ts';
 
 interface RestoreFlags {
   readonly dryRun?: boolean;
@@ -23,6 +24,7 @@ interface RestoreFlags {
   readonly target?: string;
   readonly database?: string;
   readonly into?: string;
+  readonly table?: readonly string[];
 }
 
 /** `backup restore` and `backup undo`: each the other's inverse. */
@@ -35,17 +37,19 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .option('--boot-test', 'start the copy beside the data before it takes its place (default: when there is room)')
     .option('--no-boot-test', 'do not')
     .option('--target <dir>', 'into this empty directory instead; the instance is left alone. With --port: the port the copy is to have')
-    .option('--database <name>', 'a dump: which of its databases')
+    .option('--table <schema.name...>', 'only these tables, from a base backup or a dump; nothing is replaced')
+    .option('--database <name>', 'a dump, or --table: which database')
     .option('--into <name>', 'a dump: as a new database of this name; nothing is replaced')
     .addHelpText(
       'after',
-      '\nWhere dbkit supervises the server, it is stopped for the swap only, and the container lives on. `dbkit backup undo` takes it back.\n\nExamples:\n  dbkit backup restore latest --dry-run\n  dbkit backup restore data_20261120_195400 --yes\n  dbkit backup restore dump_20261120_200000 --database app --into app_yesterday',
+      '\nWhere dbkit supervises the server, it is stopped for the swap only, and the container lives on. `dbkit backup undo` takes it back.\n\nExamples:\n  dbkit backup restore latest --dry-run\n  dbkit backup restore data_20261120_195400 --yes\n  dbkit backup restore dump_20261120_200000 --database app --into app_yesterday\n  dbkit backup restore latest --table public.orders',
     )
     .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
-      cli.run<RestoreReport | CopyReport | LoadReport>(command, async (call) => {
+      cli.run<RestoreReport | CopyReport | LoadReport | TablesReport>(command, async (call) => {
         const app = await call.app();
         const chosen = label ?? (await chooseBackup(app, call));
         if (flags.target !== undefined) return copy(app, call, chosen, { ...flags, target: flags.target });
+        if (flags.table) return bring(app, call, chosen, { ...flags, table: flags.table });
         const { backup: found } = await findBackup(app, chosen, call.signal);
         if (found.kind === 'logical') return load(app, call, found, flags);
         return replace(app, call, { source: 'backup', label: found.label, bootTest: flags.bootTest, dryRun: flags.dryRun ?? false });
@@ -98,6 +102,22 @@ async function load(app: App, call: Call, { label }: Backup, { database, into, d
   const replace = (): Promise<boolean> => confirm(question, { mayAsk: mayAsk(call), yes: call.flags.yes ?? false });
   const report = await loadDump(app, { label, database, into }, replace, call.signal);
   return { report, text: () => loadView(report) };
+}
+
+/** Nothing to ask: what is there stays. */
+async function bring(
+  app: App,
+  { signal }: Call,
+  label: string,
+  { table: tables, database, into, dryRun }: RestoreFlags & { readonly table: readonly string[] },
+): Promise<Answer<TablesReport>> {
+  if (dryRun || into !== undefined)
+    throw new DbkitError(
+      'usage.invalid',
+      `--table goes together with neither --dry-run nor --into: nothing is replaced, a table that is there keeps its place`,
+    );
+  const report = await bringTables(app, { label, tables, database }, signal);
+  return { report, text: () => tablesView(report) };
 }
 
 async function copy(

@@ -96,6 +96,13 @@ export interface BackupEngine {
   verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
   /** Dumps: brings one database back beside what is there, counts its rows, and only then lets it take its place. */
   load?(backup: Backup, request: LoadRequest, signal: AbortSignal): Promise<LoadReport>;
+  /** Dumps: one database under a temporary name in the running server, for as long as `work` takes; undefined: the only one. */
+  onScratchDatabase?<T>(
+    backup: Backup,
+    database: string | undefined,
+    work: (scratch: { readonly name: string; readonly of: string }) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T>;
   describe?(backup: Backup, signal: AbortSignal): Promise<BackupDetails>;
   /** Changes what people say about a backup; what is not named stays. */
   annotate?(backup: Backup, words: { readonly pinned?: boolean; readonly note?: string | null }, signal: AbortSignal): Promise<Backup>;

@@ -24,6 +24,36 @@ export interface OpenCopy {
   readonly client: string;
 }
 
+/** One table that a backup gave back. */
+export interface BroughtTable {
+  readonly table: string;
+  /** `schema.name` where it is now: its own place when that was free, else a schema of its own beside it. */
+  readonly place: string;
+  readonly isInPlace: boolean;
+  /** Its own and, of a partitioned one, those of its partitions. */
+  readonly rows: number;
+}
+
+export interface TablesReport {
+  readonly label: string;
+  readonly database: string;
+  /** Where tables are whose places are taken; null when every one is back in its own. */
+  readonly besideSchema: string | null;
+  readonly tables: readonly BroughtTable[];
+  /** Foreign keys that do not hold now, or that belong to another table: each the SQL that adds it. */
+  readonly foreignKeysLeftOut: readonly string[];
+  /** SQL for a person: what differs, what is missing, and the end of it, for the first table that lies beside. */
+  readonly suggestions: readonly string[];
+  readonly durationMs: number;
+}
+
+export interface TablesRequest {
+  /** `schema.name`, or the name alone where only one schema has it. */
+  readonly tables: readonly string[];
+  /** Which database of the backup, and of the running server; undefined: the application's, or a dump's only one. */
+  readonly database: string | undefined;
+}
+
 /** Copies of backups that are not the instance's data and never become it. */
 export interface Copies {
   /** Restores into an empty or missing directory. A failure leaves it as it was. */
@@ -34,6 +64,8 @@ export interface Copies {
   ): Promise<CopyReport>;
   /** Starts a throw-away copy on a private socket for as long as `work` takes. */
   open<T>(backup: Backup, work: (copy: OpenCopy) => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** Brings single tables into the running server, where nothing is replaced: what is there keeps its place. */
+  bringTables(backup: Backup, request: TablesRequest, signal: AbortSignal): Promise<TablesReport>;
   /** Restores, starts, asks every database, and measures. Keeps the result with the backup. */
   drill(backup: Backup, signal: AbortSignal): Promise<DrillReport>;
 }

@@ -19,7 +19,7 @@ import { findSameFiles } from './same-files.ts';
 import { type VerifyNeeds, verifyBackup } from './verify.ts';
 
 /** Base backups as plain directories; it knows everything that an engine may be asked. */
-export type CopyEngine = Required<Omit<BackupEngine, 'load'>>;
+export type CopyEngine = Required<Omit<BackupEngine, 'load' | 'onScratchDatabase'>>;
 
 export interface CopyEngineNeeds {
   readonly config: Config;

@@ -100,7 +100,7 @@ async function dumpDatabase(
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
     const args = ['--format=directory', `--jobs=${availableParallelism()}`, `--snapshot=${snapshot!.id}`, '--compress=3', '--no-password'];
-    await tools.run('pg_dump', [...args, `--file=${join(staging, directory)}`], signal, name);
+    await tools.run('pg_dump', [...args, `--file=${join(staging, directory)}`], signal, { database: name });
     needs.system.reached('dump.database-dumped');
     return { ...(await describeDatabase(session)), directory, tables: await countTables(session) };
   } finally {

@@ -5,7 +5,7 @@ import { planRetention, type RetentionPolicy } from '../../core/retention.ts';
 import { expireBackups } from '../backup/expire.ts';
 import { openRepositoryOf } from '../backup/repository.ts';
 import { createDump, type DumpNeeds } from './create.ts';
-import { loadDump, testDump } from './load.ts';
+import { loadDump, onScratchDatabase, testDump } from './load.ts';
 import { type DumpRecord, describeRecord, dumps, toBackup } from './record.ts';
 import { findTools } from './tools.ts';
 import { verifyContents, verifyFiles } from './verify.ts';
@@ -51,6 +51,8 @@ export function createDumpEngine(given: Omit<DumpNeeds, 'repository'>): BackupEn
       });
     },
     load: async (backup, request, signal) => loadDump(needs, await recordOf(backup, signal), request, signal),
+    onScratchDatabase: async (backup, database, work, signal) =>
+      onScratchDatabase(needs, await recordOf(backup, signal), database, work, signal),
     verify: async (backup, signal, { test = false } = { deep: false }) => {
       const record = await recordOf(backup, signal);
       const verifiedAt = system.clock.now().toISOString();

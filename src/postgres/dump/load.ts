@@ -62,6 +62,34 @@ export async function testDump(needs: DumpNeeds, record: DumpRecord, signal: Abo
   }
 }
 
+/**
+ * One database of a dump beside what is there, whole and counted, for as long as `work` takes. Rejects as `loadDump` does.
+ */
+export async function onScratchDatabase<T>(
+  needs: DumpNeeds,
+  record: DumpRecord,
+  wanted: string | undefined,
+  work: (scratch: { readonly name: string; readonly of: string }) => Promise<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const directory = needs.repository.pathOf(record.label);
+  const manifest = await verifyFiles(directory, record, signal);
+  const database = databaseOf(manifest, wanted);
+  const session = await openSession(needs, 'postgres', signal);
+  try {
+    const tools = await findTools(manifest.server.major, needs, signal);
+    await beginRestoring(session, needs.system, signal);
+    const name = await restoreBeside(needs, tools, session, { directory, manifest, database }, signal);
+    try {
+      return await work({ name, of: database.name });
+    } finally {
+      await session.query(`DROP DATABASE ${session.escapeIdentifier(name)} WITH (FORCE)`);
+    }
+  } finally {
+    await session.end();
+  }
+}
+
 function databaseOf({ databases }: DumpManifest, wanted: string | undefined): DumpedDatabase {
   const names = databases.map(({ name }) => name).join(', ');
   const found = wanted === undefined ? databases[0] : databases.find(({ name }) => name === wanted);

@@ -10,7 +10,13 @@ import { findBinaries } from '../binaries.ts';
 export interface DumpTools {
   /** 'pg_dump (PostgreSQL) 15.18'. */
   readonly version: string;
-  run(program: 'pg_dump' | 'pg_restore', args: readonly string[], signal: AbortSignal, database?: string): Promise<ToolResult>;
+  /** `socketDir`: another server of this machine than the instance's own. */
+  run(
+    program: 'pg_dump' | 'pg_restore',
+    args: readonly string[],
+    signal: AbortSignal,
+    at?: { readonly database: string; readonly socketDir?: string | undefined },
+  ): Promise<ToolResult>;
 }
 
 /** A dump of terabytes is not for this engine; a hang is. */
@@ -43,12 +49,13 @@ export async function findTools(
     };
     return {
       version: stdout.trim(),
-      run: (program, args, abort, database) =>
+      run: (program, args, abort, at) =>
         system.runner.run(
           {
             file: join(directory, program),
             args,
-            env: database === undefined ? env : { ...env, PGDATABASE: database }, // An argument would be taken for a connection string.
+            // As an argument the name would be taken for a connection string.
+            env: at === undefined ? env : { ...env, PGDATABASE: at.database, PGHOST: at.socketDir ?? socketDir },
             as: owner,
             timeoutMs: TIMEOUT_MS,
           },

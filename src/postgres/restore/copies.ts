@@ -4,6 +4,7 @@ import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Copies, OpenCopy } from '../../core/copies.ts';
 import { DbkitError } from '../../core/errors.ts';
 import { connectSuperuser, type PostgresqlOptions } from '../local.ts';
+import { bringTables } from './bring-tables.ts';
 import { copyTo } from './copy-to.ts';
 import { drill } from './drill.ts';
 import { onScratchCopy, type Scratch } from './scratch.ts';
@@ -19,6 +20,7 @@ export function createCopies(options: PostgresqlOptions): Copies {
         log.info('copy.opened', `a copy of ${backup.label} is open; whatever you change in it is thrown away`, { label: backup.label });
         return work(copy);
       }),
+    bringTables: (backup, request, signal) => bringTables(options, { backup, engine: loaderOf(options, backup) }, request, signal),
     drill: (backup, signal) => drill(options, { backup, engine: engineOf(options, backup) }, signal),
   };
 }
@@ -31,6 +33,10 @@ function engineOf({ engines }: PostgresqlOptions, { label, kind }: Backup): Back
     hint: '`dbkit backup list` shows the base backups',
   });
 }
+
+/** Tables come from both kinds. */
+const loaderOf = (options: PostgresqlOptions, backup: Backup): BackupEngine =>
+  options.engines.find(({ kind }) => kind === backup.kind) ?? engineOf(options, backup);
 
 async function addressOf({ local, socketDir }: Scratch, signal: AbortSignal): Promise<OpenCopy> {
   const { username, database = username, port, superuser } = local.settings;

@@ -37,19 +37,20 @@ async function scratchRoot({ backupDir, stateDir }: Config, owner: Identity, { f
   return own;
 }
 
-/**
- * Restores a backup into a folder of the repository, starts it where nobody else can reach it, and removes it when `work` is over, whatever
- * happens. Copies that a killed run has left, and their servers, are cleared up first. The instance is not touched.
- */
-export async function onScratchCopy<T>(
-  { config, system, passwordIsGiven }: PostgresqlOptions,
-  { backup, engine }: { readonly backup: Backup; readonly engine: BackupEngine },
+/** A folder of the owner's in the repository. */
+interface ScratchFolder {
+  readonly path: string;
+  readonly owner: Identity;
+  readonly lock: HeldLock;
+}
+
+/** A folder for as long as `work` takes. Those that killed runs have left, and the servers on them, are cleared up first. */
+export async function inScratchFolder<T>(
+  { config, system }: Pick<PostgresqlOptions, 'config' | 'system'>,
   signal: AbortSignal,
-  work: (scratch: Scratch) => Promise<T>,
+  work: (folder: ScratchFolder) => Promise<T>,
 ): Promise<T> {
-  const { postgresql: settings, stateDir, backupDir } = config;
-  const owner = await serverOwner(settings, system);
-  const binaries = await findBinaries({ major: backup.pgVersion, directory: settings.binDir }, system, signal);
+  const owner = await serverOwner(config.postgresql, system);
   const root = await scratchRoot(config, owner, system);
   const clear = async (path: string, lock: HeldLock): Promise<void> => {
     await rm(path, { recursive: true, force: true });
@@ -61,20 +62,31 @@ export async function onScratchCopy<T>(
   }
   const path = join(root, `${PREFIX}${system.clock.now().getTime()}_${process.pid}`);
   await system.files.makeDirectory(path, { mode: 0o700, owner });
-  const volume = volumeOf(path);
-  const lock = await occupy(volume, owner, system, signal);
+  const lock = await occupy(volumeOf(path), owner, system, signal);
   try {
-    const local: Local = {
-      settings,
-      passwordIsGiven,
-      volume,
-      stateDir,
-      backupDir,
-      logFile: join(path, 'server.log'),
-      owner,
-      binaries,
-      system,
-    };
+    return await work({ path, owner, lock });
+  } finally {
+    await clear(path, lock);
+  }
+}
+
+/**
+ * Restores a backup into a folder of the repository, starts it where nobody else can reach it, and removes it when `work` is over, whatever
+ * happens. The instance is not touched.
+ */
+export async function onScratchCopy<T>(
+  options: PostgresqlOptions,
+  { backup, engine }: { readonly backup: Backup; readonly engine: BackupEngine },
+  signal: AbortSignal,
+  work: (scratch: Scratch) => Promise<T>,
+): Promise<T> {
+  const { config, system, passwordIsGiven } = options;
+  const { postgresql: settings, stateDir, backupDir } = config;
+  const binaries = await findBinaries({ major: backup.pgVersion, directory: settings.binDir }, system, signal);
+  return inScratchFolder(options, signal, async ({ path, owner, lock }) => {
+    const volume = volumeOf(path);
+    const logFile = join(path, 'server.log');
+    const local: Local = { settings, passwordIsGiven, volume, stateDir, backupDir, logFile, owner, binaries, system };
     const begunMs = system.clock.monotonicMs();
     await engine.restore(backup, { directory: volume.staged, walFrom: undefined, durable: false }, signal);
     const restoredMs = system.clock.monotonicMs();
@@ -84,10 +96,8 @@ export async function onScratchCopy<T>(
       settings: copySettings(binaries.major, { throwAway: true }),
       what: `the copy of ${backup.label}`,
     };
-    return await onPrivateServer(local, { ...server, trusts: true }, signal, (socketDir) =>
+    return onPrivateServer(local, { ...server, trusts: true }, signal, (socketDir) =>
       work({ local, socketDir, restoreMs: restoredMs - begunMs, startMs: system.clock.monotonicMs() - restoredMs }),
     );
-  } finally {
-    await clear(path, lock);
-  }
+  });
 }
