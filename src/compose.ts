@@ -6,9 +6,8 @@ import type { Config } from './core/config.ts';
 import { type Layers, type LoadedConfig, layerConfig } from './core/config-layers.ts';
 import type { System } from './core/contracts.ts';
 import { localLayout } from './core/local-layout.ts';
-import { createCopyEngine } from './postgres/backup/copy-engine.ts';
-import { createDumpEngine } from './postgres/dump/dump-engine.ts';
 import { embeddedDirectory } from './postgres/embedded.ts';
+import { createEngines } from './postgres/engines.ts';
 import { claimDirectory, serverOwner } from './postgres/owner.ts';
 import { createPostgresql } from './postgres/postgresql.ts';
 import { collectServices } from './services/registry.ts';
@@ -117,11 +116,9 @@ async function assemble(options: OpenOptions): Promise<App> {
 }
 
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */
-async function enginesFor(config: Config, system: System): Promise<BackupEngine[]> {
+async function enginesFor(config: Config, system: System): Promise<readonly BackupEngine[]> {
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
-  return owner
-    ? [createCopyEngine({ config, system, dataDir: config.postgresql.dataDir, owner }), createDumpEngine({ config, system, owner })]
-    : [];
+  return owner ? createEngines({ config, system, dataDir: config.postgresql.dataDir, owner }) : [];
 }
 
 /** Hold is for people who look at the container; machines want an exit status. */

@@ -1,4 +1,5 @@
 import type { InspectionReport, Instance, LiveServer } from '../core/app.ts';
+import { lazily } from '../core/lazily.ts';
 import type { Restorer } from '../core/restore.ts';
 import { connect } from './connection.ts';
 import { serverOn } from './guard/preflight.ts';
@@ -6,7 +7,6 @@ import { inspect } from './inspection/inspect.ts';
 import type { Keeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
 import { expireQuarantine } from './recovery/expire-quarantine.ts';
-import { createCopies } from './restore/copies.ts';
 
 const LIVE = `
   SELECT current_setting('server_version') AS version, pg_postmaster_start_time() AS started, pg_is_in_recovery() AS recovering,
@@ -27,7 +27,7 @@ export function createInstance(options: PostgresqlOptions, keeper: Keeper, resto
   const { postgresql: settings, stateDir } = config;
   return {
     restorer,
-    copies: createCopies(options),
+    copies: lazily(['copyTo', 'open', 'bringTables', 'drill'], async () => (await import('./on-demand.ts')).onDemand.createCopies(options)),
     expireQuarantine: (wish, signal) => expireQuarantine(config, system, wish, signal),
     inspect: async (depth, signal) => {
       const { report } = await inspect(settings.dataDir, { stateDir, ...depth }, system, signal);

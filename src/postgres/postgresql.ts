@@ -1,17 +1,19 @@
 import type { Instance } from '../core/app.ts';
 import type { Service } from '../core/contracts.ts';
+import { lazily } from '../core/lazily.ts';
 import { createInstance } from './instance.ts';
 import { createKeeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
 import { createProbes } from './probes/probes.ts';
-import { createRestorer } from './restore/restorer.ts';
 
 /** The table of contents of PostgreSQL support: the service that the orchestrator runs, and the instance that commands look at. */
 export function createPostgresql(options: PostgresqlOptions): { service: Service; instance: Instance } {
   const { config, onFail, engines } = options;
   const { restart } = config.postgresql;
   const keeper = createKeeper(options);
-  const restorer = createRestorer(options, keeper);
+  const restorer = lazily(['plan', 'stage', 'publish', 'replace'], async () =>
+    (await import('./on-demand.ts')).onDemand.createRestorer(options, keeper),
+  );
   return {
     service: {
       name: 'postgresql',

@@ -1,8 +1,9 @@
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect, test } from 'vitest';
 import { ask, askNumber } from '../harness/ask.ts';
+import { remove } from '../harness/breaking.ts';
 import { boot, inspect, readStatus, run } from '../harness/dbkit.ts';
 import { openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
@@ -76,4 +77,17 @@ test('a CMD that cannot be run ends with a shell’s statuses', async () => {
   await chmod(script, 0o644);
   expect(await run(instance, ['entrypoint', '--', script])).toMatchObject({ code: 126 });
   expect(await run(instance, ['entrypoint', '--', 'no-such-program'])).toMatchObject({ code: 127 });
+});
+
+test('a start reads the repository only where a backup could decide something', async () => {
+  const instance = await open('template');
+  const label = 'data_20200101_000000';
+  await mkdir(join(instance.backupDir, label), { recursive: true });
+  await writeFile(join(instance.backupDir, `${label}.json`), 'torn');
+  const plain = await boot(instance);
+  expect(plain.words(), 'and all the WAL since the newest backup would be read with it').not.toMatch(/passed over/);
+  await plain.stop();
+  await remove(instance, 'base'); // Now one is wanted.
+  const wanting = await run(instance, ['recover', '--dry-run']);
+  expect(wanting.stderr).toMatch(/data_20200101_000000 cannot be read, so this backup is passed over/);
 });

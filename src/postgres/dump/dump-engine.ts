@@ -10,8 +10,10 @@ import { type DumpRecord, describeRecord, dumps, toBackup } from './record.ts';
 import { findTools } from './tools.ts';
 import { verifyContents, verifyFiles } from './verify.ts';
 
+export type DumpEngine = Required<Omit<BackupEngine, 'descends' | 'prove' | 'changedSinceLast' | 'sameFiles' | 'rollsForward'>>;
+
 /** Dumps of databases, made and read by PostgreSQL's own pg_dump and pg_restore: for another major version, one database, one table. */
-export function createDumpEngine(given: Omit<DumpNeeds, 'repository'>): BackupEngine {
+export function createDumpEngine(given: Omit<DumpNeeds, 'repository'>): DumpEngine {
   const { config, system, owner } = given;
   const repository = openRepositoryOf(dumps, config.backupDir, system.self.uid === 0 ? owner : undefined, system);
   const needs: DumpNeeds = { ...given, repository };

@@ -57,22 +57,24 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   const { inspection } = input;
   const findings = merge(inspection.report.findings, input.reported);
   const said = new Set(input.reported.map(findingKey));
-  const backup = await newestGood(local, input.engines, inspection, signal);
-  const backedUp = await filesInBackup(backup, inspection, findings, signal);
   const mayMend = await mayMendOwner(local.volume.dataDir, local.owner, local.system);
-  const steps = findings.map((finding): PlannedStep => {
-    const answer = answerFor({
-      finding,
-      cleanShutdown: inspection.cleanShutdown,
-      keptIsCurrent: inspection.keptIsCurrent(finding.path),
-      backupIsCurrent: backedUp.has(findingKey(finding)),
-      mayMendOwner: mayMend,
-      tried: input.tried.has(findingKey(finding)),
-      reported: said.has(findingKey(finding)),
-      answering: input.answering,
+  const judge = (backedUp: Plan['backedUp']): PlannedStep[] =>
+    findings.map((finding) => {
+      const answer = answerFor({
+        finding,
+        cleanShutdown: inspection.cleanShutdown,
+        keptIsCurrent: inspection.keptIsCurrent(finding.path),
+        backupIsCurrent: backedUp.has(findingKey(finding)),
+        mayMendOwner: mayMend,
+        tried: input.tried.has(findingKey(finding)),
+        reported: said.has(findingKey(finding)),
+        answering: input.answering,
+      });
+      return { finding, ...answer };
     });
-    return { finding, ...answer };
-  });
+  const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input.engines, inspection, signal) : undefined;
+  const backedUp = await filesInBackup(backup, inspection, findings, signal);
+  const steps = judge(backedUp);
   const since = new Date(local.system.clock.now().getTime() - HOUR_MS);
   const { decision, because } = planRecovery({
     state: inspection.report.state,
@@ -88,6 +90,14 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   return { inspection, findings, decision, because, steps, backup, backedUp };
 }
 
+/** A backup is looked for where it could decide something: reading the WAL since then can take longer than a plain start. */
+const asksForBackup = ({ inspection, wish }: PlanInput, alone: readonly PlannedStep[]): boolean =>
+  inspection.report.state !== 'cluster' ||
+  wish !== undefined ||
+  alone.some(({ finding, answer }) => answer === 'serve' || answer === 'replace' || isWholeFile(finding));
+
+const isWholeFile = ({ code }: Finding): boolean => (wholeFiles as readonly string[]).includes(code);
+
 /** What PostgreSQL makes again by itself, and no backup holds. */
 const rebuilt = /(^|\/)pg_internal\.init(\.\d+)?$/;
 
@@ -99,8 +109,7 @@ async function filesInBackup(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, readonly BackedUpFile[]>> {
   const found = new Map<string, readonly BackedUpFile[]>();
-  const codes: readonly string[] = wholeFiles;
-  for (const finding of findings.filter(({ code }) => codes.includes(code))) {
+  for (const finding of findings.filter(isWholeFile)) {
     const files = inspection.lastKnown(finding.path).filter(({ path }) => !rebuilt.test(path));
     if (files.length === 0 || !source?.engine.sameFiles) continue;
     const same = await source.engine.sameFiles(source.backup, files, signal).catch(() => undefined);
