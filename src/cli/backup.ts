@@ -33,6 +33,8 @@ interface CreateFlags {
   readonly note?: string;
   readonly pin?: boolean;
   readonly database?: readonly string[];
+  readonly all?: boolean;
+  readonly rolePasswords?: boolean;
 }
 
 function registerCreate(backup: Command, cli: Cli): void {
@@ -41,6 +43,8 @@ function registerCreate(backup: Command, cli: Cli): void {
     .description('take a backup of the instance as it is, running or stopped')
     .option('--engine <name>', 'how: copy (the files; the default) or dump (pg_dump, for other versions and single databases)')
     .option('--database <name...>', 'dump: only these databases; default: every one that holds something of yours')
+    .option('--all', 'dump: every database, that of administration too')
+    .option('--role-passwords', 'dump: keep the hashes of the roles’ passwords too (in a file only its owner can read)')
     .option('--full', 'copy everything, share nothing with earlier backups')
     .option('--if-changed', 'only when something was written since the last one')
     .option('--note <text>', 'a word to find it by')
@@ -49,9 +53,9 @@ function registerCreate(backup: Command, cli: Cli): void {
       'after',
       '\nIt is published whole or not at all; Ctrl-C leaves nothing. 65 when it holds damaged pages: it is kept, and does not count as good.\n\nExamples:\n  dbkit backup create\n  dbkit backup create --note "before the upgrade" --pin',
     )
-    .action(({ ifChanged = false, database, ...flags }: CreateFlags, command: Command) =>
+    .action(({ ifChanged = false, all = false, database, ...flags }: CreateFlags, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await takeBackup(await app(), { ...flags, databases: database, ifChanged, waitMs: WAIT_MS }, signal);
+        const report = await takeBackup(await app(), { ...flags, databases: all ? 'all' : database, ifChanged, waitMs: WAIT_MS }, signal);
         return { report, text: (style) => createdView(report, style), exit: report.backup?.state === 'damaged' ? DAMAGED : 0 };
       }),
     );

@@ -28,7 +28,9 @@ export interface BackupOptions {
   readonly note?: string | undefined;
   readonly pin?: boolean | undefined;
   /** Which databases to dump; undefined: all that hold something of the user's. Base backups hold every one. */
-  readonly databases?: readonly string[] | undefined;
+  readonly databases?: readonly string[] | 'all' | undefined;
+  /** Dumps: keep the hashes of the roles' passwords too. */
+  readonly rolePasswords?: boolean | undefined;
   /** How long to wait for another backup that is under way; default: not at all. */
   readonly waitMs?: number | undefined;
 }

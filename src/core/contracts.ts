@@ -104,6 +104,8 @@ export interface HeldLock {
 export interface Locks {
   /** Rejects with `lock.held`, naming the holder as the file describes it. The file is created, with `owner`, when it is missing. */
   acquire(path: string, holder: string, owner?: Identity): Promise<HeldLock>;
+  /** On something that is there already, a directory too, which stays unwritten: beside other readers, or alone. Undefined: not to be had now. */
+  hold(path: string, mode: 'shared' | 'exclusive'): Promise<HeldLock | undefined>;
 }
 
 /** Small files that survive a power cut: written aside, fsynced, renamed, directory fsynced. */

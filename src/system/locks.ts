@@ -32,6 +32,16 @@ export const locks: Locks = {
       throw cause;
     }
   },
+  async hold(path, mode) {
+    const file = await open(path, constants.O_RDONLY);
+    const status = await runWithDescriptor('flock', ['-n', mode === 'shared' ? '-s' : '-x', '3'], file.fd).catch(async (cause: unknown) => {
+      await file.close();
+      throw cause;
+    });
+    if (status === 0 || status === 'missing') return held(path, file, status === 'missing' ? 'none' : 'kernel');
+    await file.close();
+    return undefined;
+  },
 };
 
 function held(path: string, file: FileHandle, guard: HeldLock['guard']): HeldLock {

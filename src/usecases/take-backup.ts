@@ -28,6 +28,10 @@ export async function takeBackup(
       hint: `there are: ${engines.map((candidate) => candidate.name).join(', ')}`,
     });
   }
+  if (engine.kind === 'physical' && (options.databases !== undefined || options.rolePasswords))
+    throw new DbkitError('usage.invalid', 'a base backup holds every database, with its roles and their passwords', {
+      hint: '--engine dump takes single databases',
+    });
   const change = ifChanged ? await engine.changedSinceLast?.(signal) : undefined;
   if (change && !change.changed) return { backup: null, because: change.because };
   const backup = listed(await engine.backup(signal, options), engine.name);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { requireSame } from '../../src/postgres/dump/scratch-database.ts';
+import { splitNames } from '../../src/postgres/dump/settings.ts';
 import { aroundRestore } from '../../src/postgres/dump/special-extensions.ts';
 import { asConnectionString } from '../../src/postgres/dump/tools.ts';
 import { tablesMissing } from '../../src/postgres/dump/verify.ts';
@@ -34,4 +35,10 @@ test('extensions that must not act while their own rows are loaded are told so',
   const { before, after } = aroundRestore([{ name: 'timescaledb' }, { name: 'pg_trgm' }]);
   expect(before.at(-1)).toMatch(/timescaledb_pre_restore/);
   expect(after).toEqual(['SELECT timescaledb_post_restore()']);
+});
+
+test('a list of names that a role is set to stays a list', () => {
+  expect(splitNames('"$user", public')).toEqual(['$user', 'public']);
+  expect(splitNames('"a ""b"", c",d')).toEqual(['a "b", c', 'd']);
+  expect(splitNames('')).toEqual([]);
 });

@@ -64,7 +64,9 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
         const record = await recordOf(repository, backup, signal);
         const rolled = await planRollForward(record, target.walFrom, await lastCheckpoint(record, dataDir, signal), signal);
         const needs = { record, rolled, source: repository.pathOf(record.label), owner: fileOwner, system };
-        return restoreBackup(needs, target, signal).catch((thrown: unknown) => rememberDamage(record, {}, thrown, signal));
+        return repository
+          .reading(record.label, () => restoreBackup(needs, target, signal))
+          .catch((thrown: unknown) => rememberDamage(record, {}, thrown, signal));
       }),
     rollsForward: (backup, from, signal) =>
       inWords(`look at the WAL since ${backup.label}`, async () => {
@@ -81,9 +83,9 @@ export function createCopyEngine({ config, system, dataDir, owner }: CopyEngineN
         const verifiedAt = system.clock.now().toISOString();
         const read = { verifiedAt, verifiedDeep: deep };
         const needs = { deep, seen, log: system.log };
-        await verifyBackup(record, repository.pathOf(record.label), needs, signal).catch((thrown: unknown) =>
-          rememberDamage(record, read, thrown, signal),
-        );
+        await repository
+          .reading(record.label, () => verifyBackup(record, repository.pathOf(record.label), needs, signal))
+          .catch((thrown: unknown) => rememberDamage(record, read, thrown, signal));
         await remember(record, (now) => ({ ...now, ...read, state: stateAfter(now), problem: null }), signal);
       }),
     prove: async (backup, drill, signal) => {

@@ -29,8 +29,13 @@ export interface Repository<R extends Recorded = BackupRecord> {
   publish(record: R): Promise<void>;
   /** Changes the record of a published backup, under the lock, as it is by then; undefined when it has been removed meanwhile. */
   change(label: string, change: (record: R) => R, signal: AbortSignal): Promise<R | undefined>;
-  /** Takes it off the list first and removes it then, so that a kill leaves nothing listed that is not whole. */
-  remove(label: string): Promise<void>;
+  /** Keeps a backup from being removed while `work` reads it. Rejects with `backup.missing` when it is gone, `lock.held` when it is going. */
+  reading<T>(label: string, work: () => Promise<T>): Promise<T>;
+  /**
+   * Takes it off the list first and removes it then, so that a kill leaves nothing listed that is not whole. False, and nothing done: somebody
+   * reads it.
+   */
+  remove(label: string): Promise<boolean>;
   /** Rejects with `volume.full` unless `neededBytes` and a reserve fit beside what is there. */
   requireSpace(neededBytes: number): Promise<void>;
 }
@@ -175,14 +180,30 @@ export function openRepositoryOf<R extends Recorded>(
         signal,
         CHANGE_PATIENCE_MS,
       ),
+    async reading(label, work) {
+      const lock = await system.locks.hold(pathOf(label), 'shared').catch((cause: unknown) => {
+        if (errnoOf(cause) !== 'ENOENT') throw cause;
+        throw new DbkitError('backup.missing', `${label} has been removed`, { hint: '`dbkit backup list` shows what there is', cause });
+      });
+      if (!lock)
+        throw new DbkitError('lock.held', `${label} is being removed by retention`, { hint: 'choose another: `dbkit backup list`' });
+      return work().finally(() => lock.release());
+    },
     async remove(label) {
-      await rename(recordOf(label), stagedRecordOf(label));
-      await files.syncDirectory(backupDir);
-      reached('expire.unlisted');
-      await files.rename(pathOf(label), stagingOf(label));
-      reached('expire.set-aside');
-      await rm(stagingOf(label), { recursive: true, force: true });
-      await rm(stagedRecordOf(label), { force: true });
+      const lock = await system.locks.hold(pathOf(label), 'exclusive');
+      if (!lock) return false;
+      try {
+        await rename(recordOf(label), stagedRecordOf(label));
+        await files.syncDirectory(backupDir);
+        reached('expire.unlisted');
+        await files.rename(pathOf(label), stagingOf(label));
+        reached('expire.set-aside');
+        await rm(stagingOf(label), { recursive: true, force: true });
+        await rm(stagedRecordOf(label), { force: true });
+        return true;
+      } finally {
+        await lock.release();
+      }
     },
     async requireSpace(neededBytes) {
       const { bavail, bsize } = await statfs(backupDir);

@@ -1,5 +1,6 @@
 import type { Connection } from '../connection.ts';
-import type { DumpedDatabase, DumpedRole, DumpedTable } from './manifest.ts';
+import type { DumpedDatabase, DumpedTable } from './manifest.ts';
+import { listSettings } from './settings.ts';
 
 /** Ordinary tables and populated materialized views; what an extension brings is the extension's to restore. */
 const TABLES = `
@@ -44,10 +45,9 @@ export async function describeDatabase(session: Connection): Promise<Omit<Dumped
   const extensions = await session.query<{ name: string; version: string }>(
     "SELECT extname AS name, extversion AS version FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1",
   );
-  const settings = await session.query<{ name: string; value: string }>(
-    `SELECT split_part(setting, '=', 1) AS name, substr(setting, strpos(setting, '=') + 1) AS value
-       FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase, unnest(setconfig) AS setting
-      WHERE d.datname = current_database() AND s.setrole = 0`,
+  const settings = await session.query<{ role: string | null; config: string[] }>(
+    `SELECT CASE WHEN setrole <> 0 THEN pg_get_userbyid(setrole) END AS role, setconfig AS config
+       FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database()`,
   );
   const privileges = await session.query<{ grantee: string; privilege: string; grantable: boolean }>(
     `SELECT CASE WHEN grantee = 0 THEN '' ELSE pg_get_userbyid(grantee) END AS grantee, privilege_type AS privilege,
@@ -62,16 +62,11 @@ export async function describeDatabase(session: Connection): Promise<Omit<Dumped
     ctype,
     locale: { provider, name: locale },
     extensions,
-    settings,
+    settings: settings.flatMap(({ role, config }) => (role === null ? listSettings(config) : [])),
+    roleSettings: settings.flatMap(({ role, config }) =>
+      role === null ? [] : listSettings(config).map((setting) => ({ role, ...setting })),
+    ),
     largeObjects: Number(objects),
     privileges: hasPrivileges ? privileges : null,
   };
 }
-
-/** Every role but PostgreSQL's own, without passwords. */
-export const listRoles = (session: Connection): Promise<DumpedRole[]> =>
-  session.query<DumpedRole>(
-    `SELECT rolname AS name, rolcanlogin AS login, rolsuper AS superuser, rolcreatedb AS "createDb", rolcreaterole AS "createRole",
-            rolinherit AS inherit, rolreplication AS replication, rolbypassrls AS "bypassRls"
-       FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1`,
-  );

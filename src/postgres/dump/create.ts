@@ -11,9 +11,10 @@ import { listTree } from '../backup/list-tree.ts';
 import type { Repository } from '../backup/repository.ts';
 import { type Connection, connect } from '../connection.ts';
 import { fromText, toText } from '../formats/byte-path.ts';
-import { countTables, describeDatabase, listRoles } from './contents.ts';
+import { countTables, describeDatabase } from './contents.ts';
 import { type DumpedDatabase, type DumpManifest, digestOf, MANIFEST } from './manifest.ts';
 import type { DumpRecord } from './record.ts';
+import { listRoles } from './roles.ts';
 import { type DumpTools, findTools } from './tools.ts';
 
 export interface DumpNeeds {
@@ -51,7 +52,7 @@ export async function createDump(needs: DumpNeeds, options: BackupOptions, signa
       const databases: DumpedDatabase[] = [];
       for (const { name, oid } of names)
         databases.push(await dumpDatabase(needs, tools, { name, directory: `database-${oid}`, staging }, signal));
-      const roles = await listRoles(session);
+      const roles = await listRoles(session, { withPasswords: options.rolePasswords ?? false });
       const contents = { server, tool: tools.version, databases, roles };
       const sealed = await seal(needs, { label, staging, contents, options }, signal);
       const record = { ...sealed, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };
@@ -74,11 +75,12 @@ async function serverFacts(session: Connection): Promise<DumpManifest['server']>
   return { version: row!.version, major: Math.floor(Number(row!.number) / 10_000), systemIdentifier: row!.identifier };
 }
 
-/** Those that were named; else every one that holds something of the user's. */
-async function chooseDatabases(session: Connection, wanted: readonly string[] | undefined): Promise<{ name: string; oid: number }[]> {
+/** Those that were named, or all; else every one that holds something of the user's. */
+async function chooseDatabases(session: Connection, wanted: BackupOptions['databases']): Promise<{ name: string; oid: number }[]> {
   const all = await session.query<{ name: string; oid: number; usual: boolean }>(
     "SELECT datname AS name, oid::int4 AS oid, datname = 'postgres' AS usual FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1",
   );
+  if (wanted === 'all') return all;
   const missing = wanted?.find((name) => !all.some((database) => database.name === name));
   if (missing !== undefined)
     throw new DbkitError('usage.invalid', `there is no database ${missing}`, {

@@ -52,16 +52,19 @@ export function createDumpEngine(given: Omit<DumpNeeds, 'repository'>): DumpEngi
         hint: `\`dbkit backup restore ${label}\` loads it`,
       });
     },
-    load: async (backup, request, signal) => loadDump(needs, await recordOf(backup, signal), request, signal),
+    load: async (backup, request, signal) =>
+      repository.reading(backup.label, async () => loadDump(needs, await recordOf(backup, signal), request, signal)),
     onScratchDatabase: async (backup, database, work, signal) =>
-      onScratchDatabase(needs, await recordOf(backup, signal), database, work, signal),
+      repository.reading(backup.label, async () => onScratchDatabase(needs, await recordOf(backup, signal), database, work, signal)),
     verify: async (backup, signal, { test = false } = { deep: false }) => {
       const record = await recordOf(backup, signal);
       const verifiedAt = system.clock.now().toISOString();
       try {
-        const manifest = await verifyFiles(repository.pathOf(record.label), record, signal);
-        await verifyContents(repository.pathOf(record.label), manifest, await findTools(record.pgVersion, needs, signal), signal);
-        if (test) await testDump(needs, record, signal);
+        await repository.reading(record.label, async () => {
+          const manifest = await verifyFiles(repository.pathOf(record.label), record, signal);
+          await verifyContents(repository.pathOf(record.label), manifest, await findTools(record.pgVersion, needs, signal), signal);
+          if (test) await testDump(needs, record, signal);
+        });
       } catch (cause) {
         if (cause instanceof DbkitError && cause.code === 'data.corrupt') {
           const problem = cause.message;

@@ -8,6 +8,7 @@ import type { DumpRecord } from './record.ts';
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const text = v.string();
 
+const settingSchema = v.object({ name: text, value: text });
 const tableSchema = v.object({ schema: text, name: text, rows: count });
 const databaseSchema = v.object({
   name: text,
@@ -24,7 +25,9 @@ const databaseSchema = v.object({
   tables: v.array(tableSchema),
   largeObjects: count,
   /** ALTER DATABASE … SET: what pg_restore leaves out when the database has another name. */
-  settings: v.array(v.object({ name: text, value: text })),
+  settings: v.array(settingSchema),
+  /** ALTER ROLE … IN DATABASE … SET. */
+  roleSettings: v.optional(v.array(v.object({ role: text, ...settingSchema.entries })), []),
   /** Who may do what with the database itself; null: the default. */
   privileges: v.nullable(v.array(v.object({ grantee: text, privilege: text, grantable: v.boolean() }))),
 });
@@ -37,6 +40,13 @@ const roleSchema = v.object({
   inherit: v.boolean(),
   replication: v.boolean(),
   bypassRls: v.boolean(),
+  /** -1: none. */
+  connectionLimit: v.optional(v.pipe(v.number(), v.integer()), -1),
+  validUntil: v.optional(v.nullable(text), null),
+  memberOf: v.optional(v.array(v.object({ role: text, admin: v.boolean() })), []),
+  settings: v.optional(v.array(settingSchema), []),
+  /** Only where it was asked for. */
+  passwordHash: v.optional(v.nullable(text), null),
 });
 
 /** `manifest.json` of a dump: everything that a restore is checked against. */
@@ -46,7 +56,6 @@ const manifestSchema = v.object({
   server: v.object({ version: text, major: count, systemIdentifier: text }),
   tool: text,
   databases: v.array(databaseSchema),
-  /** Without their passwords. */
   roles: v.array(roleSchema),
   files: v.array(v.object({ path: text, sizeBytes: count, sha256: text })),
 });

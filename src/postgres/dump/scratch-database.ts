@@ -6,6 +6,8 @@ import type { Connection } from '../connection.ts';
 import { countTables, describeDatabase } from './contents.ts';
 import { type DumpNeeds, openSession } from './create.ts';
 import type { DumpedDatabase, DumpedTable, DumpManifest } from './manifest.ts';
+import { createMissingRoles } from './roles.ts';
+import { quoteSetting } from './settings.ts';
 import { aroundRestore } from './special-extensions.ts';
 import { asConnectionString, type DumpTools } from './tools.ts';
 
@@ -55,7 +57,7 @@ export async function restoreBeside(
   signal: AbortSignal,
 ): Promise<string> {
   const name = makeLabel('replaced', needs.system.clock.now()).replace('replaced_', TEMPORARY);
-  await createEmpty(session, name, dump);
+  await createEmpty(needs, session, name, dump);
   try {
     await fill(needs, tools, name, dump, signal);
     return name;
@@ -72,32 +74,23 @@ const localeProviders = {
   b: 'LOCALE_PROVIDER builtin BUILTIN_LOCALE',
 } as const;
 
-async function createEmpty(session: Connection, name: string, { manifest, database }: Dump): Promise<void> {
+async function createEmpty({ system }: DumpNeeds, session: Connection, name: string, { manifest, database }: Dump): Promise<void> {
   const [id, text] = [session.escapeIdentifier, session.escapeLiteral];
-  await createMissingRoles(session, manifest, database);
+  const left = await createMissingRoles(session, manifest, database);
+  if (left.length > 0)
+    system.log.warn('roles.left', `a restore makes nobody superuser; what these roles had is yours to give: ${left.join(' ')}`);
   const { encoding, collate, ctype, owner, locale } = database;
   const provided = locale.name === null ? '' : ` ${localeProviders[locale.provider]} ${text(locale.name)}`;
   await session.query(
     `CREATE DATABASE ${id(name)} OWNER ${id(owner)} TEMPLATE template0 ENCODING ${text(encoding)} LC_COLLATE ${text(collate)} LC_CTYPE ${text(ctype)}${provided}`,
   );
-  for (const setting of database.settings)
-    await session.query(`ALTER DATABASE ${id(name)} SET ${id(setting.name)} TO ${text(setting.value)}`);
+  for (const setting of database.settings) await session.query(`ALTER DATABASE ${id(name)} SET ${quoteSetting(session, setting)}`);
+  for (const { role, ...setting } of database.roleSettings)
+    await session.query(`ALTER ROLE ${id(role)} IN DATABASE ${id(name)} SET ${quoteSetting(session, setting)}`);
   if (database.privileges) await session.query(`REVOKE ALL ON DATABASE ${id(name)} FROM PUBLIC`);
   for (const { grantee, privilege, grantable } of database.privileges ?? []) {
     const to = grantee === '' ? 'PUBLIC' : id(grantee);
     await session.query(`GRANT ${privilege} ON DATABASE ${id(name)} TO ${to}${grantable ? ' WITH GRANT OPTION' : ''}`);
-  }
-}
-
-/** Owners and grantees must exist before what is theirs; passwords are not in a dump. */
-async function createMissingRoles(session: Connection, { roles }: DumpManifest, { owner, privileges }: DumpedDatabase): Promise<void> {
-  const known = new Set((await session.query<{ name: string }>('SELECT rolname AS name FROM pg_roles')).map(({ name }) => name));
-  const needed = new Set([owner, ...(privileges ?? []).map(({ grantee }) => grantee), ...roles.map(({ name }) => name)]);
-  for (const role of roles.filter(({ name }) => needed.has(name) && !known.has(name))) {
-    const word = (on: boolean, name: string): string => `${on ? '' : 'NO'}${name}`;
-    const { login, createDb, createRole, inherit } = role; // Superuser, replication and row security are for a person to give.
-    const options = [word(login, 'LOGIN'), word(createDb, 'CREATEDB'), word(createRole, 'CREATEROLE'), word(inherit, 'INHERIT')];
-    await session.query(`CREATE ROLE ${session.escapeIdentifier(role.name)} ${options.join(' ')}`);
   }
 }
 
