@@ -96,6 +96,7 @@ export const answers: readonly AnswerRow[] = [
     'start',
     'a crash is not corruption: PostgreSQL replays its own WAL',
   ],
+  [is('times.differ'), 'start', 'a copy keeps the bytes and not always the times'],
   [
     both(is('catalog.missing'), isShared, (c) => c.answering),
     'serve',

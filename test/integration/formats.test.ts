@@ -88,12 +88,16 @@ describe.each(installed)('PostgreSQL $major', (programs) => {
   test('every page of a sound cluster passes, and a flipped byte does not', async () => {
     const { instance } = await controlBytes();
     const file = join(instance.dataDir, 'global/1262');
-    const task = { file, path: 'global/1262', firstBlock: 0, blockSizeBytes: 8192 };
+    const task = { file, path: 'global/1262', firstBlock: 0, blockSizeBytes: 8192, checksums: true };
+    const withoutChecksums = { ...task, checksums: false };
     expect(readPages(task)).toMatchObject({ pages: 1, damaged: [] });
     const bytes = readFileSync(file);
     bytes[5000]! ^= 1;
     writeFileSync(file, bytes);
     expect(readPages(task)).toMatchObject({ pages: 1, damaged: [0] });
+    expect(readPages(withoutChecksums), 'nobody can tell').toMatchObject({ pages: 1, damaged: [] });
+    writeFileSync(file, bytes.fill(0x5a, 0, 100));
+    expect(readPages(withoutChecksums)).toMatchObject({ pages: 1, damaged: [0] });
   });
 
   test('new WAL is accepted by pg_controldata and pg_waldump', async ({ skip }) => {

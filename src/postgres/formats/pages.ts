@@ -24,7 +24,7 @@ export const pageLsn = (page: Buffer, offset: number): Lsn =>
 /** True for a page that is sound or was never initialised: all zero (bufpage.c, PageIsVerified). */
 export function isSoundPage(page: Buffer, blockNumber: number, checksum: PageChecksum): boolean {
   const neverInitialised = page.readUInt16LE(14) === 0; // pd_upper
-  if (neverInitialised) return page.every((byte) => byte === 0);
+  if (neverInitialised) return isZero(page);
   return checksum(page, blockNumber) === page.readUInt16LE(8); // pd_checksum
 }
 
@@ -38,3 +38,24 @@ export function findUnsoundPages(chunk: Buffer, firstBlock: number, rule: PageRu
   }
   return unsound;
 }
+
+/** The pages of a chunk whose header cannot be right (bufpage.c, PageIsVerified): all that can be told where a cluster has no checksums. */
+export function findBrokenHeaders(chunk: Buffer, firstBlock: number, blockSizeBytes: number): number[] {
+  const broken: number[] = [];
+  for (let offset = 0, block = firstBlock; offset + blockSizeBytes <= chunk.length; offset += blockSizeBytes, block += 1) {
+    const [flags, lower, upper, special] = [10, 12, 14, 16].map((at) => chunk.readUInt16LE(offset + at)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const isSound =
+      upper === 0
+        ? isZero(chunk.subarray(offset, offset + blockSizeBytes))
+        : flags <= 7 && lower <= upper && upper <= special && special <= blockSizeBytes && special % 8 === 0;
+    if (!isSound) broken.push(block);
+  }
+  return broken;
+}
+
+const isZero = (page: Buffer): boolean => page.every((byte) => byte === 0);

@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InspectionReport } from '../../core/app.ts';
 import type { KnownFile } from '../../core/backups.ts';
@@ -64,8 +64,8 @@ async function inspectAnswering(
   const seen = state === 'empty' || state === 'foreign' ? emptyWalk : walk(dataDir, signal);
   const control = readControl(dataDir);
   const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
-  const compared = inventory && compare(seen, inventory, control);
-  const root = state === 'cluster' ? lstatSync(dataDir) : undefined;
+  const compared = inventory && (await compare(seen, inventory, { dataDir, stateDir, control, log: system.log }, signal));
+  const root = state === 'cluster' ? statSync(dataDir) : undefined; // PGDATA itself may be a link.
   const permissions = root ? inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self) : stateFindings(state);
   // What this user may not read says nothing about the data: permissions come first, and then everything is looked at again.
   const readable = system.self.uid === 0 || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
@@ -151,6 +151,7 @@ async function look(
   }
   if (!compared?.proven) return findings;
   findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage);
+  if (compared.touched) findings.push(compared.touched);
   return withEmptyFiles(findings, compared.differences);
 }
 

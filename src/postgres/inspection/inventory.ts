@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import type { KnownFile } from '../../core/backups.ts';
 import type { System } from '../../core/contracts.ts';
+import { errnoOf } from '../../core/errors.ts';
 import { type Finding, type FindingCode, findingCodes } from '../../core/findings.ts';
 import { parseControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
@@ -47,8 +48,9 @@ export async function writeInventory(
 ): Promise<void> {
   const parsed = parseControlFile(await readFile(join(dataDir, 'global/pg_control')));
   if ('problem' in parsed || !parsed.control.state.startsWith('shut down')) return;
-  const files = filesOf(walk(dataDir, new AbortController().signal));
-  await keep(system, stateDir, dataDir, files);
+  const seen = walk(dataDir, new AbortController().signal);
+  const files = filesOf(seen);
+  await keep(system, stateDir, dataDir, [...files, ...linkedConfiguration(seen)]);
   const inventory: Inventory = {
     schema: 'dbkit.inventory/v1',
     systemIdentifier: parsed.control.systemIdentifier,
@@ -62,6 +64,10 @@ export async function writeInventory(
 
 const filesOf = ({ entries }: Walk): Entry[] => [...entries.values()].filter(({ kind }) => kind === 'file');
 
+/** Configuration that lies elsewhere and is linked from here, where the link leads to something. */
+const linkedConfiguration = ({ entries }: Walk): Entry[] =>
+  [...entries.values()].filter(({ kind, path }) => kind === 'link' && /^[^/]+\.conf$/.test(path));
+
 /** The kept copies as a whole take the place of the earlier ones. */
 async function keep(system: System, stateDir: string, dataDir: string, files: readonly Entry[]): Promise<void> {
   const [kept, fresh, old] = ['kept', 'kept.new', 'kept.old'].map((name) => join(stateDir, name)) as [string, string, string];
@@ -70,7 +76,9 @@ async function keep(system: System, stateDir: string, dataDir: string, files: re
   await rm(fresh, { recursive: true, force: true });
   for (const { path } of chosen) {
     await system.files.makeDirectory(dirname(join(fresh, path)), { mode: 0o700 });
-    await copyFile(join(dataDir, path), join(fresh, path));
+    await copyFile(join(dataDir, path), join(fresh, path)).catch((cause: unknown) => {
+      if (errnoOf(cause) !== 'ENOENT') throw cause; // A link that leads nowhere.
+    });
   }
   await rm(old, { recursive: true, force: true });
   await rename(kept, old).catch(() => undefined); // The first time there is none.
@@ -101,16 +109,22 @@ export interface Difference {
   /** Undefined: the file is gone. */
   readonly now: Entry | undefined;
   readonly sizeBytes: number;
+  /** What was found when its content was read; undefined: it was not. */
+  readonly evidence?: string | undefined;
 }
 
 export function compareInventory({ entries }: Walk, { files }: Inventory): Difference[] {
   const differences: Difference[] = [];
   for (const [path, sizeBytes, mtimeMs] of files) {
     const now = entries.get(path);
-    if (now?.sizeBytes !== sizeBytes || now.mtimeMs !== mtimeMs) differences.push({ path, now, sizeBytes });
+    if (now?.sizeBytes !== sizeBytes || !isSameTime(now.mtimeMs, mtimeMs)) differences.push({ path, now, sizeBytes });
   }
   return differences;
 }
+
+/** Most archives and some file systems keep whole seconds. */
+const isSameTime = (nowMs: number, thenMs: number): boolean =>
+  nowMs === thenMs || (nowMs % 1000 === 0 && Math.floor(thenMs / 1000) * 1000 === nowMs);
 
 /** True when a kept copy of `path` exists and has the size that the inventory says is right. */
 export async function isKept(stateDir: string, inventory: Inventory, path: string): Promise<boolean> {

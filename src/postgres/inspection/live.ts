@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
 import { inspectConfiguration } from './configuration.ts';
@@ -18,7 +18,7 @@ export function inspectLive(dataDir: string, signal: AbortSignal): Finding[] {
   const first = readControl(dataDir);
   const read = 'control' in first ? first : readControl(dataDir); // The server rewrites it in place: a torn read is read once more.
   const control = 'control' in read ? read.control : undefined;
-  const root = lstatSync(dataDir);
+  const root = statSync(dataDir);
   const homes = databaseDirectories(seen).filter((home) => home.startsWith('base/'));
   const unmapped = ['global', ...homes].filter((home) => !seen.entries.has(`${home}/pg_filenode.map`));
   return [

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { errnoOf, wordsOf } from '../../core/errors.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
-import { findUnsoundPages } from '../formats/pages.ts';
+import { findBrokenHeaders, findUnsoundPages } from '../formats/pages.ts';
 
 /** One file to read. `firstBlock`: the number of its first block within its relation, as segments count on. */
 export interface PageTask {
@@ -9,6 +9,8 @@ export interface PageTask {
   readonly path: string;
   readonly firstBlock: number;
   readonly blockSizeBytes: number;
+  /** False: the cluster has none, and only the pages' headers can be judged. */
+  readonly checksums: boolean;
 }
 export interface PageResult {
   readonly path: string;
@@ -25,7 +27,7 @@ const CHUNK_BLOCKS = 128; // A megabyte at a time: bounded memory, few calls.
  * Reads every page of one relation file and verifies its checksum; a file that vanishes meanwhile holds nothing. A disk that answers with an
  * error (EIO) is what this reading is there to find, so it is a result, not a failure.
  */
-export function readPages({ file, path, firstBlock, blockSizeBytes }: PageTask): PageResult {
+export function readPages({ file, path, firstBlock, blockSizeBytes, checksums }: PageTask): PageResult {
   const damaged: number[] = [];
   let pages = 0;
   let handle: number;
@@ -39,13 +41,10 @@ export function readPages({ file, path, firstBlock, blockSizeBytes }: PageTask):
     for (;;) {
       const bytesRead = readSync(handle, chunk, 0, chunk.length, pages * blockSizeBytes);
       const whole = Math.floor(bytesRead / blockSizeBytes);
-      const unsound = findUnsoundPages(
-        chunk.subarray(0, whole * blockSizeBytes),
-        pages,
-        { blockSizeBytes, firstBlock, startLsn: undefined },
-        pageChecksum,
-      );
-      damaged.push(...unsound.map(({ block }) => block));
+      const read = chunk.subarray(0, whole * blockSizeBytes);
+      const rule = { blockSizeBytes, firstBlock, startLsn: undefined };
+      if (checksums) damaged.push(...findUnsoundPages(read, pages, rule, pageChecksum).map(({ block }) => block));
+      else damaged.push(...findBrokenHeaders(read, pages, blockSizeBytes));
       pages += whole;
       if (whole < CHUNK_BLOCKS) return { path, pages, bytes: pages * blockSizeBytes, damaged };
     }

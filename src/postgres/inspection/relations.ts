@@ -99,7 +99,8 @@ export function isBtree(dataDir: string, path: string): boolean {
   }
 }
 
-const RELATION = /^(?:global|base\/\d+|pg_tblspc\/\d+\/PG_[^/]+\/\d+)\/(\d+)(?:_(fsm|vm|init))?(?:\.(\d+))?$/;
+/** A file of a relation: its number, its fork, its segment. */
+export const RELATION = /^(?:global|base\/\d+|pg_tblspc\/\d+\/PG_[^/]+\/\d+)\/(\d+)(?:_(fsm|vm|init))?(?:\.(\d+))?$/;
 
 /** Sizes that no server leaves behind: not whole blocks, or a segment that is missing or short while a later one exists. */
 export function inspectSizes({ entries }: Walk, control: ControlFile, severity: Finding['severity']): Finding[] {

@@ -1,8 +1,8 @@
 import type { Finding } from '../../core/findings.ts';
-import type { ReadControl } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import { compareInventory, type Difference, type Inventory, isKept } from './inventory.ts';
 import { meaningOfLoss } from './relations.ts';
+import { settleTouched, type Touching } from './touched.ts';
 import type { Walk } from './walk.ts';
 
 /** What the inventory says about the directory as it is now. */
@@ -12,22 +12,28 @@ export interface Compared {
   readonly proven: boolean;
   /** What the server itself complained about when it ran last. */
   readonly knownDamage: readonly Finding[];
+  /** Files that bear another time and are what they were. */
+  readonly touched: Finding | undefined;
 }
 
 /** A server that starts writes pg_control, and one that stops writes WAL: if either is untouched, nothing has run since. */
-export function compare(seen: Walk, inventory: Inventory, control: ReadControl): Compared {
-  const differences = compareInventory(seen, inventory);
+export async function compare(seen: Walk, inventory: Inventory, where: Omit<Touching, 'listed'>, signal: AbortSignal): Promise<Compared> {
+  const { control } = where;
+  const listed = inventory.files.length;
+  const settled = await settleTouched({ ...where, listed }, compareInventory(seen, inventory), signal);
+  const { differences, finding: touched } = settled;
   const knownDamage = inventory.damage.map((finding) => ({ ...finding, severity: 'suspect' as const })); // The next start asks the server again.
   if ('control' in control) {
     const { checkpointLsn, systemIdentifier } = control.control;
     const proven =
       formatLsn(checkpointLsn) === inventory.checkpointLsn &&
       systemIdentifier === inventory.systemIdentifier &&
+      !settled.isOutdated &&
       control.control.state.startsWith('shut down');
-    return { differences, proven, knownDamage };
+    return { differences, proven, knownDamage, touched };
   }
   const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
-  return { differences, proven: hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')), knownDamage };
+  return { differences, proven: hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')), knownDamage, touched };
 }
 
 /** What the inventory alone knows; a file that another check has named already is not named twice. */
@@ -36,7 +42,7 @@ export function lossesOf(dataDir: string, differences: readonly Difference[], se
   const within = known.filter(({ code }) => code === 'directory.lost' || code === 'wal-directory.missing').map(({ path }) => `${path}/`);
   const lostDatabases = databasesGone(differences, seen);
   const folded = lostDatabases.map(({ path }) => `${path}/`);
-  const single = differences.flatMap(({ path, now, sizeBytes }): Finding[] => {
+  const single = differences.flatMap(({ path, now, sizeBytes, evidence: read }): Finding[] => {
     if (folded.some((home) => path.startsWith(home))) return [];
     if (named.has(path) || within.some((home) => path.startsWith(home))) return [];
     const code = meaningOfLoss(dataDir, path, now === undefined, seen);
@@ -46,7 +52,7 @@ export function lossesOf(dataDir: string, differences: readonly Difference[], se
         ? `the file is gone since the last clean shutdown (it had ${sizeBytes} bytes)`
         : now.sizeBytes !== sizeBytes
           ? `size ${now.sizeBytes}, but ${sizeBytes} at the last clean shutdown`
-          : 'it was written to after the last clean shutdown, while no server ran';
+          : (read ?? 'it was written to after the last clean shutdown, while no server ran');
     return [{ code, path, evidence, severity: 'certain' }];
   });
   return [...lostDatabases, ...single];

@@ -3,9 +3,8 @@ import type { Logger } from '../../core/contracts.ts';
 import type { ControlFile } from '../formats/control-file.ts';
 import { inThreads } from '../threads.ts';
 import { type PageResult, type PageTask, readPages } from './read-pages.ts';
+import { RELATION } from './relations.ts';
 import type { Walk } from './walk.ts';
-
-const RELATION = /^(?:global|base\/\d+|pg_tblspc\/\d+\/PG_[^/]+\/\d+)\/\d+(?:_(?:fsm|vm|init))?(?:\.(\d+))?$/;
 
 export interface VerifiedPages {
   readonly pages: number;
@@ -27,8 +26,9 @@ export async function verifyPages(
       {
         file: join(dataDir, path),
         path,
-        firstBlock: Number(match[1] ?? 0) * control.blocksPerSegment,
+        firstBlock: Number(match[3] ?? 0) * control.blocksPerSegment,
         blockSizeBytes: control.blockSizeBytes,
+        checksums: control.checksums,
         sizeBytes,
       },
     ];
