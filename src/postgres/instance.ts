@@ -1,9 +1,11 @@
 import type { InspectionReport, Instance, LiveServer } from '../core/app.ts';
 import { lazily } from '../core/lazily.ts';
 import type { Restorer } from '../core/restore.ts';
+import { findBinaries } from './binaries.ts';
 import { connect } from './connection.ts';
 import { serverOn } from './guard/preflight.ts';
 import { inspect } from './inspection/inspect.ts';
+import { serverReads } from './inspection/server-reads.ts';
 import type { Keeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
 import { expireQuarantine } from './recovery/expire-quarantine.ts';
@@ -25,6 +27,15 @@ function whileServed(report: InspectionReport, pid: number): InspectionReport {
 export function createInstance(options: PostgresqlOptions, keeper: Keeper, restorer: Restorer): Instance {
   const { config, system } = options;
   const { postgresql: settings, stateDir } = config;
+  /** What only the programs know of a configuration that parses. */
+  const askServer = async (report: InspectionReport, signal: AbortSignal): Promise<InspectionReport> => {
+    if (report.findings.some(({ code }) => code.startsWith('conf.'))) return report;
+    const binaries = await findBinaries({ major: report.major ?? settings.version, directory: settings.binDir }, system, signal).catch(
+      () => undefined,
+    );
+    const said = binaries ? await serverReads(settings.dataDir, binaries, system, signal) : [];
+    return { ...report, findings: [...report.findings, ...said] };
+  };
   return {
     restorer,
     copies: lazily(['copyTo', 'open', 'bringTables', 'drill'], async () => (await import('./on-demand.ts')).onDemand.createCopies(options)),
@@ -32,7 +43,8 @@ export function createInstance(options: PostgresqlOptions, keeper: Keeper, resto
     inspect: async (depth, signal) => {
       const { report } = await inspect(settings.dataDir, { stateDir, ...depth }, system, signal);
       const server = await serverOn(settings.dataDir);
-      return typeof server === 'object' ? whileServed(report, server.pid) : report;
+      const asked = depth.deep && report.state === 'cluster' ? await askServer(report, signal) : report;
+      return typeof server === 'object' ? whileServed(asked, server.pid) : asked;
     },
     recover: (request, signal) => keeper.recover(request, signal),
     live: async (timeoutMs, signal): Promise<LiveServer | undefined> => {

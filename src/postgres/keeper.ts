@@ -136,7 +136,7 @@ async function takeHold(
       await claimDirectory(path, owner, mode, system, signal);
     await system.files.makeDirectory(stateDir, { mode: 0o755 });
     await finishReplacement(volume, owner, system);
-    for (const staged of [volume.incoming, ...(keepsStaged ? [] : [volume.staged])]) {
+    for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])]) {
       await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
     }
     const inspection = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);

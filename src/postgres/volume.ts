@@ -32,6 +32,8 @@ export interface Volume {
   readonly incoming: string;
   /** The same for a restore that a person asked for: the server may run meanwhile, and a restart must not mistake it for its own. */
   readonly staged: string;
+  /** For files that a program must read while it is set up; gone with the run. */
+  readonly temporary: string;
   /** Small files that a repair replaced, newest wins. */
   readonly setAside: string;
 }
@@ -46,6 +48,7 @@ export function volumeOf(dataDir: string): Volume {
     initializing: join(dataDir, 'dbkit.initializing'),
     incoming: inside('incoming'),
     staged: inside('staged'),
+    temporary: inside('temporary'),
     setAside: inside('set-aside'),
   };
 }

@@ -1,4 +1,4 @@
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { appendFile, chmod, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect, test } from 'vitest';
@@ -90,4 +90,23 @@ test('a start reads the repository only where a backup could decide something', 
   await remove(instance, 'base'); // Now one is wanted.
   const wanting = await run(instance, ['recover', '--dry-run']);
   expect(wanting.stderr).toMatch(/data_20200101_000000 cannot be read, so this backup is passed over/);
+});
+
+test('a deep look lets the server read its configuration: a setting that nobody knows is found before a start', async () => {
+  const instance = await open('template');
+  expect((await inspect(instance, ['--deep'])).findings.filter(({ code }) => code.startsWith('conf.'))).toEqual([]);
+  await appendFile(join(instance.dataDir, 'postgresql.conf'), "\nshared_bufers = '1MB'\n");
+  expect(
+    (await inspect(instance)).findings.filter(({ code }) => code.startsWith('conf.')),
+    'it parses',
+  ).toEqual([]);
+  const { findings, exit } = await inspect(instance, ['--deep']);
+  expect(findings).toMatchObject([
+    {
+      code: 'conf.broken',
+      path: 'postgresql.conf',
+      evidence: expect.stringMatching(/unrecognized configuration parameter "shared_bufers"/),
+    },
+  ]);
+  expect(exit).not.toBe(0);
 });

@@ -1,6 +1,5 @@
 import { constants, createReadStream, createWriteStream } from 'node:fs';
-import { access, chown, copyFile, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, chown, copyFile, readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
@@ -8,6 +7,7 @@ import type { Tool } from '../../core/contracts.ts';
 import { DbkitError, isAbort, wordsOf } from '../../core/errors.ts';
 import { needsPsql, splitStatements } from '../../core/sql-statements.ts';
 import { connectSuperuser, type Local } from '../local.ts';
+import { inTemporaryFolder } from './temporary-folder.ts';
 
 const SCRIPT_TIMEOUT_MS = 24 * 3_600_000; // A first load may take hours; a stop still ends it.
 const kinds = /\.(sh|sql|sql\.gz|sql\.xz|sql\.zst)$/;
@@ -100,12 +100,11 @@ async function findPsql({ binaries, system }: Local): Promise<string | undefined
   return undefined;
 }
 
-/** Unpacks beside nothing of the user's: a temporary folder, removed afterwards. */
+/** Unpacks beside nothing of the user's. */
 async function withPlainText(local: Local, script: string, signal: AbortSignal, work: (file: string) => Promise<void>): Promise<void> {
   if (script.endsWith('.sql')) return work(script);
-  const directory = await mkdtemp(join(tmpdir(), 'dbkit-'));
-  const plain = join(directory, 'script.sql');
-  try {
+  await inTemporaryFolder(local, async (directory) => {
+    const plain = join(directory, 'script.sql');
     if (script.endsWith('.gz')) await pipeline(createReadStream(script), createGunzip(), createWriteStream(plain), { signal });
     else {
       const packed = `${plain}${script.slice(script.lastIndexOf('.'))}`;
@@ -116,9 +115,6 @@ async function withPlainText(local: Local, script: string, signal: AbortSignal, 
       await local.system.runner.run({ ...unpack, timeoutMs: SCRIPT_TIMEOUT_MS }, signal);
     }
     await chown(plain, local.owner.uid, local.owner.gid);
-    await chown(directory, local.owner.uid, local.owner.gid);
     await work(plain);
-  } finally {
-    await rm(directory, { recursive: true, force: true });
-  }
+  });
 }

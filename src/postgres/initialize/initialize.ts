@@ -1,20 +1,18 @@
-import { chown, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { basename, dirname, join } from 'node:path';
-import type { HeldLock, Identity } from '../../core/contracts.ts';
+import { readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { HeldLock } from '../../core/contracts.ts';
 import { wordsOf } from '../../core/errors.ts';
 import { splitWords } from '../../core/split-words.ts';
 import { parseControlFile } from '../formats/control-file.ts';
 import type { Local } from '../local.ts';
 import { ensureApplication } from '../server/application.ts';
 import { onPrivateServer } from '../server/private-server.ts';
-
 import { syncFileSystem } from '../sync-file-system.ts';
 import { clusterEntries, present } from '../volume.ts';
 import { configure } from './configuration.ts';
-
 import { findInitdbScripts, runInitdbScripts } from './initdb-scripts.ts';
 import { markInitializing } from './marker.ts';
+import { inTemporaryFolder } from './temporary-folder.ts';
 
 const INITDB_TIMEOUT_MS = 10 * 60_000;
 const FALLBACK_LOCALE = 'C';
@@ -46,8 +44,7 @@ export async function stageNewCluster(local: Local, lock: HeldLock, signal: Abor
 async function runInitdb(local: Local, signal: AbortSignal): Promise<void> {
   const { settings, system, owner, binaries, volume } = local;
   const secret = settings.superuserPassword?.reveal();
-  const passwordFile = secret === undefined ? undefined : await writePasswordFile(secret, owner);
-  const args = (locale: string): string[] => [
+  const args = (locale: string, passwordFile: string | undefined): string[] => [
     `--pgdata=${volume.incoming}`,
     `--username=${settings.superuser}`,
     `--encoding=${settings.encoding}`,
@@ -59,11 +56,11 @@ async function runInitdb(local: Local, signal: AbortSignal): Promise<void> {
     ...(passwordFile ? [`--pwfile=${passwordFile}`] : []),
     ...splitWords(settings.initdbArgs),
   ];
-  const run = (locale: string) =>
+  const initdb = (locale: string, passwordFile?: string): Promise<unknown> =>
     system.runner.run(
       {
         file: join(binaries.directory, 'initdb'),
-        args: args(locale),
+        args: args(locale, passwordFile),
         env: { ...system.childEnvironment },
         as: owner,
         lock: local.lock,
@@ -71,27 +68,22 @@ async function runInitdb(local: Local, signal: AbortSignal): Promise<void> {
       },
       signal,
     );
+  const run = (locale: string): Promise<unknown> =>
+    secret === undefined
+      ? initdb(locale)
+      : inTemporaryFolder(local, async (directory) => {
+          const file = join(directory, 'password');
+          await system.files.write(file, `${secret}\n`, { mode: 0o600, owner });
+          return initdb(locale, file);
+        });
   const locale = settings.locale ?? system.childEnvironment['LANG'] ?? 'C.UTF-8';
-  try {
-    await run(locale).catch(async (cause: unknown) => {
-      if (settings.locale !== undefined || !/locale/i.test(wordsOf(cause))) throw cause;
-      system.log.warn('initialize.locale', `the locale ${locale} is not installed here; the new cluster uses ${FALLBACK_LOCALE}`);
-      await rm(volume.incoming, { recursive: true, force: true });
-      await system.files.makeDirectory(volume.incoming, { mode: 0o700, owner });
-      await run(FALLBACK_LOCALE);
-    });
-  } finally {
-    if (passwordFile) await rm(dirname(passwordFile), { recursive: true, force: true });
-  }
-}
-
-async function writePasswordFile(secret: string, owner: Identity): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'dbkit-'));
-  const file = join(directory, 'password');
-  await writeFile(file, `${secret}\n`, { mode: 0o600 });
-  await chown(file, owner.uid, owner.gid);
-  await chown(directory, owner.uid, owner.gid);
-  return file;
+  await run(locale).catch(async (cause: unknown) => {
+    if (settings.locale !== undefined || !/locale/i.test(wordsOf(cause))) throw cause;
+    system.log.warn('initialize.locale', `the locale ${locale} is not installed here; the new cluster uses ${FALLBACK_LOCALE}`);
+    await rm(volume.incoming, { recursive: true, force: true });
+    await system.files.makeDirectory(volume.incoming, { mode: 0o700, owner });
+    await run(FALLBACK_LOCALE);
+  });
 }
 
 /** Makes a new cluster durable; where one syncfs(2) cannot, initdb's own pass does it. */
