@@ -7,6 +7,7 @@ await build({
   entryPoints: {
     main: 'src/main.ts',
     'page-worker': 'src/postgres/inspection/page-worker.ts',
+    'copy-worker': 'src/postgres/backup/copy-worker.ts',
     'reread-worker': 'src/postgres/backup/reread-worker.ts',
   },
   outdir: 'dist',

@@ -1,12 +1,22 @@
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { Identity } from '../../core/contracts.ts';
 import { errnoOf } from '../../core/errors.ts';
+import { type BytePath, toBytes } from '../formats/byte-path.ts';
+import { pageBuffer } from '../formats/page-buffer.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
-import { findUnsoundPages, isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
+import { isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
 
-export interface CopyOptions {
+/** One file to copy. Plain data: it crosses threads. */
+export interface CopyTask {
+  /** By which the result is known. */
+  readonly path: BytePath;
+  readonly from: BytePath;
+  /** Must not exist. */
+  readonly to: BytePath;
+  /** What it should be: only for dealing the files out. */
+  readonly sizeBytes: number;
   /** Read no further: what a file grew by since it was listed comes back from WAL. */
   readonly sizeMaxBytes: number;
   readonly mode: number;
@@ -14,9 +24,9 @@ export interface CopyOptions {
   /** Given for relation files of an instance with data checksums. */
   readonly pages: PageRule | undefined;
   /** False where the caller makes the whole file system durable afterwards. */
-  readonly sync?: boolean;
-  /** Told after each chunk: large files take their time. */
-  read?(bytes: number): void;
+  readonly sync: boolean;
+  /** A clone where the file system can, checked by what was really read. */
+  readonly clone?: boolean;
 }
 
 export interface CopiedFile {
@@ -29,59 +39,78 @@ export interface CopiedFile {
   readonly tornPages: readonly SuspectPage[];
 }
 
+/** Undefined when `from` has vanished. */
+export interface CopyResult {
+  readonly path: BytePath;
+  readonly copied: CopiedFile | undefined;
+}
+
 const CHUNK_BYTES = 1024 * 1024;
 const REREADS_MAX = 5;
 const REREAD_PAUSE_MS = 20;
 
-/** Copies one file in one pass: read, judge its pages, hash, write, fsync. `to` must not exist. Undefined when `from` has vanished. */
-export async function copyFileHashed(from: Buffer, to: Buffer, options: CopyOptions, signal: AbortSignal): Promise<CopiedFile | undefined> {
-  const source = await open(from, 'r').catch((thrown: unknown) => {
-    if (errnoOf(thrown) === 'ENOENT') return undefined;
-    throw thrown;
-  });
-  if (!source) return undefined;
+/**
+ * Copies one file in one pass: read, judge its pages, hash, write, fsync. Synchronously: it runs on a thread of its own, and for small files
+ * Node spends more on each promise than the kernel on the call.
+ */
+export function copyFile(task: CopyTask): CopyResult {
+  const { path, mode, owner, sync } = task;
+  const [from, to] = [toBytes(task.from), toBytes(task.to)];
+  const isClone = task.clone === true && clone(from, to);
+  let source: number | undefined;
+  let target: number | undefined;
   try {
-    const target = await open(to, 'wx', options.mode);
-    try {
-      if (options.owner) await target.chown(options.owner.uid, options.owner.gid);
-      const copied = await pump(source, target, options, signal);
-      if (options.sync ?? true) await target.sync();
-      return copied;
-    } finally {
-      await target.close();
-    }
+    source = openIfThere(isClone ? to : from);
+    if (source === undefined) return { path, copied: undefined };
+    target = openSync(to, isClone ? 'r' : 'wx', mode);
+    if (isClone) fchmodSync(target, mode);
+    if (owner) fchownSync(target, owner.uid, owner.gid);
+    const copied = pump(source, isClone ? undefined : target, task);
+    if (sync) fsyncSync(target);
+    return { path, copied };
   } finally {
-    await source.close();
+    for (const handle of [source, target]) if (handle !== undefined) closeSync(handle);
   }
 }
 
-async function pump(
-  source: FileHandle,
-  target: FileHandle,
-  { sizeMaxBytes, pages, read }: CopyOptions,
-  signal: AbortSignal,
-): Promise<CopiedFile> {
+function clone(from: Buffer, to: Buffer): boolean {
+  try {
+    copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function openIfThere(path: Buffer): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch (thrown) {
+    if (errnoOf(thrown) === 'ENOENT') return undefined;
+    throw thrown;
+  }
+}
+
+function pump(source: number, target: number | undefined, { sizeMaxBytes, pages }: CopyTask): CopiedFile {
+  const { bytes, findUnsound } = pageBuffer();
   const hash = createHash('sha256');
   const damagedBlocks: number[] = [];
   const tornPages: SuspectPage[] = [];
-  const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(sizeMaxBytes, 1)));
   let position = 0;
   while (position < sizeMaxBytes) {
-    signal.throwIfAborted();
-    const chunk = await readFully(source, buffer.subarray(0, Math.min(buffer.length, sizeMaxBytes - position)), position);
-    if (chunk.length === 0) break;
+    const length = fill(source, bytes, Math.min(bytes.length, sizeMaxBytes - position), position);
+    if (length === 0) break;
     if (pages) {
-      const firstBlock = position / pages.blockSizeBytes;
-      for (const suspect of findUnsoundPages(chunk, firstBlock, pages, pageChecksum)) {
-        const verdict = await judge(source, chunk, position, suspect, pages, signal);
+      for (const suspect of findUnsound(length, position / pages.blockSizeBytes, pages)) {
+        const verdict = judge(source, bytes, position, suspect, pages);
         if (verdict === 'damaged') damagedBlocks.push(suspect.block);
         if (verdict === 'torn') tornPages.push(suspect);
       }
     }
+    const chunk = bytes.subarray(0, length);
     hash.update(chunk);
-    await writeFully(target, chunk);
-    position += chunk.length;
-    read?.(chunk.length);
+    if (target !== undefined) for (let written = 0; written < length; ) written += writeSync(target, chunk, written);
+    position += length;
   }
   return { sizeBytes: position, sha256: hash.digest('hex'), damagedBlocks, tornPages };
 }
@@ -90,21 +119,19 @@ async function pump(
  * A page that fails is read again, because the server may have been writing it (basebackup.c reads once more). A sound second reading takes
  * the first's place in `chunk`; one that is newer than the backup's start is left to WAL replay.
  */
-async function judge(
-  source: FileHandle,
+function judge(
+  source: number,
   chunk: Buffer,
   chunkPosition: number,
   { block, lsn }: SuspectPage,
   rule: PageRule,
-  signal: AbortSignal,
-): Promise<'sound' | 'torn' | 'damaged'> {
+): 'sound' | 'torn' | 'damaged' {
   if (rule.startLsn !== undefined && lsn >= rule.startLsn) return 'torn';
   const position = block * rule.blockSizeBytes;
-  const again = Buffer.allocUnsafe(rule.blockSizeBytes);
+  const page = Buffer.allocUnsafe(rule.blockSizeBytes);
   for (let attempt = 0; attempt < REREADS_MAX; attempt += 1) {
-    await sleep(attempt === 0 ? 0 : REREAD_PAUSE_MS, undefined, { signal });
-    const page = await readFully(source, again, position);
-    if (page.length < again.length) return 'sound'; // The relation was truncated here: WAL says so too.
+    if (attempt > 0) pause(REREAD_PAUSE_MS);
+    if (fill(source, page, page.length, position) < page.length) return 'sound'; // The relation was truncated here: WAL says so too.
     if (isSoundPage(page, rule.firstBlock + block, pageChecksum)) {
       page.copy(chunk, position - chunkPosition);
       return 'sound';
@@ -114,18 +141,17 @@ async function judge(
   return 'damaged';
 }
 
-async function readFully(file: FileHandle, into: Buffer, position: number): Promise<Buffer> {
+const pause = (durationMs: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
+
+/** read(2) may return less than asked for before the end of a file. */
+export function fill(file: number, into: Buffer, length: number, position: number): number {
   let filled = 0;
-  while (filled < into.length) {
-    const { bytesRead } = await file.read(into, filled, into.length - filled, position + filled);
+  while (filled < length) {
+    const bytesRead = readSync(file, into, filled, length - filled, position + filled);
     if (bytesRead === 0) break;
     filled += bytesRead;
   }
-  return into.subarray(0, filled);
-}
-
-async function writeFully(file: FileHandle, chunk: Buffer): Promise<void> {
-  for (let written = 0; written < chunk.length; ) written += (await file.write(chunk, written)).bytesWritten;
+  return filled;
 }
 
 /** SHA-256 and size of a file, read once. */
@@ -134,13 +160,12 @@ export async function hashFile(path: Buffer, signal: AbortSignal): Promise<{ siz
   try {
     const hash = createHash('sha256');
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-    let position = 0;
-    for (;;) {
+    for (let position = 0; ; ) {
       signal.throwIfAborted();
-      const chunk = await readFully(file, buffer, position);
-      hash.update(chunk);
-      position += chunk.length;
-      if (chunk.length < buffer.length) return { sizeBytes: position, sha256: hash.digest('hex') };
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
+      if (bytesRead === 0) return { sizeBytes: position, sha256: hash.digest('hex') };
+      hash.update(buffer.subarray(0, bytesRead));
+      position += bytesRead;
     }
   } finally {
     await file.close();

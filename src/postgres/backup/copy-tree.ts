@@ -1,20 +1,20 @@
 import { createHash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Identity, Logger } from '../../core/contracts.ts';
-import { errnoOf } from '../../core/errors.ts';
-import { type BytePath, fromText, join, toBytes, toText } from '../formats/byte-path.ts';
+import { type BytePath, fromText, join, toText } from '../formats/byte-path.ts';
 import type { PageRule, SuspectPage } from '../formats/pages.ts';
 import type { Lsn } from '../formats/wal-segment.ts';
+import { inThreads } from '../threads.ts';
 import { type Cluster, readControl } from './cluster.ts';
-import { copyFileHashed } from './copy-file.ts';
+import { type CopiedFile, type CopyResult, type CopyTask, copyFile } from './copy-file.ts';
 import { writeNew } from './durable-tree.ts';
 import type { Sharing } from './earlier.ts';
 import { checksummedSegment } from './exclusions.ts';
 import type { ManifestFile } from './manifest.ts';
-import { forEachLimited } from './pool.ts';
 import type { FileStamp } from './sharing.ts';
-import { type SourceFile, stampOf } from './walk.ts';
+import type { SourceFile } from './walk.ts';
 
 /** What is true of every file of one backup. */
 export interface CopyJob {
@@ -44,68 +44,64 @@ export interface Copied {
 export const nothingCopied = (): Copied => ({ files: [], stamps: new Map(), damage: new Map(), torn: [], sharedFiles: 0, newBytes: 0 });
 
 export const BACKUP_FILE_MODE = 0o600;
-/** Reading, hashing and writing overlap across files; more only costs memory on the machines dbkit runs on. */
-const FILES_AT_ONCE = 4;
+/** Sharing is a matter of microseconds for each file; between so many, signals are heard. */
+const SHARED_AT_ONCE = 500;
 
-/** Copies or shares every listed file. Files that have vanished since are left out: WAL replay knows that they are gone. */
+/**
+ * Shares or copies every listed file. The stamps are those of the walk, taken before anything is read, so a change in between shows up as
+ * another stamp. Files that have vanished since are left out: WAL replay knows that they are gone.
+ */
 export async function copyTree(job: CopyJob, files: readonly SourceFile[], copied: Copied, signal: AbortSignal): Promise<void> {
   const total = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   let done = 0;
-  await forEachLimited(files, FILES_AT_ONCE, async (file) => {
+  const advance = (bytes: number): void => {
+    done += bytes;
+    job.log.progress('backup.copy', 'copying files', { done, total, unit: 'bytes' });
+  };
+  const toCopy = new Map<BytePath, SourceFile>();
+  for (const [index, file] of files.entries()) {
+    if (index % SHARED_AT_ONCE === 0) await turn();
     signal.throwIfAborted();
-    let read = 0;
-    const advance = (bytes: number): void => {
-      read += bytes;
-      done += bytes;
-      job.log.progress('backup.copy', 'copying files', { done, total, unit: 'bytes' });
-    };
-    await copyOne(job, file, copied, advance, signal);
-    advance(file.sizeBytes - read); // Shared, shrunk or gone: none of it is left to do.
-  });
+    const shared = job.sharing.share(file.path, file, join(job.staging, file.path));
+    if (!shared) {
+      toCopy.set(file.path, file);
+      continue;
+    }
+    copied.files.push(shared);
+    copied.stamps.set(file.path, stampOf(file));
+    copied.sharedFiles += 1;
+    advance(file.sizeBytes);
+  }
+  const tasks = [...toCopy.values()].map((file) => taskOf(job, file));
+  const note = ({ path, copied: result }: CopyResult): void => {
+    const file = toCopy.get(path)!;
+    if (result) add(copied, file, result);
+    advance(file.sizeBytes); // Copied, shrunk or gone: none of it is left to do.
+  };
+  await inThreads(tasks, { script: 'copy-worker.js', inPlace: copyFile, done: note }, signal);
 }
 
-/** One file of it, unless it has vanished. Its stamp is taken before it is read, so a change in between shows up as another stamp. */
-async function copyOne(
-  job: CopyJob,
-  { path, from }: SourceFile,
-  copied: Copied,
-  read: (bytes: number) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const stats = await lstat(toBytes(from), { bigint: true }).catch((thrown: unknown) => {
-    if (errnoOf(thrown) === 'ENOENT') return undefined;
-    throw thrown;
-  });
-  if (!stats?.isFile()) return;
-  const stamp = stampOf(stats);
-  const to = join(job.staging, path);
-  const shared = await job.sharing.share(path, stamp, to);
-  if (shared) {
-    copied.files.push(shared);
-    copied.stamps.set(path, stamp);
-    copied.sharedFiles += 1;
-    return;
-  }
-  const options = {
-    sizeMaxBytes: stamp.sizeBytes,
-    mode: BACKUP_FILE_MODE,
-    owner: job.owner,
-    pages: pageRule(job, path),
-    sync: !job.bulk,
-    read,
-  };
-  const result = await copyFileHashed(toBytes(from), toBytes(to), options, signal);
-  if (!result) return;
-  copied.files.push({
-    path,
-    sizeBytes: result.sizeBytes,
-    modifiedAt: new Date(Number(stamp.mtimeNs / 1_000_000n)),
-    sha256: result.sha256,
-  });
-  copied.stamps.set(path, stamp);
-  copied.newBytes += result.sizeBytes;
-  if (result.damagedBlocks.length > 0) copied.damage.set(path, [...result.damagedBlocks]);
-  copied.torn.push(...result.tornPages.map((page) => ({ path, page })));
+const taskOf = (job: CopyJob, { path, from, sizeBytes }: SourceFile): CopyTask => ({
+  path,
+  from,
+  to: join(job.staging, path),
+  sizeBytes,
+  sizeMaxBytes: sizeBytes,
+  mode: BACKUP_FILE_MODE,
+  owner: job.owner,
+  pages: pageRule(job, path),
+  sync: !job.bulk,
+});
+
+const stampOf = ({ sizeBytes, mtimeNs, ctimeNs, inode }: SourceFile): FileStamp => ({ sizeBytes, mtimeNs, ctimeNs, inode });
+
+function add(copied: Copied, file: SourceFile, { sizeBytes, sha256, damagedBlocks, tornPages }: CopiedFile): void {
+  const { path, mtimeNs } = file;
+  copied.files.push({ path, sizeBytes, modifiedAt: new Date(Number(mtimeNs / 1_000_000n)), sha256 });
+  copied.stamps.set(path, stampOf(file));
+  copied.newBytes += sizeBytes;
+  if (damagedBlocks.length > 0) copied.damage.set(path, [...damagedBlocks]);
+  copied.torn.push(...tornPages.map((page) => ({ path, page })));
 }
 
 /** pg_control, after everything else, so that it covers every page that was copied before it. Resolves to what it said. */

@@ -1,4 +1,5 @@
-import { chown, constants, copyFile, link, lstat, readFile } from 'node:fs/promises';
+import { chownSync, constants, copyFileSync, linkSync, lstatSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Identity, Logger } from '../../core/contracts.ts';
 import { errnoOf } from '../../core/errors.ts';
@@ -12,10 +13,10 @@ export interface Sharing {
   readonly label: string | null;
   readonly method: () => 'reflink' | 'hardlink' | 'none';
   /** The manifest's entry when `to` now is the earlier backup's file; undefined when the source must be copied. */
-  share(path: BytePath, now: FileStamp, to: BytePath): Promise<ManifestFile | undefined>;
+  share(path: BytePath, now: FileStamp, to: BytePath): ManifestFile | undefined;
 }
 
-export const nothingToShare: Sharing = { label: null, method: () => 'none', share: async () => undefined };
+export const nothingToShare: Sharing = { label: null, method: () => 'none', share: () => undefined };
 
 /** Prepares sharing with the backup `record` at `directory`. Any doubt about it, its manifest included, means that nothing is shared. */
 export async function shareWith(record: BackupRecord, directory: string, owner: Identity | undefined, log: Logger): Promise<Sharing> {
@@ -30,18 +31,18 @@ export async function shareWith(record: BackupRecord, directory: string, owner: 
   const root = fromText(directory);
   let method: 'reflink' | 'hardlink' | 'none' = 'reflink';
 
-  const attempt = async (from: Buffer, to: Buffer): Promise<boolean> => {
+  const attempt = (from: Buffer, to: Buffer): boolean => {
     if (method === 'reflink') {
-      const cloned = await copyFile(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL).then(
-        () => true,
-        () => false,
-      );
-      if (cloned && owner) await chown(to, owner.uid, owner.gid); // Durable with all others, at the end.
-      if (cloned) return true;
-      if (method === 'reflink') method = 'hardlink'; // The filesystem cannot; it will not be able to for the next file either.
+      try {
+        copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+        if (owner) chownSync(to, owner.uid, owner.gid); // Durable with all others, at the end.
+        return true;
+      } catch {
+        method = 'hardlink'; // The filesystem cannot; it will not be able to for the next file either.
+      }
     }
     try {
-      await link(from, to);
+      linkSync(from, to);
       return true;
     } catch (thrown) {
       if (errnoOf(thrown) === 'EMLINK' || errnoOf(thrown) === 'ENOENT') return false; // A matter of this one file.
@@ -54,13 +55,13 @@ export async function shareWith(record: BackupRecord, directory: string, owner: 
   return {
     label: record.label,
     method: () => method,
-    async share(path, now, to) {
+    share(path, now, to) {
       const entry = entries.get(path);
       if (method === 'none' || !entry || entry.sizeBytes !== now.sizeBytes || !isUnchanged(now, stamps.get(path), began)) return undefined;
       const from = toBytes(joinBytes(root, path));
-      const stats = await lstat(from).catch(() => undefined);
+      const stats = lstatSync(from, { throwIfNoEntry: false });
       if (!stats?.isFile() || stats.size !== entry.sizeBytes) return undefined;
-      return (await attempt(from, toBytes(to))) ? entry : undefined;
+      return attempt(from, toBytes(to)) ? entry : undefined;
     },
   };
 }

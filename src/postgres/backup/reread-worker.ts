@@ -1,7 +1,5 @@
-import { parentPort } from 'node:worker_threads';
-import { type RereadTask, reread } from './reread.ts';
+import { serveBatches } from '../thread.ts';
+import { reread } from './reread.ts';
 
-// One thread of `backup verify`: a file in, its digest out.
-parentPort?.on('message', (task: RereadTask) => {
-  parentPort?.postMessage(reread(task));
-});
+// One thread of `backup verify`: files in, what was found in them out.
+serveBatches(reread);

@@ -1,14 +1,14 @@
-import { chmod, chown, constants, copyFile, mkdir, open, readdir, rename, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, stat, statfs } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import type { Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { bytes } from '../../core/figures.ts';
 import { type BytePath, fromText, join, toBytes, toText } from '../formats/byte-path.ts';
 import { syncFileSystem } from '../sync-file-system.ts';
-import { copyFileHashed, hashFile } from './copy-file.ts';
+import { inThreads } from '../threads.ts';
+import { type CopyResult, type CopyTask, copyFile } from './copy-file.ts';
 import { makeTree, syncFiles, syncTree, writeNew } from './durable-tree.ts';
 import { listTree } from './list-tree.ts';
-import { forEachLimited } from './pool.ts';
 import type { BackupRecord } from './record.ts';
 import { describeEnd, planRecovery, type RecoverySetup } from './recovery-setup.ts';
 import { copyRollForward, identityOf, type RollForward } from './roll-forward.ts';
@@ -30,7 +30,6 @@ export interface RestoreNeeds {
   readonly system: System;
 }
 
-const FILES_AT_ONCE = 4;
 const RESERVE_BYTES = 64 * 1024 * 1024;
 /** Under this name until everything else is there, so that an interrupted restore cannot be started. */
 const UNFINISHED_CONTROL = 'global/pg_control.dbkit-restore';
@@ -58,12 +57,7 @@ export async function restoreBackup(
   // What is rolled forward takes the place of the backup's own copy of the same segment.
   const replaced = new Set(rolled.segments.map((name) => `pg_wal/${name}`));
   const files = expected.filter(({ path }) => !replaced.has(path));
-  let doneBytes = 0;
-  await forEachLimited(files, FILES_AT_ONCE, async (file) => {
-    await restoreFile(file, { from, to, record, owner, mode: modes.file }, signal);
-    doneBytes += file.sizeBytes;
-    system.log.progress('restore.copy', `restoring ${record.label}`, { done: doneBytes, total: record.sizeBytes, unit: 'bytes' });
-  });
+  await restoreFiles(files, { from, to, record, owner, mode: modes.file, log: system.log }, signal);
   system.reached('restore.files-copied');
   const options = { mode: modes.file, owner };
   for (const { name } of record.wal) {
@@ -115,38 +109,40 @@ const nearestExisting = async (path: string): Promise<string> =>
     () => nearestExisting(joinPath(path, '..')),
   );
 
-interface FilePlace {
+interface Places {
   readonly from: BytePath;
   readonly to: BytePath;
   readonly record: BackupRecord;
   readonly owner: Identity | undefined;
   readonly mode: number;
+  readonly log: System['log'];
 }
 
-/** A clone where the filesystem can, else a copy; checked in both cases by what was really read. */
-async function restoreFile(
-  { path, sizeBytes, sha256 }: ExpectedFile,
-  { from, to, record, owner, mode }: FilePlace,
+/** Clones where the file system can, else copies; checked in both cases by what was really read. */
+async function restoreFiles(
+  files: readonly ExpectedFile[],
+  { from, to, record, owner, mode, log }: Places,
   signal: AbortSignal,
 ): Promise<void> {
-  const source = toBytes(join(from, path));
-  const target = toBytes(join(to, path === 'global/pg_control' ? fromText(UNFINISHED_CONTROL) : path));
-  const cloned = await copyFile(source, target, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL).then(
-    () => true,
-    () => false,
-  );
-  if (cloned) await chmod(target, mode);
-  if (cloned && owner) await chown(target, owner.uid, owner.gid);
-  const options = { sizeMaxBytes: Number.MAX_SAFE_INTEGER, mode, owner, pages: undefined, sync: false };
-  const found = cloned ? await hashFile(target, signal) : await copyFileHashed(source, target, options, signal);
-  if (found?.sizeBytes === sizeBytes && found.sha256 === sha256) return;
-  throw new DbkitError(
-    'data.corrupt',
-    `backup ${record.label} is damaged: ${toText(path)} ${found ? 'differs from what was written' : 'is missing'}`,
-    {
-      hint: 'restore an older backup: `dbkit backup list` shows which are good',
-    },
-  );
+  const expected = new Map(files.map((file) => [file.path, file]));
+  const tasks = files.map(({ path, sizeBytes }): CopyTask => {
+    const target = path === 'global/pg_control' ? fromText(UNFINISHED_CONTROL) : path;
+    const places = { path, from: join(from, path), to: join(to, target), mode, owner };
+    return { ...places, sizeBytes, sizeMaxBytes: Number.MAX_SAFE_INTEGER, pages: undefined, sync: false, clone: true };
+  });
+  let doneBytes = 0;
+  const done = ({ path, copied }: CopyResult): void => {
+    const { sizeBytes, sha256 } = expected.get(path)!;
+    if (copied?.sizeBytes !== sizeBytes || copied.sha256 !== sha256)
+      throw new DbkitError(
+        'data.corrupt',
+        `backup ${record.label} is damaged: ${toText(path)} ${copied ? 'differs from what was written' : 'is missing'}`,
+        { hint: 'restore an older backup: `dbkit backup list` shows which are good' },
+      );
+    doneBytes += sizeBytes;
+    log.progress('restore.copy', `restoring ${record.label}`, { done: doneBytes, total: record.sizeBytes, unit: 'bytes' });
+  };
+  await inThreads(tasks, { script: 'copy-worker.js', inPlace: copyFile, done }, signal);
 }
 
 /** Before pg_control gets its name: what can be started is durable. */

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Identity } from '../../core/contracts.ts';
-import { type BytePath, fromText, join, toBytes } from '../formats/byte-path.ts';
+import { type BytePath, fromText, join } from '../formats/byte-path.ts';
 import { readWal } from '../formats/wal-reader.ts';
 import {
   holdsSegment,
@@ -13,7 +14,7 @@ import {
   timelineOfHistory,
   type WalIdentity,
 } from '../formats/wal-segment.ts';
-import { copyFileHashed } from './copy-file.ts';
+import { copyFile } from './copy-file.ts';
 import { writeNew } from './durable-tree.ts';
 import type { BackupRecord } from './record.ts';
 import { findSegment, headerOf } from './wal-copy.ts';
@@ -102,9 +103,12 @@ export async function copyRollForward(
   const histories = names.filter((name) => (timelineOfHistory(name) ?? 0) > identity.timeline);
   const archived = new Set(await readdir(`${walFrom}/archive_status`).catch(() => []));
   for (const name of [...histories, ...plan.segments]) {
-    const to = join(target, fromText(name));
-    const options = { sizeMaxBytes: identity.segmentSizeBytes, mode: fileMode, owner, pages: undefined };
-    await copyFileHashed(toBytes(join(fromText(walFrom), fromText(name))), toBytes(to), options, signal);
+    await turn();
+    signal.throwIfAborted();
+    const path = fromText(name);
+    const [from, to] = [join(fromText(walFrom), path), join(target, path)];
+    const size = { sizeBytes: identity.segmentSizeBytes, sizeMaxBytes: identity.segmentSizeBytes };
+    copyFile({ path, from, to, ...size, mode: fileMode, owner, pages: undefined, sync: true });
     if (archived.has(`${name}.done`)) await writeNew(join(target, fromText(`archive_status/${name}.done`)), '', { mode: fileMode, owner });
   }
 }

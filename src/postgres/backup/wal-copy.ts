@@ -12,7 +12,7 @@ import {
   timelineOfHistory,
   type WalIdentity,
 } from '../formats/wal-segment.ts';
-import { copyFileHashed } from './copy-file.ts';
+import { copyFile } from './copy-file.ts';
 import type { BackupRecord } from './record.ts';
 
 /** A segment's first page header; undefined when the file is missing, shorter than a segment, or holds no WAL. */
@@ -62,9 +62,19 @@ export async function copyWal(
   }
   const stored: BackupRecord['wal'] = [];
   for (const name of [...segments, ...histories]) {
-    const [source, target] = [join(from, fromText(name)), join(staging, fromText(`pg_wal/${name}`))];
-    const options = { sizeMaxBytes: identity.segmentSizeBytes, mode: 0o600, owner, pages: undefined };
-    const copied = await copyFileHashed(toBytes(source), toBytes(target), options, signal);
+    signal.throwIfAborted();
+    const path = fromText(`pg_wal/${name}`);
+    const size = { sizeBytes: identity.segmentSizeBytes, sizeMaxBytes: identity.segmentSizeBytes };
+    const { copied } = copyFile({
+      path,
+      from: join(from, fromText(name)),
+      to: join(staging, path),
+      ...size,
+      mode: 0o600,
+      owner,
+      pages: undefined,
+      sync: true,
+    });
     if (!copied) throw new DbkitError('data.corrupt', `WAL file ${name} vanished while it was copied`, { hint: 'take the backup again' });
     stored.push({ name, sizeBytes: copied.sizeBytes, sha256: copied.sha256 });
   }

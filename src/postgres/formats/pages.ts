@@ -28,17 +28,6 @@ export function isSoundPage(page: Buffer, blockNumber: number, checksum: PageChe
   return checksum(page, blockNumber) === page.readUInt16LE(8); // pd_checksum
 }
 
-/** The pages of a chunk that fail. `firstBlock` is the chunk's first block within the file; a partial page at the end is not judged. */
-export function findUnsoundPages(chunk: Buffer, firstBlock: number, rule: PageRule, checksum: PageChecksum): SuspectPage[] {
-  const unsound: SuspectPage[] = [];
-  const size = rule.blockSizeBytes;
-  for (let offset = 0, block = firstBlock; offset + size <= chunk.length; offset += size, block += 1) {
-    const page = chunk.subarray(offset, offset + size);
-    if (!isSoundPage(page, rule.firstBlock + block, checksum)) unsound.push({ block, lsn: pageLsn(page, 0) });
-  }
-  return unsound;
-}
-
 /** The pages of a chunk whose header cannot be right (bufpage.c, PageIsVerified): all that can be told where a cluster has no checksums. */
 export function findBrokenHeaders(chunk: Buffer, firstBlock: number, blockSizeBytes: number): number[] {
   const broken: number[] = [];
@@ -58,4 +47,5 @@ export function findBrokenHeaders(chunk: Buffer, firstBlock: number, blockSizeBy
   return broken;
 }
 
-const isZero = (page: Buffer): boolean => page.every((byte) => byte === 0);
+/** True for a page that was never written to. */
+export const isZero = (page: Buffer): boolean => page.every((byte) => byte === 0);

@@ -1,7 +1,5 @@
-import { parentPort } from 'node:worker_threads';
-import { type PageTask, readPages } from './read-pages.ts';
+import { serveBatches } from '../thread.ts';
+import { readPages } from './read-pages.ts';
 
-// One thread of `inspect --deep`: a file in, its damaged pages out.
-parentPort?.on('message', (task: PageTask) => {
-  parentPort?.postMessage(readPages(task));
-});
+// One thread of `inspect --deep`: files in, their damaged pages out.
+serveBatches(readPages);

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { errnoOf, wordsOf } from '../../core/errors.ts';
-import { pageChecksum } from '../formats/page-checksum.ts';
-import { findBrokenHeaders, findUnsoundPages } from '../formats/pages.ts';
+import { pageBuffer } from '../formats/page-buffer.ts';
+import { findBrokenHeaders } from '../formats/pages.ts';
 
 /** One file to read. `firstBlock`: the number of its first block within its relation, as segments count on. */
 export interface PageTask {
@@ -21,8 +21,6 @@ export interface PageResult {
   readonly unreadable?: string | undefined;
 }
 
-const CHUNK_BLOCKS = 128; // A megabyte at a time: bounded memory, few calls.
-
 /**
  * Reads every page of one relation file and verifies its checksum; a file that vanishes meanwhile holds nothing. A disk that answers with an
  * error (EIO) is what this reading is there to find, so it is a result, not a failure.
@@ -37,16 +35,15 @@ export function readPages({ file, path, firstBlock, blockSizeBytes, checksums }:
     return { path, pages, bytes: 0, damaged, unreadable: errnoOf(cause) === 'ENOENT' ? undefined : wordsOf(cause) };
   }
   try {
-    const chunk = Buffer.alloc(CHUNK_BLOCKS * blockSizeBytes);
+    const { bytes: chunk, findUnsound } = pageBuffer();
     for (;;) {
       const bytesRead = readSync(handle, chunk, 0, chunk.length, pages * blockSizeBytes);
       const whole = Math.floor(bytesRead / blockSizeBytes);
-      const read = chunk.subarray(0, whole * blockSizeBytes);
       const rule = { blockSizeBytes, firstBlock, startLsn: undefined };
-      if (checksums) damaged.push(...findUnsoundPages(read, pages, rule, pageChecksum).map(({ block }) => block));
-      else damaged.push(...findBrokenHeaders(read, pages, blockSizeBytes));
+      if (checksums) damaged.push(...findUnsound(bytesRead, pages, rule).map(({ block }) => block));
+      else damaged.push(...findBrokenHeaders(chunk.subarray(0, whole * blockSizeBytes), pages, blockSizeBytes));
       pages += whole;
-      if (whole < CHUNK_BLOCKS) return { path, pages, bytes: pages * blockSizeBytes, damaged };
+      if (bytesRead < chunk.length) return { path, pages, bytes: pages * blockSizeBytes, damaged };
     }
   } catch (cause) {
     return { path, pages, bytes: pages * blockSizeBytes, damaged, unreadable: wordsOf(cause) };
