@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import type { Open, OpenOptions } from './cli/cli.ts';
-import type { App } from './core/app.ts';
+import type { Alerter, App } from './core/app.ts';
 import type { BackupEngine } from './core/backups.ts';
 import type { Config } from './core/config.ts';
 import { type Layers, type LoadedConfig, layerConfig } from './core/config-layers.ts';
 import type { System } from './core/contracts.ts';
+import { lazily } from './core/lazily.ts';
 import { localLayout } from './core/local-layout.ts';
 import { embeddedDirectory } from './postgres/embedded.ts';
 import { createEngines } from './postgres/engines.ts';
@@ -17,6 +18,7 @@ import { createGit } from './system/git.ts';
 import { isMissing, localPort, reachableByOthers } from './system/local-folder.ts';
 import { createLogger, type LogTaps } from './system/logger.ts';
 import { createSystem } from './system/machine.ts';
+import { createMonitorMemory } from './system/monitor-memory.ts';
 import { createStatusBoard } from './system/status-board.ts';
 
 /** Config → App: the only file that knows every adapter. */
@@ -81,6 +83,7 @@ async function assemble(options: OpenOptions): Promise<App> {
   const system = await systemFor(options, taps);
   const { config, origins } = await load(options, system);
   const engines = await enginesFor(config, system);
+  const alerts = lazyAlerts(config, system, options);
   const { service, instance } = createPostgresql({
     config,
     system,
@@ -103,6 +106,9 @@ async function assemble(options: OpenOptions): Promise<App> {
       { files: system.files, log: system.log, taps },
       async () => (await serverOwner(config.postgresql, system).catch(() => undefined))?.gid,
     ),
+    memory: createMonitorMemory(config.stateDir, system),
+    alerts,
+    ping: alerts.ping,
     git: createGit(system.runner),
     board: createStatusBoard(config.stateDir, system.files),
     engines,
@@ -113,6 +119,12 @@ async function assemble(options: OpenOptions): Promise<App> {
     signals: options.signals,
     commandEnvironment: { ...connection, ...defined(options.environment) },
   };
+}
+
+/** Most commands tell nobody anything. */
+function lazyAlerts(config: Config, system: System, { environment }: OpenOptions): Alerter & Pick<App, 'ping'> {
+  const load = async () => (await import('./alerts/alerter.ts')).createAlerter(config, system, environment);
+  return { channels: Object.keys(config.alerts.channels), ...lazily(['tell', 'test', 'ping'], load) };
 }
 
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */

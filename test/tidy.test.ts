@@ -12,6 +12,7 @@ const layers: Record<string, readonly string[]> = {
   system: ['core'], // Adapters never see one another.
   postgres: ['core'],
   services: ['core'],
+  alerts: ['core'],
 };
 
 /** Each of these has exactly one home. */

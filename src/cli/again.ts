@@ -20,5 +20,9 @@ export function again({ program }: Pick<Surroundings, 'program'>, flags: GlobalF
   return [...program, ...words, ...settings];
 }
 
+/** The backup that nobody asked for: it goes last, and decides by itself whether there is anything to do. */
+export const automaticBackup = (surroundings: Pick<Surroundings, 'program'>, flags: GlobalFlags): string[] =>
+  again(surroundings, flags, ['backup', 'create', '--if-changed', '--low-priority', '--quiet']);
+
 export const definedOnly = (environment: Surroundings['environment']): Record<string, string> =>
   Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));

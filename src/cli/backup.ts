@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { SIZE } from '../core/size.ts';
 import { expireBackups } from '../usecases/expire-backups.ts';
 import { listBackups } from '../usecases/list-backups.ts';
 import { pinBackup } from '../usecases/pin-backup.ts';
@@ -29,12 +30,19 @@ export function registerBackup(program: Command, cli: Cli): void {
 interface CreateFlags {
   readonly engine?: string;
   readonly full?: boolean;
+  readonly lowPriority?: boolean;
+  readonly rateLimit?: string;
   readonly ifChanged?: boolean;
   readonly note?: string;
   readonly pin?: boolean;
   readonly database?: readonly string[];
   readonly all?: boolean;
   readonly rolePasswords?: boolean;
+}
+
+function sizeArgument(text: string): string {
+  if (SIZE.test(text)) return text;
+  throw new InvalidArgumentError("expected a size like '512kB' or '50MB'.");
 }
 
 function registerCreate(backup: Command, cli: Cli): void {
@@ -46,6 +54,8 @@ function registerCreate(backup: Command, cli: Cli): void {
     .option('--all', 'dump: every database, that of administration too')
     .option('--role-passwords', 'dump: keep the hashes of the roles’ passwords too (in a file only its owner can read)')
     .option('--full', 'copy everything, share nothing with earlier backups')
+    .addOption(new Option('--rate-limit <size>', 'read no more than this in a second, like 50MB').argParser(sizeArgument))
+    .option('--low-priority', 'let everybody else on this machine go first')
     .option('--if-changed', 'only when something was written since the last one')
     .option('--note <text>', 'a word to find it by')
     .option('--pin', 'keep it until the pin is removed')

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { App } from '../core/app.ts';
 import { runEntrypoint } from '../usecases/run-entrypoint.ts';
 import type { Supervisor } from '../usecases/supervise.ts';
-import { again } from './again.ts';
+import { automaticBackup } from './again.ts';
 import type { Cli } from './cli.ts';
 
 export function registerEntrypoint(program: Command, cli: Cli): void {
@@ -20,7 +20,7 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
         command,
         async ({ app: open, flags, surroundings }) => {
           const app = await open();
-          const backup = again(surroundings, flags, ['maintenance', 'backup', '--if-changed', '--quiet']);
+          const backup = automaticBackup(surroundings, flags);
           const report = await runEntrypoint(app, {
             mode: 'entrypoint',
             command: words,

@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DbkitError, failures, toFailure } from '../core/errors.ts';
 import { failureDocument } from '../output/report.ts';
+import { registerAlert } from './alert.ts';
 import { registerBackup } from './backup.ts';
 import { createCli, nameOf, type Surroundings } from './cli.ts';
 import { registerCompletion } from './completion.ts';
@@ -10,6 +11,7 @@ import { registerHealth } from './health.ts';
 import { registerHooks } from './hooks.ts';
 import { registerInspect } from './inspect.ts';
 import { registerMaintenance } from './maintenance.ts';
+import { registerMonitor } from './monitor.ts';
 import { registerRecover } from './recover.ts';
 import { registerServices } from './services.ts';
 import { registerStatus } from './status.ts';
@@ -32,6 +34,8 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     registerBackup(registered, cli);
     registerConfig(registered, cli);
     registerServices(registered, cli);
+    registerMonitor(registered, cli);
+    registerAlert(registered, cli);
     registerHooks(registered, cli);
     registerMaintenance(registered, cli);
     registerCompletion(registered, cli);

@@ -13,7 +13,7 @@ import { listBackups } from '../usecases/list-backups.ts';
 import { loadDump } from '../usecases/load-dump.ts';
 import { replaceData } from '../usecases/replace-data.ts';
 import { startBackup } from '../usecases/start-backup.ts';
-import { again } from './again.ts';
+import { automaticBackup } from './again.ts';
 import { choiceView } from './backup-views.ts';
 import type { Answer, Call, Cli } from './cli.ts';
 import { copyView, loadView, restoreView, tablesView } from './restore-views.ts';
@@ -87,7 +87,7 @@ async function replace(app: App, call: Call, request: Parameters<typeof replaceD
   const report = await replaceData(app, request, ask, signal);
   if (report.downtimeMs !== null) {
     // The data is on a timeline of its own now: only a backup of it can be rolled forward.
-    const backup = again(surroundings, flags, ['maintenance', 'backup', '--if-changed', '--quiet']);
+    const backup = automaticBackup(surroundings, flags);
     const begun = await startBackup(app, backup, { outlivesDbkit: true });
     if (begun) app.log.info('backup.begun', 'taking a backup of the data as it is now, in the background');
   }

@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
+import { DURATION, durationMs } from '../core/duration.ts';
 import { DbkitError } from '../core/errors.ts';
 import { restartServices } from '../usecases/restart-services.ts';
 import { takeDown } from '../usecases/take-down.ts';
 import { up, upDetached } from '../usecases/up.ts';
-import { again, definedOnly } from './again.ts';
+import { again, automaticBackup, definedOnly } from './again.ts';
 import type { Cli } from './cli.ts';
 
 export const secondsFlag = (text: string): number => {
@@ -12,6 +13,11 @@ export const secondsFlag = (text: string): number => {
   if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('expected a number of seconds.');
   return value;
 };
+
+export function durationArgument(text: string): string {
+  if (DURATION.test(text)) return text;
+  throw new InvalidArgumentError("expected a duration like '30m' or '2h'.");
+}
 
 interface UpFlags {
   readonly detach?: boolean;
@@ -42,7 +48,7 @@ export function registerUp(program: Command, cli: Cli): void {
                 },
                 signal,
               )
-            : await up(app, { onReady: say, backup: again(surroundings, global, ['maintenance', 'backup', '--if-changed', '--quiet']) });
+            : await up(app, { onReady: say, backup: automaticBackup(surroundings, global) });
           const words = {
             up: 'up',
             'already-up': 'already up; nothing to do',
@@ -57,10 +63,11 @@ export function registerUp(program: Command, cli: Cli): void {
   program
     .command('down')
     .description('stop what up or entrypoint started')
-    .addHelpText('after', '\nExample:\n  dbkit down')
-    .action((_flags: object, command: Command) =>
+    .addOption(new Option('--for <duration>', 'how long a monitor leaves it alone').argParser(durationArgument).default('30m'))
+    .addHelpText('after', '\nExamples:\n  dbkit down\n  dbkit down --for 2h')
+    .action((flags: { for: string }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await takeDown(await app(), signal);
+        const report = await takeDown(await app(), { forMs: durationMs(flags.for) }, signal);
         return { report, text: () => (report.outcome === 'stopped' ? 'stopped' : 'nothing was running') };
       }),
     );

@@ -1,8 +1,10 @@
+import type { Alert } from './alerts.ts';
 import type { BackupEngine, RetentionDecision } from './backups.ts';
 import type { Config } from './config.ts';
 import type { Clock, Logger, RecoverRequest, RecoveryReport, Service, SpawnChild } from './contracts.ts';
 import type { Copies } from './copies.ts';
 import type { Finding } from './findings.ts';
+import type { MonitorEvent, MonitorState } from './monitor.ts';
 import type { Quarantined } from './quarantine-retention.ts';
 import type { RestoreRequest, Restorer } from './restore.ts';
 
@@ -22,6 +24,10 @@ export interface App {
   readonly git: Git;
   readonly board: StatusBoard;
   readonly engines: readonly BackupEngine[];
+  readonly memory: MonitorMemory;
+  readonly alerts: Alerter;
+  /** Asks a URL that the configuration names, so that somebody notices when nobody asks any more; false when that did not work. */
+  ping(signal: AbortSignal): Promise<boolean>;
   readonly clock: Clock;
   readonly log: Logger;
   readonly spawn: SpawnChild;
@@ -30,6 +36,23 @@ export interface App {
   readonly signals: Signals;
   /** Environment for CMD: the caller's own, plus PGHOST, PGPORT, PGUSER, PGDATABASE where they are not set. */
   readonly commandEnvironment: Readonly<Record<string, string>>;
+}
+
+/** What the monitor knew after its last check. */
+export interface MonitorMemory {
+  read(): Promise<{ readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] } | undefined>;
+  write(remembered: { readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] }): Promise<void>;
+  /** One monitor for each state directory. Rejects with `lock.held`, naming the other. */
+  alone<T>(work: () => Promise<T>): Promise<T>;
+}
+
+/** Tells people. */
+export interface Alerter {
+  readonly channels: readonly string[];
+  /** Never rejects; resolves when every channel has it, or has been given up. What was told already is not told again. */
+  tell(alert: Alert, signal: AbortSignal): Promise<void>;
+  /** Rejects with `usage.invalid` for a channel that there is not, `service.failed` with the reason when it does not get through. */
+  test(channel: string, signal: AbortSignal): Promise<void>;
 }
 
 export interface InitScript {
@@ -49,6 +72,8 @@ export interface Instance {
   inspect(options: { deep: boolean }, signal: AbortSignal): Promise<InspectionReport>;
   /** Plans and, unless `dryRun`, applies; the server is stopped before and after. Rejects with `server.running` / `lock.held` when it is not. */
   recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
+  /** Lets processes of the server go on that a signal has stopped; how many there were. */
+  wake(signal: AbortSignal): Promise<number>;
   /** What a running server says of itself; undefined when it does not answer within `timeoutMs`. */
   live(timeoutMs: number, signal: AbortSignal): Promise<LiveServer | undefined>;
   readonly restorer: Restorer;

@@ -25,12 +25,16 @@ export interface Backup {
 export interface BackupOptions {
   /** Shares nothing with earlier backups. */
   readonly full?: boolean | undefined;
+  /** Base backups: what is read in a second at most, like '50MB'; undefined: as configured. */
+  readonly rateLimit?: string | undefined;
   readonly note?: string | undefined;
   readonly pin?: boolean | undefined;
   /** Which databases to dump; undefined: all that hold something of the user's. Base backups hold every one. */
   readonly databases?: readonly string[] | 'all' | undefined;
   /** Dumps: keep the hashes of the roles' passwords too. */
   readonly rolePasswords?: boolean | undefined;
+  /** Lets everybody else on the machine go first. */
+  readonly lowPriority?: boolean | undefined;
   /** How long to wait for another backup that is under way; default: not at all. */
   readonly waitMs?: number | undefined;
 }

@@ -1,13 +1,16 @@
 import * as v from 'valibot';
+import { alertSettings, monitorSettings } from './alert-settings.ts';
 import { DURATION } from './duration.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
 import { Secret } from './secret.ts';
+import { SIZE } from './size.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 const path = v.pipe(text, v.startsWith('/', 'must be an absolute path'));
 const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const seconds = v.pipe(v.number(), v.minValue(0));
+const size = v.pipe(v.string(), v.regex(SIZE, "expected a size like '512MB' or '1GB'"));
 const duration = v.pipe(v.string(), v.regex(DURATION, 'expected a duration such as 12h, 30d or 8w'));
 const quoted = 'must be a text; put it in quotes'; // Said instead of valibot's own words, which would repeat the value.
 const secret = v.pipe(
@@ -132,7 +135,7 @@ export const configSchema = v.strictObject({
     v.strictObject({
       allow: v.optional(v.array(v.picklist(['repair', 'restore', 'reinitialize'])), ['repair', 'restore', 'reinitialize']),
       /** WAL that new instances keep for rolling forward from a backup, within what the volume can spare; '0MB' keeps none. */
-      walKeep: v.optional(v.pipe(v.string(), v.regex(/^\d+(\.\d+)?(kB|MB|GB|TB)$/, "expected a size like '512MB' or '1GB'")), '1GB'),
+      walKeep: v.optional(size, '1GB'),
       /** The circuit breaker: after this many replacements of the data within an hour a person must look. */
       maxReplacementsPerHour: v.optional(v.pipe(count, v.minValue(1)), 3),
     }),
@@ -145,9 +148,20 @@ export const configSchema = v.strictObject({
     }),
     {},
   ),
-  backup: v.optional(v.strictObject({ afterStart: v.optional(v.boolean(), true) }), {}),
+  backup: v.optional(
+    v.strictObject({
+      afterStart: v.optional(v.boolean(), true),
+      /** What a base backup reads in a second at most; default: as fast as it can. */
+      rateLimit: v.optional(size),
+      /** Every so many base backups one shares nothing with the earlier ones; 0: none has to. */
+      fullEvery: v.optional(count, 0),
+    }),
+    {},
+  ),
   health: v.optional(healthSettings, {}),
   hooks: v.optional(hookSettings, {}),
+  monitor: v.optional(monitorSettings, {}),
+  alerts: v.optional(alertSettings, {}),
 });
 export type Config = v.InferOutput<typeof configSchema>;
 export type ConfigInput = v.InferInput<typeof configSchema>;
@@ -180,5 +194,10 @@ export const environment = {
   DBKIT_SERVICES_DIR: ['servicesDir', 'text'],
   DBKIT_STOP_SECONDS: ['stopSeconds', 'number'],
   DBKIT_BACKUP_AFTER_START: ['backup.afterStart', 'flag'],
+  HEALTH_CHECK_INTERVAL: ['monitor.intervalSeconds', 'number'],
+  MAX_FAILURE_COUNT: ['monitor.maxFailures', 'number'],
+  RECOVERY_COOLDOWN: ['monitor.cooldownSeconds', 'number'],
+  MAX_RECOVERY_ATTEMPTS: ['monitor.maxRecoveries', 'number'],
+  DBKIT_MONITOR: ['monitor.enabled', 'flag'],
   DBKIT_ON_FAIL: ['postgresql.onFail', 'text'],
 } as const satisfies Record<string, readonly [path: string, as: Coercion]>;

@@ -8,6 +8,7 @@ import { inspect } from './inspection/inspect.ts';
 import { serverReads } from './inspection/server-reads.ts';
 import type { Keeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
+import { findPostmaster, processesOf } from './probes/postmaster.ts';
 import { expireQuarantine } from './recovery/expire-quarantine.ts';
 
 const LIVE = `
@@ -47,6 +48,15 @@ export function createInstance(options: PostgresqlOptions, keeper: Keeper, resto
       return typeof server === 'object' ? whileServed(asked, server.pid) : asked;
     },
     recover: (request, signal) => keeper.recover(request, signal),
+    wake: async (signal) => {
+      signal.throwIfAborted();
+      const postmaster = await findPostmaster(settings.dataDir);
+      if (postmaster.kind !== 'alive') return 0;
+      const stopped = processesOf(postmaster.pid).filter(({ isStopped }) => isStopped);
+      const pids = [...stopped.map(({ pid }) => pid), ...(postmaster.isStopped ? [postmaster.pid] : [])];
+      for (const pid of pids) process.kill(pid, 'SIGCONT');
+      return pids.length;
+    },
     live: async (timeoutMs, signal): Promise<LiveServer | undefined> => {
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
       const { socketDir, port, superuser: user, superuserPassword } = settings;

@@ -11,6 +11,8 @@ export interface ThreadWork<Task, Result> {
   /** The same work on this thread, for where nothing is bundled, and for what is not worth a thread. */
   inPlace(task: Task): Result;
   done(result: Result): void;
+  /** Threads however little there is to do: the work sleeps. */
+  readonly always?: boolean;
 }
 
 /** A message costs as much as reading some ten kilobytes. */
@@ -25,12 +27,12 @@ const WORTH_A_THREAD_BYTES = 32 * 1024 * 1024;
  */
 export async function inThreads<Task, Result>(
   tasks: readonly (Task & { readonly sizeBytes: number })[],
-  { script, inPlace, done }: ThreadWork<Task, Result>,
+  { script, inPlace, done, always = false }: ThreadWork<Task, Result>,
   signal: AbortSignal,
 ): Promise<void> {
   const queue = batches([...tasks].sort((a, b) => b.sizeBytes - a.sizeBytes)).values();
   const path = new URL(`../${script}`, import.meta.url); // dist/<script>, seen from dist/chunks.
-  const isLittle = tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) < WORTH_A_THREAD_BYTES;
+  const isLittle = !always && tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) < WORTH_A_THREAD_BYTES;
   let failed = false;
   const serve = async (work: (batch: readonly Task[]) => Promise<readonly Result[]>): Promise<void> => {
     for (const batch of queue) {

@@ -1,12 +1,13 @@
 import type { App, SupervisorStatus } from '../core/app.ts';
 import type { Child, ExitReason } from '../core/contracts.ts';
-import { isAbort } from '../core/errors.ts';
+import { isAbort, wordsOf } from '../core/errors.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { planStop } from '../core/stop-plan.ts';
+import { type MonitorNeeds, monitor } from './monitor.ts';
 import { startBackup } from './start-backup.ts';
 import { type SuperviseNeeds, type Supervisor, supervise } from './supervise.ts';
 
-type Needs = SuperviseNeeds & Pick<App, 'spawn' | 'signals' | 'commandEnvironment'>;
+type Needs = SuperviseNeeds & MonitorNeeds & Pick<App, 'spawn' | 'signals' | 'commandEnvironment'>;
 
 export interface EntrypointInput {
   /** What `status` calls this supervisor. */
@@ -44,6 +45,8 @@ export async function runEntrypoint(
   });
   let child: Child | undefined;
   let backingUp: Child | undefined;
+  const unwatched = new AbortController();
+  let watching: Promise<void> | undefined;
   let supervisor: Supervisor | undefined;
   let commandLives = false;
   let lastMs: number | undefined;
@@ -63,6 +66,7 @@ export async function runEntrypoint(
     if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
     onReady(supervisor);
     backingUp = await startBackup(app, backup);
+    if (app.config.monitor.enabled) watching = watch(app, unwatched.signal);
     if (command.length > 0) {
       child = await startCommand(app, command, commandOutput);
       commandLives = true;
@@ -72,12 +76,20 @@ export async function runEntrypoint(
     }
     return await untilOver(app, supervisor, child, stopSignal);
   } finally {
+    unwatched.abort();
+    await watching;
     backingUp?.kill('SIGTERM'); // What it has copied so far is removed by the next one.
     await supervisor?.stop(hurried.signal);
     if (commandLives) child?.kill('SIGKILL'); // It has ignored its signal for the whole budget.
     unsubscribe();
   }
 }
+
+/** The monitor as part of the container: what it recovers goes through this very supervisor. It never fails the entrypoint. */
+const watch = (app: Needs, signal: AbortSignal): Promise<void> =>
+  monitor(app, { start: [], intervalMs: app.config.monitor.intervalSeconds * 1000, onCheck: () => undefined }, signal).catch(
+    (cause: unknown) => app.log.warn('monitor.ended', `the monitor has ended: ${wordsOf(cause)}`),
+  );
 
 /** In a container whose services run already (`docker exec … dbkit entrypoint CMD`) CMD simply runs; the services stay. */
 async function attach(

@@ -6,12 +6,12 @@ import { wordsOf } from '../core/errors.ts';
 const INTERRUPTED = 143; // By our own stop: the next one begins anew.
 
 /**
- * The automatic backup after a start, as a process of its own: at the lowest priority, and its memory goes with it. It decides by itself
+ * The automatic backup after a start, as a process of its own: and its memory goes with it. It decides by itself
  * whether anything has changed. Undefined when it is switched off, no PostgreSQL is up, or it cannot be started, which never fails a boot.
  */
 export async function startBackup(
   app: Pick<App, 'config' | 'spawn' | 'log' | 'board' | 'commandEnvironment'>,
-  program: readonly string[],
+  [file = 'dbkit', ...args]: readonly string[],
   { outlivesDbkit = false }: { readonly outlivesDbkit?: boolean } = {},
 ): Promise<Child | undefined> {
   const published = await app.board.read();
@@ -20,8 +20,8 @@ export async function startBackup(
   const output = { appendTo: join(app.config.logDir, 'dbkit.log') };
   try {
     const child = await app.spawn({
-      file: 'nice',
-      args: ['-n', '19', ...program],
+      file,
+      args,
       env: app.commandEnvironment,
       output,
       newSession: true,

@@ -2,10 +2,11 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { App, SupervisorStatus } from '../core/app.ts';
 import { DbkitError, type FailureCode, failures } from '../core/errors.ts';
+import type { MonitorNeeds } from './monitor.ts';
 import { runEntrypoint } from './run-entrypoint.ts';
 import type { SuperviseNeeds } from './supervise.ts';
 
-type Needs = SuperviseNeeds & Pick<App, 'spawn' | 'signals' | 'commandEnvironment'>;
+type Needs = SuperviseNeeds & MonitorNeeds & Pick<App, 'spawn' | 'signals' | 'commandEnvironment'>;
 
 export interface UpReport {
   readonly outcome: 'up' | 'already-up' | 'held' | 'stopped';

@@ -6,7 +6,7 @@ import type { ListedBackup } from '../../src/usecases/list-backups.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { makeDirectory } from '../harness/files.ts';
-import { type Instance, openInstance } from '../harness/instance.ts';
+import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { addRows, known } from '../harness/rows.ts';
 
@@ -105,4 +105,19 @@ test('nothing to back up is said in words', async () => {
   expect(code).toBe(65);
   expect(stderr).toMatch(/^dbkit: .*\nHINT: /m);
   expect(await list(instance)).toEqual([]);
+});
+
+test('a backup may go slowly and last, and every so many share nothing', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  await configure(instance, { backup: { fullEvery: 2 } });
+  const running = await boot(instance);
+  await sleep(2_500); // As above.
+  const backups = [await create(instance), await create(instance, '--rate-limit', '900MB', '--low-priority'), await create(instance)];
+  expect(backups.map(({ newBytes, sizeBytes }) => newBytes === sizeBytes)).toEqual([true, false, true]);
+  expect(await run(instance, ['backup', 'verify', '--all'])).toMatchObject({ code: 0 });
+  expect(await run(instance, ['backup', 'create', '--rate-limit', 'fast'])).toMatchObject({
+    code: 2,
+    stderr: expect.stringMatching(/50MB/),
+  });
+  await running.stop();
 });

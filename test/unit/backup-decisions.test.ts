@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { decideChange } from '../../src/postgres/backup/changed-since.ts';
+import { isDueInFull } from '../../src/postgres/backup/create.ts';
 import { isAncestor, parseHistory } from '../../src/postgres/backup/descent.ts';
 import { isQuiet } from '../../src/postgres/backup/quiet-wal.ts';
 import { type BackupRecord, parseRecord, toBackup } from '../../src/postgres/backup/record.ts';
@@ -130,4 +131,14 @@ test.each([
 ])('today descends from a backup %s: %j, %s', (_, backup, expected) => {
   expect(isAncestor(backup, { timeline: 3, ancestry: history })).toBe(expected);
   expect(isAncestor(backup, { timeline: 3, ancestry: undefined })).toBe(backup.timeline <= 3);
+});
+
+test('every so many backups one shares nothing', () => {
+  const [full, shared] = [{ previous: null }, { previous: 'data_20261120_195400' }];
+  expect(isDueInFull([full, shared, shared], 0), 'none has to').toBe(false);
+  expect(isDueInFull([full, shared], 3)).toBe(false);
+  expect(isDueInFull([full, shared, shared], 3)).toBe(true);
+  expect(isDueInFull([full, shared, shared, full], 3)).toBe(false);
+  expect(isDueInFull([shared, shared], 3), 'the full one has expired').toBe(true);
+  expect(isDueInFull([full], 1)).toBe(true);
 });

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { memoryBytes, walKeepBytes } from '../../src/postgres/server/wal-keep.ts';
+import { sizeBytes } from '../../src/core/size.ts';
+import { walKeepBytes } from '../../src/postgres/server/wal-keep.ts';
 
 const GIB = 1024 ** 3;
 
@@ -9,5 +10,5 @@ test('WAL is kept as far as asked, and never into the last fifth of the volume',
 });
 
 test('sizes are PostgreSQL’s: powers of 1024', () => {
-  expect([memoryBytes('1GB'), memoryBytes('1.5MB'), memoryBytes('64kB'), memoryBytes('0MB')]).toEqual([GIB, 1.5 * 1024 ** 2, 65_536, 0]);
+  expect([sizeBytes('1GB'), sizeBytes('1.5MB'), sizeBytes('64kB'), sizeBytes('0MB')]).toEqual([GIB, 1.5 * 1024 ** 2, 65_536, 0]);
 });

@@ -1,6 +1,7 @@
 import type { BackupOptions } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
 import type { Identity, System } from '../../core/contracts.ts';
+import { sizeBytes } from '../../core/size.ts';
 import type { BytePath } from '../formats/byte-path.ts';
 import type { Lsn } from '../formats/wal-segment.ts';
 import type { Cluster } from './cluster.ts';
@@ -51,7 +52,7 @@ const BULK_FILES = 64;
 
 /** Walks the source, checks the space, and makes the directories to copy into. Call after a hot backup has started. */
 export async function beginCopy(
-  { system, dataDir, owner, repository, staging, cluster, earlier }: BackupRun,
+  { config, system, dataDir, owner, repository, staging, cluster, earlier, options }: BackupRun,
   startLsn: Lsn | undefined,
   signal: AbortSignal,
 ): Promise<{ job: CopyJob; tree: SourceTree; copied: Copied; copyBeganNs: bigint }> {
@@ -60,16 +61,18 @@ export async function beginCopy(
   const sharing = earlier ? await shareWith(earlier, repository.pathOf(earlier.label), owner, system.log) : nothingToShare;
   const stamps = earlier ? unpackStamps(earlier) : undefined;
   const changed = tree.files.filter((file) => !isUnchanged(file, stamps?.get(file.path), BigInt(earlier?.copyBeganNs ?? 0)));
-  const toCopyBytes = changed.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const toCopyBytes = changed.reduce((sum, file) => sum + file.sizeBytes, 0);
   await repository.requireSpace(toCopyBytes + 4 * cluster.segmentSizeBytes);
   await makeTree(staging, tree.directories, { mode: 0o700, owner });
   const { checksums, blockSizeBytes, blocksPerSegment } = cluster;
+  const rateLimit = options.rateLimit ?? config.backup.rateLimit;
   const job: CopyJob = {
     staging,
     owner,
     sharing,
     checksums: checksums ? { blockSizeBytes, blocksPerSegment, startLsn } : undefined,
     log: system.log,
+    bytesPerSecond: rateLimit === undefined ? undefined : sizeBytes(rateLimit),
     bulk: changed.length > BULK_FILES,
   };
   return { job, tree, copied: nothingCopied(), copyBeganNs };

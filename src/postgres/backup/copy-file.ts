@@ -25,6 +25,8 @@ export interface CopyTask {
   readonly pages: PageRule | undefined;
   /** False where the caller makes the whole file system durable afterwards. */
   readonly sync: boolean;
+  /** What this thread may read in a second; undefined: as fast as it can. */
+  readonly bytesPerSecond?: number | undefined;
   /** A clone where the file system can, checked by what was really read. */
   readonly clone?: boolean;
 }
@@ -91,7 +93,7 @@ function openIfThere(path: Buffer): number | undefined {
   }
 }
 
-function pump(source: number, target: number | undefined, { sizeMaxBytes, pages }: CopyTask): CopiedFile {
+function pump(source: number, target: number | undefined, { sizeMaxBytes, pages, bytesPerSecond }: CopyTask): CopiedFile {
   const { bytes, findUnsound } = pageBuffer();
   const hash = createHash('sha256');
   const damagedBlocks: number[] = [];
@@ -111,6 +113,7 @@ function pump(source: number, target: number | undefined, { sizeMaxBytes, pages 
     hash.update(chunk);
     if (target !== undefined) for (let written = 0; written < length; ) written += writeSync(target, chunk, written);
     position += length;
+    if (bytesPerSecond !== undefined) pause((length / bytesPerSecond) * 1000); // A little slower than asked for: reading takes its time too.
   }
   return { sizeBytes: position, sha256: hash.digest('hex'), damagedBlocks, tornPages };
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { lstat } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Identity, Logger } from '../../core/contracts.ts';
@@ -27,6 +28,8 @@ export interface CopyJob {
     | { readonly blockSizeBytes: number; readonly blocksPerSegment: number; readonly startLsn: Lsn | undefined }
     | undefined;
   readonly log: Logger;
+  /** Of all threads together; undefined: as fast as it can. */
+  readonly bytesPerSecond: number | undefined;
   /** Many files: made durable together at the end, not each by itself. */
   readonly bulk: boolean;
 }
@@ -72,13 +75,15 @@ export async function copyTree(job: CopyJob, files: readonly SourceFile[], copie
     copied.sharedFiles += 1;
     advance(file.sizeBytes);
   }
-  const tasks = [...toCopy.values()].map((file) => taskOf(job, file));
+  const threads = availableParallelism();
+  const bytesPerSecond = job.bytesPerSecond && job.bytesPerSecond / threads;
+  const tasks = [...toCopy.values()].map((file) => ({ ...taskOf(job, file), bytesPerSecond }));
   const note = ({ path, copied: result }: CopyResult): void => {
     const file = toCopy.get(path)!;
     if (result) add(copied, file, result);
     advance(file.sizeBytes); // Copied, shrunk or gone: none of it is left to do.
   };
-  await inThreads(tasks, { script: 'copy-worker.js', inPlace: copyFile, done: note }, signal);
+  await inThreads(tasks, { script: 'copy-worker.js', inPlace: copyFile, done: note, always: bytesPerSecond !== undefined }, signal);
 }
 
 const taskOf = (job: CopyJob, { path, from, sizeBytes }: SourceFile): CopyTask => ({

@@ -11,6 +11,7 @@ import { backUpCold } from './cold.ts';
 import { reportDamage } from './copy-tree.ts';
 import { syncFiles, syncTree, writeNew } from './durable-tree.ts';
 import { backUpHot } from './hot.ts';
+import { lowerPriority } from './low-priority.ts';
 import { type ManifestFile, renderManifest } from './manifest.ts';
 import { type BackupRecord, packStamp } from './record.ts';
 
@@ -23,6 +24,7 @@ export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'own
 export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Promise<BackupRecord> {
   const { system, dataDir, repository } = needs;
   const began = system.clock.monotonicMs();
+  if (needs.options.lowPriority) await lowerPriority(system, signal);
   const cluster = await readCluster(dataDir, signal);
   const hot = await hasPostmaster(dataDir);
   if (!hot && !cluster.shutDown) {
@@ -30,8 +32,10 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
       hint: 'start it, so that it replays its WAL, and take the backup then',
     });
   }
-  const records = needs.options.full ? [] : await repository.records(signal);
-  const earlier = records.findLast(({ state, systemIdentifier }) => state !== 'damaged' && systemIdentifier === cluster.systemIdentifier);
+  const own = (await repository.records(signal)).filter(
+    ({ state, systemIdentifier }) => state !== 'damaged' && systemIdentifier === cluster.systemIdentifier,
+  );
+  const earlier = needs.options.full || isDueInFull(own, needs.config.backup.fullEvery) ? undefined : own.at(-1);
   const label = await repository.freeLabel(signal);
   const run: BackupRun = { ...needs, label, staging: fromText(repository.stagingOf(label)), cluster, earlier };
   system.log.info('backup.started', `Taking base backup ${label} of the ${hot ? 'running' : 'stopped'} server.`, { label });
@@ -46,6 +50,10 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
     throw thrown;
   }
 }
+
+/** Damage of a shared file is damage of every backup that shares it: now and then one must stand by itself. Pure. */
+export const isDueInFull = (oldestFirst: readonly Pick<BackupRecord, 'previous'>[], fullEvery: number): boolean =>
+  fullEvery > 0 && oldestFirst.length - oldestFirst.findLastIndex(({ previous }) => previous === null) >= fullEvery;
 
 const ATTEMPTS_MAX = 3;
 

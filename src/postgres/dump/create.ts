@@ -8,6 +8,7 @@ import { DbkitError } from '../../core/errors.ts';
 import { hashFile } from '../backup/copy-file.ts';
 import { syncTree } from '../backup/durable-tree.ts';
 import { listTree } from '../backup/list-tree.ts';
+import { lowerPriority } from '../backup/low-priority.ts';
 import type { Repository } from '../backup/repository.ts';
 import { type Connection, connect } from '../connection.ts';
 import { fromText, toText } from '../formats/byte-path.ts';
@@ -39,6 +40,7 @@ export const openSession = ({ config }: Pick<DumpNeeds, 'config'>, database: str
 export async function createDump(needs: DumpNeeds, options: BackupOptions, signal: AbortSignal): Promise<DumpRecord> {
   const { system, owner, repository } = needs;
   const begunMs = system.clock.monotonicMs();
+  if (options.lowPriority) await lowerPriority(system, signal);
   const session = await openSession(needs, 'postgres', signal);
   try {
     const server = await serverFacts(session);

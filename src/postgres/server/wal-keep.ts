@@ -1,5 +1,6 @@
 import { readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { sizeBytes } from '../../core/size.ts';
 import { settingOf } from '../formats/conf.ts';
 import { INITIALIZED_BY_DBKIT } from '../initialize/configuration.ts';
 import type { Local } from '../local.ts';
@@ -12,12 +13,6 @@ const RESERVED = 0.2;
 export const walKeepBytes = (wantedBytes: number, volume: { readonly sizeBytes: number; readonly freeBytes: number }): number =>
   Math.max(0, Math.min(wantedBytes, volume.freeBytes - volume.sizeBytes * RESERVED));
 
-/** '1GB' → 1073741824; PostgreSQL's units, which are powers of 1024 (guc.c). */
-export function memoryBytes(text: string): number {
-  const exponent = ['kB', 'MB', 'GB', 'TB'].indexOf(text.slice(-2)) + 1;
-  return Number.parseFloat(text) * 1024 ** exponent;
-}
-
 /**
  * `wal_keep_size` for instances that dbkit initialised: WAL back to the newest backup lets a restore lose nothing (planRollForward). Whoever
  * has set it himself is left alone. Decided at each start, as volumes fill.
@@ -27,6 +22,6 @@ export async function walKeepSetting(local: Local, wanted: string): Promise<Read
   if ('wal_keep_size' in local.settings.settings || (await settingOf(dataDir, 'wal_keep_size')) !== undefined) return {};
   if (!(await readFile(join(dataDir, 'postgresql.conf'), 'utf8').catch(() => '')).includes(INITIALIZED_BY_DBKIT)) return {};
   const { blocks, bavail, bsize } = await statfs(join(dataDir, 'pg_wal'));
-  const keep = walKeepBytes(memoryBytes(wanted), { sizeBytes: blocks * bsize, freeBytes: bavail * bsize });
+  const keep = walKeepBytes(sizeBytes(wanted), { sizeBytes: blocks * bsize, freeBytes: bavail * bsize });
   return { wal_keep_size: `${Math.floor(keep / MIB)}MB` };
 }

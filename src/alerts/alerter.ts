@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import type { ChannelSettings, SecretPlace } from '../core/alert-settings.ts';
+import { type Alert, afterTelling, isNews, type StampedAlert, severities, type Told } from '../core/alerts.ts';
+import type { Alerter, App } from '../core/app.ts';
+import type { Config } from '../core/config.ts';
+import type { System } from '../core/contracts.ts';
+import { durationMs } from '../core/duration.ts';
+import { DbkitError, wordsOf } from '../core/errors.ts';
+import { send } from './channel.ts';
+import { ping } from './http.ts';
+
+const toldSchema = v.record(v.string(), v.object({ at: v.string(), severity: v.picklist(severities), title: v.string() }));
+/** How long to wait before the second, third and fourth attempt. */
+const BACKOFF_MS = [1_000, 5_000, 20_000];
+
+/** Tells people through the configured channels: what is news only, each channel by itself, and never louder than its severities. */
+export function createAlerter(
+  { alerts: settings, monitor: { pingUrl }, stateDir }: Pick<Config, 'alerts' | 'monitor' | 'stateDir'>,
+  system: Pick<System, 'clock' | 'files' | 'log' | 'runner' | 'childEnvironment'>,
+  environment: Readonly<Record<string, string | undefined>>,
+): Alerter & Pick<App, 'ping'> {
+  const { clock, files, log } = system;
+  const memory = join(stateDir, 'alerts.json');
+  const needs = { ...system, reveal: (place: SecretPlace) => reveal(place, environment) };
+  const stamp = (alert: Alert): StampedAlert => ({
+    ...alert,
+    at: clock.now().toISOString(),
+    host: hostname(),
+    environment: settings.environment ?? null,
+  });
+
+  /** Never rejects: a channel that is down is a warning, and must not keep anybody from recovering. */
+  async function sendPatiently(name: string, channel: ChannelSettings, alert: StampedAlert, signal: AbortSignal): Promise<boolean> {
+    for (const pauseMs of [...BACKOFF_MS, undefined]) {
+      try {
+        await send(channel, alert, needs, signal);
+        log.debug('alert.sent', `told ${name}: ${alert.title}`, { channel: name });
+        return true;
+      } catch (cause) {
+        if (signal.aborted) return false;
+        if (pauseMs === undefined)
+          log.warn('alert.failed', `the alert did not get through to ${name}: ${wordsOf(cause)}`, { channel: name });
+        else await clock.sleep(pauseMs, signal).catch(() => undefined);
+      }
+    }
+    return false;
+  }
+
+  return {
+    channels: Object.keys(settings.channels),
+    async tell(alert, signal) {
+      const told: Told = (await files.readJson(memory, (value) => v.parse(toldSchema, value)).catch(() => undefined)) ?? {};
+      if (!isNews(alert, told, { nowMs: clock.now().getTime(), repeatAfterMs: durationMs(settings.repeatAfter) })) return;
+      const stamped = stamp(alert);
+      await files.write(memory, JSON.stringify(afterTelling(alert, told, stamped.at)), { mode: 0o600 }).catch((cause: unknown) => {
+        log.warn('alert.not-remembered', `what was told cannot be remembered: ${wordsOf(cause)}`); // It is told all the same.
+      });
+      const listening = Object.entries(settings.channels).filter(([, channel]) => channel.severities.includes(alert.severity));
+      await Promise.all(listening.map(([name, channel]) => sendPatiently(name, channel, stamped, signal)));
+    },
+    async ping(signal) {
+      if (!pingUrl) return true;
+      return reveal(pingUrl, environment)
+        .then((url) => ping(url, signal))
+        .then(
+          () => true,
+          (cause: unknown) => {
+            if (!signal.aborted)
+              log.warn('ping.failed', `the ping that says that this monitor lives did not get through: ${wordsOf(cause)}`);
+            return false;
+          },
+        );
+    },
+    async test(name, signal) {
+      const channel = settings.channels[name];
+      if (!channel)
+        throw new DbkitError('usage.invalid', `there is no channel '${name}'`, {
+          hint:
+            Object.keys(settings.channels).length > 0
+              ? `there are: ${Object.keys(settings.channels).join(', ')}`
+              : 'alerts.channels in dbkit.yaml names them',
+        });
+      const title = 'this is a test';
+      const lines = ['Nothing is wrong: somebody ran `dbkit alert test`.'];
+      const alert = stamp({ topic: 'test', severity: 'INFO', resolves: false, title, lines, command: null });
+      await send(channel, alert, needs, signal).catch((cause: unknown) => {
+        signal.throwIfAborted();
+        throw new DbkitError('service.failed', `the test did not get through to ${name}: ${wordsOf(cause)}`, {
+          hint: `look at alerts.channels.${name} in dbkit.yaml, and at the file or variable that holds its secret`,
+          cause,
+        });
+      });
+    },
+  };
+}
+
+async function reveal(place: SecretPlace, environment: Readonly<Record<string, string | undefined>>): Promise<string> {
+  if ('env' in place) {
+    const value = environment[place.env];
+    if (!value) throw new DbkitError('config.invalid', `the variable ${place.env} is not set`);
+    return value;
+  }
+  const text = await readFile(place.file, 'utf8').catch((cause: unknown) => {
+    throw new DbkitError('config.invalid', `the secret's file ${place.file} cannot be read`, { cause });
+  });
+  return text.trim();
+}

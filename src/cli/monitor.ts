@@ -1,0 +1,105 @@
+import { type Command, Option } from 'commander';
+import { durationMs } from '../core/duration.ts';
+import { duration, moment } from '../output/format.ts';
+import type { Style } from '../output/style.ts';
+import { type MonitorCheck, monitor, monitorOnce } from '../usecases/monitor.ts';
+import { type MonitorReport, pauseMonitor, reportMonitor, resumeMonitor } from '../usecases/pause-monitor.ts';
+import { again } from './again.ts';
+import type { Cli } from './cli.ts';
+import { healthView } from './health.ts';
+import { durationArgument, secondsFlag } from './up.ts';
+
+interface MonitorFlags {
+  readonly once?: boolean;
+  readonly interval?: number;
+}
+
+const WHAT = `
+Every check asks what \`dbkit health\` asks. A server that is down, hung or damaged for monitor.maxFailures checks in a row is recovered, as
+\`dbkit recover\` would; a slow night, a full disk or a long crash recovery is only told. After monitor.maxRecoveries a person must look.`;
+
+/** Until Ctrl-C where it watches; one monitor for each state directory. */
+export function registerMonitor(program: Command, cli: Cli): void {
+  const command = program
+    .command('monitor')
+    .description('watch the server, recover it when it fails, tell people')
+    .option('--once', 'one check, for timers; 2 when the server is not well afterwards')
+    .option('--interval <seconds>', 'between two checks (default: monitor.intervalSeconds)', secondsFlag)
+    .addHelpText('after', WHAT)
+    .addHelpText('after', '\nExamples:\n  dbkit monitor\n  dbkit monitor --once\n  dbkit monitor pause --for 2h')
+    .action((flags: MonitorFlags, self: Command) =>
+      cli.run<MonitorCheck | MonitorReport>(self, async ({ app: open, flags: global, surroundings, signal, style }) => {
+        const app = await open();
+        const start = again(surroundings, global, ['up', '--detach', '--quiet']);
+        if (flags.once) {
+          const report = await monitorOnce(app, start, signal);
+          const isWell = report.recovery?.ok ?? (report.verdict === 'well' || report.verdict === 'waiting');
+          return { report, text: (look) => checkView(report, look, app.clock.now()), exit: isWell ? 0 : 2 };
+        }
+        const intervalMs = (flags.interval ?? app.config.monitor.intervalSeconds) * 1000;
+        const draw = surroundings.terminal.stdout && !global.json && !global.quiet;
+        const onCheck = (check: MonitorCheck): void => {
+          if (draw)
+            surroundings.terminal.writeOut(
+              `\u001b[H\u001b[2J${checkView(check, style, app.clock.now())}\n\n${style.dim(`the next check comes in ${duration(intervalMs / 1000)}; Ctrl-C ends this`)}\n`,
+            );
+        };
+        if (!draw) app.log.info('monitor.begun', `watching every ${duration(intervalMs / 1000)}`);
+        await monitor(app, { start, intervalMs, onCheck }, signal);
+        return { report: await reportMonitor(app), text: () => '' };
+      }),
+    );
+  command
+    .command('pause')
+    .description('recover nothing for a while: a planned stop')
+    .addOption(new Option('--for <duration>', 'how long').argParser(durationArgument).default('30m'))
+    .addHelpText('after', '\nExample:\n  dbkit monitor pause --for 2h')
+    .action((flags: { for: string }, self: Command) =>
+      cli.run(self, async ({ app }) => {
+        const report = await pauseMonitor(await app(), durationMs(flags.for));
+        return {
+          report,
+          text: () => `nothing is recovered until ${moment(report.state.pausedUntil!)}; \`dbkit monitor resume\` ends that`,
+        };
+      }),
+    );
+  command
+    .command('resume')
+    .description('watch again, and try again what was given up')
+    .addHelpText('after', '\nExample:\n  dbkit monitor resume')
+    .action((_flags: object, self: Command) =>
+      cli.run(self, async ({ app }) => ({ report: await resumeMonitor(await app()), text: () => 'it watches again' })),
+    );
+  command
+    .command('status')
+    .description('what the monitor knew after its last check, and what happened')
+    .addHelpText('after', '\nExample:\n  dbkit monitor status')
+    .action((_flags: object, self: Command) =>
+      cli.run(self, async ({ app: open }) => {
+        const app = await open();
+        const report = await reportMonitor(app);
+        return { report, text: (style) => stateView(report, style, app.clock.now()) };
+      }),
+    );
+}
+
+function checkView({ health, at, state, events, because, verdict, recovery }: MonitorCheck, style: Style, now: Date): string {
+  const words = verdict === 'well' ? [] : [`${style.warn(because)}`];
+  const mended = recovery === null ? [] : [recovery.ok ? style.good(recovery.words) : style.bad(recovery.words)];
+  return [healthView(health, style), ...words, ...mended, stateView({ state, events, checkedAt: at }, style, now)].join('\n\n');
+}
+
+const SHOWN = 8;
+
+function stateView({ state, checkedAt, events }: MonitorReport, style: Style, now: Date): string {
+  if (checkedAt === null) return 'no monitor has ever watched here; `dbkit monitor` does';
+  const ago = (at: string): string => `${duration(Math.max(0, (now.getTime() - Date.parse(at)) / 1000))} ago`;
+  const isPaused = state.pausedUntil !== null && Date.parse(state.pausedUntil) > now.getTime();
+  const lines = [
+    `checked ${ago(checkedAt)}; ${state.failures} failed in a row; ${state.recoveries} recoveries${state.lastRecoveryAt === null ? '' : `, the last ${ago(state.lastRecoveryAt)}`}`,
+    ...(isPaused ? [style.warn(`paused until ${moment(state.pausedUntil!)}`)] : []),
+    ...(state.gaveUp ? [style.bad('it gave up: a person must look; `dbkit monitor resume` lets it try again')] : []),
+    ...events.slice(-SHOWN).map(({ at, what }) => style.dim(`${moment(at)}  ${what}`)),
+  ];
+  return lines.join('\n');
+}

@@ -1,0 +1,42 @@
+import { join } from 'node:path';
+import * as v from 'valibot';
+import type { MonitorMemory } from '../core/app.ts';
+import type { Files, Locks } from '../core/contracts.ts';
+import type { MonitorEvent, MonitorState } from '../core/monitor.ts';
+
+const time = v.nullable(v.pipe(v.string(), v.isoTimestamp()));
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const memory = v.object({
+  schema: v.literal('dbkit.monitor/v1'),
+  state: v.object({
+    failures: count,
+    recoveries: count,
+    lastRecoveryAt: time,
+    wellSince: time,
+    pausedUntil: time,
+    gaveUp: v.boolean(),
+  }),
+  checkedAt: v.string(),
+  events: v.array(v.object({ at: v.string(), what: v.string() })),
+});
+
+/** `<stateDir>/monitor.json`: what a monitor knew when it was last heard of; a broken one is set aside, and it begins anew. */
+export function createMonitorMemory(stateDir: string, { files, locks }: { files: Files; locks: Locks }): MonitorMemory {
+  const path = join(stateDir, 'monitor.json');
+  return {
+    async read() {
+      const known = await files.readJson(path, (value) => v.parse(memory, value));
+      return known && { state: known.state as MonitorState, checkedAt: known.checkedAt, events: known.events as MonitorEvent[] };
+    },
+    write: (remembered) => files.write(path, `${JSON.stringify({ schema: 'dbkit.monitor/v1', ...remembered })}\n`),
+    async alone(work) {
+      await files.makeDirectory(stateDir, { mode: 0o755 });
+      const lock = await locks.acquire(join(stateDir, 'monitor.lock'), 'a monitor');
+      try {
+        return await work();
+      } finally {
+        await lock.release();
+      }
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import type { App } from '../core/app.ts';
+import type { RecoveryReport } from '../core/contracts.ts';
+import { DbkitError } from '../core/errors.ts';
+import type { ProbeReport } from '../core/health.ts';
+import { awaitHealth } from './check-health.ts';
+
+type Needs = Pick<App, 'config' | 'services' | 'clock' | 'log' | 'control' | 'instance' | 'spawn' | 'commandEnvironment'>;
+
+export interface Mended {
+  /** One sentence, without a full stop. */
+  readonly did: string;
+  readonly report: RecoveryReport | null;
+}
+
+const ANSWER_MS = 60_000;
+
+/**
+ * Brings a failed server back in the least destructive way there is: lets stopped processes go on, restarts a hung one, and else climbs the
+ * ladder, through the supervisor where one runs. Resolves when the server answers; rejects with the reason.
+ */
+export async function mendServer(
+  app: Needs,
+  { start, probe }: { readonly start: readonly string[]; readonly probe: ProbeReport | null },
+  signal: AbortSignal,
+): Promise<Mended> {
+  const { instance, control } = app;
+  const woken = await instance.wake(signal);
+  if (woken > 0)
+    return answered(app, { did: `${woken} of its processes had been stopped by a signal and go on now`, report: null }, signal);
+  const isSupervised = (await control.ask({ command: 'ping' }, signal)) !== undefined;
+  if (isSupervised && (probe?.data as { why?: unknown } | null)?.why === 'hung') {
+    await control.ask({ command: 'restart', service: 'postgresql' }, signal);
+    return answered(app, { did: 'it was hung and was restarted', report: null }, signal);
+  }
+  const request = { dryRun: false, strategy: undefined };
+  if (isSupervised) {
+    const report = (await control.ask({ command: 'recover', request }, signal)) as RecoveryReport;
+    return answered(app, { did: `${report.decision}: ${report.because}`, report }, signal);
+  }
+  const report = await instance.recover(request, signal);
+  await startAgain(app, start);
+  return answered(app, { did: `${report.decision}: ${report.because}; it was started again`, report }, signal);
+}
+
+/** As the configuration says, else by dbkit in the background. */
+async function startAgain({ config, spawn, commandEnvironment }: Needs, own: readonly string[]): Promise<void> {
+  const [file = 'dbkit', ...args] = config.monitor.startCommand ?? own;
+  const child = await spawn({ file, args, env: commandEnvironment, output: 'stderr', newSession: true });
+  const { code, signal } = await child.exited;
+  if (code !== 0)
+    throw new DbkitError(
+      'service.failed',
+      `${file} ended with ${code === null ? signal : `status ${code}`} when the server was to be started`,
+    );
+}
+
+async function answered(app: Needs, mended: Mended, signal: AbortSignal): Promise<Mended> {
+  const { status, probes } = await awaitHealth(app, { only: ['connection'] }, ANSWER_MS, signal);
+  if (status !== 'critical') return mended;
+  throw new DbkitError('service.unready', `${mended.did}, and yet: ${probes[0]?.summary ?? 'it does not answer'}`, {
+    hint: '`dbkit status` and the server’s log say more',
+  });
+}

@@ -1,0 +1,210 @@
+import type { Alert } from '../core/alerts.ts';
+import type { App } from '../core/app.ts';
+import type { RecoveryReport } from '../core/contracts.ts';
+import { DbkitError, isAbort, wordsOf } from '../core/errors.ts';
+import type { HealthReport } from '../core/health.ts';
+import {
+  type Decision,
+  decide,
+  judgeCheck,
+  type MonitorEvent,
+  type MonitorState,
+  remembered,
+  type Seen,
+  watchingAnew,
+} from '../core/monitor.ts';
+import { checkHealth } from './check-health.ts';
+import { mendServer } from './mend-server.ts';
+
+export type MonitorNeeds = Pick<
+  App,
+  'config' | 'services' | 'clock' | 'log' | 'board' | 'control' | 'instance' | 'memory' | 'alerts' | 'ping' | 'spawn' | 'commandEnvironment'
+>;
+
+/** One check: what was seen, what was decided, and what came of it. */
+export interface MonitorCheck {
+  readonly at: string;
+  readonly health: HealthReport;
+  readonly verdict: Seen['verdict'];
+  readonly action: Decision['action'];
+  readonly because: string;
+  readonly state: MonitorState;
+  readonly events: readonly MonitorEvent[];
+  /** What a recovery did, or why it failed; null where there was none. */
+  readonly recovery: { readonly ok: boolean; readonly words: string; readonly report: RecoveryReport | null } | null;
+}
+
+export interface Watching {
+  /** How the services are started again where nobody supervises them. */
+  readonly start: readonly string[];
+  readonly intervalMs: number;
+  onCheck(check: MonitorCheck): void;
+}
+
+/** Checks again and again until the signal fires. Rejects with `lock.held` when another monitor watches. Alerts never hold a check up. */
+export async function monitor(app: MonitorNeeds, { start, intervalMs, onCheck }: Watching, signal: AbortSignal): Promise<void> {
+  await app.memory.alone(async () => {
+    const telling = new Set<Promise<void>>();
+    const tell = (alert: Alert): void => {
+      const told = app.alerts.tell(alert, signal).finally(() => telling.delete(told));
+      telling.add(told);
+    };
+    try {
+      for (;;) {
+        onCheck(await check(app, { start, tell }, signal));
+        void app.ping(signal);
+        await app.clock.sleep(intervalMs, signal);
+      }
+    } catch (cause) {
+      if (!(isAbort(cause) && signal.aborted)) throw cause;
+    } finally {
+      await Promise.all(telling);
+    }
+  });
+}
+
+/** One check for a timer; returns when everybody has been told. */
+export async function monitorOnce(app: MonitorNeeds, start: readonly string[], signal: AbortSignal): Promise<MonitorCheck> {
+  return app.memory.alone(async () => {
+    const telling: Promise<void>[] = [];
+    const done = await check(app, { start, tell: (alert) => void telling.push(app.alerts.tell(alert, signal)) }, signal);
+    await Promise.all([...telling, app.ping(signal)]);
+    return done;
+  });
+}
+
+interface Means {
+  readonly start: readonly string[];
+  tell(alert: Alert): void;
+}
+
+async function check(app: MonitorNeeds, { start, tell }: Means, signal: AbortSignal): Promise<MonitorCheck> {
+  const { clock, config, memory, log } = app;
+  const health = await checkHealth(app, { only: [] }, signal);
+  const known = await memory.read(); // Only now: a person may have paused it meanwhile.
+  const before = known?.state ?? watchingAnew;
+  const seen = judgeCheck(health);
+  const busy = seen.verdict === 'failed' ? await whoWorks(app, signal) : null;
+  const { maxFailures, cooldownSeconds, maxRecoveries } = config.monitor;
+  const limits = { maxFailures, cooldownMs: cooldownSeconds * 1000, maxRecoveries };
+  const { decision, state } = decide({ seen, state: before, limits, nowMs: clock.now().getTime(), busy });
+  const at = clock.now().toISOString();
+  const what = sentence(seen, decision, state, before);
+  const checkedEvents = what === null ? [] : [{ at, what }];
+  await memory.write({ state, checkedAt: at, events: remembered(known?.events ?? [], checkedEvents) }); // Before it acts: a kill is counted.
+  if (what !== null) log.info('monitor.checked', what);
+  for (const alert of alertsOf(seen, decision, state, before)) tell(alert);
+  const recovery = decision.action === 'recover' ? await recover(app, { start, tell }, seen, signal) : null;
+  if (recovery === null)
+    return { at, health, verdict: seen.verdict, ...decision, state, events: remembered(known?.events ?? [], checkedEvents), recovery };
+  const events = remembered(known?.events ?? [], [...checkedEvents, { at: clock.now().toISOString(), what: recovery.words }]);
+  const after = recovery.counts ? state : { ...state, recoveries: before.recoveries, lastRecoveryAt: before.lastRecoveryAt };
+  await memory.write({ state: after, checkedAt: at, events });
+  return { at, health, verdict: seen.verdict, ...decision, state: after, events, recovery };
+}
+
+async function recover(
+  app: MonitorNeeds,
+  { start, tell }: Means,
+  seen: Seen,
+  signal: AbortSignal,
+): Promise<NonNullable<MonitorCheck['recovery']> & { readonly counts: boolean }> {
+  const begunMs = app.clock.monotonicMs();
+  try {
+    const { did, report } = await mendServer(app, { start, probe: seen.probe }, signal);
+    const seconds = ((app.clock.monotonicMs() - begunMs) / 1000).toFixed(1);
+    const words = `recovered in ${seconds} s: ${did}`;
+    app.log.info('monitor.recovered', words);
+    const lost = report === null || report.lost === 'nothing' ? 'Nothing is lost.' : `Lost: ${report.lost}.`;
+    const old = report?.quarantine ? [`The old bytes are in ${report.quarantine}.`] : [];
+    tell({
+      topic: 'recovery',
+      severity: 'SUCCESS',
+      resolves: false,
+      title: 'the server was recovered',
+      lines: [`${words}.`, lost, ...old],
+      command: 'dbkit status',
+    });
+    return { ok: true, words, report, counts: true };
+  } catch (cause) {
+    if (signal.aborted) throw cause;
+    const isBusy = cause instanceof DbkitError && cause.code === 'lock.held';
+    const words = `${isBusy ? 'the recovery was put off' : 'the recovery failed'}: ${wordsOf(cause)}`;
+    app.log.warn('monitor.not-recovered', words);
+    const hint = cause instanceof DbkitError && cause.hint ? [cause.hint] : [];
+    const next = {
+      resolves: false,
+      title: 'the server could not be recovered',
+      lines: [`${words}.`, ...hint],
+      command: 'dbkit recover --dry-run',
+    };
+    if (!isBusy) tell({ topic: 'recovery', severity: 'CRITICAL', ...next });
+    return { ok: false, words, report: null, counts: !isBusy };
+  }
+}
+
+/** What the supervisor says where one runs: a service that a person stopped, or that dbkit works on, is not the monitor's. */
+async function whoWorks({ control, board }: Pick<App, 'control' | 'board'>, signal: AbortSignal): Promise<string | null> {
+  const isSupervised = (await control.ask({ command: 'ping' }, signal).catch(() => undefined)) !== undefined;
+  const state = isSupervised ? (await board.read())?.services.find(({ name }) => name === 'postgresql')?.state : undefined;
+  switch (state) {
+    case 'held':
+      return 'it is held until a person decides: `dbkit status` says why';
+    case 'stopped':
+      return 'a person stopped it: `dbkit restart postgresql` starts it';
+    case 'preparing':
+    case 'starting':
+    case 'restarting':
+    case 'stopping':
+      return 'dbkit itself works on it';
+    default:
+      return null;
+  }
+}
+
+/** What has changed, in one sentence; null where nothing has. */
+function sentence(seen: Seen, { action, because }: Decision, state: MonitorState, before: MonitorState): string | null {
+  if (seen.verdict === 'well') return before.wellSince === null ? 'all is well' : null;
+  const what = seen.probe === null ? seen.verdict : `${seen.probe.name}: ${seen.probe.summary}`;
+  if (action === 'recover') return `${what}; recovering, ${because}`;
+  if (action === 'give-up') return `${what}; giving up, ${because}`;
+  if (action === 'count') return `${what}; failed check ${state.failures}, ${because}`;
+  return before.wellSince === null && before.failures === state.failures ? null : `${what}; nothing is done, ${because}`;
+}
+
+/** Whom to tell what: troubles at the threshold, not at the first chance failure. */
+function alertsOf(seen: Seen, { action, because }: Decision, state: MonitorState, before: MonitorState): Alert[] {
+  const about =
+    seen.probe === null ? [] : [`${seen.probe.name}: ${seen.probe.summary}.`, ...(seen.probe.hint === null ? [] : [`${seen.probe.hint}.`])];
+  const alert = (severity: Alert['severity'], title: string, lines: readonly string[], command: string): Alert[] => [
+    { topic: 'health', severity, resolves: false, title, lines: [...about, ...lines], command },
+  ];
+  if (seen.verdict === 'well')
+    return [
+      {
+        topic: 'health',
+        severity: 'SUCCESS',
+        resolves: true,
+        title: 'all is well again',
+        lines: ['Every probe is answered.'],
+        command: null,
+      },
+    ];
+  if (action === 'recover')
+    return alert(
+      'ERROR',
+      'the server failed, a recovery begins',
+      [`It failed ${before.failures + 1} checks in a row.`],
+      'dbkit monitor status',
+    );
+  if (action === 'give-up')
+    return alert(
+      'CRITICAL',
+      'the server stays down until a person looks',
+      [`${state.recoveries} recoveries did not last.`],
+      'dbkit recover --dry-run',
+    );
+  if (seen.verdict === 'unwell' && seen.probe !== null)
+    return alert('ERROR', `${seen.probe.name} is ${seen.probe.status}`, [`Nothing is done: ${because}.`], 'dbkit health');
+  return [];
+}

@@ -1,0 +1,41 @@
+import type { App } from '../core/app.ts';
+import { type MonitorEvent, type MonitorState, remembered, watchingAnew } from '../core/monitor.ts';
+
+export interface MonitorReport {
+  readonly state: MonitorState;
+  /** The last check; null where no monitor was ever run here. */
+  readonly checkedAt: string | null;
+  readonly events: readonly MonitorEvent[];
+}
+
+/** What the monitor knew after its last check. */
+export async function reportMonitor({ memory }: Pick<App, 'memory'>): Promise<MonitorReport> {
+  const known = await memory.read();
+  return known ?? { state: watchingAnew, checkedAt: null, events: [] };
+}
+
+/** A planned stop: nothing is recovered for as long. */
+export const pauseMonitor = (app: Pick<App, 'memory' | 'clock'>, forMs: number): Promise<MonitorReport> => {
+  const until = new Date(app.clock.now().getTime() + forMs).toISOString();
+  return change(app, `paused until ${until}`, (state) => ({ ...state, pausedUntil: until }));
+};
+
+/** It watches again, and may try again what it had given up. */
+export const resumeMonitor = (app: Pick<App, 'memory' | 'clock'>): Promise<MonitorReport> =>
+  change(app, 'resumed', (state) => ({ ...state, pausedUntil: null, gaveUp: false, failures: 0, recoveries: 0, lastRecoveryAt: null }));
+
+async function change(
+  { memory, clock }: Pick<App, 'memory' | 'clock'>,
+  what: string,
+  change: (state: MonitorState) => MonitorState,
+): Promise<MonitorReport> {
+  const known = await memory.read();
+  const at = clock.now().toISOString();
+  const next = {
+    state: change(known?.state ?? watchingAnew),
+    checkedAt: known?.checkedAt ?? at,
+    events: remembered(known?.events ?? [], [{ at, what }]),
+  };
+  await memory.write(next);
+  return next;
+}
