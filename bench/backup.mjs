@@ -1,5 +1,6 @@
 // What backups cost: dbkit beside cp -a, pg_basebackup and pgBackRest (as installed, and tuned), on one running server, in turn, in one run.
-// Usage: node bench/backup.mjs [scale] [rounds] [bin-dir]     scale 100 is about 2.5 GB: pgbench, and a table of random bytes half its size
+// Usage: node bench/backup.mjs [scale] [rounds] [bin-dir] [sections]     scale 100 is about 2.5 GB: pgbench, and a table of random bytes half its
+// size; sections: full,again,verify,restore,repository,tps (default: all)
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,6 +18,8 @@ const binDir =
       .map(Number)
       .sort((a, b) => b - a)[0]
   }/bin`;
+const wanted = process.argv[5]?.split(',');
+const isWanted = (section) => wanted?.includes(section) ?? true;
 const isRoot = process.getuid() === 0;
 const identity = isRoot ? lookup('postgres') : {};
 const root = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'dbkit-bench-'));
@@ -105,91 +108,106 @@ try {
   console.log(`${size.toFixed(2)} GB, ${rounds} rounds in turn after one that does not count; medians; the page cache is warm`);
   await sleep(3_000); // Files that changed a moment ago are never shared.
 
-  const seconds = (title, list, verb, before = () => undefined) =>
+  const seconds = (title, list, verb, { before = () => undefined, after = () => undefined } = {}) =>
     inTurn(
       list.map((peer) => ({
         name: peer.name,
         run: async () => {
           before(peer);
-          return timed(() => verb(peer));
+          const ms = await timed(() => verb(peer));
+          await after(peer);
+          return ms;
         },
       })),
       rounds,
     ).then((figures) => printTable(title, figures));
 
-  await seconds(
-    'full backup',
-    peers,
-    (peer) => peer.full(),
-    (peer) => peer.reset(),
-  );
+  const takeFull = (peer) => peer.full();
+  if (isWanted('full')) await seconds('full backup', peers, takeFull, { before: (peer) => peer.reset() });
+  else
+    for (const peer of peers) {
+      peer.reset();
+      peer.full();
+    }
   const incremental = peers.map((peer) => ({ ...peer, take: peer.incremental ?? peer.full }));
   /** Whoever shares nothing takes a full one, and room for it. */
   const makeRoom = (peer) => peer.incremental ?? peer.reset();
-  await seconds('again, nothing touched', incremental, (peer) => peer.take(), makeRoom);
-  await seconds(
-    'again, 1 % of the accounts touched, all in one place',
-    incremental,
-    (peer) => peer.take(),
-    (peer) => {
-      makeRoom(peer);
-      touch();
-    },
-  );
+  const again = (title, change = () => undefined) =>
+    seconds(title, incremental, (peer) => peer.take(), {
+      before: (peer) => {
+        makeRoom(peer);
+        change();
+      },
+    });
+  if (isWanted('again')) {
+    await again('again, nothing touched');
+    await again('again, 1 % of the accounts touched, all in one place', touch);
+  }
   const verifier = { name: 'pg_verifybackup of dbkit’s', verify: () => run(join(binDir, 'pg_verifybackup'), [peers.at(-1).newest()]) };
-  await seconds('verify', [verifier, ...peers.filter((peer) => peer.verify)], (peer) => peer.verify());
+  if (isWanted('verify')) await seconds('verify', [verifier, ...peers.filter((peer) => peer.verify)], (peer) => peer.verify());
 
   let serial = 0;
   const restores = own('restores');
   const fresh = peers.filter((peer) => peer.name !== 'cp -a'); // A copy of a running server's files is no backup.
-  await seconds(
-    'restore to the first answered query',
-    [{ ...peers[0], restore: (target) => run('cp', ['-a', fresh[0].newest(), target]) }, ...fresh],
-    async (peer) => {
-      serial += 1;
-      const target = join(restores, String(serial));
-      peer.restore(target);
-      const restored = await serve(target, port + 1);
-      peer.done = () => stop(restored).then(() => rmSync(target, { recursive: true, force: true }));
-    },
-    (peer) => peer.done?.(),
-  );
-  for (const peer of [peers[0], ...fresh]) await peer.done?.();
+  const copies = [
+    { ...peers[0], name: 'cp -a of dbkit’s', restore: (target) => run('cp', ['-a', peers.at(-1).newest(), target]) },
+    ...fresh,
+  ];
+  if (isWanted('restore'))
+    await seconds(
+      'restore to the first answered query',
+      copies,
+      async (peer) => {
+        serial += 1;
+        const target = join(restores, String(serial));
+        peer.restore(target);
+        peer.restored = { target, server: await serve(target, port + 1) };
+      },
+      {
+        after: async ({ restored }) => {
+          await stop(restored.server);
+          rmSync(restored.target, { recursive: true, force: true });
+        },
+      },
+    );
 
-  console.log('\nrepository after 7 backups, 1 % touched before each but the first');
-  for (const peer of peers) peer.reset();
-  for (let round = 0; round < 7; round += 1) {
-    if (round > 0) touch();
-    for (const peer of incremental) {
-      if (round === 0) peer.full();
-      else if (peer.incremental) peer.take();
+  if (isWanted('repository')) {
+    console.log('\nrepository after 7 backups, 1 % touched before each but the first');
+    for (const peer of peers) peer.reset();
+    for (let round = 0; round < 7; round += 1) {
+      if (round > 0) touch();
+      for (const peer of incremental) {
+        if (round === 0) peer.full();
+        else if (peer.incremental) peer.take();
+      }
+    }
+    for (const peer of peers) {
+      const kept = usage(peer.repository());
+      const copies = peer.incremental ? 1 : 7; // A tool that shares nothing: seven times one, and room is saved here.
+      const [bytes, files] = [kept.bytes * copies, kept.files * copies];
+      console.log(`${peer.name.padEnd(34)}${(bytes / 1e9).toFixed(2).padStart(8)} GB ${String(files).padStart(8)} files`);
     }
   }
-  for (const peer of peers) {
-    const kept = usage(peer.repository());
-    const copies = peer.incremental ? 1 : 7; // A tool that shares nothing: seven times one, and room is saved here.
-    const [bytes, files] = [kept.bytes * copies, kept.files * copies];
-    console.log(`${peer.name.padEnd(34)}${(bytes / 1e9).toFixed(2).padStart(8)} GB ${String(files).padStart(8)} files`);
-  }
-
-  console.log('\ntransactions per second that a running pgbench loses to one full backup');
-  const tps = () => {
-    const bench = spawn(join(binDir, 'pgbench'), [...at, '-n', '-c', '2', '-T', '15', 'postgres'], {
-      ...identity,
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    let said = '';
-    bench.stdout.on('data', (chunk) => (said += chunk));
-    return new Promise((done) => bench.once('exit', () => done(Number(/tps = ([\d.]+) \(without/.exec(said)[1]))));
-  };
-  const alone = median([await tps(), await tps()]);
-  for (const peer of peers.slice(1)) {
-    peer.reset();
-    const under = tps();
-    await sleep(1_000);
-    peer.full();
-    const figure = await under;
-    console.log(`${peer.name.padEnd(34)}${((1 - figure / alone) * 100).toFixed(0).padStart(4)} % of ${alone.toFixed(0)}`);
+  if (isWanted('tps')) {
+    console.log('\ntransactions per second that a running pgbench loses to one full backup');
+    const tps = () => {
+      const bench = spawn(join(binDir, 'pgbench'), [...at, '-n', '-c', '2', '-T', '15', 'postgres'], {
+        ...identity,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      let said = '';
+      bench.stdout.on('data', (chunk) => (said += chunk));
+      return new Promise((done) => bench.once('exit', () => done(Number(/tps = ([\d.]+) \(without/.exec(said)[1]))));
+    };
+    const alone = median([await tps(), await tps()]);
+    for (const peer of peers.slice(1)) {
+      peer.reset();
+      const under = tps();
+      await sleep(1_000);
+      peer.full();
+      const figure = await under;
+      console.log(`${peer.name.padEnd(34)}${((1 - figure / alone) * 100).toFixed(0).padStart(4)} % of ${alone.toFixed(0)}`);
+    }
   }
   await stop(server);
 } finally {
