@@ -2,7 +2,7 @@
 // Usage: node bench/backup.mjs [scale] [rounds] [bin-dir] [sections]     scale 100 is about 2.5 GB: pgbench, and a table of random bytes half its
 // size; sections: full,again,verify,restore,repository,tps (default: all)
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -69,17 +69,18 @@ async function serve(directory, ownPort) {
     `unix_socket_directories=${socketDir}`,
     '-c',
     'listen_addresses=',
-    '-c',
-    'archive_mode=off',
+    ...(directory === dataDir ? ['-c', 'archive_mode=on'] : ['-c', 'archive_mode=off']),
   ];
   const server = spawn(join(binDir, 'postgres'), [...args, ...settings.flatMap((setting) => ['-c', setting])], {
     ...identity,
-    stdio: 'ignore',
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
+  let said = '';
+  server.stderr.on('data', (chunk) => (said = (said + chunk).slice(-2_000)));
   started.push(server);
   const question = ['-h', socketDir, '-p', String(ownPort), '-U', 'postgres', '-qAtXc', 'SELECT count(*) FROM pgbench_branches'];
   while (spawnSync(join(binDir, 'psql'), question, { ...identity }).status !== 0) {
-    if (server.exitCode !== null) throw new Error(`the server on ${directory} does not start`);
+    if (server.exitCode !== null) throw new Error(`the server on ${directory} does not start: ${said}`);
     if (directory === dataDir && spawnSync(join(binDir, 'pg_isready'), at).status === 0) break;
     await sleep(5);
   }
@@ -96,8 +97,22 @@ const usage = (path) => {
 };
 const touch = () => sql(`UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid <= ${scale * 1000}`, 'CHECKPOINT');
 
+/** pgBackRest keeps no WAL with a backup: the server archives for it, into its repositories, while the restores are prepared. */
+async function archive(peers) {
+  const archiving = peers.filter((peer) => peer.archive);
+  sql(
+    `ALTER SYSTEM SET archive_command = '${archiving.map((peer) => peer.archive()).join(' && ') || '/bin/true'}'`,
+    'SELECT pg_reload_conf()',
+  );
+  for (const peer of archiving) peer.full();
+  const last = sql('CHECKPOINT', 'SELECT pg_walfile_name(pg_switch_wal())').trim();
+  while (sql('SELECT last_archived_wal FROM pg_stat_archiver').trim() < last) await sleep(100);
+  sql("ALTER SYSTEM SET archive_command = '/bin/true'", 'SELECT pg_reload_conf()');
+}
+
 try {
   run(join(binDir, 'initdb'), ['-D', dataDir, '-U', 'postgres', '--data-checksums', '--no-sync', '-A', 'trust']);
+  appendFileSync(join(dataDir, 'postgresql.conf'), "archive_command = '/bin/true'\n");
   const server = await serve(dataDir, port);
   run(join(binDir, 'pgbench'), [...at, '-i', '-q', '-s', String(scale), 'postgres']);
   sql(`CREATE TABLE noise AS SELECT i, decode(string_agg(md5(random()::text), ''), 'hex') AS bytes
@@ -153,7 +168,8 @@ try {
     { ...peers[0], name: 'cp -a of dbkit’s', restore: (target) => run('cp', ['-a', peers.at(-1).newest(), target]) },
     ...fresh,
   ];
-  if (isWanted('restore'))
+  if (isWanted('restore')) {
+    await archive(peers);
     await seconds(
       'restore to the first answered query',
       copies,
@@ -170,6 +186,7 @@ try {
         },
       },
     );
+  }
 
   if (isWanted('repository')) {
     console.log('\nrepository after 7 backups, 1 % touched before each but the first');

@@ -62,9 +62,17 @@ export function peersIn({ root, binDir, dataDir, socketDir, port, dbkit, run, ow
       restore: (target) => {
         mkdirSync(target, { mode: 0o700 });
         own(target, true);
-        run('pgbackrest', [...base(), `--pg1-path=${target}`, '--archive-mode=off', '--type=none', 'restore']);
+        run('pgbackrest', [
+          ...base(),
+          `--pg1-path=${target}`,
+          '--archive-mode=off',
+          '--type=immediate',
+          '--target-action=promote',
+          'restore',
+        ]);
       },
       verify: () => run('pgbackrest', [...base(), 'verify']),
+      archive: () => ['pgbackrest', ...base(), 'archive-push', '%p'].join(' '),
     };
   }
 
