@@ -19,6 +19,7 @@ import { isMissing, localPort, reachableByOthers } from './system/local-folder.t
 import { createLogger, type LogTaps } from './system/logger.ts';
 import { createSystem } from './system/machine.ts';
 import { createMonitorMemory } from './system/monitor-memory.ts';
+import { createRecoveryHistory } from './system/recovery-history.ts';
 import { createStatusBoard } from './system/status-board.ts';
 
 /** Config → App: the only file that knows every adapter. */
@@ -111,6 +112,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     ping: alerts.ping,
     git: createGit(system.runner),
     board: createStatusBoard(config.stateDir, system.files),
+    history: createRecoveryHistory(config.stateDir, system.files),
     engines,
     clock: system.clock,
     log: system.log,

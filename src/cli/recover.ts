@@ -1,13 +1,13 @@
 import { type Command, Option } from 'commander';
-import type { RecoveryReport, Strategy } from '../core/contracts.ts';
+import type { RecoveryReport, Strategy } from '../core/recovery.ts';
 import { confirm } from '../output/prompt.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
 import { recoverInstance } from '../usecases/recover-instance.ts';
 import type { Cli } from './cli.ts';
+import { registerHistory } from './history.ts';
+import { recoverView } from './recovery-views.ts';
 
 export function registerRecover(program: Command, cli: Cli): void {
-  program
+  const recover = program
     .command('recover')
     .description('decide what to do about a broken instance, and do it')
     .option('-n, --dry-run', 'print the plan with the evidence, touch nothing')
@@ -28,14 +28,5 @@ export function registerRecover(program: Command, cli: Cli): void {
         return { report, text: (look) => recoverView(report, look, flags.dryRun ?? false) };
       }),
     );
-}
-
-function recoverView(report: RecoveryReport, style: Style, plan: boolean): string {
-  const parts = [`${plan ? 'would' : 'did'} ${style.strong(report.decision)}: ${report.because}`];
-  if (report.findings.length > 0)
-    parts.push(table(report.findings.map(({ severity, code, path, evidence }) => [severity, code, path, evidence])));
-  if (report.steps.length > 0)
-    parts.push(table(report.steps.map(({ step, because, done }) => [done ? style.good('done') : '-', step, because])));
-  parts.push([`lost: ${report.lost}`, ...(report.quarantine ? [`old bytes: ${report.quarantine}`] : [])].join('\n'));
-  return parts.join('\n\n');
+  registerHistory(recover, cli);
 }

@@ -1,11 +1,12 @@
 import type { Alert } from './alerts.ts';
 import type { BackupEngine, RetentionDecision } from './backups.ts';
 import type { Config } from './config.ts';
-import type { Clock, Logger, RecoverRequest, RecoveryReport, Service, SpawnChild } from './contracts.ts';
+import type { Clock, Logger, Service, SpawnChild } from './contracts.ts';
 import type { Copies } from './copies.ts';
 import type { Finding } from './findings.ts';
 import type { MonitorEvent, MonitorState } from './monitor.ts';
 import type { Quarantined } from './quarantine-retention.ts';
+import type { RecoverRequest, RecoveryReport } from './recovery.ts';
 import type { RestoreRequest, Restorer } from './restore.ts';
 
 /** What a command has to work with. A use-case takes `Pick<App, …>`: its signature is its list of dependencies. */
@@ -23,6 +24,7 @@ export interface App {
   readonly control: Control;
   readonly git: Git;
   readonly board: StatusBoard;
+  readonly history: RecoveryHistory;
   readonly engines: readonly BackupEngine[];
   readonly memory: MonitorMemory;
   readonly alerts: Alerter;
@@ -169,9 +171,15 @@ export interface StatusBoard {
   publish(status: SupervisorStatus): Promise<void>;
   read(): Promise<SupervisorStatus | undefined>;
   setReady(ready: boolean): Promise<void>;
-  /** Remembered across boots. */
-  recordRecovery(report: RecoveryReport): Promise<void>;
-  lastRecovery(): Promise<RecoveryReport | undefined>;
+}
+
+/** What recoveries have done, remembered across boots: `<stateDir>/recoveries/`, the newest hundred. */
+export interface RecoveryHistory {
+  /** A report with the same `at` takes the earlier one's place, and keeps who had asked for it. */
+  record(report: RecoveryReport): Promise<void>;
+  newest(): Promise<RecoveryReport | undefined>;
+  /** Newest first. */
+  all(): Promise<readonly RecoveryReport[]>;
 }
 
 export type ControlRequest =

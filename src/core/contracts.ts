@@ -1,5 +1,5 @@
 import type { BackupEngine } from './backups.ts';
-import type { Finding } from './findings.ts';
+import type { RecoverRequest, RecoveryReport } from './recovery.ts';
 import type { Restorer } from './restore.ts';
 
 /** Who a child process or a file belongs to. */
@@ -217,28 +217,4 @@ export interface Probe {
   /** When whoever asks gives up; default: twice `health.timeoutSeconds`, for a session and a question. */
   readonly timeoutMs?: number;
   check(signal: AbortSignal): Promise<ProbeResult>;
-}
-
-// --- Recovery ---------------------------------------------------------------------------------------------------------------------------
-
-export type Strategy = 'repair' | 'restore' | 'reinitialize';
-
-export interface RecoverRequest {
-  readonly dryRun: boolean;
-  /** Forces one rung; undefined lets the ladder decide. */
-  readonly strategy: Strategy | undefined;
-}
-
-/** What one recovery saw, decided, did and lost: what `recover --json` prints and `status` remembers. */
-export interface RecoveryReport {
-  readonly at: string;
-  readonly findings: readonly Finding[];
-  readonly decision: 'initialize' | 'start' | Strategy | 'refuse';
-  readonly because: string;
-  readonly steps: readonly { readonly step: string; readonly because: string; readonly done: boolean }[];
-  /** Where the replaced bytes are now; null when nothing was replaced. */
-  readonly quarantine: string | null;
-  /** In words: 'nothing', or the window or things that are gone. */
-  readonly lost: string;
-  readonly durationMs: number;
 }

@@ -1,5 +1,5 @@
 import type { Answer } from './answers.ts';
-import type { Strategy } from './contracts.ts';
+import type { Strategy } from './recovery.ts';
 
 export type Decision = 'initialize' | 'start' | Strategy | 'refuse';
 

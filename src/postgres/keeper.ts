@@ -1,7 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { RecoverRequest, RecoveryReport, RunningService } from '../core/contracts.ts';
+import type { RunningService } from '../core/contracts.ts';
 import { DbkitError, isAbort } from '../core/errors.ts';
+import type { RecoverRequest, RecoveryReport } from '../core/recovery.ts';
 import { findBinaries } from './binaries.ts';
 import { occupy } from './guard/occupy.ts';
 import { clearStaleSocket, refusePortInUse } from './guard/ports.ts';

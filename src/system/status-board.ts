@@ -2,20 +2,10 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { StatusBoard, SupervisorStatus } from '../core/app.ts';
-import type { Files, RecoveryReport } from '../core/contracts.ts';
+import type { Files } from '../core/contracts.ts';
+import { recoveryReport } from './recovery-history.ts';
 
 const text = v.string();
-const finding = v.looseObject({ code: text, path: text, evidence: text, severity: text });
-const recovery = v.looseObject({
-  at: text,
-  findings: v.array(finding),
-  decision: text,
-  because: text,
-  steps: v.array(v.looseObject({ step: text, because: text, done: v.boolean() })),
-  quarantine: v.nullable(text),
-  lost: text,
-  durationMs: v.number(),
-});
 const supervisor = v.looseObject({
   schema: v.literal('dbkit.supervisor/v1'),
   pid: v.number(),
@@ -33,10 +23,10 @@ const supervisor = v.looseObject({
       details: v.record(text, v.unknown()),
     }),
   ),
-  lastRecovery: v.nullable(recovery),
+  lastRecovery: v.nullable(recoveryReport),
 });
 
-/** What the supervisor publishes, for `status` and for people without rights: `status.json` and `ready`, both world-readable, and `recovery.json`. */
+/** What the supervisor publishes, for `status` and for people without rights: `status.json` and `ready`, both world-readable. */
 export function createStatusBoard(stateDir: string, files: Files): StatusBoard {
   const path = (name: string): string => join(stateDir, name);
   const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
@@ -50,8 +40,5 @@ export function createStatusBoard(stateDir: string, files: Files): StatusBoard {
     },
     read: async () => (await files.readJson(path('status.json'), (value) => v.parse(supervisor, value))) as SupervisorStatus | undefined,
     setReady: async (ready) => (ready ? files.publish(path('ready'), '') : rm(path('ready'), { force: true })),
-    recordRecovery: (report) => files.write(path('recovery.json'), json(report)),
-    lastRecovery: async () =>
-      (await files.readJson(path('recovery.json'), (value) => v.parse(recovery, value))) as RecoveryReport | undefined,
   };
 }

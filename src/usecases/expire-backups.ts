@@ -10,7 +10,7 @@ export interface ExpireReport {
 
 /** Which backups and which quarantined data stay and which go, each with its reason; unless `dryRun`, those that go are removed. */
 export async function expireBackups(
-  app: Pick<App, 'engines' | 'instance' | 'board'>,
+  app: Pick<App, 'engines' | 'instance' | 'history'>,
   { dryRun }: { dryRun: boolean },
   signal: AbortSignal,
 ): Promise<ExpireReport> {

@@ -7,10 +7,10 @@ export interface QuarantineDecision extends RetentionDecision {
 
 /** Retention for what was set aside; never what the last recovery's report still points to. */
 export async function expireQuarantine(
-  { instance, board }: Pick<App, 'instance' | 'board'>,
+  { instance, history }: Pick<App, 'instance' | 'history'>,
   { dryRun }: { dryRun: boolean },
   signal: AbortSignal,
 ): Promise<readonly QuarantineDecision[]> {
-  const path = (await board.lastRecovery())?.quarantine;
+  const path = (await history.newest())?.quarantine;
   return instance.expireQuarantine({ dryRun, reported: new Set(path ? [path] : []) }, signal);
 }

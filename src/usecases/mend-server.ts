@@ -1,15 +1,15 @@
 import type { App } from '../core/app.ts';
-import type { RecoveryReport } from '../core/contracts.ts';
 import { DbkitError } from '../core/errors.ts';
 import type { ProbeReport } from '../core/health.ts';
+import type { RecoveryReport } from '../core/recovery.ts';
 import { awaitHealth } from './check-health.ts';
 
-type Needs = Pick<App, 'config' | 'services' | 'clock' | 'log' | 'control' | 'instance' | 'spawn' | 'commandEnvironment'>;
+type Needs = Pick<App, 'config' | 'services' | 'clock' | 'log' | 'control' | 'instance' | 'history' | 'spawn' | 'commandEnvironment'>;
 
 export interface Mended {
   /** One sentence, without a full stop. */
   readonly did: string;
-  readonly report: RecoveryReport | null;
+  readonly report: RecoveryReport;
 }
 
 const ANSWER_MS = 60_000;
@@ -23,23 +23,42 @@ export async function mendServer(
   { start, probe }: { readonly start: readonly string[]; readonly probe: ProbeReport | null },
   signal: AbortSignal,
 ): Promise<Mended> {
-  const { instance, control } = app;
+  const { instance, control, history } = app;
+  const begunMs = app.clock.monotonicMs();
   const woken = await instance.wake(signal);
   if (woken > 0)
-    return answered(app, { did: `${woken} of its processes had been stopped by a signal and go on now`, report: null }, signal);
+    return answered(app, await noted(app, `${woken} of its processes had been stopped by a signal and go on now`, begunMs), signal);
   const isSupervised = (await control.ask({ command: 'ping' }, signal)) !== undefined;
   if (isSupervised && (probe?.data as { why?: unknown } | null)?.why === 'hung') {
     await control.ask({ command: 'restart', service: 'postgresql' }, signal);
-    return answered(app, { did: 'it was hung and was restarted', report: null }, signal);
+    return answered(app, await noted(app, 'it was hung and was restarted', begunMs), signal);
   }
-  const request = { dryRun: false, strategy: undefined };
+  const request = { dryRun: false, strategy: undefined, trigger: 'monitor' } as const;
   if (isSupervised) {
     const report = (await control.ask({ command: 'recover', request }, signal)) as RecoveryReport;
     return answered(app, { did: `${report.decision}: ${report.because}`, report }, signal);
   }
-  const report = await instance.recover(request, signal);
+  const report = { ...(await instance.recover(request, signal)), trigger: request.trigger };
+  await history.record(report);
   await startAgain(app, start);
   return answered(app, { did: `${report.decision}: ${report.because}; it was started again`, report }, signal);
+}
+
+/** What did not need a look at the data, for the history. */
+async function noted({ clock, history }: Needs, did: string, begunMs: number): Promise<Mended> {
+  const report: RecoveryReport = {
+    at: clock.now().toISOString(),
+    findings: [],
+    decision: 'start',
+    because: did,
+    steps: [],
+    quarantine: null,
+    lost: 'nothing',
+    durationMs: Math.round(clock.monotonicMs() - begunMs),
+    trigger: 'monitor',
+  };
+  await history.record(report);
+  return { did, report };
 }
 
 /** As the configuration says, else by dbkit in the background. */
@@ -56,7 +75,11 @@ async function startAgain({ config, spawn, commandEnvironment }: Needs, own: rea
 
 async function answered(app: Needs, mended: Mended, signal: AbortSignal): Promise<Mended> {
   const { status, probes } = await awaitHealth(app, { only: ['connection'] }, ANSWER_MS, signal);
-  if (status !== 'critical') return mended;
+  if (status !== 'critical') {
+    const report = { ...mended.report, readyAt: mended.report.readyAt ?? app.clock.now().toISOString() };
+    await app.history.record(report);
+    return { ...mended, report };
+  }
   throw new DbkitError('service.unready', `${mended.did}, and yet: ${probes[0]?.summary ?? 'it does not answer'}`, {
     hint: '`dbkit status` and the server’s log say more',
   });

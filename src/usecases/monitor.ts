@@ -1,6 +1,5 @@
 import type { Alert } from '../core/alerts.ts';
 import type { App } from '../core/app.ts';
-import type { RecoveryReport } from '../core/contracts.ts';
 import { DbkitError, isAbort, wordsOf } from '../core/errors.ts';
 import type { HealthReport } from '../core/health.ts';
 import {
@@ -13,12 +12,25 @@ import {
   type Seen,
   watchingAnew,
 } from '../core/monitor.ts';
+import type { RecoveryReport } from '../core/recovery.ts';
 import { checkHealth } from './check-health.ts';
 import { mendServer } from './mend-server.ts';
 
 export type MonitorNeeds = Pick<
   App,
-  'config' | 'services' | 'clock' | 'log' | 'board' | 'control' | 'instance' | 'memory' | 'alerts' | 'ping' | 'spawn' | 'commandEnvironment'
+  | 'config'
+  | 'services'
+  | 'clock'
+  | 'log'
+  | 'board'
+  | 'history'
+  | 'control'
+  | 'instance'
+  | 'memory'
+  | 'alerts'
+  | 'ping'
+  | 'spawn'
+  | 'commandEnvironment'
 >;
 
 /** One check: what was seen, what was decided, and what came of it. */
@@ -115,8 +127,8 @@ async function recover(
     const seconds = ((app.clock.monotonicMs() - begunMs) / 1000).toFixed(1);
     const words = `recovered in ${seconds} s: ${did}`;
     app.log.info('monitor.recovered', words);
-    const lost = report === null || report.lost === 'nothing' ? 'Nothing is lost.' : `Lost: ${report.lost}.`;
-    const old = report?.quarantine ? [`The old bytes are in ${report.quarantine}.`] : [];
+    const lost = report.lost === 'nothing' ? 'Nothing is lost.' : `Lost: ${report.lost}.`;
+    const old = report.quarantine ? [`The old bytes are in ${report.quarantine}.`] : [];
     tell({
       topic: 'recovery',
       severity: 'SUCCESS',

@@ -1,6 +1,6 @@
 import type { App } from '../core/app.ts';
-import type { RecoverRequest, RecoveryReport } from '../core/contracts.ts';
 import { DbkitError } from '../core/errors.ts';
+import type { RecoverRequest, RecoveryReport } from '../core/recovery.ts';
 
 const replacesData = ({ decision }: RecoveryReport): boolean => decision === 'restore' || decision === 'reinitialize';
 
@@ -9,14 +9,17 @@ const replacesData = ({ decision }: RecoveryReport): boolean => decision === 're
  * instance itself. `mayReplace` is asked with the plan. Rejects with `recovery.refused` when the answer is no.
  */
 export async function recoverInstance(
-  { control, instance }: Pick<App, 'control' | 'instance'>,
+  { control, instance, history }: Pick<App, 'control' | 'instance' | 'history'>,
   request: RecoverRequest,
   mayReplace: (plan: RecoveryReport) => Promise<boolean>,
   signal: AbortSignal,
 ): Promise<RecoveryReport> {
   const run = async (wanted: RecoverRequest): Promise<RecoveryReport> => {
     const answer = await control.ask({ command: 'recover', request: wanted }, signal);
-    return answer === undefined ? instance.recover(wanted, signal) : (answer as RecoveryReport);
+    if (answer !== undefined) return answer as RecoveryReport; // The supervisor has recorded it.
+    const report = { ...(await instance.recover(wanted, signal)), trigger: 'person' as const };
+    if (!wanted.dryRun) await history.record(report);
+    return report;
   };
   const plan = await run({ ...request, dryRun: true });
   if (request.dryRun) return plan;

@@ -1,9 +1,9 @@
 import { statfs } from 'node:fs/promises';
 import type { App, ServiceStatus } from '../core/app.ts';
-import type { RecoveryReport } from '../core/contracts.ts';
 import { DbkitError } from '../core/errors.ts';
+import type { RecoveryReport } from '../core/recovery.ts';
 
-type Needs = Pick<App, 'config' | 'control' | 'board' | 'instance' | 'engines' | 'clock'>;
+type Needs = Pick<App, 'config' | 'control' | 'board' | 'history' | 'instance' | 'engines' | 'clock'>;
 
 /** pg_isready's four answers (its reference page, "Exit Status"). */
 export type Readiness = 'accepting' | 'rejecting' | 'no-response' | 'no-attempt';
@@ -36,11 +36,11 @@ const LIVE_TIMEOUT_MS = 1_000;
 
 /** Everything a person asks first, gathered at once: the published state, one session, the file systems. */
 export async function reportStatus(app: Needs, signal: AbortSignal): Promise<StatusReport> {
-  const { config, control, board, instance, clock } = app;
+  const { config, control, board, history, instance, clock } = app;
   const [answer, published, lastRecovery, live, disks, lastBackup] = await Promise.all([
     control.ask({ command: 'ping' }, signal).catch((cause: unknown) => (cause instanceof DbkitError ? null : Promise.reject(cause))),
     board.read(),
-    board.lastRecovery(),
+    history.newest(),
     instance.live(LIVE_TIMEOUT_MS, signal),
     disksOf(config),
     newestBackup(app, signal),

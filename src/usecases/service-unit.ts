@@ -1,6 +1,7 @@
 import type { ServiceState, ServiceStatus } from '../core/app.ts';
-import type { Clock, ExitReason, Logger, RecoveryReport, RunningService, Service, StopMode } from '../core/contracts.ts';
+import type { Clock, ExitReason, Logger, RunningService, Service, StopMode } from '../core/contracts.ts';
 import { DbkitError, isAbort, toFailure } from '../core/errors.ts';
+import type { RecoveryReport } from '../core/recovery.ts';
 import type { decideRestart } from '../core/restart-policy.ts';
 import { planStop } from '../core/stop-plan.ts';
 
@@ -54,21 +55,23 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
       await rememberRecovery(); // Now, too: should the start be cut off, the next boot still knows what was done.
       enter('starting');
       running = await service.start(signal);
-    } finally {
+    } catch (cause) {
       await rememberRecovery();
+      throw cause;
     }
+    await rememberRecovery(clock.now().toISOString());
     void watch(running, signal);
     enter('ready');
     log.info('service.ready', `${service.name} is ready`, { service: service.name, pid: running.pid });
   }
 
-  async function rememberRecovery(): Promise<void> {
+  async function rememberRecovery(readyAt?: string): Promise<void> {
     const report = service.lastRecovery?.();
     if (!report) return;
     const where =
       report.quarantine === null || report.lost.includes(report.quarantine) ? '' : `; the old bytes are in ${report.quarantine}`;
     note = `${report.decision}: ${report.because}; lost: ${report.lost}${where}`;
-    await needs.recovered(report);
+    await needs.recovered({ ...report, trigger: 'start', ...(readyAt ? { readyAt } : {}) });
   }
 
   /** A death that nobody asked for: the policy decides; preparing again is what makes PostgreSQL's death go through inspection. */

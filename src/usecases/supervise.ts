@@ -1,6 +1,7 @@
 import type { App, ControlRequest, ServiceStatus, SupervisorStatus } from '../core/app.ts';
-import type { RecoverRequest, RecoveryReport, Service } from '../core/contracts.ts';
+import type { Service } from '../core/contracts.ts';
 import { DbkitError, isAbort, wordsOf } from '../core/errors.ts';
+import type { RecoverRequest, RecoveryReport } from '../core/recovery.ts';
 import { decideRestart } from '../core/restart-policy.ts';
 import type { RestoreReport } from '../core/restore.ts';
 import { startLayers } from '../core/service-order.ts';
@@ -10,7 +11,7 @@ import { restoreUnit } from './supervised-restore.ts';
 
 export type SuperviseNeeds = Pick<
   App,
-  'config' | 'services' | 'disabled' | 'initScripts' | 'control' | 'board' | 'clock' | 'log' | 'engines'
+  'config' | 'services' | 'disabled' | 'initScripts' | 'control' | 'board' | 'history' | 'clock' | 'log' | 'engines'
 >;
 
 /** The running whole: what `entrypoint` and `up` wait on and stop. */
@@ -27,12 +28,12 @@ export interface Supervisor {
 
 /** Boots the services in layers, answers the control socket, restarts what dies, and publishes every change. */
 export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mode']): Promise<Supervisor> {
-  const { board, clock, log, config } = app;
+  const { board, history, clock, log, config } = app;
   const layers = startLayers(app.services, app.disabled);
   const startedAt = clock.now().toISOString();
   const stopping = new AbortController();
   let readyAt: string | null = null;
-  let lastRecovery: RecoveryReport | null = (await board.lastRecovery()) ?? null;
+  let lastRecovery: RecoveryReport | null = (await history.newest()) ?? null;
   let resolveEnd: () => void;
   let rejectEnd: (cause: unknown) => void;
   const ended = new Promise<void>((resolve, reject) => {
@@ -57,7 +58,7 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
   };
   const recovered = async (report: RecoveryReport): Promise<void> => {
     lastRecovery = report;
-    await board.recordRecovery(report);
+    await history.record(report);
   };
   const units = app.services.map((service) =>
     createUnit(service, { clock, log, changed: publish, recovered, failed: (cause) => rejectEnd(cause), decideRestart }),
@@ -139,11 +140,13 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
     if (!request.dryRun) await unit.stop(config.stopSeconds * 1000, signal);
     const report = await unit.service.recover!(request, signal);
     if (request.dryRun) return report;
-    await recovered(report);
+    const told = { ...report, trigger: request.trigger ?? 'person' };
+    await recovered(told);
     await unit.start(stopping.signal);
+    if (unit.state() === 'ready') await recovered({ ...told, readyAt: clock.now().toISOString() });
     await board.setReady(allReady());
     publish();
-    return report;
+    return told;
   }
 
   async function restore(

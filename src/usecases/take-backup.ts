@@ -16,7 +16,7 @@ export interface TakeBackupInput extends BackupOptions {
 
 /** Takes one backup, and after a good one lets go of quarantined data that retention no longer keeps. Rejects with `usage.invalid` when there is no such engine. */
 export async function takeBackup(
-  app: Pick<App, 'engines' | 'instance' | 'board' | 'log'>,
+  app: Pick<App, 'engines' | 'instance' | 'history' | 'log'>,
   { engine: name, ifChanged, ...options }: TakeBackupInput,
   signal: AbortSignal,
 ): Promise<BackupReport> {

@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { InspectionReport, SupervisorStatus } from '../../src/core/app.ts';
-import type { RecoveryReport } from '../../src/core/contracts.ts';
+import type { RecoveryReport } from '../../src/core/recovery.ts';
 import type { Person } from './as-user.ts';
 import type { Instance } from './instance.ts';
 import { until } from './processes.ts';
@@ -99,8 +99,11 @@ export async function boot(instance: Instance, options: RunOptions & { readonly 
 export const readStatus = (instance: Instance): Promise<SupervisorStatus | undefined> => readReport(join(instance.stateDir, 'status.json'));
 
 /** What the last boot that had to do something about the data has reported. */
-export const readRecovery = (instance: Instance): Promise<RecoveryReport | undefined> =>
-  readReport(join(instance.stateDir, 'recovery.json'));
+export async function readRecovery(instance: Instance): Promise<RecoveryReport | undefined> {
+  const directory = join(instance.stateDir, 'recoveries');
+  const names = await readdir(directory).catch(() => [] as string[]);
+  return names.length === 0 ? undefined : readReport(join(directory, names.sort().at(-1)!));
+}
 
 async function readReport<T>(path: string): Promise<T | undefined> {
   const text = await readFile(path, 'utf8').catch(() => undefined);

@@ -5,8 +5,8 @@ import { expect, onTestFinished, test, vi } from 'vitest';
 import { parse } from 'yaml';
 import type { App, InspectionReport, Instance, ServiceStatus, SupervisorStatus } from '../../src/core/app.ts';
 import { layerConfig } from '../../src/core/config-layers.ts';
-import type { RecoveryReport } from '../../src/core/contracts.ts';
 import { DbkitError } from '../../src/core/errors.ts';
+import type { RecoveryReport } from '../../src/core/recovery.ts';
 import { inProcess } from '../harness/in-process.ts';
 
 const commands = [
@@ -63,11 +63,10 @@ test('flags of the whole program work before and behind the command', async () =
   }
 });
 
+const noHistory: App['history'] = { record: async () => undefined, newest: async () => undefined, all: async () => [] };
 const boardOf = (services: readonly ServiceStatus[]): App['board'] => ({
   publish: async () => undefined,
   setReady: async () => undefined,
-  recordRecovery: async () => undefined,
-  lastRecovery: async () => undefined,
   read: async (): Promise<SupervisorStatus> => ({
     schema: 'dbkit.supervisor/v1',
     pid: 7,
@@ -172,7 +171,7 @@ const recovering = () => {
     steps: plan.steps.map((step) => ({ ...step, done: !dryRun })),
   }));
   const control = { ask: async () => undefined, serve: () => Promise.reject(new Error('not here')) };
-  return { recover, app: { control, instance: { recover } as unknown as Instance } };
+  return { recover, app: { control, history: noHistory, instance: { recover } as unknown as Instance } };
 };
 
 test('recover --dry-run prints what would be done, what is lost and where the old bytes go, and does none of it', async () => {
@@ -210,6 +209,7 @@ const held: ServiceStatus = {
 };
 const statusOf = (live: boolean): Partial<App> => ({
   board: boardOf([held]),
+  history: noHistory,
   engines: [],
   clock: { now: () => new Date('2026-11-20T20:54:00Z'), monotonicMs: () => 0, sleep: async () => undefined },
   control: { ask: async () => ({}), serve: () => Promise.reject(new Error('not here')) },

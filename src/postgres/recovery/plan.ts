@@ -1,9 +1,9 @@
 import { type Answer, answerFor, wholeFiles } from '../../core/answers.ts';
 import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
-import type { Strategy } from '../../core/contracts.ts';
 import type { Finding } from '../../core/findings.ts';
 import { type Decision, planRecovery } from '../../core/ladder.ts';
+import type { Strategy } from '../../core/recovery.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../local.ts';
 import { mayMendOwner } from '../owner.ts';

@@ -1,5 +1,5 @@
-import type { RecoveryReport } from '../../core/contracts.ts';
 import type { Finding } from '../../core/findings.ts';
+import type { RecoveryReport } from '../../core/recovery.ts';
 import type { Local } from '../local.ts';
 import type { Outcome } from './carry-out.ts';
 import type { Plan } from './plan.ts';
@@ -45,6 +45,7 @@ export function joinReports(earlier: RecoveryReport | undefined, later: Recovery
   const lost = [...new Set([earlier.lost, later.lost])].filter((words) => words !== 'nothing');
   return {
     ...heavier,
+    at: earlier.at, // So it stays one report, however much is added to it.
     findings: [
       ...earlier.findings,
       ...later.findings.filter(({ code, path }) => !earlier.findings.some((known) => known.code === code && known.path === path)),

@@ -1,7 +1,8 @@
 import { unlink } from 'node:fs/promises';
-import type { Child, Clock, ExitReason, RecoveryReport, RunningService } from '../../core/contracts.ts';
+import type { Child, Clock, ExitReason, RunningService } from '../../core/contracts.ts';
 import { DbkitError } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
+import type { RecoveryReport } from '../../core/recovery.ts';
 import { syncCluster } from '../initialize/initialize.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { voidInventory, writeInventory } from '../inspection/inventory.ts';

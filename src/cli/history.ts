@@ -1,0 +1,76 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import type { RecoveryReport } from '../core/recovery.ts';
+import { duration, moment } from '../output/format.ts';
+import type { Style } from '../output/style.ts';
+import { table } from '../output/table.ts';
+import { listRecoveries, showRecovery } from '../usecases/recovery-history.ts';
+import type { Cli } from './cli.ts';
+import { evidence } from './recovery-views.ts';
+
+const askers: Record<NonNullable<RecoveryReport['trigger']>, string> = {
+  start: 'a start',
+  person: 'a person',
+  monitor: 'the monitor',
+};
+
+/** `recover history` and `recover show`: what happened, and what was done. */
+export function registerHistory(recover: Command, cli: Cli): void {
+  recover
+    .command('history')
+    .description('every recovery of this instance, the last one first')
+    .action((_flags, command: Command) =>
+      cli.run(command, async ({ app: open }) => {
+        const report = await listRecoveries(await open());
+        return { report, text: () => historyView(report.recoveries) };
+      }),
+    );
+  recover
+    .command('show')
+    .argument('[number]', 'of `recover history`; 1 is the last', wholeNumber, 1)
+    .description('one recovery: when, why, the evidence, the steps, what was lost, how long it took')
+    .action((number: number, _flags, command: Command) =>
+      cli.run(command, async ({ app: open }) => {
+        const report = await showRecovery(await open(), number);
+        return { report, text: (style) => recoveryView(report, style) };
+      }),
+    );
+}
+
+function historyView(reports: readonly (RecoveryReport & { readonly number: number })[]): string {
+  if (reports.length === 0) return 'nothing had to be recovered here yet';
+  const rows = reports.map((report) => [
+    String(report.number),
+    moment(report.at),
+    report.decision,
+    report.trigger ? askers[report.trigger] : '',
+    downFor(report) ?? '',
+    report.lost === 'nothing' ? 'nothing lost' : 'loss',
+    report.because,
+  ]);
+  return table(rows, ['', 'WHEN', 'DID', 'ASKED BY', 'TOOK', 'LOST', 'BECAUSE']);
+}
+
+function recoveryView(report: RecoveryReport, style: Style): string {
+  const took = downFor(report);
+  const rows = [
+    ['when', moment(report.at)],
+    ...(report.trigger ? [['asked by', askers[report.trigger]]] : []),
+    ['did', style.strong(report.decision)],
+    ['because', report.because],
+    ['decided and done in', duration(report.durationMs / 1000)],
+    ['until it answered (RTO)', took ?? 'it has not answered after it'],
+    ['lost (RPO)', report.lost],
+    ...(report.quarantine ? [['old bytes', report.quarantine]] : []),
+  ];
+  return [table(rows), ...evidence(report, style)].join('\n\n');
+}
+
+/** From the first look at the data until the server answered. */
+function downFor({ at, durationMs, readyAt }: RecoveryReport): string | undefined {
+  return readyAt === undefined ? undefined : duration((Date.parse(readyAt) - Date.parse(at) + durationMs) / 1000);
+}
+
+function wholeNumber(word: string): number {
+  if (!/^[1-9]\d*$/.test(word)) throw new InvalidArgumentError('a number of `dbkit recover history` is wanted: 1 is the last');
+  return Number(word);
+}

@@ -1,0 +1,16 @@
+import type { RecoveryReport } from '../core/recovery.ts';
+import type { Style } from '../output/style.ts';
+import { table } from '../output/table.ts';
+
+/** A plan, or what was done. */
+export function recoverView(report: RecoveryReport, style: Style, plan: boolean): string {
+  const parts = [`${plan ? 'would' : 'did'} ${style.strong(report.decision)}: ${report.because}`, ...evidence(report, style)];
+  parts.push([`lost: ${report.lost}`, ...(report.quarantine ? [`old bytes: ${report.quarantine}`] : [])].join('\n'));
+  return parts.join('\n\n');
+}
+
+/** What was seen, and what was done about it, where there was something. */
+export const evidence = ({ findings, steps }: RecoveryReport, style: Style): string[] => [
+  ...(findings.length > 0 ? [table(findings.map(({ severity, code, path, evidence: seen }) => [severity, code, path, seen]))] : []),
+  ...(steps.length > 0 ? [table(steps.map(({ step, because, done }) => [done ? style.good('done') : '-', step, because]))] : []),
+];

@@ -1,0 +1,65 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { RecoveryReport } from '../../src/core/recovery.ts';
+import type { HistoryReport } from '../../src/usecases/recovery-history.ts';
+import { crash, remove } from '../harness/breaking.ts';
+import { boot, run } from '../harness/dbkit.ts';
+import { type Instance, openInstance } from '../harness/instance.ts';
+import { installed } from '../harness/majors.ts';
+
+const [programs] = installed;
+
+async function reportOf<T>(instance: Instance, ...words: string[]): Promise<T> {
+  const { stdout } = await run(instance, [...words, '--json']);
+  return (JSON.parse(stdout) as { report: T }).report;
+}
+const history = async (instance: Instance): Promise<HistoryReport['recoveries']> =>
+  (await reportOf<HistoryReport>(instance, 'recover', 'history')).recoveries;
+
+test('every recovery leaves a report: what was seen and done, who asked, what was lost, how long it took', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  expect(await history(instance)).toEqual([]);
+  expect((await run(instance, ['recover', 'history'])).stdout).toContain('nothing had to be recovered here yet');
+
+  await (await boot(instance)).stop();
+  expect(await history(instance), 'a plain start is no recovery').toEqual([]);
+
+  await remove(instance, 'pg_notify');
+  await (await boot(instance)).stop();
+  await remove(instance, 'pg_hba.conf');
+  expect(await run(instance, ['recover', '--yes'])).toMatchObject({ code: 0 });
+  await crash(instance, await boot(instance));
+  await (await boot(instance)).stop();
+
+  const reports = await history(instance);
+  expect(reports.map(({ number, decision, trigger }) => ({ number, decision, trigger }))).toEqual([
+    { number: 1, decision: 'start', trigger: 'start' },
+    { number: 2, decision: 'repair', trigger: 'person' },
+    { number: 3, decision: 'repair', trigger: 'start' },
+  ]);
+  expect(reports[0]!.findings.map(({ code }) => code)).toEqual(['shutdown.unclean']);
+  expect(Date.parse(reports[0]!.readyAt!), 'the server answered after it').toBeGreaterThanOrEqual(Date.parse(reports[0]!.at));
+  expect(reports[1]!.readyAt, 'nobody started the server then').toBeUndefined();
+
+  expect(await reportOf<RecoveryReport>(instance, 'recover', 'show', '3')).toMatchObject({
+    findings: [{ code: 'directory.missing', path: 'pg_notify' }],
+    lost: 'nothing',
+  });
+  const shown = (await run(instance, ['recover', 'show', '3'])).stdout;
+  expect(shown).toMatch(/until it answered \(RTO\) +\S+/);
+  expect(shown).toMatch(/lost \(RPO\) +nothing/);
+  expect(shown).toContain('pg_notify');
+  expect(await run(instance, ['recover', 'show', '9'])).toMatchObject({ code: 2 });
+});
+
+test('a report that was torn is set aside, and the others are still told', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  for (const lost of ['pg_notify', 'pg_replslot']) {
+    await remove(instance, lost);
+    await (await boot(instance)).stop();
+  }
+  const [newest] = await history(instance);
+  await writeFile(join(instance.stateDir, 'recoveries', `${newest!.at.replaceAll(':', '-')}.json`), '{"at": "2026');
+  expect((await history(instance)).map(({ findings }) => findings[0]?.path)).toEqual(['pg_notify']);
+});
