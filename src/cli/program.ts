@@ -13,6 +13,7 @@ import { registerInspect } from './inspect.ts';
 import { registerMaintenance } from './maintenance.ts';
 import { registerMonitor } from './monitor.ts';
 import { registerRecover } from './recover.ts';
+import { registerSalvage } from './salvage.ts';
 import { registerServices } from './services.ts';
 import { registerStatus } from './status.ts';
 import { registerUp } from './up.ts';
@@ -31,6 +32,7 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     registerHealth(registered, cli);
     registerInspect(registered, cli);
     registerRecover(registered, cli);
+    registerSalvage(registered, cli);
     registerBackup(registered, cli);
     registerConfig(registered, cli);
     registerServices(registered, cli);

@@ -1,5 +1,6 @@
 import type { Backup } from './backups.ts';
 import type { DrillReport } from './drill.ts';
+import type { SalvageReport } from './salvage.ts';
 
 /** Where a copy of a backup was put to stay, beside the instance and independent of it. */
 export interface CopyReport {
@@ -68,4 +69,6 @@ export interface Copies {
   bringTables(backup: Backup, request: TablesRequest, signal: AbortSignal): Promise<TablesReport>;
   /** Restores, starts, asks every database, and measures. Keeps the result with the backup. */
   drill(backup: Backup, signal: AbortSignal): Promise<DrillReport>;
+  /** Reads what can be read out of damaged data, into a dump. Undefined: the newest that was set aside, else the stopped instance's own. */
+  salvage(source: string | undefined, signal: AbortSignal): Promise<SalvageReport>;
 }

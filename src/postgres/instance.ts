@@ -39,7 +39,9 @@ export function createInstance(options: PostgresqlOptions, keeper: Keeper, resto
   };
   return {
     restorer,
-    copies: lazily(['copyTo', 'open', 'bringTables', 'drill'], async () => (await import('./on-demand.ts')).onDemand.createCopies(options)),
+    copies: lazily(['copyTo', 'open', 'bringTables', 'drill', 'salvage'], async () =>
+      (await import('./on-demand.ts')).onDemand.createCopies(options),
+    ),
     expireQuarantine: (wish, signal) => expireQuarantine(config, system, wish, signal),
     inspect: async (depth, signal) => {
       const { report } = await inspect(settings.dataDir, { stateDir, ...depth }, system, signal);

@@ -32,6 +32,17 @@ export interface ControlFile {
 
 export const CONTROL_FILE_BYTES = 8192; // PG_CONTROL_FILE_SIZE: the rest is zeros.
 
+const DATA_CHECKSUM_VERSION_AT = 252; // ControlFileData.data_checksum_version
+
+/** The same control file, of a cluster whose pages bear checksums. */
+export function withChecksums(bytes: Buffer): Buffer {
+  const changed = Buffer.from(bytes);
+  changed.writeUInt32LE(1, DATA_CHECKSUM_VERSION_AT);
+  const crcAt = crcOffsets[changed.readUInt32LE(8)]!;
+  changed.writeUInt32LE(crc32c(changed.subarray(0, crcAt)), crcAt);
+  return changed;
+}
+
 /** Where the checksum stands: right behind the last field, and 18 has one more (default_char_signedness). */
 export const crcOffsets: Readonly<Record<number, number>> = { 1300: 288, 1700: 288, 1800: 292 };
 /** Majors 13 to 16 share a control version; their catalogs tell them apart. The first catalog version of each released major. */
@@ -103,7 +114,7 @@ export function parseControlFile(bytes: Buffer): ReadControl {
       blockSizeBytes: u32(216),
       blocksPerSegment: u32(220),
       walSegmentSizeBytes: u32(228),
-      checksums: u32(252) !== 0,
+      checksums: u32(DATA_CHECKSUM_VERSION_AT) !== 0,
       settings: {
         maxConnections: u32(180),
         maxWorkerProcesses: u32(184),

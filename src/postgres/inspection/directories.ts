@@ -27,6 +27,12 @@ const withinWal = (major: number | undefined): string[] => [
 ];
 const withData = ['base', 'global', 'pg_xact', 'pg_multixact/offsets', 'pg_multixact/members'];
 
+/** Every directory that a server needs, parents first. */
+export const requiredDirectories = (major: number): readonly { readonly path: string; readonly holdsData: boolean }[] => [
+  ...withData.map((path) => ({ path, holdsData: true })),
+  ...['pg_wal', ...emptyByNature, ...withinWal(major)].map((path) => ({ path, holdsData: path === 'pg_wal' })),
+];
+
 const isDirectory = (entry: Entry | undefined, dataDir: string): boolean =>
   entry?.kind === 'directory' || (entry?.kind === 'link' && existsSync(join(dataDir, entry.path)));
 

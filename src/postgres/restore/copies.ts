@@ -4,6 +4,8 @@ import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Copies, OpenCopy } from '../../core/copies.ts';
 import { DbkitError } from '../../core/errors.ts';
 import { connectSuperuser, type PostgresqlOptions } from '../local.ts';
+import { findDamaged } from '../salvage/find-damaged.ts';
+import { salvage } from '../salvage/salvage.ts';
 import { bringTables } from './bring-tables.ts';
 import { copyTo } from './copy-to.ts';
 import { drill } from './drill.ts';
@@ -22,6 +24,7 @@ export function createCopies(options: PostgresqlOptions): Copies {
       }),
     bringTables: (backup, request, signal) => bringTables(options, { backup, engine: loaderOf(options, backup) }, request, signal),
     drill: (backup, signal) => drill(options, { backup, engine: engineOf(options, backup) }, signal),
+    salvage: async (source, signal) => salvage(options, source ?? (await findDamaged(options.config)), signal),
   };
 }
 

@@ -36,7 +36,8 @@ const CATALOG_QUESTION = `SELECT count(*) FROM pg_class c JOIN pg_namespace n ON
 
 /**
  * Files that the catalogs name and that are gone, and logged tables of the user's that have fewer blocks than pg_class.relpages, which VACUUM and
- * ANALYZE write and a truncation resets: a file cut short beside a crash is found by nothing else, as a server reads it to its end.
+ * ANALYZE write and a truncation resets: a file cut short beside a crash is found by nothing else, as a server reads it to its end. Unlogged
+ * ones have no file before the end of a recovery (reinit.c).
  */
 const LOST_FILES = `
   SELECT *
@@ -44,7 +45,8 @@ const LOST_FILES = `
                  c.relpages AS pages, c.relpersistence AS persistence, (pg_stat_file(pg_relation_filepath(c.oid), true)).size IS NULL AS missing,
                  pg_relation_size(c.oid) / current_setting('block_size')::int AS blocks
             FROM pg_class c
-           WHERE c.relkind IN ('r', 'i', 't', 'm', 'S') AND c.relpersistence <> 't') AS files
+           WHERE c.relkind IN ('r', 'i', 't', 'm', 'S') AND c.relpersistence <> 't'
+             AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())) AS files
    WHERE missing OR (kind IN ('r', 'm', 't') AND persistence <> 'u' AND NOT catalog AND blocks < pages)`;
 
 /** The first session of a database builds its relation cache, which keeps a processor busy for some ten milliseconds. */

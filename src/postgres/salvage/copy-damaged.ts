@@ -1,0 +1,70 @@
+import { constants } from 'node:fs';
+import { chown, copyFile, mkdir, readdir, stat, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Identity } from '../../core/contracts.ts';
+import { DbkitError, errnoOf } from '../../core/errors.ts';
+import { bytes } from '../../core/figures.ts';
+
+/** The copy that is worked on, and how a file in it becomes the server's. */
+export interface DamagedCopy {
+  readonly dataDir: string;
+  own(path: string): Promise<void>;
+}
+
+/** Only means something to the server that wrote it, or to a recovery that is not to happen. */
+const leftBehind = new Set([
+  'postmaster.pid',
+  'postmaster.opts',
+  '.dbkit',
+  'dbkit.initializing',
+  'standby.signal',
+  'recovery.signal',
+  'pg_stat_tmp',
+]);
+/** The disk, or the file's mode, says no: what can be had of the rest is still worth having. */
+const unreadable = new Set(['EIO', 'EACCES', 'EPERM', 'ENOENT', 'ELOOP']);
+
+/**
+ * Copies a damaged cluster, sharing blocks where the file system can. Links are followed, so that tablespaces and WAL elsewhere are copied too
+ * and nothing that is written to the copy reaches them. Resolves to what could not be read. Rejects with `volume.full` before it begins.
+ */
+export async function copyDamaged(source: string, target: string, owner: Identity | undefined, signal: AbortSignal): Promise<string[]> {
+  await requireRoom(source, target, signal);
+  const lost: string[] = [];
+  const copy = async (path: string): Promise<void> => {
+    signal.throwIfAborted();
+    const [from, to] = [join(source, path), join(target, path)];
+    try {
+      const facts = await stat(from);
+      if (facts.isDirectory()) {
+        await mkdir(to, { recursive: true, mode: 0o700 });
+        for (const name of await readdir(from)) if (path !== '' || !leftBehind.has(name)) await copy(join(path, name));
+      } else if (facts.isFile()) await copyFile(from, to, constants.COPYFILE_FICLONE);
+      else return; // A socket, a pipe: nobody's data.
+      if (owner) await chown(to, owner.uid, owner.gid);
+    } catch (cause) {
+      if (!unreadable.has(errnoOf(cause) ?? '')) throw cause;
+      lost.push(path);
+    }
+  };
+  await copy('');
+  return lost;
+}
+
+async function requireRoom(source: string, target: string, signal: AbortSignal): Promise<void> {
+  const size = async (path: string): Promise<number> => {
+    signal.throwIfAborted();
+    const facts = await stat(path).catch(() => undefined);
+    if (!facts?.isDirectory()) return facts?.isFile() ? facts.blocks * 512 : 0;
+    let total = 0;
+    for (const name of await readdir(path).catch(() => [])) if (name !== '.dbkit') total += await size(join(path, name));
+    return total;
+  };
+  await mkdir(target, { recursive: true, mode: 0o700 });
+  const { bavail, bsize } = await statfs(target);
+  const needed = await size(source);
+  if (needed > bavail * bsize)
+    throw new DbkitError('volume.full', `a copy to work on needs ${bytes(needed)}, and ${bytes(bavail * bsize)} are free`, {
+      hint: 'free some space, or set BACKUP_DIR to a larger volume; the damaged data is only read',
+    });
+}

@@ -1,0 +1,186 @@
+import { chown, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { BackupEngine } from '../../core/backups.ts';
+import { DbkitError, wordsOf } from '../../core/errors.ts';
+import { missingFile, type SalvagedTable, type SalvageReport, zeroedPages } from '../../core/salvage.ts';
+import { findBinaries } from '../binaries.ts';
+import { createDumpEngine } from '../dump/dump-engine.ts';
+import { findTools } from '../dump/tools.ts';
+import { inspect } from '../inspection/inspect.ts';
+import type { Local, PostgresqlOptions } from '../local.ts';
+import { inScratchFolder } from '../restore/scratch.ts';
+import { copySettings, onPrivateServer } from '../server/private-server.ts';
+import { volumeOf } from '../volume.ts';
+import { copyDamaged, type DamagedCopy } from './copy-damaged.ts';
+import { beginNewWal } from './new-wal.ts';
+import { type DatabaseRead, readDatabases } from './read-databases.ts';
+import type { Wipe } from './read-table.ts';
+import { blankConfiguration, fillGaps } from './skeleton.ts';
+import { standIn } from './stand-in.ts';
+
+/** Damaged pages read as empty, damaged indexes are not asked; on a copy only (config chapter "Developer Options"). */
+const indulgence: Record<string, string> = {
+  zero_damaged_pages: 'on',
+  ignore_system_indexes: 'on',
+  enable_indexscan: 'off',
+  enable_indexonlyscan: 'off',
+  enable_bitmapscan: 'off',
+  max_parallel_workers_per_gather: '0',
+  lc_messages: 'C', // What it complains of is read from its log.
+  log_min_messages: 'warning',
+  wal_level: 'replica',
+  allow_in_place_tablespaces: 'on',
+};
+
+/** How the copy is brought to start, the least that is given up first. Each says what it means for the result. */
+const attempts: readonly { readonly how: string; prepare(local: Local, copy: DamagedCopy, signal: AbortSignal): Promise<string | null> }[] =
+  [
+    { how: 'as it is', prepare: async () => null },
+    { how: 'with default settings', prepare: (_, copy) => blankConfiguration(copy) },
+    { how: 'with new WAL', prepare: beginNewWal },
+  ];
+const STAND_INS_MAX = 200;
+const ROUNDS_MAX = 4;
+
+/**
+ * Reads out of a damaged cluster what can be read, into a dump. It works on a copy: the damaged data is only read. Rejects with `data.corrupt`
+ * when not even a copy can be made to serve, `program.missing` without pg_dump, `volume.full` where a copy has no room.
+ */
+export async function salvage(options: PostgresqlOptions, source: string, signal: AbortSignal): Promise<SalvageReport> {
+  const { config, system, passwordIsGiven } = options;
+  const { postgresql: settings, stateDir, backupDir } = config;
+  const begunMs = system.clock.monotonicMs();
+  return inScratchFolder(options, signal, async ({ path, owner, lock }) => {
+    const dataDir = join(path, 'data');
+    const isRoot = system.self.uid === 0;
+    const copy: DamagedCopy = { dataDir, own: async (file) => (isRoot ? chown(file, owner.uid, owner.gid) : undefined) };
+    const { report } = await inspect(source, { stateDir: path, deep: false }, system, signal);
+    const binaries = await findBinaries({ major: report.major ?? settings.version, directory: settings.binDir }, system, signal);
+    await findTools(binaries.major, { config, system, owner }, signal);
+    system.log.info('salvage.copying', `copying ${source}, to work on the copy`);
+    const unread = await copyDamaged(source, dataDir, isRoot ? owner : undefined, signal);
+    const assumptions = new Set(
+      unread.length > 0 ? [`${unread.length} files could not be read at all: ${unread.slice(0, 5).join(', ')}`] : [],
+    );
+    for (const words of await fillGaps(copy, binaries.major)) assumptions.add(words);
+    for (const finding of report.findings.filter(({ code, path: file }) => code === 'slru.damaged' && /\/[0-9A-F]+$/.test(file)))
+      assumptions.add(await standIn(copy, { kind: 'status', path: finding.path }));
+
+    const logFile = join(path, 'server.log');
+    const local: Local = { settings, passwordIsGiven, volume: volumeOf(path), stateDir, backupDir, logFile, owner, binaries, system };
+    const onServer = startable(local, copy, lock, assumptions, signal);
+    const mend = async (words: string): Promise<boolean> => {
+      const file = missingFile(words);
+      if (!file || assumptions.size > STAND_INS_MAX) return false;
+      const sentence = await standIn(copy, file);
+      const isNew = !assumptions.has(sentence);
+      assumptions.add(sentence);
+      return isNew;
+    };
+    for (let round = 1; ; round += 1) {
+      const done = await onServer(async (socketDir) => {
+        const read = await readDatabases(local, socketDir, { mend, isDoubtful: assumptions.size > 0 }, signal);
+        if (read.wipes.length > 0 && round < ROUNDS_MAX) return read.wipes;
+        const names = read.databases.map(({ name }) => name);
+        if (names.length === 0) throw nothingToRead(source, read.unreachable);
+        const engine: BackupEngine = createDumpEngine({
+          config: { ...config, postgresql: { ...settings, socketDir } },
+          system,
+          owner,
+        });
+        const note = `salvaged from ${source}`;
+        const { label } = await engine.backup(signal, { databases: names, note, pin: true, rolePasswords: true });
+        return { read, label };
+      });
+      if ('label' in done) {
+        const { read, label } = done;
+        return {
+          source,
+          label,
+          databases: read.databases.map(({ name }) => name),
+          tables: withPages(read.databases, zeroedPages(await readFile(logFile, 'utf8'))),
+          unreachable: read.unreachable,
+          assumptions: [...assumptions],
+          constraints: read.databases.flatMap(({ constraints }) => constraints),
+          durationMs: Math.round(system.clock.monotonicMs() - begunMs),
+        };
+      }
+      await wipe(dataDir, done, assumptions);
+    }
+  });
+}
+
+/** Starts the copy for a piece of work, each time the way that was found to work; what must be given up for it is remembered. */
+function startable(
+  local: Local,
+  copy: DamagedCopy,
+  lock: Parameters<typeof onPrivateServer>[1]['lock'],
+  assumptions: Set<string>,
+  signal: AbortSignal,
+) {
+  let attempt = 0;
+  return async <T>(work: (socketDir: string) => Promise<T>): Promise<T> => {
+    const settings = { ...copySettings(local.binaries.major, { throwAway: true }), ...indulgence };
+    for (;;) {
+      let serves = false;
+      try {
+        const server = { dataDir: copy.dataDir, lock, settings, trusts: true, what: 'the copy of the damaged data' };
+        return await onPrivateServer(local, server, signal, (socketDir) => {
+          serves = true;
+          return work(socketDir);
+        });
+      } catch (cause) {
+        signal.throwIfAborted();
+        if (serves) throw cause;
+        const file = missingFile(wordsOf(cause));
+        const sentence = file && (await standIn(copy, file));
+        if (sentence && !assumptions.has(sentence)) {
+          assumptions.add(sentence);
+          continue;
+        }
+        attempt += 1;
+        const next = attempts[attempt];
+        if (!next)
+          throw new DbkitError('data.corrupt', `not even a copy of it can be made to serve: ${wordsOf(cause)}`, {
+            hint: 'the damaged data is as it was; keep it, and restore a backup: `dbkit backup list`',
+            cause,
+          });
+        local.system.log.info('salvage.attempt', `the copy does not start; trying ${next.how}`);
+        const given = await next.prepare(local, copy, signal);
+        if (given) assumptions.add(given);
+      }
+    }
+  };
+}
+
+const nothingToRead = (source: string, unreachable: SalvageReport['unreachable']): DbkitError =>
+  new DbkitError(
+    'data.corrupt',
+    `no database in ${source} lets anybody in: ${unreachable.map(({ database, words }) => `${database}: ${words}`).join('; ')}`,
+    {
+      hint: 'the damaged data is as it was; keep it, and restore a backup: `dbkit backup list`',
+    },
+  );
+
+/** Pages with rows that can neither be read nor removed: emptied, while no server holds them. */
+async function wipe(dataDir: string, wipes: readonly Wipe[], assumptions: Set<string>): Promise<void> {
+  for (const { path, block, blockSizeBytes, blocksPerSegment } of wipes) {
+    const segment = Math.floor(block / blocksPerSegment);
+    const file = await open(join(dataDir, segment === 0 ? path : `${path}.${segment}`), 'r+');
+    try {
+      await file.write(Buffer.alloc(blockSizeBytes), 0, blockSizeBytes, (block % blocksPerSegment) * blockSizeBytes);
+    } finally {
+      await file.close();
+    }
+  }
+  assumptions.add(`${wipes.length} pages with rows that could neither be read nor removed were emptied`);
+}
+
+function withPages(databases: readonly DatabaseRead[], zeroed: ReadonlyMap<string, ReadonlySet<number>>): SalvagedTable[] {
+  return databases.flatMap(({ tables }) =>
+    tables.map(({ paths, wiped, ...table }) => ({
+      ...table,
+      pagesLost: wiped + paths.reduce((sum, path) => sum + (zeroed.get(path)?.size ?? 0), 0),
+    })),
+  );
+}
