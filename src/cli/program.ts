@@ -11,6 +11,7 @@ import { registerHealth } from './health.ts';
 import { registerHooks } from './hooks.ts';
 import { registerInspect } from './inspect.ts';
 import { registerMaintenance } from './maintenance.ts';
+import { registerManual } from './manual.ts';
 import { registerMonitor } from './monitor.ts';
 import { registerRecover } from './recover.ts';
 import { registerSalvage } from './salvage.ts';
@@ -41,6 +42,7 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     registerHooks(registered, cli);
     registerMaintenance(registered, cli);
     registerCompletion(registered, cli);
+    registerManual(registered, cli);
   });
   try {
     await program.parseAsync([...argv], { from: 'user' });

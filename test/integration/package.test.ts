@@ -1,0 +1,66 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, test } from 'vitest';
+import { installed, runnable } from '../harness/majors.ts';
+import { emptyFolder, pack, tourOf } from '../harness/package.ts';
+
+const execute = promisify(execFile);
+const hasPsql = spawnSync('psql', ['--version']).status === 0;
+const SIZE_MAX = 1_000_000;
+
+test('the package holds what is used, and nothing of those who make it', async () => {
+  const { files, sizeBytes } = await pack(await emptyFolder());
+  expect(files.filter((path) => !/^(bin|dist|docs|deploy)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path))).toEqual([]);
+  expect(files).toEqual(
+    expect.arrayContaining([
+      'CHANGELOG.md',
+      'LICENSE',
+      'bin/dbkit.js',
+      'bin/dbkit-init',
+      'dist/main.js',
+      'docs/man/dbkit.1',
+      'deploy/Dockerfile',
+    ]),
+  );
+  expect(files.filter((path) => /\.(ts|map)$|\.test\.|tsconfig/.test(path))).toEqual([]);
+  expect(sizeBytes).toBeLessThan(SIZE_MAX);
+});
+
+test('its metadata say what npm and its users need', async () => {
+  const about = JSON.parse(await readFile('package.json', 'utf8')) as Record<string, unknown>;
+  expect(about).toMatchObject({
+    license: 'MIT',
+    man: ['docs/man/dbkit.1'],
+    publishConfig: { provenance: true },
+    repository: { type: 'git', url: expect.stringMatching(/^git\+https:/) },
+    engines: { node: expect.stringMatching(/^>=20/) },
+    keywords: expect.arrayContaining(['postgresql', 'backup', 'kubernetes']),
+  });
+  expect(await readFile('CHANGELOG.md', 'utf8')).toContain(`\n## ${String(about['version'])}\n`);
+});
+
+test.skipIf(!hasPsql)('installed into an empty folder it brings nothing else, and the README’s tour goes as it is told there', async () => {
+  const folder = await emptyFolder();
+  const { tarball } = await pack(folder);
+  await execute('npm', ['install', '--no-audit', '--no-fund', '--offline', tarball], { cwd: folder });
+  expect((await readdir(join(folder, 'node_modules'))).filter((name) => !name.startsWith('.'))).toEqual(['dbkit']);
+  const { directory } = await runnable(installed[0]!);
+  const env = { ...process.env, POSTGRES_BIN_DIR: directory };
+  const steps = await tourOf('One minute');
+  expect(steps.length).toBeGreaterThan(4);
+  try {
+    for (const { command, shown } of steps) {
+      const { stdout, stderr } = await execute('bash', ['-c', command], { cwd: folder, env });
+      const said = `${stdout}${stderr}`;
+      const told = shown.filter((line) => line !== '' && !/^\d\d:\d\d:\d\dZ/.test(line)); // Times and paths are the reader's own.
+      expect(
+        said.split('\n').map((line) => line.trim()),
+        `$ ${command}\n${said}`,
+      ).toEqual(expect.arrayContaining(told.map((line) => line.trim())));
+    }
+  } finally {
+    await execute('npx', ['dbkit', 'down', '--local'], { cwd: folder, env }).catch(() => undefined);
+  }
+});
