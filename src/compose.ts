@@ -15,6 +15,7 @@ import { collectServices } from './services/registry.ts';
 import { readConfigFile, readEnvironment } from './system/config-file.ts';
 import { createControl } from './system/control-socket.ts';
 import { createGit } from './system/git.ts';
+import { servePages } from './system/http-endpoint.ts';
 import { isMissing, localPort, reachableByOthers } from './system/local-folder.ts';
 import { createLogger, type LogTaps } from './system/logger.ts';
 import { createSystem } from './system/machine.ts';
@@ -110,6 +111,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     memory: createMonitorMemory(config.stateDir, system),
     alerts,
     ping: alerts.ping,
+    servePages,
     git: createGit(system.runner),
     board: createStatusBoard(config.stateDir, system.files),
     history: createRecoveryHistory(config.stateDir, system.files),

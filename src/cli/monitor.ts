@@ -1,5 +1,6 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import { durationMs } from '../core/duration.ts';
+import { type ListenAddress, listenAddress } from '../core/listen-address.ts';
 import { duration, moment } from '../output/format.ts';
 import type { Style } from '../output/style.ts';
 import { type MonitorCheck, monitor, monitorOnce } from '../usecases/monitor.ts';
@@ -7,16 +8,24 @@ import { type MonitorReport, pauseMonitor, reportMonitor, resumeMonitor } from '
 import { again } from './again.ts';
 import type { Cli } from './cli.ts';
 import { healthView } from './health.ts';
+import { monitorPage } from './monitor-pages.ts';
 import { durationArgument, secondsFlag } from './up.ts';
 
 interface MonitorFlags {
   readonly once?: boolean;
   readonly interval?: number;
+  readonly listen?: ListenAddress;
 }
 
 const WHAT = `
 Every check asks what \`dbkit health\` asks. A server that is down, hung or damaged for monitor.maxFailures checks in a row is recovered, as
 \`dbkit recover\` would; a slow night, a full disk or a long crash recovery is only told. After monitor.maxRecoveries a person must look.`;
+
+function addressArgument(text: string): ListenAddress {
+  const address = listenAddress(text);
+  if (address) return address;
+  throw new InvalidArgumentError("expected PORT, HOST:PORT, or '*:PORT' for every address.");
+}
 
 /** Until Ctrl-C where it watches; one monitor for each state directory. */
 export function registerMonitor(program: Command, cli: Cli): void {
@@ -25,8 +34,17 @@ export function registerMonitor(program: Command, cli: Cli): void {
     .description('watch the server, recover it when it fails, tell people')
     .option('--once', 'one check, for timers; 2 when the server is not well afterwards')
     .option('--interval <seconds>', 'between two checks (default: monitor.intervalSeconds)', secondsFlag)
+    .addOption(
+      new Option(
+        '--listen <[host:]port>',
+        'show the last check over HTTP: /metrics, /healthz, /livez; without a host on loopback',
+      ).argParser(addressArgument),
+    )
     .addHelpText('after', WHAT)
-    .addHelpText('after', '\nExamples:\n  dbkit monitor\n  dbkit monitor --once\n  dbkit monitor pause --for 2h')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dbkit monitor\n  dbkit monitor --once\n  dbkit monitor --listen "*:9187"\n  dbkit monitor pause --for 2h',
+    )
     .action((flags: MonitorFlags, self: Command) =>
       cli.run<MonitorCheck | MonitorReport>(self, async ({ app: open, flags: global, surroundings, signal, style }) => {
         const app = await open();
@@ -38,14 +56,27 @@ export function registerMonitor(program: Command, cli: Cli): void {
         }
         const intervalMs = (flags.interval ?? app.config.monitor.intervalSeconds) * 1000;
         const draw = surroundings.terminal.stdout && !global.json && !global.quiet;
+        let last: MonitorCheck | undefined;
+        let lastMs = app.clock.monotonicMs();
         const onCheck = (check: MonitorCheck): void => {
+          last = check;
+          lastMs = app.clock.monotonicMs();
           if (draw)
             surroundings.terminal.writeOut(
               `\u001b[H\u001b[2J${checkView(check, style, app.clock.now())}\n\n${style.dim(`the next check comes in ${duration(intervalMs / 1000)}; Ctrl-C ends this`)}\n`,
             );
         };
+        const endpoint =
+          flags.listen &&
+          (await app.servePages(flags.listen, (path) =>
+            monitorPage(path, { last, quietMs: app.clock.monotonicMs() - lastMs, intervalMs }),
+          ));
         if (!draw) app.log.info('monitor.begun', `watching every ${duration(intervalMs / 1000)}`);
-        await monitor(app, { start, intervalMs, onCheck }, signal);
+        try {
+          await monitor(app, { start, intervalMs, onCheck }, signal);
+        } finally {
+          await endpoint?.close();
+        }
         return { report: await reportMonitor(app), text: () => '' };
       }),
     );

@@ -4,6 +4,7 @@ import type { Config } from './config.ts';
 import type { Clock, Logger, Service, SpawnChild } from './contracts.ts';
 import type { Copies } from './copies.ts';
 import type { Finding } from './findings.ts';
+import type { ListenAddress } from './listen-address.ts';
 import type { MonitorEvent, MonitorState } from './monitor.ts';
 import type { Quarantined } from './quarantine-retention.ts';
 import type { RecoverRequest, RecoveryReport } from './recovery.ts';
@@ -30,6 +31,7 @@ export interface App {
   readonly alerts: Alerter;
   /** Asks a URL that the configuration names, so that somebody notices when nobody asks any more; false when that did not work. */
   ping(signal: AbortSignal): Promise<boolean>;
+  readonly servePages: ServePages;
   readonly clock: Clock;
   readonly log: Logger;
   readonly spawn: SpawnChild;
@@ -47,6 +49,19 @@ export interface MonitorMemory {
   /** One monitor for each state directory. Rejects with `lock.held`, naming the other. */
   alone<T>(work: () => Promise<T>): Promise<T>;
 }
+
+export interface Page {
+  readonly status: number;
+  /** Its media type. */
+  readonly type: string;
+  readonly body: string;
+}
+export interface Endpoint {
+  readonly port: number;
+  close(): Promise<void>;
+}
+/** Shows pages over HTTP until it is closed; `pageAt` answers for a path. Rejects with `port.in-use`, or `service.failed` with the reason. */
+export type ServePages = (address: ListenAddress, pageAt: (path: string) => Page | undefined) => Promise<Endpoint>;
 
 /** Tells people. */
 export interface Alerter {
