@@ -7,18 +7,14 @@ import type { Walk } from './walk.ts';
 const emptyIsFine = new Set(['postgresql.auto.conf', 'pg_ident.conf']);
 const mayBeMissing = new Set(['postgresql.auto.conf']);
 
-/** The four configuration files in PGDATA: present, not empty, parsed. Where the main file points elsewhere, the others are not looked for. */
-export function inspectConfiguration(dataDir: string, { entries }: Walk): Finding[] {
+/** The four configuration files in PGDATA: present, not empty, parsed. Those that are kept elsewhere are not looked for. */
+export function inspectConfiguration(dataDir: string, { entries, configFile }: Walk): Finding[] {
   const read = (path: string): string | undefined =>
     entries.get(path)?.kind === 'directory' || !entries.has(path) ? undefined : readText(join(dataDir, path));
   const main = read('postgresql.conf');
   const { settings } = parseConf(main ?? '');
-  const files = [
-    'postgresql.conf',
-    'postgresql.auto.conf',
-    ...(settings.has('hba_file') ? [] : ['pg_hba.conf']),
-    ...(settings.has('ident_file') ? [] : ['pg_ident.conf']),
-  ];
+  const beside = [...(settings.has('hba_file') ? [] : ['pg_hba.conf']), ...(settings.has('ident_file') ? [] : ['pg_ident.conf'])];
+  const files = ['postgresql.auto.conf', ...(configFile === undefined ? ['postgresql.conf', ...beside] : [])];
   return files.flatMap((path): Finding[] => {
     const text = read(path);
     if (text === undefined) {

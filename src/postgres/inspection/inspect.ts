@@ -5,6 +5,7 @@ import type { KnownFile } from '../../core/backups.ts';
 import type { System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf, wordsOf } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
+import { configFileElsewhere } from '../external-configuration.ts';
 import type { ControlFile, ReadControl } from '../formats/control-file.ts';
 import { inspectConfiguration } from './configuration.ts';
 import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
@@ -61,7 +62,8 @@ async function inspectAnswering(
 ): Promise<Inspection> {
   const begunMs = system.clock.monotonicMs();
   const state = await stateOf(dataDir);
-  const seen = state === 'empty' || state === 'foreign' ? emptyWalk : walk(dataDir, signal);
+  const seen: Walk =
+    state === 'empty' || state === 'foreign' ? emptyWalk : { ...walk(dataDir, signal), configFile: await configFileElsewhere(dataDir) };
   const control = readControl(dataDir);
   const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
   const compared = inventory && (await compare(seen, inventory, { dataDir, stateDir, control, log: system.log }, signal));

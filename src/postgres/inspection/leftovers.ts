@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
 import { parseConf } from '../formats/conf.ts';
@@ -11,9 +11,12 @@ const primaryStates = new Set(['shut down', 'in production', 'in crash recovery'
 const signalFiles = ['recovery.signal', 'standby.signal'];
 type Read = (path: string) => string;
 const reader =
-  (dataDir: string, entries: Walk['entries']): Read =>
-  (path) =>
-    entries.get(path)?.kind === 'file' ? readFileSync(join(dataDir, path), 'utf8') : '';
+  (dataDir: string, { entries, configFile }: Walk): Read =>
+  (path) => {
+    const isElsewhere = path === 'postgresql.conf' && configFile !== undefined;
+    if (isElsewhere) return existsSync(configFile) ? readFileSync(configFile, 'utf8') : '';
+    return entries.get(path)?.kind === 'file' ? readFileSync(join(dataDir, path), 'utf8') : '';
+  };
 
 /** Where WAL may come from besides pg_wal; an included file may name it too, so it is believed to. */
 function hasSource(read: Read): boolean {
@@ -22,10 +25,10 @@ function hasSource(read: Read): boolean {
 }
 
 /** A standby, or a recovery from an archive that a person began: what it lacks is elsewhere. A restore of dbkit's own has all it needs. */
-export function followsAnother(dataDir: string, { entries }: Walk, control: ControlFile | undefined): boolean {
-  const read = reader(dataDir, entries);
+export function followsAnother(dataDir: string, seen: Walk, control: ControlFile | undefined): boolean {
+  const read = reader(dataDir, seen);
   const isOurs = /^# dbkit restore: begin/m.test(read('postgresql.auto.conf')) || isLabelOfOurs(read('backup_label'));
-  if (isOurs || !signalFiles.some((path) => entries.has(path))) return false;
+  if (isOurs || !signalFiles.some((path) => seen.entries.has(path))) return false;
   return hasSource(read) || control === undefined || !primaryStates.has(control.state);
 }
 
@@ -35,9 +38,10 @@ const isLabelOfOurs = (text: string): boolean => /^LABEL: data_\d{8}_\d{6}$/m.te
  * Signal files and a backup_label that contradict the control file. A restore of dbkit's is recognised by what it leaves: its own restore
  * settings, or a label that bears one of its names.
  */
-export function inspectLeftovers(dataDir: string, { entries }: Walk, control: ControlFile): Finding[] {
+export function inspectLeftovers(dataDir: string, seen: Walk, control: ControlFile): Finding[] {
   const findings: Finding[] = [];
-  const read = reader(dataDir, entries);
+  const { entries } = seen;
+  const read = reader(dataDir, seen);
   for (const path of signalFiles) {
     if (!entries.has(path) || hasSource(read) || entries.has('backup_label') || !primaryStates.has(control.state)) continue;
     const evidence = `it asks for recovery, but pg_control says '${control.state}' and no source to recover from is configured`;

@@ -2,6 +2,7 @@ import { join, relative } from 'node:path';
 import type { System } from '../../core/contracts.ts';
 import type { Finding } from '../../core/findings.ts';
 import type { Binaries } from '../binaries.ts';
+import { configurationArguments } from '../external-configuration.ts';
 
 const TIMEOUT_MS = 10_000;
 
@@ -17,7 +18,7 @@ export async function serverReads(
 ): Promise<Finding[]> {
   const tool = {
     file: join(directory, 'postgres'),
-    args: ['-C', 'data_directory', '-D', dataDir],
+    args: ['-C', 'data_directory', '-D', dataDir, ...(await configurationArguments(dataDir, dataDir))],
     env: { ...childEnvironment, LC_ALL: 'C' },
   };
   const { exitCode, stderr } = await runner.attempt({ ...tool, timeoutMs: TIMEOUT_MS }, signal);

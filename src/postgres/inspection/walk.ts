@@ -17,6 +17,8 @@ export interface Walk {
   readonly entries: ReadonlyMap<string, Entry>;
   /** What could not be read for lack of permission. */
   readonly denied: readonly string[];
+  /** The main configuration file where it is not in PGDATA. */
+  readonly configFile?: string | undefined;
 }
 
 /** dbkit's own folder, and what file systems and editors leave: none of PostgreSQL's business. */

@@ -4,9 +4,9 @@ import { errnoOf } from '../../core/errors.ts';
 import { counted } from '../../core/figures.ts';
 import type { Finding } from '../../core/findings.ts';
 import { skipped } from '../../core/health.ts';
+import { configFileElsewhere } from '../external-configuration.ts';
 import { inspect } from '../inspection/inspect.ts';
 import { inspectLive } from '../inspection/live.ts';
-import { configFileElsewhere } from './elsewhere.ts';
 import { findPostmaster } from './postmaster.ts';
 import type { Sessions, SharedSessions } from './sessions.ts';
 

@@ -1,16 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Config } from '../../core/config.ts';
-
-/**
- * The configuration file that the server was started with, when it is not in PGDATA (Debian keeps it in /etc/postgresql/16/main); undefined
- * otherwise. From postmaster.opts, which the server writes at each start and leaves when it stops (src/backend/utils/init/miscinit.c).
- */
-export async function configFileElsewhere(dataDir: string): Promise<string | undefined> {
-  const options = await readFile(join(dataDir, 'postmaster.opts'), 'utf8').catch(() => '');
-  const path = /"(?:--)?config[_-]file=([^"]+)"/.exec(options)?.[1];
-  return path === undefined || dirname(path) === dataDir ? undefined : path;
-}
+import { configFileElsewhere, debianClusterOf } from '../external-configuration.ts';
 
 /**
  * Where the server logs: where the configuration says; where the server itself says it collects it (PGDATA/current_logfiles); where dbkit sends
@@ -22,10 +13,10 @@ export async function serverLogFile({ health, logDir, postgresql: { dataDir } }:
   if (collected !== undefined) return isAbsolute(collected) ? collected : join(dataDir, collected);
   const own = join(logDir, 'postgresql.log');
   const elsewhere = (await exists(own)) ? undefined : await configFileElsewhere(dataDir);
-  const [, version, cluster] = /\/(\d+)\/([^/]+)\/postgresql\.conf$/.exec(elsewhere ?? '') ?? [];
-  if (elsewhere === undefined || version === undefined) return own;
+  const cluster = elsewhere === undefined ? undefined : debianClusterOf(elsewhere);
+  if (elsewhere === undefined || cluster === undefined) return own;
   const link = join(dirname(elsewhere), 'log'); // Where a cluster was made with a log of its own.
-  return (await exists(link)) ? link : `/var/log/postgresql/postgresql-${version}-${cluster}.log`;
+  return (await exists(link)) ? link : `/var/log/postgresql/postgresql-${cluster.version}-${cluster.name}.log`;
 }
 
 const exists = async (path: string): Promise<boolean> =>

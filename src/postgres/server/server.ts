@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Child, ExitReason, HeldLock, StopMode } from '../../core/contracts.ts';
 import { sqlStateOf } from '../connection.ts';
+import { configurationArguments } from '../external-configuration.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 import { type LogTail, tailFrom } from './server-log.ts';
 
@@ -39,7 +40,7 @@ export async function launch(local: Local, options: LaunchOptions, signal: Abort
   const log = await tailFrom(logFile);
   const child = await system.spawn({
     file: join(binaries.directory, 'postgres'),
-    args: serverArguments(local, options),
+    args: [...serverArguments(local, options), ...(await configurationArguments(local.settings.dataDir, options.dataDir))],
     env: { ...system.childEnvironment, PGDATA: options.dataDir },
     as: owner,
     output: { appendTo: logFile },
@@ -70,7 +71,7 @@ function serverArguments({ settings }: Local, { dataDir, privateSocketDir, overr
     dataDir,
     ...setting('port', String(settings.port)),
     ...setting('unix_socket_directories', privateSocketDir ?? settings.socketDir),
-    ...(privateSocketDir ? setting('listen_addresses', '') : []),
+    ...(privateSocketDir ? [...setting('listen_addresses', ''), ...setting('external_pid_file', join(privateSocketDir, 'pid'))] : []), // Debian's names the instance.
     ...Object.entries({ ...settings.settings, ...overrides }).flatMap(([name, value]) => setting(name, String(value))),
   ];
 }

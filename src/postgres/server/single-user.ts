@@ -1,4 +1,5 @@
 import { DbkitError } from '../../core/errors.ts';
+import { configurationArguments } from '../external-configuration.ts';
 import type { Local } from '../local.ts';
 
 const SINGLE_USER_TIMEOUT_MS = 30 * 60_000; // It replays the WAL first, which takes as long as it takes.
@@ -19,6 +20,7 @@ export async function runSingleUser(local: Local, database: string, statements: 
         '-j',
         '-D',
         local.volume.dataDir,
+        ...(await configurationArguments(local.volume.dataDir, local.volume.dataDir)),
         '-c',
         'exit_on_error=on',
         '-c',
