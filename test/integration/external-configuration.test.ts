@@ -33,6 +33,8 @@ test('a configuration outside PGDATA: its files are not missed, the server gets 
   expect((await run(instance, ['backup', 'create'])).code).toBe(0);
   const drill = await run(instance, ['backup', 'drill', 'latest']);
   expect(drill.code, drill.stderr).toBe(0);
+  const restored = await run(instance, ['backup', 'restore', 'latest', '--yes']);
+  expect(restored.code, restored.stderr).toBe(0);
   await running.stop();
   await rm(join(instance.dataDir, 'global/2671')); // Rebuilt in single-user mode, which needs the configuration too.
   const again = await boot(instance);

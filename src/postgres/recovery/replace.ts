@@ -1,7 +1,8 @@
-import { lstat, mkdir, readlink, rename, rm, symlink, unlink } from 'node:fs/promises';
+import { lstat, mkdir, readFile, readlink, rename, rm, symlink, unlink } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import type { Identity, System } from '../../core/contracts.ts';
+import { configFileElsewhere } from '../external-configuration.ts';
 import { clusterEntries, present, type Volume } from '../volume.ts';
 
 /**
@@ -31,10 +32,18 @@ export interface Replacement {
 
 /** Sets today's data aside, whole, and puts `incoming` in its place. Survives kill -9 at any instant (see finishReplacement). */
 export async function replaceContents(volume: Volume, owner: Identity, replacement: Replacement, system: System): Promise<void> {
+  if (replacement.publishes) await rememberConfiguration(volume, owner, replacement.from ?? volume.incoming, system);
   const journal: Journal = { schema: 'dbkit.journal/v1', ...replacement, phase: 'set-aside', startedAt: system.clock.now().toISOString() };
   await writeJournal(volume, owner, journal, system);
   system.reached('replace.journaled');
   await carryOn(volume, owner, journal, system);
+}
+
+/** No backup holds postmaster.opts, and it may be all that says where the configuration is. */
+async function rememberConfiguration({ dataDir }: Volume, owner: Identity, incoming: string, { files }: System): Promise<void> {
+  if ((await configFileElsewhere(dataDir)) === undefined || (await present(join(incoming, 'postgresql.conf')))) return;
+  const options = await readFile(join(dataDir, 'postmaster.opts'), 'utf8').catch(() => undefined);
+  if (options !== undefined) await files.write(join(incoming, 'postmaster.opts'), options, { mode: 0o600, owner });
 }
 
 /** Finishes what a killed run began; undefined when there was nothing. Call under the volume's lock. */
