@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
@@ -25,6 +25,7 @@ export function createAlerter(
   const { clock, files, log } = system;
   const memory = join(stateDir, 'alerts.json');
   const needs = { ...system, reveal: (place: SecretPlace) => reveal(place, environment) };
+  const stateOwner = () => stat(stateDir).catch(() => undefined); // Root tells of a recovery, somebody else of the next check.
   const stamp = (alert: Alert): StampedAlert => ({
     ...alert,
     at: clock.now().toISOString(),
@@ -36,7 +37,7 @@ export function createAlerter(
   async function sendPatiently(name: string, channel: ChannelSettings, alert: StampedAlert, signal: AbortSignal): Promise<boolean> {
     for (const pauseMs of [...BACKOFF_MS, undefined]) {
       try {
-        await send(channel, alert, needs, signal);
+        await send(channel, alert, { ...needs, owner: await stateOwner() }, signal);
         log.debug('alert.sent', `told ${name}: ${alert.title}`, { channel: name });
         return true;
       } catch (cause) {
@@ -55,7 +56,8 @@ export function createAlerter(
       const told: Told = (await files.readJson(memory, (value) => v.parse(toldSchema, value)).catch(() => undefined)) ?? {};
       if (!isNews(alert, told, { nowMs: clock.now().getTime(), repeatAfterMs: durationMs(settings.repeatAfter) })) return;
       const stamped = stamp(alert);
-      await files.write(memory, JSON.stringify(afterTelling(alert, told, stamped.at)), { mode: 0o600 }).catch((cause: unknown) => {
+      const owner = await stateOwner();
+      await files.write(memory, JSON.stringify(afterTelling(alert, told, stamped.at)), { mode: 0o600, owner }).catch((cause: unknown) => {
         log.warn('alert.not-remembered', `what was told cannot be remembered: ${wordsOf(cause)}`); // It is told all the same.
       });
       const listening = Object.entries(settings.channels).filter(([, channel]) => channel.severities.includes(alert.severity));
@@ -86,7 +88,7 @@ export function createAlerter(
       const title = 'this is a test';
       const lines = ['Nothing is wrong: somebody ran `dbkit alert test`.'];
       const alert = stamp({ topic: 'test', severity: 'INFO', resolves: false, title, lines, command: null });
-      await send(channel, alert, needs, signal).catch((cause: unknown) => {
+      await send(channel, alert, { ...needs, owner: await stateOwner() }, signal).catch((cause: unknown) => {
         signal.throwIfAborted();
         throw new DbkitError('service.failed', `the test did not get through to ${name}: ${wordsOf(cause)}`, {
           hint: `look at alerts.channels.${name} in dbkit.yaml, and at the file or variable that holds its secret`,

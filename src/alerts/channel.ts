@@ -1,7 +1,7 @@
-import { appendFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import type { ChannelSettings, SecretPlace } from '../core/alert-settings.ts';
 import type { StampedAlert } from '../core/alerts.ts';
-import type { Runner } from '../core/contracts.ts';
+import type { Owner, Runner } from '../core/contracts.ts';
 import { discordPost } from './discord.ts';
 import { post } from './http.ts';
 import { ntfyPost } from './ntfy.ts';
@@ -15,16 +15,30 @@ export interface ChannelNeeds {
   /** Reads a secret at the moment it is needed, so that one that was changed is used at once. */
   reveal(place: SecretPlace): Promise<string>;
   readonly childEnvironment: Readonly<Record<string, string>>;
+  /** Whose dbkit's state is. */
+  readonly owner: Owner | undefined;
 }
 
 const COMMAND_TIMEOUT_MS = 30_000;
+
+/** A diary that root begins belongs to whoever owns dbkit's state: the next to write into it may be that user. */
+async function append(path: string, line: string, owner: Owner | undefined): Promise<void> {
+  const diary = await open(path, 'a', 0o600);
+  try {
+    const isNew = (await diary.stat()).size === 0;
+    if (isNew && owner && process.getuid?.() === 0) await diary.chown(owner.uid, owner.gid);
+    await diary.appendFile(line);
+  } finally {
+    await diary.close();
+  }
+}
 
 /** Sends one alert through one channel, once. Rejects with the reason; no secret is in its words. */
 export async function send(settings: ChannelSettings, alert: StampedAlert, needs: ChannelNeeds, signal: AbortSignal): Promise<void> {
   const { reveal, runner } = needs;
   switch (settings.type) {
     case 'file':
-      return appendFile(settings.path, `${JSON.stringify(alert)}\n`, { mode: 0o600 });
+      return append(settings.path, `${JSON.stringify(alert)}\n`, needs.owner);
     case 'command': {
       const [file, ...args] = settings.command;
       const tool = { file: file!, args, input: JSON.stringify(alert), env: { ...needs.childEnvironment }, timeoutMs: COMMAND_TIMEOUT_MS };

@@ -93,6 +93,8 @@ export interface Instance {
   wake(signal: AbortSignal): Promise<number>;
   /** What a running server says of itself; undefined when it does not answer within `timeoutMs`. */
   live(timeoutMs: number, signal: AbortSignal): Promise<LiveServer | undefined>;
+  /** Who runs the server where dbkit does not supervise it; undefined: nobody that dbkit knows. */
+  caretaker(): Promise<Caretaker | undefined>;
   readonly restorer: Restorer;
   readonly copies: Copies;
   /** Retention for data that was set aside; `reported` paths stay. */
@@ -100,6 +102,15 @@ export interface Instance {
     options: { readonly dryRun: boolean; readonly reported: ReadonlySet<string> },
     signal: AbortSignal,
   ): Promise<readonly (RetentionDecision & Quarantined)[]>;
+}
+
+/** A unit of systemd's, or Debian's own tool. */
+export interface Caretaker {
+  readonly name: string;
+  /** A program and its arguments. */
+  readonly start: readonly string[];
+  /** Does nothing when it does not run; one that does not stop in time is stopped the hard way. Rejects with `tool.failed`. */
+  stop(signal: AbortSignal): Promise<void>;
 }
 
 export interface LiveServer {

@@ -70,6 +70,8 @@ export const postgresqlSettings = v.strictObject({
   binDir: v.optional(path),
   /** The operating system's user for the server; default: the owner of the data, else postgres. */
   user: v.optional(text),
+  /** The systemd unit that runs the server where dbkit does not supervise it; default: that of a cluster of Debian's. */
+  unit: v.optional(text),
   superuser: v.optional(text, 'postgres'),
   superuserPassword: v.optional(secret),
   username: v.optional(text, 'dbuser'),
@@ -185,6 +187,7 @@ export const environment = {
   DATABASE_PASSWORD: ['postgresql.password', 'text'],
   DATABASE_NAME: ['postgresql.database', 'text'],
   POSTGRES_DB: ['postgresql.database', 'text'],
+  DBKIT_UNIT: ['postgresql.unit', 'text'],
   MAX_STARTUP_SECONDS: ['postgresql.maxStartupSeconds', 'number'],
   BACKUP_DIR: ['backupDir', 'text'],
   LOG_DIR: ['logDir', 'text'],

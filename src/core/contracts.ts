@@ -10,6 +10,9 @@ export interface Identity {
   readonly home: string;
 }
 
+/** Whose a file becomes where root writes it; what stat(2) says of another file will do. */
+export type Owner = Pick<Identity, 'uid' | 'gid'>;
+
 // --- What adapters may ask of the machine -------------------------------------------------------------------------------------------
 
 export interface Clock {
@@ -103,14 +106,14 @@ export interface HeldLock {
 }
 export interface Locks {
   /** Rejects with `lock.held`, naming the holder as the file describes it. The file is created, with `owner`, when it is missing. */
-  acquire(path: string, holder: string, owner?: Identity): Promise<HeldLock>;
+  acquire(path: string, holder: string, owner?: Owner): Promise<HeldLock>;
   /** On something that is there already, a directory too, which stays unwritten: beside other readers, or alone. Undefined: not to be had now. */
   hold(path: string, mode: 'shared' | 'exclusive'): Promise<HeldLock | undefined>;
 }
 
 /** Small files that survive a power cut: written aside, fsynced, renamed, directory fsynced. */
 export interface Files {
-  write(path: string, body: string | Uint8Array, options?: { mode?: number; owner?: Identity | undefined }): Promise<void>;
+  write(path: string, body: string | Uint8Array, options?: { mode?: number; owner?: Owner | undefined }): Promise<void>;
   /** Whole or not at all, but not for a power cut: for what only means something while this process lives. */
   publish(path: string, body: string): Promise<void>;
   /** A copy with the bytes and time it shall have, sharing blocks where the file system can; it takes the place of `to` whole or not at all. */

@@ -2,6 +2,7 @@ import type { InspectionReport, Instance, LiveServer } from '../core/app.ts';
 import { lazily } from '../core/lazily.ts';
 import type { Restorer } from '../core/restore.ts';
 import { findBinaries } from './binaries.ts';
+import { findCaretaker } from './caretaker.ts';
 import { connect } from './connection.ts';
 import { serverOn } from './guard/preflight.ts';
 import { inspect } from './inspection/inspect.ts';
@@ -49,6 +50,7 @@ export function createInstance(options: PostgresqlOptions, keeper: Keeper, resto
       const asked = depth.deep && report.state === 'cluster' ? await askServer(report, signal) : report;
       return typeof server === 'object' ? whileServed(asked, server.pid) : asked;
     },
+    caretaker: () => findCaretaker(settings, system.runner),
     recover: (request, signal) => keeper.recover(request, signal),
     wake: async (signal) => {
       signal.throwIfAborted();

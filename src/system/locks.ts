@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
-import type { HeldLock, Identity, Locks } from '../core/contracts.ts';
+import type { HeldLock, Locks, Owner } from '../core/contracts.ts';
 import { DbkitError } from '../core/errors.ts';
 import { runWithDescriptor } from './child.ts';
 import { clock } from './clock.ts';
@@ -57,7 +57,7 @@ function held(path: string, file: FileHandle, guard: HeldLock['guard']): HeldLoc
   };
 }
 
-async function sign(file: FileHandle, what: string, owner: Identity | undefined): Promise<void> {
+async function sign(file: FileHandle, what: string, owner: Owner | undefined): Promise<void> {
   const holder: Holder = { what, host: hostname(), pid: process.pid, since: clock.now().toISOString() };
   await file.truncate(0);
   await file.write(`${JSON.stringify(holder)}\n`, 0);

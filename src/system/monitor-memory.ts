@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { MonitorMemory } from '../core/app.ts';
@@ -28,10 +29,13 @@ export function createMonitorMemory(stateDir: string, { files, locks }: { files:
       const known = await files.readJson(path, (value) => v.parse(memory, value));
       return known && { state: known.state as MonitorState, checkedAt: known.checkedAt, events: known.events as MonitorEvent[] };
     },
-    write: (remembered) => files.write(path, `${JSON.stringify({ schema: 'dbkit.monitor/v1', ...remembered })}\n`),
+    async write(remembered) {
+      const owner = await stat(stateDir); // A timer's check may run as another user than the recovery after it.
+      await files.write(path, `${JSON.stringify({ schema: 'dbkit.monitor/v1', ...remembered })}\n`, { owner });
+    },
     async alone(work) {
       await files.makeDirectory(stateDir, { mode: 0o755 });
-      const lock = await locks.acquire(join(stateDir, 'monitor.lock'), 'a monitor');
+      const lock = await locks.acquire(join(stateDir, 'monitor.lock'), 'a monitor', await stat(stateDir));
       try {
         return await work();
       } finally {

@@ -38,11 +38,17 @@ export async function mendServer(
     const report = (await control.ask({ command: 'recover', request }, signal)) as RecoveryReport;
     return answered(app, { did: `${report.decision}: ${report.because}`, report }, signal);
   }
+  const caretaker = await instance.caretaker();
+  if (caretaker && probe !== null && mayStop(probe)) await caretaker.stop(signal);
   const report = { ...(await instance.recover(request, signal)), trigger: request.trigger };
   await history.record(report);
-  await startAgain(app, start);
+  await startAgain(app, caretaker?.start ?? start);
   return answered(app, { did: `${report.decision}: ${report.because}; it was started again`, report }, signal);
 }
+
+/** A server that runs is stopped only where it was seen to be hung or damaged: one that is merely not found may be somebody else's, and well. */
+const mayStop = ({ name, data }: ProbeReport): boolean =>
+  name === 'data-directory' || (name === 'connection' && ['hung', 'other'].includes(String((data as { why?: unknown } | null)?.why)));
 
 /** What did not need a look at the data, for the history. */
 async function noted({ clock, history }: Needs, did: string, begunMs: number): Promise<Mended> {
@@ -61,7 +67,7 @@ async function noted({ clock, history }: Needs, did: string, begunMs: number): P
   return { did, report };
 }
 
-/** As the configuration says, else by dbkit in the background. */
+/** As the configuration says, else through whoever runs it here, else by dbkit in the background. */
 async function startAgain({ config, spawn, commandEnvironment }: Needs, own: readonly string[]): Promise<void> {
   const [file = 'dbkit', ...args] = config.monitor.startCommand ?? own;
   const child = await spawn({ file, args, env: commandEnvironment, output: 'stderr', newSession: true });
