@@ -185,7 +185,7 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     const first = await newServer();
     await first.stop();
     run('cp', ['-a', within('data'), within('standby')]);
-    const primary = await start(binDir, within('data'), quick);
+    const primary = await start(binDir, within('data'), { ...quick, wal_keep_size: '1GB' }); // Until the standby has come for it.
     writeFileSync(within('standby', 'standby.signal'), '');
     chownSync(within('standby', 'standby.signal'), owner.uid, owner.gid);
     const follow = { primary_conninfo: `host=${primary.socketDir} port=${primary.port} user=postgres`, hot_standby: 'on' };
