@@ -21,6 +21,7 @@ import { createLogger, type LogTaps } from './system/logger.ts';
 import { createSystem } from './system/machine.ts';
 import { createMonitorMemory } from './system/monitor-memory.ts';
 import { createRecoveryHistory } from './system/recovery-history.ts';
+import { createSdNotify } from './system/sd-notify.ts';
 import { createStatusBoard } from './system/status-board.ts';
 
 /** Config → App: the only file that knows every adapter. */
@@ -110,6 +111,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     ),
     memory: createMonitorMemory(config.stateDir, system),
     alerts,
+    sdNotify: createSdNotify(system, options.environment),
     ping: alerts.ping,
     servePages,
     git: createGit(system.runner),

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { durationMs } from '../core/duration.ts';
+import { DbkitError, failures } from '../core/errors.ts';
 import { type ListenAddress, listenAddress } from '../core/listen-address.ts';
 import { duration, moment } from '../output/format.ts';
 import type { Style } from '../output/style.ts';
@@ -13,6 +14,7 @@ import { durationArgument, secondsFlag } from './up.ts';
 
 interface MonitorFlags {
   readonly once?: boolean;
+  readonly recover: boolean;
   readonly interval?: number;
   readonly listen?: ListenAddress;
 }
@@ -33,6 +35,7 @@ export function registerMonitor(program: Command, cli: Cli): void {
     .command('monitor')
     .description('watch the server, recover it when it fails, tell people')
     .option('--once', 'one check, for timers; 2 when the server is not well afterwards')
+    .option('--no-recover', 'with --once: leave a recovery that is due to another process, and end with 69')
     .option('--interval <seconds>', 'between two checks (default: monitor.intervalSeconds)', secondsFlag)
     .addOption(
       new Option(
@@ -50,10 +53,18 @@ export function registerMonitor(program: Command, cli: Cli): void {
         const app = await open();
         const start = again(surroundings, global, ['up', '--detach', '--quiet']);
         if (flags.once) {
-          const report = await monitorOnce(app, start, signal);
+          const report = await monitorOnce(app, { start, recovers: flags.recover }, signal);
           const isWell = report.recovery?.ok ?? (report.verdict === 'well' || report.verdict === 'waiting');
-          return { report, text: (look) => checkView(report, look, app.clock.now()), exit: isWell ? 0 : 2 };
+          return {
+            report,
+            text: (look) => checkView(report, look, app.clock.now()),
+            exit: report.action === 'leave' ? failures['service.failed'].exit : isWell ? 0 : 2,
+          };
         }
+        if (!flags.recover)
+          throw new DbkitError('usage.invalid', '--no-recover goes with --once', {
+            hint: '`dbkit monitor pause` lets a monitor watch without recovering',
+          });
         const intervalMs = (flags.interval ?? app.config.monitor.intervalSeconds) * 1000;
         const draw = surroundings.terminal.stdout && !global.json && !global.quiet;
         let last: MonitorCheck | undefined;

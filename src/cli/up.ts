@@ -37,7 +37,10 @@ export function registerUp(program: Command, cli: Cli): void {
         command,
         async ({ app: open, flags: global, surroundings, signal }) => {
           const app = await open();
-          const say = (): void => app.log.info('up.ready', 'the services are up; stop with Ctrl-C or `dbkit down`');
+          const say = (): void => {
+            app.log.info('up.ready', 'the services are up; stop with Ctrl-C or `dbkit down`');
+            void app.sdNotify.tell('READY=1');
+          };
           const report = flags.detach
             ? await upDetached(
                 app,

@@ -29,6 +29,7 @@ export interface App {
   readonly engines: readonly BackupEngine[];
   readonly memory: MonitorMemory;
   readonly alerts: Alerter;
+  readonly sdNotify: SdNotify;
   /** Asks a URL that the configuration names, so that somebody notices when nobody asks any more; false when that did not work. */
   ping(signal: AbortSignal): Promise<boolean>;
   readonly servePages: ServePages;
@@ -62,6 +63,13 @@ export interface Endpoint {
 }
 /** Shows pages over HTTP until it is closed; `pageAt` answers for a path. Rejects with `port.in-use`, or `service.failed` with the reason. */
 export type ServePages = (address: ListenAddress, pageAt: (path: string) => Page | undefined) => Promise<Endpoint>;
+/** Who started this process and watches it: systemd, or nobody. */
+export interface SdNotify {
+  /** How long it may stay silent before it is killed and started again; null: nobody watches. */
+  readonly watchdogMs: number | null;
+  /** 'READY=1', 'WATCHDOG=1', 'STATUS=…' (sd_notify(3)). Never rejects; does nothing where nobody listens. */
+  tell(...assignments: readonly string[]): Promise<void>;
+}
 
 /** Tells people. */
 export interface Alerter {
@@ -106,6 +114,7 @@ export interface Instance {
 
 /** A unit of systemd's, or Debian's own tool. */
 export interface Caretaker {
+  /** The unit's name, which a cluster of Debian's has also where systemd does not run. */
   readonly name: string;
   /** A program and its arguments. */
   readonly start: readonly string[];

@@ -70,7 +70,7 @@ export function judgeCheck({ probes }: Pick<HealthReport, 'probes'>): Seen {
 
 /** What to do after a check; `because` is one sentence for people. */
 export interface Decision {
-  readonly action: 'none' | 'count' | 'recover' | 'give-up';
+  readonly action: 'none' | 'count' | 'recover' | 'leave' | 'give-up';
   readonly because: string;
 }
 
@@ -125,6 +125,7 @@ export function decide(given: Facts): { readonly decision: Decision; readonly st
   const unwell = { ...state, wellSince: null };
   switch (action) {
     case 'none':
+    case 'leave':
       return { decision, state: seen.verdict === 'unwell' ? { ...unwell, failures: 0 } : unwell };
     case 'count':
       return { decision, state: { ...unwell, failures: state.failures + 1 } };
@@ -133,6 +134,14 @@ export function decide(given: Facts): { readonly decision: Decision; readonly st
     case 'give-up':
       return { decision, state: { ...unwell, failures: state.failures + 1, gaveUp: true } };
   }
+}
+
+/** What a check that may not recover makes of a due recovery: nothing is counted, so that whoever may comes to the same decision. */
+export function leaveToAnother(before: MonitorState): { readonly decision: Decision; readonly state: MonitorState } {
+  return {
+    decision: { action: 'leave', because: 'a recovery is due, and left to another process' },
+    state: { ...before, wellSince: null },
+  };
 }
 
 /** A moment that has not come yet was written before the clock was set back: it is taken for now. */

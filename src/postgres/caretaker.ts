@@ -26,8 +26,10 @@ export async function findCaretaker(
     () => true,
     () => false,
   );
-  return isBooted ? systemd(`postgresql@${version}-${name}.service`, runner) : pgCtlCluster(version, name, runner);
+  return isBooted ? systemd(unitOf(version, name), runner) : pgCtlCluster(version, name, runner);
 }
+
+const unitOf = (version: string, name: string): string => `postgresql@${version}-${name}.service`;
 
 const systemd = (unit: string, runner: Runner): Caretaker => ({
   name: unit,
@@ -46,7 +48,7 @@ const systemd = (unit: string, runner: Runner): Caretaker => ({
 
 /** `--force` goes from fast to immediate by itself (pg_ctlcluster(1)); 2: it was not running. */
 const pgCtlCluster = (version: string, name: string, runner: Runner): Caretaker => ({
-  name: `${version}/${name}`,
+  name: unitOf(version, name),
   start: ['pg_ctlcluster', version, name, 'start'],
   async stop(signal) {
     await runner.attempt({ file: 'pg_ctlcluster', args: ['--force', version, name, 'stop'], timeoutMs: 2 * STOP_MS }, signal);

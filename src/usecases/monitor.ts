@@ -6,6 +6,7 @@ import {
   type Decision,
   decide,
   judgeCheck,
+  leaveToAnother,
   type MonitorEvent,
   type MonitorState,
   remembered,
@@ -14,6 +15,7 @@ import {
 } from '../core/monitor.ts';
 import type { RecoveryReport } from '../core/recovery.ts';
 import { checkHealth } from './check-health.ts';
+import { heartbeat } from './heartbeat.ts';
 import { mendServer } from './mend-server.ts';
 
 export type MonitorNeeds = Pick<
@@ -29,6 +31,7 @@ export type MonitorNeeds = Pick<
   | 'memory'
   | 'alerts'
   | 'ping'
+  | 'sdNotify'
   | 'spawn'
   | 'commandEnvironment'
 >;
@@ -61,9 +64,12 @@ export async function monitor(app: MonitorNeeds, { start, intervalMs, onCheck }:
       const told = app.alerts.tell(alert, signal).finally(() => telling.delete(told));
       telling.add(told);
     };
+    const pulse = heartbeat(app, intervalMs, signal);
     try {
       for (;;) {
-        onCheck(await check(app, { start, tell }, signal));
+        const done = await check(app, { start, tell, recovers: true, during: pulse.during }, signal);
+        onCheck(done);
+        pulse.checked(`${done.verdict}: ${done.because}`);
         void app.ping(signal);
         await app.clock.sleep(intervalMs, signal);
       }
@@ -75,11 +81,16 @@ export async function monitor(app: MonitorNeeds, { start, intervalMs, onCheck }:
   });
 }
 
-/** One check for a timer; returns when everybody has been told. */
-export async function monitorOnce(app: MonitorNeeds, start: readonly string[], signal: AbortSignal): Promise<MonitorCheck> {
+/** One check for a timer; returns when everybody has been told. Where it does not `recover`, a recovery that is due is left to another process. */
+export async function monitorOnce(
+  app: MonitorNeeds,
+  { start, recovers }: Pick<Means, 'start' | 'recovers'>,
+  signal: AbortSignal,
+): Promise<MonitorCheck> {
   return app.memory.alone(async () => {
     const telling: Promise<void>[] = [];
-    const done = await check(app, { start, tell: (alert) => void telling.push(app.alerts.tell(alert, signal)) }, signal);
+    const tell = (alert: Alert): void => void telling.push(app.alerts.tell(alert, signal));
+    const done = await check(app, { start, tell, recovers, during: (work) => work }, signal);
     await Promise.all([...telling, app.ping(signal)]);
     return done;
   });
@@ -88,9 +99,12 @@ export async function monitorOnce(app: MonitorNeeds, start: readonly string[], s
 interface Means {
   readonly start: readonly string[];
   tell(alert: Alert): void;
+  readonly recovers: boolean;
+  /** What a recovery runs in. */
+  during<T>(work: Promise<T>): Promise<T>;
 }
 
-async function check(app: MonitorNeeds, { start, tell }: Means, signal: AbortSignal): Promise<MonitorCheck> {
+async function check(app: MonitorNeeds, { start, tell, recovers, during }: Means, signal: AbortSignal): Promise<MonitorCheck> {
   const { clock, config, memory, log } = app;
   const health = await checkHealth(app, { only: [] }, signal);
   const known = await memory.read(); // Only now: a person may have paused it meanwhile.
@@ -99,14 +113,15 @@ async function check(app: MonitorNeeds, { start, tell }: Means, signal: AbortSig
   const busy = seen.verdict === 'failed' ? await whoWorks(app, signal) : null;
   const { maxFailures, cooldownSeconds, maxRecoveries } = config.monitor;
   const limits = { maxFailures, cooldownMs: cooldownSeconds * 1000, maxRecoveries };
-  const { decision, state } = decide({ seen, state: before, limits, nowMs: clock.now().getTime(), busy });
+  const decided = decide({ seen, state: before, limits, nowMs: clock.now().getTime(), busy });
+  const { decision, state } = decided.decision.action === 'recover' && !recovers ? leaveToAnother(before) : decided;
   const at = clock.now().toISOString();
   const what = sentence(seen, decision, state, before);
   const checkedEvents = what === null ? [] : [{ at, what }];
   await memory.write({ state, checkedAt: at, events: remembered(known?.events ?? [], checkedEvents) }); // Before it acts: a kill is counted.
   if (what !== null) log.info('monitor.checked', what);
   for (const alert of alertsOf(seen, decision, state, before)) tell(alert);
-  const recovery = decision.action === 'recover' ? await recover(app, { start, tell }, seen, signal) : null;
+  const recovery = decision.action === 'recover' ? await during(recover(app, { start, tell }, seen, signal)) : null;
   if (recovery === null)
     return { at, health, verdict: seen.verdict, ...decision, state, events: remembered(known?.events ?? [], checkedEvents), recovery };
   const events = remembered(known?.events ?? [], [...checkedEvents, { at: clock.now().toISOString(), what: recovery.words }]);
@@ -117,7 +132,7 @@ async function check(app: MonitorNeeds, { start, tell }: Means, signal: AbortSig
 
 async function recover(
   app: MonitorNeeds,
-  { start, tell }: Means,
+  { start, tell }: Pick<Means, 'start' | 'tell'>,
   seen: Seen,
   signal: AbortSignal,
 ): Promise<NonNullable<MonitorCheck['recovery']> & { readonly counts: boolean }> {
@@ -180,6 +195,7 @@ function sentence(seen: Seen, { action, because }: Decision, state: MonitorState
   const what = seen.probe === null ? seen.verdict : `${seen.probe.name}: ${seen.probe.summary}`;
   if (action === 'recover') return `${what}; recovering, ${because}`;
   if (action === 'give-up') return `${what}; giving up, ${because}`;
+  if (action === 'leave') return `${what}; ${because}`;
   if (action === 'count') return `${what}; failed check ${state.failures}, ${because}`;
   return before.wellSince === null && before.failures === state.failures ? null : `${what}; nothing is done, ${because}`;
 }

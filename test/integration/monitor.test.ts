@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -216,4 +216,37 @@ test('a channel that is down holds nothing up, and its secret is in no log', asy
   expect(tested.stdout + tested.stderr).toMatch(/hook: .*the answer was 500: no/);
   expect(tested.stdout + tested.stderr).not.toMatch(/s3cret/);
   await down(instance);
+});
+
+test('a check that may not recover leaves that to another process, whose own check then does it', async () => {
+  const instance = await open();
+  const running = await boot(instance);
+  await crash(instance, running);
+  const watch = () => run(instance, ['monitor', '--once', '--no-recover']);
+  expect((await watch()).code, 'the first failure is counted').toBe(2);
+  for (let check = 0; check < 2; check += 1) expect((await watch()).code, 'a recovery is due').toBe(69);
+  expect(await told(instance)).toEqual([]);
+  expect(await once(instance)).toMatchObject({ action: 'recover', recovery: { ok: true }, state: { recoveries: 1 } });
+  expect((await watch()).code).toBe(0);
+  await expectAllRows(instance, 0);
+  await down(instance);
+});
+
+test('systemd is told that the monitor is ready, what it sees, and that it lives', async () => {
+  const instance = await open();
+  const running = await boot(instance);
+  const bin = join(instance.root, 'bin');
+  const heard = join(instance.root, 'heard');
+  await mkdir(bin);
+  await writeFile(join(bin, 'systemd-notify'), `#!/bin/sh\necho "$NOTIFY_SOCKET $*" >>${heard}\n`, { mode: 0o755 });
+  const env = { PATH: `${bin}:${instance.env['PATH']}`, NOTIFY_SOCKET: '/run/notify', WATCHDOG_USEC: '200000' };
+  const watching = start(instance, ['monitor'], { env });
+  const lines = async (): Promise<string[]> => (await readFile(heard, 'utf8').catch(() => '')).split('\n');
+  await until(
+    async () => (await lines()).filter((line) => line.endsWith('WATCHDOG=1')).length > 3,
+    () => 'no beat is heard',
+  );
+  await watching.stop();
+  expect(await lines()).toEqual(expect.arrayContaining(['/run/notify READY=1', '/run/notify STATUS=well: all is well']));
+  await running.stop();
 });

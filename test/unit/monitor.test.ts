@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { afterTelling, isNews } from '../../src/core/alerts.ts';
 import type { ProbeStatus } from '../../src/core/contracts.ts';
 import type { ProbeReport } from '../../src/core/health.ts';
-import { decide, judgeCheck, type MonitorState, watchingAnew } from '../../src/core/monitor.ts';
+import { decide, judgeCheck, leaveToAnother, type MonitorState, watchingAnew } from '../../src/core/monitor.ts';
 
 const probe = (name: string, status: ProbeStatus, data: unknown = null, summary = ''): ProbeReport => ({
   ...{ service: 'postgresql', name, title: name, status, summary, hint: null, data, durationMs: 1 },
@@ -102,6 +102,13 @@ test('a whole cooldown of health forgets the recoveries', () => {
   );
   expect(first!.state.recoveries).toBe(2);
   expect(later!.state).toMatchObject({ recoveries: 0, failures: 0 });
+});
+
+test('a recovery that is left to another process is decided by that one, and counted once', () => {
+  const due = { ...watchingAnew, failures: 2, wellSince: new Date(at(0)).toISOString() };
+  const left = leaveToAnother(due);
+  expect(left).toMatchObject({ decision: { action: 'leave' }, state: { failures: 2, recoveries: 0, wellSince: null } });
+  expect(after([[1, failed]], left.state)[0]).toMatchObject({ action: 'recover', state: { recoveries: 1 } });
 });
 
 test('a pause, and whoever works on it, keep it from acting', () => {
