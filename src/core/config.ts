@@ -178,6 +178,7 @@ export const environment = {
   PGHOST: ['postgresql.socketDir', 'text'],
   POSTGRES_VERSION: ['postgresql.version', 'number'],
   POSTGRES_BIN_DIR: ['postgresql.binDir', 'text'],
+  DBKIT_RUN_AS: ['postgresql.user', 'text'],
   POSTGRES_USER: ['postgresql.superuser', 'text'],
   POSTGRES_PASSWORD: ['postgresql.superuserPassword', 'text'],
   POSTGRES_INITDB_ARGS: ['postgresql.initdbArgs', 'text'],
