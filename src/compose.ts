@@ -20,6 +20,7 @@ import { isMissing, localPort, reachableByOthers } from './system/local-folder.t
 import { createLogger, type LogTaps } from './system/logger.ts';
 import { createSystem } from './system/machine.ts';
 import { createMonitorMemory } from './system/monitor-memory.ts';
+import { createProjectFolder } from './system/project-folder.ts';
 import { createRecoveryHistory } from './system/recovery-history.ts';
 import { createSdNotify } from './system/sd-notify.ts';
 import { createStatusBoard } from './system/status-board.ts';
@@ -115,6 +116,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     ping: alerts.ping,
     servePages,
     git: createGit(system.runner),
+    project: createProjectFolder(system),
     board: createStatusBoard(config.stateDir, system.files),
     history: createRecoveryHistory(config.stateDir, system.files),
     engines,

@@ -9,6 +9,7 @@ import { registerConfig } from './config.ts';
 import { registerEntrypoint } from './entrypoint.ts';
 import { registerHealth } from './health.ts';
 import { registerHooks } from './hooks.ts';
+import { registerInit } from './init.ts';
 import { registerInspect } from './inspect.ts';
 import { registerMaintenance } from './maintenance.ts';
 import { registerManual } from './manual.ts';
@@ -40,6 +41,7 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     registerMonitor(registered, cli);
     registerAlert(registered, cli);
     registerHooks(registered, cli);
+    registerInit(registered, cli);
     registerMaintenance(registered, cli);
     registerCompletion(registered, cli);
     registerManual(registered, cli);

@@ -3,6 +3,7 @@ import type { BackupEngine, RetentionDecision } from './backups.ts';
 import type { Config } from './config.ts';
 import type { Clock, Logger, Service, SpawnChild } from './contracts.ts';
 import type { Copies } from './copies.ts';
+import type { SettingChange, Settings } from './devcontainer-plan.ts';
 import type { Finding } from './findings.ts';
 import type { ListenAddress } from './listen-address.ts';
 import type { MonitorEvent, MonitorState } from './monitor.ts';
@@ -24,6 +25,7 @@ export interface App {
   readonly instance: Instance;
   readonly control: Control;
   readonly git: Git;
+  readonly project: ProjectFolder;
   readonly board: StatusBoard;
   readonly history: RecoveryHistory;
   readonly engines: readonly BackupEngine[];
@@ -148,6 +150,24 @@ export interface InspectionReport {
   readonly sizeBytes: number;
   readonly deep: { readonly pages: number; readonly damaged: number } | null;
   readonly durationMs: number;
+}
+
+/** Files of somebody's project, and those of dbkit's own package that go into it. */
+export interface ProjectFolder {
+  /** Undefined when there is none. */
+  read(path: string): Promise<string | undefined>;
+  /** Whether a file holds these very bytes. */
+  holds(path: string, body: Uint8Array): Promise<'same' | 'other' | 'nothing'>;
+  /** Whole or not at all, with the folders above it; a link stays one. */
+  write(path: string, body: string | Uint8Array): Promise<void>;
+  /** A file of the package's `.devcontainer/`. */
+  template(name: string): Promise<string>;
+  /** The package of this very program, as `npm pack` makes it. */
+  pack(signal: AbortSignal): Promise<Uint8Array>;
+  /** JSON with comments. Rejects with `config.invalid`, naming the file and the line. */
+  parse(text: string, name: string): Promise<Settings>;
+  /** The text with these changes, every comment where it was. */
+  edit(text: string, changes: readonly SettingChange[]): Promise<string>;
 }
 
 /** git, as far as hooks need it. */

@@ -13,6 +13,7 @@ const commands = [
   ...['entrypoint', 'up', 'down', 'restart', 'status', 'inspect', 'recover', 'services', 'completion', 'config', 'maintenance', 'backup'],
   ...['health', 'hooks', ...['install', 'uninstall', 'run'].map((verb) => `hooks ${verb}`)],
   ...['show', 'check', 'init', 'schema'].map((verb) => `config ${verb}`),
+  ...['init', 'init devcontainer'],
   ...['create', 'list', 'show', 'verify', 'cleanup', 'pin', 'restore', 'undo', 'open', 'drill'].map((verb) => `backup ${verb}`),
   ...['status', 'health', 'backup', 'list-backups', 'restart', 'cleanup'].map((verb) => `maintenance ${verb}`),
 ];
