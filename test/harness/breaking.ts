@@ -36,6 +36,11 @@ export async function overwritePage({ dataDir }: Broken, path: string, page: num
   await withFile(join(dataDir, path), (file) => file.write(randomBytes(PAGE_BYTES), 0, PAGE_BYTES, page * PAGE_BYTES));
 }
 
+/** What a lost write, or a hole in a sparse file, leaves of one page. */
+export async function zeroPage({ dataDir }: Broken, path: string, page: number): Promise<void> {
+  await withFile(join(dataDir, path), (file) => file.write(Buffer.alloc(PAGE_BYTES), 0, PAGE_BYTES, page * PAGE_BYTES));
+}
+
 /** A new file, or other text in an old one. */
 export async function write({ dataDir }: Broken, path: string, text: string): Promise<void> {
   await writeFile(join(dataDir, path), text, { mode: 0o600 });

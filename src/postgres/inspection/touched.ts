@@ -6,6 +6,9 @@ import type { ReadControl } from '../formats/control-file.ts';
 import { type Difference, keptPath } from './inventory.ts';
 import { RELATION } from './relations.ts';
 import type { Walk } from './walk.ts';
+import { findZeroedPage } from './zeroed-pages.ts';
+
+const MAIN_FORK = /\/\d+(\.\d+)?$/; // The maps of free space and visibility may have holes.
 
 export interface Settled {
   /** Without the files that only bear another time. */
@@ -58,7 +61,15 @@ export async function settleTouched(
         path,
         `it was written to after the last clean shutdown, while no server ran: ${unreadable ?? `${blocks.length} of its pages fail ${known.checksums ? 'their checksum' : 'the check of their header'}, the first is ${blocks[0]}`}`,
       );
-    for (const { path } of toRead) if (!evidence.has(path)) sound.add(path);
+    for (const { path } of toRead) {
+      const zeroed = evidence.has(path) || !MAIN_FORK.test(path) ? undefined : findZeroedPage(join(dataDir, path), known.blockSizeBytes);
+      if (zeroed !== undefined)
+        evidence.set(
+          path,
+          `it was written to after the last clean shutdown, while no server ran: page ${zeroed} holds zeroes only, and later ones are in use`,
+        );
+      if (!evidence.has(path)) sound.add(path);
+    }
   }
   return {
     differences: differences
