@@ -1,4 +1,4 @@
-import type { Page } from '../core/app.ts';
+import type { Page } from '../core/pages.ts';
 import { healthFormats } from '../output/health-formats.ts';
 import type { MonitorCheck } from '../usecases/monitor.ts';
 

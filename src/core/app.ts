@@ -5,8 +5,8 @@ import type { Clock, Logger, Service, SpawnChild } from './contracts.ts';
 import type { Copies } from './copies.ts';
 import type { SettingChange, Settings } from './devcontainer-plan.ts';
 import type { Finding } from './findings.ts';
-import type { ListenAddress } from './listen-address.ts';
 import type { MonitorEvent, MonitorState } from './monitor.ts';
+import type { ServePages } from './pages.ts';
 import type { Quarantined } from './quarantine-retention.ts';
 import type { RecoverRequest, RecoveryReport } from './recovery.ts';
 import type { RestoreRequest, Restorer } from './restore.ts';
@@ -53,18 +53,6 @@ export interface MonitorMemory {
   alone<T>(work: () => Promise<T>): Promise<T>;
 }
 
-export interface Page {
-  readonly status: number;
-  /** Its media type. */
-  readonly type: string;
-  readonly body: string;
-}
-export interface Endpoint {
-  readonly port: number;
-  close(): Promise<void>;
-}
-/** Shows pages over HTTP until it is closed; `pageAt` answers for a path. Rejects with `port.in-use`, or `service.failed` with the reason. */
-export type ServePages = (address: ListenAddress, pageAt: (path: string) => Page | undefined) => Promise<Endpoint>;
 /** Who started this process and watches it: systemd, or nobody. */
 export interface SdNotify {
   /** How long it may stay silent before it is killed and started again; null: nobody watches. */

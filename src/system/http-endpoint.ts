@@ -1,7 +1,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Endpoint, ServePages } from '../core/app.ts';
 import { DbkitError, errnoOf } from '../core/errors.ts';
+import type { Endpoint, ServePages } from '../core/pages.ts';
 
 const REQUEST_MS = 5_000;
 

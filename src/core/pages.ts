@@ -1,0 +1,14 @@
+import type { ListenAddress } from './listen-address.ts';
+
+export interface Page {
+  readonly status: number;
+  /** Its media type. */
+  readonly type: string;
+  readonly body: string;
+}
+export interface Endpoint {
+  readonly port: number;
+  close(): Promise<void>;
+}
+/** Shows pages over HTTP until it is closed; `pageAt` answers for a path. Rejects with `port.in-use`, or `service.failed` with the reason. */
+export type ServePages = (address: ListenAddress, pageAt: (path: string) => Page | undefined) => Promise<Endpoint>;
