@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import type { App } from '../core/app.ts';
+import { wordsOf } from '../core/errors.ts';
 import { runEntrypoint } from '../usecases/run-entrypoint.ts';
 import type { Supervisor } from '../usecases/supervise.ts';
 import { automaticBackup } from './again.ts';
 import type { Cli } from './cli.ts';
+import { openPages } from './monitor-pages.ts';
 
 export function registerEntrypoint(program: Command, cli: Cli): void {
   program
@@ -21,13 +23,21 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
         async ({ app: open, flags, surroundings }) => {
           const app = await open();
           const backup = automaticBackup(surroundings, flags);
+          const intervalMs = app.config.monitor.intervalSeconds * 1000;
+          const pages = app.config.monitor.enabled
+            ? await openPages(app, { listen: undefined, intervalMs, version: surroundings.version }).catch((cause: unknown) => {
+                app.log.warn('pages.failed', `the monitor’s page cannot be shown: ${wordsOf(cause)}`); // No reason to leave the container down.
+                return undefined;
+              })
+            : undefined;
           const report = await runEntrypoint(app, {
             mode: 'entrypoint',
             command: words,
             commandOutput: flags.json ? 'stderr' : 'inherit',
             backup,
             onReady: (supervisor) => announce(app, supervisor, words.length > 0),
-          });
+            onCheck: (check) => pages?.onCheck(check),
+          }).finally(() => pages?.close());
           return { report, text: () => '', exit: report.exitStatus };
         },
         { ownSignals: true, silentText: true },

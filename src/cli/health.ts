@@ -45,9 +45,10 @@ export function registerHealth(parent: Command, cli: Cli, name: 'health' | 'main
         const app = await open();
         const report = flags.wait ? await awaitHealth(app, request, flags.timeout * 1000, signal) : await checkHealth(app, request, signal);
         const strict = flags.strict ?? false;
+        const said = format && (await healthFormats[format](report, { strict }));
         return {
           report,
-          text: (style) => (format ? healthFormats[format](report, { strict }) : healthView(report, style)),
+          text: (style) => said ?? healthView(report, style),
           exit: exitOf(report.status, { strict: strict || format === 'nagios' }),
         };
       }),

@@ -9,7 +9,7 @@ import { type MonitorReport, pauseMonitor, reportMonitor, resumeMonitor } from '
 import { again } from './again.ts';
 import type { Cli } from './cli.ts';
 import { healthView } from './health.ts';
-import { monitorPage } from './monitor-pages.ts';
+import { openPages } from './monitor-pages.ts';
 import { durationArgument, secondsFlag } from './up.ts';
 
 interface MonitorFlags {
@@ -40,13 +40,13 @@ export function registerMonitor(program: Command, cli: Cli): void {
     .addOption(
       new Option(
         '--listen <[host:]port>',
-        'show the last check over HTTP: /metrics, /healthz, /livez; without a host on loopback',
+        'show what it sees over HTTP: a page, /metrics, /api/status, /livez, /readyz, /healthz; without a host on loopback',
       ).argParser(addressArgument),
     )
     .addHelpText('after', WHAT)
     .addHelpText(
       'after',
-      '\nExamples:\n  dbkit monitor\n  dbkit monitor --once\n  dbkit monitor --listen "*:9187"\n  dbkit monitor pause --for 2h',
+      '\nExamples:\n  dbkit monitor\n  dbkit monitor --once\n  dbkit monitor --listen 9879\n  dbkit monitor pause --for 2h',
     )
     .action((flags: MonitorFlags, self: Command) =>
       cli.run<MonitorCheck | MonitorReport>(self, async ({ app: open, flags: global, surroundings, signal, style }) => {
@@ -67,26 +67,19 @@ export function registerMonitor(program: Command, cli: Cli): void {
           });
         const intervalMs = (flags.interval ?? app.config.monitor.intervalSeconds) * 1000;
         const draw = surroundings.terminal.stdout && !global.json && !global.quiet;
-        let last: MonitorCheck | undefined;
-        let lastMs = app.clock.monotonicMs();
+        const pages = await openPages(app, { listen: flags.listen, intervalMs, version: surroundings.version });
         const onCheck = (check: MonitorCheck): void => {
-          last = check;
-          lastMs = app.clock.monotonicMs();
+          pages?.onCheck(check);
           if (draw)
             surroundings.terminal.writeOut(
               `\u001b[H\u001b[2J${checkView(check, style, app.clock.now())}\n\n${style.dim(`the next check comes in ${duration(intervalMs / 1000)}; Ctrl-C ends this`)}\n`,
             );
         };
-        const endpoint =
-          flags.listen &&
-          (await app.servePages(flags.listen, (path) =>
-            monitorPage(path, { last, quietMs: app.clock.monotonicMs() - lastMs, intervalMs }),
-          ));
         if (!draw) app.log.info('monitor.begun', `watching every ${duration(intervalMs / 1000)}`);
         try {
           await monitor(app, { start, intervalMs, onCheck }, signal);
         } finally {
-          await endpoint?.close();
+          await pages?.close();
         }
         return { report: await reportMonitor(app), text: () => '' };
       }),

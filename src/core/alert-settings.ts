@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { severities } from './alerts.ts';
 import { DURATION } from './duration.ts';
+import { listenAddress } from './listen-address.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 /** Secrets are never in the configuration itself: it names the file, or the variable, that holds one. */
@@ -57,6 +58,13 @@ export const monitorSettings = v.strictObject({
   cooldownSeconds: v.optional(v.pipe(v.number(), v.minValue(0)), 3600),
   /** Recoveries, with no whole cooldown of health in between, after which a person must look. */
   maxRecoveries: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1)), 3),
+  /** Where its page and figures are shown over HTTP: '127.0.0.1:9879', or '*:9879' for every address. */
+  listen: v.optional(
+    v.pipe(
+      text,
+      v.check((address) => listenAddress(address) !== undefined, "must be PORT, HOST:PORT, or '*:PORT' for every address"),
+    ),
+  ),
   /** Asked after each check, so that somebody else notices when this monitor falls silent. */
   pingUrl: v.optional(secret),
   /** How a server that dbkit does not supervise is started; default: `dbkit up --detach`. */

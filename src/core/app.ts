@@ -5,7 +5,7 @@ import type { Clock, Logger, Service, SpawnChild } from './contracts.ts';
 import type { Copies } from './copies.ts';
 import type { SettingChange, Settings } from './devcontainer-plan.ts';
 import type { Finding } from './findings.ts';
-import type { MonitorEvent, MonitorState } from './monitor.ts';
+import type { MonitorMemory } from './monitor.ts';
 import type { ServePages } from './pages.ts';
 import type { Quarantined } from './quarantine-retention.ts';
 import type { RecoverRequest, RecoveryReport } from './recovery.ts';
@@ -43,14 +43,6 @@ export interface App {
   readonly signals: Signals;
   /** Environment for CMD: the caller's own, plus PGHOST, PGPORT, PGUSER, PGDATABASE where they are not set. */
   readonly commandEnvironment: Readonly<Record<string, string>>;
-}
-
-/** What the monitor knew after its last check. */
-export interface MonitorMemory {
-  read(): Promise<{ readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] } | undefined>;
-  write(remembered: { readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] }): Promise<void>;
-  /** One monitor for each state directory. Rejects with `lock.held`, naming the other. */
-  alone<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** Who started this process and watches it: systemd, or nobody. */

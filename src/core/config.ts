@@ -203,5 +203,6 @@ export const environment = {
   RECOVERY_COOLDOWN: ['monitor.cooldownSeconds', 'number'],
   MAX_RECOVERY_ATTEMPTS: ['monitor.maxRecoveries', 'number'],
   DBKIT_MONITOR: ['monitor.enabled', 'flag'],
+  DBKIT_LISTEN: ['monitor.listen', 'text'],
   DBKIT_ON_FAIL: ['postgresql.onFail', 'text'],
 } as const satisfies Record<string, readonly [path: string, as: Coercion]>;

@@ -1,4 +1,5 @@
 import type { HealthReport, ProbeReport } from './health.ts';
+import type { Sample } from './samples.ts';
 
 /** What a monitor remembers from one check to the next, also across its own restarts: `<stateDir>/monitor.json`. */
 export interface MonitorState {
@@ -23,6 +24,17 @@ export const watchingAnew: MonitorState = {
   pausedUntil: null,
   gaveUp: false,
 };
+
+/** What the monitor knew after its last check. */
+export interface MonitorMemory {
+  read(): Promise<{ readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] } | undefined>;
+  write(remembered: { readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] }): Promise<void>;
+  /** The course of the last days, oldest first. */
+  samples(): Promise<readonly Sample[]>;
+  sample(next: Sample): Promise<void>;
+  /** One monitor for each state directory. Rejects with `lock.held`, naming the other. */
+  alone<T>(work: () => Promise<T>): Promise<T>;
+}
 
 export interface MonitorLimits {
   readonly maxFailures: number;

@@ -1,9 +1,10 @@
-import { type HealthReport, healthExit, type ProbeReport } from '../core/health.ts';
+import type { HealthReport, ProbeReport } from '../core/health.ts';
+import { healthMetrics } from './metrics.ts';
 
 /** How a whole check is said to other programs. Nothing here decides anything: the statuses are the report's. */
-export const healthFormats = { nagios, prometheus, junit } as const satisfies Record<
+export const healthFormats = { nagios, prometheus: healthMetrics, junit } as const satisfies Record<
   string,
-  (report: HealthReport, options: FormatOptions) => string
+  (report: HealthReport, options: FormatOptions) => string | Promise<string>
 >;
 export type HealthFormat = keyof typeof healthFormats;
 
@@ -24,34 +25,6 @@ function nagios({ status, probes, durationMs }: HealthReport): string {
   ];
   const lines = unwell.map((probe) => `${probe.status.toUpperCase()} ${probe.name}: ${plain(probe.summary)}`);
   return [`DBKIT ${status.toUpperCase()} - ${words} | ${figures.join(' ')}`, ...lines].join('\n');
-}
-
-/** The text exposition format (prometheus.io/docs/instrumenting/exposition_formats), for node_exporter's textfile collector. */
-function prometheus({ status, at, durationMs, probes }: HealthReport): string {
-  const asked = probes.flatMap((probe) => (probe.status === 'skipped' ? [] : [{ ...probe, status: probe.status }]));
-  const label = (value: string): string => value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
-  const labels = ({ service, name }: ProbeReport): string => `{service="${label(service)}",probe="${label(name)}"}`;
-  const family = (name: string, help: string, samples: readonly string[]): string[] => [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} gauge`,
-    ...samples.map((sample) => `${name}${sample}`),
-  ];
-  return [
-    ...family('dbkit_health_status', 'Worst status of all probes: 0 ok, 1 warning, 2 critical, 3 unknown.', [` ${healthExit[status]}`]),
-    ...family('dbkit_health_timestamp_seconds', 'When the probes were asked, in Unix time.', [` ${Date.parse(at) / 1000}`]),
-    ...family('dbkit_health_duration_seconds', 'How long the whole check took.', [` ${seconds(durationMs)}`]),
-    ...family(
-      'dbkit_probe_status',
-      'Status of one probe: 0 ok, 1 warning, 2 critical, 3 unknown.',
-      asked.map((probe) => `${labels(probe)} ${healthExit[probe.status]}`),
-    ),
-    ...family(
-      'dbkit_probe_duration_seconds',
-      'How long one probe took.',
-      asked.map((probe) => `${labels(probe)} ${seconds(probe.durationMs)}`),
-    ),
-    '',
-  ].join('\n');
 }
 
 /** JUnit's XML, as CI servers read it. */

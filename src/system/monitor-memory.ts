@@ -1,9 +1,9 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import type { MonitorMemory } from '../core/app.ts';
 import type { Files, Locks } from '../core/contracts.ts';
-import type { MonitorEvent, MonitorState } from '../core/monitor.ts';
+import type { MonitorEvent, MonitorMemory, MonitorState } from '../core/monitor.ts';
+import { type Sample, withSample } from '../core/samples.ts';
 
 const time = v.nullable(v.pipe(v.string(), v.isoTimestamp()));
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -21,10 +21,26 @@ const memory = v.object({
   events: v.array(v.object({ at: v.string(), what: v.string() })),
 });
 
+const figure = v.nullable(v.number());
+const samplesFile = v.object({
+  schema: v.literal('dbkit.monitor-samples/v1'),
+  samples: v.array(v.object({ at: v.pipe(v.string(), v.isoTimestamp()), status: v.string(), latencySeconds: figure, diskPercent: figure })),
+});
+
 /** `<stateDir>/monitor.json`: what a monitor knew when it was last heard of; a broken one is set aside, and it begins anew. */
 export function createMonitorMemory(stateDir: string, { files, locks }: { files: Files; locks: Locks }): MonitorMemory {
   const path = join(stateDir, 'monitor.json');
+  const course = join(stateDir, 'monitor-samples.json');
+  const samples = async (): Promise<readonly Sample[]> =>
+    ((await files.readJson(course, (value) => v.parse(samplesFile, value)))?.samples ?? []) as Sample[];
   return {
+    samples,
+    async sample(next) {
+      const known = await samples();
+      const now = withSample(known, next);
+      if (now === known) return;
+      await files.publish(course, `${JSON.stringify({ schema: 'dbkit.monitor-samples/v1', samples: now })}\n`);
+    },
     async read() {
       const known = await files.readJson(path, (value) => v.parse(memory, value));
       return known && { state: known.state as MonitorState, checkedAt: known.checkedAt, events: known.events as MonitorEvent[] };

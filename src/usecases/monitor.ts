@@ -14,6 +14,7 @@ import {
   watchingAnew,
 } from '../core/monitor.ts';
 import type { RecoveryReport } from '../core/recovery.ts';
+import { sampleOf } from '../core/samples.ts';
 import { checkHealth } from './check-health.ts';
 import { heartbeat } from './heartbeat.ts';
 import { mendServer } from './mend-server.ts';
@@ -107,6 +108,7 @@ interface Means {
 async function check(app: MonitorNeeds, { start, tell, recovers, during }: Means, signal: AbortSignal): Promise<MonitorCheck> {
   const { clock, config, memory, log } = app;
   const health = await checkHealth(app, { only: [] }, signal);
+  await memory.sample(sampleOf(health)).catch((cause: unknown) => log.debug('monitor.unsampled', wordsOf(cause))); // Of no weight: a full disk must not stop it.
   const known = await memory.read(); // Only now: a person may have paused it meanwhile.
   const before = known?.state ?? watchingAnew;
   const seen = judgeCheck(health);

@@ -3,7 +3,7 @@ import type { Child, ExitReason } from '../core/contracts.ts';
 import { isAbort, wordsOf } from '../core/errors.ts';
 import { exitStatus } from '../core/exit-status.ts';
 import { planStop } from '../core/stop-plan.ts';
-import { type MonitorNeeds, monitor } from './monitor.ts';
+import { type MonitorCheck, type MonitorNeeds, monitor } from './monitor.ts';
 import { startBackup } from './start-backup.ts';
 import { type SuperviseNeeds, type Supervisor, supervise } from './supervise.ts';
 
@@ -20,6 +20,8 @@ export interface EntrypointInput {
   readonly backup: readonly string[];
   /** Called once, when every service is ready or held and before CMD starts. */
   onReady(supervisor: Supervisor): void;
+  /** After each check of the monitor, where it is enabled. */
+  onCheck?(check: MonitorCheck): void;
 }
 export interface EntrypointReport {
   readonly exitStatus: number;
@@ -34,7 +36,7 @@ const SAME_PRESS_MS = 500; // npm and the terminal may deliver one Ctrl-C twice.
  */
 export async function runEntrypoint(
   app: Needs,
-  { mode, command, commandOutput, backup, onReady }: EntrypointInput,
+  { mode, command, commandOutput, backup, onReady, onCheck }: EntrypointInput,
 ): Promise<EntrypointReport> {
   const running = await attach(app, command, commandOutput);
   if (running) return running;
@@ -66,7 +68,7 @@ export async function runEntrypoint(
     if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
     onReady(supervisor);
     backingUp = await startBackup(app, backup);
-    if (app.config.monitor.enabled) watching = watch(app, unwatched.signal);
+    if (app.config.monitor.enabled) watching = watch(app, onCheck, unwatched.signal);
     if (command.length > 0) {
       child = await startCommand(app, command, commandOutput);
       commandLives = true;
@@ -86,8 +88,8 @@ export async function runEntrypoint(
 }
 
 /** The monitor as part of the container: what it recovers goes through this very supervisor. It never fails the entrypoint. */
-const watch = (app: Needs, signal: AbortSignal): Promise<void> =>
-  monitor(app, { start: [], intervalMs: app.config.monitor.intervalSeconds * 1000, onCheck: () => undefined }, signal).catch(
+const watch = (app: Needs, onCheck: EntrypointInput['onCheck'], signal: AbortSignal): Promise<void> =>
+  monitor(app, { start: [], intervalMs: app.config.monitor.intervalSeconds * 1000, onCheck: (check) => onCheck?.(check) }, signal).catch(
     (cause: unknown) => app.log.warn('monitor.ended', `the monitor has ended: ${wordsOf(cause)}`),
   );
 
