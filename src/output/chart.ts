@@ -34,9 +34,13 @@ export function lineChart({ title, fromMs, toMs, points, scale, format }: Line):
   return html`<figure><figcaption>${title} <span class="dim">${summary}</span></figcaption>
 <svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}: ${summary}">
 ${[0, top / 2, top].map((value) => html`<line class="grid" x1="${LEFT}" x2="${WIDTH}" y1="${y(value)}" y2="${y(value)}"/><text x="${LEFT - 6}" y="${y(value) + 4}" text-anchor="end">${format(value)}</text>`)}
-${days(fromMs, toMs).map((atMs) => html`<line class="grid" x1="${x(atMs)}" x2="${x(atMs)}" y1="${TOP}" y2="${HEIGHT - BOTTOM}"/><text x="${x(atMs)}" y="${HEIGHT - 4}" text-anchor="middle">${dayOf(atMs)}</text>`)}
+${ticks(fromMs, toMs).map((atMs) => html`<line class="grid" x1="${x(atMs)}" x2="${x(atMs)}" y1="${TOP}" y2="${HEIGHT - BOTTOM}"/><text x="${x(atMs)}" y="${HEIGHT - 4}" text-anchor="middle">${nameOf(atMs)}</text>`)}
 ${points.filter(({ isBad }) => isBad).map(({ atMs }) => html`<line class="bad" x1="${x(atMs)}" x2="${x(atMs)}" y1="${HEIGHT - BOTTOM}" y2="${HEIGHT - BOTTOM + 6}"/>`)}
 <path class="line" d="${paths.join('')}"/>
+${points
+  .flatMap(({ atMs, value }) => (value === null ? [] : [{ atMs, value }]))
+  .slice(-1)
+  .map(({ atMs, value }) => html`<circle class="now" cx="${x(atMs)}" cy="${y(value)}" r="3"/>`)}
 </svg></figure>`;
 }
 
@@ -53,17 +57,32 @@ export function timeLine(title: string, { fromMs, toMs }: { fromMs: number; toMs
   return html`<figure><figcaption>${title}</figcaption>
 <svg viewBox="0 0 ${WIDTH} 48" role="img" aria-label="${title}: ${marks.map(({ label }) => label).join('; ') || 'none'}">
 <line class="grid" x1="8" x2="${WIDTH - 8}" y1="18" y2="18"/>
-${days(fromMs, toMs).map((atMs) => html`<text x="${x(atMs)}" y="42" text-anchor="middle">${dayOf(atMs)}</text>`)}
+${ticks(fromMs, toMs).map((atMs) => html`<text x="${x(atMs)}" y="42" text-anchor="middle">${nameOf(atMs)}</text>`)}
 ${marks.map(({ atMs, look, label }) => html`<text class="${look}" x="${x(atMs)}" y="23" text-anchor="middle"><title>${label}</title>${shape[look]}</text>`)}
 </svg></figure>`;
 }
 
-/** Midnights (UTC) within a span, eight at most. */
-function days(fromMs: number, toMs: number): number[] {
+const STEPS_MS = [
+  5 * 60_000,
+  15 * 60_000,
+  3_600_000,
+  3 * 3_600_000,
+  6 * 3_600_000,
+  DAY_MS,
+  2 * DAY_MS,
+  7 * DAY_MS,
+  28 * DAY_MS,
+  364 * DAY_MS,
+];
+
+/** Round moments (UTC) within a span, eight at most. */
+function ticks(fromMs: number, toMs: number): number[] {
+  const step = STEPS_MS.find((one) => (toMs - fromMs) / one <= 8) ?? toMs - fromMs;
   const all: number[] = [];
-  for (let at = Math.ceil(fromMs / DAY_MS) * DAY_MS; at < toMs; at += DAY_MS) all.push(at);
-  const step = Math.ceil(all.length / 8);
-  return all.filter((_, index) => index % step === 0);
+  for (let at = Math.ceil(fromMs / step) * step; at < toMs; at += step) all.push(at);
+  return all;
 }
-const dayOf = (atMs: number): string => new Date(atMs).toISOString().slice(5, 10);
+/** '11-21' at midnight, else '14:30'. */
+const nameOf = (atMs: number): string =>
+  new Date(atMs).toISOString().slice(...(atMs % DAY_MS === 0 ? ([5, 10] as const) : ([11, 16] as const)));
 const round = (value: number): number => Math.round(value * 10) / 10;

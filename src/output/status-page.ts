@@ -50,20 +50,22 @@ function verdictOf({ now, check, quietMs, intervalMs }: Picture): { look: 'ok' |
       words: `The last check was ${duration(quietMs / 1000)} ago: the monitor hangs, or works on a recovery.`,
     };
   const { state, verdict, because, health } = check;
-  if (state.gaveUp) return { look: 'critical', word: 'A person must look', words: `${because}. Type: dbkit recover --dry-run` };
+  if (state.gaveUp) return { look: 'critical', word: 'A person must look', words: `${because}. Type: dbkit recover --dry-run.` };
   if (state.pausedUntil !== null && Date.parse(state.pausedUntil) > now.getTime())
     return {
       look: 'warning',
       word: 'Paused',
       words: `Nothing is recovered until ${moment(state.pausedUntil)}. Type: dbkit monitor resume`,
     };
-  if (verdict === 'failed') return { look: 'critical', word: 'Down', words: `${because}.` };
+  const first = ['critical', 'unknown', 'warning'].flatMap((status) => health.probes.filter((probe) => probe.status === status))[0];
+  const seen = first ? `${first.name}: ${first.summary}` : because;
+  if (verdict === 'failed') return { look: 'critical', word: 'Down', words: `${seen}; ${because}.` };
   if (verdict === 'waiting') return { look: 'warning', word: 'Waiting', words: `${because}.` };
   if (health.status !== 'ok')
     return {
       look: health.status === 'warning' ? 'warning' : 'critical',
       word: health.status === 'warning' ? 'Well, with warnings' : 'Not well',
-      words: `${because}.`,
+      words: `${seen}.`,
     };
   return {
     look: 'ok',
@@ -74,6 +76,10 @@ function verdictOf({ now, check, quietMs, intervalMs }: Picture): { look: 'ok' |
         : `Every probe is well, for ${duration((now.getTime() - Date.parse(state.wellSince)) / 1000)}.`,
   };
 }
+
+/** What stands between backticks is to be typed. */
+const typed = (words: string): Html[] =>
+  words.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
 
 const signs = { ok: '✓ ok', warning: '! warning', critical: '✕ critical', unknown: '? unknown', skipped: '– skipped' } as const;
 
@@ -89,7 +95,7 @@ ${sorted.map(
     title,
     summary,
     hint,
-  }) => html`<tr><td class="${status} sign">${signs[status]}</td><th scope="row" title="${title}">${name}</th><td>${summary}${hint !== null && status !== 'ok' && status !== 'skipped' ? html`<br><span class="dim">${hint}</span>` : null}</td></tr>
+  }) => html`<tr><td class="${status} sign">${signs[status]}</td><th scope="row" title="${title}">${name}</th><td>${summary}${hint !== null && status !== 'ok' && status !== 'skipped' ? html`<br><span class="dim">${typed(hint)}</span>` : null}</td></tr>
 `,
 )}</tbody></table></div></section>`;
 }

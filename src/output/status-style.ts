@@ -15,7 +15,8 @@ a{color:var(--line)}:focus-visible{outline:3px solid var(--line);outline-offset:
 thead th{color:var(--dim);font-size:.875rem}tbody th{white-space:nowrap}.sign{white-space:nowrap;font-weight:600}
 figure{margin:1rem 0}figcaption{font-weight:600}figcaption .dim{font-weight:normal}
 svg{display:block;width:100%;height:auto;overflow:visible}svg text{fill:var(--dim);font-size:11px}svg text.ok{fill:var(--ok);font-size:14px}svg text.critical{fill:var(--critical);font-size:14px}
-.grid{stroke:var(--rule);stroke-width:1}.line{fill:none;stroke:var(--line);stroke-width:1.5}.bad{stroke:var(--critical);stroke-width:2}
+.grid{stroke:var(--rule);stroke-width:1}.line{fill:none;stroke:var(--line);stroke-width:1.5}.now{fill:var(--line)}.bad{stroke:var(--critical);stroke-width:2}
 ol,ul{padding-left:1.25rem}li{margin:.25rem 0;overflow-wrap:anywhere}time{color:var(--dim);font-variant-numeric:tabular-nums}
 details{border-bottom:1px solid var(--rule);padding:.5rem 0}summary{cursor:pointer}code{overflow-wrap:anywhere}footer{margin-top:2rem}
+@media (max-width:40rem){thead{display:none}tr{display:block;padding:.5rem 0;border-bottom:1px solid var(--rule)}th,td{display:inline-block;padding:0 .5rem 0 0;border:0;overflow-wrap:anywhere}tbody td:last-child{display:block}svg text{font-size:18px}}
 `;
