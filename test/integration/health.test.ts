@@ -398,6 +398,11 @@ describe('a database whose folder is not whole', () => {
     const seen = await health(instance);
     expect({ exit: seen.exit, critical: statusOf(seen, 'critical') }).toEqual({ exit: 2, critical: ['data-directory'] });
     expect(seen.probe('data-directory').summary).toBe(`${instance.places.archive}/PG_VERSION: the file is missing`);
+    await rm(join(instance.dataDir, instance.places.archive), { recursive: true });
+    expect((await health(instance)).probe('data-directory')).toMatchObject({
+      status: 'critical',
+      summary: `${instance.places.archive}: the directory is missing`,
+    });
   });
 });
 

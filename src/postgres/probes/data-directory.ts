@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Config } from '../../core/config.ts';
 import type { Probe, ProbeResult, System } from '../../core/contracts.ts';
 import { errnoOf } from '../../core/errors.ts';
@@ -40,15 +42,35 @@ export function dataDirectoryProbe({ postgresql: { dataDir }, stateDir }: Config
   };
 }
 
-/** A database that is being created or dropped lacks files and is not ill: only one that the server lists now counts, when it is looked at again. */
+/**
+ * What lies in the directory, and the folders of databases that do not any more. One that is being created or dropped lacks files and is
+ * not ill: only what the server lists now counts, when it is looked at again.
+ */
 async function lookAlive(dataDir: string, open: Sessions, signal: AbortSignal): Promise<Finding[]> {
   const findings = inspectLive(dataDir, signal);
-  if (!findings.some(({ path }) => databaseOf(path))) return findings;
-  const watch = await open.watch();
-  const rows = watch ? await watch.session.query<{ oid: string }>('SELECT oid::text FROM pg_database') : [];
-  const listed = new Set(rows.map(({ oid }) => oid));
-  return inspectLive(dataDir, signal).filter(({ path }) => listed.has(databaseOf(path) ?? '') || !databaseOf(path));
+  const lost = (await databases(open)).filter((oid) => !isThere(dataDir, oid));
+  if (lost.length === 0 && !findings.some(({ path }) => databaseOf(path))) return findings;
+  const listed = new Set(await databases(open));
+  return [
+    ...lost
+      .filter((oid) => listed.has(oid) && !isThere(dataDir, oid))
+      .map(
+        (oid) => ({ code: 'database.missing', path: `base/${oid}`, evidence: 'the directory is missing', severity: 'certain' }) as const,
+      ),
+    ...inspectLive(dataDir, signal).filter(({ path }) => listed.has(databaseOf(path) ?? '') || !databaseOf(path)),
+  ];
 }
+
+/** Those of the default tablespace; -2 marks one whose removal was interrupted (src/include/catalog/pg_database.h). */
+async function databases(open: Sessions): Promise<readonly string[]> {
+  const watch = await open.watch();
+  const rows = await watch?.session.query<{ oid: string }>(
+    "SELECT d.oid::text FROM pg_database d JOIN pg_tablespace t ON t.oid = dattablespace WHERE spcname = 'pg_default' AND datconnlimit <> -2",
+  );
+  return (rows ?? []).map(({ oid }) => oid);
+}
+
+const isThere = (dataDir: string, oid: string): boolean => existsSync(join(dataDir, 'base', oid));
 
 const databaseOf = (path: string): string | undefined => /^base\/(\d+)/.exec(path)?.[1];
 
