@@ -25,25 +25,38 @@ export async function mendServer(
 ): Promise<Mended> {
   const { instance, control, history } = app;
   const begunMs = app.clock.monotonicMs();
+  const answered = (mended: Mended): Promise<Mended> => untilWell(app, mended, probe?.name, signal);
   const woken = await instance.wake(signal);
-  if (woken > 0)
-    return answered(app, await noted(app, `${woken} of its processes had been stopped by a signal and go on now`, begunMs), signal);
+  if (woken > 0) return answered(await noted(app, `${woken} of its processes had been stopped by a signal and go on now`, begunMs));
   const isSupervised = (await control.ask({ command: 'ping' }, signal)) !== undefined;
   if (isSupervised && (probe?.data as { why?: unknown } | null)?.why === 'hung') {
     await control.ask({ command: 'restart', service: 'postgresql' }, signal);
-    return answered(app, await noted(app, 'it was hung and was restarted', begunMs), signal);
+    return answered(await noted(app, 'it was hung and was restarted', begunMs));
   }
   const request = { dryRun: false, strategy: undefined, trigger: 'monitor' } as const;
   if (isSupervised) {
     const report = (await control.ask({ command: 'recover', request }, signal)) as RecoveryReport;
-    return answered(app, { did: `${report.decision}: ${report.because}`, report }, signal);
+    if (report.decision === 'start' && probe?.name === 'data-directory') return answered(await restarted(app, begunMs, signal));
+    return answered({ did: `${report.decision}: ${report.because}`, report });
   }
   const caretaker = await instance.caretaker();
   if (caretaker && probe !== null && mayStop(probe)) await caretaker.stop(signal);
   const report = { ...(await instance.recover(request, signal)), trigger: request.trigger };
   await history.record(report);
   await startAgain(app, caretaker?.start ?? start);
-  return answered(app, { did: `${report.decision}: ${report.because}; it was started again`, report }, signal);
+  return answered({ did: `${report.decision}: ${report.because}; it was started again`, report });
+}
+
+/**
+ * What is gone may be known to the server alone (a database's folder, while no inventory lists it): a start asks in every database, and
+ * climbs the ladder with the answers.
+ */
+async function restarted(app: Needs, begunMs: number, signal: AbortSignal): Promise<Mended> {
+  const earlier = (await app.history.newest())?.at;
+  await app.control.ask({ command: 'restart', service: 'postgresql' }, signal);
+  const report = await app.history.newest();
+  if (report === undefined || report.at === earlier) return noted(app, 'it was restarted', begunMs);
+  return { did: `it was restarted; ${report.decision}: ${report.because}`, report };
 }
 
 /** A server that runs is stopped only where it was seen to be hung or damaged: one that is merely not found may be somebody else's, and well. */
@@ -79,14 +92,17 @@ async function startAgain({ config, spawn, commandEnvironment }: Needs, own: rea
     );
 }
 
-async function answered(app: Needs, mended: Mended, signal: AbortSignal): Promise<Mended> {
-  const { status, probes } = await awaitHealth(app, { only: ['connection'] }, ANSWER_MS, signal);
+/** It answers, and what failed does not fail any more: else nothing was mended. */
+async function untilWell(app: Needs, mended: Mended, failed: string | undefined, signal: AbortSignal): Promise<Mended> {
+  const only = [...new Set(['connection', failed ?? 'connection'])];
+  const { status, probes } = await awaitHealth(app, { only }, ANSWER_MS, signal);
   if (status !== 'critical') {
     const report = { ...mended.report, readyAt: mended.report.readyAt ?? app.clock.now().toISOString() };
     await app.history.record(report);
     return { ...mended, report };
   }
-  throw new DbkitError('service.unready', `${mended.did}, and yet: ${probes[0]?.summary ?? 'it does not answer'}`, {
+  const worst = probes.find((one) => one.status === 'critical');
+  throw new DbkitError('service.unready', `${mended.did}, and yet: ${worst?.summary ?? 'it does not answer'}`, {
     hint: '`dbkit status` and the server’s log say more',
   });
 }

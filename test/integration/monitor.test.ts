@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -161,6 +161,27 @@ test('a damaged data directory is restored from the backup, and the alert says w
   await once(instance);
   expect((await once(instance)).recovery).toMatchObject({ ok: true, report: { decision: 'restore' } });
   await expectAllRows(instance, 10);
+  await down(instance);
+});
+
+test('the folder of a database that only the server knows is gone while it runs: it comes back with every row', async () => {
+  const instance = await open();
+  await boot(instance);
+  await ask(instance, 'postgres', 'CREATE DATABASE fresh'); // In no inventory: that is written at a clean stop.
+  await ask(instance, 'fresh', 'CREATE TABLE kept AS SELECT generate_series(1, 100) AS id');
+  expect((await run(instance, ['backup', 'create'])).code).toBe(0);
+  await ask(instance, 'fresh', 'INSERT INTO kept SELECT generate_series(101, 150)');
+  const [{ oid } = { oid: '' }] = await ask<{ oid: string }>(
+    instance,
+    'postgres',
+    "SELECT oid::text FROM pg_database WHERE datname = 'fresh'",
+  );
+  await rm(join(instance.dataDir, 'base', oid), { recursive: true });
+  expect(await once(instance)).toMatchObject({ verdict: 'failed', action: 'count' });
+  const { recovery } = await once(instance);
+  expect(recovery).toMatchObject({ ok: true, words: expect.stringContaining('it was restarted'), report: { decision: 'restore' } });
+  expect(await ask(instance, 'fresh', 'SELECT count(*)::int AS rows FROM kept')).toEqual([{ rows: 150 }]);
+  await expectAllRows(instance, 0);
   await down(instance);
 });
 
