@@ -132,7 +132,7 @@ async function assemble(options: OpenOptions): Promise<App> {
 /** Most commands tell nobody anything. */
 function lazyAlerts(config: Config, system: System, { environment }: OpenOptions): Alerter & Pick<App, 'ping'> {
   const load = async () => (await import('./alerts/alerter.ts')).createAlerter(config, system, environment);
-  return { channels: Object.keys(config.alerts.channels), ...lazily(['tell', 'test', 'ping'], load) };
+  return { channels: Object.keys(config.alerts.channels), ...lazily(['tell', 'test', 'reveal', 'ping'], load) };
 }
 
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */

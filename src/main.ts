@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Signals } from './core/app.ts';
 
 type Listener = Parameters<Signals['subscribe']>[0];
@@ -19,6 +20,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     version: version(),
     environment: process.env,
     workingDirectory: process.cwd(),
+    home: fileURLToPath(new URL('..', import.meta.url)),
     program: [process.execPath, process.argv[1] ?? 'dbkit'],
     terminal: {
       stdin: process.stdin.isTTY === true,

@@ -63,6 +63,7 @@ export function createAlerter(
       const listening = Object.entries(settings.channels).filter(([, channel]) => channel.severities.includes(alert.severity));
       await Promise.all(listening.map(([name, channel]) => sendPatiently(name, channel, stamped, signal)));
     },
+    reveal: needs.reveal,
     async ping(signal) {
       if (!pingUrl) return true;
       return reveal(pingUrl, environment)

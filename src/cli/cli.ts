@@ -12,6 +12,8 @@ export interface Surroundings {
   readonly version: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
+  /** The folder of this package, which also holds what is no program: manifests, templates. */
+  readonly home: string;
   /** Node and the script: how this program is started again. */
   readonly program: readonly [string, string];
   readonly terminal: {

@@ -11,6 +11,7 @@ import { registerHealth } from './health.ts';
 import { registerHooks } from './hooks.ts';
 import { registerInit } from './init.ts';
 import { registerInspect } from './inspect.ts';
+import { registerK8s } from './k8s.ts';
 import { registerMaintenance } from './maintenance.ts';
 import { registerManual } from './manual.ts';
 import { registerMonitor } from './monitor.ts';
@@ -42,6 +43,7 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     registerAlert(registered, cli);
     registerHooks(registered, cli);
     registerInit(registered, cli);
+    registerK8s(registered, cli);
     registerMaintenance(registered, cli);
     registerCompletion(registered, cli);
     registerManual(registered, cli);

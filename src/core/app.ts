@@ -1,3 +1,4 @@
+import type { SecretPlace } from './alert-settings.ts';
 import type { Alert } from './alerts.ts';
 import type { BackupEngine, RetentionDecision } from './backups.ts';
 import type { Config } from './config.ts';
@@ -60,6 +61,8 @@ export interface Alerter {
   tell(alert: Alert, signal: AbortSignal): Promise<void>;
   /** Rejects with `usage.invalid` for a channel that there is not, `service.failed` with the reason when it does not get through. */
   test(channel: string, signal: AbortSignal): Promise<void>;
+  /** The secret that is kept there. Rejects with `config.invalid` when it is not. */
+  reveal(place: SecretPlace): Promise<string>;
 }
 
 export interface InitScript {

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import type { GlobalFlags, OpenOptions, Surroundings } from '../../src/cli/cli.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import type { App, Signals } from '../../src/core/app.ts';
@@ -32,6 +33,7 @@ export async function inProcess(argv: readonly string[], options: InProcess = {}
     version: '1.2.3',
     environment,
     workingDirectory,
+    home: fileURLToPath(new URL('../..', import.meta.url)),
     program: ['node', 'dbkit'],
     terminal: {
       stdin: isTerminal,

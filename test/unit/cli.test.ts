@@ -11,6 +11,7 @@ import { inProcess } from '../harness/in-process.ts';
 
 const commands = [
   ...['entrypoint', 'up', 'down', 'restart', 'status', 'inspect', 'recover', 'services', 'completion', 'config', 'maintenance', 'backup'],
+  ...['monitor', 'alert', 'alert setup', 'alert test', 'k8s', 'k8s render', 'manual'],
   ...['health', 'hooks', ...['install', 'uninstall', 'run'].map((verb) => `hooks ${verb}`)],
   ...['show', 'check', 'init', 'schema'].map((verb) => `config ${verb}`),
   ...['init', 'init devcontainer'],
