@@ -10,7 +10,8 @@ export default defineConfig({
     pool: 'forks',
     fileParallelism: false,
     testTimeout: 300_000,
-    hookTimeout: 600_000,
+    hookTimeout: 900_000,
+    teardownTimeout: 60_000,
     reporters: ['verbose'],
   },
 });
