@@ -1,4 +1,5 @@
-import { chown, lstat, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, chown, lstat, stat } from 'node:fs/promises';
 import type { PostgresqlSettings } from '../core/config.ts';
 import type { Identity, System } from '../core/contracts.ts';
 import { DbkitError, errnoOf } from '../core/errors.ts';
@@ -39,7 +40,7 @@ export async function claimDirectory(path: string, owner: Identity, mode: number
   try {
     await system.files.makeDirectory(path, { mode, owner });
     const { uid } = await stat(path);
-    if (uid === owner.uid || mode !== 0o700) return;
+    if (uid === owner.uid || (mode !== 0o700 && (await isUsable(path, system)))) return;
     if (system.self.uid === 0) {
       await chown(path, owner.uid, owner.gid);
       return;
@@ -59,10 +60,20 @@ export async function claimDirectory(path: string, owner: Identity, mode: number
     system.log.info('directory.claimed', `used sudo to make ${path} belong to ${owner.name}`, { path });
     return;
   }
+  if (mode !== 0o700 && (await stat(path).catch(() => undefined))) return; // Whoever writes there will say which file it was.
   throw new DbkitError('data.owner', `${path} is not writable for ${owner.name}`, {
     hint: `run as root: ${install.join(' ')}; nothing was changed`,
   });
 }
+
+/** A directory that several may share needs no other owner as long as it can be written to. */
+const isUsable = (path: string, { self }: System): Promise<boolean> =>
+  self.uid === 0
+    ? Promise.resolve(true)
+    : access(path, constants.W_OK).then(
+        () => true,
+        () => false,
+      );
 
 /** True when the directory belongs to `owner`, or root is here to mend it. */
 export async function mayMendOwner(path: string, owner: Identity, system: System): Promise<boolean> {
