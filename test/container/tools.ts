@@ -10,6 +10,8 @@ export interface Ran {
   readonly ms: number;
 }
 
+const PATIENCE_MS = 240_000;
+
 /** A folder whose bin/ holds podman and devcontainer; without it they are those of PATH. */
 const lab = process.env['CONTAINER_LAB_DIR'];
 const path = [...(lab ? [join(lab, 'bin')] : []), process.env['PATH']].join(delimiter);
@@ -20,9 +22,11 @@ export async function run(file: string, args: readonly string[], { cwd, input }:
   const said = { stdout: '', stderr: '' };
   child.stdout.on('data', (chunk: Buffer) => (said.stdout += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (said.stderr += chunk.toString()));
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS); // A tool that hangs fails its test with what it said.
   child.stdin.on('error', () => undefined); // Whoever reads no input may end before it is written.
   child.stdin.end(input ?? '');
   const [code] = (await once(child, 'close')) as [number | null];
+  clearTimeout(timer);
   return { code, ...said, ms: Math.round(performance.now() - since) };
 }
 
