@@ -9,6 +9,7 @@ import { lazily } from './core/lazily.ts';
 import { localLayout } from './core/local-layout.ts';
 import { embeddedDirectory } from './postgres/embedded.ts';
 import { createEngines } from './postgres/engines.ts';
+import { debianCluster } from './postgres/external-configuration.ts';
 import { claimDirectory, serverOwner } from './postgres/owner.ts';
 import { createPostgresql } from './postgres/postgresql.ts';
 import { collectServices } from './services/registry.ts';
@@ -24,6 +25,7 @@ import { createProjectFolder } from './system/project-folder.ts';
 import { createRecoveryHistory } from './system/recovery-history.ts';
 import { createSdNotify } from './system/sd-notify.ts';
 import { createStatusBoard } from './system/status-board.ts';
+import { createSystemd } from './system/systemd.ts';
 
 /** Config → App: the only file that knows every adapter. */
 export const open: Open = {
@@ -40,8 +42,21 @@ async function load({ flags, environment, workingDirectory }: OpenOptions, syste
   return layerConfig({
     file: await readConfigFile(flags.config ?? environment['DBKIT_CONFIG'], workingDirectory, system),
     ...(await readEnvironment(environment)),
-    flags: [...local, ...settingFlags({ flags, workingDirectory })],
+    flags: [...local, ...(await clusterFlags(flags.cluster)), ...settingFlags({ flags, workingDirectory })],
   });
+}
+
+/** `--cluster 15/main`: a cluster of Debian's says itself where its data, socket and port are. */
+async function clusterFlags(cluster: string | undefined): Promise<Layers['flags']> {
+  if (cluster === undefined) return [];
+  const { settings } = await debianCluster(cluster);
+  const port = settings.get('port');
+  const given = [
+    ['postgresql.dataDir', settings.get('data_directory')],
+    ['postgresql.socketDir', settings.get('unix_socket_directories')?.split(',')[0]?.trim()],
+    ['postgresql.port', port === undefined ? undefined : Number(port)],
+  ] as const;
+  return given.filter(([, value]) => value !== undefined).map(([path, value]) => ({ path, value, flag: '--cluster' }));
 }
 
 function settingFlags({ flags, workingDirectory }: Pick<OpenOptions, 'flags' | 'workingDirectory'>): Layers['flags'] {
@@ -124,9 +139,24 @@ async function assemble(options: OpenOptions): Promise<App> {
     log: system.log,
     spawn: system.spawn,
     prepareLogDir: async (signal) => claimDirectory(config.logDir, await serverOwner(config.postgresql, system), 0o755, system, signal),
+    prepareFolders: (signal) => prepareFolders(config, system, signal),
+    systemd: createSystemd(system),
     signals: options.signals,
     commandEnvironment: { ...connection, ...defined(options.environment) },
   };
+}
+
+/** Whoever ran dbkit as root before left a state that a unit's user could not write. */
+async function prepareFolders({ stateDir, backupDir, logDir, postgresql }: Config, system: System, signal: AbortSignal): Promise<void> {
+  const owner = await serverOwner(postgresql, system);
+  for (const [path, mode] of [
+    [stateDir, 0o755],
+    [backupDir, 0o700],
+    [logDir, 0o755],
+  ] as const)
+    await claimDirectory(path, owner, mode, system, signal);
+  if (system.self.uid === 0)
+    await system.runner.run({ file: 'chown', args: ['-Rh', `${owner.uid}:${owner.gid}`, stateDir], timeoutMs: 60_000 }, signal);
 }
 
 /** Most commands tell nobody anything. */

@@ -5,6 +5,7 @@ export function again({ program }: Pick<Surroundings, 'program'>, flags: GlobalF
   const given: Record<string, string | number | boolean | undefined> = {
     '--config': flags.config,
     '--local': flags.local,
+    '--cluster': flags.cluster,
     '--data-dir': flags.dataDir,
     '--socket-dir': flags.socketDir,
     '--port': flags.port,

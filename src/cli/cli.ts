@@ -38,6 +38,7 @@ export interface GlobalFlags {
   readonly logFormat?: 'human' | 'json';
   readonly strict?: boolean;
   readonly local?: string | true;
+  readonly cluster?: string;
   readonly dataDir?: string;
   readonly socketDir?: string;
   readonly port?: number;

@@ -19,6 +19,7 @@ import { registerRecover } from './recover.ts';
 import { registerSalvage } from './salvage.ts';
 import { registerServices } from './services.ts';
 import { registerStatus } from './status.ts';
+import { registerSystemd } from './systemd.ts';
 import { registerUp } from './up.ts';
 
 const EXIT_STATUSES = `
@@ -45,6 +46,7 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     registerInit(registered, cli);
     registerK8s(registered, cli);
     registerMaintenance(registered, cli);
+    registerSystemd(registered, cli);
     registerCompletion(registered, cli);
     registerManual(registered, cli);
   });
@@ -119,6 +121,7 @@ function globalOptions(): Option[] {
     new Option('--config <file>', 'configuration file'),
     new Option('--log-format <format>', 'how events look on stderr').choices(['human', 'json']),
     new Option('--local [dir]', 'keep everything below one folder (.dbkit)'),
+    new Option('--cluster <version/name>', 'a cluster of Debian’s: its data, socket and port'),
     new Option('--data-dir <dir>', 'data directory (PGDATA)'),
     new Option('--socket-dir <dir>', 'socket directory (PGHOST)'),
     new Option('--port <port>', 'port (PGPORT)').argParser(port),

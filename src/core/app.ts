@@ -2,7 +2,7 @@ import type { SecretPlace } from './alert-settings.ts';
 import type { Alert } from './alerts.ts';
 import type { BackupEngine, RetentionDecision } from './backups.ts';
 import type { Config } from './config.ts';
-import type { Clock, Logger, Service, SpawnChild } from './contracts.ts';
+import type { Clock, Identity, Logger, Service, SpawnChild } from './contracts.ts';
 import type { Copies } from './copies.ts';
 import type { SettingChange, Settings } from './devcontainer-plan.ts';
 import type { Finding } from './findings.ts';
@@ -11,6 +11,7 @@ import type { ServePages } from './pages.ts';
 import type { Quarantined } from './quarantine-retention.ts';
 import type { RecoverRequest, RecoveryReport } from './recovery.ts';
 import type { RestoreRequest, Restorer } from './restore.ts';
+import type { SdNotify, Systemd } from './systemd.ts';
 
 /** What a command has to work with. A use-case takes `Pick<App, …>`: its signature is its list of dependencies. */
 export interface App {
@@ -41,17 +42,12 @@ export interface App {
   readonly spawn: SpawnChild;
   /** Makes LOG_DIR, and mends its owner, as a start of PostgreSQL does; for whoever logs there before that. */
   prepareLogDir(signal: AbortSignal): Promise<void>;
+  /** Makes the state, repository and log folders with the owner of the data; dbkit's own state is given to him where root had it. */
+  prepareFolders(signal: AbortSignal): Promise<void>;
+  readonly systemd: Systemd;
   readonly signals: Signals;
   /** Environment for CMD: the caller's own, plus PGHOST, PGPORT, PGUSER, PGDATABASE where they are not set. */
   readonly commandEnvironment: Readonly<Record<string, string>>;
-}
-
-/** Who started this process and watches it: systemd, or nobody. */
-export interface SdNotify {
-  /** How long it may stay silent before it is killed and started again; null: nobody watches. */
-  readonly watchdogMs: number | null;
-  /** 'READY=1', 'WATCHDOG=1', 'STATUS=…' (sd_notify(3)). Never rejects; does nothing where nobody listens. */
-  tell(...assignments: readonly string[]): Promise<void>;
 }
 
 /** Tells people. */
@@ -88,6 +84,8 @@ export interface Instance {
   live(timeoutMs: number, signal: AbortSignal): Promise<LiveServer | undefined>;
   /** Who runs the server where dbkit does not supervise it; undefined: nobody that dbkit knows. */
   caretaker(): Promise<Caretaker | undefined>;
+  /** Who the server runs as. */
+  owner(): Promise<Identity>;
   readonly restorer: Restorer;
   readonly copies: Copies;
   /** Retention for data that was set aside; `reported` paths stay. */

@@ -1,5 +1,6 @@
 import { access, readdir, readFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
+import { DbkitError } from '../core/errors.ts';
 import { parseConf } from './formats/conf.ts';
 
 /** Debian keeps the configuration of each cluster in /etc/postgresql/VERSION/NAME (postgresql-common, pg_createcluster(1)). */
@@ -35,6 +36,17 @@ async function debianFileFor(dataDir: string, debian: string): Promise<string | 
     if (named !== undefined && normalize(`${named}/`) === normalize(`${dataDir}/`)) return path;
   }
   return undefined;
+}
+
+/** A cluster by its name, '15/main'. Rejects with `usage.invalid`, naming those there are. */
+export async function debianCluster(cluster: string, debian = DEBIAN): Promise<Awaited<ReturnType<typeof debianConfigurations>>[number]> {
+  const all = await debianConfigurations(debian);
+  const found = all.find(({ path }) => path === join(debian, cluster, 'postgresql.conf'));
+  if (found) return found;
+  const names = all.map(({ path }) => debianClusterOf(path)).map((each) => `${each?.version}/${each?.name}`);
+  throw new DbkitError('usage.invalid', `there is no cluster '${cluster}' in ${debian}`, {
+    hint: names.length > 0 ? `there are: ${names.join(', ')}` : '--data-dir names a data directory that is not Debian’s',
+  });
 }
 
 /** Every cluster's main configuration file with what it sets, oldest version first. */

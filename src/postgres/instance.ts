@@ -9,6 +9,7 @@ import { inspect } from './inspection/inspect.ts';
 import { serverReads } from './inspection/server-reads.ts';
 import type { Keeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
+import { serverOwner } from './owner.ts';
 import { findPostmaster, processesOf } from './probes/postmaster.ts';
 import { expireQuarantine } from './recovery/expire-quarantine.ts';
 
@@ -50,6 +51,7 @@ export function createInstance(options: PostgresqlOptions, keeper: Keeper, resto
       const asked = depth.deep && report.state === 'cluster' ? await askServer(report, signal) : report;
       return typeof server === 'object' ? whileServed(asked, server.pid) : asked;
     },
+    owner: () => serverOwner(settings, system),
     caretaker: () => findCaretaker(settings, system.runner),
     recover: (request, signal) => keeper.recover(request, signal),
     wake: async (signal) => {

@@ -1,6 +1,6 @@
-import type { SdNotify } from '../core/app.ts';
 import type { Logger, Runner } from '../core/contracts.ts';
 import { wordsOf } from '../core/errors.ts';
+import type { SdNotify } from '../core/systemd.ts';
 
 const TIMEOUT_MS = 5_000;
 

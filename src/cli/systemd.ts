@@ -1,0 +1,76 @@
+import type { Command } from 'commander';
+import type { Style } from '../output/style.ts';
+import { installUnits, printUnits, type UnitsReport, type UnitWishes, uninstallUnits } from '../usecases/install-units.ts';
+import type { Cli, Surroundings } from './cli.ts';
+
+interface UnitFlags {
+  readonly unitDir: string;
+  readonly environmentFile: string;
+  readonly backupAt: string;
+  readonly verifyAt: string;
+}
+
+const WHAT = `
+dbkit-health.timer checks every monitor.intervalSeconds and counts; dbkit-recovery.service does what is due, through the server's own unit;
+dbkit-backup.timer and dbkit-verify.timer do what their names say. A PGDATA that no unit runs gets dbkit-postgresql.service.`;
+
+/** A VPS: the checks, the recovery and the backups as units of systemd's. */
+export function registerSystemd(program: Command, cli: Cli): void {
+  const systemd = program
+    .command('systemd')
+    .description('watch, recover and back up through units of systemd')
+    .addHelpText('after', WHAT)
+    .addHelpText('after', '\nExample:\n  dbkit --cluster 15/main systemd install');
+  withSchedule(systemd.command('install').description('write the units and start their timers; again is an update'))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dbkit --cluster 15/main systemd install\n  PGDATA=/srv/pg dbkit systemd install --backup-at hourly',
+    )
+    .action((flags: UnitFlags, command: Command) =>
+      cli.run(command, async ({ app, surroundings, signal }) => {
+        const report = await installUnits(await app(), wishes(flags, surroundings), signal);
+        return { report, text: (style) => installedView(report, style) };
+      }),
+    );
+  withSchedule(systemd.command('print').description('print the units, and write nothing'))
+    .addHelpText('after', '\nExample:\n  dbkit --cluster 15/main systemd print')
+    .action((flags: UnitFlags, command: Command) =>
+      cli.run(command, async ({ app, surroundings }) => {
+        const units = await printUnits(await app(), wishes(flags, surroundings));
+        return { report: { units }, text: (style) => units.map(({ name, text }) => `${style.dim(`# ${name}`)}\n${text}`).join('\n') };
+      }),
+    );
+  systemd
+    .command('uninstall')
+    .description('take the units away; the server, its data, the backups and the environment file stay')
+    .option('--unit-dir <dir>', 'where the units are', '/etc/systemd/system')
+    .addHelpText('after', '\nExample:\n  dbkit systemd uninstall')
+    .action((flags: Pick<UnitFlags, 'unitDir'>, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const files = await uninstallUnits(await app(), flags.unitDir, signal);
+        return { report: { files }, text: () => (files.length === 0 ? 'nothing was installed' : filesView(files)) };
+      }),
+    );
+}
+
+const withSchedule = (command: Command): Command =>
+  command
+    .option('--backup-at <calendar>', 'when backups are taken (systemd.time)', '*-*-* 02:15')
+    .option('--verify-at <calendar>', 'when backups are read again', 'Sun *-*-* 04:30')
+    .option('--unit-dir <dir>', 'where the units go', '/etc/systemd/system')
+    .option('--environment-file <file>', 'what they know besides dbkit.yaml; 0600', '/etc/dbkit/dbkit.env');
+
+const wishes = (flags: UnitFlags, { program: [node, script] }: Surroundings): UnitWishes => ({
+  ...flags,
+  program: [node, script],
+});
+
+const filesView = (files: UnitsReport['files']): string => files.map(({ path, did }) => `${did.padEnd(9)}  ${path}`).join('\n');
+
+function installedView({ files, enabled, user, serverUnit }: UnitsReport, style: Style): string {
+  const runs =
+    enabled.length > 0
+      ? `started: ${enabled.join(', ')}; \`systemctl list-timers 'dbkit-*'\` shows when they run next`
+      : style.warn('systemd does not run here: nothing was started');
+  return [filesView(files), `checks and backups run as ${user}, the server in ${serverUnit}`, runs].join('\n');
+}
