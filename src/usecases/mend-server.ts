@@ -94,7 +94,8 @@ async function startAgain({ config, spawn, commandEnvironment }: Needs, own: rea
 
 /** It answers, and what failed does not fail any more: else nothing was mended. */
 async function untilWell(app: Needs, mended: Mended, failed: string | undefined, signal: AbortSignal): Promise<Mended> {
-  const only = [...new Set(['connection', failed ?? 'connection'])];
+  // Root is not let in where a role must be its system user's (peer): then only `service` is answered.
+  const only = [...new Set(['service', 'connection', failed ?? 'connection'])];
   const { status, probes } = await awaitHealth(app, { only }, ANSWER_MS, signal);
   if (status !== 'critical') {
     const report = { ...mended.report, readyAt: mended.report.readyAt ?? app.clock.now().toISOString() };
