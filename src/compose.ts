@@ -13,7 +13,7 @@ import { debianCluster } from './postgres/external-configuration.ts';
 import { claimDirectory, serverOwner } from './postgres/owner.ts';
 import { createPostgresql } from './postgres/postgresql.ts';
 import { collectServices } from './services/registry.ts';
-import { readConfigFile, readEnvironment } from './system/config-file.ts';
+import { configPath, readConfigFile, readEnvironment } from './system/config-file.ts';
 import { createControl } from './system/control-socket.ts';
 import { createGit } from './system/git.ts';
 import { servePages } from './system/http-endpoint.ts';
@@ -24,6 +24,7 @@ import { createMonitorMemory } from './system/monitor-memory.ts';
 import { createProjectFolder } from './system/project-folder.ts';
 import { createRecoveryHistory } from './system/recovery-history.ts';
 import { createSdNotify } from './system/sd-notify.ts';
+import { createSettingsFile } from './system/settings-file.ts';
 import { createStatusBoard } from './system/status-board.ts';
 import { createSystemd } from './system/systemd.ts';
 
@@ -127,6 +128,11 @@ async function assemble(options: OpenOptions): Promise<App> {
     ),
     memory: createMonitorMemory(config.stateDir, system),
     alerts,
+    settingsFile: createSettingsFile(
+      () => configPath(options.flags.config ?? options.environment['DBKIT_CONFIG'], options.workingDirectory, system.self.uid === 0),
+      config.stateDir,
+      system,
+    ),
     sdNotify: createSdNotify(system, options.environment),
     ping: alerts.ping,
     servePages,
@@ -162,7 +168,7 @@ async function prepareFolders({ stateDir, backupDir, logDir, postgresql }: Confi
 /** Most commands tell nobody anything. */
 function lazyAlerts(config: Config, system: System, { environment }: OpenOptions): Alerter & Pick<App, 'ping'> {
   const load = async () => (await import('./alerts/alerter.ts')).createAlerter(config, system, environment);
-  return { channels: Object.keys(config.alerts.channels), ...lazily(['tell', 'test', 'reveal', 'ping'], load) };
+  return { channels: Object.keys(config.alerts.channels), ...lazily(['tell', 'test', 'tryOut', 'telegramChats', 'reveal', 'ping'], load) };
 }
 
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */

@@ -2,7 +2,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import type { ChannelSettings, SecretPlace } from '../core/alert-settings.ts';
+import { chatsOf } from '../core/alert-questions.ts';
+import { type ChannelSettings, channelSettings, type SecretPlace, secret as secretPlace } from '../core/alert-settings.ts';
 import { type Alert, afterTelling, isNews, type StampedAlert, severities, type Told } from '../core/alerts.ts';
 import type { Alerter, App } from '../core/app.ts';
 import type { Config } from '../core/config.ts';
@@ -10,7 +11,7 @@ import type { System } from '../core/contracts.ts';
 import { durationMs } from '../core/duration.ts';
 import { DbkitError, wordsOf } from '../core/errors.ts';
 import { send } from './channel.ts';
-import { ping } from './http.ts';
+import { getJson, ping } from './http.ts';
 
 const toldSchema = v.record(v.string(), v.object({ at: v.string(), severity: v.picklist(severities), title: v.string() }));
 /** How long to wait before the second, third and fourth attempt. */
@@ -86,18 +87,40 @@ export function createAlerter(
               ? `there are: ${Object.keys(settings.channels).join(', ')}`
               : 'alerts.channels in dbkit.yaml names them',
         });
-      const title = 'this is a test';
-      const lines = ['Nothing is wrong: somebody ran `dbkit alert test`.'];
-      const alert = stamp({ topic: 'test', severity: 'INFO', resolves: false, title, lines, command: null });
-      await send(channel, alert, { ...needs, owner: await stateOwner() }, signal).catch((cause: unknown) => {
+      await tryOut(name, channel, signal);
+    },
+    async tryOut(name, given, signal) {
+      const checked = v.safeParse(channelSettings, given);
+      if (!checked.success)
+        throw new DbkitError(
+          'config.invalid',
+          checked.issues.map(({ message, path }) => `${path?.[0]?.key ?? name}: ${message}`).join('; '),
+        );
+      await tryOut(name, checked.output, signal);
+    },
+    async telegramChats(given, signal) {
+      const { token, api } = v.parse(v.looseObject({ token: secretPlace, api: v.optional(v.string(), 'https://api.telegram.org') }), given);
+      try {
+        return chatsOf(await getJson(`${api}/bot${await needs.reveal(token)}/getUpdates`, signal));
+      } catch (cause) {
         signal.throwIfAborted();
-        throw new DbkitError('service.failed', `the test did not get through to ${name}: ${wordsOf(cause)}`, {
-          hint: `look at alerts.channels.${name} in dbkit.yaml, and at the file or variable that holds its secret`,
-          cause,
-        });
-      });
+        throw new DbkitError('service.failed', `Telegram does not say who has written to this bot: ${wordsOf(cause)}`, { cause });
+      }
     },
   };
+
+  async function tryOut(name: string, channel: ChannelSettings, signal: AbortSignal): Promise<void> {
+    const title = 'this is a test';
+    const lines = ['Nothing is wrong: somebody ran `dbkit alert test`.'];
+    const alert = stamp({ topic: 'test', severity: 'INFO', resolves: false, title, lines, command: null });
+    await send(channel, alert, { ...needs, owner: await stateOwner() }, signal).catch((cause: unknown) => {
+      signal.throwIfAborted();
+      throw new DbkitError('service.failed', `the test did not get through to ${name}: ${wordsOf(cause)}`, {
+        hint: `look at alerts.channels.${name} in dbkit.yaml, and at the file or variable that holds its secret`,
+        cause,
+      });
+    });
+  }
 }
 
 async function reveal(place: SecretPlace, environment: Readonly<Record<string, string | undefined>>): Promise<string> {

@@ -16,13 +16,15 @@ export async function post({ url, headers = {}, body }: Post, signal: AbortSigna
 }
 
 /** A GET whose answer says nothing but that somebody counts. */
-export const ping = (url: string, signal: AbortSignal): Promise<void> => ask(url, { method: 'GET' }, signal);
+export const ping = async (url: string, signal: AbortSignal): Promise<void> => void (await ask(url, { method: 'GET' }, signal));
+
+export const getJson = async (url: string, signal: AbortSignal): Promise<unknown> => (await ask(url, { method: 'GET' }, signal)).json();
 
 async function ask(
   url: string,
   request: { method: string; headers?: Record<string, string>; body?: string },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Response> {
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
   const answer = await fetch(url, { ...request, signal: bounded, redirect: 'error' }).catch((cause: unknown) => {
     signal.throwIfAborted();
@@ -30,4 +32,5 @@ async function ask(
     throw new Error(`no answer: ${code ?? message ?? (cause instanceof Error ? cause.name : 'unknown')}`);
   });
   if (!answer.ok) throw new Error(`the answer was ${answer.status}: ${(await answer.text().catch(() => '')).slice(0, 200)}`);
+  return answer;
 }

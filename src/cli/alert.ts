@@ -1,6 +1,9 @@
 import type { Command } from 'commander';
 import { DbkitError } from '../core/errors.ts';
-import { makeAlertSecret } from '../usecases/make-alert-secret.ts';
+import { askSecret, askText, askYes, choose } from '../output/prompt.ts';
+import type { Style } from '../output/style.ts';
+import { makeAlertSecret, type SecretManifest } from '../usecases/make-alert-secret.ts';
+import { type AlertSetupReport, setupAlert } from '../usecases/setup-alert.ts';
 import { testAlerts } from '../usecases/test-alerts.ts';
 import type { Cli } from './cli.ts';
 
@@ -11,17 +14,26 @@ export function registerAlert(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit alert test');
   alert
     .command('setup')
-    .description('bring the channels of this configuration to another place')
-    .requiredOption('--to-secret [name]', 'print their secrets as a Kubernetes Secret (default name: dbkit-alerts)')
-    .option('--namespace <name>', 'where it lives')
+    .description('set a channel up: asks, sends a test, writes the configuration')
+    .option('--to-secret [name]', 'instead: print the secrets of all channels as a Kubernetes Secret (default name: dbkit-alerts)')
+    .option('--namespace <name>', 'where that lives')
     .addHelpText(
       'after',
-      '\n`dbkit k8s render` with the same configuration mounts it. It prints secrets: hand it on, and do not keep it.\n\nExample:\n  dbkit alert setup --to-secret | kubectl apply -f -',
+      '\nSecrets go into files of their own (0600); the configuration names them, and its comments stay. With --to-secret nothing is asked: `dbkit k8s\nrender` with the same configuration mounts what it prints, which is secret: hand it on, and do not keep it.\n\nExamples:\n  dbkit alert setup\n  dbkit alert setup --to-secret | kubectl apply -f -',
     )
-    .action(({ toSecret, namespace }: { toSecret: string | true; namespace?: string }, command: Command) =>
-      cli.run(command, async ({ app }) => {
-        const report = await makeAlertSecret(await app(), { name: toSecret === true ? 'dbkit-alerts' : toSecret, namespace });
-        return { report, text: () => JSON.stringify(report, null, 2) };
+    .action(({ toSecret, namespace }: { toSecret?: string | true; namespace?: string }, command: Command) =>
+      cli.run<SecretManifest | AlertSetupReport>(command, async ({ app, signal, surroundings: { terminal, environment } }) => {
+        if (toSecret !== undefined) {
+          const report = await makeAlertSecret(await app(), { name: toSecret === true ? 'dbkit-alerts' : toSecret, namespace });
+          return { report, text: () => JSON.stringify(report, null, 2) };
+        }
+        if (!terminal.stdin || !terminal.stderr || environment['CI'])
+          throw new DbkitError('prompt.refused', 'there is no terminal to ask at', {
+            hint: 'write alerts.channels into dbkit.yaml yourself; README.md shows how, and `dbkit alert test` tries it',
+          });
+        const asking = { text: askText, secret: askSecret, yes: askYes, choose, say: (words: string) => terminal.writeError(`${words}\n`) };
+        const report = await setupAlert(await app(), asking, signal);
+        return { report, text: (style) => setupView(report, style) };
       }),
     );
   alert
@@ -43,3 +55,10 @@ export function registerAlert(program: Command, cli: Cli): void {
       }),
     );
 }
+
+const setupView = ({ channel, configFile, secretFiles, tested }: AlertSetupReport, style: Style): string =>
+  [
+    `${style.good(channel)} is in ${configFile}${tested ? '' : ', untested'}`,
+    ...secretFiles.map((file) => `its secret is in ${file}`),
+    'HINT: `dbkit alert test` tries every channel',
+  ].join('\n');

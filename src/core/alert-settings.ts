@@ -5,7 +5,7 @@ import { listenAddress } from './listen-address.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 /** Secrets are never in the configuration itself: it names the file, or the variable, that holds one. */
-const secret = v.union(
+export const secret = v.union(
   [v.strictObject({ file: v.pipe(text, v.startsWith('/', 'must be an absolute path')) }), v.strictObject({ env: text })],
   'must name where the secret is: { file: /path } or { env: NAME }',
 );

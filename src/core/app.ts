@@ -1,3 +1,4 @@
+import type { Chat } from './alert-questions.ts';
 import type { SecretPlace } from './alert-settings.ts';
 import type { Alert } from './alerts.ts';
 import type { BackupEngine, RetentionDecision } from './backups.ts';
@@ -6,6 +7,7 @@ import type { Clock, Identity, Logger, Service, SpawnChild } from './contracts.t
 import type { Copies } from './copies.ts';
 import type { SettingChange, Settings } from './devcontainer-plan.ts';
 import type { Finding } from './findings.ts';
+import type { Git } from './git.ts';
 import type { MonitorMemory } from './monitor.ts';
 import type { ServePages } from './pages.ts';
 import type { Quarantined } from './quarantine-retention.ts';
@@ -33,6 +35,7 @@ export interface App {
   readonly engines: readonly BackupEngine[];
   readonly memory: MonitorMemory;
   readonly alerts: Alerter;
+  readonly settingsFile: SettingsFile;
   readonly sdNotify: SdNotify;
   /** Asks a URL that the configuration names, so that somebody notices when nobody asks any more; false when that did not work. */
   ping(signal: AbortSignal): Promise<boolean>;
@@ -50,6 +53,15 @@ export interface App {
   readonly commandEnvironment: Readonly<Record<string, string>>;
 }
 
+/** The configuration file, and files for secrets that it names, as things to write to. */
+export interface SettingsFile {
+  /** Puts a value under these keys and keeps everything else, comments included; where it is now. Rejects with `config.invalid`. */
+  set(keys: readonly string[], value: unknown): Promise<string>;
+  /** `<stateDir>/secrets/<name>`, 0600. */
+  keepSecret(name: string, text: string): Promise<string>;
+  forgetSecret(file: string): Promise<void>;
+}
+
 /** Tells people. */
 export interface Alerter {
   readonly channels: readonly string[];
@@ -57,6 +69,10 @@ export interface Alerter {
   tell(alert: Alert, signal: AbortSignal): Promise<void>;
   /** Rejects with `usage.invalid` for a channel that there is not, `service.failed` with the reason when it does not get through. */
   test(channel: string, signal: AbortSignal): Promise<void>;
+  /** The same for settings that are not in the configuration yet; `config.invalid` when they cannot be a channel's. */
+  tryOut(channel: string, settings: unknown, signal: AbortSignal): Promise<void>;
+  /** Who has written to the bot of these settings of a Telegram channel (`token`, `api`). */
+  telegramChats(settings: unknown, signal: AbortSignal): Promise<readonly Chat[]>;
   /** The secret that is kept there. Rejects with `config.invalid` when it is not. */
   reveal(place: SecretPlace): Promise<string>;
 }
@@ -149,20 +165,6 @@ export interface ProjectFolder {
   parse(text: string, name: string): Promise<Settings>;
   /** The text with these changes, every comment where it was. */
   edit(text: string, changes: readonly SettingChange[]): Promise<string>;
-}
-
-/** git, as far as hooks need it. */
-export interface Git {
-  /** Rejects with `command.failed` when the folder is in no work tree, `program.missing` without git. */
-  repositoryOf(directory: string, signal: AbortSignal): Promise<GitRepository>;
-}
-
-export interface GitRepository {
-  readonly root: string;
-  /** Shared by all work trees. */
-  readonly gitDir: string;
-  /** Where git looks for hooks: core.hooksPath, or gitDir/hooks. */
-  readonly hooksDir: string;
 }
 
 export type ServiceState =

@@ -14,13 +14,31 @@ export async function confirm(question: string, { mayAsk, yes }: Asker): Promise
     throw new DbkitError('prompt.refused', 'this replaces data, and there is no terminal to ask at', {
       hint: 'add --yes to do it without a question, or --dry-run to see the plan',
     });
-  return (await ask({ type: 'confirm', message: question, default: false })) as boolean;
+  return askYes(question, false);
 }
 
 /** Offers a list to choose from. Call only where somebody can answer. */
 export async function choose(question: string, choices: readonly { readonly name: string; readonly value: string }[]): Promise<string> {
   return (await ask({ type: 'select', message: question, choices: [...choices], pageSize: 12 })) as string;
 }
+
+/** One line; empty is only taken where it may be. */
+export async function askText(
+  question: string,
+  { default: suggestion, isOptional }: { readonly default?: string | undefined; readonly isOptional: boolean },
+): Promise<string> {
+  const validate = (answer: string): true | string => isOptional || answer.trim() !== '' || 'something is wanted here';
+  return String(await ask({ type: 'input', message: question, default: suggestion, validate })).trim();
+}
+
+/** One line that nobody sees. */
+export async function askSecret(question: string, { isOptional }: { readonly isOptional: boolean }): Promise<string> {
+  const validate = (answer: string): true | string => isOptional || answer.trim() !== '' || 'something is wanted here';
+  return String(await ask({ type: 'password', mask: '*', message: question, validate })).trim();
+}
+
+export const askYes = async (question: string, suggestion: boolean): Promise<boolean> =>
+  (await ask({ type: 'confirm', message: question, default: suggestion })) as boolean;
 
 async function ask(question: object): Promise<unknown> {
   const { default: inquirer } = await import('inquirer');

@@ -39,6 +39,12 @@ export async function readConfigFile(
   }
 }
 
+/** The file that is read, else the one that a person would look for first. */
+export async function configPath(named: string | undefined, from: string, isRoot: boolean): Promise<string> {
+  if (named !== undefined) return resolve(from, named);
+  return (await findUpward(from)) ?? (isRoot ? `/etc/dbkit/${NAME}` : join(resolve(from), NAME));
+}
+
 const unparsable = (path: string, why: string): DbkitError =>
   new DbkitError('config.invalid', `${path}: ${why}`, { hint: 'correct the file; `dbkit config check` checks it again' });
 

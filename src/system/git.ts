@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
-import type { Git } from '../core/app.ts';
 import type { Runner } from '../core/contracts.ts';
 import { DbkitError } from '../core/errors.ts';
+import type { Git } from '../core/git.ts';
 
 const TIMEOUT_MS = 10_000;
 

@@ -1,7 +1,8 @@
 import { chmod, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import type { App, GitRepository } from '../core/app.ts';
+import type { App } from '../core/app.ts';
 import { DbkitError, errnoOf, wordsOf } from '../core/errors.ts';
+import type { GitRepository } from '../core/git.ts';
 import { type HookFacts, hookFile, isShellScript, type Program, planHook, withoutBlock } from '../core/hook-plan.ts';
 
 type Needs = Pick<App, 'git'>;

@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -8,7 +8,9 @@ import { discordPost } from '../../src/alerts/discord.ts';
 import { ntfyPost } from '../../src/alerts/ntfy.ts';
 import { pagerdutyPost } from '../../src/alerts/pagerduty.ts';
 import { slackPost } from '../../src/alerts/slack.ts';
+import { open as compose } from '../../src/compose.ts';
 import type { StampedAlert } from '../../src/core/alerts.ts';
+import { type Asking, setupAlert } from '../../src/usecases/setup-alert.ts';
 import { run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
@@ -21,15 +23,15 @@ interface Request {
 }
 
 /** A server that keeps what it was sent and answers as the real one would. */
-async function receiver(): Promise<{ url: string; requests: Request[] }> {
+async function receiver(answer = '{"ok":true}', status = 200): Promise<{ url: string; requests: Request[] }> {
   const requests: Request[] = [];
   const server = createServer((request, response) => {
     let body = '';
     request.on('data', (chunk) => (body += String(chunk)));
     request.on('end', () => {
       requests.push({ method: request.method!, path: request.url!, headers: request.headers, body });
-      response.statusCode = request.url!.includes('enqueue') ? 202 : 200;
-      response.end('{"ok":true}');
+      response.statusCode = request.url!.includes('enqueue') ? 202 : status;
+      response.end(answer);
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -171,4 +173,81 @@ test('a command gets the alert on its stdin, a file keeps them for its owner onl
     stderr: expect.stringMatching(/must name where the secret is/),
   });
   expect(invalid.stderr).not.toMatch(/http:\/\/secret/);
+});
+
+/** A person who answers in order; words that dbkit says are kept. */
+function person(answers: readonly (string | boolean)[]): Asking & { readonly heard: string[] } {
+  const rest = [...answers];
+  const heard: string[] = [];
+  const answer = async (words: string): Promise<never> => {
+    heard.push(words);
+    if (rest.length === 0) throw new Error(`nobody answers: ${words}`);
+    return rest.shift() as never;
+  };
+  return { heard, text: answer, secret: answer, yes: answer, choose: answer, say: (words) => void heard.push(words) };
+}
+async function setUp(instance: Instance, file: string, answers: readonly (string | boolean)[]) {
+  const asking = person(answers);
+  const flags = { config: file, stateDir: instance.stateDir };
+  const app = await compose.app({
+    flags,
+    environment: instance.env,
+    workingDirectory: instance.root,
+    isTerminal: false,
+    signals: { subscribe: () => () => undefined },
+    logLevel: 'warn',
+    log: () => undefined,
+  });
+  return { asking, report: await setupAlert(app, asking, new AbortController().signal) };
+}
+
+test('alert setup finds the chat, sends a test, and writes the configuration; comments stay and secrets are in no file that others read', async () => {
+  const instance = await open();
+  const file = join(instance.root, 'dbkit.yaml');
+  await writeFile(file, '# mine\nmaxBackups: 3 # not seven\nalerts:\n  environment: test\n');
+  const bot = await receiver(
+    '{"ok":true,"result":[{"message":{"chat":{"id":-100,"title":"On call"}}},{"message":{"chat":{"id":7,"first_name":"Ada"}}}]}',
+  );
+  const app = await setUp(instance, file, ['webhook', 'hook', `${bot.url}/secret-path`]);
+  expect(app.report).toMatchObject({ channel: 'hook', tested: true, configFile: file });
+  const text = await readFile(file, 'utf8');
+  expect(text).toContain('# mine\nmaxBackups: 3 # not seven\n');
+  expect(text).not.toContain('secret-path');
+  expect((await stat(app.report.secretFiles[0]!)).mode & 0o777).toBe(0o600);
+  expect(bot.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['POST /secret-path']);
+  expect(await run(instance, ['alert', 'test', '--config', file])).toMatchObject({ code: 0 });
+
+  const refused = await receiver('{"ok":true}', 500);
+  await expect(setUp(instance, file, ['ntfy', 'phone', `${refused.url}/topic`, '', false])).rejects.toMatchObject({
+    code: 'recovery.refused',
+  });
+  expect(await readFile(file, 'utf8'), 'who gives up leaves nothing').toBe(text);
+  expect(await readdir(join(instance.stateDir, 'secrets'))).toEqual(['hook-url']);
+  await expect(setUp(instance, file, ['slack', 'hook'])).rejects.toMatchObject({ code: 'usage.invalid' });
+  expect((await run(instance, ['alert', 'setup', '--config', file])).code, 'without a terminal nobody is asked').toBe(77);
+});
+
+test('the chat of a Telegram bot is found among those who have written to it', async () => {
+  const bot = await receiver(
+    '{"ok":true,"result":[{"message":{"chat":{"id":-100,"title":"On call"}}},{"message":{"chat":{"id":7,"first_name":"Ada"}}}]}',
+  );
+  const instance = await open();
+  const token = await secretFile(instance, 'token', '123:abc');
+  const app = await compose.app({
+    flags: { stateDir: instance.stateDir },
+    environment: instance.env,
+    workingDirectory: instance.root,
+    isTerminal: false,
+    signals: { subscribe: () => () => undefined },
+    logLevel: 'warn',
+    log: () => undefined,
+  });
+  const signal = new AbortController().signal;
+  expect(await app.alerts.telegramChats({ type: 'telegram', token, api: bot.url }, signal)).toEqual([
+    { id: '7', name: 'Ada' },
+    { id: '-100', name: 'On call' },
+  ]);
+  expect(bot.requests.map(({ path }) => path)).toEqual(['/bot123:abc/getUpdates']);
+  const deaf = { type: 'telegram', token, api: 'http://127.0.0.1:9' };
+  await expect(app.alerts.telegramChats(deaf, signal)).rejects.toMatchObject({ message: expect.not.stringContaining('123:abc') });
 });

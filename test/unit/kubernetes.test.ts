@@ -253,7 +253,17 @@ describe('dbkit k8s render', () => {
     };
     const { config: settings } = layerConfig({ file: { path: 'x', value: { alerts: { channels } } }, environment: [], flags: [] });
     const secrets = await makeAlertSecret(
-      { config: settings, alerts: { channels: [], tell: nothing, test: nothing, reveal: async (place) => JSON.stringify(place) } },
+      {
+        config: settings,
+        alerts: {
+          channels: [],
+          tell: nothing,
+          test: nothing,
+          tryOut: async () => undefined,
+          telegramChats: async () => [],
+          reveal: async (place) => JSON.stringify(place),
+        },
+      },
       { name: 'dbkit-alerts', namespace: 'shop' },
     );
     expect(problemsOf(secrets)).toEqual([]);
