@@ -1,5 +1,5 @@
 import { accessSync, constants, statfsSync } from 'node:fs';
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 const MEMORY = '/dev/shm';
 const ROOM_BYTES = 6 * 1024 ** 3;
@@ -20,6 +20,7 @@ if (process.env['TMPDIR'] === undefined && hasRoomInMemory()) process.env['TMPDI
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: [...configDefaults.exclude, 'test/container/**'], // They need podman, or the network, and have a configuration of their own.
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,
