@@ -56,11 +56,11 @@ describe.skipIf(program === undefined)('the pod', () => {
     const changed = command === undefined ? spec : { ...spec, containers: spec.containers.map((container) => ({ ...container, command })) };
     const pod = `${name}-${job}-1`;
     await writeFile(join(folder, `${job}.yaml`), stream([...objects('ConfigMap'), asPod(pod, changed)]));
-    await podman('pod', 'rm', '--force', pod);
+    await remove(pod);
     await podman.must('kube', 'play', '--network', 'none', join(folder, `${job}.yaml`));
     const code = Number(await podman.must('wait', `${pod}-${job}-job`));
     const { stdout, stderr } = await podman('logs', `${pod}-${job}-job`);
-    await podman('pod', 'rm', '--force', pod);
+    await remove(pod);
     return { code, stdout, stderr };
   };
   const until = async (what: string, isSo: () => Promise<boolean>): Promise<void> => {
@@ -83,8 +83,12 @@ describe.skipIf(program === undefined)('the pod', () => {
     const { stdout } = await inMonitor('dbkit', 'backup', 'list', '--json');
     return (JSON.parse(stdout) as { report: { backups: { label: string; engine: string; state: string; note: string }[] } }).report.backups;
   };
+  const remove = async (pod: string): Promise<void> => {
+    await podman('pod', 'rm', '--force', '--time', '0', pod);
+    await podman('volume', 'rm', '--force', `${pod}-tmp`);
+  };
   const sweep = async (): Promise<void> => {
-    for (const pod of [`${name}-0`, ...JOBS.map((job) => `${name}-${job}-1`)]) await podman('pod', 'rm', '--force', '--time', '0', pod);
+    for (const pod of [`${name}-0`, ...JOBS.map((job) => `${name}-${job}-1`)]) await remove(pod);
     for (const volume of ['data', 'backups', 'config', 'passwords', 'alerts']) await podman('volume', 'rm', '--force', `${name}-${volume}`);
     for (const secret of ['passwords', 'alerts']) await podman('secret', 'rm', `${name}-${secret}`);
   };
@@ -228,6 +232,7 @@ describe.skipIf(program === undefined)('the pod', () => {
     await podman.must('stop', '--time', '10', `${name}-0-database`);
     expect(performance.now() - begun).toBeLessThan(STOP_MS);
     expect(await podman.must('inspect', '--format', '{{.State.ExitCode}}', `${name}-0-database`)).toBe('0');
+    expect((await runJob('backup')).stderr, 'a job needs no running server').toContain('of the stopped server');
     await podman.must('pod', 'stop', `${name}-0`);
     await podman.must('pod', 'start', `${name}-0`);
     await ready();

@@ -54,20 +54,26 @@ export function createPodman(program: string): Podman {
 
 /**
  * A pod template as `podman kube play` 4.3 can take it. It knows no StatefulSet and no CronJob, runs no probes without systemd, and fills a
- * volume on /dev/shm from the image, where nobody may write, publishes ports on bridges only, and never mounts an optional Secret; everything
- * else is what Kubernetes gets.
+ * volume on /dev/shm from the image, where nobody may write, publishes ports on bridges only, never mounts an optional Secret, and takes an
+ * emptyDir for a volume of that name, which all pods share; everything else is what Kubernetes gets.
  */
 export function asPod(name: string, spec: PodSpec): object {
   const containers = spec.containers.map(
     ({ startupProbe: _s, readinessProbe: _r, livenessProbe: _l, lifecycle: _c, ports: _p, ...container }) => ({
       ...container,
       imagePullPolicy: 'Never',
-      volumeMounts: container.volumeMounts.filter((mount) => mount.name !== 'shm'),
+      volumeMounts: container.volumeMounts
+        .filter((mount) => mount.name !== 'shm')
+        .map((mount) => ({ ...mount, name: `${name}-${mount.name}` })),
     }),
   );
   const volumes = spec.volumes
     .filter((volume) => volume.name !== 'shm')
-    .map((volume) => ('secret' in volume ? { ...volume, secret: { ...(volume['secret'] as object), optional: false } } : volume));
+    .map((volume) => ({
+      ...volume,
+      name: `${name}-${volume.name}`,
+      ...('secret' in volume ? { secret: { ...(volume['secret'] as object), optional: false } } : {}),
+    }));
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { ...spec, containers, volumes } };
 }
 

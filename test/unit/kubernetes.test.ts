@@ -1,5 +1,9 @@
+import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import * as operator from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 import * as apps from 'kubernetes-models/apps/v1';
 import * as batch from 'kubernetes-models/batch/v1';
@@ -15,6 +19,7 @@ import { watchingAnew } from '../../src/core/monitor.ts';
 import { makeAlertSecret } from '../../src/usecases/make-alert-secret.ts';
 import { renderManifests } from '../../src/usecases/render-manifests.ts';
 import { inProcess } from '../harness/in-process.ts';
+import { serveDiscovery } from '../harness/kube-api.ts';
 import {
   type Container,
   hasKubectl,
@@ -25,6 +30,8 @@ import {
   manifestsOf,
   podOf,
 } from '../harness/manifests.ts';
+
+const execute = promisify(execFile);
 
 /** Kubernetes' own JSON schemas, as npm has them. */
 const models = { ...core, ...apps, ...batch, ...networking, ...policy, ...operator } as unknown as Record<
@@ -101,7 +108,36 @@ describe('the schemas', () => {
     expect(new Set(namespaced.map(({ metadata }) => metadata.namespace)).size).toBe(1);
     expect(made.some(({ kind }) => kind === 'PodDisruptionBudget')).toBe(overlay === 'prod');
     expect(made.some(({ kind }) => kind === 'Secret')).toBe(overlay === 'dev');
+    const { volumes } = podOf(made.find(({ kind }) => kind === 'StatefulSet')!)!;
+    expect(volumes.find(({ name }) => name === 'shm')).toMatchObject({ emptyDir: { sizeLimit: overlay === 'prod' ? '1Gi' : '256Mi' } });
   });
+});
+
+test.skipIf(!hasKubectl)('kubectl takes what render prints, all of it', async () => {
+  const { out } = await inProcess(['k8s', 'render', '--name', 'shop', '--with', 'monitoring', 'dump']);
+  const api = await serveDiscovery(manifestsIn(out));
+  const home = await mkdtemp(join(tmpdir(), 'dbkit-kubectl-')); // Neither a person's cluster nor his cache of one.
+  try {
+    const flags = [
+      'create',
+      '--dry-run=client',
+      '--validate=false',
+      '--filename=-',
+      '--output=name',
+      `--server=${api.url}`,
+      `--cache-dir=${home}`,
+    ];
+    const asked = execute('kubectl', flags, { env: { ...process.env, HOME: home, KUBECONFIG: join(home, 'none') } });
+    asked.child.stdin!.end(out);
+    const names = (await asked).stdout.trim().split('\n');
+    expect(names).toHaveLength(manifestsIn(out).length);
+    expect(names).toEqual(
+      expect.arrayContaining(['statefulset.apps/shop', 'cronjob.batch/shop-verify', 'prometheusrule.monitoring.coreos.com/shop']),
+    );
+  } finally {
+    api.close();
+    await rm(home, { recursive: true });
+  }
 });
 
 test('the jobs come when they should, one at a time', () => {
