@@ -1,9 +1,10 @@
 // Builds dist/: one ESM entry plus chunks. Splitting keeps every `await import()` lazy, so `dbkit --version` loads almost nothing.
-import { rm } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { build } from 'esbuild';
 
 await rm('dist', { recursive: true, force: true });
-await build({
+const { metafile } = await build({
   entryPoints: {
     main: 'src/main.ts',
     'page-worker': 'src/postgres/inspection/page-worker.ts',
@@ -23,8 +24,20 @@ await build({
   // pg asks `new Response()` whether it runs on Cloudflare, and Node then loads its whole HTTP client: ten megabytes and as many milliseconds.
   define: { Response: 'undefined' },
   legalComments: 'linked',
+  metafile: true,
   minifySyntax: true,
   minifyWhitespace: true, // Fewer bytes to parse at every start; names stay, for stacks that a person can read.
   // Bundled CommonJS (fs-extra, pg) calls require() of Node's own modules.
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
 });
+
+// What is bundled is handed on, and most licenses ask that their words go with it.
+const folders = new Set(Object.keys(metafile.inputs).flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []));
+const notices = await Promise.all(
+  [...folders].sort().map(async (folder) => {
+    const { name, version, license } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+    const file = (await readdir(folder)).find((entry) => /^licen[cs]e/i.test(entry));
+    return `${name} ${version} (${license})\n\n${file ? (await readFile(join(folder, file), 'utf8')).trim() : `License: ${license}`}\n`;
+  }),
+);
+await writeFile('dist/third-party-licenses.txt', notices.join(`\n${'-'.repeat(80)}\n\n`));

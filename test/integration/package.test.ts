@@ -28,6 +28,12 @@ test('the package holds what is used, and nothing of those who make it', async (
   expect(sizeBytes).toBeLessThan(SIZE_MAX);
 });
 
+test('what is bundled comes with its license', async () => {
+  const notices = await readFile('dist/third-party-licenses.txt', 'utf8');
+  for (const name of ['commander', 'pg', 'valibot', 'yaml', 'execa', 'inquirer', 'nodemailer'])
+    expect(notices, name).toMatch(new RegExp(`^${name} [\\d.]+ \\((MIT|ISC|MIT-0)\\)$`, 'm'));
+});
+
 test('its metadata say what npm and its users need', async () => {
   const about = JSON.parse(await readFile('package.json', 'utf8')) as Record<string, unknown>;
   expect(about).toMatchObject({
