@@ -79,7 +79,9 @@ install_postgresql() {
       ;;
     fedora)
       if [ "$POSTGRESVERSION" = distribution ]; then add postgresql-server postgresql; return; fi
-      add "postgresql$POSTGRESVERSION-server" "postgresql$POSTGRESVERSION"
+      # The release's default major bears no number in its packages' names.
+      add "postgresql$POSTGRESVERSION-server" "postgresql$POSTGRESVERSION" || add postgresql-server postgresql
+      postgres --version | grep -q " $POSTGRESVERSION[.]" || die "this base has no PostgreSQL $POSTGRESVERSION: $(postgres --version)"
       ;;
   esac
 }
