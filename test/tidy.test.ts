@@ -56,6 +56,6 @@ test('every environment variable is in the README', () => {
 
 test('the top level holds what the house rules allow', () => {
   const allowed =
-    /^(bin|src|\.devcontainer|test|bench|deploy|docs|\.ci|\.git.*|\.npmrc|\.pre-commit-hooks\.yaml|package(-lock)?\.json|tsconfig\.json|README\.md|LICENSE|CHANGELOG\.md|biome\.json|.*\.config\.(ts|mjs)|node_modules|dist|\.dbkit)$/;
+    /^(bin|src|\.devcontainer|test|bench|deploy|docs|\.ci|\.git.*|\.npmrc|\.pre-commit-hooks\.yaml|package(-lock)?\.json|tsconfig\.json|README\.md|LICENSE|CHANGELOG\.md|biome\.json|.*\.config\.(ts|mjs)|node_modules|dist|\.dbkit|\.DB_(data|logs|backups))$/;
   expect(readdirSync('.').filter((name) => !allowed.test(name))).toEqual([]);
 });

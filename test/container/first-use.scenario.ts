@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { note, podman, run } from './tools.ts';
 import { type Workspace, workspace } from './workspace.ts';
 
@@ -49,6 +49,15 @@ test('nothing runs as root but dbkit, and PID 1 is an init', async () => {
   expect(rows.filter(([, , file]) => file?.endsWith('/postgres')).map(([, user]) => user)).toEqual(['node']);
 });
 
+test('the installed package can write a dev container too', async () => {
+  const script = 'mkdir /tmp/other && cd /tmp/other && dbkit init devcontainer --json && tar -tzf .devcontainer/dbkit.tgz';
+  const ran = await shop.exec('sh', '-c', script);
+  expect(ran.code, ran.stderr).toBe(0);
+  expect(ran.stdout).toMatch(/"outcome": ?"written"/);
+  expect(ran.stdout).toContain('package/.devcontainer/Dockerfile');
+  expect(ran.stdout).toContain('package/dist/main.js');
+});
+
 test('killed during pgbench: every acknowledged commit is there again, told in one line', async () => {
   const bin = '/usr/lib/postgresql/15/bin';
   await shop.sql('CREATE TABLE acknowledged (writer int, id int, PRIMARY KEY (writer, id))');
@@ -75,4 +84,19 @@ test('killed during pgbench: every acknowledged commit is there again, told in o
   note('told as', news.trim().split('\n').join(' | '));
   expect(up.ms).toBeLessThan(30_000);
   expect(news.split('\n').filter((line) => /crash|recover|replay/i.test(line))).toHaveLength(1);
+});
+
+test('a new user’s path: from an empty folder to a healed database', async () => {
+  const since = performance.now();
+  const project = await workspace();
+  onTestFinished(() => project.end());
+  expect(await project.up()).toMatchObject({ outcome: 'success' });
+  await project.sql('CREATE TABLE ledger AS SELECT generate_series(1, 1000) AS id');
+  await project.stop();
+  await rm(join(project.dataDir, 'global/2671'));
+  expect(await project.up()).toMatchObject({ outcome: 'success' });
+  expect(await project.sql('SELECT count(*) FROM ledger')).toBe('1000');
+  const seconds = (performance.now() - since) / 1000;
+  note('from an empty folder to a healed database', `${seconds.toFixed(1)} s`);
+  expect(seconds).toBeLessThan(300);
 });
