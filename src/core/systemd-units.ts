@@ -96,7 +96,7 @@ const recovery = (plan: UnitPlan): string[] => [
   'SuccessExitStatus=75',
   'TimeoutStartSec=infinity',
   'CapabilityBoundingSet=CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER CAP_KILL CAP_SETGID CAP_SETUID CAP_SYS_PTRACE',
-  ...hardened(plan),
+  ...hardened(plan, ['ProtectSystem=full']), // Each of ReadWritePaths= is a mount of its own, and no rename reaches the quarantine from another.
   'SystemCallFilter=@system-service',
 ];
 
@@ -175,22 +175,26 @@ const job = ({ program, environmentFile }: UnitPlan, words: string): string[] =>
 const asUser = (plan: UnitPlan): string[] => [
   `User=${plan.user}`,
   'CapabilityBoundingSet=',
-  ...hardened(plan),
+  ...hardened(plan, [
+    'ProtectSystem=strict',
+    `ReadWritePaths=${opened(plan)
+      .map((path) => quoted(`-${path}`))
+      .join(' ')}`,
+  ]),
   'SystemCallFilter=@system-service',
   'SystemCallFilter=~@privileged @resources',
   'ProtectProc=invisible',
 ];
 
 /** No MemoryDenyWriteExecute=, which kills Node's compiler, and no RemoveIPC=, which takes a server's shared memory when its user's last job ends. */
-function hardened({ program, notes, writable, socketDir }: UnitPlan): string[] {
+function hardened(plan: UnitPlan, files: readonly string[]): string[] {
+  const { program, socketDir } = plan;
   const isBelow = (path: string, ...roots: string[]): boolean => roots.some((root) => path === root || path.startsWith(`${root}/`));
-  const open = [...new Set([...notes, ...writable])];
-  const inHome = [...program, ...open].some((path) => isBelow(path, '/home', '/root', '/run/user'));
+  const inHome = [...program, ...opened(plan)].some((path) => isBelow(path, '/home', '/root', '/run/user'));
   return [
     'UMask=0077',
     'NoNewPrivileges=yes',
-    'ProtectSystem=strict',
-    `ReadWritePaths=${open.map((path) => quoted(`-${path}`)).join(' ')}`,
+    ...files,
     ...(inHome ? [] : ['ProtectHome=yes']),
     ...(isBelow(socketDir, '/tmp', '/var/tmp') ? [] : ['PrivateTmp=yes']),
     'PrivateDevices=yes',
@@ -209,6 +213,8 @@ function hardened({ program, notes, writable, socketDir }: UnitPlan): string[] {
     'SystemCallErrorNumber=EPERM', // Node tries io_uring, and goes on without it.
   ];
 }
+
+const opened = ({ notes, writable }: UnitPlan): string[] => [...new Set([...notes, ...writable])];
 
 const commandLine = (program: readonly string[], words: string): string =>
   [...program.map((word) => quoted(word.replaceAll('$', '$$$$'))), words].join(' ');

@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Files } from '../../core/contracts.ts';
@@ -23,7 +23,8 @@ export function createMemory<T>(stateDir: string, { name, schema, mode }: Kept<T
     keep: async (value) => {
       try {
         await mkdir(stateDir, { recursive: true });
-        await files.write(path, `${JSON.stringify(value)}\n`, { mode });
+        const owner = await stat(stateDir); // Root may look too, and must not keep the owner from it.
+        await files.write(path, `${JSON.stringify(value)}\n`, { mode, owner });
       } catch {
         // A health check must not fail because it cannot remember: a full disk is just what it is to report.
       }
