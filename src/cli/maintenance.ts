@@ -8,13 +8,15 @@ import { cleanupView, createdView, listView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
 import { registerHealth } from './health.ts';
 import { statusView } from './status.ts';
+import { registerUpkeep } from './upkeep.ts';
 
 /** The commands of maintenance.sh under their old names, so that people who come from there are at home. */
 export function registerMaintenance(program: Command, cli: Cli): void {
   const maintenance = program
     .command('maintenance')
-    .description('the same commands under the names of maintenance.sh')
-    .addHelpText('after', '\nExample:\n  dbkit maintenance status');
+    .description('what would help the server, and doing it; also the names of maintenance.sh')
+    .addHelpText('after', '\nExamples:\n  dbkit maintenance\n  dbkit maintenance vacuum --dry-run\n  dbkit maintenance status');
+  registerUpkeep(maintenance, cli);
   maintenance
     .command('status')
     .description('the same as `dbkit status`')

@@ -14,6 +14,7 @@ import type { Quarantined } from './quarantine-retention.ts';
 import type { RecoverRequest, RecoveryReport } from './recovery.ts';
 import type { RestoreRequest, Restorer } from './restore.ts';
 import type { SdNotify, Systemd } from './systemd.ts';
+import type { Upkeep } from './upkeep.ts';
 
 /** What a command has to work with. A use-case takes `Pick<App, …>`: its signature is its list of dependencies. */
 export interface App {
@@ -103,6 +104,7 @@ export interface Instance {
   /** Who the server runs as. */
   owner(): Promise<Identity>;
   readonly restorer: Restorer;
+  readonly upkeep: Upkeep;
   readonly copies: Copies;
   /** Retention for data that was set aside; `reported` paths stay. */
   expireQuarantine(

@@ -160,6 +160,17 @@ export const configSchema = v.strictObject({
     }),
     {},
   ),
+  maintenance: v.optional(
+    v.strictObject({
+      /** How long a statement waits for a lock; others wait behind it meanwhile. */
+      lockTimeoutSeconds: v.optional(v.pipe(seconds, v.minValue(0.1)), 5),
+      /** How long a concurrent rebuild waits for transactions that are older than it; nobody waits behind it meanwhile. */
+      rebuildWaitSeconds: v.optional(v.pipe(seconds, v.minValue(0.1)), 300),
+      /** Logs of the server and of dbkit that are no longer written to. */
+      logs: v.optional(v.strictObject({ maxAge: v.optional(duration, '30d'), maxSize: v.optional(size, '1GB') }), {}),
+    }),
+    {},
+  ),
   health: v.optional(healthSettings, {}),
   hooks: v.optional(hookSettings, {}),
   monitor: v.optional(monitorSettings, {}),

@@ -44,6 +44,9 @@ export function createInstance(options: PostgresqlOptions, keeper: Keeper, resto
     copies: lazily(['copyTo', 'open', 'bringTables', 'drill', 'salvage'], async () =>
       (await import('./on-demand.ts')).onDemand.createCopies(options),
     ),
+    upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs'], async () =>
+      (await import('./on-demand.ts')).onDemand.createUpkeep(options),
+    ),
     expireQuarantine: (wish, signal) => expireQuarantine(config, system, wish, signal),
     inspect: async (depth, signal) => {
       const { report } = await inspect(settings.dataDir, { stateDir, ...depth }, system, signal);
