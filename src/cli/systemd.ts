@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { UNIT_DIR } from '../core/systemd-units.ts';
 import type { Style } from '../output/style.ts';
 import { installUnits, printUnits, type UnitsReport, type UnitWishes, uninstallUnits } from '../usecases/install-units.ts';
 import type { Cli, Surroundings } from './cli.ts';
@@ -42,8 +43,8 @@ export function registerSystemd(program: Command, cli: Cli): void {
     );
   systemd
     .command('uninstall')
-    .description('take the units away; the server, its data, the backups and the environment file stay')
-    .option('--unit-dir <dir>', 'where the units are', '/etc/systemd/system')
+    .description('take the units away; data, backups and the environment file stay, and so does a server that has a unit of its own')
+    .option('--unit-dir <dir>', 'where the units are', UNIT_DIR)
     .addHelpText('after', '\nExample:\n  dbkit systemd uninstall')
     .action((flags: Pick<UnitFlags, 'unitDir'>, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
@@ -57,7 +58,7 @@ const withSchedule = (command: Command): Command =>
   command
     .option('--backup-at <calendar>', 'when backups are taken (systemd.time)', '*-*-* 02:15')
     .option('--verify-at <calendar>', 'when backups are read again', 'Sun *-*-* 04:30')
-    .option('--unit-dir <dir>', 'where the units go', '/etc/systemd/system')
+    .option('--unit-dir <dir>', 'where the units go; elsewhere than here nothing is started', UNIT_DIR)
     .option('--environment-file <file>', 'what they know besides dbkit.yaml; 0600', '/etc/dbkit/dbkit.env');
 
 const wishes = (flags: UnitFlags, { program: [node, script] }: Surroundings): UnitWishes => ({
@@ -71,6 +72,6 @@ function installedView({ files, enabled, user, serverUnit }: UnitsReport, style:
   const runs =
     enabled.length > 0
       ? `started: ${enabled.join(', ')}; \`systemctl list-timers 'dbkit-*'\` shows when they run next`
-      : style.warn('systemd does not run here: nothing was started');
+      : style.warn('nothing was started: systemd does not run here, or looks elsewhere for units');
   return [filesView(files), `checks and backups run as ${user}, the server in ${serverUnit}`, runs].join('\n');
 }

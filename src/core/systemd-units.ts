@@ -27,6 +27,8 @@ export interface UnitFile {
 
 /** Runs the server where nobody else does: a PGDATA without a unit of its own. */
 export const OWN_SERVER_UNIT = 'dbkit-postgresql.service';
+/** Where systemd looks for what an administrator installs. */
+export const UNIT_DIR = '/etc/systemd/system';
 /** By this line a file is known to be dbkit's; others are neither written over nor removed. */
 export const MARK = '# Made by `dbkit systemd install`, which writes it anew; changes of yours belong in `systemctl edit UNIT`.';
 

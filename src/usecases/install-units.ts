@@ -7,6 +7,7 @@ import {
   renderEnvironment,
   renderUnits,
   toEnable,
+  UNIT_DIR,
   type UnitFile,
   type UnitPlan,
   unitNames,
@@ -58,7 +59,7 @@ export async function installUnits(app: Needs, wishes: UnitWishes, signal: Abort
   const hasEnvironment = (await systemd.read(wishes.environmentFile)) !== undefined;
   if (!hasEnvironment) await systemd.write(wishes.environmentFile, renderEnvironment(unitEnvironment(config, origins)), 0o600);
   files.push({ path: wishes.environmentFile, did: hasEnvironment ? 'kept' : 'written' });
-  const enabled = (await systemd.isBooted()) ? toEnable(plan) : [];
+  const enabled = (await obeys(systemd, wishes.unitDir)) ? toEnable(plan) : [];
   if (enabled.length > 0) {
     await systemd.control(['daemon-reload'], signal);
     await systemd.control(['enable', ...enabled], signal);
@@ -68,7 +69,7 @@ export async function installUnits(app: Needs, wishes: UnitWishes, signal: Abort
   return { user: plan.user, serverUnit: plan.serverUnit, files, enabled };
 }
 
-/** Takes dbkit's units away; the server, its data, the backups and the environment file stay. */
+/** Takes dbkit's units away, which stops a server that dbkit's own unit runs; data, backups and the environment file stay. */
 export async function uninstallUnits(
   { systemd }: Pick<App, 'systemd'>,
   unitDir: string,
@@ -76,14 +77,17 @@ export async function uninstallUnits(
 ): Promise<UnitsReport['files']> {
   const found: string[] = [];
   for (const name of unitNames) if ((await systemd.read(join(unitDir, name)))?.startsWith(MARK)) found.push(name);
-  const isBooted = await systemd.isBooted();
+  const isHeard = await obeys(systemd, unitDir);
   const stops = found.filter((name) => name !== OWN_SERVER_UNIT);
-  if (isBooted && stops.length > 0) await systemd.control(['disable', '--now', ...stops], signal);
-  if (isBooted && found.includes(OWN_SERVER_UNIT)) await systemd.control(['disable', '--now', OWN_SERVER_UNIT], signal);
+  if (isHeard && stops.length > 0) await systemd.control(['disable', '--now', ...stops], signal);
+  if (isHeard && found.includes(OWN_SERVER_UNIT)) await systemd.control(['disable', '--now', OWN_SERVER_UNIT], signal);
   for (const name of found) await systemd.remove(join(unitDir, name));
-  if (isBooted && found.length > 0) await systemd.control(['daemon-reload'], signal);
+  if (isHeard && found.length > 0) await systemd.control(['daemon-reload'], signal);
   return found.map((name) => ({ path: join(unitDir, name), did: 'removed' }));
 }
+
+/** systemd runs, and these are the units that it knows. */
+const obeys = async (systemd: App['systemd'], unitDir: string): Promise<boolean> => unitDir === UNIT_DIR && (await systemd.isBooted());
 
 async function planUnits({ config, instance, systemd }: PlanNeeds, wishes: UnitWishes): Promise<UnitPlan> {
   const { postgresql, stateDir, backupDir, logDir, monitor, alerts, stopSeconds } = config;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { configFileElsewhere, debianClusterOf, debianConfigurations } from '../../src/postgres/external-configuration.ts';
+import { configFileElsewhere, debianCluster, debianClusterOf, debianConfigurations } from '../../src/postgres/external-configuration.ts';
 
 async function folders(): Promise<{ etc: string; data: string }> {
   const root = await mkdtemp(join(tmpdir(), 'dbkit-unit-'));
@@ -27,6 +27,12 @@ test('a cluster of Debian’s that never ran, or was just restored, is known by 
     { version: '9', name: 'old' },
     { version: '15', name: 'main' },
   ]);
+});
+
+test('a cluster is asked for by name, and a wrong name is told the right ones', async () => {
+  const { etc } = await folders();
+  expect((await debianCluster('15/main', etc)).settings.get('port')).toBe('5433');
+  await expect(debianCluster('15/min', etc)).rejects.toMatchObject({ code: 'usage.invalid', hint: 'there are: 9/old, 15/main' });
 });
 
 test('what the server was started with comes first, and a file in PGDATA before Debian’s folders', async () => {
