@@ -16,7 +16,7 @@ function documentOf(
 ): { readonly ok: boolean; readonly report?: unknown; readonly failure?: unknown } {
   expect(stdout, `stdout of \`dbkit ${command} --json\`; stderr said: ${stderr}`).toMatch(/^\{[\s\S]*\}\n$/);
   const document = JSON.parse(stdout) as { schema: string; ok: boolean };
-  expect(document.schema).toMatch(/^dbkit\.[a-z-]+\/v1$/);
+  expect(document.schema).toMatch(/^dbkit\.[a-z0-9-]+\/v1$/);
   return document;
 }
 
@@ -32,6 +32,7 @@ const life = [
   'inspect --deep',
   'recover --dry-run',
   'recover',
+  'recover history',
   'status',
   'up --detach',
   'status --wait',
@@ -41,6 +42,14 @@ const life = [
   'maintenance backup',
   'maintenance list-backups',
   'maintenance cleanup --dry-run',
+  'maintenance',
+  'maintenance analyze',
+  'maintenance checkpoint',
+  'monitor --once',
+  'monitor status',
+  'k8s render',
+  'systemd print',
+  'init devcontainer --dry-run',
   'backup create --full --note twice --pin',
   'backup list',
   'backup show latest',
@@ -56,6 +65,7 @@ const life = [
   'maintenance restart',
   'down',
   'down',
+  'salvage',
   'entrypoint -- true',
 ];
 
