@@ -12,7 +12,9 @@ const SIZE_MAX = 1_000_000;
 
 test('the package holds what is used, and nothing of those who make it', async () => {
   const { files, sizeBytes } = await pack(await emptyFolder());
-  expect(files.filter((path) => !/^(bin|dist|docs|deploy)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path))).toEqual([]);
+  expect(
+    files.filter((path) => !/^(bin|dist|docs|deploy|\.devcontainer)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path)),
+  ).toEqual([]);
   expect(files).toEqual(
     expect.arrayContaining([
       'CHANGELOG.md',
@@ -22,6 +24,7 @@ test('the package holds what is used, and nothing of those who make it', async (
       'dist/main.js',
       'docs/man/dbkit.1',
       'deploy/Dockerfile',
+      '.devcontainer/devcontainer.json', // What `dbkit init devcontainer` writes.
     ]),
   );
   expect(files.filter((path) => /\.(ts|map)$|\.test\.|tsconfig/.test(path))).toEqual([]);
