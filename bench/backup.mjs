@@ -108,6 +108,7 @@ async function archive(peers) {
   const last = sql('CHECKPOINT', 'SELECT pg_walfile_name(pg_switch_wal())').trim();
   while (sql('SELECT last_archived_wal FROM pg_stat_archiver').trim() < last) await sleep(100);
   sql("ALTER SYSTEM SET archive_command = '/bin/true'", 'SELECT pg_reload_conf()');
+  for (const peer of archiving) peer.archived?.();
 }
 
 try {

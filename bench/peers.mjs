@@ -37,8 +37,42 @@ export function peersIn({ root, binDir, dataDir, socketDir, port, dbkit, run, ow
     cp,
     basebackup,
     ...(existsSync('/usr/bin/pgbackrest') ? [backrest('pgBackRest', []), backrest('pgBackRest tuned', tuned)] : []),
+    ...(existsSync('/usr/bin/barman') ? [barman()] : []),
     kit(),
   ];
+
+  /** local-rsync with links: what has not changed is a hard link to the last backup's. */
+  function barman() {
+    const [home, conf] = [join(root, 'barman'), join(root, 'barman.conf')];
+    const call = (...words) => run('barman', ['-q', '-c', conf, ...words]);
+    const newest = () => readdirSync(join(home, 'bench/base')).sort().at(-1);
+    const begin = () => {
+      empty('barman');
+      writeFileSync(
+        conf,
+        `[barman]\nbarman_home=${home}\nbarman_lock_directory=${home}\nbarman_user=postgres\nlog_file=${root}/barman-log/log\nimmediate_checkpoint=true\nreuse_backup=link\nparallel_jobs=2\n` +
+          `[bench]\nconninfo=host=${socketDir} port=${port} user=postgres dbname=postgres\nbackup_method=local-rsync\narchiver=on\npath_prefix=${binDir}\n`,
+      );
+      empty('barman-log');
+      // It takes no backup before it has seen WAL, and asks for no more than one segment.
+      for (const part of ['bench', 'bench/incoming']) own(join('barman', part));
+      const [segment] = readdirSync(join(dataDir, 'pg_wal'))
+        .filter((name) => /^[0-9A-F]{24}$/.test(name))
+        .sort();
+      run('cp', [join(dataDir, 'pg_wal', segment), join(home, 'bench/incoming', segment)]);
+      call('archive-wal', 'bench');
+    };
+    return {
+      name: 'barman local-rsync',
+      repository: () => home,
+      reset: begin,
+      full: () => call('backup', '--reuse-backup=off', 'bench'),
+      incremental: () => call('backup', 'bench'),
+      restore: (target) => call('recover', 'bench', newest(), target),
+      archive: () => `cp %p ${home}/bench/incoming/%f`,
+      archived: () => call('archive-wal', 'bench'),
+    };
+  }
 
   function backrest(name, options) {
     const folder = name.replaceAll(' ', '-');
