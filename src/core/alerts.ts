@@ -29,12 +29,14 @@ export interface StampedAlert extends Alert {
 export type Told = Readonly<Record<string, { readonly at: string; readonly severity: Severity; readonly title: string }>>;
 
 /**
- * Whether to tell it: the same title about the same topic only once in `repeatAfterMs`, the end of a trouble only where its beginning was told.
+ * Whether to tell it: the same title about the same topic only once in `repeatAfterMs`, the end of a trouble only where its beginning was told,
+ * and every success: it is no trouble that lasts, and each recovery has losses of its own to tell.
  * Pure; a moment in the future counts as now, so that a clock set back silences nothing for long.
  */
 export function isNews(alert: Alert, told: Told, { nowMs, repeatAfterMs }: { nowMs: number; repeatAfterMs: number }): boolean {
   const before = told[alert.topic];
   if (alert.resolves) return before !== undefined;
+  if (alert.severity === 'SUCCESS') return true;
   if (!before || before.title !== alert.title || before.severity !== alert.severity) return true;
   return nowMs - Math.min(Date.parse(before.at), nowMs) >= repeatAfterMs;
 }
@@ -42,7 +44,9 @@ export function isNews(alert: Alert, told: Told, { nowMs, repeatAfterMs }: { now
 /** What is remembered after it was told. Pure. */
 export function afterTelling(alert: Alert, told: Told, at: string): Told {
   const { [alert.topic]: _, ...others } = told;
-  return alert.resolves ? others : { ...others, [alert.topic]: { at, severity: alert.severity, title: alert.title } };
+  return alert.resolves || alert.severity === 'SUCCESS'
+    ? others
+    : { ...others, [alert.topic]: { at, severity: alert.severity, title: alert.title } };
 }
 
 /** 'CRITICAL db1 (production): the server is down' */

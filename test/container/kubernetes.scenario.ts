@@ -14,8 +14,9 @@ const name = `${process.env['DBKIT_LAB_PREFIX'] ?? 'dbkit-'}kube`;
 /** One that is built already, for those who only change the story. */
 const image = process.env['DBKIT_IMAGE'] ?? `localhost/${name}:test`;
 const base = process.env['BASE_IMAGE'] ?? 'docker.io/library/node:22-bookworm';
-const PATIENCE_MS = 60_000;
-const STOP_MS = 3_000;
+const PATIENCE_MS = 120_000;
+/** Of the ten seconds that the kubelet leaves; an idle machine takes half a second. */
+const STOP_MS = 8_000;
 const JOBS = ['backup', 'verify', 'cleanup', 'dump'] as const;
 
 afterAll(() => rm(folder, { recursive: true, force: true }));

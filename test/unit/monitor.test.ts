@@ -150,4 +150,9 @@ test('the same trouble is told once, and its end only where its beginning was', 
   expect(isNews(alert, told, { ...when, nowMs: at(4 * 60) })).toBe(true);
   expect(isNews(over, told, when)).toBe(true);
   expect(afterTelling(over, told, '')).toEqual({});
+  const success = { ...alert, severity: 'SUCCESS' } as const;
+  expect(isNews(success, afterTelling(success, {}, new Date(at(0)).toISOString()), when), 'the next recovery has its own losses').toBe(
+    true,
+  );
+  expect(isNews(alert, afterTelling(success, told, ''), when), 'trouble after a success is new').toBe(true);
 });
