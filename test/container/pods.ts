@@ -1,6 +1,7 @@
 import { type ExecFileException, execFile, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { chmod, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Manifest, PodSpec } from '../harness/manifests.ts';
@@ -14,7 +15,7 @@ export interface Ended {
 
 /** The lab of container-lab where it is up, else a podman of this machine's own; undefined without either. */
 export async function findPodman(folder: string): Promise<string | undefined> {
-  const lab = process.env['CONTAINER_LAB_DIR'] ?? '/tmp/dbkit-labs/container-lab';
+  const lab = process.env['CONTAINER_LAB_DIR'] ?? join(tmpdir(), 'dbkit-labs/container-lab');
   const holder = join(lab, 'run/holder.pid');
   if (existsSync(holder) && existsSync(`/proc/${readFileSync(holder, 'utf8').trim()}/ns/mnt`)) return podsInLab(lab, holder, folder);
   return spawnSync('podman', ['info'], { stdio: 'ignore' }).status === 0 ? 'podman' : undefined;
