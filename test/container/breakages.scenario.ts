@@ -18,13 +18,14 @@ beforeAll(async () => {
 });
 afterAll(() => shop.end());
 
-/** What somebody does to the stopped container's folder, from the host, and what the next start has to say about it. */
+/**
+ * What somebody does to the stopped container's folder, from the host, and what the next start has to say about it. The tenth,
+ * a volume that is full, is refused: volumes.scenario.ts.
+ */
 interface Breakage {
   readonly what: string;
   break(dataDir: string): Promise<unknown>;
   readonly told: RegExp;
-  /** Where the ladder refuses: how a person takes it back. */
-  readonly undo?: (dataDir: string) => Promise<unknown>;
 }
 
 const breakages: readonly Breakage[] = [
@@ -65,8 +66,8 @@ const breakages: readonly Breakage[] = [
   },
 ];
 
-describe.each(breakages)('between two starts $what', ({ break: breakIt, told, undo }) => {
-  test('up: healed or refused, and explained', async () => {
+describe.each(breakages)('between two starts $what', ({ break: breakIt, told }) => {
+  test('up: healed, and explained', async () => {
     await shop.stop();
     await shop.news();
     await breakIt(shop.dataDir);
@@ -74,12 +75,7 @@ describe.each(breakages)('between two starts $what', ({ break: breakIt, told, un
     const news = await shop.news();
     note('told', `\n        ${news.trim().split('\n').join('\n        ')}`);
     expect(news).toMatch(told);
-    if (undo) {
-      expect(up.outcome).toBe('error'); // The hook that waits for the database says why it waits in vain.
-      await shop.stop();
-      await undo(shop.dataDir);
-      expect(await shop.up()).toMatchObject({ outcome: 'success' });
-    } else expect(up).toMatchObject({ outcome: 'success' });
+    expect(up).toMatchObject({ outcome: 'success' });
     note('up', `${up.ms} ms`);
     expect(await shop.sql('SELECT count(*), count(DISTINCT note) FROM ledger')).toBe(`${ROWS}|${ROWS}`);
   });

@@ -1,7 +1,9 @@
 #!/bin/sh
 # Runs dbkit as the container's life, and outlives it where dbkit cannot even begin: a dev container that ends cannot be mended from inside.
-dbkit-init "$@" <&0 &
+exec 3<&0 # A background job's stdin would be /dev/null.
+dbkit-init "$@" <&3 3<&- &
 child=$!
+exec 3<&-
 stopping=
 for name in TERM INT QUIT; do
   # shellcheck disable=SC2064 # The name and the pid are meant to be put in now.
