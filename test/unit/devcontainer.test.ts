@@ -161,7 +161,6 @@ describe('JSON with comments', () => {
 interface ComposeService {
   readonly build: { readonly args: Settings };
   readonly volumes: readonly string[];
-  readonly healthcheck: { readonly test: readonly string[] };
 }
 
 test('the variant with compose mounts, waits and stops as the other one does', async () => {
@@ -172,6 +171,5 @@ test('the variant with compose mounts, waits and stops as the other one does', a
   expect(services.workspace.build.args).toEqual((build as Settings)['args']);
   const targets = services.workspace.volumes.map((volume) => volume.split(':')[1]);
   expect(targets).toEqual([composed['workspaceFolder'], ...(mounts as readonly unknown[]).map(mountTarget)]);
-  expect(dockerfile).toMatch(/^HEALTHCHECK .*"status", "--wait", "--timeout", "3"\]$/m);
-  expect(services.workspace.healthcheck.test.join(' ')).toBe('CMD dbkit status --wait --timeout 3');
+  expect(dockerfile, 'the image brings the health check for both').toMatch(/^HEALTHCHECK .*"status", "--wait", "--timeout", "3"\]$/m);
 });
