@@ -3,38 +3,51 @@ import type { Caretaker } from '../core/app.ts';
 import type { PostgresqlSettings } from '../core/config.ts';
 import type { Runner } from '../core/contracts.ts';
 import { isAbort } from '../core/errors.ts';
-import { configFileElsewhere, debianClusterOf } from './external-configuration.ts';
+import { configFileElsewhere, type DebianCluster, debianClusterOf } from './external-configuration.ts';
 
 /** A fast shutdown needs a checkpoint; a server that takes longer than this is hung, and its unit would wait for an hour. */
 const STOP_MS = 60_000;
 
-/**
- * Who runs the server where dbkit does not supervise it: the unit that is configured, else that of a cluster of Debian's, else its own
- * pg_ctlcluster where systemd does not run (sd_booted(3)). Undefined: nobody that dbkit knows.
- */
-export async function findCaretaker(
-  { dataDir, unit }: Pick<PostgresqlSettings, 'dataDir' | 'unit'>,
-  runner: Runner,
-  booted = '/run/systemd/system',
-): Promise<Caretaker | undefined> {
-  if (unit !== undefined) return systemd(unit, runner);
+interface Runs {
+  readonly unit: string;
+  readonly start: readonly string[];
+  /** Undefined where systemd runs it. */
+  readonly cluster?: DebianCluster;
+}
+type Settings = Pick<PostgresqlSettings, 'dataDir' | 'unit'>;
+
+/** The unit that is configured, else that of a cluster of Debian's, else its own pg_ctlcluster where systemd does not run (sd_booted(3)). */
+async function whoRuns({ dataDir, unit }: Settings, booted = '/run/systemd/system'): Promise<Runs | undefined> {
+  const systemd = (name: string): Runs => ({ unit: name, start: ['systemctl', 'start', name] });
+  if (unit !== undefined) return systemd(unit);
   const configFile = await configFileElsewhere(dataDir);
   const cluster = configFile === undefined ? undefined : debianClusterOf(configFile);
   if (cluster === undefined) return undefined;
-  const { version, name } = cluster;
+  const own = `postgresql@${cluster.version}-${cluster.name}.service`;
   const isBooted = await access(booted).then(
     () => true,
     () => false,
   );
-  return isBooted ? systemd(unitOf(version, name), runner) : pgCtlCluster(version, name, runner);
+  return isBooted ? systemd(own) : { unit: own, cluster, start: ['pg_ctlcluster', cluster.version, cluster.name, 'start'] };
 }
 
-const unitOf = (version: string, name: string): string => `postgresql@${version}-${name}.service`;
+/** What a person types to start the server: `systemctl start …` where a unit runs it. */
+export async function startWords(settings: Settings): Promise<string> {
+  const { start } = (await whoRuns(settings)) ?? { start: ['dbkit', 'up', '--detach'] };
+  return start.join(' ');
+}
 
-const systemd = (unit: string, runner: Runner): Caretaker => ({
-  name: unit,
-  start: ['systemctl', 'start', unit],
-  async stop(signal) {
+/** Who runs the server where dbkit does not supervise it. Undefined: nobody that dbkit knows. */
+export async function findCaretaker(settings: Settings, runner: Runner, booted?: string): Promise<Caretaker | undefined> {
+  const runs = await whoRuns(settings, booted);
+  if (runs === undefined) return undefined;
+  const { unit: name, start, cluster } = runs;
+  return { name, start, stop: cluster ? stopCluster(cluster, runner) : stopUnit(name, runner) };
+}
+
+const stopUnit =
+  (unit: string, runner: Runner): Caretaker['stop'] =>
+  async (signal) => {
     const tell = (...args: string[]) => runner.run({ file: 'systemctl', args: [...args, unit], timeoutMs: STOP_MS }, signal);
     try {
       await tell('stop');
@@ -43,14 +56,11 @@ const systemd = (unit: string, runner: Runner): Caretaker => ({
       await tell('kill', '--kill-who=main', '--signal=SIGQUIT'); // An immediate shutdown: the next start replays its WAL.
       await tell('stop');
     }
-  },
-});
+  };
 
 /** `--force` goes from fast to immediate by itself (pg_ctlcluster(1)); 2: it was not running. */
-const pgCtlCluster = (version: string, name: string, runner: Runner): Caretaker => ({
-  name: unitOf(version, name),
-  start: ['pg_ctlcluster', version, name, 'start'],
-  async stop(signal) {
+const stopCluster =
+  ({ version, name }: DebianCluster, runner: Runner): Caretaker['stop'] =>
+  async (signal) => {
     await runner.attempt({ file: 'pg_ctlcluster', args: ['--force', version, name, 'stop'], timeoutMs: 2 * STOP_MS }, signal);
-  },
-});
+  };

@@ -99,6 +99,7 @@ describe.skipIf(missing !== undefined)('units of systemd', () => {
     process.stderr.write(`stopped: recovered ${((Date.now() - begun) / 1000).toFixed(1)} s later, checks every ${INTERVAL_S} s\n`);
     expect((await told()).slice(0, 2)).toEqual(RECOVERED);
     expect((await told(DIARY)).slice(0, 2), 'the other channel').toEqual(RECOVERED);
+    expect((await attempt('cat', HOOK)).out, 'what to type next').toContain(`systemctl start ${server()}`);
     expect(await inside('systemctl', 'is-active', server())).toBe('active');
     expect(await history()).toMatch(/failed check 1,[\s\S]*failed check 2,[\s\S]*recovering[\s\S]*recovered in/);
     expect(await sql('SELECT count(*) FROM ledger')).toBe('1000');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Runner, Tool } from '../../src/core/contracts.ts';
 import { DbkitError } from '../../src/core/errors.ts';
-import { findCaretaker } from '../../src/postgres/caretaker.ts';
+import { findCaretaker, startWords } from '../../src/postgres/caretaker.ts';
 
 const { signal } = new AbortController();
 
@@ -25,6 +25,11 @@ test('a configured unit starts and stops the server, and one that hangs is stopp
     'systemctl kill --kill-who=main --signal=SIGQUIT db.service',
     'systemctl stop db.service',
   ]);
+});
+
+test('a person is told to start a server where it runs', async () => {
+  expect(await startWords({ dataDir: '/nowhere', unit: 'db.service' })).toBe('systemctl start db.service');
+  expect(await startWords({ dataDir: '/nowhere', unit: undefined })).toBe('dbkit up --detach');
 });
 
 test('a PGDATA that nobody’s configuration names has no caretaker', async () => {

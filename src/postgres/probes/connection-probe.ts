@@ -1,40 +1,35 @@
 import type { PostgresqlSettings } from '../../core/config.ts';
 import type { Probe, ProbeResult } from '../../core/contracts.ts';
 import { skipped } from '../../core/health.ts';
+import { startWords } from '../caretaker.ts';
 import type { Refusal } from './refusal.ts';
 import type { SharedSessions } from './sessions.ts';
 
 /** Whether the server lets its superuser in over the socket: the first thing every other question needs. */
-export function connectionProbe({ superuser, socketDir, port }: PostgresqlSettings, sessions: SharedSessions): Probe {
+export function connectionProbe(settings: PostgresqlSettings, sessions: SharedSessions): Probe {
   return {
     name: 'connection',
     title: 'superuser over the socket',
     check: (signal) =>
       sessions.during(signal, async (open): Promise<ProbeResult> => {
         const { session, refusal } = await open.superuser();
-        if (!session) return refused(refusal, { superuser, socketDir, port });
+        if (!session) return refused(refusal, settings, await startWords(settings));
         const watch = await open.watch();
         return {
           status: 'ok',
-          summary: `PostgreSQL ${watch?.version ?? ''} answers on port ${port}${watch?.standby ? ', a standby' : ''}`,
+          summary: `PostgreSQL ${watch?.version ?? ''} answers on port ${settings.port}${watch?.standby ? ', a standby' : ''}`,
           data: { version: watch?.version ?? null, standby: watch?.standby ?? null },
         };
       }),
   };
 }
 
-function refused(
-  refusal: Refusal,
-  { superuser, socketDir, port }: Pick<PostgresqlSettings, 'superuser' | 'socketDir' | 'port'>,
-): ProbeResult {
+function refused(refusal: Refusal, { superuser, socketDir, port }: PostgresqlSettings, start: string): ProbeResult {
   const data = { why: refusal.kind, words: refusal.words };
   const critical = (summary: string, hint: string): ProbeResult => ({ status: 'critical', summary, hint, data });
   switch (refusal.kind) {
     case 'silent':
-      return critical(
-        `no server listens on port ${port} in ${socketDir}`,
-        '`dbkit status` says why it stopped, `dbkit up --detach` starts it',
-      );
+      return critical(`no server listens on port ${port} in ${socketDir}`, `\`dbkit status\` says why it stopped, \`${start}\` starts it`);
     case 'hung':
       return critical(
         `the server on port ${port} is hung: ${refusal.words}`,

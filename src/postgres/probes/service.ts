@@ -2,13 +2,13 @@ import { access } from 'node:fs/promises';
 import type { PostgresqlSettings } from '../../core/config.ts';
 import type { Probe, ProbeResult } from '../../core/contracts.ts';
 import { skipped } from '../../core/health.ts';
+import { startWords } from '../caretaker.ts';
 import { findPostmaster, type Postmaster, processesOf, titleOf } from './postmaster.ts';
 import type { SharedSessions } from './sessions.ts';
 
-const START = '`dbkit up --detach` starts it, `dbkit status` says why it stopped';
-
 /** Whether the postmaster lives, and whether it or one of its processes was stopped by a signal: seen from outside. */
-export function serviceProbe({ dataDir }: PostgresqlSettings, sessions: SharedSessions): Probe {
+export function serviceProbe(settings: PostgresqlSettings, sessions: SharedSessions): Probe {
+  const { dataDir } = settings;
   return {
     name: 'service',
     title: 'the server’s processes',
@@ -20,12 +20,12 @@ export function serviceProbe({ dataDir }: PostgresqlSettings, sessions: SharedSe
             return skipped(`this user may not look into ${dataDir}`);
           case 'absent':
             if (await open.watch()) return skipped(`the server answers, but its data directory is not ${dataDir} on this machine`);
-            return absent(dataDir);
+            return absent(settings);
           case 'gone':
             return {
               status: 'critical',
               summary: `PostgreSQL does not run: its postmaster.pid names process ${postmaster.pid}, which is gone`,
-              hint: '`dbkit up --detach` starts it; it replays its own WAL',
+              hint: `\`${await startWords(settings)}\` starts it; it replays its own WAL`,
             };
           case 'alive':
             return lookAt(postmaster);
@@ -34,13 +34,18 @@ export function serviceProbe({ dataDir }: PostgresqlSettings, sessions: SharedSe
   };
 }
 
-async function absent(dataDir: string): Promise<ProbeResult> {
+async function absent(settings: PostgresqlSettings): Promise<ProbeResult> {
+  const { dataDir } = settings;
   const isThere = await access(dataDir).then(
     () => true,
     () => false,
   );
   return isThere
-    ? { status: 'critical', summary: `PostgreSQL does not run: there is no postmaster.pid in ${dataDir}`, hint: START }
+    ? {
+        status: 'critical',
+        summary: `PostgreSQL does not run: there is no postmaster.pid in ${dataDir}`,
+        hint: `\`${await startWords(settings)}\` starts it, \`dbkit status\` says why it stopped`,
+      }
     : { status: 'critical', summary: `there is no data directory ${dataDir}`, hint: 'set PGDATA; `dbkit up --detach` makes a new one' };
 }
 
