@@ -1,17 +1,28 @@
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
-/** Real containers, one scenario at a time: they share a machine whose ports and processors are few. */
+const folder = 'test/container';
+/** Each of these brings what it needs, and is skipped, with the reason, where it cannot: a pod, the package on every Node, a booted systemd. */
+const own = ['kubernetes', 'package', 'systemd'].map((name) => `${folder}/${name}.scenario.ts`);
+const patience = { pool: 'forks', testTimeout: 300_000, hookTimeout: 900_000, teardownTimeout: 60_000 } as const;
+
+/** Real machines, one scenario at a time: they share one whose ports and processors are few. */
 export default defineConfig({
   root: fileURLToPath(new URL('../..', import.meta.url)),
   test: {
-    include: ['test/container/**/*.scenario.ts'],
-    globalSetup: ['test/container/image.ts'],
-    pool: 'forks',
     fileParallelism: false,
-    testTimeout: 300_000,
-    hookTimeout: 900_000,
-    teardownTimeout: 60_000,
     reporters: ['verbose'],
+    projects: [
+      {
+        test: {
+          ...patience,
+          name: 'devcontainer',
+          include: [`${folder}/**/*.scenario.ts`],
+          exclude: own,
+          globalSetup: [`${folder}/image.ts`],
+        },
+      },
+      { test: { ...patience, name: 'machines', include: own } },
+    ],
   },
 });
