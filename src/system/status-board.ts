@@ -38,7 +38,11 @@ export function createStatusBoard(stateDir: string, files: Files): StatusBoard {
       queue = turn.catch(() => undefined);
       return turn;
     },
-    read: async () => (await files.readJson(path('status.json'), (value) => v.parse(supervisor, value))) as SupervisorStatus | undefined,
+    /** Behind what this very process has published and not yet written: else a boot would find the state of the run before it. */
+    async read() {
+      await queue;
+      return (await files.readJson(path('status.json'), (value) => v.parse(supervisor, value))) as SupervisorStatus | undefined;
+    },
     setReady: async (ready) => (ready ? files.publish(path('ready'), '') : rm(path('ready'), { force: true })),
   };
 }
