@@ -38,7 +38,11 @@ test('an empty workspace: up, rows, backup, stop, up', async () => {
   expect(again).toMatchObject({ outcome: 'success' });
   expect(await shop.sql('SELECT count(*) FROM ledger')).toBe('5001');
   expect(await readFile(join(shop.root, '.DB_logs/postgresql.log'), 'utf8')).not.toMatch(/not properly shut down/);
-  await expect.poll(backups, { timeout: 30_000 }).toHaveLength(before.length + 1);
+  const said = (): Promise<string> => readFile(join(shop.root, '.DB_logs/dbkit.log'), 'utf8');
+  await expect
+    .poll(backups, { timeout: 30_000 })
+    .toHaveLength(before.length + 1)
+    .catch(async (cause: unknown) => Promise.reject(new Error(`${cause}\n${await said()}`)));
   expect((await backups()).filter((backup) => backup.endsWith(' good'))).toHaveLength(before.length + 1);
 });
 
