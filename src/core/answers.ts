@@ -51,8 +51,6 @@ const kept = (c: Case): boolean => c.keptIsCurrent;
 /** Findings that stop the server, or every session, until they are mended. */
 const cannotRunWithout = is(
   'version-file.broken',
-  'conf.missing',
-  'conf.broken',
   'catalog-index.damaged',
   'control.damaged',
   'filenode-map.damaged',
@@ -102,6 +100,7 @@ export const answers: readonly AnswerRow[] = [
     'serve',
     'every database answers without it, and every row of theirs is there',
   ],
+  [both(is('conf.missing', 'conf.broken'), (c) => c.tried), 'refuse', 'a setting must be changed; nothing is wrong with the data'],
   [(c) => c.tried && cannotRunWithout(c) && !inOneDatabase(c), 'replace', 'the repair was tried, and PostgreSQL still cannot run'],
   [both(inOneDatabase, (c) => c.tried), 'serve', 'the repair was tried; one database cannot be used, every other one runs'],
   [is('empty-file.missing'), 'make-empty-file', 'it was empty at the last clean shutdown'],

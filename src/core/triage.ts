@@ -25,6 +25,10 @@ const rows: readonly Row[] = [
   [/the database system is (starting up|not (yet )?accepting connections|in recovery mode|shutting down)/, 'again'],
   [/pre-existing shared memory block .* is still in use/, 'again'],
   [/No space left on device|Disk quota exceeded/, ['volume.full', 'free some space on the volume; `dbkit status` shows which one is full']],
+  [
+    /: (Input\/output error|Remote I\/O error|Stale (NFS )?file handle|Transport endpoint is not connected|No such device( or address)?|Host is down)$/,
+    ['volume.failing', 'a disk or a mount that does not answer is not lost data: look at `dmesg` and at the mount first'],
+  ],
   [/Read-only file system/, ['volume.read-only', 'mount the volume writable']],
   [/database files are incompatible with server/, ['data.version', 'use the binaries of the data’s own major version']],
   [
@@ -38,6 +42,10 @@ const rows: readonly Row[] = [
   [
     /could not map anonymous shared memory|could not create shared memory segment|could not resize shared memory/,
     ['server.settings', 'lower shared_buffers, or give the container more memory (--shm-size)'],
+  ],
+  [
+    /: (Too many open files( in system)?|Cannot allocate memory)$/,
+    ['server.settings', 'give the server more of what the machine is short of (ulimit -n, memory); nothing is wrong with the data'],
   ],
   [
     /locale .*(not available|incompatible with operating system)|invalid locale name/i,

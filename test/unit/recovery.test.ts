@@ -53,6 +53,10 @@ describe('what each finding asks for', () => {
     expect(answer(code)).toBe(expected);
   });
 
+  test.each(['conf.missing', 'conf.broken'] as const)('%s never leads to other data, however often it was mended', (code) => {
+    expect(answer(code, { tried: true, reported: true })).toBe('refuse');
+  });
+
   test('a kept file is only brought back when it is proven current', () => {
     expect(answer('control.damaged', { keptIsCurrent: true })).toBe('bring-back-kept-file');
     expect(answer('control.damaged')).toBe('replace');

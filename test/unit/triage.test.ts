@@ -38,6 +38,9 @@ test.each([
   ['FATAL:  could not open file "x": Read-only file system', 'volume.read-only'],
   ['FATAL:  database files are incompatible with server', 'data.version'],
   ['FATAL:  could not access file "timescaledb": No such file or directory', 'server.settings'],
+  ['FATAL:  could not open file "global/1262": Input/output error', 'volume.failing'],
+  ['ERROR:  could not read block 0 in file "global/1262": Stale file handle', 'volume.failing'],
+  ['FATAL:  could not open file "global/1262": Too many open files in system', 'server.settings'],
   ['FATAL:  could not map anonymous shared memory: Cannot allocate memory', 'server.settings'],
 ])('%s is a refusal', (line, code) => {
   expect(triage([line])).toMatchObject({ kind: 'refusal', code });

@@ -168,6 +168,8 @@ const refusals: Partial<Record<Finding['code'], readonly [FailureCode, hint: str
   ],
   'server.running': ['server.running', 'stop that server first; nothing was changed'],
   'file.unreadable': ['volume.failing', 'look at `dmesg` and at the mount first; nothing was changed'],
+  'conf.missing': ['server.settings', 'mend that file: no good copy of it is left; the data was not touched'],
+  'conf.broken': ['server.settings', 'mend that file: its good copy does not help either; the data was not touched'],
   'server.settings': ['server.settings', 'change the setting named above; nothing was changed'],
 };
 

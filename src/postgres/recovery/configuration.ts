@@ -1,22 +1,52 @@
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseConf, parseHba, parseIdent } from '../formats/conf.ts';
 import type { ControlFile } from '../formats/control-file.ts';
 import type { Local } from '../local.ts';
 
+const STARTED = 'started';
+
+/** A server has just come up with them: unlike what lies there when it stops, these are proven. */
+export async function rememberStarted({ stateDir, volume, system }: Local): Promise<void> {
+  for (const path of ['postgresql.conf', 'postgresql.auto.conf', 'pg_hba.conf', 'pg_ident.conf']) {
+    const body = await readText(join(volume.dataDir, path));
+    const remembered = join(stateDir, STARTED, path);
+    if (body === undefined || body === (await readText(remembered))) continue;
+    await system.files.makeDirectory(dirname(remembered), { mode: 0o700 });
+    await system.files.write(remembered, body, { mode: 0o600 });
+  }
+}
+
 /**
- * The right content for a configuration file that is missing or broken: the copy dbkit kept after the last good stop, else a new one with
- * what this instance is known to need. Settings that only the lost file knew are lost, and the log says so.
+ * The right content for a configuration file that is missing or broken: the copy dbkit kept after the last clean stop, unless it is what broke
+ * it (an edit that the running server had not read yet), else the one that the server last came up with, else a new one with what this instance
+ * is known to need. Settings that only the lost file knew are lost, and the log says so.
  */
 export async function goodConfiguration(local: Local, control: ControlFile | undefined, path: string): Promise<string> {
-  const kept = await readFile(join(local.stateDir, 'kept', path), 'utf8').catch(() => undefined);
-  if (kept !== undefined && parses(path, kept)) return kept;
-  if (path === 'postgresql.auto.conf') return salvageLines(await readFile(join(local.volume.dataDir, path), 'utf8').catch(() => ''));
+  const broken = await readText(join(local.volume.dataDir, path));
+  for (const folder of ['kept', STARTED]) {
+    const good = await readText(join(local.stateDir, folder, path));
+    if (good !== undefined && good !== broken && parses(path, good)) return good;
+  }
+  if (path === 'postgresql.auto.conf') return salvageLines(broken ?? '');
+  if (!rebuildable.has(path)) {
+    local.system.log.warn(
+      'configuration.rebuilt',
+      `${path} is empty now, and what it set is not set any more: no good copy of it was kept`,
+      { path },
+    );
+    return '# Emptied by dbkit: what stood here was broken, and was set aside.\n';
+  }
   local.system.log.warn('configuration.rebuilt', `${path} was rebuilt from defaults: no good copy of it was kept`, { path });
   if (path === 'pg_hba.conf') return hostBasedAuthentication(local);
   if (path === 'pg_ident.conf') return '# Rebuilt by dbkit: no user name maps.\n';
   return mainConfiguration(local, control);
 }
+
+/** Any other one is included by postgresql.conf, and what stood in it nobody knows. */
+const rebuildable = new Set(['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf']);
+
+const readText = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
 
 function parses(path: string, text: string): boolean {
   const problems =

@@ -22,7 +22,7 @@ export async function bootTest(local: Local, directory: string, lock: HeldLock |
     what: 'the restored copy',
   };
   const { databases, silent, lost, lockedOut } = await onPrivateServer(aside, server, signal, (socketDir) =>
-    checkDatabases(aside, { files: true, socketDir }, signal),
+    checkDatabases(aside, { socketDir }, signal),
   );
   await forgetRestore(local, directory);
   if (lockedOut !== undefined) {

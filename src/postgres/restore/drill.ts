@@ -45,7 +45,7 @@ export async function drill(
     };
     let databases = 0;
     await timed('databases answer', async () => {
-      const found = await checkDatabases(scratch.local, { files: true, socketDir: scratch.socketDir }, signal);
+      const found = await checkDatabases(scratch.local, { socketDir: scratch.socketDir }, signal);
       databases = found.databases;
       const wrong = [
         ...found.silent.map(({ database, words }) => `${database}: ${words}`),

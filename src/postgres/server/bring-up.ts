@@ -8,6 +8,7 @@ import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { voidInventory, writeInventory } from '../inspection/inventory.ts';
 import type { Hold, Local, PostgresqlOptions } from '../local.ts';
 import { carryOut } from '../recovery/carry-out.ts';
+import { rememberStarted } from '../recovery/configuration.ts';
 import { findingKey, makePlan, type Plan } from '../recovery/plan.ts';
 import { rebuiltReport, reportOf } from '../recovery/report.ts';
 import { present } from '../volume.ts';
@@ -49,13 +50,7 @@ export async function bringUp(
     const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: undefined, lock, overrides }, signal);
     const serving = launched.kind === 'serving';
     const begunMs = system.clock.monotonicMs();
-    const { complaints, rebuilt, plan } = await judge(
-      hold,
-      options,
-      launched,
-      { files: before.report.inventory !== 'match' || before.report.findings.length > 0, seen: before.report.findings, tried },
-      signal,
-    );
+    const { complaints, rebuilt, plan } = await judge(hold, options, launched, { seen: before.report.findings, tried }, signal);
     if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
     if (serving && (plan === undefined || plan.decision === 'start')) {
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
@@ -92,13 +87,13 @@ async function judge(
   hold: Hold,
   options: PostgresqlOptions,
   launched: Launch,
-  { files, seen, tried }: { files: boolean; seen: readonly Finding[]; tried: ReadonlySet<string> },
+  { seen, tried }: { seen: readonly Finding[]; tried: ReadonlySet<string> },
   signal: AbortSignal,
 ): Promise<Judgement> {
   try {
     const { complaints, rebuilt, answering } =
       launched.kind === 'serving'
-        ? await examine(hold.local, { files, seen }, signal)
+        ? await examine(hold.local, seen, signal)
         : { complaints: await complaintsOf(hold.local, launched), rebuilt: [], answering: false };
     return {
       complaints,
@@ -179,6 +174,9 @@ async function settle(
     if (ensured.length > 0) system.log.info('application.ensured', ensured.join(', '));
     system.reached('initialize.ensured');
     await forgetRestore(local, volume.dataDir);
+    await rememberStarted(local).catch((cause: unknown) =>
+      system.log.warn('configuration.unkept', 'the configuration that the server came up with could not be kept', { why: String(cause) }),
+    );
     await durable;
     if (isNew) await unlink(volume.initializing);
   } catch (cause) {

@@ -21,7 +21,16 @@ export async function complaintsOf(local: Local, launched: Exclude<Launch, { kin
     const directory = (await settingOf(local.volume.dataDir, 'log_directory')) ?? 'log';
     lines.push(...(await collectorLines(local.volume.dataDir, directory, local.system.clock.now().getTime() - 60_000)));
   }
-  return meaningToFindings(local, triage(lines));
+  return (await meaningToFindings(local, triage(lines))).map((finding) =>
+    finding.code === 'conf.broken' ? { ...finding, evidence: reasonBefore(lines, finding.postgresSays) ?? finding.evidence } : finding,
+  );
+}
+
+/** That a file contains errors is all the last line says; the one before it says which. */
+function reasonBefore(lines: readonly string[], said: string | undefined): string | undefined {
+  if (said === undefined || !/contains errors/.test(said)) return undefined;
+  const before = lines.slice(0, lines.indexOf(said)).findLast((line) => /LOG:\s/.test(line));
+  return before && `${wordsOfLine(before)} (${wordsOfLine(said)})`;
 }
 
 interface Examination {
@@ -32,12 +41,8 @@ interface Examination {
 }
 
 /** Asks every database of a server that accepts connections. Damaged indexes of the user's are rebuilt on the way. */
-export async function examine(
-  local: Local,
-  { files, seen }: { files: boolean; seen: readonly Finding[] },
-  signal: AbortSignal,
-): Promise<Examination> {
-  const { silent, lost: relations, lockedOut } = await checkDatabases(local, { files }, signal);
+export async function examine(local: Local, seen: readonly Finding[], signal: AbortSignal): Promise<Examination> {
+  const { silent, lost: relations, lockedOut } = await checkDatabases(local, {}, signal);
   if (lockedOut !== undefined) {
     local.system.log.warn(
       'databases.unchecked',
@@ -91,15 +96,18 @@ async function rebuildIndex(local: Local, { database, relation }: LostRelation, 
   }
 }
 
+const wordsOfLine = (line: string): string => line.replace(/^.*?(FATAL|ERROR|LOG|PANIC):\s*/, '');
+
 async function meaningToFindings(local: Local, meaning: Meaning | undefined): Promise<Finding[]> {
   if (meaning === undefined || meaning.kind === 'again') return [];
-  if (meaning.kind === 'refusal')
-    throw new DbkitError(meaning.code, meaning.line.replace(/^.*?(FATAL|ERROR|LOG|PANIC):\s*/, ''), { hint: meaning.hint });
+  if (meaning.kind === 'refusal') throw new DbkitError(meaning.code, wordsOfLine(meaning.line), { hint: meaning.hint });
   const path = meaning.path.startsWith('/') ? relative(local.volume.dataDir, meaning.path) || '.' : meaning.path;
+  if (path.startsWith('../'))
+    throw new DbkitError('server.settings', wordsOfLine(meaning.line), {
+      hint: `mend ${meaning.path} itself: dbkit changes nothing outside the data directory; nothing was changed`,
+    });
   const code = await preciseCode(local, meaning.code, path);
-  return [
-    { code, path, evidence: meaning.line.replace(/^.*?(FATAL|ERROR|LOG|PANIC):\s*/, ''), severity: 'certain', postgresSays: meaning.line },
-  ];
+  return [{ code, path, evidence: wordsOfLine(meaning.line), severity: 'certain', postgresSays: meaning.line }];
 }
 
 /** A catalog's file, or one of its indexes': their remedies differ. What no map names is known by its siblings in other databases. */

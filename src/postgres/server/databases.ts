@@ -36,18 +36,24 @@ const CATALOG_QUESTION = `SELECT count(*) FROM pg_class c JOIN pg_namespace n ON
 
 /**
  * Files that the catalogs name and that are gone, and logged tables of the user's that have fewer blocks than pg_class.relpages, which VACUUM and
- * ANALYZE write and a truncation resets: a file cut short beside a crash is found by nothing else, as a server reads it to its end. Unlogged
- * ones have no file before the end of a recovery (reinit.c).
+ * ANALYZE write and a truncation resets: a file cut short beside a crash, or while the server ran, is found by nothing else, as a server reads it
+ * to its end. Unlogged ones have no file before the end of a recovery (reinit.c). One listing of the database's directory spares twenty thousand
+ * relations a stat each; what is not in it is asked for by its own path, as it may lie in a tablespace, or just have been written anew.
  */
 const LOST_FILES = `
-  SELECT *
-    FROM (SELECT c.oid::regclass::text AS relation, c.relkind AS kind, pg_relation_filepath(c.oid) AS path, c.oid < 16384 AS catalog,
-                 c.relpages AS pages, c.relpersistence AS persistence, (pg_stat_file(pg_relation_filepath(c.oid), true)).size IS NULL AS missing,
-                 pg_relation_size(c.oid) / current_setting('block_size')::int AS blocks
+  SELECT oid::regclass::text AS relation, kind, pg_relation_filepath(oid) AS path, catalog, pages, size IS NULL AS missing,
+         size / current_setting('block_size')::int AS blocks
+    FROM (SELECT c.oid, c.relkind AS kind, c.oid < 16384 AS catalog, c.relpages AS pages, there.name IS NOT NULL AS listed,
+                 c.relkind IN ('r', 'm', 't') AND c.relpersistence <> 'u' AND c.oid >= 16384 AND c.relpages > 0 AS counted
             FROM pg_class c
+            LEFT JOIN pg_ls_dir(regexp_replace(pg_relation_filepath('pg_class'), '/[^/]*$', '')) AS there(name)
+              ON there.name = pg_relation_filenode(c.oid)::text AND c.reltablespace = 0
            WHERE c.relkind IN ('r', 'i', 't', 'm', 'S') AND c.relpersistence <> 't'
-             AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())) AS files
-   WHERE missing OR (kind IN ('r', 'm', 't') AND persistence <> 'u' AND NOT catalog AND blocks < pages)`;
+             AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
+          OFFSET 0) AS files
+   CROSS JOIN LATERAL (SELECT CASE WHEN (pg_stat_file(pg_relation_filepath(oid), true)).size IS NOT NULL THEN pg_relation_size(oid) END) AS now(size)
+   WHERE (counted OR NOT listed) AND pg_relation_filepath(oid) IS NOT NULL
+     AND (size IS NULL OR counted AND size / current_setting('block_size')::int < pages)`;
 
 /** The first session of a database builds its relation cache, which keeps a processor busy for some ten milliseconds. */
 const AT_ONCE = 4;
@@ -64,11 +70,7 @@ export interface DatabaseCheck {
 }
 
 /** "Accepting connections" is not the end: every database must accept a session and answer from its catalogs. */
-export async function checkDatabases(
-  local: Local,
-  options: { files: boolean; socketDir?: string },
-  signal: AbortSignal,
-): Promise<DatabaseCheck> {
+export async function checkDatabases(local: Local, options: { socketDir?: string }, signal: AbortSignal): Promise<DatabaseCheck> {
   const silent: Silence[] = [];
   const lost: LostRelation[] = [];
   const ask = async ({ name, path }: Database, all: boolean): Promise<Database[]> => {
@@ -76,7 +78,7 @@ export async function checkDatabases(
       const session = await connectSuperuser(local, name, signal, options.socketDir);
       try {
         await session.query(CATALOG_QUESTION);
-        if (options.files) lost.push(...(await lostFiles(session, name)));
+        lost.push(...(await lostFiles(session, name)));
         return all
           ? await session.query<Database>("SELECT datname AS name, 'base/' || oid AS path FROM pg_database WHERE datallowconn")
           : [];
