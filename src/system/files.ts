@@ -71,6 +71,7 @@ export function createFiles(log: Logger): Files {
     async readJson(path, parse) {
       const text = await readFile(path, 'utf8').catch((cause: unknown) => {
         if (errnoOf(cause) === 'ENOENT') return undefined;
+        if (errnoOf(cause) === 'EISDIR') return ''; // No JSON either.
         throw cause;
       });
       if (text === undefined) return undefined;
@@ -78,8 +79,11 @@ export function createFiles(log: Logger): Files {
         return parse(JSON.parse(text));
       } catch (cause) {
         const broken = `${path}.broken-${clock.now().toISOString().replace(/[-:.]/g, '')}`;
-        log.warn('file.broken', `${path} cannot be read and was set aside as ${broken}`, { path, why: wordsOf(cause) });
-        await rename(path, broken);
+        const kept = await rename(path, broken).then(
+          () => `was set aside as ${broken}`,
+          (thrown: unknown) => `cannot be set aside either (${wordsOf(thrown)})`, // Whoever only looks may not write here.
+        );
+        log.warn('file.broken', `${path} cannot be read and ${kept}`, { path, why: wordsOf(cause) });
         return undefined;
       }
     },

@@ -1,10 +1,11 @@
-import { readdir } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Identity } from '../../core/contracts.ts';
-import { type BytePath, fromText, join } from '../formats/byte-path.ts';
+import { type BytePath, fromText, join, toBytes } from '../formats/byte-path.ts';
 import { readWal } from '../formats/wal-reader.ts';
 import {
   holdsSegment,
+  LONG_HEADER_BYTES,
   type Lsn,
   lastSegmentOf,
   parseLsn,
@@ -70,7 +71,9 @@ export function rollForwardStart({ mode, fromStandby, stopLsn, checkpointLsn, wa
 }
 
 async function wholeSegments(directory: BytePath, first: bigint, last: bigint, identity: WalIdentity): Promise<string[]> {
-  const found = await Promise.all(segmentRange(first, last).map((segment) => findSegment(directory, segment, identity)));
+  const found = await Promise.all(
+    segmentRange(first, last).map((segment) => findSegment(directory, segment, identity, LONG_HEADER_BYTES)), // Records were read from each.
+  );
   return found.filter((name) => name !== undefined);
 }
 
@@ -85,10 +88,21 @@ async function hasWalBeyond(directory: BytePath, names: readonly string[], next:
   for (const name of names) {
     const parsed = parseSegmentName(name, identity.segmentSizeBytes);
     if (!parsed || parsed.timeline < identity.timeline || (parsed.timeline === identity.timeline && parsed.segment < next)) continue;
-    const header = await headerOf(directory, name, identity.segmentSizeBytes);
+    const header = await headerOf(directory, name, LONG_HEADER_BYTES);
     if (holdsSegment(header, { ...identity, ...parsed })) return true;
   }
   return false;
+}
+
+/** A segment that was cut off behind its last record: the server restores none that is not whole. */
+async function fill(path: BytePath, sizeBytes: number): Promise<void> {
+  const file = await open(toBytes(path), 'r+');
+  try {
+    await file.truncate(sizeBytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
 }
 
 /** Copies what the plan names into the restored pg_wal, archive status with it: what was archived need not be archived again. */
@@ -108,7 +122,8 @@ export async function copyRollForward(
     const path = fromText(name);
     const [from, to] = [join(fromText(walFrom), path), join(target, path)];
     const size = { sizeBytes: identity.segmentSizeBytes, sizeMaxBytes: identity.segmentSizeBytes };
-    copyFile({ path, from, to, ...size, mode: fileMode, owner, pages: undefined, sync: true });
+    const { copied } = copyFile({ path, from, to, ...size, mode: fileMode, owner, pages: undefined, sync: true });
+    if (copied && plan.segments.includes(name) && copied.sizeBytes < size.sizeBytes) await fill(to, size.sizeBytes);
     if (archived.has(`${name}.done`)) await writeNew(join(target, fromText(`archive_status/${name}.done`)), '', { mode: fileMode, owner });
   }
 }

@@ -15,8 +15,8 @@ import {
 import { copyFile } from './copy-file.ts';
 import type { BackupRecord } from './record.ts';
 
-/** A segment's first page header; undefined when the file is missing, shorter than a segment, or holds no WAL. */
-export async function headerOf(directory: BytePath, name: string, segmentSizeBytes: number): Promise<SegmentHeader | undefined> {
+/** A segment's first page header; undefined when the file is missing, shorter than `atLeastBytes`, or holds no WAL. */
+export async function headerOf(directory: BytePath, name: string, atLeastBytes: number): Promise<SegmentHeader | undefined> {
   const file = await open(toBytes(join(directory, fromText(name))), 'r').catch((thrown: unknown) => {
     if (errnoOf(thrown) === 'ENOENT') return undefined;
     throw thrown;
@@ -25,16 +25,24 @@ export async function headerOf(directory: BytePath, name: string, segmentSizeByt
   try {
     const { size } = await file.stat();
     const { buffer, bytesRead } = await file.read(Buffer.alloc(LONG_HEADER_BYTES), 0, LONG_HEADER_BYTES, 0);
-    return size === segmentSizeBytes && bytesRead === LONG_HEADER_BYTES ? readSegmentHeader(buffer) : undefined;
+    return size >= atLeastBytes && bytesRead === LONG_HEADER_BYTES ? readSegmentHeader(buffer) : undefined;
   } finally {
     await file.close();
   }
 }
 
-/** The file name of `segment` when `directory` holds exactly that segment; undefined when it is missing or holds something else. */
-export async function findSegment(directory: BytePath, segment: bigint, identity: WalIdentity): Promise<string | undefined> {
+/**
+ * The file name of `segment` when `directory` holds exactly that segment, or at least its first `atLeastBytes`; undefined when it is missing or
+ * holds something else.
+ */
+export async function findSegment(
+  directory: BytePath,
+  segment: bigint,
+  identity: WalIdentity,
+  atLeastBytes = identity.segmentSizeBytes,
+): Promise<string | undefined> {
   const name = segmentName(identity.timeline, segment, identity.segmentSizeBytes);
-  const header = await headerOf(directory, name, identity.segmentSizeBytes);
+  const header = await headerOf(directory, name, atLeastBytes);
   return holdsSegment(header, { ...identity, segment }) ? name : undefined;
 }
 

@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { errnoOf } from '../../core/errors.ts';
 import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
 import { crc32c } from './crc32c.ts';
@@ -25,7 +25,7 @@ export interface WalRecord {
 export interface WalEnd {
   /** After the last record that is whole; equal to the start when there is none. */
   readonly end: Lsn;
-  /** True when pages of the same run of WAL lie beyond the end: a record in between is damaged. */
+  /** True when pages of the same run of WAL lie beyond the end, or its segment is cut off there: a record is damaged, or may be missing. */
   readonly broken: boolean;
   readonly lastCommitAt: Date | undefined;
   /** True when a CREATE TABLESPACE is among the records: its replay makes a link to the very place it was made for. */
@@ -92,6 +92,8 @@ export async function readWal(
 interface Pages {
   /** The page that begins at `address`; undefined when it does not hold what belongs there. */
   at(address: Lsn): Promise<Buffer | undefined>;
+  /** Whether the segment of `address` is there, and too short to hold the page that begins at it. */
+  isCutBefore(address: Lsn): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -137,6 +139,11 @@ function openPages(directory: BytePath, { timeline, segmentSizeBytes }: WalIdent
       const page = window.bytes.subarray(offset, offset + WAL_PAGE_BYTES);
       if (page.length < WAL_PAGE_BYTES || (page.readUInt16LE(0) & 0xff00) !== 0xd100) return undefined;
       return page.readBigUInt64LE(8) === address && page.readUInt32LE(4) <= timeline ? page : undefined;
+    },
+    async isCutBefore(address) {
+      const path = join(directory, fromText(segmentName(timeline, segmentOf(address, segmentSizeBytes), segmentSizeBytes)));
+      const found = await stat(toBytes(path)).catch(() => undefined);
+      return found !== undefined && found.size < Number(address % BigInt(segmentSizeBytes)) + WAL_PAGE_BYTES;
     },
     async close() {
       await file?.handle.close();
@@ -199,6 +206,8 @@ function commitTime(bytes: Buffer): Date | undefined {
 async function hasPagesBeyond(pages: Pages, end: Lsn, { segmentSizeBytes }: WalIdentity): Promise<boolean> {
   const size = BigInt(segmentSizeBytes);
   const stop = (segmentOf(end, segmentSizeBytes) + 1n) * size;
-  for (let address = end - (end % PAGE) + PAGE; address < stop; address += PAGE) if (await pages.at(address)) return true;
+  const next = end - (end % PAGE) + PAGE;
+  if (next < stop && (await pages.isCutBefore(next))) return true;
+  for (let address = next; address < stop; address += PAGE) if (await pages.at(address)) return true;
   return false;
 }

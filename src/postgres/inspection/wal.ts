@@ -13,6 +13,7 @@ import {
   readSegmentHeader,
   segmentName,
   segmentOf,
+  type WalIdentity,
 } from '../formats/wal-segment.ts';
 import type { Walk } from './walk.ts';
 
@@ -54,7 +55,7 @@ export async function inspectWal(
         },
       ];
     const evidence =
-      entry.sizeBytes === size
+      entry.sizeBytes === size || (entry.sizeBytes < size && (await isCutBehindItsEnd(dataDir, { ...control, timeline }, lsn, signal)))
         ? (headerProblem(dataDir, path, { ...control, timeline }, segment) ??
           (await recordProblem(dataDir, { ...control, timeline }, lsn, what, signal)))
         : `size ${entry.sizeBytes}, expected ${size}`;
@@ -88,6 +89,18 @@ function headerProblem(dataDir: string, path: string, control: ControlFile, segm
   return holds ? undefined : 'its first page is not that of this segment of this cluster';
 }
 
+/** The server reads what is there of a short segment, and fills it up. Where all its records are there nothing is lost. */
+async function isCutBehindItsEnd(dataDir: string, control: ControlFile, lsn: Lsn, signal: AbortSignal): Promise<boolean> {
+  const { end, broken } = await readWal(fromText(join(dataDir, 'pg_wal')), identityOf(control), lsn, signal);
+  return end > lsn && !broken;
+}
+
+const identityOf = ({ timeline, walSegmentSizeBytes: segmentSizeBytes, systemIdentifier }: ControlFile): WalIdentity => ({
+  timeline,
+  segmentSizeBytes,
+  systemIdentifier,
+});
+
 async function recordProblem(
   dataDir: string,
   control: ControlFile,
@@ -95,13 +108,8 @@ async function recordProblem(
   what: string,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const identity = {
-    timeline: control.timeline,
-    segmentSizeBytes: control.walSegmentSizeBytes,
-    systemIdentifier: control.systemIdentifier,
-  };
   let found: WalRecord | undefined;
-  await readWal(fromText(join(dataDir, 'pg_wal')), identity, lsn, signal, (record) => {
+  await readWal(fromText(join(dataDir, 'pg_wal')), identityOf(control), lsn, signal, (record) => {
     found = record;
     return false; // One record is enough.
   });
