@@ -129,7 +129,7 @@ export const answers: readonly AnswerRow[] = [
   ],
   [is('catalog-index.damaged'), 'rebuild-catalog-index', 'an index holds nothing that its table does not'],
   [
-    both(is('control.damaged', 'filenode-map.damaged', 'slru.damaged'), kept),
+    both(is('control.damaged', 'filenode-map.damaged', 'slru.damaged', 'directory.lost'), kept),
     'bring-back-kept-file',
     'the copy kept at the last clean shutdown is proven current',
   ],

@@ -1,6 +1,6 @@
 import type { Finding } from '../../core/findings.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
-import { compareInventory, type Difference, type Inventory, isKept } from './inventory.ts';
+import { compareInventory, type Difference, filesAt, type Inventory, isKept } from './inventory.ts';
 import { meaningOfLoss } from './relations.ts';
 import { settleTouched, type Touching } from './touched.ts';
 import type { Walk } from './walk.ts';
@@ -88,7 +88,7 @@ function databasesGone(differences: readonly Difference[], seen: Walk): Finding[
   }));
 }
 
-/** The damaged files of which a copy was kept that is proven current. */
+/** The damaged files, and the lost directories, of which copies were kept that are proven current. */
 export async function keptCopies(
   stateDir: string,
   compared: Compared | undefined,
@@ -97,6 +97,10 @@ export async function keptCopies(
 ): Promise<ReadonlySet<string>> {
   const kept = new Set<string>();
   if (!compared?.proven || !inventory) return kept;
-  for (const { path } of findings) if (await isKept(stateDir, inventory, path)) kept.add(path);
+  for (const { path, code } of findings) {
+    const files = code === 'directory.lost' ? filesAt(inventory, path).map((file) => file.path) : [path];
+    const copies = await Promise.all(files.map((file) => isKept(stateDir, inventory, file)));
+    if (copies.length > 0 && copies.every(Boolean)) kept.add(path);
+  }
   return kept;
 }

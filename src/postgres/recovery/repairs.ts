@@ -4,6 +4,7 @@ import type { Repair } from '../../core/answers.ts';
 import { DbkitError } from '../../core/errors.ts';
 import type { Finding } from '../../core/findings.ts';
 import { resetWal } from '../formats/reset-wal.ts';
+import { keptPath } from '../inspection/inventory.ts';
 import type { Local } from '../local.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
 import { goodConfiguration } from './configuration.ts';
@@ -32,12 +33,7 @@ export const repairs: Record<Repair, Mend> = {
   },
   'set-aside-file': async (bench, { path }) => setAside(bench, path),
   'set-aside-slot': async (bench, { path }) => setAside(bench, path.split('/').slice(0, 2).join('/')),
-  'bring-back-kept-file': async (bench, { path }) => {
-    const { local } = bench;
-    const kept = join(local.stateDir, 'kept', path);
-    await setAside(bench, path);
-    await write(local, path, await readFile(kept));
-  },
+  'bring-back-kept-file': (bench, { path }) => bringBackKept(bench, path),
   'bring-back-from-backup': bringBackFromBackup,
   'rebuild-catalog-index': rebuildCatalogIndex,
   'reset-wal': rebuildWal,
@@ -45,6 +41,22 @@ export const repairs: Record<Repair, Mend> = {
 
 async function write(local: Local, path: string, body: string | Uint8Array): Promise<void> {
   await local.system.files.write(join(local.volume.dataDir, path), body, { mode: 0o600, owner: local.owner });
+}
+
+/** A file, or each file of a directory that was lost with all it held. */
+async function bringBackKept(bench: Bench, path: string): Promise<void> {
+  const { local } = bench;
+  const kept = keptPath(local.stateDir, path);
+  if ((await lstat(kept)).isDirectory()) {
+    await local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner });
+    for (const name of await readdir(kept)) await bringBackKept(bench, join(path, name));
+    return;
+  }
+  const body = await readFile(kept);
+  const there = await readFile(join(local.volume.dataDir, path)).catch(() => undefined);
+  if (there?.equals(body)) return; // It came back with its directory.
+  await setAside(bench, path);
+  await write(local, path, body);
 }
 
 /** Owner and mode of everything below PGDATA, changed only where they differ; links are never followed. */
