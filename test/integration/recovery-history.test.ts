@@ -1,8 +1,9 @@
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { RecoveryReport } from '../../src/core/recovery.ts';
 import type { HistoryReport } from '../../src/usecases/recovery-history.ts';
+import { account, isRoot } from '../harness/as-user.ts';
 import { crash, remove } from '../harness/breaking.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
@@ -62,4 +63,23 @@ test('a report that was torn is set aside, and the others are still told', async
   const [newest] = await history(instance);
   await writeFile(join(instance.stateDir, 'recoveries', `${newest!.at.replaceAll(':', '-')}.json`), '{"at": "2026');
   expect((await history(instance)).map(({ findings }) => findings[0]?.path)).toEqual(['pg_notify']);
+});
+
+test('what is no report is passed over, also by whoever may not set it aside', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  await (await boot(instance)).stop();
+  await remove(instance, 'pg_notify');
+  await (await boot(instance)).stop();
+  const reports = join(instance.stateDir, 'recoveries');
+  await mkdir(join(reports, '2026-01-01T00-00-00.000Z.json'));
+  await writeFile(join(reports, '2026-01-02T00-00-00.000Z.json'), '{');
+  if (isRoot) {
+    const other = account('nobody')!;
+    const asked = await run(instance, ['recover', 'history'], { as: { uid: other.uid, gid: other.gid } });
+    expect(asked, asked.stderr).toMatchObject({ code: 0 });
+    expect(asked.stdout).toContain('repair');
+    expect(asked.stderr).not.toContain('was set aside');
+  }
+  expect((await history(instance)).map(({ decision }) => decision)).toEqual(['repair']);
+  await (await boot(instance)).stop();
 });

@@ -1,6 +1,11 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Finding } from '../../core/findings.ts';
+import { fromText } from '../formats/byte-path.ts';
+import { parseControlFile } from '../formats/control-file.ts';
+import { readWal } from '../formats/wal-reader.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
-import { compareInventory, type Difference, filesAt, type Inventory, isKept } from './inventory.ts';
+import { compareInventory, type Difference, filesAt, type Inventory, isKept, keptPath } from './inventory.ts';
 import { meaningOfLoss } from './relations.ts';
 import { settleTouched, type Touching } from './touched.ts';
 import type { Walk } from './walk.ts';
@@ -33,7 +38,33 @@ export async function compare(seen: Walk, inventory: Inventory, where: Omit<Touc
     return { differences, proven, knownDamage, touched };
   }
   const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
-  return { differences, proven: hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')), knownDamage, touched };
+  const proven =
+    hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')) && (await endsWithShutdown(where, inventory, signal));
+  return { differences, proven, knownDamage, touched };
+}
+
+/** The times of a copied directory say nothing, so the WAL itself is asked: nothing was written after the checkpoint of that shutdown. */
+async function endsWithShutdown(
+  { dataDir, stateDir }: Omit<Touching, 'listed'>,
+  { checkpointLsn }: Inventory,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const kept = await readFile(keptPath(stateDir, 'global/pg_control')).catch(() => undefined);
+  const read = kept && parseControlFile(kept);
+  if (!read || !('control' in read) || formatLsn(read.control.checkpointLsn) !== checkpointLsn) return false;
+  const { timeline, systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, checkpointLsn: start } = read.control;
+  let records = 0;
+  const { broken } = await readWal(
+    fromText(join(dataDir, 'pg_wal')),
+    { timeline, systemIdentifier, segmentSizeBytes },
+    start,
+    signal,
+    () => {
+      records += 1;
+      return records < 2;
+    },
+  );
+  return records === 1 && !broken;
 }
 
 /** What the inventory alone knows; a file that another check has named already is not named twice. */
