@@ -1,12 +1,12 @@
 import { remove, truncateTo } from '../harness/breaking.ts';
 import { disaster } from './disaster.ts';
 import { takeBackup } from './take-backup.ts';
-import { checkpointSegment } from './wal.ts';
+import { segments } from './wal.ts';
 
 const HALF_SEGMENT = 8 * 1024 * 1024;
 
 disaster({
-  name: 'pg_control is gone after a crash, and the WAL segment in use was cut off behind its last record',
+  name: 'pg_control is gone after a crash, and the WAL segments since the backup were cut off behind their last records',
   section: 'C',
   detectedBefore: true,
   healedBy: 'restore',
@@ -14,7 +14,7 @@ disaster({
   left: 'crashed',
   prepare: takeBackup,
   break: async (instance) => {
-    await truncateTo(instance, await checkpointSegment(instance), HALF_SEGMENT);
+    for (const segment of (await segments(instance)).sort().slice(1)) await truncateTo(instance, segment, HALF_SEGMENT); // None holds more.
     await remove(instance, 'global/pg_control');
   },
   expect: { finding: 'control.damaged', rows: 'all', quarantine: 'whole', lost: /^nothing$/ },

@@ -16,6 +16,7 @@ test.each([
   ['a table that was extended ahead of its use', [used, zero, zero], undefined],
   ['a page zeroed in the middle', [used, zero, used], 1],
   ['the first of a table', [zero, used], 0],
+  ['every one of a table', [zero, zero], 0],
   [
     'one far from the page that shows it',
     [...Array.from({ length: 100 }, () => used), ...Array.from({ length: 200 }, () => zero), used],

@@ -66,7 +66,7 @@ export async function settleTouched(
       if (zeroed !== undefined)
         evidence.set(
           path,
-          `it was written to after the last clean shutdown, while no server ran: page ${zeroed} holds zeroes only, and later ones are in use`,
+          `it was written to after the last clean shutdown, while no server ran: page ${zeroed} holds zeroes only, and it is not at the end of what is in use`,
         );
       if (!evidence.has(path)) sound.add(path);
     }
