@@ -45,18 +45,15 @@ export function missingFile(words: string): MissingFile | undefined {
   return relation ? { kind: 'relation', path: relation[1]! } : undefined;
 }
 
-/** Pure: which pages a server has taken for empty, by relation path; from its own log (bufmgr.c, with zero_damaged_pages). */
+/**
+ * Pure: which pages a server has taken for empty, by relation path; from its own log (bufmgr.c, with zero_damaged_pages). Since PostgreSQL 18 a
+ * session is told of neighbours together ("zeroing out 3 invalid pages among blocks 3..6"), and the log of each by itself too.
+ */
 export function zeroedPages(log: string): Map<string, Set<number>> {
   const pages = new Map<string, Set<number>>();
   for (const [, block, path] of log.matchAll(/invalid page in block (\d+) of relation "?([^;\s"]+)"?; zeroing out page/g)) {
     const known = pages.get(path!) ?? new Set<number>();
     known.add(Number(block));
-    pages.set(path!, known);
-  }
-  // Since PostgreSQL 18 neighbours are told together: "zeroing 3 page(s) among blocks 4..9 of relation base/5/16384".
-  for (const [, count, first, path] of log.matchAll(/zeroing (\d+) page\(s\) among blocks (\d+)\.\.\d+ of relation "?([^;\s"]+)/g)) {
-    const known = pages.get(path!) ?? new Set<number>();
-    for (let index = 0; index < Number(count); index += 1) known.add(Number(first) + index);
     pages.set(path!, known);
   }
   return pages;

@@ -19,12 +19,17 @@ test.each([
   expect(missingFile(words)).toEqual(file);
 });
 
-test('pages that a server took for empty are counted once, also when PostgreSQL 18 tells neighbours together', () => {
+test('pages that a server took for empty are counted once, in the words of PostgreSQL 18 too', () => {
   const log = `
 2026-11-21 08:05:50 UTC [1] WARNING:  invalid page in block 3 of relation base/16384/16421; zeroing out page
 2026-11-21 08:05:51 UTC [1] WARNING:  invalid page in block 3 of relation base/16384/16421; zeroing out page
 2026-11-21 08:05:52 UTC [1] WARNING:  invalid page in block 4 of relation "base/16384/16421"; zeroing out page
-2026-11-21 08:05:52 UTC [1] WARNING:  zeroing 2 page(s) among blocks 7..9 of relation "base/16384/16421"
+2026-11-21 08:59:08.314 UTC [2] LOG:  page verification failed, calculated checksum 29504 but expected 25070
+2026-11-21 08:59:08.314 UTC [2] LOG:  invalid page in block 7 of relation "base/16384/16421"; zeroing out page
+2026-11-21 08:59:08.314 UTC [2] LOG:  invalid page in block 9 of relation "base/16384/16421"; zeroing out page
+2026-11-21 08:59:08.314 UTC [3] WARNING:  zeroing out 2 invalid pages among blocks 7..10 of relation "base/16384/16421"
+2026-11-21 08:59:08.314 UTC [3] DETAIL:  Block 7 held the first zeroed page.
+2026-11-21 08:59:08.314 UTC [3] HINT:  See server log for the other 1 zeroed block(s).
 2026-11-21 08:05:53 UTC [1] WARNING:  invalid page in block 1 of relation base/5/2619; zeroing out page`;
   expect(Object.fromEntries([...zeroedPages(log)].map(([path, pages]) => [path, pages.size]))).toEqual({
     'base/16384/16421': 4,
