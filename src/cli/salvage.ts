@@ -27,9 +27,10 @@ export function salvageView(report: SalvageReport, style: Style): string {
   const { tables, label, databases } = report;
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   const harmed = tables.filter(({ rowsLost, pagesLost, because }) => rowsLost > 0 || pagesLost > 0 || because !== null);
+  const isWhole = report.unreachable.length + report.assumptions.length === 0;
   const parts = [
     `${style.strong(label)} holds ${rows} rows of ${tables.length} tables that could be read, after ${duration(report.durationMs / 1000)}`,
-    harmed.length === 0 ? 'every row of every table could be read' : harmView(harmed, style),
+    harmed.length > 0 ? harmView(harmed, style) : isWhole ? 'every row of every table could be read' : '',
     ...report.unreachable.map(({ database, words }) => `${style.bad('not read')}: database ${database}: ${words}`),
     list('to read it, this was assumed', report.assumptions),
     list('constraints', report.constraints),

@@ -22,6 +22,13 @@ export interface Backup {
   readonly provenAt?: string | null | undefined;
 }
 
+export interface SalvageOptions {
+  /** Tables that cannot be read, by database, as pg_dump's --exclude-table takes them. */
+  readonly leaveOut: ReadonlyMap<string, readonly string[]>;
+  /** Told of a database that pg_dump cannot read, with its words. */
+  skip(database: string, words: string): void;
+}
+
 export interface BackupOptions {
   /** Shares nothing with earlier backups. */
   readonly full?: boolean | undefined;
@@ -31,6 +38,8 @@ export interface BackupOptions {
   readonly pin?: boolean | undefined;
   /** Which databases to dump; undefined: all that hold something of the user's. Base backups hold every one. */
   readonly databases?: readonly string[] | 'all' | undefined;
+  /** Dumps: of a damaged cluster. What cannot be read is left out, and no earlier dump makes room for it. */
+  readonly salvage?: SalvageOptions | undefined;
   /** Dumps: keep the hashes of the roles' passwords too. */
   readonly rolePasswords?: boolean | undefined;
   /** Lets everybody else on the machine go first. */

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import type { BackupOptions } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
 import type { Identity, System } from '../../core/contracts.ts';
-import { DbkitError } from '../../core/errors.ts';
+import { DbkitError, wordsOf } from '../../core/errors.ts';
 import { hashFile } from '../backup/copy-file.ts';
 import { syncTree } from '../backup/durable-tree.ts';
 import { listTree } from '../backup/list-tree.ts';
 import { lowerPriority } from '../backup/low-priority.ts';
 import type { Repository } from '../backup/repository.ts';
-import { type Connection, connect } from '../connection.ts';
+import { type Connection, connect, sqlStateOf } from '../connection.ts';
 import { fromText, toText } from '../formats/byte-path.ts';
 import { countTables, describeDatabase } from './contents.ts';
 import { type DumpedDatabase, type DumpManifest, digestOf, MANIFEST } from './manifest.ts';
@@ -41,7 +41,12 @@ export async function createDump(needs: DumpNeeds, options: BackupOptions, signa
   const { system, owner, repository } = needs;
   const begunMs = system.clock.monotonicMs();
   if (options.lowPriority) await lowerPriority(system, signal);
-  const session = await openSession(needs, 'postgres', signal);
+  const [first] = Array.isArray(options.databases) ? (options.databases as readonly string[]) : [];
+  // There need not be a database `postgres`.
+  const session = await openSession(needs, 'postgres', signal).catch((cause: unknown) => {
+    if (first === undefined || sqlStateOf(cause) === undefined) throw cause;
+    return openSession(needs, first, signal);
+  });
   try {
     const server = await serverFacts(session);
     const tools = await findTools(server.major, needs, signal);
@@ -52,8 +57,21 @@ export async function createDump(needs: DumpNeeds, options: BackupOptions, signa
     system.log.info('dump.started', `Dumping ${names.map(({ name }) => name).join(', ')} as ${label}.`, { label });
     try {
       const databases: DumpedDatabase[] = [];
-      for (const { name, oid } of names)
-        databases.push(await dumpDatabase(needs, tools, { name, directory: `database-${oid}`, staging }, signal));
+      for (const { name, oid } of names) {
+        const one = { name, directory: `database-${oid}`, staging, leaveOut: options.salvage?.leaveOut.get(name) ?? [] };
+        try {
+          databases.push(await dumpDatabase(needs, tools, one, signal));
+        } catch (cause) {
+          signal.throwIfAborted();
+          if (!options.salvage || names.length === 1) throw cause;
+          await rm(join(staging, one.directory), { recursive: true, force: true });
+          options.salvage.skip(name, wordsOf(cause));
+        }
+      }
+      if (databases.length === 0)
+        throw new DbkitError('data.corrupt', 'pg_dump can read none of these databases', {
+          hint: 'what it says of each is in the log; the damaged data is as it was: keep it, and restore a backup: `dbkit backup list`',
+        });
       const roles = await listRoles(session, { withPasswords: options.rolePasswords ?? false });
       const contents = { server, tool: tools.version, databases, roles };
       const sealed = await seal(needs, { label, staging, contents, options }, signal);
@@ -96,7 +114,7 @@ async function chooseDatabases(session: Connection, wanted: BackupOptions['datab
 async function dumpDatabase(
   needs: DumpNeeds,
   tools: DumpTools,
-  { name, directory, staging }: { name: string; directory: string; staging: string },
+  { name, directory, staging, leaveOut }: { name: string; directory: string; staging: string; leaveOut: readonly string[] },
   signal: AbortSignal,
 ): Promise<DumpedDatabase> {
   const session = await openSession(needs, name, signal);
@@ -104,9 +122,10 @@ async function dumpDatabase(
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
     const args = ['--format=directory', `--jobs=${availableParallelism()}`, `--snapshot=${snapshot!.id}`, '--compress=3', '--no-password'];
+    for (const table of leaveOut) args.push(`--exclude-table=${table}`);
     await tools.run('pg_dump', [...args, `--file=${join(staging, directory)}`], signal, { database: name });
     needs.system.reached('dump.database-dumped');
-    return { ...(await describeDatabase(session)), directory, tables: await countTables(session) };
+    return { ...(await describeDatabase(session)), directory, tables: await countTables(session, leaveOut) };
   } finally {
     await session.end();
   }

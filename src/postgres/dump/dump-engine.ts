@@ -41,7 +41,7 @@ export function createDumpEngine(given: Omit<DumpNeeds, 'repository'>): DumpEngi
             tables: record.tables,
             rows: record.rows,
           });
-          await expireBackups(repository, { ...policy, justMade: record.label }, system, signal);
+          if (!options.salvage) await expireBackups(repository, { ...policy, justMade: record.label }, system, signal);
           return asBackup(record);
         },
         signal,

@@ -1,4 +1,5 @@
 import { wordsOf } from '../../core/errors.ts';
+import { rebuildIndexes } from './rebuild-indexes.ts';
 import type { PatientSession } from './session.ts';
 
 /** A page that must be emptied while no server holds it. `path` is the relation's, within the cluster. */
@@ -10,10 +11,13 @@ export interface Wipe {
 }
 
 export interface UserTable {
+  readonly oid: string;
   readonly schema: string;
   readonly name: string;
   readonly isView: boolean;
+  /** How long it is, and how long it was when it was last vacuumed or analyzed. */
   readonly blocks: number;
+  readonly blocksKnown: number;
   readonly blockSizeBytes: number;
   readonly blocksPerSegment: number;
   readonly paths: readonly string[];
@@ -21,7 +25,7 @@ export interface UserTable {
 
 /** Ordinary tables and populated materialized views; what an extension brings is the extension's to restore. */
 export const TABLES = `
-  SELECT n.nspname AS schema, c.relname AS name, c.relkind = 'm' AS "isView",
+  SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'm' AS "isView", c.relpages AS "blocksKnown",
          (pg_relation_size(c.oid) / current_setting('block_size')::int)::int AS blocks,
          current_setting('block_size')::int AS "blockSizeBytes",
          (SELECT setting::int FROM pg_settings WHERE name = 'segment_size') AS "blocksPerSegment",
@@ -37,13 +41,15 @@ export interface TableRead {
   readonly rowsLost: number;
   readonly because: string | null;
   readonly wipe: readonly Wipe[];
+  /** Not even its definition can be read: pg_dump cannot either. */
+  readonly isUnknown: boolean;
 }
 
 const HEADER_BYTES = 24; // Of a page (SizeOfPageHeaderData), and the least a row takes beside its 4-byte line pointer (bufpage.h, htup_details.h).
 
 /**
- * Reads every column of every row as pg_dump will. Where that fails, halves the table until the rows are found that cannot be read, and removes
- * them from the copy; where a row cannot even be removed, its page is to be wiped.
+ * Reads every column of every row as pg_dump will. Where that fails, makes its indexes anew; where it still fails, halves the table until the rows
+ * are found that cannot be read, and removes them from the copy; where a row cannot even be removed, its page is to be wiped.
  */
 export async function readTable(session: PatientSession, table: UserTable): Promise<TableRead> {
   const name = `${session.id(table.schema)}.${session.id(table.name)}`;
@@ -51,7 +57,8 @@ export async function readTable(session: PatientSession, table: UserTable): Prom
   let because: string | null = null;
   /** A row as text is every value of it, fetched from wherever it lies. */
   const count = async (where: string): Promise<number> => {
-    const [row] = await session.query<{ rows: string }>(`SELECT count(t::text) AS rows FROM ONLY ${name} t ${where}`);
+    // ROW(t.*), as `t` alone may be a column.
+    const [row] = await session.query<{ rows: string }>(`SELECT count(ROW(t.*)::text) AS rows FROM ONLY ${name} AS t ${where}`);
     return Number(row!.rows);
   };
   const within = (from: number, to: number): string => `WHERE ctid >= '(${from},0)'::tid AND ctid < '(${to},0)'::tid`;
@@ -77,11 +84,7 @@ export async function readTable(session: PatientSession, table: UserTable): Prom
         kept += await count(here);
       } catch {
         lost += 1;
-        const isGone = await session.query(`DELETE FROM ONLY ${name} ${here}`).then(
-          () => true,
-          () => false,
-        );
-        if (isGone) continue;
+        if (await remove(session, name, here)) continue;
         const { blockSizeBytes, blocksPerSegment } = table;
         found.wipe.push({ path: table.paths[0]!, block, blockSizeBytes, blocksPerSegment });
         found.rowsLost += lost + kept;
@@ -91,15 +94,41 @@ export async function readTable(session: PatientSession, table: UserTable): Prom
     found.rows += kept;
     found.rowsLost += lost;
   };
-  try {
-    found.rows = await count('');
-  } catch (cause) {
-    because = wordsOf(cause);
-    if (table.isView) {
-      await session.query(`REFRESH MATERIALIZED VIEW ${name} WITH NO DATA`);
-      return { rows: 0, rowsLost: 0, because: `${because}; it is emptied, REFRESH MATERIALIZED VIEW fills it again`, wipe: [] };
-    }
-    await read(0, table.blocks);
+  const whole = async (): Promise<string | null> =>
+    count('').then((rows) => {
+      found.rows = rows;
+      return null;
+    }, wordsOf);
+  because = await whole();
+  if (because !== null) {
+    await rebuildIndexes(session, table.oid);
+    because = await whole();
   }
-  return { ...found, because };
+  if (because === null) return { ...found, because, isUnknown: false };
+  if (table.isView) {
+    await session.query(`REFRESH MATERIALIZED VIEW ${name} WITH NO DATA`);
+    return { ...found, because: `${because}; it is emptied, REFRESH MATERIALIZED VIEW fills it again`, isUnknown: false };
+  }
+  const words = await session.query(`SELECT FROM ONLY ${name} LIMIT 0`).then(() => undefined, wordsOf);
+  if (words !== undefined) return { ...found, because: `it is left out: ${words}`, isUnknown: true };
+  await read(0, table.blocks);
+  return { ...found, because, isUnknown: false };
+}
+
+/** False where the row withstands. A publication forbids it without a replica identity: the table has one for that moment (execReplication.c). */
+async function remove(session: PatientSession, name: string, where: string): Promise<boolean> {
+  const isGone = async (sql: string): Promise<boolean> => {
+    try {
+      await session.query(sql);
+      return (await session.query(`SELECT FROM ONLY ${name} ${where}`)).length === 0; // A rule or a trigger may keep it without a word.
+    } catch {
+      return false;
+    }
+  };
+  const plain = `DELETE FROM ONLY ${name} ${where}`;
+  if (await isGone(plain)) return true;
+  const [row] = await session.query<{ identity: string }>('SELECT relreplident AS identity FROM pg_class WHERE oid = $1::regclass', [name]);
+  const back = { d: 'DEFAULT', n: 'NOTHING' }[row?.identity ?? ''];
+  if (back === undefined) return false;
+  return isGone(`ALTER TABLE ONLY ${name} REPLICA IDENTITY FULL; ${plain}; ALTER TABLE ONLY ${name} REPLICA IDENTITY ${back}`);
 }

@@ -2,7 +2,7 @@ import { chown, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BackupEngine } from '../../core/backups.ts';
 import { DbkitError, wordsOf } from '../../core/errors.ts';
-import { missingFile, type SalvagedTable, type SalvageReport, zeroedPages } from '../../core/salvage.ts';
+import { missingFile, type SalvageReport, zeroedPages } from '../../core/salvage.ts';
 import { findBinaries } from '../binaries.ts';
 import { createDumpEngine } from '../dump/dump-engine.ts';
 import { findTools } from '../dump/tools.ts';
@@ -12,6 +12,7 @@ import { inScratchFolder } from '../restore/scratch.ts';
 import { copySettings, onPrivateServer } from '../server/private-server.ts';
 import { volumeOf } from '../volume.ts';
 import { copyDamaged, type DamagedCopy } from './copy-damaged.ts';
+import { createLosses } from './losses.ts';
 import { beginNewWal } from './new-wal.ts';
 import { type DatabaseRead, readDatabases } from './read-databases.ts';
 import type { Wipe } from './read-table.ts';
@@ -29,6 +30,7 @@ const indulgence: Record<string, string> = {
   lc_messages: 'C', // What it complains of is read from its log.
   log_min_messages: 'warning',
   wal_level: 'replica',
+  synchronous_commit: 'on', // What was removed stays removed when the server crashes over the next row.
   allow_in_place_tablespaces: 'on',
 };
 
@@ -60,7 +62,7 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
     system.log.info('salvage.copying', `copying ${source}, to work on the copy`);
     const unread = await copyDamaged(source, dataDir, isRoot ? owner : undefined, signal);
     const assumptions = new Set(
-      unread.length > 0 ? [`${unread.length} files could not be read at all: ${unread.slice(0, 5).join(', ')}`] : [],
+      unread.length > 0 ? [`${unread.length} files could not be read, or not whole: ${unread.slice(0, 5).join(', ')}`] : [],
     );
     for (const words of await fillGaps(copy, binaries.major)) assumptions.add(words);
     for (const finding of report.findings.filter(({ code, path: file }) => code === 'slru.damaged' && /\/[0-9A-F]+$/.test(file)))
@@ -69,45 +71,63 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
     const logFile = join(path, 'server.log');
     const local: Local = { settings, passwordIsGiven, volume: volumeOf(path), stateDir, backupDir, logFile, owner, binaries, system };
     const onServer = startable(local, copy, lock, assumptions, signal);
+    const gone = new Set<string>();
     const mend = async (words: string): Promise<boolean> => {
       const file = missingFile(words);
       if (!file || assumptions.size > STAND_INS_MAX) return false;
       const sentence = await standIn(copy, file);
+      if (file.kind === 'relation') gone.add(file.path);
       const isNew = !assumptions.has(sentence);
       assumptions.add(sentence);
       return isNew;
     };
+    const losses = createLosses();
     for (let round = 1; ; round += 1) {
       const done = await onServer(async (socketDir) => {
-        const read = await readDatabases(local, socketDir, { mend, isDoubtful: assumptions.size > 0 }, signal);
+        const read = await readDatabases(local, socketDir, { mend, isDoubtful: assumptions.size > 0, dataDir }, signal);
+        losses.add(read.databases);
         if (read.wipes.length > 0 && round < ROUNDS_MAX) return read.wipes;
-        const names = read.databases.map(({ name }) => name);
-        if (names.length === 0) throw nothingToRead(source, read.unreachable);
+        if (read.databases.length === 0) throw nothingToRead(source, read.unreachable);
         const engine: BackupEngine = createDumpEngine({
           config: { ...config, postgresql: { ...settings, socketDir } },
           system,
           owner,
         });
-        const note = `salvaged from ${source}`;
-        const { label } = await engine.backup(signal, { databases: names, note, pin: true, rolePasswords: true });
-        return { read, label };
+        return { read, ...(await dump(engine, read.databases, `salvaged from ${source}`, signal)) };
       });
       if ('label' in done) {
-        const { read, label } = done;
+        const { read, label, failed } = done;
+        const databases = read.databases.filter(({ name }) => !failed.some(({ database }) => database === name));
+        const zeroed = zeroedPages(await readFile(logFile, 'utf8'));
         return {
           source,
           label,
-          databases: read.databases.map(({ name }) => name),
-          tables: withPages(read.databases, zeroedPages(await readFile(logFile, 'utf8'))),
-          unreachable: read.unreachable,
-          assumptions: [...assumptions],
-          constraints: read.databases.flatMap(({ constraints }) => constraints),
+          databases: databases.map(({ name }) => name),
+          tables: losses.tables(databases, zeroed, gone),
+          unreachable: [...read.unreachable, ...failed],
+          assumptions: [...assumptions, ...losses.others(read.databases, zeroed)],
+          constraints: losses.constraints(),
           durationMs: Math.round(system.clock.monotonicMs() - begunMs),
         };
       }
       await wipe(dataDir, done, assumptions);
     }
   });
+}
+
+/** Into one dump; a database that pg_dump cannot read does not take the others with it. */
+async function dump(
+  engine: BackupEngine,
+  databases: readonly DatabaseRead[],
+  note: string,
+  signal: AbortSignal,
+): Promise<{ label: string; failed: SalvageReport['unreachable'] }> {
+  const leaveOut = new Map(databases.map(({ name, tables }) => [name, tables.flatMap((table) => table.leaveOut ?? [])]));
+  const failed: { database: string; words: string }[] = [];
+  const skip = (database: string, words: string): void => void failed.push({ database, words });
+  const names = databases.map(({ name }) => name);
+  const { label } = await engine.backup(signal, { databases: names, note, pin: true, rolePasswords: true, salvage: { leaveOut, skip } });
+  return { label, failed };
 }
 
 /** Starts the copy for a piece of work, each time the way that was found to work; what must be given up for it is remembered. */
@@ -174,13 +194,4 @@ async function wipe(dataDir: string, wipes: readonly Wipe[], assumptions: Set<st
     }
   }
   assumptions.add(`${wipes.length} pages with rows that could neither be read nor removed were emptied`);
-}
-
-function withPages(databases: readonly DatabaseRead[], zeroed: ReadonlyMap<string, ReadonlySet<number>>): SalvagedTable[] {
-  return databases.flatMap(({ tables }) =>
-    tables.map(({ paths, wiped, ...table }) => ({
-      ...table,
-      pagesLost: wiped + paths.reduce((sum, path) => sum + (zeroed.get(path)?.size ?? 0), 0),
-    })),
-  );
 }

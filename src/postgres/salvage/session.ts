@@ -26,7 +26,10 @@ export async function openPatiently(
     for (;;) {
       try {
         const session = await connectSuperuser(local, database, signal, socketDir);
-        await session.query("SET session_replication_role = replica; SET client_min_messages = error; SET search_path = ''");
+        // Above what the database or the role sets for itself.
+        await session.query(
+          "SET session_replication_role = replica; SET client_min_messages = error; SET search_path = ''; SET default_transaction_read_only = off; SET row_security = off",
+        );
         return session;
       } catch (cause) {
         signal.throwIfAborted();

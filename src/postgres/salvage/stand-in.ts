@@ -17,7 +17,7 @@ export async function standIn({ dataDir, own }: DamagedCopy, { kind, path }: Mis
   if (kind === 'relation') {
     await writeFile(file, there);
     await own(file);
-    return `the file ${path} is missing: what it held is lost`;
+    return `the file ${path} is missing and was taken for empty: what it held is lost, unless it was an index`;
   }
   const isStatus = path.startsWith('pg_xact/');
   const segment = Buffer.alloc(SEGMENT_BYTES, isStatus ? ALL_COMMITTED : 0);
@@ -26,6 +26,6 @@ export async function standIn({ dataDir, own }: DamagedCopy, { kind, path }: Mis
   await truncate(file, SEGMENT_BYTES);
   await own(file);
   return isStatus
-    ? `${path} is lost: transactions whose outcome it held are taken for committed, so rows of some that were rolled back may be among the rows`
+    ? `${path} is lost: transactions whose outcome it held are taken for committed, so rows of some that were rolled back may be among the rows, and rows that those had removed may be missing`
     : `${path} is lost and was taken for empty: row locks that several transactions shared are forgotten`;
 }
