@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { chown, copyFile, mkdir, readdir, stat, statfs } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, open, readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Identity } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
@@ -10,6 +10,8 @@ export interface DamagedCopy {
   readonly dataDir: string;
   own(path: string): Promise<void>;
 }
+
+const PAGE_BYTES = 8192;
 
 /** Only means something to the server that wrote it, or to a recovery that is not to happen. */
 const leftBehind = new Set([
@@ -39,8 +41,17 @@ export async function copyDamaged(source: string, target: string, owner: Identit
       if (facts.isDirectory()) {
         await mkdir(to, { recursive: true, mode: 0o700 });
         for (const name of await readdir(from)) if (path !== '' || !leftBehind.has(name)) await copy(join(path, name));
-      } else if (facts.isFile()) await copyFile(from, to, constants.COPYFILE_FICLONE);
-      else return; // A socket, a pipe: nobody's data.
+      } else if (facts.isFile()) {
+        const holes = await copyFile(from, to, constants.COPYFILE_FICLONE).then(
+          () => 0,
+          (cause: unknown) => {
+            if (errnoOf(cause) !== 'EIO') throw cause;
+            return copyAround(from, to, facts.size, signal);
+          },
+        );
+        if (holes > 0) lost.push(`${path} (${holes} pages of ${Math.ceil(facts.size / PAGE_BYTES)})`);
+        await chmod(to, 0o600); // Whatever has happened to the original's.
+      } else return; // A socket, a pipe: nobody's data.
       if (owner) await chown(to, owner.uid, owner.gid);
     } catch (cause) {
       if (!unreadable.has(errnoOf(cause) ?? '')) throw cause;
@@ -49,6 +60,29 @@ export async function copyDamaged(source: string, target: string, owner: Identit
   };
   await copy('');
   return lost;
+}
+
+/** One bad sector is not a lost file. A page that the disk does not give back is made one that no server takes for sound, so that it is counted. */
+async function copyAround(from: string, to: string, sizeBytes: number, signal: AbortSignal): Promise<number> {
+  const [source, target] = [await open(from, 'r'), await open(to, 'w', 0o600)];
+  let holes = 0;
+  try {
+    for (let offset = 0; offset < sizeBytes; offset += PAGE_BYTES) {
+      signal.throwIfAborted();
+      const page = Buffer.alloc(Math.min(PAGE_BYTES, sizeBytes - offset));
+      try {
+        await source.read(page, 0, page.length, offset);
+      } catch (cause) {
+        if (errnoOf(cause) !== 'EIO') throw cause;
+        page.fill(0xff);
+        holes += 1;
+      }
+      await target.write(page, 0, page.length, offset);
+    }
+  } finally {
+    await Promise.all([source.close(), target.close()]);
+  }
+  return holes;
 }
 
 async function requireRoom(source: string, target: string, signal: AbortSignal): Promise<void> {
