@@ -104,6 +104,7 @@ test('a running instance is not salvaged, and a directory that is nobody’s dat
   const instance = await open();
   const running = await boot(instance);
   expect(await run(instance, ['salvage'])).toMatchObject({ code: 75, stderr: expect.stringContaining('is running') });
+  expect(await run(instance, ['salvage', instance.dataDir]), 'not by its name either').toMatchObject({ code: 75 });
   await running.stop();
   expect((await run(instance, ['salvage', join(instance.root, 'nothing')])).code).not.toBe(0);
 });

@@ -24,7 +24,7 @@ export function createCopies(options: PostgresqlOptions): Copies {
       }),
     bringTables: (backup, request, signal) => bringTables(options, { backup, engine: loaderOf(options, backup) }, request, signal),
     drill: (backup, signal) => drill(options, { backup, engine: engineOf(options, backup) }, signal),
-    salvage: async (source, signal) => salvage(options, source ?? (await findDamaged(options.config)), signal),
+    salvage: async (source, signal) => salvage(options, await findDamaged(options.config, source), signal),
   };
 }
 

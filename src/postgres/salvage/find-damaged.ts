@@ -6,26 +6,32 @@ import { parseLabel } from '../../core/labels.ts';
 import { serverOn } from '../guard/preflight.ts';
 
 /**
- * The newest data that a recovery has set aside whole, else the instance's own, where it is stopped. Rejects with `server.running` when it is
- * not: a server that runs is dumped.
+ * What is named; else the newest data that a recovery has set aside whole, else the instance's own. Rejects with `server.running` when a server
+ * works there: its files are not one moment's, and what it can read is dumped.
  */
-export async function findDamaged({ backupDir, postgresql: { dataDir } }: Config): Promise<string> {
-  const roots = [join(backupDir, 'quarantine'), join(dataDir, '.dbkit', 'quarantine')];
-  const found = await Promise.all(
-    roots.map(async (root) => (await readdir(root).catch(() => [])).map((name) => ({ name, path: join(root, name) }))),
-  );
-  const clusters = found.flat().filter(({ name }) => parseLabel(name)?.kind === 'corrupt');
-  const newest = clusters.sort((a, b) => b.name.localeCompare(a.name))[0];
-  if (newest) return newest.path;
-  const isThere = await stat(dataDir).then(
+export async function findDamaged({ backupDir, postgresql: { dataDir } }: Config, named: string | undefined): Promise<string> {
+  const setAside = await newestSetAside([join(backupDir, 'quarantine'), join(dataDir, '.dbkit', 'quarantine')]);
+  if (named === undefined && setAside !== undefined) return setAside;
+  const directory = named ?? dataDir;
+  const isThere = await stat(directory).then(
     (facts) => facts.isDirectory(),
     () => false,
   );
   if (!isThere)
     throw new DbkitError('usage.invalid', 'there is no damaged data here', { hint: 'name a directory: `dbkit salvage DIRECTORY`' });
-  if (typeof (await serverOn(dataDir)) === 'object')
-    throw new DbkitError('server.running', 'nothing was set aside here, and the instance itself is running', {
-      hint: '`dbkit backup create --engine dump` takes what a running server can read; stop it to salvage its files',
-    });
-  return dataDir;
+  if (typeof (await serverOn(directory)) === 'object')
+    throw new DbkitError(
+      'server.running',
+      named === undefined ? 'nothing was set aside here, and the instance itself is running' : `a server is running on ${named}`,
+      { hint: '`dbkit backup create --engine dump` takes what a running server can read; stop it to salvage its files' },
+    );
+  return directory;
+}
+
+async function newestSetAside(roots: readonly string[]): Promise<string | undefined> {
+  const found = await Promise.all(
+    roots.map(async (root) => (await readdir(root).catch(() => [])).map((name) => ({ name, path: join(root, name) }))),
+  );
+  const clusters = found.flat().filter(({ name }) => parseLabel(name)?.kind === 'corrupt');
+  return clusters.sort((a, b) => b.name.localeCompare(a.name))[0]?.path;
 }
