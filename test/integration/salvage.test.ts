@@ -1,12 +1,13 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { SalvageReport } from '../../src/core/salvage.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { crash, overwritePage, remove, truncateTo } from '../harness/breaking.ts';
-import { boot, run } from '../harness/dbkit.ts';
+import { boot, run, start } from '../harness/dbkit.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { processesIn, until } from '../harness/processes.ts';
 
 const [programs] = installed;
 const open = () => openInstance({ programs: programs!, from: 'template' });
@@ -107,4 +108,18 @@ test('a running instance is not salvaged, and a directory that is nobody’s dat
   expect(await run(instance, ['salvage', instance.dataDir]), 'not by its name either').toMatchObject({ code: 75 });
   await running.stop();
   expect((await run(instance, ['salvage', join(instance.root, 'nothing')])).code).not.toBe(0);
+});
+
+test('what a killed salvage leaves, its server too, is cleared up by the next', async () => {
+  const instance = await stoppedLibrary();
+  const folder = join(instance.backupDir, '.partial');
+  const killed = start(instance, ['salvage', instance.dataDir]);
+  await until(
+    () => killed.words().includes('can be read'),
+    () => killed.words(),
+  );
+  await killed.stop('SIGKILL');
+  await salvaged(instance, instance.dataDir);
+  expect(processesIn(folder)).toEqual([]);
+  expect((await readdir(folder)).filter((name) => name.startsWith('scratch_'))).toEqual([]);
 });

@@ -53,7 +53,7 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
   const { postgresql: settings, stateDir, backupDir } = config;
   const begunMs = system.clock.monotonicMs();
   return inScratchFolder(options, signal, async ({ path, owner, lock }) => {
-    const dataDir = join(path, 'data');
+    const dataDir = volumeOf(path).staged; // Where the next run looks for the server of one that was killed.
     const isRoot = system.self.uid === 0;
     const copy: DamagedCopy = { dataDir, own: async (file) => (isRoot ? chown(file, owner.uid, owner.gid) : undefined) };
     const { report } = await inspect(source, { stateDir: path, deep: false }, system, signal);
