@@ -1,3 +1,4 @@
+import { parseLabel } from '../core/labels.ts';
 import { bytes, duration, moment } from '../output/format.ts';
 import type { Style } from '../output/style.ts';
 import { table } from '../output/table.ts';
@@ -84,7 +85,9 @@ export function verifyView({ backups, deep }: VerifyReport, style: Style): strin
   const rows = backups.map(({ label, ok, problem, sizeBytes, durationMs }) => [
     ok ? style.good('ok') : style.bad('damaged'),
     label,
-    ok ? `${bytes(sizeBytes)} in ${(durationMs / 1000).toFixed(1)} s${deep ? ', pages and WAL too' : ''}` : problem!,
+    ok
+      ? `${bytes(sizeBytes)} in ${(durationMs / 1000).toFixed(1)} s${deep && parseLabel(label)?.kind === 'data' ? ', pages and WAL too' : ''}`
+      : problem!,
   ]);
   const damaged = backups.filter(({ ok }) => !ok).length;
   const hint = damaged === 0 ? '' : '\nHINT: take a new one now: `dbkit backup create --full`; a damaged one is not used for a restore';
