@@ -99,6 +99,10 @@ export interface Instance {
   wake(signal: AbortSignal): Promise<number>;
   /** What a running server says of itself; undefined when it does not answer within `timeoutMs`. */
   live(timeoutMs: number, signal: AbortSignal): Promise<LiveServer | undefined>;
+  /** Nothing is in the data directory here, and nobody here has ever run a server on it: its files are another machine's, or another container's. */
+  isElsewhere(): Promise<boolean>;
+  /** How full the volumes under the logs and the repository are, in percent. */
+  fullness(): Promise<{ readonly logs: number; readonly backups: number }>;
   /** Who runs the server where dbkit does not supervise it; undefined: nobody that dbkit knows. */
   caretaker(): Promise<Caretaker | undefined>;
   /** Who the server runs as. */

@@ -12,6 +12,8 @@ export interface MonitorState {
   readonly wellSince: string | null;
   /** Until when a person wants it to stand by; null: it watches. */
   readonly pausedUntil: string | null;
+  /** When he said so. */
+  readonly pausedSince?: string | null | undefined;
   /** A person must look; `dbkit monitor resume` ends it. */
   readonly gaveUp: boolean;
 }
@@ -63,6 +65,7 @@ export const verdicts: readonly (readonly [when: (probe: ProbeReport) => boolean
   [(probe) => is('connection')(probe) && why(probe) === 'starting', 'waiting', 'it starts, stops or replays its WAL'],
   [(probe) => is('service')(probe) && /is (starting|stopping)/.test(probe.summary), 'waiting', 'it starts, stops or replays its WAL'],
   [(probe) => is('connection')(probe) && why(probe) === 'full', 'unwell', 'its clients take every connection'],
+  [(probe) => is('connection')(probe) && why(probe) === 'read-only', 'unwell', 'its volume is read-only'],
   [is('service', 'connection', 'data-directory'), 'failed', 'it is down, hung or damaged'],
   [({ status }) => status === 'critical' || status === 'unknown', 'unwell', 'a recovery would not mend it'],
 ];
@@ -82,7 +85,7 @@ export function judgeCheck({ probes }: Pick<HealthReport, 'probes'>): Seen {
 
 /** What to do after a check; `because` is one sentence for people. */
 export interface Decision {
-  readonly action: 'none' | 'count' | 'recover' | 'leave' | 'give-up';
+  readonly action: 'none' | 'count' | 'recover' | 'leave' | 'tell' | 'give-up';
   readonly because: string;
 }
 
@@ -93,6 +96,8 @@ interface Facts {
   readonly nowMs: number;
   /** Somebody works on it: a backup, a restore, a stop that a person asked for, a held service. */
   readonly busy: string | null;
+  /** Its files are on another machine, or in another container: there is nothing here that could be recovered. */
+  readonly isRemote?: boolean;
 }
 
 const elapsedMs = (since: string | null, nowMs: number): number => (since === null ? Number.POSITIVE_INFINITY : nowMs - Date.parse(since));
@@ -110,6 +115,7 @@ export const decisions: readonly (readonly [when: (facts: Facts) => boolean, act
   [({ busy }) => busy !== null, 'none', 'somebody works on it'],
   [({ state }) => state.gaveUp, 'none', 'a person must look: `dbkit monitor resume` lets it try again'],
   [({ state, limits }) => state.failures + 1 < limits.maxFailures, 'count', 'once more or twice may be chance'],
+  [({ isRemote }) => isRemote === true, 'tell', 'its files are not here, so it can only be told, and started where they are'],
   [({ state, limits }) => state.recoveries >= limits.maxRecoveries, 'give-up', 'it was recovered too often; a person must look'],
   [
     ({ state, limits, nowMs }) => elapsedMs(state.lastRecoveryAt, nowMs) < limits.cooldownMs,
@@ -141,6 +147,8 @@ export function decide(given: Facts): { readonly decision: Decision; readonly st
       return { decision, state: seen.verdict === 'unwell' ? { ...unwell, failures: 0 } : unwell };
     case 'count':
       return { decision, state: { ...unwell, failures: state.failures + 1 } };
+    case 'tell':
+      return { decision, state: { ...unwell, failures: limits.maxFailures } }; // It stays due, and is news only once.
     case 'recover':
       return { decision, state: { ...unwell, failures: 0, recoveries: state.recoveries + 1, lastRecoveryAt: now } };
     case 'give-up':
@@ -156,10 +164,13 @@ export function leaveToAnother(before: MonitorState): { readonly decision: Decis
   };
 }
 
-/** A moment that has not come yet was written before the clock was set back: it is taken for now. */
+/** A moment that has not come yet was written before the clock was set back: it is taken for now. So is the beginning of a pause, which lasts no longer for it. */
 function withoutFuture(state: MonitorState, nowMs: number): MonitorState {
   const past = (at: string | null): string | null => (at !== null && Date.parse(at) > nowMs ? new Date(nowMs).toISOString() : at);
-  return { ...state, lastRecoveryAt: past(state.lastRecoveryAt), wellSince: past(state.wellSince) };
+  const { pausedSince: since, pausedUntil: until } = state;
+  const lateMs = since && until ? Math.max(0, Date.parse(since) - nowMs) : 0;
+  const pause = lateMs > 0 ? { pausedSince: past(since!), pausedUntil: new Date(Date.parse(until!) - lateMs).toISOString() } : {};
+  return { ...state, ...pause, lastRecoveryAt: past(state.lastRecoveryAt), wellSince: past(state.wellSince) };
 }
 
 /** Something that happened, for the history. */

@@ -1,4 +1,7 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { InspectionReport, Instance, LiveServer } from '../core/app.ts';
+import { errnoOf } from '../core/errors.ts';
 import { lazily } from '../core/lazily.ts';
 import type { Restorer } from '../core/restore.ts';
 import { findBinaries } from './binaries.ts';
@@ -10,8 +13,10 @@ import { serverReads } from './inspection/server-reads.ts';
 import type { Keeper } from './keeper.ts';
 import type { PostgresqlOptions } from './local.ts';
 import { serverOwner } from './owner.ts';
+import { fullnessOf } from './probes/disk.ts';
 import { findPostmaster, processesOf } from './probes/postmaster.ts';
 import { expireQuarantine } from './recovery/expire-quarantine.ts';
+import { present } from './volume.ts';
 
 const LIVE = `
   SELECT current_setting('server_version') AS version, pg_postmaster_start_time() AS started, pg_is_in_recovery() AS recovering,
@@ -56,6 +61,18 @@ export function createInstance(options: PostgresqlOptions, keeper: Keeper, resto
     },
     owner: () => serverOwner(settings, system),
     caretaker: () => findCaretaker(settings, system.runner),
+    isElsewhere: async () => {
+      const entries = await readdir(settings.dataDir).catch((cause: unknown) =>
+        errnoOf(cause) === 'ENOENT' ? [] : ['what may not be read'],
+      );
+      if (entries.length > 0) return false;
+      for (const trace of ['status.json', 'inventory.json']) if (await present(join(stateDir, trace))) return false;
+      return (await findCaretaker(settings, system.runner)) === undefined;
+    },
+    fullness: async () => {
+      const [logs, backups] = await Promise.all([fullnessOf(config.logDir), fullnessOf(config.backupDir)]);
+      return { logs, backups };
+    },
     recover: (request, signal) => keeper.recover(request, signal),
     wake: async (signal) => {
       signal.throwIfAborted();

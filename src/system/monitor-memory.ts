@@ -15,6 +15,7 @@ const memory = v.object({
     lastRecoveryAt: time,
     wellSince: time,
     pausedUntil: time,
+    pausedSince: v.optional(time),
     gaveUp: v.boolean(),
   }),
   checkedAt: v.string(),

@@ -3,8 +3,12 @@ import { DbkitError } from '../core/errors.ts';
 import type { ProbeReport } from '../core/health.ts';
 import type { RecoveryReport } from '../core/recovery.ts';
 import { awaitHealth } from './check-health.ts';
+import { makeRoom } from './make-room.ts';
 
-type Needs = Pick<App, 'config' | 'services' | 'clock' | 'log' | 'control' | 'instance' | 'history' | 'spawn' | 'commandEnvironment'>;
+type Needs = Pick<
+  App,
+  'config' | 'services' | 'clock' | 'log' | 'control' | 'instance' | 'history' | 'engines' | 'spawn' | 'commandEnvironment'
+>;
 
 export interface Mended {
   /** One sentence, without a full stop. */
@@ -39,12 +43,23 @@ export async function mendServer(
     if (report.decision === 'start' && probe?.name === 'data-directory') return answered(await restarted(app, begunMs, signal));
     return answered({ did: `${report.decision}: ${report.because}`, report });
   }
+  await refuseNew(app, signal);
+  await makeRoom(app, signal);
   const caretaker = await instance.caretaker();
   if (caretaker && probe !== null && mayStop(probe)) await caretaker.stop(signal);
   const report = { ...(await instance.recover(request, signal)), trigger: request.trigger };
   await history.record(report);
   await startAgain(app, caretaker?.start ?? start);
   return answered({ did: `${report.decision}: ${report.because}; it was started again`, report });
+}
+
+/** Where there never was a server, or nothing is left of it and there is no backup, only a person begins a new one. */
+async function refuseNew({ config, instance }: Needs, signal: AbortSignal): Promise<void> {
+  const { decision } = await instance.recover({ dryRun: true, strategy: undefined }, signal);
+  if (decision !== 'initialize') return;
+  throw new DbkitError('recovery.refused', `there is no data in ${config.postgresql.dataDir}, and no backup of it`, {
+    hint: '`dbkit up --detach` begins a new, empty instance there; where its files are elsewhere, start it there',
+  });
 }
 
 /**

@@ -29,6 +29,7 @@ export type MonitorNeeds = Pick<
   | 'history'
   | 'control'
   | 'instance'
+  | 'engines'
   | 'memory'
   | 'alerts'
   | 'ping'
@@ -111,11 +112,13 @@ async function check(app: MonitorNeeds, { start, tell, recovers, during }: Means
   await memory.sample(sampleOf(health)).catch((cause: unknown) => log.debug('monitor.unsampled', wordsOf(cause))); // Of no weight: a full disk must not stop it.
   const known = await memory.read(); // Only now: a person may have paused it meanwhile.
   const before = known?.state ?? watchingAnew;
-  const seen = judgeCheck(health);
-  const busy = seen.verdict === 'failed' ? await whoWorks(app, signal) : null;
   const { maxFailures, cooldownSeconds, maxRecoveries } = config.monitor;
   const limits = { maxFailures, cooldownMs: cooldownSeconds * 1000, maxRecoveries };
-  const decided = decide({ seen, state: before, limits, nowMs: clock.now().getTime(), busy });
+  const isDue = before.failures + 1 >= maxFailures;
+  const seen = await hungOrSlow(app, judgeCheck(health), isDue, signal);
+  const busy = seen.verdict === 'failed' ? await whoWorks(app, signal) : null;
+  const isRemote = seen.verdict === 'failed' && isDue && (await app.instance.isElsewhere()) && !(await isSupervised(app, signal));
+  const decided = decide({ seen, state: before, limits, nowMs: clock.now().getTime(), busy, isRemote });
   const { decision, state } = decided.decision.action === 'recover' && !recovers ? leaveToAnother(before) : decided;
   const at = clock.now().toISOString();
   const what = sentence(seen, decision, state, before);
@@ -127,7 +130,9 @@ async function check(app: MonitorNeeds, { start, tell, recovers, during }: Means
   if (recovery === null)
     return { at, health, verdict: seen.verdict, ...decision, state, events: remembered(known?.events ?? [], checkedEvents), recovery };
   const events = remembered(known?.events ?? [], [...checkedEvents, { at: clock.now().toISOString(), what: recovery.words }]);
-  const after = recovery.counts ? state : { ...state, recoveries: before.recoveries, lastRecoveryAt: before.lastRecoveryAt };
+  const { pausedUntil, pausedSince } = (await memory.read())?.state ?? state; // A person may have said so while it was recovered.
+  const counted = recovery.counts ? state : { ...state, recoveries: before.recoveries, lastRecoveryAt: before.lastRecoveryAt };
+  const after = { ...counted, pausedUntil, pausedSince };
   await memory.write({ state: after, checkedAt: at, events });
   return { at, health, verdict: seen.verdict, ...decision, state: after, events, recovery };
 }
@@ -172,10 +177,30 @@ async function recover(
   }
 }
 
+/** How much longer than a probe is waited for an answer before a server that seems hung is restarted. */
+const SLOW = 6;
+
+/** A server that answers at last is slow, not hung: a restart would end everybody's work and make the night no faster. */
+async function hungOrSlow(
+  { instance, config }: Pick<App, 'instance' | 'config'>,
+  seen: Seen,
+  isDue: boolean,
+  signal: AbortSignal,
+): Promise<Seen> {
+  const isHung = seen.verdict === 'failed' && (seen.probe?.data as { why?: unknown } | null)?.why === 'hung';
+  if (!isHung || !isDue) return seen;
+  const answer = await instance.live(SLOW * config.health.timeoutSeconds * 1000, signal);
+  return answer === undefined ? seen : { ...seen, verdict: 'unwell' };
+}
+
+const isSupervised = async ({ control }: Pick<App, 'control'>, signal: AbortSignal): Promise<boolean> =>
+  (await control.ask({ command: 'ping' }, signal).catch(() => undefined)) !== undefined;
+
 /** What the supervisor says where one runs: a service that a person stopped, or that dbkit works on, is not the monitor's. */
 async function whoWorks({ control, board }: Pick<App, 'control' | 'board'>, signal: AbortSignal): Promise<string | null> {
-  const isSupervised = (await control.ask({ command: 'ping' }, signal).catch(() => undefined)) !== undefined;
-  const state = isSupervised ? (await board.read())?.services.find(({ name }) => name === 'postgresql')?.state : undefined;
+  const state = (await isSupervised({ control }, signal))
+    ? (await board.read())?.services.find(({ name }) => name === 'postgresql')?.state
+    : undefined;
   switch (state) {
     case 'held':
       return 'it is held until a person decides: `dbkit status` says why';
@@ -197,7 +222,8 @@ function sentence(seen: Seen, { action, because }: Decision, state: MonitorState
   const what = seen.probe === null ? seen.verdict : `${seen.probe.name}: ${seen.probe.summary}`;
   if (action === 'recover') return `${what}; recovering, ${because}`;
   if (action === 'give-up') return `${what}; giving up, ${because}`;
-  if (action === 'leave') return `${what}; ${because}`;
+  if (action === 'tell' && before.failures === state.failures) return null;
+  if (action === 'leave' || action === 'tell') return `${what}; ${because}`;
   if (action === 'count') return `${what}; failed check ${state.failures}, ${because}`;
   return before.wellSince === null && before.failures === state.failures ? null : `${what}; nothing is done, ${because}`;
 }
@@ -233,6 +259,13 @@ function alertsOf(seen: Seen, { action, because }: Decision, state: MonitorState
       'the server stays down until a person looks',
       [`${state.recoveries} recoveries did not last.`],
       'dbkit recover --dry-run',
+    );
+  if (action === 'tell')
+    return alert(
+      'CRITICAL',
+      'the server is down, and cannot be recovered from here',
+      [`It failed ${before.failures + 1} checks in a row.`, `Nothing is done: ${because}.`],
+      'dbkit health',
     );
   if (seen.verdict === 'unwell' && seen.probe !== null)
     return alert('ERROR', `${seen.probe.name} is ${seen.probe.status}`, [`Nothing is done: ${because}.`], 'dbkit health');

@@ -16,13 +16,22 @@ export async function reportMonitor({ memory }: Pick<App, 'memory'>): Promise<Mo
 
 /** A planned stop: nothing is recovered for as long. */
 export const pauseMonitor = (app: Pick<App, 'memory' | 'clock'>, forMs: number): Promise<MonitorReport> => {
-  const until = new Date(app.clock.now().getTime() + forMs).toISOString();
-  return change(app, `paused until ${until}`, (state) => ({ ...state, pausedUntil: until }));
+  const now = app.clock.now();
+  const until = new Date(now.getTime() + forMs).toISOString();
+  return change(app, `paused until ${until}`, (state) => ({ ...state, pausedUntil: until, pausedSince: now.toISOString() }));
 };
 
 /** It watches again, and may try again what it had given up. */
 export const resumeMonitor = (app: Pick<App, 'memory' | 'clock'>): Promise<MonitorReport> =>
-  change(app, 'resumed', (state) => ({ ...state, pausedUntil: null, gaveUp: false, failures: 0, recoveries: 0, lastRecoveryAt: null }));
+  change(app, 'resumed', (state) => ({
+    ...state,
+    pausedUntil: null,
+    pausedSince: null,
+    gaveUp: false,
+    failures: 0,
+    recoveries: 0,
+    lastRecoveryAt: null,
+  }));
 
 async function change(
   { memory, clock }: Pick<App, 'memory' | 'clock'>,

@@ -1,6 +1,7 @@
 import type { App } from '../core/app.ts';
 import { DbkitError } from '../core/errors.ts';
 import type { RecoverRequest, RecoveryReport } from '../core/recovery.ts';
+import { makeRoom } from './make-room.ts';
 
 const replacesData = ({ decision }: RecoveryReport): boolean => decision === 'restore' || decision === 'reinitialize';
 
@@ -9,14 +10,17 @@ const replacesData = ({ decision }: RecoveryReport): boolean => decision === 're
  * instance itself. `mayReplace` is asked with the plan. Rejects with `recovery.refused` when the answer is no.
  */
 export async function recoverInstance(
-  { control, instance, history }: Pick<App, 'control' | 'instance' | 'history'>,
+  app: Pick<App, 'config' | 'control' | 'instance' | 'history' | 'engines' | 'log'>,
   request: RecoverRequest,
   mayReplace: (plan: RecoveryReport) => Promise<boolean>,
   signal: AbortSignal,
 ): Promise<RecoveryReport> {
+  const { control, instance, history } = app;
   const run = async (wanted: RecoverRequest): Promise<RecoveryReport> => {
     const answer = await control.ask({ command: 'recover', request: wanted }, signal);
     if (answer !== undefined) return answer as RecoveryReport; // The supervisor has recorded it.
+    if (wanted.dryRun) await refuseRemote(app, signal);
+    else await makeRoom(app, signal);
     const report = { ...(await instance.recover(wanted, signal)), trigger: 'person' as const };
     if (!wanted.dryRun) await history.record(report);
     return report;
@@ -29,4 +33,19 @@ export async function recoverInstance(
     });
   }
   return run(request);
+}
+
+/** A new instance beside a server whose files are elsewhere would help nobody, and take its place on the socket. */
+async function refuseRemote({ config, instance }: Pick<App, 'config' | 'instance'>, signal: AbortSignal): Promise<void> {
+  if (!(await instance.isElsewhere())) return;
+  const { dataDir, socketDir, port } = config.postgresql;
+  const answer = await instance.live(config.health.timeoutSeconds * 1000, signal);
+  if (answer === undefined) return;
+  throw new DbkitError(
+    'recovery.refused',
+    `a server answers on port ${port} in ${socketDir}, and its files are not in ${dataDir} here: there is nothing to recover`,
+    {
+      hint: '`dbkit backup restore dump_… --database NAME` brings a database back over the connection; its files are recovered where they are',
+    },
+  );
 }

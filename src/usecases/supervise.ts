@@ -6,12 +6,13 @@ import { decideRestart } from '../core/restart-policy.ts';
 import type { RestoreReport } from '../core/restore.ts';
 import { startLayers } from '../core/service-order.ts';
 import { planStop } from '../core/stop-plan.ts';
+import { makeRoom } from './make-room.ts';
 import { createUnit, type Unit } from './service-unit.ts';
 import { restoreUnit } from './supervised-restore.ts';
 
 export type SuperviseNeeds = Pick<
   App,
-  'config' | 'services' | 'disabled' | 'initScripts' | 'control' | 'board' | 'history' | 'clock' | 'log' | 'engines'
+  'config' | 'services' | 'disabled' | 'initScripts' | 'control' | 'board' | 'history' | 'clock' | 'log' | 'engines' | 'instance'
 >;
 
 /** The running whole: what `entrypoint` and `up` wait on and stop. */
@@ -138,6 +139,7 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
       if (plan.decision === 'start') return { ...plan, because: 'the server runs and answers, and nothing here asks for more' };
     }
     if (!request.dryRun) await unit.stop(config.stopSeconds * 1000, signal);
+    if (!request.dryRun) await makeRoom(app, signal);
     const report = await unit.service.recover!(request, signal);
     if (request.dryRun) return report;
     const told = { ...report, trigger: request.trigger ?? 'person' };

@@ -44,3 +44,11 @@ export async function fillInodes(instance: Instance): Promise<void> {
 
 /** Gives back what `fillSpace` or `fillInodes` took. */
 export const freeVolume = (instance: Instance): Promise<void> => rm(filler(instance), { recursive: true });
+
+/** Makes what is below a directory of a running server's read-only, as the kernel does after a disk's error: files that are open stay writable. */
+export async function readOnlyBelow({ dataDir, beforeRemoval }: Instance, name: string): Promise<void> {
+  const path = join(dataDir, name);
+  await run('mount', ['--bind', path, path]);
+  beforeRemoval(() => run('umount', ['--lazy', path]).then(() => undefined));
+  await run('mount', ['-o', 'remount,bind,ro', path]);
+}

@@ -20,6 +20,7 @@ test('only what a recovery can mend counts as a failure', () => {
     verdict(probe('service', 'critical', null, 'PostgreSQL is stopping (pid 1)'), probe('connection', 'critical', { why: 'silent' })),
   ).toBe('waiting');
   expect(verdict(probe('connection', 'critical', { why: 'full' })), 'too many clients').toBe('unwell');
+  expect(verdict(probe('connection', 'critical', { why: 'read-only' }))).toBe('unwell');
   expect(verdict(probe('latency', 'critical')), 'a slow night').toBe('unwell');
   expect(verdict(probe('disk', 'critical'))).toBe('unwell');
   expect(verdict(probe('authentication', 'critical')), 'a changed password').toBe('unwell');
@@ -137,6 +138,39 @@ test('a clock that is set back makes nothing wait longer than a cooldown', () =>
       future,
     ),
   ).toEqual(['count', 'recover']);
+});
+
+test('a clock that is set back lengthens no pause, and one that jumps ahead is no failure', () => {
+  const nextYear = (minutes: number): string => new Date(at(60 * 24 * 365 + minutes)).toISOString();
+  const paused = { ...watchingAnew, failures: 2, pausedSince: nextYear(0), pausedUntil: nextYear(30) };
+  const course = after(
+    [
+      [0, failed],
+      [29, failed],
+      [31, failed],
+    ],
+    paused,
+  );
+  expect(course.map(({ action }) => action)).toEqual(['none', 'none', 'recover']);
+  const jumped = after(
+    [
+      [60 * 24 * 365, well],
+      [60 * 24 * 365 + 1, failed],
+    ],
+    { ...watchingAnew, recoveries: 1, lastRecoveryAt: new Date(at(0)).toISOString(), wellSince: new Date(at(1)).toISOString() },
+  );
+  expect(jumped.map(({ action }) => action)).toEqual(['none', 'count']);
+});
+
+test('a server whose files are not here is told, once it has failed often enough, and never recovered', () => {
+  let state = watchingAnew;
+  const course = [0, 1, 2, 3, 4, 5].map((minutes) => {
+    const { decision, state: next } = decide({ seen: failed, state, limits, nowMs: at(minutes), busy: null, isRemote: minutes >= 2 });
+    state = next;
+    return decision.action;
+  });
+  expect(course).toEqual(['count', 'count', 'tell', 'tell', 'tell', 'tell']);
+  expect(state).toMatchObject({ recoveries: 0, gaveUp: false, failures: 3 });
 });
 
 test('the same trouble is told once, and its end only where its beginning was', () => {

@@ -1,13 +1,15 @@
 import type { PostgresqlSettings } from '../../core/config.ts';
 import type { Probe, ProbeResult } from '../../core/contracts.ts';
 import { roughly } from '../../core/figures.ts';
-import { skipped } from '../../core/health.ts';
+import { judge, skipped } from '../../core/health.ts';
+import type { HealthSettings } from '../../core/health-settings.ts';
 import type { Refusal } from './refusal.ts';
 import { type Sessions, type SharedSessions, tcpHost } from './sessions.ts';
 
 /** Whether the application gets in as it would: its role, its password, over TCP. */
 export function authenticationProbe(
   { username, database = username, port, listenAddresses }: PostgresqlSettings,
+  { latency }: HealthSettings,
   sessions: SharedSessions,
 ): Probe {
   const address = `${tcpHost(listenAddresses)}:${port}`;
@@ -19,9 +21,16 @@ export function authenticationProbe(
         const attempt = await open.application();
         if (attempt === undefined) return skipped('postgresql.listenAddresses is empty: there is no TCP to log in over');
         if (attempt.session) {
+          const seconds = attempt.connectMs / 1000;
+          const status = judge(seconds, latency);
+          const took = status === 'ok' ? '' : `, which takes ${roughly(seconds)}`;
           return {
-            status: 'ok',
-            summary: `${username} logs in to ${database} on ${address}`,
+            status,
+            summary: `${username} logs in to ${database} on ${address}${took}`,
+            hint:
+              status === 'ok'
+                ? undefined
+                : 'look at what a login runs (login triggers, auth_delay, a directory service), then at the machine',
             data: { connectMs: Math.round(attempt.connectMs * 10) / 10 },
           };
         }

@@ -47,6 +47,11 @@ function refused(refusal: Refusal, { superuser, socketDir, port }: PostgresqlSet
       );
     case 'not-let-in':
       return skipped(`this user is not let in as ${superuser} (${serverWords(refusal)}); the application's role is asked instead`);
+    case 'read-only':
+      return critical(
+        `the server lets nobody in, as its volume is read-only: ${serverWords(refusal)}`,
+        'the kernel makes it so after an error of the disk: `dmesg` says why, `mount -o remount,rw` takes it back',
+      );
     default:
       return critical(`the server refuses ${superuser}: ${serverWords(refusal)}`, '`dbkit inspect` looks at the data without the server');
   }

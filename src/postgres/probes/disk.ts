@@ -56,6 +56,12 @@ export function diskProbe({ postgresql, backupDir, stateDir, health }: Config, s
   };
 }
 
+/** How full the volume of a path is in percent, as `df` counts; 0 where it cannot be seen. */
+export async function fullnessOf(path: string): Promise<number> {
+  const [volume] = await volumesOf([['it', path]]);
+  return Math.max(volume?.percent ?? 0, volume?.inodesPercent ?? 0);
+}
+
 async function volumesOf(places: readonly (readonly [what: string, path: string])[]): Promise<Volume[]> {
   const found = new Map<number, Volume>();
   for (const [what, wanted] of places) {

@@ -20,7 +20,7 @@ export async function findPostmaster(dataDir: string): Promise<Postmaster> {
   const pid = Number(lines[0]);
   if (!Number.isInteger(pid) || pid <= 0) return { kind: 'absent' };
   const state = processState(pid);
-  if (state === undefined) return { kind: 'gone', pid };
+  if (state === undefined || isSomebodyElse(pid)) return { kind: 'gone', pid };
   return { kind: 'alive', pid, status: lines[7]?.trim() ?? '', isStopped: isStopped(state) };
 }
 
@@ -42,6 +42,9 @@ export const titleOf = (pid: number): string =>
     .replaceAll('\0', ' ')
     .trim()
     .replace(/^postgres: /, '') || 'a process';
+
+/** A pid that was left behind may be another program's by now, as after a container's restart; unknown where there is no /proc. */
+const isSomebodyElse = (pid: number): boolean => !['', 'postgres', 'postmaster'].includes(proc(`${pid}/comm`).trim());
 
 /** Stopped by a signal, or by a tracer (proc(5)). */
 const isStopped = (state: string | undefined): boolean => state === 'T' || state === 't';

@@ -24,7 +24,7 @@ export function createProbes({ config, system, engines }: PostgresqlOptions): re
   return [
     serviceProbe(postgresql, sessions),
     connectionProbe(postgresql, sessions),
-    authenticationProbe(postgresql, sessions),
+    authenticationProbe(postgresql, health, sessions),
     latencyProbe(health, clock, sessions),
     writeProbe(clock, sessions, health.timeoutSeconds * 1000),
     dataDirectoryProbe(config, system, sessions),

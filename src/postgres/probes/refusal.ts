@@ -3,7 +3,7 @@ import { sqlStateOf } from '../connection.ts';
 
 /** Why there is no session. */
 export interface Refusal {
-  readonly kind: 'silent' | 'hung' | 'starting' | 'full' | 'not-let-in' | 'no-database' | 'other';
+  readonly kind: 'silent' | 'hung' | 'starting' | 'full' | 'not-let-in' | 'no-database' | 'read-only' | 'other';
   /** The server's words, or the system's. */
   readonly words: string;
 }
@@ -22,6 +22,7 @@ export function refusalOf(cause: unknown): Refusal {
     .split('\n')[0]!
     .replace(/^PostgreSQL does not answer on port \d+: /, '');
   const sqlState = sqlStateOf(cause);
+  if (/Read-only file system/.test(words)) return { kind: 'read-only', words }; // Reported as a lack of privilege (errcode_for_file_access in elog.c).
   if (sqlState !== undefined) return { kind: bySqlState.find(([pattern]) => pattern.test(sqlState))?.[1] ?? 'other', words };
   if (/timeout|aborted/i.test(words)) return { kind: 'hung', words: 'it takes connections and does not answer them' };
   if (/ECONNREFUSED|ENOENT/.test(words)) return { kind: 'silent', words };

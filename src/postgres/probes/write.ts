@@ -66,9 +66,18 @@ const reasons: Readonly<Record<string, readonly [summary: string, hint: string]>
   ],
 };
 
+/** PostgreSQL reports EROFS as a lack of privilege (errcode_for_file_access in src/backend/utils/error/elog.c). */
+const readOnly = [
+  'no commit is possible: the volume is read-only',
+  'the kernel makes it so after an error of the disk: `dmesg` says why, `mount -o remount,rw` takes it back',
+] as const;
+
 function failed(cause: unknown, timeoutMs: number): ProbeResult {
   const words = cause instanceof Error ? cause.message.replace(/^PostgreSQL answered: /, '') : String(cause);
-  const [summary, hint] = reasons[sqlStateOf(cause) ?? ''] ?? [`no commit is possible: ${words}`, '`dbkit status` shows the disks'];
+  const [summary, hint] = (/Read-only file system/.test(words) ? readOnly : reasons[sqlStateOf(cause) ?? '']) ?? [
+    `no commit is possible: ${words}`,
+    '`dbkit status` shows the disks',
+  ];
   const within = sqlStateOf(cause) === '57014' ? ` within ${roughly(timeoutMs / 1000)}` : '';
   return { status: 'critical', summary: `${summary}${within}`, hint, data: { words } };
 }

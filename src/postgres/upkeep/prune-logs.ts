@@ -16,12 +16,17 @@ const isLog = /^(postgresql|dbkit|restore)[\w.-]*\.(log|csv|json)(\.[\w-]+)*(\.(
  * grown too large is copied and emptied, as nobody tells its writer to open another: what is written in that instant is lost (logrotate's
  * copytruncate). That works because its writers append.
  */
-export async function pruneLogs(config: Config, { clock, log }: System, { dryRun }: { readonly dryRun: boolean }): Promise<LogsPruned> {
+export async function pruneLogs(
+  config: Config,
+  { clock, log }: System,
+  { dryRun, onlyRemove = false }: { readonly dryRun: boolean; readonly onlyRemove?: boolean },
+): Promise<LogsPruned> {
   const current = await serverLogFile(config);
   const folder = dirname(current);
   const { maxAge, maxSize } = config.maintenance.logs;
   const policy = { maxAgeMs: durationMs(maxAge), maxSizeBytes: sizeBytes(maxSize), nowMs: clock.now().getTime() };
-  const decisions = planLogs(await logsIn(folder, new Set([basename(current), 'dbkit.log'])), policy);
+  const planned = planLogs(await logsIn(folder, new Set([basename(current), 'dbkit.log'])), policy);
+  const decisions = onlyRemove ? planned.filter(({ action }) => action !== 'rotate') : planned;
   for (const { name, action, because } of dryRun ? [] : decisions) {
     const path = join(folder, name);
     if (action === 'remove') await rm(path, { force: true });

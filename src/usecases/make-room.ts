@@ -1,0 +1,33 @@
+import type { App } from '../core/app.ts';
+import { isAbort, wordsOf } from '../core/errors.ts';
+import { expireBackups } from './expire-backups.ts';
+
+type Needs = Pick<App, 'config' | 'instance' | 'engines' | 'history' | 'log'>;
+
+/**
+ * What a recovery does first where a volume is nearly full (`health.disk.critical`): removes there what dbkit's own rules do not keep any more, old
+ * logs, expired backups and quarantined data. Nothing else is touched, and never anything in PGDATA. Never rejects but when it is cancelled: a
+ * recovery that finds no room says so itself.
+ */
+export async function makeRoom(app: Needs, signal: AbortSignal): Promise<void> {
+  const { config, instance, log } = app;
+  const { critical } = config.health.disk;
+  const { logs, backups } = await instance.fullness();
+  const kinds = [
+    [logs, config.logDir, () => instance.upkeep.pruneLogs({ dryRun: false, onlyRemove: true }, signal)],
+    [backups, config.backupDir, () => expireBackups(app, { dryRun: false }, signal)],
+  ] as const;
+  for (const [percent, folder, prune] of kinds) {
+    if (percent < critical) continue;
+    log.info('room.made', `the volume of ${folder} is ${percent} % full: what dbkit need not keep there is removed first`, {
+      folder,
+      percent,
+    });
+    try {
+      await prune();
+    } catch (cause) {
+      if (isAbort(cause)) throw cause;
+      log.warn('room.not-made', `nothing could be removed from ${folder}: ${wordsOf(cause)}`, { folder });
+    }
+  }
+}
