@@ -31,6 +31,12 @@ export const watchingAnew: MonitorState = {
 export interface MonitorMemory {
   read(): Promise<{ readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] } | undefined>;
   write(remembered: { readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] }): Promise<void>;
+  /** The same for a monitor that goes on: where the disk takes nothing it is kept for as long as this process lives, and false. */
+  writeOrHold(remembered: {
+    readonly state: MonitorState;
+    readonly checkedAt: string;
+    readonly events: readonly MonitorEvent[];
+  }): Promise<boolean>;
   /** The course of the last days, oldest first. */
   samples(): Promise<readonly Sample[]>;
   sample(next: Sample): Promise<void>;

@@ -29,9 +29,14 @@ export function createFiles(log: Logger): Files {
     },
     async publish(path, body) {
       const aside = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-      await writeFile(aside, body, { mode: 0o644, flag: 'wx' });
-      await chmod(aside, 0o644);
-      await rename(aside, path);
+      try {
+        await writeFile(aside, body, { mode: 0o644, flag: 'wx' });
+        await chmod(aside, 0o644);
+        await rename(aside, path);
+      } catch (cause) {
+        await rm(aside, { force: true }); // A full disk would gather them.
+        throw cause;
+      }
     },
     async copy(from, to, { mode, owner, modifiedMs }) {
       const aside = `${to}.dbkit-copy`; // One name: what a killed copy left is written over by the next.

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
 import type { HeldLock, Locks, Owner } from '../core/contracts.ts';
-import { DbkitError } from '../core/errors.ts';
+import { DbkitError, errnoOf } from '../core/errors.ts';
 import { runWithDescriptor } from './child.ts';
 import { clock } from './clock.ts';
 
@@ -60,7 +60,9 @@ function held(path: string, file: FileHandle, guard: HeldLock['guard']): HeldLoc
 async function sign(file: FileHandle, what: string, owner: Owner | undefined): Promise<void> {
   const holder: Holder = { what, host: hostname(), pid: process.pid, since: clock.now().toISOString() };
   await file.truncate(0);
-  await file.write(`${JSON.stringify(holder)}\n`, 0);
+  await file.write(`${JSON.stringify(holder)}\n`, 0).catch((cause: unknown) => {
+    if (errnoOf(cause) !== 'ENOSPC') throw cause; // A lock without a name still holds.
+  });
   if (owner && process.getuid?.() === 0) await file.chown(owner.uid, owner.gid);
 }
 

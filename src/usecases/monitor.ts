@@ -13,6 +13,7 @@ import {
   type Seen,
   watchingAnew,
 } from '../core/monitor.ts';
+import { alertsOf, sentence } from '../core/monitor-words.ts';
 import type { RecoveryReport } from '../core/recovery.ts';
 import { sampleOf } from '../core/samples.ts';
 import { checkHealth } from './check-health.ts';
@@ -123,7 +124,9 @@ async function check(app: MonitorNeeds, { start, tell, recovers, during }: Means
   const at = clock.now().toISOString();
   const what = sentence(seen, decision, state, before);
   const checkedEvents = what === null ? [] : [{ at, what }];
-  await memory.write({ state, checkedAt: at, events: remembered(known?.events ?? [], checkedEvents) }); // Before it acts: a kill is counted.
+  const isKept = await memory.writeOrHold({ state, checkedAt: at, events: remembered(known?.events ?? [], checkedEvents) }); // Before it acts: a kill is counted.
+  if (!isKept)
+    log.warn('monitor.unremembered', `the disk of ${config.stateDir} takes nothing: what is counted is lost when this monitor ends`);
   if (what !== null) log.info('monitor.checked', what);
   for (const alert of alertsOf(seen, decision, state, before)) tell(alert);
   const recovery = decision.action === 'recover' ? await during(recover(app, { start, tell }, seen, signal)) : null;
@@ -133,7 +136,7 @@ async function check(app: MonitorNeeds, { start, tell, recovers, during }: Means
   const { pausedUntil, pausedSince } = (await memory.read())?.state ?? state; // A person may have said so while it was recovered.
   const counted = recovery.counts ? state : { ...state, recoveries: before.recoveries, lastRecoveryAt: before.lastRecoveryAt };
   const after = { ...counted, pausedUntil, pausedSince };
-  await memory.write({ state: after, checkedAt: at, events });
+  await memory.writeOrHold({ state: after, checkedAt: at, events });
   return { at, health, verdict: seen.verdict, ...decision, state: after, events, recovery };
 }
 
@@ -214,60 +217,4 @@ async function whoWorks({ control, board }: Pick<App, 'control' | 'board'>, sign
     default:
       return null;
   }
-}
-
-/** What has changed, in one sentence; null where nothing has. */
-function sentence(seen: Seen, { action, because }: Decision, state: MonitorState, before: MonitorState): string | null {
-  if (seen.verdict === 'well') return before.wellSince === null ? 'all is well' : null;
-  const what = seen.probe === null ? seen.verdict : `${seen.probe.name}: ${seen.probe.summary}`;
-  if (action === 'recover') return `${what}; recovering, ${because}`;
-  if (action === 'give-up') return `${what}; giving up, ${because}`;
-  if (action === 'tell' && before.failures === state.failures) return null;
-  if (action === 'leave' || action === 'tell') return `${what}; ${because}`;
-  if (action === 'count') return `${what}; failed check ${state.failures}, ${because}`;
-  return before.wellSince === null && before.failures === state.failures ? null : `${what}; nothing is done, ${because}`;
-}
-
-/** Whom to tell what: troubles at the threshold, not at the first chance failure. */
-function alertsOf(seen: Seen, { action, because }: Decision, state: MonitorState, before: MonitorState): Alert[] {
-  const about =
-    seen.probe === null ? [] : [`${seen.probe.name}: ${seen.probe.summary}.`, ...(seen.probe.hint === null ? [] : [`${seen.probe.hint}.`])];
-  const alert = (severity: Alert['severity'], title: string, lines: readonly string[], command: string): Alert[] => [
-    { topic: 'health', severity, resolves: false, title, lines: [...about, ...lines], command },
-  ];
-  if (seen.verdict === 'well')
-    return [
-      {
-        topic: 'health',
-        severity: 'SUCCESS',
-        resolves: true,
-        title: 'all is well again',
-        lines: ['Every probe is answered.'],
-        command: null,
-      },
-    ];
-  if (action === 'recover')
-    return alert(
-      'ERROR',
-      'the server failed, a recovery begins',
-      [`It failed ${before.failures + 1} checks in a row.`],
-      'dbkit monitor status',
-    );
-  if (action === 'give-up')
-    return alert(
-      'CRITICAL',
-      'the server stays down until a person looks',
-      [`${state.recoveries} recoveries did not last.`],
-      'dbkit recover --dry-run',
-    );
-  if (action === 'tell')
-    return alert(
-      'CRITICAL',
-      'the server is down, and cannot be recovered from here',
-      [`It failed ${before.failures + 1} checks in a row.`, `Nothing is done: ${because}.`],
-      'dbkit health',
-    );
-  if (seen.verdict === 'unwell' && seen.probe !== null)
-    return alert('ERROR', `${seen.probe.name} is ${seen.probe.status}`, [`Nothing is done: ${because}.`], 'dbkit health');
-  return [];
 }

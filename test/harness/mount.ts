@@ -11,14 +11,15 @@ const run = promisify(execFile);
 /** Why volumes cannot be staged here; undefined when they can. */
 export const needsMounts = (): string | undefined => (isRoot && process.platform === 'linux' ? undefined : 'only root can mount a volume');
 
-/** Makes PGDATA a volume of its own, a mount point as in a container, with what it held; `options` are mount's (size=, nr_inodes=). */
-export async function mountVolume({ dataDir, beforeRemoval }: Instance, options: string): Promise<void> {
-  const aside = `${dataDir}.before`;
-  await rename(dataDir, aside);
-  await makeDirectory(dataDir, serverUser, 0o700);
-  await run('mount', ['-t', 'tmpfs', '-o', `${options},mode=0700,uid=${serverUser.uid},gid=${serverUser.gid}`, 'dbkit-test', dataDir]);
-  beforeRemoval(() => run('umount', ['--lazy', dataDir]).then(() => undefined));
-  await copyTree(`${aside}/.`, dataDir);
+/** Makes PGDATA, or another folder, a volume of its own, a mount point as in a container, with what it held; `options` are mount's (size=, nr_inodes=). */
+export async function mountVolume({ dataDir, beforeRemoval }: Instance, options: string, path = dataDir): Promise<void> {
+  const aside = `${path}.before`;
+  await makeDirectory(path, serverUser, 0o700);
+  await rename(path, aside);
+  await makeDirectory(path, serverUser, 0o700);
+  await run('mount', ['-t', 'tmpfs', '-o', `${options},mode=0700,uid=${serverUser.uid},gid=${serverUser.gid}`, 'dbkit-test', path]);
+  beforeRemoval(() => run('umount', ['--lazy', path]).then(() => undefined));
+  await copyTree(`${aside}/.`, path);
   await rm(aside, { recursive: true });
 }
 
@@ -26,13 +27,13 @@ export async function remount({ dataDir }: Instance, options: 'ro' | 'rw'): Prom
   await run('mount', ['-o', `remount,${options}`, dataDir]);
 }
 
-const filler = (instance: Instance): string => join(instance.dataDir, 'lost+found');
+const filler = (instance: Instance, path = instance.dataDir): string => join(path, 'lost+found');
 
 /** Takes all space that is left on the volume. */
-export async function fillSpace(instance: Instance): Promise<void> {
-  await makeDirectory(filler(instance), serverUser);
-  const { bavail, bsize } = await statfs(instance.dataDir);
-  await writeFile(join(filler(instance), 'filler'), Buffer.alloc(bavail * bsize - bsize));
+export async function fillSpace(instance: Instance, path = instance.dataDir): Promise<void> {
+  await makeDirectory(filler(instance, path), serverUser);
+  const { bavail, bsize } = await statfs(path);
+  await writeFile(join(filler(instance, path), 'filler'), Buffer.alloc(bavail * bsize - bsize));
 }
 
 /** Takes all inodes that are left on the volume. */

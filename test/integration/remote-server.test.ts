@@ -54,14 +54,21 @@ test.each(['missing', 'empty'] as const)(
     expect((await once(sidecar)).verdict).toBe('well');
 
     const refused = await run(sidecar, ['recover', '--dry-run']);
-    expect(refused).toMatchObject({ code: 77, stderr: expect.stringMatching(/a server answers on port \d+ .* there is nothing to recover/) });
+    expect(refused).toMatchObject({
+      code: 77,
+      stderr: expect.stringMatching(/a server answers on port \d+ .* there is nothing to recover/),
+    });
     expect(refused.stderr).toContain('dbkit backup restore dump_');
     expect((await run(sidecar, ['recover', '--yes'])).code).toBe(77);
 
     await running.stop();
     expect((await once(sidecar)).action).toBe('count');
     for (let check = 0; check < 3; check += 1)
-      expect(await once(sidecar)).toMatchObject({ verdict: 'failed', action: 'tell', because: expect.stringMatching(/its files are not here/) });
+      expect(await once(sidecar)).toMatchObject({
+        verdict: 'failed',
+        action: 'tell',
+        because: expect.stringMatching(/its files are not here/),
+      });
     expect(existsSync(join(sidecar.dataDir, 'PG_VERSION')), 'no new instance is begun').toBe(false);
     const told = (await readFile(diary, 'utf8')).trim().split('\n');
     expect(told.map((line) => (JSON.parse(line) as StampedAlert).title)).toEqual(['the server is down, and cannot be recovered from here']);
@@ -78,7 +85,7 @@ test('a sidecar takes dumps over the connection, and brings a database back: bes
   const sidecar = await sidecarOf(instance, 'missing');
   const taken = await run(sidecar, ['backup', 'create', '--engine', 'dump', '--database', 'app', '--json']);
   expect(taken, taken.stderr).toMatchObject({ code: 0 });
-  const { label } = (JSON.parse(taken.stdout) as { report: { label: string } }).report;
+  const { label } = (JSON.parse(taken.stdout) as { report: { backup: { label: string } } }).report.backup;
   await ask(instance, 'app', 'TRUNCATE ledger');
   const restored = await run(sidecar, ['backup', 'restore', label, '--database', 'app', '--yes']);
   expect(restored, restored.stderr).toMatchObject({ code: 0 });

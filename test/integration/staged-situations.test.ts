@@ -1,4 +1,4 @@
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
@@ -6,6 +6,7 @@ import type { ConfigInput } from '../../src/core/config.ts';
 import type { HealthReport } from '../../src/core/health.ts';
 import type { MonitorCheck } from '../../src/usecases/monitor.ts';
 import { ask } from '../harness/ask.ts';
+import { startBare } from '../harness/bare-server.ts';
 import { crash, overwritePage, postmasterOf, write } from '../harness/breaking.ts';
 import { boot, type Running, run, start } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
@@ -208,7 +209,7 @@ const situations: readonly Situation[] = [
     needs: needsMounts,
     config: { health: { disk: { warning: 80, critical: 90 } } },
     prepare: (instance) => mountVolume(instance, 'size=300m'),
-    stage: fillSpace,
+    stage: (instance) => fillSpace(instance),
     exit: 2,
     critical: ['write', 'disk'],
     says: [
@@ -216,6 +217,22 @@ const situations: readonly Situation[] = [
       ['disk', /data, WAL: 100 % full, .+ free/],
     ],
     verdict: 'unwell',
+    action: 'none',
+  },
+  {
+    name: 'the disk with dbkit’s own state is full',
+    needs: needsMounts,
+    config: { health: { disk: { warning: 80, critical: 90 } } },
+    prepare: (instance) => mountVolume(instance, 'size=8m', instance.stateDir),
+    stage: async (instance) => {
+      await run(instance, ['monitor', '--once']);
+      await fillSpace(instance, instance.stateDir);
+      await writeFile(join(instance.stateDir, 'last-block'), Buffer.alloc(4096));
+      await appendFile(join(instance.logDir, 'postgresql.log'), 'something new to remember\n');
+    },
+    exit: 0,
+    says: [['service', /^runs as pid \d+/]],
+    verdict: 'well',
     action: 'none',
   },
   {
@@ -343,6 +360,29 @@ const situations: readonly Situation[] = [
     says: [['connection', /^the server is not ready: the database system is shutting down$/]],
     verdict: 'waiting',
     action: 'none',
+  },
+  {
+    name: 'a long recovery: it replays its WAL',
+    config: { monitor: { maxFailures: 1 } },
+    stage: async (instance, running) => {
+      await running.stop();
+      await write(instance, 'recovery.signal', '');
+      const settings = { restore_command: 'sleep 20; false' }; // PostgreSQL asks for each segment, and takes its time.
+      void startBare(instance.programs, instance.dataDir, { ...instance, settings });
+      await until(
+        async () => (await run(instance, ['health', '--probe', 'connection', '--json'])).stdout.includes('is starting up'),
+        () => 'it does not begin to start',
+      );
+    },
+    exit: 2,
+    critical: ['service', 'connection'],
+    says: [
+      ['service', /^PostgreSQL is starting \(pid \d+\)$/],
+      ['connection', /^the server is not ready: the database system is starting up$/],
+    ],
+    verdict: 'waiting',
+    action: 'none',
+    because: /takes as long as it takes$/,
   },
   {
     name: 'a planned stop: dbkit down --for 30m',

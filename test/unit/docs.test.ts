@@ -34,3 +34,16 @@ test('docs/BACKUPS.md names only tests that are there', () => {
   });
   expect(missing.map(({ name }) => name)).toEqual([]);
 });
+
+test('docs/HEALTH.md names only tests that are there, and every staged situation', () => {
+  const named = [...read('docs/HEALTH.md').matchAll(/(?:\| |\()((?:unit\/)?[a-z-]+): ([^|]+?)(?: \||\))$/gm)].map(([, file, title]) => ({
+    path: file!.startsWith('unit/') ? `test/${file}.test.ts` : `test/integration/${file}.test.ts`,
+    title: title!,
+  }));
+  expect(named.length).toBeGreaterThan(35);
+  const texts = new Map(named.map(({ path }) => [path, isThere(path) ? read(path) : '']));
+  expect(named.filter(({ path, title }) => !texts.get(path)!.includes(title))).toEqual([]);
+  const staged = [...read('test/integration/staged-situations.test.ts').matchAll(/^ {4}name: '(.+)',$/gm)].map(([, name]) => name!);
+  expect(staged.length).toBeGreaterThanOrEqual(15);
+  expect(staged.filter((name) => !named.some(({ title }) => title === name))).toEqual([]);
+});
