@@ -140,6 +140,8 @@ export const configSchema = v.strictObject({
       walKeep: v.optional(size, '1GB'),
       /** The circuit breaker: after this many replacements of the data within an hour a person must look. */
       maxReplacementsPerHour: v.optional(v.pipe(count, v.minValue(1)), 3),
+      /** Lets pg_amcheck read every table and index once the server answers again; it makes the extension amcheck where it is missing. */
+      amcheck: v.optional(v.boolean(), false),
     }),
     {},
   ),

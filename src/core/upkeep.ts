@@ -157,6 +157,8 @@ export interface Upkeep {
   /** What is locked for longer than the patience is skipped, and said. Rejects with `usage.invalid` for a table that there is not. */
   run(wish: ChoreWish, signal: AbortSignal): Promise<readonly ChoreStep[]>;
   checkpoint(signal: AbortSignal): Promise<{ readonly durationMs: number; readonly walBytes: number }>;
+  /** What pg_amcheck complains about, a line each. Rejects with `program.missing` or `tool.failed` when it cannot look. */
+  amcheck(signal: AbortSignal): Promise<readonly string[]>;
   /** With `onlyRemove` a log that is written to stays as it is: a volume that is full has no room for its copy. */
   pruneLogs(options: { readonly dryRun: boolean; readonly onlyRemove?: boolean }, signal: AbortSignal): Promise<LogsPruned>;
 }

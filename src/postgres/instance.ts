@@ -49,7 +49,7 @@ export function createInstance(options: PostgresqlOptions, keeper: Keeper, resto
     copies: lazily(['copyTo', 'open', 'bringTables', 'drill', 'salvage'], async () =>
       (await import('./on-demand.ts')).onDemand.createCopies(options),
     ),
-    upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs'], async () =>
+    upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs', 'amcheck'], async () =>
       (await import('./on-demand.ts')).onDemand.createUpkeep(options),
     ),
     expireQuarantine: (wish, signal) => expireQuarantine(config, system, wish, signal),

@@ -3,6 +3,7 @@ import { DbkitError } from '../core/errors.ts';
 import type { ProbeReport } from '../core/health.ts';
 import type { RecoveryReport } from '../core/recovery.ts';
 import { awaitHealth } from './check-health.ts';
+import { withAmcheck } from './check-structures.ts';
 import { makeRoom } from './make-room.ts';
 
 type Needs = Pick<
@@ -50,7 +51,10 @@ export async function mendServer(
   const report = { ...(await instance.recover(request, signal)), trigger: request.trigger };
   await history.record(report);
   await startAgain(app, caretaker?.start ?? start);
-  return answered({ did: `${report.decision}: ${report.because}; it was started again`, report });
+  const mended = await answered({ did: `${report.decision}: ${report.because}; it was started again`, report });
+  const checked = await withAmcheck(app, mended.report, signal);
+  if (checked !== mended.report) await history.record(checked);
+  return { ...mended, report: checked };
 }
 
 /** Where there never was a server, or nothing is left of it and there is no backup, only a person begins a new one. */

@@ -6,6 +6,7 @@ import { decideRestart } from '../core/restart-policy.ts';
 import type { RestoreReport } from '../core/restore.ts';
 import { startLayers } from '../core/service-order.ts';
 import { planStop } from '../core/stop-plan.ts';
+import { withAmcheck } from './check-structures.ts';
 import { makeRoom } from './make-room.ts';
 import { createUnit, type Unit } from './service-unit.ts';
 import { restoreUnit } from './supervised-restore.ts';
@@ -145,10 +146,15 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
     const told = { ...report, trigger: request.trigger ?? 'person' };
     await recovered(told);
     await unit.start(stopping.signal);
-    if (unit.state() === 'ready') await recovered({ ...told, readyAt: clock.now().toISOString() });
     await board.setReady(allReady());
     publish();
-    return told;
+    if (unit.state() !== 'ready') return told;
+    const ready = { ...told, readyAt: clock.now().toISOString() };
+    await recovered(ready);
+    const checked = await withAmcheck(app, ready, signal);
+    if (checked !== ready) await recovered(checked);
+    publish();
+    return checked;
   }
 
   async function restore(

@@ -1,12 +1,13 @@
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { RecoveryReport } from '../../src/core/recovery.ts';
 import type { HistoryReport } from '../../src/usecases/recovery-history.ts';
 import { account, isRoot } from '../harness/as-user.ts';
-import { crash, remove } from '../harness/breaking.ts';
+import { crash, overwritePage, remove } from '../harness/breaking.ts';
 import { boot, run } from '../harness/dbkit.ts';
-import { type Instance, openInstance } from '../harness/instance.ts';
+import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 
 const [programs] = installed;
@@ -82,4 +83,39 @@ test('what is no report is passed over, also by whoever may not set it aside', a
   }
   expect((await history(instance)).map(({ decision }) => decision)).toEqual(['repair']);
   await (await boot(instance)).stop();
+});
+
+const amcheckStep = ({ steps }: RecoveryReport) => steps.find(({ step }) => step === 'amcheck');
+const askForAmcheck = (instance: Instance) =>
+  configure(instance, { recovery: { amcheck: true }, monitor: { maxFailures: 1, cooldownSeconds: 0 }, health: { timeoutSeconds: 1 } });
+
+test.skipIf(!existsSync(join(programs!.directory, 'pg_amcheck')))(
+  'pg_amcheck looks after a recovery where it is asked to, and its complaints are in the report',
+  async () => {
+    const instance = await openInstance({ programs: programs!, from: 'template' });
+    await askForAmcheck(instance);
+    const running = await boot(instance);
+    await remove(instance, 'pg_twophase');
+    const repaired = await reportOf<RecoveryReport>(instance, 'recover', '--yes');
+    expect(amcheckStep(repaired)).toEqual({ step: 'amcheck', because: 'pg_amcheck finds every table and index consistent', done: true });
+    expect(amcheckStep((await history(instance))[0]!)?.done).toBe(true);
+    await crash(instance, running);
+    await overwritePage(instance, instance.places.archiveLedger, 1);
+    const { recovery } = await reportOf<{ recovery: { ok: boolean; report: RecoveryReport } }>(instance, 'monitor', '--once');
+    expect(recovery.ok).toBe(true);
+    expect(amcheckStep(recovery.report)).toMatchObject({ because: expect.stringMatching(/^pg_amcheck complains: .*ledger/), done: true });
+    await run(instance, ['down', '--for', '1s']);
+  },
+);
+
+test('where there is no pg_amcheck the recovery stands, and the report says so', async () => {
+  const embedded = installed.find(({ directory }) => !existsSync(join(directory, 'pg_amcheck')));
+  if (!embedded) return;
+  const instance = await openInstance({ programs: embedded, from: 'template' });
+  await askForAmcheck(instance);
+  const running = await boot(instance);
+  await remove(instance, 'pg_twophase');
+  const repaired = await reportOf<RecoveryReport>(instance, 'recover', '--yes');
+  expect(amcheckStep(repaired)).toMatchObject({ because: expect.stringMatching(/could not look: there is no pg_amcheck in/), done: false });
+  expect((await running.stop()).code).toBe(0);
 });

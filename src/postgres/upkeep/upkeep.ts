@@ -3,6 +3,7 @@ import { DbkitError, isAbort, wordsOf } from '../../core/errors.ts';
 import { type ChoreStep, type ChoreWish, dropLeftover, type Need, needsOf, statementFor, type Upkeep } from '../../core/upkeep.ts';
 import { type Connection, connect, sqlStateOf } from '../connection.ts';
 import type { PostgresqlOptions } from '../local.ts';
+import { amcheck } from './amcheck.ts';
 import { factsOf } from './facts.ts';
 import { withProgress } from './progress.ts';
 import { pruneLogs } from './prune-logs.ts';
@@ -16,7 +17,8 @@ const skippable = new Map([
 ]);
 
 /** Vacuum, analyze, reindex and checkpoint on a server that people are using. */
-export function createUpkeep({ config, system }: PostgresqlOptions): Upkeep {
+export function createUpkeep(options: PostgresqlOptions): Upkeep {
+  const { config, system } = options;
   const { postgresql, maintenance } = config;
   const patience = (session: Connection, seconds: number) => session.query(`SET lock_timeout = ${Math.round(seconds * 1000)}`);
   const enter = async (database: string, signal: AbortSignal): Promise<Connection> => {
@@ -146,7 +148,8 @@ export function createUpkeep({ config, system }: PostgresqlOptions): Upkeep {
         await session.end();
       }
     },
-    pruneLogs: (options) => pruneLogs(config, system, options),
+    pruneLogs: (wish) => pruneLogs(config, system, wish),
+    amcheck: (signal) => amcheck(options, signal),
   };
 }
 
