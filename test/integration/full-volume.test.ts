@@ -7,11 +7,12 @@ import { expect, test } from 'vitest';
 import type { MonitorCheck } from '../../src/usecases/monitor.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { crash } from '../harness/breaking.ts';
-import { boot, run } from '../harness/dbkit.ts';
+import { boot, readStatus, run, start } from '../harness/dbkit.ts';
 import { copyTree, makeDirectory, ownedBy } from '../harness/files.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { needsMounts } from '../harness/mount.ts';
+import { until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 
 const [programs] = installed;
@@ -109,3 +110,22 @@ test.skipIf(needsMounts())(
     await run(instance, ['down', '--for', '1s']);
   },
 );
+
+test.skipIf(needsMounts())('a container that is held as its volume is full goes on after `dbkit recover`, which makes room', async () => {
+  const instance = await onOneVolume('250m');
+  await configure(instance, {});
+  const log = await oldLog(instance, 40);
+  await fill(instance.volume, 'somebody-elses');
+  const held = start(instance, ['entrypoint'], { env: { DBKIT_ON_FAIL: 'hold', CI: undefined } });
+  await until(
+    async () => (await readStatus(instance))?.services[0]?.state === 'held',
+    () => held.words(),
+  );
+  expect((await readStatus(instance))?.services[0]?.failure).toMatchObject({ code: 'volume.full' });
+  const recovered = await run(instance, ['recover', '--yes']);
+  expect(recovered, recovered.stderr).toMatchObject({ code: 0 });
+  expect(existsSync(log)).toBe(false);
+  expect((await readStatus(instance))?.services[0]?.state).toBe('ready');
+  await expectAllRows(instance, 0);
+  expect((await held.stop()).code).toBe(0);
+});

@@ -35,7 +35,7 @@ export async function refuseFullVolume(dataDir: string): Promise<void> {
   const { bavail, bsize, ffree, files } = await statfs(dataDir);
   if (bavail * bsize < SPACE_BYTES_MIN) {
     throw new DbkitError('volume.full', `the volume of ${dataDir} is full (${Math.floor((bavail * bsize) / 1024)} KiB free)`, {
-      hint: 'free some space there, or make the volume larger; never delete anything in pg_wal',
+      hint: 'free some space there, never in pg_wal, or make the volume larger; `dbkit recover` removes old logs and expired backups first',
     });
   }
   if (files > 0 && ffree < 16)
