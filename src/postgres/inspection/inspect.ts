@@ -31,6 +31,8 @@ export interface Inspection {
   readonly follows: boolean;
   /** `path` itself, or every file below it, as the last clean shutdown left it; none when that cannot be proven current. */
   lastKnown(path: string): readonly KnownFile[];
+  /** Whether something was at `path`. */
+  saw(path: string): boolean;
   /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
   keptIsCurrent(path: string): boolean;
 }
@@ -81,6 +83,7 @@ async function inspectAnswering(
     cleanShutdown: shutDown,
     readable,
     follows: state === 'cluster' && readable && followsAnother(dataDir, seen, known),
+    saw: (path) => seen.entries.has(path),
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
     report: {

@@ -6,7 +6,7 @@ import { parseFilenodeMap } from '../formats/filenode-map.ts';
 import { mappedByOid } from '../formats/system-indexes.ts';
 import type { Entry, Walk } from './walk.ts';
 
-const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transam.h)
+export const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transam.h)
 const BTREE_MAGIC = 0x053162; // src/include/access/nbtree.h; it stands in the metapage behind the page header.
 const BTREE_MAGIC_AT = 24;
 

@@ -50,7 +50,7 @@ export async function bringUp(
     const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: undefined, lock, overrides }, signal);
     const serving = launched.kind === 'serving';
     const begunMs = system.clock.monotonicMs();
-    const { complaints, rebuilt, plan } = await judge(hold, options, launched, { seen: before.report.findings, tried }, signal);
+    const { complaints, rebuilt, plan } = await judge(hold, options, launched, { before, tried }, signal);
     if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
     if (serving && (plan === undefined || plan.decision === 'start')) {
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
@@ -87,13 +87,13 @@ async function judge(
   hold: Hold,
   options: PostgresqlOptions,
   launched: Launch,
-  { seen, tried }: { seen: readonly Finding[]; tried: ReadonlySet<string> },
+  { before, tried }: { before: Inspection; tried: ReadonlySet<string> },
   signal: AbortSignal,
 ): Promise<Judgement> {
   try {
     const { complaints, rebuilt, answering } =
       launched.kind === 'serving'
-        ? await examine(hold.local, seen, signal)
+        ? await examine(hold.local, before, signal)
         : { complaints: await complaintsOf(hold.local, launched), rebuilt: [], answering: false };
     return {
       complaints,

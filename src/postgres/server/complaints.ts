@@ -4,6 +4,8 @@ import type { Finding, FindingCode } from '../../core/findings.ts';
 import { type Meaning, triage } from '../../core/triage.ts';
 import { settingOf } from '../formats/conf.ts';
 import { mappedRelation } from '../formats/system-indexes.ts';
+import type { Inspection } from '../inspection/inspect.ts';
+import { madeAnew } from '../inspection/made-anew.ts';
 import { isCatalogIndex } from '../inspection/relations.ts';
 import { walk } from '../inspection/walk.ts';
 import { connectSuperuser, type Local } from '../local.ts';
@@ -41,7 +43,7 @@ interface Examination {
 }
 
 /** Asks every database of a server that accepts connections. Damaged indexes of the user's are rebuilt on the way. */
-export async function examine(local: Local, seen: readonly Finding[], signal: AbortSignal): Promise<Examination> {
+export async function examine(local: Local, before: Inspection, signal: AbortSignal): Promise<Examination> {
   const { silent, lost: relations, lockedOut } = await checkDatabases(local, {}, signal);
   if (lockedOut !== undefined) {
     local.system.log.warn(
@@ -50,10 +52,10 @@ export async function examine(local: Local, seen: readonly Finding[], signal: Ab
       { why: lockedOut },
     );
     // Nobody is let in either where the catalog of roles is what was lost.
-    const lost = seen.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/'));
+    const lost = before.report.findings.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/'));
     return { complaints: lost, rebuilt: [], answering: false };
   }
-  const complaints: Finding[] = [];
+  const complaints: Finding[] = madeAnew(local.volume.dataDir, before, signal);
   const rebuilt: Finding[] = [];
   for (const relation of relations) {
     const finding = lossOf(relation);
