@@ -19,7 +19,7 @@ disaster({
     finding: 'relation.missing',
     message: /damaged/,
     rows: expectOtherTables,
-    lost: /made it anew from the WAL/,
+    lost: /table ledger in database app was gone, and crash recovery made it anew/,
     remains: ['relation.missing'],
   },
 });

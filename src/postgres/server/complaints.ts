@@ -44,7 +44,11 @@ interface Examination {
 
 /** Asks every database of a server that accepts connections. Damaged indexes of the user's are rebuilt on the way. */
 export async function examine(local: Local, before: Inspection, signal: AbortSignal): Promise<Examination> {
-  const { silent, lost: relations, lockedOut } = await checkDatabases(local, {}, signal);
+  const {
+    silent,
+    lost: relations,
+    lockedOut,
+  } = await checkDatabases(local, { madeAnew: madeAnew(local.volume.dataDir, before, signal) }, signal);
   if (lockedOut !== undefined) {
     local.system.log.warn(
       'databases.unchecked',
@@ -55,7 +59,7 @@ export async function examine(local: Local, before: Inspection, signal: AbortSig
     const lost = before.report.findings.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/'));
     return { complaints: lost, rebuilt: [], answering: false };
   }
-  const complaints: Finding[] = madeAnew(local.volume.dataDir, before, signal);
+  const complaints: Finding[] = [];
   const rebuilt: Finding[] = [];
   for (const relation of relations) {
     const finding = lossOf(relation);
@@ -73,14 +77,15 @@ export async function examine(local: Local, before: Inspection, signal: AbortSig
 }
 
 /** The server itself needs the indexes of its catalogs, so those are built in single-user mode. */
-function lossOf({ kind, relation, database, path, isCatalog, shrunk }: LostRelation): Finding {
+function lossOf({ kind, relation, database, path, isCatalog, shrunk, madeAnew: anew }: LostRelation): Finding {
   if (shrunk) {
     const evidence = `table ${relation} in database ${database} has ${shrunk.toBlocks} blocks, and had ${shrunk.fromBlocks} at its last VACUUM or ANALYZE`;
     return { code: 'relation.truncated', path, evidence, severity: 'certain' };
   }
   const code =
     kind === 'index' ? (isCatalog ? 'catalog-index.damaged' : 'index.damaged') : isCatalog ? 'catalog.missing' : 'relation.missing';
-  return { code, path, evidence: `the file of ${kind} ${relation} in database ${database} is gone`, severity: 'certain' };
+  const how = anew ? 'was gone, and crash recovery made it anew from the WAL, which does not hold all of it' : 'is gone';
+  return { code, path, evidence: `the file of ${kind} ${relation} in database ${database} ${how}`, severity: 'certain' };
 }
 
 /** An index holds nothing that its table does not. False when it could not be rebuilt. */

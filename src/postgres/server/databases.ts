@@ -29,6 +29,8 @@ export interface LostRelation {
   readonly isCatalog: boolean;
   /** Undefined when the file is gone. */
   readonly shrunk: { readonly fromBlocks: number; readonly toBlocks: number } | undefined;
+  /** Its file was gone, and crash recovery made another one of what the WAL holds. */
+  readonly madeAnew: boolean;
 }
 
 /** Asks the catalogs every database needs for a session: a table, an index scan and a join, cheap even with 20,000 relations. */
@@ -55,6 +57,13 @@ const LOST_FILES = `
    WHERE (counted OR NOT listed) AND pg_relation_filepath(oid) IS NOT NULL
      AND (size IS NULL OR counted AND size / current_setting('block_size')::int < pages)`;
 
+/** Those of `madeAnew` that are this database's. */
+const MADE_ANEW = `
+  SELECT oid::regclass::text AS relation, relkind AS kind, pg_relation_filepath(oid) AS path, oid < 16384 AS catalog, relpages AS pages,
+         true AS missing, 0 AS blocks
+    FROM pg_class
+   WHERE relkind IN ('r', 'i', 't', 'm', 'S') AND pg_relation_filepath(oid) = ANY ($1)`;
+
 /** The first session of a database builds its relation cache, which keeps a processor busy for some ten milliseconds. */
 const AT_ONCE = 4;
 
@@ -70,7 +79,11 @@ export interface DatabaseCheck {
 }
 
 /** "Accepting connections" is not the end: every database must accept a session and answer from its catalogs. */
-export async function checkDatabases(local: Local, options: { socketDir?: string }, signal: AbortSignal): Promise<DatabaseCheck> {
+export async function checkDatabases(
+  local: Local,
+  options: { socketDir?: string; madeAnew?: readonly string[] },
+  signal: AbortSignal,
+): Promise<DatabaseCheck> {
   const silent: Silence[] = [];
   const lost: LostRelation[] = [];
   const ask = async ({ name, path }: Database, all: boolean): Promise<Database[]> => {
@@ -78,7 +91,7 @@ export async function checkDatabases(local: Local, options: { socketDir?: string
       const session = await connectSuperuser(local, name, signal, options.socketDir);
       try {
         await session.query(CATALOG_QUESTION);
-        lost.push(...(await lostFiles(session, name)));
+        lost.push(...(await lostFiles(session, name, options.madeAnew ?? [])));
         return all
           ? await session.query<Database>("SELECT datname AS name, 'base/' || oid AS path FROM pg_database WHERE datallowconn")
           : [];
@@ -112,14 +125,18 @@ interface Database {
   readonly path: string | undefined;
 }
 
-async function lostFiles(session: Connection, database: string): Promise<LostRelation[]> {
+async function lostFiles(session: Connection, database: string, anew: readonly string[]): Promise<LostRelation[]> {
   const rows = await session.query<FileRow>(LOST_FILES);
-  return rows.map(({ relation, kind, path, catalog, pages, missing, blocks }) => ({
-    database,
-    relation,
-    kind: kind === 'i' ? 'index' : 'table',
-    path,
-    isCatalog: catalog,
-    shrunk: missing ? undefined : { fromBlocks: pages, toBlocks: Number(blocks) },
-  }));
+  const remade = anew.length > 0 ? await session.query<FileRow>(MADE_ANEW, [anew]) : [];
+  return [...rows.filter(({ path }) => !anew.includes(path)), ...remade].map(
+    ({ relation, kind, path, catalog, pages, missing, blocks }) => ({
+      database,
+      relation,
+      kind: kind === 'i' ? 'index' : 'table',
+      path,
+      isCatalog: catalog,
+      shrunk: missing ? undefined : { fromBlocks: pages, toBlocks: Number(blocks) },
+      madeAnew: anew.includes(path),
+    }),
+  );
 }
