@@ -67,10 +67,12 @@ export function loadView({ label, database, into, replaced, tables, rows }: Load
 /** Where each table is now, and what a person may do with those that lie beside. */
 export function tablesView({ label, database, tables, foreignKeysLeftOut, suggestions: [differs, missing, over] }: TablesReport): string {
   return [
-    ...tables.map(({ table: name, place, isInPlace, rows }) =>
+    ...tables.map(({ table: name, place, isInPlace, taken, rows }) =>
       isInPlace
         ? `${name} of ${label} is back in ${database}: ${rows} rows, counted`
-        : `${name} is there, so that of ${label} lies beside it as ${place}: ${rows} rows, counted`,
+        : taken.includes(name)
+          ? `${name} is there, so that of ${label} lies beside it as ${place}: ${rows} rows, counted`
+          : `${taken.join(', ')} is in the way, so ${name} of ${label} lies beside it as ${place}: ${rows} rows, counted`,
     ),
     ...foreignKeysLeftOut.map((sql) => `this foreign key was left out: ${sql};`),
     ...(over ? [`what differs: ${differs}`, `what is missing comes back with: ${missing}`, `when you are done: ${over}`] : []),

@@ -31,6 +31,8 @@ export interface BroughtTable {
   /** `schema.name` where it is now: its own place when that was free, else a schema of its own beside it. */
   readonly place: string;
   readonly isInPlace: boolean;
+  /** What is in its place, or in that of one of its partitions or children. */
+  readonly taken: readonly string[];
   /** Its own and, of a partitioned one, those of its partitions. */
   readonly rows: number;
 }

@@ -71,6 +71,15 @@ for (const engine of ['copy', 'dump']) {
     const without = await bring('orders');
     expect(without.foreignKeysLeftOut[0], 'it does not hold any more').toMatch(/"orders" ADD CONSTRAINT "orders_customer_fkey"/);
 
+    await ask(instance, 'app', 'ALTER TABLE parts DETACH PARTITION parts_1', 'DROP TABLE parts');
+    const hindered = await bring('parts');
+    expect(hindered.tables, 'only one of its partitions is there').toMatchObject([
+      { isInPlace: false, taken: ['public.parts_1'], rows: 20 },
+    ]);
+    for (const sql of hindered.suggestions) await ask(instance, 'app', sql);
+    await ask(instance, 'app', 'DROP TABLE parts_1');
+    await bring('parts');
+
     await ask(instance, 'app', 'DROP TABLE parts_2');
     expect((await bring('parts_2')).tables).toMatchObject([{ isInPlace: true, rows: 10 }]);
     await ask(instance, 'app', 'DROP TABLE parts, parts_2');

@@ -18,7 +18,8 @@ export async function placeTables(
   try {
     for (const root of new Set(members.map((member) => member.root))) {
       const family = members.filter((member) => member.root === root);
-      const isInPlace = await placesAreFree(session, family);
+      const taken = await placesTaken(session, family);
+      const isInPlace = taken.length === 0;
       for (const member of isInPlace ? family : []) {
         await session.query(`CREATE SCHEMA IF NOT EXISTS ${id(member.schema)}`);
         await session.query(`ALTER TABLE ${named(schema, member.name)} SET SCHEMA ${id(member.schema)}`);
@@ -27,12 +28,21 @@ export async function placeTables(
         if (!(isOwn && (await holds(session, sql)))) leftOut.push(sql);
       for (const member of family) await session.query(`ANALYZE ${named(isInPlace ? member.schema : schema, member.name)}`);
       const rows = family.reduce((sum, member) => sum + member.rows, 0);
-      tables.push({ table: root, place: isInPlace ? root : `${schema}.${root.slice(family[0]!.schema.length + 1)}`, isInPlace, rows });
+      tables.push({
+        table: root,
+        place: isInPlace ? root : `${schema}.${root.slice(family[0]!.schema.length + 1)}`,
+        isInPlace,
+        taken,
+        rows,
+      });
     }
     const besideSchema = tables.every(({ isInPlace }) => isInPlace) ? null : schema;
     if (besideSchema === null) await session.query(`DROP SCHEMA ${id(schema)}`);
     await session.query('COMMIT');
-    const beside = members.find(({ root }) => tables.some(({ table, isInPlace }) => table === root && !isInPlace));
+    // A partition that outlived its table is in the way too; with the whole there, its partitions are compared with it.
+    const [first] = tables.filter(({ taken }) => taken.length > 0);
+    const besides = first?.taken.includes(first.table) ? first.table : first?.taken[0];
+    const beside = members.find((member) => `${member.schema}.${member.name}` === besides);
     const suggestions = beside
       ? [
           `SELECT * FROM ${named(schema, beside.name)} EXCEPT SELECT * FROM ${named(beside.schema, beside.name)};`,
@@ -47,13 +57,16 @@ export async function placeTables(
   }
 }
 
-async function placesAreFree(session: Connection, family: readonly { readonly schema: string; readonly name: string }[]): Promise<boolean> {
-  const taken = await session.query(
-    `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+async function placesTaken(
+  session: Connection,
+  family: readonly { readonly schema: string; readonly name: string }[],
+): Promise<readonly string[]> {
+  const taken = await session.query<{ name: string }>(
+    `SELECT n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY 1`,
     [family.map(({ schema }) => schema), family.map(({ name }) => name)],
   );
-  return taken.length === 0;
+  return taken.map(({ name }) => name);
 }
 
 /** What it refers to may have changed since the backup: then the table is worth more without it. */
