@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { SalvageReport } from '../../src/core/salvage.ts';
 import { ask, askNumber } from '../harness/ask.ts';
-import { overwritePage, remove, truncateTo } from '../harness/breaking.ts';
+import { overwritePage, remove, truncateTo, zeroPage } from '../harness/breaking.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
@@ -129,6 +129,17 @@ test('a table that was cut short is told', async () => {
   await truncateTo(instance, paths[0]!, 8192);
   const report = await salvaged(instance);
   expect(tableOf(report, 'public.books').pagesLost + tableOf(report, 'public.books').rowsLost).toBeGreaterThan(0);
+});
+test('zeroes in the middle of a table are told', async () => {
+  const { instance, paths } = await stopped(BOOKS, "'books'");
+  await zeroPage(instance, paths[0]!, 4);
+  expect(tableOf(await salvaged(instance), 'public.books').because).toMatch(/1 pages within it hold nothing at all/);
+});
+test('a lost list of databases is called what it is', async () => {
+  const { instance } = await stopped(BOOKS, "'books'");
+  await overwritePage(instance, 'global/1262', 0);
+  const refused = { code: 65, stderr: expect.stringMatching(/the list of databases cannot be read.*\n.*keep it, and restore a backup/) };
+  expect(await run(instance, ['salvage', instance.dataDir])).toMatchObject(refused);
 });
 test('a database that is read-only by its settings is read like any other', async () => {
   const { instance, paths } = await stopped(

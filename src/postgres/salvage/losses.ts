@@ -22,16 +22,28 @@ export function createLosses() {
       }
     },
     constraints: (): string[] => [...constraints],
-    /** `gone`: relations whose files are missing, by path. */
-    tables: (databases: readonly DatabaseRead[], zeroed: Zeroed, gone: ReadonlySet<string>): SalvagedTable[] =>
+    /** `gone`: relations whose files are missing; `empty`: pages that hold nothing at all; both by path. */
+    tables: (
+      databases: readonly DatabaseRead[],
+      { zeroed, gone, empty }: { readonly zeroed: Zeroed; readonly gone: ReadonlySet<string>; readonly empty: ReadonlyMap<string, number> },
+    ): SalvagedTable[] =>
       databases.flatMap(({ tables }) =>
         tables.map((found): SalvagedTable => {
           const { database, table, rows } = found;
           const { rowsLost, wiped, because, missing } = earlier.get(keyOf(found))!;
           const damaged = found.paths.reduce((sum, path) => sum + (zeroed.get(path)?.size ?? 0), 0);
           const shorter = missing > 0 ? `it is ${missing} pages shorter than when it was last vacuumed or analyzed` : null;
+          const nothing = found.paths.reduce((sum, path) => sum + (empty.get(path) ?? 0), 0);
+          const isEmpty = nothing > 0 ? `${nothing} pages within it hold nothing at all: they were never used, or zeroed` : null;
           const isGone = found.paths.some((path) => gone.has(path)) ? 'its file, or that of its values kept aside, is missing' : null;
-          return { database, table, rows, rowsLost, pagesLost: damaged + wiped + missing, because: because ?? isGone ?? shorter };
+          return {
+            database,
+            table,
+            rows,
+            rowsLost,
+            pagesLost: damaged + wiped + missing,
+            because: because ?? isGone ?? shorter ?? isEmpty,
+          };
         }),
       ),
     /** In words, what is damaged beside the tables: large objects, definitions. Indexes hold nothing that their tables do not. */

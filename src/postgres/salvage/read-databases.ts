@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { wordsOf } from '../../core/errors.ts';
+import { DbkitError, wordsOf } from '../../core/errors.ts';
 import type { SalvagedTable } from '../../core/salvage.ts';
 import type { Local } from '../local.ts';
 import { loosenConstraints } from './constraints.ts';
@@ -23,6 +23,8 @@ export interface TableFound extends Omit<SalvagedTable, 'pagesLost'> {
   readonly paths: readonly string[];
   readonly wiped: number;
   readonly missing: number;
+  readonly pageBytes: number;
+  readonly pagesPerSegment: number;
   /** As pg_dump's --exclude-table takes it, where it must leave it out. */
   readonly leaveOut: string | null;
 }
@@ -110,7 +112,19 @@ async function listDatabases(
       await session.end();
     }
   };
-  return ask('postgres').catch(() => ask('template1'));
+  return ask('postgres')
+    .catch(() => ask('template1'))
+    .catch((cause: unknown) => {
+      signal.throwIfAborted();
+      throw new DbkitError(
+        'data.corrupt',
+        `the list of databases cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+        {
+          hint: 'the damaged data is as it was, its databases under base; keep it, and restore a backup: `dbkit backup list`',
+          cause,
+        },
+      );
+    });
 }
 
 const OTHERS = `
@@ -181,6 +195,8 @@ async function readTables(session: PatientSession, database: string, wipes: Wipe
       because,
       paths: table.paths,
       wiped: wipe.length,
+      pageBytes: table.blockSizeBytes,
+      pagesPerSegment: table.blocksPerSegment,
       missing: Math.max(0, table.blocksKnown - table.blocks),
       leaveOut: isUnknown ? `${session.id(table.schema)}.${session.id(table.name)}` : null,
     });

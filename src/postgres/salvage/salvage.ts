@@ -12,6 +12,7 @@ import { inScratchFolder } from '../restore/scratch.ts';
 import { copySettings, onPrivateServer } from '../server/private-server.ts';
 import { volumeOf } from '../volume.ts';
 import { copyDamaged, type DamagedCopy } from './copy-damaged.ts';
+import { countEmptyPages } from './empty-pages.ts';
 import { createLosses } from './losses.ts';
 import { beginNewWal } from './new-wal.ts';
 import { type DatabaseRead, readDatabases } from './read-databases.ts';
@@ -82,6 +83,7 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
       return isNew;
     };
     const losses = createLosses();
+    const emptied = new Map<string, Set<number>>();
     for (let round = 1; ; round += 1) {
       const done = await onServer(async (socketDir) => {
         const read = await readDatabases(local, socketDir, { mend, isDoubtful: assumptions.size > 0, dataDir }, signal);
@@ -99,11 +101,17 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
         const { read, label, failed } = done;
         const databases = read.databases.filter(({ name }) => !failed.some(({ database }) => database === name));
         const zeroed = zeroedPages(await readFile(logFile, 'utf8'));
+        const empty = new Map<string, number>();
+        for (const { paths, ...layout } of databases.flatMap(({ tables }) => tables))
+          for (const file of paths) {
+            const known = new Set([...(zeroed.get(file) ?? []), ...(emptied.get(file) ?? [])]);
+            empty.set(file, await countEmptyPages(dataDir, file, { known, ...layout }, signal));
+          }
         return {
           source,
           label,
           databases: databases.map(({ name }) => name),
-          tables: losses.tables(databases, zeroed, gone),
+          tables: losses.tables(databases, { zeroed, gone, empty }),
           unreachable: [...read.unreachable, ...failed],
           assumptions: [...assumptions, ...losses.others(read.databases, zeroed)],
           constraints: losses.constraints(),
@@ -111,6 +119,7 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
         };
       }
       await wipe(dataDir, done, assumptions);
+      for (const { path: file, block } of done) emptied.set(file, (emptied.get(file) ?? new Set()).add(block));
     }
   });
 }
