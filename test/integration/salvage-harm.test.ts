@@ -103,6 +103,26 @@ test('so is a damaged pg_attribute', async () => {
   const report = await salvaged(instance);
   expect(JSON.stringify(report)).toMatch(/pg_attribute/);
 });
+test('a table whose columns nobody knows any more is left out, and the others are saved', async () => {
+  const many = Array.from({ length: 60 }, (_, i) => `CREATE TABLE t${i} (a int, b int, c int, d int); INSERT INTO t${i} VALUES (1)`).join(
+    ';',
+  );
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  const running = await boot(instance);
+  await ask(instance, 'app', many, 'CHECKPOINT');
+  const [at] = await ask<{ path: string; page: number }>(
+    instance,
+    'app',
+    `SELECT pg_relation_filepath('pg_attribute') AS path, (ctid::text::point)[0]::int AS page
+       FROM pg_attribute WHERE attrelid = 't30'::regclass AND attname = 'b'`,
+  );
+  await running.stop();
+  await overwritePage(instance, at!.path, at!.page);
+  const report = await salvaged(instance);
+  expect(tableOf(report, 'public.t30')).toMatchObject({ rows: 0, because: expect.stringMatching(/it is left out: .*(missing|attribute)/) });
+  expect(tableOf(report, 'public.ledger').rows).toBe(3000);
+  expect(report.databases).toContain('app');
+});
 test('so is a damaged pg_proc', async () => {
   const { instance, paths } = await stopped(
     `CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ${BOOKS}; CREATE TABLE g(id int default f())`,

@@ -185,7 +185,7 @@ async function readTables(session: PatientSession, database: string, wipes: Wipe
   const tables = await session.query<UserTable>(TABLES);
   const read: DatabaseRead['tables'][number][] = [];
   for (const table of tables) {
-    const { rows, rowsLost, because, wipe, isUnknown } = await readTable(session, table);
+    const { blocks, rows, rowsLost, because, wipe, isUnknown } = await readTable(session, table);
     wipes.push(...wipe);
     read.push({
       database,
@@ -197,7 +197,7 @@ async function readTables(session: PatientSession, database: string, wipes: Wipe
       wiped: wipe.length,
       pageBytes: table.blockSizeBytes,
       pagesPerSegment: table.blocksPerSegment,
-      missing: Math.max(0, table.blocksKnown - table.blocks),
+      missing: Math.max(0, table.blocksKnown - blocks),
       leaveOut: isUnknown ? `${session.id(table.schema)}.${session.id(table.name)}` : null,
     });
   }

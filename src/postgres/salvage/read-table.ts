@@ -15,8 +15,7 @@ export interface UserTable {
   readonly schema: string;
   readonly name: string;
   readonly isView: boolean;
-  /** How long it is, and how long it was when it was last vacuumed or analyzed. */
-  readonly blocks: number;
+  /** How long it was when it was last vacuumed or analyzed. */
   readonly blocksKnown: number;
   readonly blockSizeBytes: number;
   readonly blocksPerSegment: number;
@@ -26,7 +25,6 @@ export interface UserTable {
 /** Ordinary tables and populated materialized views; what an extension brings is the extension's to restore. */
 export const TABLES = `
   SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'm' AS "isView", c.relpages AS "blocksKnown",
-         (pg_relation_size(c.oid) / current_setting('block_size')::int)::int AS blocks,
          current_setting('block_size')::int AS "blockSizeBytes",
          (SELECT setting::int FROM pg_settings WHERE name = 'segment_size') AS "blocksPerSegment",
          array_remove(ARRAY[pg_relation_filepath(c.oid), CASE WHEN c.reltoastrelid <> 0 THEN pg_relation_filepath(c.reltoastrelid) END], NULL) AS paths
@@ -37,6 +35,8 @@ export const TABLES = `
    ORDER BY 1, 2`;
 
 export interface TableRead {
+  /** How long it is. */
+  readonly blocks: number;
   readonly rows: number;
   readonly rowsLost: number;
   readonly because: string | null;
@@ -53,7 +53,14 @@ const HEADER_BYTES = 24; // Of a page (SizeOfPageHeaderData), and the least a ro
  */
 export async function readTable(session: PatientSession, table: UserTable): Promise<TableRead> {
   const name = `${session.id(table.schema)}.${session.id(table.name)}`;
-  const found = { rows: 0, rowsLost: 0, wipe: [] as Wipe[] };
+  // By itself: it opens the table, which fails where the catalogs are damaged.
+  const [blocks, sizeWords] = await session
+    .query<{ blocks: number }>("SELECT (pg_relation_size($1::oid) / current_setting('block_size')::int)::int AS blocks", [table.oid])
+    .then(
+      ([row]): [number, string | undefined] => [row?.blocks ?? 0, undefined],
+      (cause: unknown): [number, string | undefined] => [0, wordsOf(cause)],
+    );
+  const found = { blocks, rows: 0, rowsLost: 0, wipe: [] as Wipe[] };
   let because: string | null = null;
   /** A row as text is every value of it, fetched from wherever it lies. */
   const count = async (where: string): Promise<number> => {
@@ -109,9 +116,9 @@ export async function readTable(session: PatientSession, table: UserTable): Prom
     await session.query(`REFRESH MATERIALIZED VIEW ${name} WITH NO DATA`);
     return { ...found, because: `${because}; it is emptied, REFRESH MATERIALIZED VIEW fills it again`, isUnknown: false };
   }
-  const words = await session.query(`SELECT FROM ONLY ${name} LIMIT 0`).then(() => undefined, wordsOf);
+  const words = sizeWords ?? (await session.query(`SELECT FROM ONLY ${name} LIMIT 0`).then(() => undefined, wordsOf));
   if (words !== undefined) return { ...found, because: `it is left out: ${words}`, isUnknown: true };
-  await read(0, table.blocks);
+  await read(0, blocks);
   return { ...found, because, isUnknown: false };
 }
 
