@@ -20,15 +20,34 @@ export function backupsProbe({ health: { backupAge }, backupDir }: Config, engin
       if (denied) return skipped(`this user may not look into the repository ${backupDir}`);
       const lists = await Promise.all(engines.map((engine) => engine.list(signal)));
       const all = lists.flat().sort((a, b) => b.createdAt.localeCompare(a.createdAt));
-      return judged(all, backupAge, (iso) => Math.max(0, (clock.now().getTime() - Date.parse(iso)) / 1000));
+      const secondsSince = (iso: string): number => (clock.now().getTime() - Date.parse(iso)) / 1000;
+      return judged(all, backupAge, secondsSince);
     },
   };
 }
 
 const TAKE = '`dbkit backup create` takes one';
 
-/** `all`, newest first. The newest good one counts; that a newer one is of damaged data is a warning of its own. */
-function judged(all: readonly Backup[], levels: Levels, secondsSince: (iso: string) => number): ProbeResult {
+/** Two machines' clocks may differ; one that was years ahead must not hide for years that no backups are made. */
+const AHEAD_SECONDS = 3600;
+
+/** `listed`, newest first. The newest good one counts; that a newer one is of damaged data, or of the future, is a warning of its own. */
+export function judged(listed: readonly Backup[], levels: Levels, sinceThen: (iso: string) => number): ProbeResult {
+  const secondsSince = (iso: string): number => Math.max(0, sinceThen(iso));
+  const ahead = listed.filter(({ createdAt }) => sinceThen(createdAt) < -AHEAD_SECONDS);
+  const past = listed.filter((backup) => !ahead.includes(backup));
+  const result = judgedByAge(past.length > 0 ? past : listed, levels, secondsSince);
+  const [wrong] = ahead;
+  if (wrong === undefined) return result;
+  return {
+    ...result,
+    status: result.status === 'ok' ? 'warning' : result.status,
+    summary: `${result.summary}; ${wrong.label} bears a time that has not come yet, so it counts as the latest until then`,
+    hint: result.hint ?? 'set the clock right; what is newest is chosen by these times: name the backup that you restore',
+  };
+}
+
+function judgedByAge(all: readonly Backup[], levels: Levels, secondsSince: (iso: string) => number): ProbeResult {
   const [newest] = all;
   if (newest === undefined) return { status: 'warning', summary: 'there is no backup', hint: TAKE, data: { backups: 0 } };
   const good = all.find(({ state }) => state !== 'damaged');
