@@ -84,7 +84,7 @@ export async function settleTouched(
 const sentence = (touched: number, listed: number, isCopied: boolean): string =>
   isCopied
     ? `${touched} of ${listed} files bear another time than at the last clean shutdown: the directory was copied without its times`
-    : `${touched} of ${listed} files bear another time than at the last clean shutdown, and hold what they held`;
+    : `${touched} of ${listed} files bear another time than at the last clean shutdown, and no damage was found in them`;
 
 /** Undefined where no copy was kept. */
 async function isAsKept(dataDir: string, stateDir: string, path: string): Promise<boolean | undefined> {
