@@ -1,6 +1,7 @@
 import type { App } from '../core/app.ts';
 import type { Backup, BackupEngine } from '../core/backups.ts';
 import { DbkitError } from '../core/errors.ts';
+import { newestFirst } from '../core/labels.ts';
 import { nearest } from '../core/nearest.ts';
 
 export interface FoundBackup {
@@ -11,7 +12,7 @@ export interface FoundBackup {
 /** The backup of that label; 'latest' is the newest base backup that is not damaged. Rejects with `backup.missing` and what to type instead. */
 export async function findBackup({ engines }: Pick<App, 'engines'>, label: string, signal: AbortSignal): Promise<FoundBackup> {
   const lists = await Promise.all(engines.map(async (engine) => (await engine.list(signal)).map((backup) => ({ backup, engine }))));
-  const all = lists.flat().sort((a, b) => b.backup.createdAt.localeCompare(a.backup.createdAt));
+  const all = lists.flat().sort((a, b) => newestFirst(a.backup, b.backup));
   const found =
     label === 'latest'
       ? all.find(({ backup }) => backup.state !== 'damaged' && backup.kind === 'physical')

@@ -1,5 +1,6 @@
 import type { App } from '../core/app.ts';
 import type { Backup } from '../core/backups.ts';
+import { newestFirst } from '../core/labels.ts';
 
 /** One row of the list: fields are only ever added. */
 export interface ListedBackup extends Backup {
@@ -28,5 +29,5 @@ export async function listBackups(
   signal: AbortSignal,
 ): Promise<{ readonly backups: readonly ListedBackup[] }> {
   const lists = await Promise.all(engines.map(async (engine) => (await engine.list(signal)).map((backup) => listed(backup, engine.name))));
-  return { backups: lists.flat().sort((a, b) => b.createdAt.localeCompare(a.createdAt)) };
+  return { backups: lists.flat().sort(newestFirst) };
 }

@@ -1,6 +1,7 @@
 import { statfs } from 'node:fs/promises';
 import type { App, ServiceStatus } from '../core/app.ts';
 import { DbkitError } from '../core/errors.ts';
+import { newestFirst } from '../core/labels.ts';
 import type { RecoveryReport } from '../core/recovery.ts';
 
 type Needs = Pick<App, 'config' | 'control' | 'board' | 'history' | 'instance' | 'engines' | 'clock'>;
@@ -74,7 +75,7 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
 
 async function newestBackup({ engines }: Needs, signal: AbortSignal): Promise<StatusReport['lastBackup']> {
   const lists = await Promise.all(engines.map((engine) => engine.list(signal).catch(() => [])));
-  const newest = lists.flat().sort((a, b) => b.createdAt.localeCompare(a.createdAt))[0];
+  const newest = lists.flat().sort(newestFirst)[0];
   return newest ? { label: newest.label, createdAt: newest.createdAt, state: newest.state } : null;
 }
 

@@ -240,6 +240,25 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
 
   if (!everywhere && major !== installations[0]!.major) return; // What follows differs little between versions: the long tier runs it on all.
 
+  test('a clock that is set back never makes the newest backup the oldest', async () => {
+    const server = await newServer();
+    const system = await testSystem();
+    const at = (offsetMs: number) => ({ ...system, clock: { ...system.clock, now: () => new Date(Date.now() + offsetMs) } });
+    const config = { ...testConfig(server, within('repo')), maxBackups: 1 };
+    const takenAt = async (offsetMs: number): Promise<string> => {
+      const engine = createCopyEngine({ config, system: at(offsetMs), dataDir: server.dataDir, owner });
+      return (await engine.backup(signal)).label;
+    };
+    const labels = [await takenAt(3_600_000), await takenAt(0), await takenAt(-3_600_000)];
+    expect([...labels].sort()).toEqual(labels);
+    const engine = createCopyEngine({ config, system: at(0), dataDir: server.dataDir, owner });
+    await engine.expire({ dryRun: false }, signal);
+    expect(
+      (await engine.list(signal)).map(({ label }) => label),
+      'the one that was taken last',
+    ).toEqual([labels[2]]);
+  });
+
   test('a second backup shares what has not changed, and outlives the first', async () => {
     const server = await newServer();
     await execute(

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { makeLabel, parseLabel } from '../../src/core/labels.ts';
+import { makeLabel, momentAfter, newestFirst, parseLabel } from '../../src/core/labels.ts';
 import { splitWords } from '../../src/core/split-words.ts';
 import { needsPsql, splitStatements } from '../../src/core/sql-statements.ts';
 
@@ -7,6 +7,21 @@ describe('labels', () => {
   test('a label names what and when, in UTC', () => {
     expect(makeLabel('corrupt', new Date('2026-11-20T19:54:00.123Z'))).toBe('corrupt_20261120_195400');
   });
+  test('labels sort in the order in which they were made, also when the clock was set back', () => {
+    const noon = new Date('2026-11-20T12:00:00Z');
+    expect(momentAfter([], noon)).toEqual(noon);
+    expect(momentAfter(['data_20261120_115959'], noon)).toEqual(noon);
+    expect(momentAfter(['data_20261120_120000'], noon), 'in the same second').toEqual(new Date('2026-11-20T12:00:01Z'));
+    expect(momentAfter(['data_20261120_125959', 'data_20261120_110000'], noon), 'an hour back').toEqual(new Date('2026-11-20T13:00:00Z'));
+    expect(momentAfter(['data_20361120_120000', 'lost+found'], noon), 'ten years back').toEqual(new Date('2036-11-20T12:00:01Z'));
+    const labels = ['dump_20261120_120000', 'data_20261120_120001', 'data_20261120_115959'].map((label) => ({ label }));
+    expect([...labels].sort(newestFirst).map(({ label }) => label)).toEqual([
+      'data_20261120_120001',
+      'dump_20261120_120000',
+      'data_20261120_115959',
+    ]);
+  });
+
   test('a label is read back; anything else is not one', () => {
     expect(parseLabel('data_20261120_195400')).toEqual({ kind: 'data', at: new Date('2026-11-20T19:54:00Z') });
     expect(parseLabel('data_20261320_195400')).toBeUndefined();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { HeldLock, Identity, System } from '../../core/contracts.ts';
 import { DbkitError, errnoOf } from '../../core/errors.ts';
 import { bytes } from '../../core/figures.ts';
-import { makeLabel, parseLabel } from '../../core/labels.ts';
+import { makeLabel, momentAfter, parseLabel } from '../../core/labels.ts';
 import { type BackupRecord, parseRecord } from './record.ts';
 
 /** What every engine's record has. */
@@ -23,7 +23,7 @@ export interface Repository<R extends Recorded = BackupRecord> {
    * One writer at a time. Rejects with `lock.held`, after `patienceMs` of waiting. Leftovers of killed runs are cleared up before `work` begins.
    */
   locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal, patienceMs?: number): Promise<T>;
-  /** A label of this second that is not taken, waiting for the next one when it is. */
+  /** A label that sorts behind every other one there is. */
   freeLabel(signal: AbortSignal): Promise<string>;
   /** The staged directory becomes a backup; its record, the last to appear, makes it one. */
   publish(record: R): Promise<void>;
@@ -153,11 +153,9 @@ export function openRepositoryOf<R extends Recorded>(
     records,
     locked,
     async freeLabel(signal) {
-      for (;;) {
-        const label = makeLabel(kind, clock.now());
-        if (!(await exists(pathOf(label))) && !(await exists(recordOf(label)))) return label;
-        await clock.sleep(100, signal);
-      }
+      signal.throwIfAborted();
+      const taken = (await names(backupDir)).map((name) => name.replace(/\.json$/, '')).filter(isOurs);
+      return makeLabel(kind, momentAfter(taken, clock.now()));
     },
     async publish(record) {
       await files.write(stagedRecordOf(record.label), render(record), { mode: 0o600, owner });

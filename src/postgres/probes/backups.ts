@@ -6,6 +6,7 @@ import { errnoOf } from '../../core/errors.ts';
 import { roughly } from '../../core/figures.ts';
 import { judge, skipped } from '../../core/health.ts';
 import type { Levels } from '../../core/health-settings.ts';
+import { newestFirst } from '../../core/labels.ts';
 
 /** How old the newest good backup is, and how far it was proven. */
 export function backupsProbe({ health: { backupAge }, backupDir }: Config, engines: readonly BackupEngine[], clock: Clock): Probe {
@@ -19,7 +20,7 @@ export function backupsProbe({ health: { backupAge }, backupDir }: Config, engin
       );
       if (denied) return skipped(`this user may not look into the repository ${backupDir}`);
       const lists = await Promise.all(engines.map((engine) => engine.list(signal)));
-      const all = lists.flat().sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+      const all = lists.flat().sort(newestFirst);
       const secondsSince = (iso: string): number => (clock.now().getTime() - Date.parse(iso)) / 1000;
       return judged(all, backupAge, secondsSince);
     },

@@ -2,6 +2,7 @@ import { type Answer, answerFor, wholeFiles } from '../../core/answers.ts';
 import type { Backup, BackupEngine } from '../../core/backups.ts';
 import type { Config } from '../../core/config.ts';
 import type { Finding } from '../../core/findings.ts';
+import { newestFirst } from '../../core/labels.ts';
 import { type Decision, planRecovery } from '../../core/ladder.ts';
 import type { Strategy } from '../../core/recovery.ts';
 import type { Inspection } from '../inspection/inspect.ts';
@@ -152,7 +153,7 @@ async function newestGood(
     const candidates = backups
       .filter(({ state, pgVersion }) => state !== 'damaged' && pgVersion === wanted)
       .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
-      .sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+      .sort(newestFirst);
     const good = (await firstOwn(candidates, engine, local.volume.dataDir, signal)) ?? candidates[0];
     if (good)
       return {

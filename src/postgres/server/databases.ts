@@ -1,4 +1,4 @@
-import { isAbort } from '../../core/errors.ts';
+import { DbkitError, isAbort } from '../../core/errors.ts';
 import type { Connection } from '../connection.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 
@@ -99,7 +99,7 @@ export async function checkDatabases(
         await session.end();
       }
     } catch (cause) {
-      if (isAbort(cause)) throw cause;
+      if (isAbort(cause) || !(cause instanceof DbkitError)) throw cause; // dbkit's own fault is never the database's.
       silent.push({ database: name, path, words: cause instanceof Error ? cause.message : String(cause) });
       return [];
     }
