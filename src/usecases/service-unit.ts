@@ -60,6 +60,7 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
       throw cause;
     }
     await rememberRecovery(clock.now().toISOString());
+    if (signal.aborted) return; // Whoever stops it waits for this, and stops what has come up.
     void watch(running, signal);
     enter('ready');
     log.info('service.ready', `${service.name} is ready`, { service: service.name, pid: running.pid });
@@ -150,13 +151,14 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
       return attempt;
     },
     async stop(budgetMs, hurried) {
-      const wasRunning = running;
       const isUnderWay = state === 'preparing' || state === 'starting' || state === 'restarting';
-      if (!wasRunning && !isUnderWay) return; // Held, failed or never begun: its reason stays to be read.
+      if (!running && !isUnderWay) return; // Held, failed or never begun: its reason stays to be read.
+      const begunMs = clock.monotonicMs();
       enter('stopping');
       cancel.abort();
-      if (wasRunning) await stopWithin(wasRunning, Math.min(budgetMs, service.stopTimeoutMs), hurried, needs);
-      else await untilSettled(attempt, budgetMs, clock);
+      if (!running) await untilSettled(attempt, budgetMs, clock);
+      const left = budgetMs - (clock.monotonicMs() - begunMs);
+      if (running) await stopWithin(running, Math.min(left, service.stopTimeoutMs), hurried, needs); // Also one that was ready just now.
       running = undefined;
       enter('stopped');
       log.info('service.stopped', `${service.name} is stopped`, { service: service.name });
