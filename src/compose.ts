@@ -139,7 +139,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     git: createGit(system.runner),
     project: createProjectFolder(system),
     board: createStatusBoard(config.stateDir, system.files),
-    history: createRecoveryHistory(config.stateDir, system.files),
+    history: createRecoveryHistory(config.stateDir, system),
     engines,
     clock: system.clock,
     log: system.log,

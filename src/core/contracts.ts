@@ -121,7 +121,7 @@ export interface Files {
   /** rename(2), then fsync of both directories. Never overwrites: rejects with `file.exists`. */
   rename(from: string, to: string): Promise<void>;
   /** mkdir -p; each directory it makes gets the mode and owner. */
-  makeDirectory(path: string, options?: { mode?: number; owner?: Identity | undefined }): Promise<void>;
+  makeDirectory(path: string, options?: { mode?: number; owner?: Owner | undefined }): Promise<void>;
   syncDirectory(path: string): Promise<void>;
   /** JSON through `parse`; undefined when missing. A broken file is renamed to `<path>.broken-<time>` with a warning, and undefined. */
   readJson<T>(path: string, parse: (value: unknown) => T): Promise<T | undefined>;

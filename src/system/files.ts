@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, chown, constants, copyFile, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Files, Identity, Logger } from '../core/contracts.ts';
+import type { Files, Logger, Owner } from '../core/contracts.ts';
 import { DbkitError, errnoOf, wordsOf } from '../core/errors.ts';
 import { clock } from './clock.ts';
 
@@ -104,7 +104,7 @@ async function exists(path: string): Promise<boolean> {
 }
 
 /** mkdir's mode is cut by the umask; the owner is only root's to give. */
-async function adopt(path: string, mode: number, owner: Identity | undefined): Promise<void> {
+async function adopt(path: string, mode: number, owner: Owner | undefined): Promise<void> {
   await chmod(path, mode);
   if (owner && isRoot()) await chown(path, owner.uid, owner.gid);
 }

@@ -1,8 +1,9 @@
-import { readdir, rm } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { RecoveryHistory } from '../core/app.ts';
-import type { Files } from '../core/contracts.ts';
+import type { System } from '../core/contracts.ts';
+import { wordsOf } from '../core/errors.ts';
 import type { RecoveryReport } from '../core/recovery.ts';
 
 const text = v.string();
@@ -22,7 +23,7 @@ export const recoveryReport = v.looseObject({
 const KEPT = 100;
 
 /** One file for each recovery, named after its moment, so that their names sort by time: `recoveries/2026-11-21T07-45-00.123Z.json`. */
-export function createRecoveryHistory(stateDir: string, files: Files): RecoveryHistory {
+export function createRecoveryHistory(stateDir: string, { files, log }: Pick<System, 'files' | 'log'>): RecoveryHistory {
   const directory = join(stateDir, 'recoveries');
   const pathOf = (at: string): string => join(directory, `${at.replaceAll(':', '-')}.json`);
   const read = async (path: string): Promise<RecoveryReport | undefined> =>
@@ -33,14 +34,19 @@ export function createRecoveryHistory(stateDir: string, files: Files): RecoveryH
       .sort()
       .reverse()
       .map((name) => join(directory, name));
+  async function write(report: RecoveryReport): Promise<void> {
+    const owner = await stat(stateDir).catch(() => undefined); // Root may recover what another user starts next.
+    await files.makeDirectory(directory, { mode: 0o755, owner });
+    const path = pathOf(report.at);
+    const trigger = (await read(path))?.trigger ?? report.trigger;
+    await files.write(path, `${JSON.stringify({ ...report, ...(trigger ? { trigger } : {}) }, null, 2)}\n`, { owner });
+    for (const old of (await newestFirst()).slice(KEPT)) await rm(old, { force: true });
+  }
   return {
-    async record(report) {
-      await files.makeDirectory(directory, { mode: 0o755 });
-      const path = pathOf(report.at);
-      const trigger = (await read(path))?.trigger ?? report.trigger;
-      await files.write(path, `${JSON.stringify({ ...report, ...(trigger ? { trigger } : {}) }, null, 2)}\n`);
-      for (const old of (await newestFirst()).slice(KEPT)) await rm(old, { force: true });
-    },
+    record: (report) =>
+      write(report).catch((cause: unknown) =>
+        log.warn('recovery.unrecorded', `the report of this recovery cannot be kept: ${wordsOf(cause)}`, { directory }),
+      ),
     async newest() {
       for (const path of await newestFirst()) {
         const report = await read(path); // One that is broken is set aside; the next one counts.

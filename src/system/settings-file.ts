@@ -33,9 +33,11 @@ export function createSettingsFile(find: () => Promise<string>, stateDir: string
       return path;
     },
     async keepSecret(name, text) {
-      await files.makeDirectory(secrets, { mode: 0o700 });
+      await files.makeDirectory(stateDir, { mode: 0o755 });
+      const owner = await stat(stateDir); // Whoever watches reads it, also where root has set it up.
+      await files.makeDirectory(secrets, { mode: 0o700, owner });
       const file = join(secrets, name);
-      await files.write(file, `${text}\n`, { mode: 0o600 });
+      await files.write(file, `${text}\n`, { mode: 0o600, owner });
       return file;
     },
     forgetSecret: (file) => rm(file, { force: true }),

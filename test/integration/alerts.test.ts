@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -11,6 +11,7 @@ import { slackPost } from '../../src/alerts/slack.ts';
 import { open as compose } from '../../src/compose.ts';
 import type { StampedAlert } from '../../src/core/alerts.ts';
 import { type Asking, setupAlert } from '../../src/usecases/setup-alert.ts';
+import { isRoot, serverUser } from '../harness/as-user.ts';
 import { run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
@@ -208,12 +209,16 @@ test('alert setup finds the chat, sends a test, and writes the configuration; co
   const bot = await receiver(
     '{"ok":true,"result":[{"message":{"chat":{"id":-100,"title":"On call"}}},{"message":{"chat":{"id":7,"first_name":"Ada"}}}]}',
   );
+  await mkdir(instance.stateDir, { recursive: true });
+  if (isRoot) await chown(instance.stateDir, serverUser.uid, serverUser.gid);
   const app = await setUp(instance, file, ['webhook', 'hook', `${bot.url}/secret-path`]);
   expect(app.report).toMatchObject({ channel: 'hook', tested: true, configFile: file });
   const text = await readFile(file, 'utf8');
   expect(text).toContain('# mine\nmaxBackups: 3 # not seven\n');
   expect(text).not.toContain('secret-path');
-  expect((await stat(app.report.secretFiles[0]!)).mode & 0o777).toBe(0o600);
+  const secret = await stat(app.report.secretFiles[0]!);
+  expect(secret.mode & 0o777).toBe(0o600);
+  expect(secret.uid, 'whoever watches can read it').toBe((await stat(instance.stateDir)).uid);
   expect(bot.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(['POST /secret-path']);
   expect(await run(instance, ['alert', 'test', '--config', file])).toMatchObject({ code: 0 });
 

@@ -1,14 +1,15 @@
 import { existsSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { RecoveryReport } from '../../src/core/recovery.ts';
 import type { HistoryReport } from '../../src/usecases/recovery-history.ts';
-import { account, isRoot } from '../harness/as-user.ts';
+import { account, isRoot, serverUser } from '../harness/as-user.ts';
 import { crash, overwritePage, remove } from '../harness/breaking.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { expectAllRows } from '../harness/rows.ts';
 
 const [programs] = installed;
 
@@ -118,4 +119,27 @@ test('where there is no pg_amcheck the recovery stands, and the report says so',
   const repaired = await reportOf<RecoveryReport>(instance, 'recover', '--yes');
   expect(amcheckStep(repaired)).toMatchObject({ because: expect.stringMatching(/could not look: there is no pg_amcheck in/), done: false });
   expect((await running.stop()).code).toBe(0);
+});
+
+test('a report that cannot be written keeps no server down', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  await (await boot(instance)).stop();
+  await writeFile(join(instance.stateDir, 'recoveries'), 'in the way of the folder');
+  await remove(instance, 'pg_notify');
+  const running = await boot(instance);
+  await expectAllRows(instance, 0);
+  expect(running.words()).toMatch(/the report of this recovery cannot be kept/);
+  expect((await running.stop()).code).toBe(0);
+});
+
+test('what root recovers, the server’s user can still report', async () => {
+  if (!isRoot) return;
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  await (await boot(instance)).stop();
+  await remove(instance, 'pg_notify');
+  const { uid, gid } = serverUser;
+  await chown(instance.stateDir, uid, gid);
+  expect(await run(instance, ['recover', '--yes'])).toMatchObject({ code: 0 });
+  const reports = join(instance.stateDir, 'recoveries');
+  for (const path of [reports, join(reports, (await readdir(reports))[0]!)]) expect((await stat(path)).uid, path).toBe(uid);
 });
