@@ -62,10 +62,15 @@ export async function clusterEntries(directory: string): Promise<string[]> {
   return names.filter((name) => !bystanders.has(name)).sort();
 }
 
+/** Every place where replaced data may be: the repository's, and the data's own volume where a rename does not reach that. */
+export const quarantineRoots = (dataDir: string, backupDir: string): readonly [shared: string, own: string] => [
+  join(backupDir, 'quarantine'),
+  join(dataDir, '.dbkit', 'quarantine'),
+];
+
 /** Where replaced data goes: the repository's quarantine when a rename gets there, else a folder on the data's own volume. */
 export async function quarantineRoot(volume: Volume, backupDir: string, owner: Identity, files: Files): Promise<string> {
-  const own = join(volume.dataDir, '.dbkit', 'quarantine');
-  const shared = join(backupDir, 'quarantine');
+  const [shared, own] = quarantineRoots(volume.dataDir, backupDir);
   const probe = join(volume.dataDir, '.dbkit', 'rename-probe');
   try {
     await files.makeDirectory(shared, { mode: 0o700, owner });
@@ -82,7 +87,7 @@ export async function quarantineRoot(volume: Volume, backupDir: string, owner: I
 
 /** How often the data was replaced since `since`: the quarantine itself is the record, so the count survives a new container. */
 export async function replacementsSince(volume: Volume, backupDir: string, since: Date): Promise<number> {
-  const roots = [join(volume.dataDir, '.dbkit', 'quarantine'), join(backupDir, 'quarantine')];
+  const roots = quarantineRoots(volume.dataDir, backupDir);
   const names = (await Promise.all(roots.map((root) => readdir(root).catch(() => [])))).flat();
   return names.map(parseLabel).filter((label) => label?.kind === 'corrupt' && label.at >= since).length;
 }

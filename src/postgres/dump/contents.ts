@@ -2,14 +2,16 @@ import type { Connection } from '../connection.ts';
 import type { DumpedDatabase, DumpedTable } from './manifest.ts';
 import { listSettings } from './settings.ts';
 
-/** Ordinary tables and populated materialized views; what an extension brings is the extension's to restore. */
-const TABLES = `
-  SELECT n.nspname AS schema, c.relname AS name
+/**
+ * What a dump holds rows of, as `c` in schema `n`: ordinary tables and populated materialized views; what an extension brings is the extension's
+ * to restore.
+ */
+export const FROM_DUMPED_TABLES = `
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind IN ('r', 'm') AND c.relispopulated AND c.relpersistence <> 't'
      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
-     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-   ORDER BY 1, 2`;
+     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`;
+const TABLES = `SELECT n.nspname AS schema, c.relname AS name ${FROM_DUMPED_TABLES} ORDER BY 1, 2`;
 
 /** Every table that a dump of this database holds, with its rows as this session's snapshot sees them. */
 export async function countTables(session: Connection, leaveOut: readonly string[] = []): Promise<DumpedTable[]> {

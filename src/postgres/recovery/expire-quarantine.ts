@@ -6,7 +6,7 @@ import { durationMs } from '../../core/duration.ts';
 import { errnoOf, wordsOf } from '../../core/errors.ts';
 import { parseLabel } from '../../core/labels.ts';
 import { planQuarantine, type Quarantined } from '../../core/quarantine-retention.ts';
-import { volumeOf } from '../volume.ts';
+import { quarantineRoots, volumeOf } from '../volume.ts';
 
 const REMOVING = '.removing-';
 /** `data_` and `dump_` are backups; those are never here. */
@@ -25,7 +25,7 @@ export async function expireQuarantine(
   const volume = volumeOf(config.postgresql.dataDir);
   const { last, minAge } = config.retention.quarantine;
   const policy = { last, minAgeMs: durationMs(minAge), now: system.clock.now(), reported };
-  const clusters = (await Promise.all([join(config.backupDir, 'quarantine'), join(dirname(volume.lock), 'quarantine')].map(listIn))).flat();
+  const clusters = (await Promise.all(quarantineRoots(volume.dataDir, config.backupDir).map(listIn))).flat();
   const decisions = [...planQuarantine(clusters, policy), ...planQuarantine(await listIn(volume.setAside), policy)];
   if (dryRun) return decisions;
   for (const { label, path, keep, because } of decisions.toReversed()) {

@@ -4,7 +4,7 @@ import type { Identity, System } from '../../core/contracts.ts';
 import { DbkitError } from '../../core/errors.ts';
 import { parseLabel } from '../../core/labels.ts';
 import { walk } from '../inspection/walk.ts';
-import type { Volume } from '../volume.ts';
+import { quarantineRoots, type Volume } from '../volume.ts';
 
 /** Data that an earlier restore or undo has set aside, whole. */
 export interface ReplacedData {
@@ -17,7 +17,7 @@ export interface ReplacedData {
 
 /** The replaced data of that label; 'latest' is the newest. Rejects with `backup.missing`. */
 export async function findReplaced(volume: Volume, backupDir: string, label: string, signal: AbortSignal): Promise<ReplacedData> {
-  const roots = [join(backupDir, 'quarantine'), join(volume.dataDir, '.dbkit', 'quarantine')];
+  const roots = quarantineRoots(volume.dataDir, backupDir);
   const lists = await Promise.all(roots.map(async (root) => (await readdir(root).catch(() => [])).map((name) => ({ name, root }))));
   const all = lists
     .flat()

@@ -4,13 +4,14 @@ import type { Config } from '../../core/config.ts';
 import { DbkitError } from '../../core/errors.ts';
 import { parseLabel } from '../../core/labels.ts';
 import { serverOn } from '../guard/preflight.ts';
+import { quarantineRoots } from '../volume.ts';
 
 /**
  * What is named; else the newest data that a recovery has set aside whole, else the instance's own. Rejects with `server.running` when a server
  * works there: its files are not one moment's, and what it can read is dumped.
  */
 export async function findDamaged({ backupDir, postgresql: { dataDir } }: Config, named: string | undefined): Promise<string> {
-  const setAside = await newestSetAside([join(backupDir, 'quarantine'), join(dataDir, '.dbkit', 'quarantine')]);
+  const setAside = await newestSetAside(quarantineRoots(dataDir, backupDir));
   if (named === undefined && setAside !== undefined) return setAside;
   const directory = named ?? dataDir;
   const isThere = await stat(directory).then(

@@ -1,4 +1,5 @@
 import { wordsOf } from '../../core/errors.ts';
+import { FROM_DUMPED_TABLES } from '../dump/contents.ts';
 import { rebuildIndexes } from './rebuild-indexes.ts';
 import type { PatientSession } from './session.ts';
 
@@ -22,17 +23,14 @@ export interface UserTable {
   readonly paths: readonly string[];
 }
 
-/** Ordinary tables and populated materialized views; what an extension brings is the extension's to restore. */
+/** What a dump would hold, with what must be known to read it around its damage. */
 export const TABLES = `
   SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'm' AS "isView", c.relpages AS "blocksKnown",
          current_setting('block_size')::int AS "blockSizeBytes",
          (SELECT setting::int FROM pg_settings WHERE name = 'segment_size') AS "blocksPerSegment",
          array_remove(ARRAY[pg_relation_filepath(c.oid), CASE WHEN c.reltoastrelid <> 0 THEN pg_relation_filepath(c.reltoastrelid) END], NULL) AS paths
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE c.relkind IN ('r', 'm') AND c.relispopulated AND c.relpersistence <> 't'
-     AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
-     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-   ORDER BY 1, 2`;
+    ${FROM_DUMPED_TABLES}
+   ORDER BY n.nspname, c.relname`;
 
 export interface TableRead {
   /** How long it is. */
