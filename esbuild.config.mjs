@@ -1,15 +1,15 @@
 // Builds dist/: one ESM entry plus chunks. Splitting keeps every `await import()` lazy, so `dbkit --version` loads almost nothing.
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { build } from 'esbuild';
+import { build, context } from 'esbuild';
 
 await rm('dist', { recursive: true, force: true });
-const { metafile } = await build({
+const options = {
   entryPoints: {
     main: 'src/main.ts',
-    'page-worker': 'src/postgres/inspection/page-worker.ts',
-    'copy-worker': 'src/postgres/backup/copy-worker.ts',
-    'reread-worker': 'src/postgres/backup/reread-worker.ts',
+    'page-worker': 'src/inspection/page-worker.ts',
+    'copy-worker': 'src/backups/base/copy-worker.ts',
+    'reread-worker': 'src/backups/base/reread-worker.ts',
   },
   outdir: 'dist',
   bundle: true,
@@ -29,7 +29,12 @@ const { metafile } = await build({
   minifyWhitespace: true, // Fewer bytes to parse at every start; names stay, for stacks that a person can read.
   // Bundled CommonJS (fs-extra, pg) calls require() of Node's own modules.
   banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
-});
+};
+if (process.argv.includes('--watch')) {
+  await (await context({ ...options, logLevel: 'info' })).watch(); // `npm run dev`: until it is interrupted.
+  await new Promise(() => {});
+}
+const { metafile } = await build(options);
 
 // What is bundled is handed on, and most licenses ask that their words go with it.
 const folders = new Set(Object.keys(metafile.inputs).flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []));

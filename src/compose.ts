@@ -1,32 +1,33 @@
 import { resolve } from 'node:path';
+import type { Alerter } from './alerts/contract.ts';
+import type { BackupEngine } from './backups/backup.ts';
+import { createEngines } from './backups/engines.ts';
+import type { App } from './cli/app.ts';
 import type { Open, OpenOptions } from './cli/cli.ts';
-import type { Alerter, App } from './core/app.ts';
-import type { BackupEngine } from './core/backups.ts';
-import type { Config } from './core/config.ts';
-import { type Layers, type LoadedConfig, layerConfig } from './core/config-layers.ts';
-import type { System } from './core/contracts.ts';
-import { lazily } from './core/lazily.ts';
-import { localLayout } from './core/local-layout.ts';
-import { embeddedDirectory } from './postgres/embedded.ts';
-import { createEngines } from './postgres/engines.ts';
-import { debianCluster } from './postgres/external-configuration.ts';
-import { claimDirectory, serverOwner } from './postgres/owner.ts';
-import { createPostgresql } from './postgres/postgresql.ts';
-import { collectServices } from './services/registry.ts';
-import { configPath, readConfigFile, readEnvironment } from './system/config-file.ts';
-import { createControl } from './system/control-socket.ts';
-import { createGit } from './system/git.ts';
-import { servePages } from './system/http-endpoint.ts';
-import { isMissing, localPort, reachableByOthers } from './system/local-folder.ts';
-import { createLogger, type LogTaps } from './system/logger.ts';
-import { createSystem } from './system/machine.ts';
-import { createMonitorMemory } from './system/monitor-memory.ts';
-import { createProjectFolder } from './system/project-folder.ts';
-import { createRecoveryHistory } from './system/recovery-history.ts';
-import { createSdNotify } from './system/sd-notify.ts';
-import { createSettingsFile } from './system/settings-file.ts';
-import { createStatusBoard } from './system/status-board.ts';
-import { createSystemd } from './system/systemd.ts';
+import type { Config } from './config/config.ts';
+import { configPath, readConfigFile, readEnvironment } from './config/file.ts';
+import { type Layers, type LoadedConfig, layerConfig } from './config/layers.ts';
+import { createSettingsFile } from './config/settings-file.ts';
+import { createControl } from './control/socket.ts';
+import { createStatusBoard } from './control/status-board.ts';
+import { createProjectFolder } from './homes/devcontainer/project-folder.ts';
+import { localLayout } from './homes/local-layout.ts';
+import { embeddedDirectory } from './instance/embedded.ts';
+import { debianCluster } from './instance/external-configuration.ts';
+import { claimDirectory, serverOwner } from './instance/owner.ts';
+import { lazily } from './kernel/load-on-demand.ts';
+import type { System } from './kernel/machine.ts';
+import { createGit } from './machine/git.ts';
+import { servePages } from './machine/http-endpoint.ts';
+import { isMissing, localPort, reachableByOthers } from './machine/local-folder.ts';
+import { createLogger, type LogTaps } from './machine/logger.ts';
+import { createSystem } from './machine/machine.ts';
+import { createSdNotify } from './machine/sd-notify.ts';
+import { createSystemd } from './machine/systemd.ts';
+import { createMonitorMemory } from './monitor/memory.ts';
+import { createRecoveryHistory } from './recovery/history.ts';
+import { createPostgresql } from './supervisor/postgresql.ts';
+import { collectServices } from './supervisor/services/registry.ts';
 
 /** Config → App: the only file that knows every adapter. */
 export const open: Open = {
@@ -104,7 +105,7 @@ async function assemble(options: OpenOptions): Promise<App> {
   const { config, origins } = await load(options, system);
   const engines = await enginesFor(config, system);
   const alerts = lazyAlerts(config, system, options);
-  const { service, instance } = createPostgresql({
+  const { service, ...postgresql } = createPostgresql({
     config,
     system,
     engines,
@@ -120,7 +121,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     services,
     disabled,
     initScripts,
-    instance,
+    ...postgresql,
     control: createControl(
       config.stateDir,
       { files: system.files, log: system.log, taps },

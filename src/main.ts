@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { Signals } from './core/app.ts';
+import type { Signals } from './kernel/machine.ts';
 
 type Listener = Parameters<Signals['subscribe']>[0];
 type SignalName = Parameters<Listener>[0];

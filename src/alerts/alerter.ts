@@ -2,16 +2,17 @@ import { readFile, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { chatsOf } from '../core/alert-questions.ts';
-import { type ChannelSettings, channelSettings, type SecretPlace, secret as secretPlace } from '../core/alert-settings.ts';
-import { type Alert, afterTelling, isNews, type StampedAlert, severities, type Told } from '../core/alerts.ts';
-import type { Alerter, App } from '../core/app.ts';
-import type { Config } from '../core/config.ts';
-import type { System } from '../core/contracts.ts';
-import { durationMs } from '../core/duration.ts';
-import { DbkitError, wordsOf } from '../core/errors.ts';
+import { type ChannelSettings, channelSettings, type SecretPlace, secret as secretPlace } from '../config/alert-settings.ts';
+import type { Config } from '../config/config.ts';
+import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import type { System } from '../kernel/machine.ts';
+import { severities } from '../kernel/severity.ts';
+import { durationMs } from '../kernel/units.ts';
+import { type Alert, afterTelling, isNews, type StampedAlert, type Told } from './alert.ts';
 import { send } from './channel.ts';
+import type { Alerter } from './contract.ts';
 import { getJson, ping } from './http.ts';
+import { chatsOf } from './questions.ts';
 
 const toldSchema = v.record(v.string(), v.object({ at: v.string(), severity: v.picklist(severities), title: v.string() }));
 /** How long to wait before the second, third and fourth attempt. */
@@ -22,7 +23,7 @@ export function createAlerter(
   { alerts: settings, monitor: { pingUrl }, stateDir }: Pick<Config, 'alerts' | 'monitor' | 'stateDir'>,
   system: Pick<System, 'clock' | 'files' | 'log' | 'runner' | 'childEnvironment'>,
   environment: Readonly<Record<string, string | undefined>>,
-): Alerter & Pick<App, 'ping'> {
+): Alerter & { readonly ping: (signal: AbortSignal) => Promise<boolean> } {
   const { clock, files, log } = system;
   const memory = join(stateDir, 'alerts.json');
   const needs = { ...system, reveal: (place: SecretPlace) => reveal(place, environment) };

@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
-import type { ChannelSettings, SecretPlace } from '../core/alert-settings.ts';
-import type { StampedAlert } from '../core/alerts.ts';
-import type { Owner, Runner } from '../core/contracts.ts';
+import type { ChannelSettings, SecretPlace } from '../config/alert-settings.ts';
+import type { Owner, Runner } from '../kernel/machine.ts';
+import type { StampedAlert } from './alert.ts';
 import { discordPost } from './discord.ts';
 import { post } from './http.ts';
 import { ntfyPost } from './ntfy.ts';

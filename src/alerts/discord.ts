@@ -1,4 +1,4 @@
-import { clipped, headline, plainText, type StampedAlert } from '../core/alerts.ts';
+import { clipped, headline, plainText, type StampedAlert } from './alert.ts';
 import type { Post } from './http.ts';
 
 const colours = { INFO: 0x8b949e, SUCCESS: 0x2da44e, WARNING: 0xbf8700, ERROR: 0xcf222e, CRITICAL: 0x82071e } as const;

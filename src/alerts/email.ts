@@ -1,6 +1,6 @@
 import nodemailer from 'nodemailer';
-import type { ChannelSettings } from '../core/alert-settings.ts';
-import { headline, plainText, type StampedAlert } from '../core/alerts.ts';
+import type { ChannelSettings } from '../config/alert-settings.ts';
+import { headline, plainText, type StampedAlert } from './alert.ts';
 
 const TIMEOUT_MS = 20_000;
 const isThisMachine = (host: string): boolean => /^(localhost|127\.|::1$)/.test(host);

@@ -1,4 +1,4 @@
-import { clipped, headline, plainText, type StampedAlert } from '../core/alerts.ts';
+import { clipped, headline, plainText, type StampedAlert } from './alert.ts';
 import type { Post } from './http.ts';
 
 const priorities = { INFO: '2', SUCCESS: '3', WARNING: '3', ERROR: '4', CRITICAL: '5' } as const;

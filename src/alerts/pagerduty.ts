@@ -1,4 +1,4 @@
-import { clipped, plainText, type StampedAlert } from '../core/alerts.ts';
+import { clipped, plainText, type StampedAlert } from './alert.ts';
 import type { Post } from './http.ts';
 
 const levels = { INFO: 'info', SUCCESS: 'info', WARNING: 'warning', ERROR: 'error', CRITICAL: 'critical' } as const;

@@ -1,4 +1,4 @@
-import { clipped, headline, plainText, type StampedAlert } from '../core/alerts.ts';
+import { clipped, headline, plainText, type StampedAlert } from './alert.ts';
 import type { Post } from './http.ts';
 
 /** A section holds 3,000 characters; &, < and > are Slack's own (Slack's documentation, "Formatting text for app surfaces"). */

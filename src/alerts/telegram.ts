@@ -1,4 +1,4 @@
-import { clipped, plainText, type StampedAlert } from '../core/alerts.ts';
+import { clipped, plainText, type StampedAlert } from './alert.ts';
 import type { Post } from './http.ts';
 
 /** sendMessage: 4,096 characters, sent as they are, without any markup (Telegram Bot API). */

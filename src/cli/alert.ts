@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { DbkitError } from '../core/errors.ts';
-import { askSecret, askText, askYes, choose } from '../output/prompt.ts';
-import type { Style } from '../output/style.ts';
-import { makeAlertSecret, type SecretManifest } from '../usecases/make-alert-secret.ts';
-import { type AlertSetupReport, setupAlert } from '../usecases/setup-alert.ts';
-import { testAlerts } from '../usecases/test-alerts.ts';
+import { makeAlertSecret, type SecretManifest } from '../alerts/make-secret.ts';
+import { type AlertSetupReport, setupAlert } from '../alerts/setup.ts';
+import { testAlerts } from '../alerts/test-channels.ts';
+import { DbkitError } from '../kernel/errors.ts';
 import type { Cli } from './cli.ts';
+import { askSecret, askText, askYes, choose } from './output/prompt.ts';
+import type { Style } from './output/style.ts';
 
 export function registerAlert(program: Command, cli: Cli): void {
   const alert = program

@@ -1,12 +1,12 @@
-import { parseLabel } from '../core/labels.ts';
-import { bytes, duration, moment } from '../output/format.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
-import type { ExpireReport } from '../usecases/expire-backups.ts';
-import type { ListedBackup } from '../usecases/list-backups.ts';
-import type { ShownBackup } from '../usecases/show-backup.ts';
-import type { BackupReport } from '../usecases/take-backup.ts';
-import type { VerifyReport } from '../usecases/verify-backups.ts';
+import type { ExpireReport } from '../backups/expire-backups.ts';
+import type { ListedBackup } from '../backups/list-backups.ts';
+import type { ShownBackup } from '../backups/show-backup.ts';
+import type { BackupReport } from '../backups/take-backup.ts';
+import type { VerifyReport } from '../backups/verify-backups.ts';
+import { parseLabel } from '../kernel/labels.ts';
+import { bytes, duration, moment } from '../kernel/units.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 
 const kinds = { physical: 'base', logical: 'dump' } as const;
 const looks = { good: 'strong', verified: 'good', proven: 'good', damaged: 'bad' } as const satisfies Record<

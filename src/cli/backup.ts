@@ -1,11 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { SIZE } from '../core/size.ts';
-import { expireBackups } from '../usecases/expire-backups.ts';
-import { listBackups } from '../usecases/list-backups.ts';
-import { pinBackup } from '../usecases/pin-backup.ts';
-import { showBackup } from '../usecases/show-backup.ts';
-import { takeBackup } from '../usecases/take-backup.ts';
-import { verifyBackups } from '../usecases/verify-backups.ts';
+import { expireBackups } from '../backups/expire-backups.ts';
+import { listBackups } from '../backups/list-backups.ts';
+import { pinBackup } from '../backups/pin-backup.ts';
+import { showBackup } from '../backups/show-backup.ts';
+import { takeBackup } from '../backups/take-backup.ts';
+import { verifyBackups } from '../backups/verify-backups.ts';
+import { SIZE } from '../kernel/units.ts';
 import { cleanupView, createdView, listView, showView, verifyView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
 import { registerCopies } from './copies.ts';

@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import type { App, Signals } from '../core/app.ts';
-import type { LoadedConfig } from '../core/config-layers.ts';
-import type { LogEvent, Logger } from '../core/contracts.ts';
-import { DbkitError, failures, isAbort, toFailure } from '../core/errors.ts';
-import { createSink } from '../output/log-sink.ts';
-import { failureDocument, failureText, successDocument } from '../output/report.ts';
-import { createStyle, type Style } from '../output/style.ts';
+import type { LoadedConfig } from '../config/layers.ts';
+import { DbkitError, failures, isAbort, toFailure } from '../kernel/errors.ts';
+import type { LogEvent, Logger, Signals } from '../kernel/machine.ts';
+import type { App } from './app.ts';
+import { createSink } from './output/log-sink.ts';
+import { failureDocument, failureText, successDocument } from './output/report.ts';
+import { createStyle, type Style } from './output/style.ts';
 
 /** What main.ts knows and nothing below may look up for itself. */
 export interface Surroundings {

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { table } from '../output/table.ts';
-import { initConfig } from '../usecases/init-config.ts';
-import { showConfig } from '../usecases/show-config.ts';
+import { initConfig } from '../config/init.ts';
+import { showConfig } from '../config/show.ts';
 import type { Cli } from './cli.ts';
+import { table } from './output/table.ts';
 
 export function registerConfig(program: Command, cli: Cli): void {
   const config = program
@@ -53,7 +53,7 @@ export function registerConfig(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit config schema > dbkit.schema.json')
     .action((_flags: object, command: Command) =>
       cli.run(command, async () => {
-        const { configJsonSchema } = await import('../core/config-schema.ts');
+        const { configJsonSchema } = await import('../config/json-schema.ts');
         const report = configJsonSchema();
         return { report, text: () => JSON.stringify(report, null, 2) };
       }),

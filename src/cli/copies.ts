@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
-import type { DrillReport } from '../core/drill.ts';
-import { damages } from '../core/drill.ts';
-import { duration } from '../output/format.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
-import { drillBackup } from '../usecases/drill-backup.ts';
-import { openBackup } from '../usecases/open-backup.ts';
+import type { DrillReport } from '../backups/drill.ts';
+import { damages } from '../backups/drill.ts';
+import { duration } from '../kernel/units.ts';
+import { drillBackup } from '../restore/drill-backup.ts';
+import { openBackup } from '../restore/open-backup.ts';
 import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 
 /** `backup open` and `backup drill`: copies that are gone afterwards. */
 export function registerCopies(backup: Command, cli: Cli): void {

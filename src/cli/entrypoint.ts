@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import type { App } from '../core/app.ts';
-import { wordsOf } from '../core/errors.ts';
-import { runEntrypoint } from '../usecases/run-entrypoint.ts';
-import type { Supervisor } from '../usecases/supervise.ts';
-import { automaticBackup } from './again.ts';
+import { wordsOf } from '../kernel/errors.ts';
+import { runEntrypoint } from '../supervisor/entrypoint.ts';
+import type { Supervisor } from '../supervisor/supervise.ts';
+import type { App } from './app.ts';
 import type { Cli } from './cli.ts';
 import { openPages } from './monitor-pages.ts';
+import { automaticBackup } from './relaunch.ts';
 
 export function registerEntrypoint(program: Command, cli: Cli): void {
   program

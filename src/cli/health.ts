@@ -1,12 +1,12 @@
 import { type Command, Option } from 'commander';
-import type { ProbeStatus } from '../core/contracts.ts';
-import { DbkitError } from '../core/errors.ts';
-import { exitOf, type HealthReport } from '../core/health.ts';
-import { type HealthFormat, healthFormats, tally } from '../output/health-formats.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
-import { awaitHealth, checkHealth } from '../usecases/check-health.ts';
+import { awaitHealth, checkHealth } from '../health/check.ts';
+import { type HealthFormat, healthFormats, tally } from '../health/formats.ts';
+import { exitOf, type HealthReport } from '../health/health.ts';
+import type { ProbeStatus } from '../health/probe.ts';
+import { DbkitError } from '../kernel/errors.ts';
 import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 import { secondsFlag } from './up.ts';
 
 interface HealthFlags {

@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import type { RecoveryReport } from '../core/recovery.ts';
-import { duration, moment } from '../output/format.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
-import { listRecoveries, showRecovery } from '../usecases/recovery-history.ts';
+import { duration, moment } from '../kernel/units.ts';
+import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
 import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 import { evidence } from './recovery-views.ts';
 
 const askers: Record<NonNullable<RecoveryReport['trigger']>, string> = {

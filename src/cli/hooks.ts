@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import type { Style } from '../output/style.ts';
-import { type CommitCheck, checkBeforeCommit } from '../usecases/check-before-commit.ts';
-import { type HookReport, installHook, uninstallHook } from '../usecases/install-hook.ts';
+import { type CommitCheck, checkBeforeCommit } from '../health/hooks/check.ts';
+import { type HookReport, installHook, uninstallHook } from '../health/hooks/install.ts';
 import type { Cli } from './cli.ts';
 import { healthView } from './health.ts';
+import type { Style } from './output/style.ts';
 
 /** The check before a commit: putting it into a repository, taking it out, and what the hook itself runs. */
 export function registerHooks(program: Command, cli: Cli): void {

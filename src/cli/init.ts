@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
-import { type InitReport, initDevcontainer, pathOf } from '../usecases/init-devcontainer.ts';
+import { type InitReport, initDevcontainer, pathOf } from '../homes/devcontainer/init.ts';
 import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 
 export function registerInit(program: Command, cli: Cli): void {
   program

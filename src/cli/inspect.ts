@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import type { InspectionReport } from '../core/app.ts';
-import { bytes } from '../output/format.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
-import { inspectInstance } from '../usecases/inspect-instance.ts';
+import type { InspectionReport } from '../inspection/report.ts';
+import { bytes } from '../kernel/units.ts';
+import { inspectInstance } from '../supervisor/inspect-instance.ts';
 import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 
 export function registerInspect(program: Command, cli: Cli): void {
   program

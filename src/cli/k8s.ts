@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { components, type RenderReport, type RenderRequest, renderManifests } from '../usecases/render-manifests.ts';
+import { components, type RenderReport, type RenderRequest, renderManifests } from '../homes/kubernetes/render-manifests.ts';
 import type { Cli } from './cli.ts';
 
 interface RenderFlags {

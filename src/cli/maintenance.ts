@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { expireBackups } from '../usecases/expire-backups.ts';
-import { listBackups } from '../usecases/list-backups.ts';
-import { reportStatus } from '../usecases/report-status.ts';
-import { restartServices } from '../usecases/restart-services.ts';
-import { type BackupReport, takeBackup } from '../usecases/take-backup.ts';
+import { expireBackups } from '../backups/expire-backups.ts';
+import { listBackups } from '../backups/list-backups.ts';
+import { type BackupReport, takeBackup } from '../backups/take-backup.ts';
+import { reportStatus } from '../supervisor/report-status.ts';
+import { restartServices } from '../supervisor/restart-services.ts';
 import { cleanupView, createdView, listView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
 import { registerHealth } from './health.ts';

@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander';
-import { environment } from '../core/config.ts';
+import { environment } from '../config/config.ts';
 import type { Cli } from './cli.ts';
 
 /** What a person has to know before the list of commands means anything. */

@@ -1,13 +1,13 @@
 import { hostname } from 'node:os';
-import type { App } from '../core/app.ts';
-import { wordsOf } from '../core/errors.ts';
-import { type ListenAddress, listenAddress } from '../core/listen-address.ts';
-import type { Endpoint, Page } from '../core/pages.ts';
-import type { Picture } from '../core/picture.ts';
-import { pictureMetrics } from '../output/metrics.ts';
-import { pagePolicy, statusPage } from '../output/status-page.ts';
-import { listBackups } from '../usecases/list-backups.ts';
-import type { MonitorCheck } from '../usecases/monitor.ts';
+import { listBackups } from '../backups/list-backups.ts';
+import { wordsOf } from '../kernel/errors.ts';
+import { type ListenAddress, listenAddress } from '../kernel/listen-address.ts';
+import type { Endpoint, Page } from '../machine/http-pages.ts';
+import type { MonitorCheck } from '../monitor/loop.ts';
+import { pictureMetrics } from '../monitor/metrics.ts';
+import type { Picture } from '../monitor/overview.ts';
+import { pagePolicy, statusPage } from '../monitor/page/page.ts';
+import type { App } from './app.ts';
 
 const SILENT_CHECKS = 5;
 /** A recovery takes as long as it takes; a monitor that is in one is alive. */

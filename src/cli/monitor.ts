@@ -1,15 +1,14 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { durationMs } from '../core/duration.ts';
-import { DbkitError, failures } from '../core/errors.ts';
-import { type ListenAddress, listenAddress } from '../core/listen-address.ts';
-import { duration, moment } from '../output/format.ts';
-import type { Style } from '../output/style.ts';
-import { type MonitorCheck, monitor, monitorOnce } from '../usecases/monitor.ts';
-import { type MonitorReport, pauseMonitor, reportMonitor, resumeMonitor } from '../usecases/pause-monitor.ts';
-import { again } from './again.ts';
+import { DbkitError, failures } from '../kernel/errors.ts';
+import { type ListenAddress, listenAddress } from '../kernel/listen-address.ts';
+import { duration, durationMs, moment } from '../kernel/units.ts';
+import { type MonitorCheck, monitor, monitorOnce } from '../monitor/loop.ts';
+import { type MonitorReport, pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
 import type { Cli } from './cli.ts';
 import { healthView } from './health.ts';
 import { openPages } from './monitor-pages.ts';
+import type { Style } from './output/style.ts';
+import { again } from './relaunch.ts';
 import { durationArgument, secondsFlag } from './up.ts';
 
 interface MonitorFlags {

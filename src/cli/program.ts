@@ -1,6 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { DbkitError, failures, toFailure } from '../core/errors.ts';
-import { failureDocument } from '../output/report.ts';
+import { DbkitError, failures, toFailure } from '../kernel/errors.ts';
 import { registerAlert } from './alert.ts';
 import { registerBackup } from './backup.ts';
 import { createCli, nameOf, type Surroundings } from './cli.ts';
@@ -15,6 +14,7 @@ import { registerK8s } from './k8s.ts';
 import { registerMaintenance } from './maintenance.ts';
 import { registerManual } from './manual.ts';
 import { registerMonitor } from './monitor.ts';
+import { failureDocument } from './output/report.ts';
 import { registerRecover } from './recover.ts';
 import { registerSalvage } from './salvage.ts';
 import { registerServices } from './services.ts';

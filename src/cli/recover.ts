@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander';
-import type { RecoveryReport, Strategy } from '../core/recovery.ts';
-import { confirm } from '../output/prompt.ts';
-import { recoverInstance } from '../usecases/recover-instance.ts';
+import type { RecoveryReport, Strategy } from '../recovery/report.ts';
+import { recoverInstance } from '../supervisor/recover-instance.ts';
 import type { Cli } from './cli.ts';
 import { registerHistory } from './history.ts';
+import { confirm } from './output/prompt.ts';
 import { recoverView } from './recovery-views.ts';
 
 export function registerRecover(program: Command, cli: Cli): void {

@@ -1,6 +1,6 @@
-import type { RecoveryReport } from '../core/recovery.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 
 /** A plan, or what was done. */
 export function recoverView(report: RecoveryReport, style: Style, plan: boolean): string {

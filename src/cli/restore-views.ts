@@ -1,9 +1,9 @@
-import type { LoadReport } from '../core/backups.ts';
-import type { CopyReport, TablesReport } from '../core/copies.ts';
-import type { RestoreReport } from '../core/restore.ts';
-import { bytes, duration, moment } from '../output/format.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
+import type { LoadReport } from '../backups/backup.ts';
+import { bytes, duration, moment } from '../kernel/units.ts';
+import type { RestoreReport } from '../restore/contract.ts';
+import type { CopyReport, TablesReport } from '../restore/copies-contract.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 
 /** The plan before, the outcome after: what, from where, how much, and what becomes of today's data. */
 export function restoreView(report: RestoreReport, style: Style, now: Date): string {

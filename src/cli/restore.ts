@@ -1,21 +1,21 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { App } from '../core/app.ts';
-import type { Backup, LoadReport } from '../core/backups.ts';
-import type { CopyReport, TablesReport } from '../core/copies.ts';
-import { DbkitError } from '../core/errors.ts';
-import type { RestoreReport } from '../core/restore.ts';
-import { choose, confirm } from '../output/prompt.ts';
-import { bringTables } from '../usecases/bring-tables.ts';
-import { copyBackup } from '../usecases/copy-backup.ts';
-import { findBackup } from '../usecases/find-backup.ts';
-import { listBackups } from '../usecases/list-backups.ts';
-import { loadDump } from '../usecases/load-dump.ts';
-import { replaceData } from '../usecases/replace-data.ts';
-import { startBackup } from '../usecases/start-backup.ts';
-import { automaticBackup } from './again.ts';
+import type { Backup, LoadReport } from '../backups/backup.ts';
+import { findBackup } from '../backups/find-backup.ts';
+import { listBackups } from '../backups/list-backups.ts';
+import { loadDump } from '../backups/load-dump.ts';
+import { DbkitError } from '../kernel/errors.ts';
+import { bringTables } from '../restore/bring-tables-of-backup.ts';
+import type { RestoreReport } from '../restore/contract.ts';
+import type { CopyReport, TablesReport } from '../restore/copies-contract.ts';
+import { copyBackup } from '../restore/copy-backup.ts';
+import { replaceData } from '../supervisor/replace-data.ts';
+import { startBackup } from '../supervisor/start-backup.ts';
+import type { App } from './app.ts';
 import { choiceView } from './backup-views.ts';
 import type { Answer, Call, Cli } from './cli.ts';
+import { choose, confirm } from './output/prompt.ts';
+import { automaticBackup } from './relaunch.ts';
 import { copyView, loadView, restoreView, tablesView } from './restore-views.ts';
 
 interface RestoreFlags {

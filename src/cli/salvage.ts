@@ -1,10 +1,9 @@
 import type { Command } from 'commander';
-import type { SalvageReport } from '../core/salvage.ts';
-import { duration } from '../output/format.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
-import { salvageData } from '../usecases/salvage-data.ts';
+import { duration } from '../kernel/units.ts';
+import type { SalvageReport } from '../salvage/report.ts';
 import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 
 export function registerSalvage(program: Command, cli: Cli): void {
   program
@@ -17,7 +16,7 @@ export function registerSalvage(program: Command, cli: Cli): void {
     )
     .action((directory: string | undefined, _flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await salvageData(await app(), directory, signal);
+        const report = await (await app()).salvage(directory, signal);
         return { report, text: (style) => salvageView(report, style) };
       }),
     );

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { table } from '../output/table.ts';
-import { listServices } from '../usecases/list-services.ts';
+import { listServices } from '../supervisor/list-services.ts';
 import type { Cli } from './cli.ts';
+import { table } from './output/table.ts';
 
 export function registerServices(program: Command, cli: Cli): void {
   program

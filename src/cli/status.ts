@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import type { ServiceState } from '../core/app.ts';
-import { bytes, duration, moment } from '../output/format.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
-import { reportStatus, type StatusReport } from '../usecases/report-status.ts';
-import { waitReady } from '../usecases/wait-ready.ts';
+import type { ServiceState } from '../control/status.ts';
+import { bytes, duration, moment } from '../kernel/units.ts';
+import { reportStatus, type StatusReport } from '../supervisor/report-status.ts';
+import { waitReady } from '../supervisor/wait-ready.ts';
 import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 import { secondsFlag } from './up.ts';
 
 export function registerStatus(program: Command, cli: Cli): void {

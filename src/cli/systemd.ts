@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import { UNIT_DIR } from '../core/systemd-units.ts';
-import type { Style } from '../output/style.ts';
-import { installUnits, printUnits, type UnitsReport, type UnitWishes, uninstallUnits } from '../usecases/install-units.ts';
+import { installUnits, printUnits, type UnitsReport, type UnitWishes, uninstallUnits } from '../homes/systemd/install.ts';
+import { UNIT_DIR } from '../homes/systemd/units.ts';
 import type { Cli, Surroundings } from './cli.ts';
+import type { Style } from './output/style.ts';
 
 interface UnitFlags {
   readonly unitDir: string;

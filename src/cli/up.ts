@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
-import { DURATION, durationMs } from '../core/duration.ts';
-import { DbkitError } from '../core/errors.ts';
-import { restartServices } from '../usecases/restart-services.ts';
-import { takeDown } from '../usecases/take-down.ts';
-import { up, upDetached } from '../usecases/up.ts';
-import { again, automaticBackup, definedOnly } from './again.ts';
+import { DbkitError } from '../kernel/errors.ts';
+import { DURATION, durationMs } from '../kernel/units.ts';
+import { restartServices } from '../supervisor/restart-services.ts';
+import { takeDown } from '../supervisor/take-down.ts';
+import { up, upDetached } from '../supervisor/up.ts';
 import type { Cli } from './cli.ts';
+import { again, automaticBackup, definedOnly } from './relaunch.ts';
 
 export const secondsFlag = (text: string): number => {
   const value = Number(text);

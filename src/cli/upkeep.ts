@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
-import { counted } from '../core/figures.ts';
-import type { Chore, ChoreStep, LogsPruned, Need } from '../core/upkeep.ts';
-import { bytes, duration } from '../output/format.ts';
-import type { Style } from '../output/style.ts';
-import { table } from '../output/table.ts';
-import { type ChoreReport, checkpointNow, doChore, pruneLogs, reviewNeeds } from '../usecases/maintain.ts';
+import { bytes, counted, duration } from '../kernel/units.ts';
+import { type ChoreReport, checkpointNow, doChore, pruneLogs, reviewNeeds } from '../upkeep/maintain.ts';
+import type { Chore, ChoreStep, LogsPruned, Need } from '../upkeep/needs.ts';
 import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
 
 interface ChoreFlags {
   readonly database?: string;

@@ -1,5 +1,5 @@
-import type { ConfigInput } from '../../src/core/config.ts';
-import type { FindingCode } from '../../src/core/findings.ts';
+import type { ConfigInput } from '../../src/config/config.ts';
+import type { FindingCode } from '../../src/inspection/findings.ts';
 import type { Instance } from '../harness/instance.ts';
 
 /** One row of docs/FAULTS.md, and where its test runs. */

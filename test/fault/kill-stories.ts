@@ -172,7 +172,7 @@ const dump: Story = {
   },
 };
 
-/** By the verb that their steps begin with (src/core/steps.ts). */
+/** By the verb that their steps begin with (src/kernel/steps.ts). */
 export const stories: Readonly<
   Record<'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'quarantine' | 'dump' | 'server', Story>
 > = {

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { type Step, steps } from '../../src/core/steps.ts';
+import { type Step, steps } from '../../src/kernel/steps.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { scenario } from './disaster.ts';
 import { expectRightAfterKill, type Story, stories } from './kill-stories.ts';

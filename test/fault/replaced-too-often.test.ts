@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { makeLabel } from '../../src/core/labels.ts';
+import { makeLabel } from '../../src/kernel/labels.ts';
 import { truncateTo } from '../harness/breaking.ts';
 import { disaster } from './disaster.ts';
 

@@ -1,9 +1,9 @@
 import { fileURLToPath } from 'node:url';
+import type { App } from '../../src/cli/app.ts';
 import type { GlobalFlags, OpenOptions, Surroundings } from '../../src/cli/cli.ts';
 import { runProgram } from '../../src/cli/program.ts';
-import type { App, Signals } from '../../src/core/app.ts';
-import { layerConfig } from '../../src/core/config-layers.ts';
-import type { Logger } from '../../src/core/contracts.ts';
+import { layerConfig } from '../../src/config/layers.ts';
+import type { Logger, Signals } from '../../src/kernel/machine.ts';
 
 /** What a command said and answered, run without a process of its own. */
 export interface Said {

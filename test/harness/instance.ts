@@ -2,7 +2,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
-import type { ConfigInput } from '../../src/core/config.ts';
+import type { ConfigInput } from '../../src/config/config.ts';
 import { serverUser } from './as-user.ts';
 import type { Address } from './ask.ts';
 import { copyTree, makeDirectory } from './files.ts';

@@ -1,0 +1,130 @@
+import type { KnownFile } from '../inspection/known-file.ts';
+import type { DrillReport } from './drill.ts';
+
+/** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
+export interface Backup {
+  readonly label: string;
+  readonly path: string;
+  readonly kind: 'physical' | 'logical';
+  readonly createdAt: string;
+  readonly state: 'good' | 'verified' | 'proven' | 'damaged';
+  /** PostgreSQL's major version. */
+  readonly pgVersion: number;
+  readonly systemIdentifier: string;
+  readonly sizeBytes: number;
+  /** What it added to the repository; the rest it shares with earlier ones. Undefined where nothing is shared. */
+  readonly newBytes?: number | undefined;
+  /** A person's own words about it. */
+  readonly note?: string | null | undefined;
+  /** Never expires. */
+  readonly pinned?: boolean | undefined;
+  /** When its bytes were last read again, and when a drill last started it. */
+  readonly verifiedAt?: string | null | undefined;
+  readonly provenAt?: string | null | undefined;
+}
+
+export interface SalvageOptions {
+  /** Tables that cannot be read, by database, as pg_dump's --exclude-table takes them. */
+  readonly leaveOut: ReadonlyMap<string, readonly string[]>;
+  /** Told of a database that pg_dump cannot read, with its words. */
+  skip(database: string, words: string): void;
+}
+
+export interface BackupOptions {
+  /** Shares nothing with earlier backups. */
+  readonly full?: boolean | undefined;
+  /** Base backups: what is read in a second at most, like '50MB'; undefined: as configured. */
+  readonly rateLimit?: string | undefined;
+  readonly note?: string | undefined;
+  readonly pin?: boolean | undefined;
+  /** Which databases to dump; undefined: all that hold something of the user's. Base backups hold every one. */
+  readonly databases?: readonly string[] | 'all' | undefined;
+  /** Dumps: of a damaged cluster. What cannot be read is left out, and no earlier dump makes room for it. */
+  readonly salvage?: SalvageOptions | undefined;
+  /** Dumps: keep the hashes of the roles' passwords too. */
+  readonly rolePasswords?: boolean | undefined;
+  /** Lets everybody else on the machine go first. */
+  readonly lowPriority?: boolean | undefined;
+  /** How long to wait for another backup that is under way; default: not at all. */
+  readonly waitMs?: number | undefined;
+}
+
+export interface VerifyOptions {
+  /** Also page checksums, and the WAL from the first record to the last. */
+  readonly deep: boolean;
+  /** Dumps: also restore into a scratch database and count the rows. */
+  readonly test?: boolean | undefined;
+}
+
+/** More about one backup than a list has room for; units stand last in the names. */
+export type BackupDetails = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
+
+/** Whether retention keeps a backup, with the reason. */
+export interface RetentionDecision {
+  readonly label: string;
+  readonly keep: boolean;
+  readonly because: string;
+}
+
+/** What is to be brought back from a dump. */
+export interface LoadRequest {
+  /** Which of the dump's databases; undefined: the only one. */
+  readonly database: string | undefined;
+  /** A new name; undefined: it takes the place of the database of that name, which is kept under another. */
+  readonly into: string | undefined;
+}
+
+export interface LoadReport {
+  readonly label: string;
+  readonly database: string;
+  /** The database that holds it now. */
+  readonly into: string;
+  /** Where the database went whose place it took; null when there was none. */
+  readonly replaced: string | null;
+  readonly tables: number;
+  readonly rows: number;
+  readonly durationMs: number;
+}
+
+/** Copies an instance out and back. `restore` writes into an empty directory beside the data and never touches the data itself. */
+export interface BackupEngine {
+  readonly name: string;
+  readonly kind: 'physical' | 'logical';
+  list(signal: AbortSignal): Promise<readonly Backup[]>;
+  backup(signal: AbortSignal, options?: BackupOptions): Promise<Backup>;
+  /**
+   * `walFrom` is the pg_wal of the instance that is being replaced: what is contiguous there is rolled forward. `durable: false` for a copy
+   * that need not survive a power cut.
+   */
+  restore(
+    backup: Backup,
+    target: { directory: string; walFrom: string | undefined; durable?: boolean | undefined },
+    signal: AbortSignal,
+  ): Promise<{ recoveredTo: string | null }>;
+  /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
+  verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
+  /** Dumps: brings one database back beside what is there, counts its rows, and only then lets it take its place. */
+  load?(backup: Backup, request: LoadRequest, signal: AbortSignal): Promise<LoadReport>;
+  /** Dumps: one database under a temporary name in the running server, for as long as `work` takes; undefined: the only one. */
+  onScratchDatabase?<T>(
+    backup: Backup,
+    database: string | undefined,
+    work: (scratch: { readonly name: string; readonly of: string }) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T>;
+  describe?(backup: Backup, signal: AbortSignal): Promise<BackupDetails>;
+  /** Changes what people say about a backup; what is not named stays. */
+  annotate?(backup: Backup, words: { readonly pinned?: boolean; readonly note?: string | null }, signal: AbortSignal): Promise<Backup>;
+  /** False when the data in `dataDir` has never been where the backup ends: a restore has left its timeline since. */
+  descends?(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
+  /** Keeps the result of a drill with the backup. */
+  prove?(backup: Backup, drill: DrillReport, signal: AbortSignal): Promise<void>;
+  /** Whether the instance was written to since the newest backup, with the reason. */
+  changedSinceLast?(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
+  /** Applies retention; `dryRun` only says what it would do. */
+  expire?(options: { dryRun: boolean }, signal: AbortSignal): Promise<readonly RetentionDecision[]>;
+  /** Which of these files the backup provably holds byte for byte, and where; read and compared with the manifest. */
+  sameFiles?(backup: Backup, files: readonly KnownFile[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */
+  rollsForward?(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
+}

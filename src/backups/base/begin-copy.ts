@@ -1,0 +1,79 @@
+import type { Config } from '../../config/config.ts';
+import type { BytePath } from '../../formats/byte-path.ts';
+import type { Lsn } from '../../formats/wal-segment.ts';
+import type { Identity, System } from '../../kernel/machine.ts';
+import { sizeBytes } from '../../kernel/units.ts';
+import type { BackupOptions } from '../backup.ts';
+import { makeTree } from '../durable-tree.ts';
+import type { Repository } from '../repository.ts';
+import type { Cluster } from './cluster.ts';
+import { type Copied, type CopyJob, nothingCopied } from './copy-tree.ts';
+import { nothingToShare, type Sharing, shareWith } from './earlier.ts';
+import { type BackupRecord, unpackStamps } from './record.ts';
+import { isUnchanged } from './sharing.ts';
+import { type SourceTree, walkDataDirectory } from './walk.ts';
+
+/** What every step of one backup works on. */
+export interface BackupRun {
+  readonly config: Config;
+  readonly system: System;
+  readonly dataDir: string;
+  readonly owner: Identity | undefined;
+  readonly repository: Repository;
+  readonly label: string;
+  readonly staging: BytePath;
+  readonly cluster: Cluster;
+  readonly earlier: BackupRecord | undefined;
+  readonly options: BackupOptions;
+}
+
+/** What copying has come to: hot and cold differ only in how they get here. */
+export interface Taken {
+  readonly mode: 'hot' | 'cold';
+  readonly fromStandby: boolean;
+  readonly copied: Copied;
+  /** Not durable yet: the files were not synced one by one. */
+  readonly bulk: boolean;
+  readonly directories: readonly BytePath[];
+  readonly sharing: Sharing;
+  readonly wal: BackupRecord['wal'];
+  readonly timeline: number;
+  readonly startLsn: Lsn;
+  readonly stopLsn: Lsn;
+  readonly checkpointLsn: Lsn;
+  readonly copyBeganNs: bigint;
+  readonly tablespaces: SourceTree['tablespaces'];
+  readonly tablespaceMap: Buffer;
+  readonly createsTablespaces: boolean;
+}
+
+/** From here on one syncfs(2) is quicker than as many fsyncs. */
+const BULK_FILES = 64;
+
+/** Walks the source, checks the space, and makes the directories to copy into. Call after a hot backup has started. */
+export async function beginCopy(
+  { config, system, dataDir, owner, repository, staging, cluster, earlier, options }: BackupRun,
+  startLsn: Lsn | undefined,
+  signal: AbortSignal,
+): Promise<{ job: CopyJob; tree: SourceTree; copied: Copied; copyBeganNs: bigint }> {
+  const copyBeganNs = BigInt(system.clock.now().getTime()) * 1_000_000n;
+  const tree = await walkDataDirectory(dataDir, cluster.versionDirectory, signal);
+  const sharing = earlier ? await shareWith(earlier, repository.pathOf(earlier.label), owner, system.log) : nothingToShare;
+  const stamps = earlier ? unpackStamps(earlier) : undefined;
+  const changed = tree.files.filter((file) => !isUnchanged(file, stamps?.get(file.path), BigInt(earlier?.copyBeganNs ?? 0)));
+  const toCopyBytes = changed.reduce((sum, file) => sum + file.sizeBytes, 0);
+  await repository.requireSpace(toCopyBytes + 4 * cluster.segmentSizeBytes);
+  await makeTree(staging, tree.directories, { mode: 0o700, owner });
+  const { checksums, blockSizeBytes, blocksPerSegment } = cluster;
+  const rateLimit = options.rateLimit ?? config.backup.rateLimit;
+  const job: CopyJob = {
+    staging,
+    owner,
+    sharing,
+    checksums: checksums ? { blockSizeBytes, blocksPerSegment, startLsn } : undefined,
+    log: system.log,
+    bytesPerSecond: rateLimit === undefined ? undefined : sizeBytes(rateLimit),
+    bulk: changed.length > BULK_FILES,
+  };
+  return { job, tree, copied: nothingCopied(), copyBeganNs };
+}

@@ -1,0 +1,59 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type ControlFile, parseControlFile } from '../../formats/control-file.ts';
+import type { Lsn } from '../../formats/wal-segment.ts';
+import { DbkitError } from '../../kernel/errors.ts';
+
+/** What pg_control says of the cluster that is to be backed up. */
+export interface Cluster {
+  readonly systemIdentifier: string;
+  readonly major: number;
+  /** `PG_15_202209061`: the directory of this cluster's files in a tablespace. */
+  readonly versionDirectory: string;
+  readonly shutDown: boolean;
+  readonly checkpointLsn: Lsn;
+  readonly redoLsn: Lsn;
+  readonly timeline: number;
+  readonly blockSizeBytes: number;
+  readonly blocksPerSegment: number;
+  readonly segmentSizeBytes: number;
+  readonly checksums: boolean;
+}
+
+const READ_ATTEMPTS = 5;
+const READ_PAUSE_MS = 20;
+
+/** Rejects with `data.corrupt` when there is no readable cluster in `dataDir`. */
+export const readCluster = async (dataDir: string, signal: AbortSignal): Promise<Cluster> => (await readControl(dataDir, signal)).cluster;
+
+/** pg_control with its bytes, read again until its checksum is right: a running server may be writing it just now. */
+export async function readControl(dataDir: string, signal: AbortSignal): Promise<{ bytes: Buffer; cluster: Cluster }> {
+  let problem = 'it is missing';
+  for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt += 1) {
+    const bytes = await readFile(join(dataDir, 'global/pg_control')).catch(() => undefined);
+    if (bytes) {
+      const read = parseControlFile(bytes);
+      if ('control' in read) return { bytes, cluster: toCluster(read.control) };
+      problem = read.problem;
+    }
+    await sleep(READ_PAUSE_MS, undefined, { signal });
+  }
+  throw new DbkitError('data.corrupt', `pg_control of ${dataDir} cannot be used: ${problem}`, {
+    hint: 'look at it with `dbkit inspect`; nothing was changed',
+  });
+}
+
+const toCluster = ({ major, catalogVersion, state, walSegmentSizeBytes, ...control }: ControlFile): Cluster => ({
+  systemIdentifier: control.systemIdentifier,
+  major,
+  versionDirectory: `PG_${major}_${catalogVersion}`,
+  shutDown: state === 'shut down',
+  checkpointLsn: control.checkpointLsn,
+  redoLsn: control.redoLsn,
+  timeline: control.timeline,
+  blockSizeBytes: control.blockSizeBytes,
+  blocksPerSegment: control.blocksPerSegment,
+  segmentSizeBytes: walSegmentSizeBytes,
+  checksums: control.checksums,
+});

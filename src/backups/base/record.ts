@@ -1,0 +1,136 @@
+import * as v from 'valibot';
+import type { Backup, BackupDetails } from '../backup.ts';
+import type { FileStamp } from './sharing.ts';
+
+const text = v.pipe(v.string(), v.nonEmpty());
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const digits = v.pipe(v.string(), v.regex(/^\d+$/));
+const lsn = v.pipe(v.string(), v.regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/));
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+
+type Source = [path: string, sizeBytes: number, mtimeNs: string, ctimeNs: string, inode: string];
+/** By hand: a record has a row for each file, and the library would spend longer on them than on everything else that a list of backups costs. */
+const isSource = (row: unknown): row is Source => {
+  if (!Array.isArray(row) || row.length !== 5) return false;
+  const [path, sizeBytes, ...stamps] = row as unknown[];
+  if (typeof path !== 'string' || typeof sizeBytes !== 'number' || !Number.isInteger(sizeBytes) || sizeBytes < 0) return false;
+  return stamps.every((stamp) => typeof stamp === 'string' && /^\d+$/.test(stamp));
+};
+
+/** dbkit's record of a base backup: `BACKUP_DIR/<label>.json`, written last. Fields are only ever added. */
+const recordSchema = v.looseObject({
+  schema: v.literal('dbkit.backup/v1'),
+  label: v.pipe(v.string(), v.regex(/^data_\d{8}_\d{6}$/)),
+  engine: v.literal('copy'),
+  kind: v.literal('physical'),
+  /** Hot: of a running server, consistent after replaying its WAL. Cold: of one that was shut down cleanly. */
+  mode: v.picklist(['hot', 'cold']),
+  /** Of a server in recovery: its WAL ends where that was, not with a segment. */
+  fromStandby: v.optional(v.boolean(), false),
+  state: v.picklist(['good', 'verified', 'proven', 'damaged']),
+  createdAt: v.pipe(v.string(), v.isoTimestamp()),
+  verifiedAt: v.optional(v.nullable(v.string()), null),
+  /** Whether that read page checksums and the WAL too. */
+  verifiedDeep: v.optional(v.boolean(), false),
+  /** What the last verification found; null when all was right. */
+  problem: v.optional(v.nullable(v.string()), null),
+  /** The last drill that passed, and what it measured. */
+  provenAt: v.optional(v.nullable(v.string()), null),
+  rtoMs: v.optional(v.nullable(v.number()), null),
+  pinned: v.optional(v.boolean(), false),
+  note: v.optional(v.nullable(v.string()), null),
+  /** PostgreSQL's major version. */
+  pgVersion: count,
+  systemIdentifier: digits,
+  /** Where the WAL that the copy needs begins and ends, and on which timeline. */
+  startLsn: lsn,
+  stopLsn: lsn,
+  checkpointLsn: lsn,
+  timeline: count,
+  walSegmentSizeBytes: count,
+  /** All of it, with the WAL; and what it cost: the bytes that are not shared with an earlier backup. */
+  sizeBytes: count,
+  newBytes: count,
+  files: count,
+  sharedFiles: count,
+  /** The label it shares files with, and how. */
+  previous: v.nullable(text),
+  sharing: v.picklist(['reflink', 'hardlink', 'none']),
+  durationMs: v.pipe(v.number(), v.minValue(0)),
+  /** Blocks whose checksum is wrong, per file; the state is 'damaged' when there are any. */
+  damage: v.array(v.object({ path: text, blocks: v.array(count) })),
+  /** The manifest's own digest: a manifest swapped for another's is noticed. */
+  manifestSha256: digest,
+  /** WAL stored with the backup; PostgreSQL's manifest does not list it. */
+  wal: v.array(v.object({ name: text, sizeBytes: count, sha256: digest })),
+  /** Tablespaces lie inside the backup under pg_tblspc/<oid>; this is where they were. */
+  tablespaces: v.array(v.object({ oid: digits, location: text })),
+  /** What pg_backup_stop returned, byte for byte (latin1); null when there are no tablespaces. */
+  tablespaceMap: v.nullable(v.string()),
+  /** A tablespace was made while it was taken: replaying that leads to the original place. */
+  createsTablespaces: v.optional(v.boolean(), false),
+  groupAccess: v.boolean(),
+  /** When the walk began; a file that changed later than shortly before is never shared from this backup. */
+  copyBeganNs: digits,
+  /** Path (one character a byte), size, mtime ns, ctime ns and inode of each source file, as seen before it was read. */
+  sources: v.custom<Source[]>((value) => Array.isArray(value) && value.every(isSource), 'must be a list of files with their stamps'),
+});
+
+export type BackupRecord = v.InferOutput<typeof recordSchema>;
+
+/** Checks what a record file holds. Throws valibot's error on anything else. */
+export const parseRecord = (value: unknown): BackupRecord => v.parse(recordSchema, value);
+
+/** What the rest of dbkit needs to know of it. */
+export const toBackup = (record: BackupRecord, path: string): Backup => ({
+  label: record.label,
+  path,
+  kind: record.kind,
+  createdAt: record.createdAt,
+  state: record.state,
+  pgVersion: record.pgVersion,
+  systemIdentifier: record.systemIdentifier,
+  sizeBytes: record.sizeBytes,
+  newBytes: record.newBytes,
+  note: record.note,
+  pinned: record.pinned,
+  verifiedAt: record.verifiedAt,
+  provenAt: record.provenAt,
+});
+
+/** What `backup show` says beyond the list. */
+export const describeRecord = (record: BackupRecord): BackupDetails => ({
+  mode: record.fromStandby ? `${record.mode}, from a standby` : record.mode,
+  systemIdentifier: record.systemIdentifier,
+  timeline: record.timeline,
+  startLsn: record.startLsn,
+  stopLsn: record.stopLsn,
+  wal: record.wal.map(({ name }) => name),
+  files: record.files,
+  sharedFiles: record.sharedFiles,
+  sharedWith: record.previous,
+  sharing: record.sharing,
+  tablespaces: record.tablespaces.map(({ oid, location }) => `${oid} ${Buffer.from(location, 'latin1').toString('utf8')}`),
+  damagedFiles: record.damage.map(({ path, blocks }) => `${Buffer.from(path, 'latin1').toString('utf8')}: ${blocks.length} pages`),
+  verifiedDeep: record.verifiedDeep,
+  problem: record.problem,
+  restoreTookMs: record.rtoMs,
+  durationMs: record.durationMs,
+});
+
+export const packStamp = (path: string, { sizeBytes, mtimeNs, ctimeNs, inode }: FileStamp): BackupRecord['sources'][number] => [
+  path,
+  sizeBytes,
+  mtimeNs.toString(),
+  ctimeNs.toString(),
+  inode.toString(),
+];
+
+/** The stamps of a record by path. */
+export const unpackStamps = (record: BackupRecord): ReadonlyMap<string, FileStamp> =>
+  new Map(
+    record.sources.map(([path, sizeBytes, mtimeNs, ctimeNs, inode]) => [
+      path,
+      { sizeBytes, mtimeNs: BigInt(mtimeNs), ctimeNs: BigInt(ctimeNs), inode: BigInt(inode) },
+    ]),
+  );

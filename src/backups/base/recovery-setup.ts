@@ -1,0 +1,85 @@
+import { formatLsn, parseLsn, segmentName, segmentOf } from '../../formats/wal-segment.ts';
+import type { BackupRecord } from './record.ts';
+import type { RollForward } from './roll-forward.ts';
+
+/**
+ * How a restored cluster is to recover.
+ *
+ * With a backup_label and no recovery.signal the server replays from the label's checkpoint to the end of the WAL in pg_wal, refuses to open
+ * before the backup's end, and goes on on the same timeline (xlogrecovery.c, InitWalRecovery; xlog.c, StartupXLOG): right when that end is
+ * where the replaced server's WAL ends, because then it is that server's own crash recovery.
+ *
+ * When WAL is missing, the restored server would write other WAL under names that archives and standbys already know. So it gets
+ * recovery.signal, which makes it choose a new timeline, and settings that hold for this recovery only.
+ */
+export interface RecoverySetup {
+  readonly newTimeline: boolean;
+  /** A label to write; undefined when the backup has its own, or none is needed. */
+  readonly backupLabel: string | undefined;
+  /** Lines to append to postgresql.auto.conf, above every earlier setting; empty when there are none. */
+  readonly settings: string;
+}
+
+export function planRecovery(
+  record: BackupRecord,
+  rolled: { readonly segments: readonly string[]; readonly complete: boolean },
+): RecoverySetup {
+  const cold = record.mode === 'cold';
+  // A cluster that was shut down cleanly replays nothing unless a label says where to begin.
+  const backupLabel = cold && rolled.segments.length > 0 ? coldLabel(record) : undefined;
+  const newTimeline = !rolled.complete || record.fromStandby; // Its primary goes on with the old one.
+  const settings = `${newTimeline ? newTimelineSettings : ''}${record.tablespaces.length > 0 ? inPlaceSettings : ''}`;
+  return { newTimeline, backupLabel, settings };
+}
+
+const targets = ['recovery_target', 'recovery_target_lsn', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid'];
+
+/** No WAL but pg_wal's, no target left over from an earlier recovery, and no reader before the server is open for writing. */
+const newTimelineSettings = [
+  '',
+  '# dbkit restore: begin (only read while recovery.signal is there)',
+  "restore_command = 'false'",
+  "recovery_target_timeline = 'current'",
+  ...targets.map((name) => `${name} = ''`),
+  'hot_standby = off',
+  '# dbkit restore: end',
+  '',
+].join('\n');
+
+/** Recovery panics on tablespaces that are directories instead of links, unless told (xlogrecovery.c, CheckTablespaceDirectory). */
+const inPlaceSettings = '\n# dbkit restore: tablespaces lie inside the data directory\nallow_in_place_tablespaces = on\n';
+
+/**
+ * A label for a copy of a cleanly stopped cluster: replay begins at the shutdown checkpoint. Its method is not `streamed`, so no end-of-backup
+ * record is waited for (xlogrecovery.c, read_backup_label): the files were consistent by themselves.
+ */
+function coldLabel({ checkpointLsn, timeline, walSegmentSizeBytes, createdAt, label }: BackupRecord): string {
+  const lsn = parseLsn(checkpointLsn);
+  const file = segmentName(timeline, segmentOf(lsn, walSegmentSizeBytes), walSegmentSizeBytes);
+  return [
+    `START WAL LOCATION: ${checkpointLsn} (file ${file})`,
+    `CHECKPOINT LOCATION: ${checkpointLsn}`,
+    'BACKUP METHOD: cold',
+    'BACKUP FROM: primary',
+    `START TIME: ${createdAt.slice(0, 19).replace('T', ' ')} UTC`,
+    `LABEL: ${label}`,
+    `START TIMELINE: ${timeline}`,
+    '',
+  ].join('\n');
+}
+
+/** One phrase for people: what the restored cluster holds. */
+export function describeEnd(record: BackupRecord, { segments, complete, end, lastCommitAt }: RollForward): string {
+  if (segments.length === 0) {
+    const at = `the end of backup ${record.label}, ${record.createdAt} (LSN ${record.stopLsn})`;
+    return complete ? at : `${at}; the WAL since then is missing`;
+  }
+  const commit = lastCommitAt ? `, last commit ${lastCommitAt.toISOString()}` : '';
+  return complete
+    ? `the end of the replaced instance's WAL (LSN ${formatLsn(end)}${commit})`
+    : `LSN ${formatLsn(end)}${commit}; the WAL after it is missing or damaged`;
+}
+
+/** postgresql.auto.conf after a recovery has ended: without the settings that were meant for it alone. */
+export const withoutRecoverySettings = (text: string): string =>
+  text.replace(/\n?# dbkit restore: begin[\s\S]*?# dbkit restore: end\n/g, '');

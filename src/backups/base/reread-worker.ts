@@ -1,0 +1,5 @@
+import { serveBatches } from '../../machine/thread.ts';
+import { reread } from './reread.ts';
+
+// One thread of `backup verify`: files in, what was found in them out.
+serveBatches(reread);

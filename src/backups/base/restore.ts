@@ -1,0 +1,178 @@
+import { mkdir, open, readdir, rename, stat, statfs } from 'node:fs/promises';
+import { join as joinPath } from 'node:path';
+import { type BytePath, fromText, join, toBytes, toText } from '../../formats/byte-path.ts';
+import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import type { Identity, System } from '../../kernel/machine.ts';
+import { bytes } from '../../kernel/units.ts';
+import { syncFileSystem } from '../../machine/sync-file-system.ts';
+import { inThreads } from '../../machine/threads.ts';
+import { type CopyResult, type CopyTask, copyFile } from '../copy-file.ts';
+import { makeTree, syncFiles, syncTree, writeNew } from '../durable-tree.ts';
+import { listTree } from '../list-tree.ts';
+import type { BackupRecord } from './record.ts';
+import { describeEnd, planRecovery, type RecoverySetup } from './recovery-setup.ts';
+import { copyRollForward, identityOf, type RollForward } from './roll-forward.ts';
+import { type ExpectedFile, expectedFiles, readManifest } from './verify.ts';
+
+export interface RestoreTarget {
+  /** Missing or empty. */
+  readonly directory: string;
+  readonly walFrom: string | undefined;
+  /** False for a copy that need not survive a power cut. */
+  readonly durable?: boolean | undefined;
+}
+
+export interface RestoreNeeds {
+  readonly record: BackupRecord;
+  readonly rolled: RollForward;
+  readonly source: string;
+  readonly owner: Identity | undefined;
+  readonly system: System;
+}
+
+const RESERVE_BYTES = 64 * 1024 * 1024;
+/** Under this name until everything else is there, so that an interrupted restore cannot be started. */
+const UNFINISHED_CONTROL = 'global/pg_control.dbkit-restore';
+
+/**
+ * Copies a backup into an empty directory, every byte checked against its hash on the way, adds the WAL that can be rolled forward, and sets
+ * recovery up. Never links: the server will write to these files. Rejects with `data.corrupt`, naming the file, when the backup is damaged.
+ */
+export async function restoreBackup(
+  { record, rolled, source, owner, system }: RestoreNeeds,
+  target: RestoreTarget,
+  signal: AbortSignal,
+): Promise<{ recoveredTo: string }> {
+  await requireEmpty(target.directory);
+  requireOwnTablespaces(record, rolled);
+  const setup = planRecovery(record, rolled);
+  const expected = expectedFiles(record, await readManifest(record, source));
+  await requireSpace(target.directory, record.sizeBytes + rolled.segments.length * record.walSegmentSizeBytes);
+  const modes = record.groupAccess ? { directory: 0o750, file: 0o640 } : { directory: 0o700, file: 0o600 };
+  const [from, to] = [fromText(source), fromText(target.directory)];
+  const { directories } = await listTree(from, signal);
+  await mkdir(joinPath(target.directory, '..'), { recursive: true });
+  await makeTree(to, directories, { mode: modes.directory, owner });
+
+  // What is rolled forward takes the place of the backup's own copy of the same segment.
+  const replaced = new Set(rolled.segments.map((name) => `pg_wal/${name}`));
+  const files = expected.filter(({ path }) => !replaced.has(path));
+  await restoreFiles(files, { from, to, record, owner, mode: modes.file, log: system.log }, signal);
+  system.reached('restore.files-copied');
+  const options = { mode: modes.file, owner };
+  for (const { name } of record.wal) {
+    // The server that wrote them has archived them, if it archives at all (basebackup.c marks them likewise).
+    if (!replaced.has(`pg_wal/${name}`)) await writeNew(join(to, fromText(`pg_wal/archive_status/${name}.done`)), '', options);
+  }
+  if (target.walFrom !== undefined) {
+    const wal = { walFrom: target.walFrom, target: join(to, fromText('pg_wal')), owner, fileMode: modes.file };
+    await copyRollForward(rolled, wal, identityOf(record), signal);
+  }
+  await setUpRecovery(to, setup, options);
+  if (target.durable ?? true) await makeDurable(to, directories, system, signal);
+  await rename(toBytes(join(to, fromText(UNFINISHED_CONTROL))), joinPath(target.directory, 'global/pg_control'));
+  await system.files.syncDirectory(joinPath(target.directory, 'global'));
+  warnAboutTablespaces(record, system);
+  return { recoveredTo: describeEnd(record, rolled) };
+}
+
+async function requireEmpty(directory: string): Promise<void> {
+  const names = await readdir(directory).catch((thrown: unknown) => {
+    if (errnoOf(thrown) === 'ENOENT') return [];
+    throw thrown;
+  });
+  if (names.length > 0) throw new DbkitError('file.exists', `${directory} is not empty`, { hint: 'name an empty or a new directory' });
+}
+
+/**
+ * Replaying a CREATE TABLESPACE links to the place it was made for, where the original's files are. With all of the original's WAL these are
+ * just its files again; with less, they would be ahead of the restored cluster, and a live original would be written to.
+ */
+function requireOwnTablespaces(record: BackupRecord, rolled: RollForward): void {
+  if (rolled.complete || !(record.createsTablespaces || rolled.createsTablespaces)) return;
+  throw new DbkitError('recovery.refused', `a tablespace was created after ${record.label} began, and not all of the WAL since is there`, {
+    hint: 'restore another backup: one that was begun after the tablespace was created',
+  });
+}
+
+async function requireSpace(directory: string, neededBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(await nearestExisting(directory));
+  if (bavail * bsize >= neededBytes + RESERVE_BYTES) return;
+  throw new DbkitError('volume.full', `the restore needs ${bytes(neededBytes)} and ${directory} has ${bytes(bavail * bsize)} left`, {
+    hint: 'free some space on that volume; nothing was changed',
+  });
+}
+
+const nearestExisting = async (path: string): Promise<string> =>
+  stat(path).then(
+    () => path,
+    () => nearestExisting(joinPath(path, '..')),
+  );
+
+interface Places {
+  readonly from: BytePath;
+  readonly to: BytePath;
+  readonly record: BackupRecord;
+  readonly owner: Identity | undefined;
+  readonly mode: number;
+  readonly log: System['log'];
+}
+
+/** Clones where the file system can, else copies; checked in both cases by what was really read. */
+async function restoreFiles(
+  files: readonly ExpectedFile[],
+  { from, to, record, owner, mode, log }: Places,
+  signal: AbortSignal,
+): Promise<void> {
+  const expected = new Map(files.map((file) => [file.path, file]));
+  const tasks = files.map(({ path, sizeBytes }): CopyTask => {
+    const target = path === 'global/pg_control' ? fromText(UNFINISHED_CONTROL) : path;
+    const places = { path, from: join(from, path), to: join(to, target), mode, owner };
+    return { ...places, sizeBytes, sizeMaxBytes: Number.MAX_SAFE_INTEGER, pages: undefined, sync: false, clone: true };
+  });
+  let doneBytes = 0;
+  const done = ({ path, copied }: CopyResult): void => {
+    const { sizeBytes, sha256 } = expected.get(path)!;
+    if (copied?.sizeBytes !== sizeBytes || copied.sha256 !== sha256)
+      throw new DbkitError(
+        'data.corrupt',
+        `backup ${record.label} is damaged: ${toText(path)} ${copied ? 'differs from what was written' : 'is missing'}`,
+        { hint: 'restore an older backup: `dbkit backup list` shows which are good' },
+      );
+    doneBytes += sizeBytes;
+    log.progress('restore.copy', `restoring ${record.label}`, { done: doneBytes, total: record.sizeBytes, unit: 'bytes' });
+  };
+  await inThreads(tasks, { script: 'copy-worker.js', inPlace: copyFile, done }, signal);
+}
+
+/** Before pg_control gets its name: what can be started is durable. */
+async function makeDurable(root: BytePath, directories: readonly BytePath[], system: System, signal: AbortSignal): Promise<void> {
+  if (await syncFileSystem(toText(root), system, signal)) return;
+  await syncFiles(root, (await listTree(root, signal)).files);
+  await syncTree(root, directories);
+}
+
+async function setUpRecovery(root: BytePath, setup: RecoverySetup, options: { mode: number; owner: Identity | undefined }): Promise<void> {
+  if (setup.backupLabel !== undefined) await writeNew(join(root, fromText('backup_label')), setup.backupLabel, options);
+  if (setup.newTimeline) await writeNew(join(root, fromText('recovery.signal')), '', options);
+  if (setup.settings === '') return;
+  const file = await open(toBytes(join(root, fromText('postgresql.auto.conf'))), 'a', options.mode);
+  try {
+    await file.appendFile(setup.settings);
+    if (options.owner) await file.chown(options.owner.uid, options.owner.gid);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The original places may hold another cluster's files by now, so tablespaces are brought back inside the data directory. */
+function warnAboutTablespaces({ tablespaces }: BackupRecord, { log }: System): void {
+  for (const { oid, location } of tablespaces) {
+    const place = toText(location as BytePath);
+    log.warn('restore.tablespace', `The tablespace of ${place} was restored inside the data directory, in pg_tblspc/${oid}.`, {
+      oid,
+      location: place,
+    });
+  }
+}

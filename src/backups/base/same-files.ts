@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromText, join as joinBytes, toBytes } from '../../formats/byte-path.ts';
+import type { KnownFile } from '../../inspection/known-file.ts';
+import { hashFile } from '../copy-file.ts';
+import { parseManifest } from './manifest.ts';
+import { type BackupRecord, unpackStamps } from './record.ts';
+import { wasAtRest } from './sharing.ts';
+
+const MTIME_TOLERANCE_MS = 0.001; // The inventory keeps milliseconds as a double; nanoseconds do not survive that.
+
+/**
+ * Which of `files`, as a clean shutdown left them, a backup holds byte for byte, and where. A file is the same when size and mtime are those
+ * that the copy saw, it had been at rest by then, and the backup's own bytes still match the manifest. Any doubt leaves it out.
+ */
+export async function findSameFiles(
+  record: BackupRecord,
+  directory: string,
+  files: readonly KnownFile[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  const manifest = await readFile(join(directory, 'backup_manifest'), 'utf8').then(parseManifest, () => undefined);
+  if (!manifest || record.state === 'damaged') return found;
+  const digests = new Map<string, string>(manifest.files.map(({ path, sha256 }) => [path, sha256]));
+  const stamps = unpackStamps(record);
+  const began = BigInt(record.copyBeganNs);
+  for (const { path, sizeBytes, mtimeMs } of files) {
+    const name = fromText(path);
+    const stamp = stamps.get(name);
+    if (!stamp || stamp.sizeBytes !== sizeBytes || Math.abs(Number(stamp.mtimeNs) / 1e6 - mtimeMs) > MTIME_TOLERANCE_MS) continue;
+    if (!wasAtRest(stamp.mtimeNs, began)) continue;
+    const read = await hashFile(toBytes(joinBytes(fromText(directory), name)), signal).catch(() => undefined);
+    signal.throwIfAborted();
+    if (read?.sizeBytes === sizeBytes && read.sha256 === digests.get(name)) found.set(path, join(directory, path));
+  }
+  return found;
+}

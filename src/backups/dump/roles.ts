@@ -1,0 +1,62 @@
+import type { Connection } from '../../instance/connection.ts';
+import type { DumpedDatabase, DumpedRole, DumpManifest } from './manifest.ts';
+import { listSettings, quoteSetting } from './settings.ts';
+
+/** Every role but PostgreSQL's own; without the hashes of their passwords unless they are wanted. */
+export async function listRoles(session: Connection, { withPasswords }: { readonly withPasswords: boolean }): Promise<DumpedRole[]> {
+  const roles = await session.query<Omit<DumpedRole, 'memberOf' | 'settings'> & { oid: string; config: string[] | null }>(
+    `SELECT oid::text AS oid, rolname AS name, rolcanlogin AS login, rolsuper AS superuser, rolcreatedb AS "createDb",
+            rolcreaterole AS "createRole", rolinherit AS inherit, rolreplication AS replication, rolbypassrls AS "bypassRls",
+            rolconnlimit AS "connectionLimit", nullif(rolvaliduntil, 'infinity')::text AS "validUntil", rolconfig AS config,
+            ${withPasswords ? 'rolpassword' : 'NULL::text'} AS "passwordHash"
+       FROM ${withPasswords ? 'pg_authid JOIN (SELECT oid, rolconfig FROM pg_roles) AS c USING (oid)' : 'pg_roles'} WHERE rolname !~ '^pg_' ORDER BY rolname`,
+  );
+  const memberships = await session.query<{ member: string; role: string; admin: boolean }>(
+    `SELECT member::text AS member, pg_get_userbyid(roleid) AS role, bool_or(admin_option) AS admin FROM pg_auth_members GROUP BY 1, 2 ORDER BY 2`,
+  );
+  return roles.map(({ oid, config, ...role }) => ({
+    ...role,
+    memberOf: memberships.flatMap(({ member, role: name, admin }) => (member === oid ? [{ role: name, admin }] : [])),
+    settings: listSettings(config),
+  }));
+}
+
+/**
+ * Makes the roles of a dump that are not there: owners and grantees must exist before what is theirs. Those that are there stay as they are.
+ * Resolves to what is left for a person to give: nobody becomes superuser by a restore.
+ */
+export async function createMissingRoles(
+  session: Connection,
+  { roles }: DumpManifest,
+  { owner, privileges }: DumpedDatabase,
+): Promise<readonly string[]> {
+  const [id, text] = [session.escapeIdentifier, session.escapeLiteral];
+  const known = new Set((await session.query<{ name: string }>('SELECT rolname AS name FROM pg_roles')).map(({ name }) => name));
+  const needed = new Set([owner, ...(privileges ?? []).map(({ grantee }) => grantee), ...roles.map(({ name }) => name)]);
+  const missing = roles.filter(({ name }) => needed.has(name) && !known.has(name));
+  for (const role of missing) {
+    const word = (on: boolean, name: string): string => `${on ? '' : 'NO'}${name}`;
+    const { login, createDb, createRole, inherit, connectionLimit, validUntil, passwordHash } = role;
+    const options = [
+      word(login, 'LOGIN'),
+      word(createDb, 'CREATEDB'),
+      word(createRole, 'CREATEROLE'),
+      word(inherit, 'INHERIT'),
+      `CONNECTION LIMIT ${connectionLimit}`,
+      ...(validUntil === null ? [] : [`VALID UNTIL ${text(validUntil)}`]),
+      ...(passwordHash === null ? [] : [`PASSWORD ${text(passwordHash)}`]),
+    ];
+    await session.query(`CREATE ROLE ${id(role.name)} ${options.join(' ')}`);
+    for (const setting of role.settings) await session.query(`ALTER ROLE ${id(role.name)} SET ${quoteSetting(session, setting)}`);
+  }
+  const there = new Set([...known, ...missing.map(({ name }) => name)]);
+  const isNew = new Set(missing.map(({ name }) => name));
+  for (const { name, memberOf } of roles)
+    for (const { role, admin } of memberOf)
+      if (there.has(name) && there.has(role) && (isNew.has(name) || isNew.has(role)))
+        await session.query(`GRANT ${id(role)} TO ${id(name)}${admin ? ' WITH ADMIN OPTION' : ''}`);
+  return missing.flatMap(({ name, superuser, replication, bypassRls }) => {
+    const words = [superuser ? 'SUPERUSER' : '', replication ? 'REPLICATION' : '', bypassRls ? 'BYPASSRLS' : ''].filter(Boolean);
+    return words.length > 0 ? [`ALTER ROLE ${id(name)} ${words.join(' ')};`] : [];
+  });
+}

@@ -1,0 +1,44 @@
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromText, toText } from '../../formats/byte-path.ts';
+import { DbkitError } from '../../kernel/errors.ts';
+import { hashFile } from '../copy-file.ts';
+import { listTree } from '../list-tree.ts';
+import { type DumpedDatabase, type DumpManifest, MANIFEST, readManifest } from './manifest.ts';
+import type { DumpRecord } from './record.ts';
+import type { DumpTools } from './tools.ts';
+
+/** Reads every file again. Resolves to the manifest; rejects with `data.corrupt`, naming what is missing, changed or too much. */
+export async function verifyFiles(directory: string, record: DumpRecord, signal: AbortSignal): Promise<DumpManifest> {
+  const manifest = await readManifest(directory, record);
+  const wrong: string[] = [];
+  for (const { path, sizeBytes, sha256 } of manifest.files) {
+    const file = join(directory, path);
+    const size = (await lstat(file).catch(() => undefined))?.size;
+    if (size === undefined) wrong.push(`${path} is missing`);
+    else if (size !== sizeBytes) wrong.push(`${path} has ${size} bytes instead of ${sizeBytes}`);
+    else if ((await hashFile(Buffer.from(file), signal)).sha256 !== sha256) wrong.push(`${path} has changed`);
+  }
+  const listed = new Set([MANIFEST, ...manifest.files.map(({ path }) => path)]);
+  const { files } = await listTree(fromText(directory), signal);
+  wrong.push(...files.map(toText).flatMap((path) => (listed.has(path) ? [] : [`${path} was not there when the dump was made`])));
+  if (wrong.length > 0) throw new DbkitError('data.corrupt', `${record.label} is not what was written: ${wrong.slice(0, 5).join(', ')}`);
+  return manifest;
+}
+
+/** The archive's own table of contents names every table of the manifest. Rejects with `data.corrupt`. */
+export async function verifyContents(directory: string, manifest: DumpManifest, tools: DumpTools, signal: AbortSignal): Promise<void> {
+  for (const database of manifest.databases) {
+    const { stdout } = await tools.run('pg_restore', ['--list', join(directory, database.directory)], signal);
+    const missing = tablesMissing(database, stdout);
+    if (missing.length > 0) throw new DbkitError('data.corrupt', `the archive of ${database.name} lacks ${missing.slice(0, 5).join(', ')}`);
+  }
+}
+
+/** Pure. A line of pg_restore --list is `id; oid oid TYPE schema name owner`. */
+export function tablesMissing({ tables }: Pick<DumpedDatabase, 'tables'>, contents: string): string[] {
+  const listed = [...contents.matchAll(/^\d+; \d+ \d+ (?:TABLE|MATERIALIZED VIEW) (.*)$/gm)].map(([, entry]) => entry!);
+  return tables
+    .filter(({ schema, name }) => !listed.some((entry) => entry.startsWith(`${schema} ${name} `)))
+    .map(({ schema, name }) => `${schema}.${name}`);
+}

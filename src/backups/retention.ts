@@ -1,0 +1,135 @@
+import { parseLabel } from '../kernel/labels.ts';
+import type { Backup, RetentionDecision } from './backup.ts';
+
+export interface RetentionPolicy {
+  /** How many of the newest good backups are kept. */
+  readonly last: number;
+  /** The newest good one of each of the last so many days, weeks and months that have one (UTC; weeks begin on Monday). */
+  readonly daily?: number | undefined;
+  readonly weekly?: number | undefined;
+  readonly monthly?: number | undefined;
+  /** Beyond it even the rules above keep nothing but the newest good one. */
+  readonly maxAgeMs?: number | undefined;
+  /** The backup this run has just made: it stays, however the clock named it. */
+  readonly justMade?: string | undefined;
+}
+
+interface Facts {
+  readonly last: number;
+  readonly daily: number;
+  readonly weekly: number;
+  readonly monthly: number;
+  readonly justMade: boolean;
+  readonly pinned: boolean;
+  readonly good: boolean;
+  readonly newestGood: boolean;
+  readonly newestProven: boolean;
+  readonly tooOld: boolean;
+  /** How many good backups that are not pinned are newer, and how many good ones there are at all. */
+  readonly newerGood: number;
+  readonly totalGood: number;
+  /** It is the newest good one of its day, and how many days with a good one are newer; null when a newer one is of the same day. */
+  readonly newerDays: number | null;
+  readonly newerWeeks: number | null;
+  readonly newerMonths: number | null;
+}
+
+const newerOnes = (count: number): string => (count === 1 ? 'a newer good backup exists' : `${count} newer good backups exist`);
+const within = (newer: number | null, wanted: number): boolean => newer !== null && newer < wanted;
+
+/** First match wins. The last good backup stays whatever the settings say; a damaged one never counts, and goes when it is no use any more. */
+const rules: readonly [when: (facts: Facts) => boolean, keep: boolean, because: (facts: Facts) => string][] = [
+  [({ totalGood }) => totalGood === 0, true, () => 'no good backup exists, so nothing expires'],
+  [({ pinned }) => pinned, true, () => 'it is pinned'],
+  [({ justMade }) => justMade, true, () => 'it was made just now'],
+  [({ newestGood }) => newestGood, true, () => 'it is the newest good backup'],
+  [({ newestProven }) => newestProven, true, () => 'it is the newest that a restore has proven'],
+  [({ good, tooOld }) => good && tooOld, false, () => 'it is older than retention.maxAge'],
+  [({ good, newerGood, last }) => good && newerGood < last, true, ({ last }) => `it is one of the newest ${last} good backups`],
+  [({ good, newerDays, daily }) => good && within(newerDays, daily), true, ({ daily }) => `it is the last of one of ${daily} days`],
+  [({ good, newerWeeks, weekly }) => good && within(newerWeeks, weekly), true, ({ weekly }) => `it is the last of one of ${weekly} weeks`],
+  [
+    ({ good, newerMonths, monthly }) => good && within(newerMonths, monthly),
+    true,
+    ({ monthly }) => `it is the last of one of ${monthly} months`,
+  ],
+  [({ good }) => good, false, ({ newerGood }) => newerOnes(newerGood)],
+  [({ newerGood, last }) => newerGood >= last, false, ({ newerGood }) => `it is damaged, and ${newerOnes(newerGood)}`],
+  [() => true, true, () => 'it is damaged, but may hold what later backups lost'],
+];
+
+/** What retention looks at. */
+export type Candidate = Pick<Backup, 'label' | 'state' | 'systemIdentifier' | 'pinned'>;
+
+/**
+ * Which backups stay and which go, each with its reason, newest first. Pure: `backups` are all of one repository and one engine. Order and age
+ * are by label, so by the clock that named them; no decision looks at the clock of now, which may be wrong by years. Each cluster is judged
+ * by itself: the backups of a new, perhaps empty one never push out those of the one it replaced.
+ */
+export function planRetention(backups: readonly Candidate[], policy: RetentionPolicy): RetentionDecision[] {
+  const clusters = new Set(backups.map(({ systemIdentifier }) => systemIdentifier));
+  const decisions = [...clusters].flatMap((cluster) =>
+    planCluster(
+      backups.filter(({ systemIdentifier }) => systemIdentifier === cluster),
+      policy,
+    ),
+  );
+  return decisions.sort(newerFirst);
+}
+
+const newerFirst = (a: { readonly label: string }, b: { readonly label: string }): number => (a.label < b.label ? 1 : -1);
+const isGood = ({ state }: Pick<Backup, 'state'>): boolean => state !== 'damaged';
+const timeOf = ({ label }: Candidate): number => parseLabel(label)?.at.getTime() ?? 0;
+
+function planCluster(backups: readonly Candidate[], policy: RetentionPolicy): RetentionDecision[] {
+  const newestFirst = [...backups].sort(newerFirst);
+  const good = newestFirst.filter(isGood);
+  const counted = good.filter(({ pinned }) => !pinned); // A pin is kept beside the others, not instead of one.
+  const ages = activeAges(newestFirst, policy.maxAgeMs);
+  return newestFirst.map((backup, index) => {
+    const newer = counted.filter((other) => newestFirst.indexOf(other) < index);
+    const facts: Facts = {
+      justMade: backup.label === policy.justMade,
+      pinned: backup.pinned ?? false,
+      good: isGood(backup),
+      newestGood: backup === good[0],
+      newestProven: backup === newestFirst.find(({ state }) => state === 'proven'),
+      tooOld: policy.maxAgeMs !== undefined && ages[index]! > policy.maxAgeMs,
+      newerGood: newer.length,
+      totalGood: good.length,
+      newerDays: newerPeriods(backup, newer, dayOf),
+      newerWeeks: newerPeriods(backup, newer, weekOf),
+      newerMonths: newerPeriods(backup, newer, monthOf),
+      last: Math.max(policy.last, 1),
+      daily: policy.daily ?? 0,
+      weekly: policy.weekly ?? 0,
+      monthly: policy.monthly ?? 0,
+    };
+    const [, keep, because] = rules.find(([when]) => when(facts))!; // The last rule always matches.
+    return { label: backup.label, keep, because: because(facts) };
+  });
+}
+
+const DAY_MS = 86_400_000;
+const MONDAY_MS = 4 * DAY_MS; // 1970 began on a Thursday.
+const dayOf = (backup: Candidate): number => Math.floor(timeOf(backup) / DAY_MS);
+const weekOf = (backup: Candidate): number => Math.floor((timeOf(backup) - MONDAY_MS) / (7 * DAY_MS));
+const monthOf = ({ label }: Candidate): number => Number(label.slice(5, 11));
+
+function newerPeriods(backup: Candidate, newer: readonly Candidate[], periodOf: (backup: Candidate) => number): number | null {
+  const periods = new Set(newer.map(periodOf));
+  return periods.has(periodOf(backup)) ? null : periods.size;
+}
+
+/**
+ * Ages from the newest on, in milliseconds. A gap longer than the maximum says nothing about age: either nobody made backups then, or the
+ * clock had jumped, and ten wrong years must not expire everything. So such gaps do not count.
+ */
+function activeAges(newestFirst: readonly Candidate[], maxAgeMs = 0): number[] {
+  let ageMs = 0;
+  return newestFirst.map((backup, index) => {
+    const gapMs = index === 0 ? 0 : timeOf(newestFirst[index - 1]!) - timeOf(backup);
+    if (gapMs <= maxAgeMs) ageMs += gapMs;
+    return ageMs;
+  });
+}

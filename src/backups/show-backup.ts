@@ -1,0 +1,27 @@
+import type { BackupDetails, BackupEngine } from './backup.ts';
+import { findBackup } from './find-backup.ts';
+import { type ListedBackup, listed } from './list-backups.ts';
+
+export interface ShownBackup {
+  readonly backup: ListedBackup;
+  /** What its engine knows beyond the list. */
+  readonly details: BackupDetails;
+  /** Whether the next cleanup keeps it, with the reason; null where retention does not apply. */
+  readonly retention: { readonly keep: boolean; readonly because: string } | null;
+}
+
+/** Everything about one backup. */
+export async function showBackup(
+  app: { readonly engines: readonly BackupEngine[] },
+  label: string,
+  signal: AbortSignal,
+): Promise<ShownBackup> {
+  const { backup, engine } = await findBackup(app, label, signal);
+  const decisions = (await engine.expire?.({ dryRun: true }, signal)) ?? [];
+  const decision = decisions.find((candidate) => candidate.label === backup.label);
+  return {
+    backup: listed(backup, engine.name),
+    details: (await engine.describe?.(backup, signal)) ?? {},
+    retention: decision ? { keep: decision.keep, because: decision.because } : null,
+  };
+}

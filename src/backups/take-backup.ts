@@ -1,0 +1,50 @@
+import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import type { Logger } from '../kernel/machine.ts';
+import type { BackupEngine, BackupOptions } from './backup.ts';
+import { expireQuarantine, type Reported } from './expire-quarantine.ts';
+import { type ListedBackup, listed } from './list-backups.ts';
+import type { ExpireQuarantined } from './quarantine-retention.ts';
+
+/** The backup, or why none was needed. */
+export type BackupReport = { readonly backup: ListedBackup } | { readonly backup: null; readonly because: string };
+
+export interface TakeBackupInput extends BackupOptions {
+  /** By name; undefined: the first. */
+  readonly engine?: string | undefined;
+  /** Only when the instance was written to since the last one. */
+  readonly ifChanged: boolean;
+}
+
+/** Takes one backup, and after a good one lets go of quarantined data that retention no longer keeps. Rejects with `usage.invalid` when there is no such engine. */
+export async function takeBackup(
+  app: {
+    readonly engines: readonly BackupEngine[];
+    readonly expireQuarantined: ExpireQuarantined;
+    readonly history: Reported;
+    readonly log: Logger;
+  },
+  { engine: name, ifChanged, ...options }: TakeBackupInput,
+  signal: AbortSignal,
+): Promise<BackupReport> {
+  const { engines, log } = app;
+  const engine = name === undefined ? engines[0] : engines.find((candidate) => candidate.name === name);
+  if (!engine) {
+    if (name === undefined || engines.length === 0) throw new DbkitError('usage.invalid', 'no service here can be backed up');
+    throw new DbkitError('usage.invalid', `there is no backup engine '${name}'`, {
+      hint: `there are: ${engines.map((candidate) => candidate.name).join(', ')}`,
+    });
+  }
+  if (engine.kind === 'physical' && (options.databases !== undefined || options.rolePasswords))
+    throw new DbkitError('usage.invalid', 'a base backup holds every database, with its roles and their passwords', {
+      hint: '--engine dump takes single databases',
+    });
+  const change = ifChanged ? await engine.changedSinceLast?.(signal) : undefined;
+  if (change && !change.changed) return { backup: null, because: change.because };
+  const backup = listed(await engine.backup(signal, options), engine.name);
+  if (backup.state !== 'damaged') {
+    await expireQuarantine(app, { dryRun: false }, signal).catch((cause: unknown) =>
+      log.warn('quarantine.expire-failed', `the quarantine could not be cleaned up: ${wordsOf(cause)}`),
+    );
+  }
+  return { backup };
+}

@@ -1,0 +1,126 @@
+import { relative } from 'node:path';
+import { settingOf } from '../formats/conf.ts';
+import { mappedRelation } from '../formats/system-indexes.ts';
+import type { Finding, FindingCode } from '../inspection/findings.ts';
+import type { Inspection } from '../inspection/inspect.ts';
+import { madeAnew } from '../inspection/recreated-files.ts';
+import { isCatalogIndex } from '../inspection/relations.ts';
+import { walk } from '../inspection/walk.ts';
+import { connectSuperuser, type Local } from '../instance/local.ts';
+import { checkDatabases, type LostRelation } from '../instance/server/databases.ts';
+import type { Launch } from '../instance/server/server.ts';
+import { collectorLines } from '../instance/server/server-log.ts';
+import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import { type Meaning, triage } from '../recovery/triage.ts';
+
+/**
+ * What a server that did not come up complains about, as findings. Empty: nothing that dbkit knows, so waiting and trying again is all there
+ * is. Rejects with the refusal when it says that nothing is wrong with the data (a port, a setting, a full volume).
+ */
+export async function complaintsOf(local: Local, launched: Exclude<Launch, { kind: 'serving' }>): Promise<Finding[]> {
+  const lines = [...launched.lines];
+  if (lines.some((line) => /redirecting log output to logging collector/.test(line))) {
+    const directory = (await settingOf(local.volume.dataDir, 'log_directory')) ?? 'log';
+    lines.push(...(await collectorLines(local.volume.dataDir, directory, local.system.clock.now().getTime() - 60_000)));
+  }
+  return (await meaningToFindings(local, triage(lines))).map((finding) =>
+    finding.code === 'conf.broken' ? { ...finding, evidence: reasonBefore(lines, finding.postgresSays) ?? finding.evidence } : finding,
+  );
+}
+
+/** That a file contains errors is all the last line says; the one before it says which. */
+function reasonBefore(lines: readonly string[], said: string | undefined): string | undefined {
+  if (said === undefined || !/contains errors/.test(said)) return undefined;
+  const before = lines.slice(0, lines.indexOf(said)).findLast((line) => /LOG:\s/.test(line));
+  return before && `${wordsOfLine(before)} (${wordsOfLine(said)})`;
+}
+
+interface Examination {
+  readonly complaints: readonly Finding[];
+  readonly rebuilt: readonly Finding[];
+  /** Every database answered from its catalogs. */
+  readonly answering: boolean;
+}
+
+/** Asks every database of a server that accepts connections. Damaged indexes of the user's are rebuilt on the way. */
+export async function examine(local: Local, before: Inspection, signal: AbortSignal): Promise<Examination> {
+  const {
+    silent,
+    lost: relations,
+    lockedOut,
+  } = await checkDatabases(local, { madeAnew: madeAnew(local.volume.dataDir, before, signal) }, signal);
+  if (lockedOut !== undefined) {
+    local.system.log.warn(
+      'databases.unchecked',
+      `the server answers, but does not let ${local.settings.superuser} in, so its databases could not be checked`,
+      { why: lockedOut },
+    );
+    // Nobody is let in either where the catalog of roles is what was lost.
+    const lost = before.report.findings.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/'));
+    return { complaints: lost, rebuilt: [], answering: false };
+  }
+  const complaints: Finding[] = [];
+  const rebuilt: Finding[] = [];
+  for (const relation of relations) {
+    const finding = lossOf(relation);
+    const healed = finding.code === 'index.damaged' && (await rebuildIndex(local, relation, signal));
+    (healed ? rebuilt : complaints).push(finding);
+  }
+  for (const { database, path, words } of silent) {
+    const meaning = triage([words]);
+    if (meaning?.kind === 'again') continue; // It is on its way, which is no damage.
+    const known = await meaningToFindings(local, meaning);
+    const unknown: Finding = { code: 'database.missing', path: path ?? database, evidence: words, severity: 'certain' };
+    complaints.push(...(known.length > 0 ? known : [unknown]));
+  }
+  return { complaints, rebuilt, answering: silent.length === 0 };
+}
+
+/** The server itself needs the indexes of its catalogs, so those are built in single-user mode. */
+function lossOf({ kind, relation, database, path, isCatalog, shrunk, madeAnew: anew }: LostRelation): Finding {
+  if (shrunk) {
+    const evidence = `table ${relation} in database ${database} has ${shrunk.toBlocks} blocks, and had ${shrunk.fromBlocks} at its last VACUUM or ANALYZE`;
+    return { code: 'relation.truncated', path, evidence, severity: 'certain' };
+  }
+  const code =
+    kind === 'index' ? (isCatalog ? 'catalog-index.damaged' : 'index.damaged') : isCatalog ? 'catalog.missing' : 'relation.missing';
+  const how = anew ? 'was gone, and crash recovery made it anew from the WAL, which does not hold all of it' : 'is gone';
+  return { code, path, evidence: `the file of ${kind} ${relation} in database ${database} ${how}`, severity: 'certain' };
+}
+
+/** An index holds nothing that its table does not. False when it could not be rebuilt. */
+async function rebuildIndex(local: Local, { database, relation }: LostRelation, signal: AbortSignal): Promise<boolean> {
+  const session = await connectSuperuser(local, database, signal);
+  try {
+    await session.query(`REINDEX INDEX ${relation}`); // regclass::text is quoted by the server itself.
+    local.system.log.info('index.rebuilt', `the file of index ${relation} in ${database} was gone; rebuilt from its table`);
+    return true;
+  } catch (cause) {
+    local.system.log.warn('index.damaged', `index ${relation} in ${database} could not be rebuilt`, { why: wordsOf(cause) });
+    return false;
+  } finally {
+    await session.end();
+  }
+}
+
+const wordsOfLine = (line: string): string => line.replace(/^.*?(FATAL|ERROR|LOG|PANIC):\s*/, '');
+
+async function meaningToFindings(local: Local, meaning: Meaning | undefined): Promise<Finding[]> {
+  if (meaning === undefined || meaning.kind === 'again') return [];
+  if (meaning.kind === 'refusal') throw new DbkitError(meaning.code, wordsOfLine(meaning.line), { hint: meaning.hint });
+  const path = meaning.path.startsWith('/') ? relative(local.volume.dataDir, meaning.path) || '.' : meaning.path;
+  if (path.startsWith('../'))
+    throw new DbkitError('server.settings', wordsOfLine(meaning.line), {
+      hint: `mend ${meaning.path} itself: dbkit changes nothing outside the data directory; nothing was changed`,
+    });
+  const code = await preciseCode(local, meaning.code, path);
+  return [{ code, path, evidence: wordsOfLine(meaning.line), severity: 'certain', postgresSays: meaning.line }];
+}
+
+/** A catalog's file, or one of its indexes': their remedies differ. What no map names is known by its siblings in other databases. */
+async function preciseCode({ volume: { dataDir } }: Local, code: FindingCode, path: string): Promise<FindingCode> {
+  if (code !== 'relation.missing' && code !== 'relation.truncated' && code !== 'page.damaged') return code;
+  const mapped = await mappedRelation(dataDir, path);
+  if (mapped !== undefined) return mapped.kind === 'index' ? 'catalog-index.damaged' : 'catalog.missing';
+  return isCatalogIndex(dataDir, path, walk(dataDir, new AbortController().signal)) ? 'catalog-index.damaged' : code;
+}

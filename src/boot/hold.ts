@@ -1,0 +1,22 @@
+import type { BackupEngine } from '../backups/backup.ts';
+import type { Config } from '../config/config.ts';
+import type { Inspection } from '../inspection/inspect.ts';
+import type { Local } from '../instance/local.ts';
+import type { HeldLock, System } from '../kernel/machine.ts';
+
+/** What the PostgreSQL service is made of. */
+export interface PostgresqlOptions {
+  readonly config: Config;
+  readonly system: System;
+  readonly engines: readonly BackupEngine[];
+  readonly onFail: 'exit' | 'hold';
+  readonly passwordIsGiven: boolean;
+}
+
+/** What is held between prepare and the server's end. */
+export interface Hold {
+  readonly local: Local;
+  readonly lock: HeldLock;
+  /** What was seen when the hold was taken; only the first who asks gets it, for soon it is the past. */
+  firstLook(): Inspection | undefined;
+}

@@ -1,0 +1,245 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Inspection, inspect } from '../inspection/inspect.ts';
+import { findBinaries } from '../instance/binaries.ts';
+import { occupy } from '../instance/guard/occupy.ts';
+import { clearStaleSocket, refusePortInUse } from '../instance/guard/ports.ts';
+import { refuseForeign, refuseFullVolume } from '../instance/guard/preflight.ts';
+import { replacedBefore } from '../instance/initialize/marker.ts';
+import type { Local } from '../instance/local.ts';
+import { claimDirectory, serverOwner } from '../instance/owner.ts';
+import { present, volumeOf } from '../instance/volume.ts';
+import { DbkitError, isAbort } from '../kernel/errors.ts';
+import type { RunningService } from '../kernel/running-service.ts';
+import { carryOut } from '../recovery/carry-out.ts';
+import { joinReports, reportOf } from '../recovery/describe.ts';
+import { makePlan } from '../recovery/plan.ts';
+import { finishReplacement } from '../recovery/replace.ts';
+import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
+import { bringUp } from './bring-up.ts';
+import type { Hold, PostgresqlOptions } from './hold.ts';
+
+/** Keeps one instance: what the service does with it, from the first look at the directory to the running server. */
+export interface Keeper {
+  prepare(signal: AbortSignal): Promise<void>;
+  start(signal: AbortSignal): Promise<RunningService>;
+  recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
+  lastRecovery(): RecoveryReport | undefined;
+  /**
+   * With everything held that may be touched: what the running server holds, or for as long as `work` takes. What is staged beside the data
+   * survives it.
+   */
+  borrow<T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T>;
+  /** The data is another one now: what was seen of it no longer holds. */
+  forget(): void;
+}
+
+export function createKeeper(options: PostgresqlOptions): Keeper {
+  let hold: Hold | undefined;
+  let seen: Inspection | undefined;
+  let last: RecoveryReport | undefined;
+  let published = false; // A new cluster that has not been started yet: it bears the marker of an unfinished one, but this process knows better.
+  const note = (report: RecoveryReport): void => {
+    if (report.findings.length > 0 || report.decision !== 'start') last = joinReports(last, report);
+  };
+  const release = async (): Promise<void> => {
+    await hold?.lock.release();
+    hold = undefined;
+  };
+  /** Whatever fails lets go of the lock: a person, or another dbkit, may then look and mend. */
+  const holding = async <T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T> => {
+    try {
+      hold ??= await takeHold(options, signal);
+      return await work(hold);
+    } catch (cause) {
+      await release();
+      throw cause;
+    }
+  };
+
+  /** Where permissions were in the way everything is looked at again after they are mended, the choice of the programs included. */
+  const mendAll = async (request: RecoverRequest, signal: AbortSignal): Promise<Mended> => {
+    for (let round = 1; round <= 2; round += 1) {
+      const mended = await holding(signal, (held) => mend(held, options, request, signal));
+      note(mended.report);
+      if (mended.inspection.readable || request.dryRun) return mended;
+      await release();
+    }
+    throw new DbkitError('data.owner', `${options.config.postgresql.dataDir} cannot be read, although its permissions were mended`, {
+      hint: 'look at its mount: `dbkit inspect` names what may not be read; nothing was replaced',
+    });
+  };
+
+  return {
+    lastRecovery: () => last,
+    borrow: async (signal, work) => {
+      if (hold) return work(hold);
+      try {
+        hold = await takeHold(options, signal, { keepsStaged: true });
+        return await work(hold);
+      } finally {
+        await release();
+      }
+    },
+    forget: () => {
+      seen = undefined;
+      last = undefined;
+      published = false;
+    },
+    prepare: async (signal) => {
+      if (!published) last = undefined;
+      await holding(signal, async ({ local: { settings, system } }) => {
+        await clearStaleSocket(settings.socketDir, settings.port, system); // Every refusal comes before anything is replaced.
+        await refusePortInUse(settings.port, settings.listenAddresses);
+      });
+      if (published) return;
+      const { report, inspection } = await mendAll({ dryRun: false, strategy: undefined }, signal);
+      seen = inspection;
+      published = makesNew(report);
+    },
+    start: (signal) =>
+      holding(signal, async (held) => {
+        const running = await bringUp(held, seen ?? (await look(held.local, signal)), options, { note, release }, signal);
+        published = false;
+        return running;
+      }),
+    recover: async (request, signal) => {
+      if (request.dryRun && hold === undefined) return withoutTouching(options, request, signal);
+      last = undefined;
+      const { report } = await mendAll(request, signal);
+      published = !request.dryRun && makesNew(report);
+      await release();
+      return request.dryRun ? report : (last ?? report);
+    },
+  };
+}
+
+const makesNew = ({ decision }: RecoveryReport): boolean => decision === 'initialize' || decision === 'reinitialize';
+
+/** Everything that must be true before the data may be touched. Refusals come first and change nothing. */
+async function takeHold(
+  { config, system, passwordIsGiven }: PostgresqlOptions,
+  signal: AbortSignal,
+  { keepsStaged = false }: { keepsStaged?: boolean } = {},
+): Promise<Hold> {
+  const { postgresql: settings, stateDir, logDir, backupDir } = config;
+  await refuseForeign(settings.dataDir);
+  const owner = await serverOwner(settings, system);
+  await claimDirectory(settings.dataDir, owner, 0o700, system, signal);
+  await refuseFullVolume(settings.dataDir);
+  const volume = volumeOf(settings.dataDir);
+  const lock = await occupy(volume, owner, system, signal);
+  try {
+    for (const [path, mode] of [
+      [logDir, 0o755],
+      [backupDir, 0o700],
+      [settings.socketDir, 0o755],
+    ] as const)
+      await claimDirectory(path, owner, mode, system, signal);
+    await system.files.makeDirectory(stateDir, { mode: 0o755 });
+    await finishReplacement(volume, owner, system);
+    for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])]) {
+      await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
+    }
+    const inspection = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
+    const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
+    const local = {
+      settings,
+      passwordIsGiven,
+      volume,
+      stateDir,
+      backupDir,
+      logFile: join(logDir, 'postgresql.log'),
+      owner,
+      binaries,
+      lock,
+      system,
+    };
+    let fresh: Inspection | undefined = inspection;
+    const firstLook = (): Inspection | undefined => {
+      const once = fresh;
+      fresh = undefined;
+      return once;
+    };
+    return { local, lock, firstLook };
+  } catch (cause) {
+    await lock.release();
+    throw cause;
+  }
+}
+
+interface Mended {
+  readonly report: RecoveryReport;
+  readonly inspection: Inspection;
+}
+
+/** Inspects, plans and carries the plan out. */
+async function mend(
+  { local, lock, firstLook }: Hold,
+  { config, engines }: PostgresqlOptions,
+  request: RecoverRequest,
+  signal: AbortSignal,
+): Promise<Mended> {
+  const begunMs = local.system.clock.monotonicMs();
+  const inspection = firstLook() ?? (await look(local, signal)); // Walking twenty thousand files once is enough.
+  const plan = await makePlan(
+    local,
+    { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, engines },
+    signal,
+  );
+  const outcome = request.dryRun ? undefined : await carryOut(local, plan, lock, signal);
+  const report = reportOf(local, plan, outcome, begunMs);
+  const goesOn = plan.decision === 'start' && (await present(local.volume.initializing));
+  return { report: goesOn ? goingOn(report, await replacedBefore(local.volume, local.system)) : report, inspection };
+}
+
+/** A new cluster whose first start was cut off: nothing is done again, and where its predecessor went is still to be told. */
+const goingOn = (report: RecoveryReport, replaced: string | null): RecoveryReport => ({
+  ...report,
+  decision: 'initialize',
+  because: 'the first start of a new instance was cut off; it goes on',
+  quarantine: replaced,
+  lost: replaced === null ? 'nothing' : `all rows are out of reach for now: the old data is whole in ${replaced}`,
+});
+
+const look = ({ volume, stateDir, system }: Local, signal: AbortSignal): Promise<Inspection> =>
+  inspect(volume.dataDir, { stateDir, deep: false }, system, signal);
+
+/** A plan for eyes only: no lock, no directory made, nothing finished that an earlier run began. */
+async function withoutTouching(
+  { config, system, engines, passwordIsGiven }: PostgresqlOptions,
+  request: RecoverRequest,
+  signal: AbortSignal,
+): Promise<RecoveryReport> {
+  const { postgresql: settings, stateDir, logDir, backupDir } = config;
+  const begunMs = system.clock.monotonicMs();
+  const inspection = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
+  const owner = await serverOwner(settings, system);
+  const binaries = await findBinaries(
+    { major: inspection.report.major ?? settings.version, directory: settings.binDir },
+    system,
+    signal,
+  ).catch((cause: unknown) => {
+    if (isAbort(cause)) throw cause;
+    return { directory: '', major: inspection.report.major ?? 0, version: 'none', origin: 'system' as const };
+  });
+  const local = {
+    settings,
+    passwordIsGiven,
+    volume: volumeOf(settings.dataDir),
+    stateDir,
+    backupDir,
+    logFile: join(logDir, 'postgresql.log'),
+    owner,
+    binaries,
+    system,
+  };
+  const plan = await makePlan(
+    local,
+    { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, engines },
+    signal,
+  );
+  const report = reportOf(local, plan, undefined, begunMs);
+  if (!(await present(local.volume.journal))) return report;
+  return { ...report, because: `a replacement of the data that was cut off is finished first; then: ${report.because}` };
+}

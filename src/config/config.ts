@@ -1,0 +1,220 @@
+import * as v from 'valibot';
+import { Secret } from '../kernel/secret.ts';
+import { DURATION, SIZE } from '../kernel/units.ts';
+import { alertSettings, monitorSettings } from './alert-settings.ts';
+import { healthSettings, hookSettings } from './health-settings.ts';
+
+const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
+const path = v.pipe(text, v.startsWith('/', 'must be an absolute path'));
+const port = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65535));
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const seconds = v.pipe(v.number(), v.minValue(0));
+const size = v.pipe(v.string(), v.regex(SIZE, "expected a size like '512MB' or '1GB'"));
+const duration = v.pipe(v.string(), v.regex(DURATION, 'expected a duration such as 12h, 30d or 8w'));
+const quoted = 'must be a text; put it in quotes'; // Said instead of valibot's own words, which would repeat the value.
+const secret = v.pipe(
+  v.union([text, v.instance(Secret)], quoted),
+  v.transform((value) => (value instanceof Secret ? value : new Secret(value))),
+);
+/** A program and its arguments, of which only the program must not be empty. No shell is involved. */
+const command = v.pipe(
+  v.array(v.string()),
+  v.check(([program]) => !!program, 'needs a program and its arguments, as a list'),
+);
+const signalName = v.picklist(['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR1', 'SIGUSR2']);
+const onFail = v.picklist(['exit', 'hold', 'ignore']);
+
+const restart = v.strictObject({
+  policy: v.optional(v.picklist(['never', 'on-failure', 'always']), 'on-failure'),
+  backoffSeconds: v.optional(seconds, 1),
+  backoffMaxSeconds: v.optional(seconds, 30),
+  max: v.optional(count, 5),
+  windowSeconds: v.optional(seconds, 300),
+});
+
+/** The generic service: any long-lived command. */
+export const processSettings = v.strictObject({
+  command,
+  env: v.optional(v.record(v.string(), v.string(quoted)), {}),
+  user: v.optional(text),
+  cwd: v.optional(path),
+  dependsOn: v.optional(v.array(text), []),
+  onFail: v.optional(onFail, 'ignore'),
+  ready: v.optional(
+    v.union(
+      [
+        v.strictObject({
+          tcp: v.union([port, v.pipe(v.string(), v.regex(/^[^:]+:\d+$/, 'expected PORT or HOST:PORT'))], 'expected PORT or HOST:PORT'),
+          timeoutSeconds: v.optional(seconds, 60),
+        }),
+        v.strictObject({ http: v.pipe(v.string(), v.url()), timeoutSeconds: v.optional(seconds, 60) }),
+        v.strictObject({ command, timeoutSeconds: v.optional(seconds, 60) }),
+        v.strictObject({ log: text, timeoutSeconds: v.optional(seconds, 60) }),
+      ],
+      'needs exactly one of tcp, http, command and log, and may have timeoutSeconds',
+    ),
+  ),
+  stop: v.optional(v.strictObject({ signal: v.optional(signalName, 'SIGTERM'), timeoutSeconds: v.optional(seconds, 5) }), {}),
+  restart: v.optional(restart, {}),
+});
+export type ProcessSettings = v.InferOutput<typeof processSettings>;
+
+/** PostgreSQL and the instance it serves. */
+export const postgresqlSettings = v.strictObject({
+  dataDir: v.optional(path, '/var/lib/postgresql-data'),
+  socketDir: v.optional(path, '/var/run/postgresql'),
+  port: v.optional(port, 5432),
+  listenAddresses: v.optional(v.string(), 'localhost'),
+  version: v.optional(v.pipe(v.number(), v.integer(), v.minValue(13), v.maxValue(18))),
+  binDir: v.optional(path),
+  /** The operating system's user for the server; default: the owner of the data, else postgres. */
+  user: v.optional(text),
+  /** The systemd unit that runs the server where dbkit does not supervise it; default: that of a cluster of Debian's. */
+  unit: v.optional(text),
+  superuser: v.optional(text, 'postgres'),
+  superuserPassword: v.optional(secret),
+  username: v.optional(text, 'dbuser'),
+  password: v.optional(secret, 'password'),
+  /** Default: the same as username. */
+  database: v.optional(text),
+  locale: v.optional(text),
+  encoding: v.optional(text, 'UTF8'),
+  initdbArgs: v.optional(v.string(), ''),
+  walDir: v.optional(path),
+  /** Who may connect over TCP without being asked more: the method written to pg_hba.conf for host lines. */
+  hostAuthMethod: v.optional(text, 'scram-sha-256'),
+  /** How connections over the local socket are authenticated. */
+  localAuthMethod: v.optional(v.picklist(['trust', 'peer', 'scram-sha-256']), 'trust'),
+  initScriptsDir: v.optional(path, '/docker-entrypoint-initdb.d'),
+  /** Settings handed to the server on its command line, above every configuration file. */
+  settings: v.optional(
+    v.record(v.pipe(v.string(), v.regex(/^[a-z_][a-z0-9_.]*$/i, 'is not a setting name')), v.union([v.string(), v.number(), v.boolean()])),
+    {},
+  ),
+  startAttempts: v.optional(v.pipe(count, v.minValue(1)), 3),
+  startRetrySeconds: v.optional(seconds, 5),
+  /** Counts from the server's last sign of progress, so a long crash recovery is never cut short. */
+  maxStartupSeconds: v.optional(seconds, 60),
+  /** Default: hold in a dev container or a terminal, exit with CI=true or --strict. */
+  onFail: v.optional(v.picklist(['exit', 'hold'])),
+  restart: v.optional(restart, {}),
+});
+export type PostgresqlSettings = v.InferOutput<typeof postgresqlSettings>;
+
+export const configSchema = v.strictObject({
+  stateDir: v.optional(path, '/var/lib/dbkit'),
+  logDir: v.optional(path, '/var/log/postgresql'),
+  backupDir: v.optional(path, '/var/lib/postgresql-backup'),
+  maxBackups: v.optional(v.pipe(count, v.minValue(1)), 7),
+  /** Which backups are kept; every rule keeps its own, and the newest good one always stays. */
+  retention: v.optional(
+    v.strictObject({
+      /** How many of the newest good ones; default: maxBackups. */
+      last: v.optional(v.pipe(count, v.minValue(1))),
+      /** The last good one of each of so many days, weeks, months that have one. */
+      daily: v.optional(count, 0),
+      weekly: v.optional(count, 0),
+      monthly: v.optional(count, 0),
+      /** Beyond it nothing stays but the newest good one, pinned ones and the newest proven one. */
+      maxAge: v.optional(duration),
+      /** Replaced and damaged data that was set aside. */
+      quarantine: v.optional(v.strictObject({ last: v.optional(v.pipe(count, v.minValue(1)), 3), minAge: v.optional(duration, '7d') }), {}),
+    }),
+    {},
+  ),
+  /** Folder of init-* executables (run on every start) and JavaScript plugins. */
+  servicesDir: v.optional(path, '/etc/dbkit/services.d'),
+  disabledServices: v.optional(v.array(text), ['mongodb']),
+  /** The whole stop, CMD included, fits this; a container's own kill comes after 10 s by default. */
+  stopSeconds: v.optional(v.pipe(v.number(), v.minValue(1)), 8),
+  postgresql: v.optional(postgresqlSettings, {}),
+  services: v.optional(
+    v.record(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]*$/, 'is not a service name (a-z, 0-9, -)')), processSettings),
+    {},
+  ),
+  recovery: v.optional(
+    v.strictObject({
+      allow: v.optional(v.array(v.picklist(['repair', 'restore', 'reinitialize'])), ['repair', 'restore', 'reinitialize']),
+      /** WAL that new instances keep for rolling forward from a backup, within what the volume can spare; '0MB' keeps none. */
+      walKeep: v.optional(size, '1GB'),
+      /** The circuit breaker: after this many replacements of the data within an hour a person must look. */
+      maxReplacementsPerHour: v.optional(v.pipe(count, v.minValue(1)), 3),
+      /** Lets pg_amcheck read every table and index once the server answers again; it makes the extension amcheck where it is missing. */
+      amcheck: v.optional(v.boolean(), false),
+    }),
+    {},
+  ),
+  drill: v.optional(
+    v.strictObject({
+      /** Queries whose first column must be true in a restored copy; on the application's database where none is named. */
+      assertions: v.optional(v.array(v.strictObject({ sql: text, name: v.optional(text), database: v.optional(text) })), []),
+    }),
+    {},
+  ),
+  backup: v.optional(
+    v.strictObject({
+      afterStart: v.optional(v.boolean(), true),
+      /** What a base backup reads in a second at most; default: as fast as it can. */
+      rateLimit: v.optional(size),
+      /** Every so many base backups one shares nothing with the earlier ones; 0: none has to. */
+      fullEvery: v.optional(count, 0),
+    }),
+    {},
+  ),
+  maintenance: v.optional(
+    v.strictObject({
+      /** How long a statement waits for a lock; others wait behind it meanwhile. */
+      lockTimeoutSeconds: v.optional(v.pipe(seconds, v.minValue(0.1)), 5),
+      /** How long a concurrent rebuild waits for transactions that are older than it; nobody waits behind it meanwhile. */
+      rebuildWaitSeconds: v.optional(v.pipe(seconds, v.minValue(0.1)), 300),
+      /** Logs of the server and of dbkit that are no longer written to. */
+      logs: v.optional(v.strictObject({ maxAge: v.optional(duration, '30d'), maxSize: v.optional(size, '1GB') }), {}),
+    }),
+    {},
+  ),
+  health: v.optional(healthSettings, {}),
+  hooks: v.optional(hookSettings, {}),
+  monitor: v.optional(monitorSettings, {}),
+  alerts: v.optional(alertSettings, {}),
+});
+export type Config = v.InferOutput<typeof configSchema>;
+export type ConfigInput = v.InferInput<typeof configSchema>;
+
+/** How an environment variable's text becomes a value of the schema. */
+export type Coercion = 'text' | 'number' | 'list' | 'flag';
+
+/** Environment names are a table, not a convention: greppable, documented, each readable from NAME_FILE too. First name wins where two are set. */
+export const environment = {
+  PGDATA: ['postgresql.dataDir', 'text'],
+  PGPORT: ['postgresql.port', 'number'],
+  PGHOST: ['postgresql.socketDir', 'text'],
+  POSTGRES_VERSION: ['postgresql.version', 'number'],
+  POSTGRES_BIN_DIR: ['postgresql.binDir', 'text'],
+  DBKIT_RUN_AS: ['postgresql.user', 'text'],
+  POSTGRES_USER: ['postgresql.superuser', 'text'],
+  POSTGRES_PASSWORD: ['postgresql.superuserPassword', 'text'],
+  POSTGRES_INITDB_ARGS: ['postgresql.initdbArgs', 'text'],
+  POSTGRES_INITDB_WALDIR: ['postgresql.walDir', 'text'],
+  POSTGRES_HOST_AUTH_METHOD: ['postgresql.hostAuthMethod', 'text'],
+  DATABASE_USERNAME: ['postgresql.username', 'text'],
+  DATABASE_PASSWORD: ['postgresql.password', 'text'],
+  DATABASE_NAME: ['postgresql.database', 'text'],
+  POSTGRES_DB: ['postgresql.database', 'text'],
+  DBKIT_UNIT: ['postgresql.unit', 'text'],
+  MAX_STARTUP_SECONDS: ['postgresql.maxStartupSeconds', 'number'],
+  BACKUP_DIR: ['backupDir', 'text'],
+  LOG_DIR: ['logDir', 'text'],
+  MAX_BACKUPS: ['maxBackups', 'number'],
+  DISABLED_SERVICES: ['disabledServices', 'list'],
+  DBKIT_STATE_DIR: ['stateDir', 'text'],
+  DBKIT_SERVICES_DIR: ['servicesDir', 'text'],
+  DBKIT_STOP_SECONDS: ['stopSeconds', 'number'],
+  DBKIT_BACKUP_AFTER_START: ['backup.afterStart', 'flag'],
+  HEALTH_CHECK_INTERVAL: ['monitor.intervalSeconds', 'number'],
+  MAX_FAILURE_COUNT: ['monitor.maxFailures', 'number'],
+  RECOVERY_COOLDOWN: ['monitor.cooldownSeconds', 'number'],
+  MAX_RECOVERY_ATTEMPTS: ['monitor.maxRecoveries', 'number'],
+  DBKIT_MONITOR: ['monitor.enabled', 'flag'],
+  DBKIT_LISTEN: ['monitor.listen', 'text'],
+  DBKIT_ON_FAIL: ['postgresql.onFail', 'text'],
+} as const satisfies Record<string, readonly [path: string, as: Coercion]>;

@@ -1,0 +1,45 @@
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import type { System } from '../kernel/machine.ts';
+import { configSchema } from './config.ts';
+import type { SettingsFile } from './settings-file-contract.ts';
+
+/** The configuration file as a thing to write to: what people wrote into it, comments included, stays as it is. */
+export function createSettingsFile(find: () => Promise<string>, stateDir: string, { files }: Pick<System, 'files'>): SettingsFile {
+  const secrets = join(stateDir, 'secrets');
+  return {
+    async set(keys, value) {
+      const { default: yaml } = await import('yaml');
+      const path = await find();
+      const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+        if (errnoOf(cause) === 'ENOENT') return '';
+        throw cause;
+      });
+      const document = yaml.parseDocument(text);
+      if (document.errors[0])
+        throw new DbkitError('config.invalid', `${path}: ${document.errors[0].message}`, { hint: 'correct the file; nothing was changed' });
+      document.setIn(keys, document.createNode(value));
+      const checked = v.safeParse(configSchema, document.toJS() ?? {});
+      if (!checked.success)
+        throw new DbkitError('config.invalid', `${keys.join('.')}: ${checked.issues[0].message}`, { hint: 'nothing was changed' });
+      const mode = await stat(path).then(
+        (facts) => facts.mode & 0o777,
+        () => 0o644,
+      );
+      await mkdir(dirname(path), { recursive: true });
+      await files.write(path, document.toString({ lineWidth: 0 }), { mode });
+      return path;
+    },
+    async keepSecret(name, text) {
+      await files.makeDirectory(stateDir, { mode: 0o755 });
+      const owner = await stat(stateDir); // Whoever watches reads it, also where root has set it up.
+      await files.makeDirectory(secrets, { mode: 0o700, owner });
+      const file = join(secrets, name);
+      await files.write(file, `${text}\n`, { mode: 0o600, owner });
+      return file;
+    },
+    forgetSecret: (file) => rm(file, { force: true }),
+  };
+}

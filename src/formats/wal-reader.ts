@@ -1,0 +1,213 @@
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { errnoOf } from '../kernel/errors.ts';
+import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
+import { crc32c } from './crc32c.ts';
+import {
+  LONG_HEADER_BYTES,
+  type Lsn,
+  SHORT_HEADER_BYTES,
+  segmentName,
+  segmentOf,
+  WAL_PAGE_BYTES,
+  type WalIdentity,
+} from './wal-segment.ts';
+
+/** A WAL record whose checksum is right: its place, and the resource manager and operation that tell what it did. */
+export interface WalRecord {
+  readonly lsn: Lsn;
+  readonly manager: number;
+  /** The operation: the high four bits of the record's info. */
+  readonly info: number;
+  /** When a transaction committed; undefined for every other record. */
+  readonly committedAt: Date | undefined;
+}
+
+export interface WalEnd {
+  /** After the last record that is whole; equal to the start when there is none. */
+  readonly end: Lsn;
+  /** True when pages of the same run of WAL lie beyond the end, or its segment is cut off there: a record is damaged, or may be missing. */
+  readonly broken: boolean;
+  readonly lastCommitAt: Date | undefined;
+  /** True when a CREATE TABLESPACE is among the records: its replay makes a link to the very place it was made for. */
+  readonly createsTablespaces: boolean;
+}
+
+const PAGE = BigInt(WAL_PAGE_BYTES);
+const RECORD_HEADER_BYTES = 24;
+const CRC_OFFSET = 20;
+/** xlog_internal.h: the page goes on with a record of the page before, or gives up on one that was never finished. */
+const FIRST_IS_CONTINUATION = 0x0001;
+const FIRST_IS_OVERWRITE = 0x0008;
+export const RM_XLOG = 0;
+const XLOG_SWITCH = 0x40;
+const RM_XACT = 1;
+const RM_TABLESPACE = 5;
+const TABLESPACE_CREATE = 0x00;
+const XACT_OPERATION_MASK = 0x70;
+const xactCommits = new Set([0x00, 0x30]);
+const RECORD_LENGTH_MAX = 1024 * 1024 * 1024;
+
+/**
+ * Reads record after record from `start`, which must be where a record or a page begins, as the server does in recovery (xlogreader.c): until
+ * one is cut short, has a wrong checksum or does not follow its predecessor. `visit` may end it early by answering false.
+ */
+export async function readWal(
+  directory: BytePath,
+  identity: WalIdentity,
+  start: Lsn,
+  signal: AbortSignal,
+  visit: (record: WalRecord) => boolean = () => true,
+): Promise<WalEnd> {
+  const pages = openPages(directory, identity);
+  let [position, end, previous] = [start, start, undefined as Lsn | undefined];
+  let lastCommitAt: Date | undefined;
+  let createsTablespaces = false;
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      const found = await readRecord(pages, position);
+      if (found === undefined) break;
+      if ('skipTo' in found) {
+        position = found.skipTo; // Its server crashed within this record and said so when it went on.
+        previous = undefined;
+        continue;
+      }
+      if (!isSound(found.bytes, previous)) break;
+      const record = describe(found.lsn, found.bytes);
+      [previous, end] = [found.lsn, found.next];
+      lastCommitAt = record.committedAt ?? lastCommitAt;
+      createsTablespaces ||= record.manager === RM_TABLESPACE && record.info === TABLESPACE_CREATE;
+      const size = BigInt(identity.segmentSizeBytes);
+      const switched = record.manager === RM_XLOG && record.info === XLOG_SWITCH;
+      position = switched ? (segmentOf(end - 1n, identity.segmentSizeBytes) + 1n) * size : end;
+      if (switched) end = position;
+      if (!visit(record)) return { end, broken: false, lastCommitAt, createsTablespaces }; // Whoever ends it early asks for no more.
+    }
+    return { end, broken: await hasPagesBeyond(pages, end, identity), lastCommitAt, createsTablespaces };
+  } finally {
+    await pages.close();
+  }
+}
+
+interface Pages {
+  /** The page that begins at `address`; undefined when it does not hold what belongs there. */
+  at(address: Lsn): Promise<Buffer | undefined>;
+  /** Whether the segment of `address` is there, and too short to hold the page that begins at it. */
+  isCutBefore(address: Lsn): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+const WINDOW_BYTES = 1024 * 1024;
+/** Where one record is enough, a megabyte would be read for nothing. */
+const FIRST_WINDOW_BYTES = 64 * 1024;
+
+/** Pages of consecutive segments, read a window at a time. */
+function openPages(directory: BytePath, { timeline, segmentSizeBytes }: WalIdentity): Pages {
+  let file: { readonly handle: FileHandle; readonly segment: bigint } | undefined;
+  let window: { readonly from: Lsn; readonly bytes: Buffer } | undefined;
+  let buffer = Buffer.allocUnsafe(FIRST_WINDOW_BYTES); // One for all windows: records are put together as copies.
+  let loads = 0;
+
+  async function load(address: Lsn): Promise<void> {
+    const segment = segmentOf(address, segmentSizeBytes);
+    window = undefined;
+    if (file?.segment !== segment) {
+      await file?.handle.close();
+      file = undefined;
+      const path = toBytes(join(directory, fromText(segmentName(timeline, segment, segmentSizeBytes))));
+      const handle = await open(path, 'r').catch((thrown: unknown) => {
+        if (errnoOf(thrown) === 'ENOENT') return undefined;
+        throw thrown;
+      });
+      if (!handle) return;
+      file = { handle, segment };
+    }
+    const offset = Number(address % BigInt(segmentSizeBytes));
+    if (loads === 1) buffer = Buffer.allocUnsafe(WINDOW_BYTES);
+    loads += 1;
+    const length = Math.min(buffer.length, segmentSizeBytes - offset);
+    const { bytesRead } = await file.handle.read(buffer, 0, length, offset);
+    window = { from: address, bytes: buffer.subarray(0, bytesRead) };
+  }
+
+  return {
+    async at(address) {
+      const held = window && address >= window.from && address + PAGE <= window.from + BigInt(window.bytes.length);
+      if (!held) await load(address);
+      if (!window) return undefined;
+      const offset = Number(address - window.from);
+      const page = window.bytes.subarray(offset, offset + WAL_PAGE_BYTES);
+      if (page.length < WAL_PAGE_BYTES || (page.readUInt16LE(0) & 0xff00) !== 0xd100) return undefined;
+      return page.readBigUInt64LE(8) === address && page.readUInt32LE(4) <= timeline ? page : undefined;
+    },
+    async isCutBefore(address) {
+      const path = join(directory, fromText(segmentName(timeline, segmentOf(address, segmentSizeBytes), segmentSizeBytes)));
+      const found = await stat(toBytes(path)).catch(() => undefined);
+      return found !== undefined && found.size < Number(address % BigInt(segmentSizeBytes)) + WAL_PAGE_BYTES;
+    },
+    async close() {
+      await file?.handle.close();
+    },
+  };
+}
+
+const headerBytes = (page: Buffer): number => ((page.readUInt16LE(2) & 0x0002) === 0 ? SHORT_HEADER_BYTES : LONG_HEADER_BYTES);
+
+/** The record at `position`, put together across pages; undefined where WAL ends. */
+async function readRecord(pages: Pages, at: Lsn): Promise<{ lsn: Lsn; bytes: Buffer; next: Lsn } | { skipTo: Lsn } | undefined> {
+  let address = at - (at % PAGE);
+  let page = await pages.at(address);
+  if (!page) return undefined;
+  const lsn = at % PAGE === 0n ? at + BigInt(headerBytes(page)) : at;
+  if (at % PAGE === 0n && (page.readUInt16LE(2) & FIRST_IS_CONTINUATION) !== 0) return undefined;
+  let offset = Number(lsn % PAGE);
+  const length = page.readUInt32LE(offset); // Records begin at multiples of 8, so the length is never cut.
+  if (length < RECORD_HEADER_BYTES || length > RECORD_LENGTH_MAX) return undefined;
+  const parts: Buffer[] = [];
+  for (let left = length; ; ) {
+    const part = page.subarray(offset, Math.min(offset + left, WAL_PAGE_BYTES));
+    parts.push(Buffer.from(part));
+    left -= part.length;
+    if (left === 0) return { lsn, bytes: Buffer.concat(parts), next: (address + BigInt(offset + part.length) + 7n) & ~7n };
+    address += PAGE;
+    page = await pages.at(address);
+    if (!page) return undefined;
+    const flags = page.readUInt16LE(2);
+    if ((flags & FIRST_IS_OVERWRITE) !== 0) return { skipTo: address };
+    if ((flags & FIRST_IS_CONTINUATION) === 0 || page.readUInt32LE(16) !== left) return undefined;
+    offset = headerBytes(page);
+  }
+}
+
+/** xlogreader.c, ValidXLogRecord and ValidXLogRecordHeader: the checksum covers the data first, then the header up to itself. */
+function isSound(bytes: Buffer, previous: Lsn | undefined): boolean {
+  if (previous !== undefined && bytes.readBigUInt64LE(8) !== previous) return false;
+  return crc32c(bytes.subarray(0, CRC_OFFSET), crc32c(bytes.subarray(RECORD_HEADER_BYTES))) === bytes.readUInt32LE(CRC_OFFSET);
+}
+
+function describe(lsn: Lsn, bytes: Buffer): WalRecord {
+  const [info, manager] = [bytes.readUInt8(16) & 0xf0, bytes.readUInt8(17)];
+  const commits = manager === RM_XACT && xactCommits.has(info & XACT_OPERATION_MASK);
+  return { lsn, manager, info, committedAt: commits ? commitTime(bytes) : undefined };
+}
+
+/** A commit's main data begins with its time in microseconds since 2000 (xact.h); before it stand the headers of xlogrecord.h. */
+function commitTime(bytes: Buffer): Date | undefined {
+  let at = RECORD_HEADER_BYTES;
+  if (bytes[at] === 253) at += 3; // Replication origin.
+  if (bytes[at] === 252) at += 5; // Top-level transaction.
+  const length = bytes[at] === 255 ? bytes[at + 1]! : bytes[at] === 254 ? bytes.readUInt32LE(at + 1) : 0;
+  if (length < 8 || length > bytes.length) return undefined;
+  const microseconds = bytes.readBigInt64LE(bytes.length - length);
+  return new Date(Number(microseconds / 1000n) + Date.UTC(2000, 0, 1));
+}
+
+/** A page past the end that carries the right address was written by the same run: what should lead to it is damaged. */
+async function hasPagesBeyond(pages: Pages, end: Lsn, { segmentSizeBytes }: WalIdentity): Promise<boolean> {
+  const size = BigInt(segmentSizeBytes);
+  const stop = (segmentOf(end, segmentSizeBytes) + 1n) * size;
+  const next = end - (end % PAGE) + PAGE;
+  if (next < stop && (await pages.isCutBefore(next))) return true;
+  for (let address = next; address < stop; address += PAGE) if (await pages.at(address)) return true;
+  return false;
+}

@@ -1,0 +1,101 @@
+import type { Config } from '../config/config.ts';
+import { nearest } from '../kernel/closest-name.ts';
+import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import type { Clock, Logger } from '../kernel/machine.ts';
+import { type HealthReport, type ProbeReport, worstOf } from './health.ts';
+import type { Probe, Probed, ProbeResult } from './probe.ts';
+
+type Needs = { readonly config: Config; readonly services: readonly Probed[]; readonly clock: Clock };
+
+export interface HealthRequest {
+  /** Only these; empty: every probe that is not disabled. */
+  readonly only: readonly string[];
+}
+
+/** Asks every probe at once, each with its own patience, and never hangs: what does not answer is a finding. Rejects with `usage.invalid`. */
+export async function checkHealth(app: Needs, { only }: HealthRequest, signal: AbortSignal): Promise<HealthReport> {
+  const { clock } = app;
+  const chosen = choose(app, only);
+  const at = clock.now().toISOString();
+  const begunMs = clock.monotonicMs();
+  const patienceMs = 2_000 * app.config.health.timeoutSeconds + 500;
+  const probes = await Promise.all(
+    chosen.map(async ({ service, probe }): Promise<ProbeReport> => {
+      const { status, summary, hint, data } = await answerOf(probe, probe.timeoutMs ?? patienceMs, signal);
+      const durationMs = rounded(clock.monotonicMs() - begunMs);
+      return {
+        service,
+        name: probe.name,
+        title: probe.title ?? probe.name,
+        status,
+        summary,
+        hint: hint ?? null,
+        data: data ?? null,
+        durationMs,
+      };
+    }),
+  );
+  signal.throwIfAborted();
+  return { status: worstOf(probes.map(({ status }) => status)), at, durationMs: rounded(clock.monotonicMs() - begunMs), probes };
+}
+
+/** Asks again until nothing is critical or unknown, or the time is over; the last report either way. */
+export async function awaitHealth(
+  app: Needs & { readonly log: Logger },
+  request: HealthRequest,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<HealthReport> {
+  const begunMs = app.clock.monotonicMs();
+  for (;;) {
+    const report = await checkHealth(app, request, signal);
+    const waitedMs = app.clock.monotonicMs() - begunMs;
+    if (report.status === 'ok' || report.status === 'warning' || waitedMs >= timeoutMs) return report;
+    const first = report.probes.find(({ status }) => status === report.status);
+    app.log.progress('health.waiting', `waiting: ${first ? `${first.name}: ${first.summary}` : 'nothing is known'}`, {
+      done: Math.round(waitedMs / 1000),
+      unit: 'seconds',
+    });
+    await app.clock.sleep(250, signal);
+  }
+}
+
+interface Chosen {
+  readonly service: string;
+  readonly probe: Probe;
+}
+
+function choose({ services, config }: Needs, only: readonly string[]): Chosen[] {
+  const all = services.flatMap((service) => service.probes.map((probe) => ({ service: service.name, probe })));
+  const names = all.map(({ probe }) => probe.name);
+  const strange = only.find((name) => !names.includes(name));
+  if (strange !== undefined) {
+    const close = nearest(strange, names);
+    throw new DbkitError('usage.invalid', `there is no probe '${strange}'${close ? `; did you mean '${close}'?` : ''}`, {
+      hint: names.length > 0 ? `the probes are ${names.join(', ')}` : 'no enabled service has probes',
+    });
+  }
+  return all.filter(({ probe }) => (only.length > 0 ? only.includes(probe.name) : !config.health.disabled.includes(probe.name)));
+}
+
+/** A probe's answer, or what is to be said of one that gives none. */
+async function answerOf(probe: Probe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
+  const patience = AbortSignal.timeout(timeoutMs);
+  const bounded = AbortSignal.any([signal, patience]);
+  const given = new Promise<ProbeResult>((resolve) => {
+    bounded.addEventListener(
+      'abort',
+      () => resolve({ status: 'unknown', summary: `no answer within ${Math.round(timeoutMs / 100) / 10} s` }),
+      {
+        once: true,
+      },
+    );
+  });
+  const answer = probe.check(bounded).catch((cause: unknown): ProbeResult | Promise<ProbeResult> => {
+    if (bounded.aborted) return given; // Its own words would only say that it was told to stop.
+    return { status: 'unknown', summary: `could not be asked: ${wordsOf(cause).split('\n')[0]}` };
+  });
+  return Promise.race([answer, given]);
+}
+
+const rounded = (milliseconds: number): number => Math.round(milliseconds * 10) / 10;

@@ -1,0 +1,56 @@
+import type { Levels } from '../config/health-settings.ts';
+import type { ProbeResult, ProbeStatus } from './probe.ts';
+
+/** What a whole check comes to. */
+export type HealthStatus = Exclude<ProbeStatus, 'skipped'>;
+
+/** One probe's answer as the report shows it. */
+export interface ProbeReport {
+  readonly service: string;
+  readonly name: string;
+  readonly title: string;
+  readonly status: ProbeStatus;
+  /** One sentence, for people. */
+  readonly summary: string;
+  /** What to type or to change next; null when nothing is wrong. */
+  readonly hint: string | null;
+  /** Figures, for machines. */
+  readonly data: unknown;
+  readonly durationMs: number;
+}
+
+export interface HealthReport {
+  readonly status: HealthStatus;
+  readonly at: string;
+  readonly durationMs: number;
+  readonly probes: readonly ProbeReport[];
+}
+
+/** Nagios' four statuses (Monitoring Plugins Development Guidelines, "Plugin Return Codes"), which monitoring tools know by heart. */
+export const healthExit = { ok: 0, warning: 1, critical: 2, unknown: 3 } as const satisfies Record<HealthStatus, number>;
+
+const severity: readonly HealthStatus[] = ['critical', 'unknown', 'warning', 'ok'];
+
+/** The worst of what was asked. What was skipped does not count; where nothing was asked nothing is known. */
+export function worstOf(statuses: readonly ProbeStatus[]): HealthStatus {
+  return severity.find((status) => statuses.includes(status)) ?? 'unknown';
+}
+
+/** 0 ok, or warnings that are let pass; 1 warnings with `strict`; 2 critical; 3 unknown. */
+export function exitOf(status: HealthStatus, { strict }: { strict: boolean }): number {
+  return status === 'warning' && !strict ? 0 : healthExit[status];
+}
+
+/** Where a figure stands: a level that is reached counts. */
+export function judge(value: number, { warning, critical }: Levels): 'ok' | 'warning' | 'critical' {
+  return value >= critical ? 'critical' : value >= warning ? 'warning' : 'ok';
+}
+
+/** A probe that could not ask, and why; not a failure. */
+export const skipped = (summary: string): ProbeResult => ({ status: 'skipped', summary });
+
+/** No server is running at all: nobody started it, or it was stopped. One that hangs or starts is not down. */
+export const isDown = ({ probes }: HealthReport): boolean =>
+  probes.some(
+    ({ name, status, data }) => name === 'connection' && status === 'critical' && (data as { why?: unknown } | null)?.why === 'silent',
+  );

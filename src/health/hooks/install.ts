@@ -1,0 +1,104 @@
+import { chmod, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
+import { DbkitError, errnoOf, wordsOf } from '../../kernel/errors.ts';
+import type { Git, GitRepository } from '../../machine/git-repository.ts';
+import { type HookFacts, hookFile, isShellScript, type Program, planHook, withoutBlock } from './plan.ts';
+
+type Needs = { readonly git: Git };
+
+export interface HookReport {
+  /** 'told': nothing was written, and `add` is what to put into `path`. */
+  readonly outcome: 'installed' | 'present' | 'told' | 'removed' | 'absent';
+  readonly path: string;
+  readonly because: string;
+  /** What a person is to add to `path`; null where dbkit did it. */
+  readonly add: string | null;
+}
+
+/** Puts the check before every commit, beside whatever hook is there. Rejects with `command.failed` outside a work tree. */
+export async function installHook(
+  { git }: Needs,
+  { directory, program }: { directory: string; program: Program },
+  signal: AbortSignal,
+): Promise<HookReport> {
+  const facts = await look(await git.repositoryOf(directory, signal));
+  const { action, path, text, because } = planHook(facts, program);
+  if (action === 'tell') return { outcome: 'told', path, because, add: text };
+  if (action === 'write') await writeHook(path, text);
+  return { outcome: action === 'write' ? 'installed' : 'present', path, because, add: null };
+}
+
+/** Takes dbkit's block out again; a hook that holds nothing else goes with it. */
+export async function uninstallHook({ git }: Needs, { directory }: { directory: string }, signal: AbortSignal): Promise<HookReport> {
+  const facts = await look(await git.repositoryOf(directory, signal));
+  const path = hookFile(facts);
+  const rest = facts.present === undefined || facts.present === 'foreign' ? undefined : withoutBlock(facts.present);
+  if (rest === undefined) {
+    const because = facts.managed
+      ? `take the entry dbkit-health out of ${facts.managed.file} yourself`
+      : 'there is no block of dbkit’s in it';
+    return { outcome: 'absent', path, because, add: null };
+  }
+  if (rest === '') await rm(path);
+  else await writeHook(path, rest);
+  return { outcome: 'removed', path, because: rest === '' ? 'nothing else was in it' : 'the rest of it stays', add: null };
+}
+
+const managers = [
+  ['pre-commit', '.pre-commit-config.yaml'],
+  ...['lefthook', '.lefthook', '.config/lefthook'].flatMap((name) =>
+    ['yml', 'yaml', 'json', 'toml'].map((ending) => ['lefthook', `${name}.${ending}`] as const),
+  ),
+] as const;
+
+async function look({ root, gitDir, hooksDir }: GitRepository): Promise<HookFacts> {
+  const found = await Promise.all(
+    managers.map(async ([by, name]) => {
+      const file = join(root, name);
+      const text = await readFile(file, 'utf8').catch(() => undefined);
+      return text === undefined ? undefined : { by, file, text };
+    }),
+  );
+  const husky = hooksDir === join(root, '.husky') || hooksDir === join(root, '.husky/_') || (await exists(join(root, '.husky')));
+  return {
+    root,
+    gitDir,
+    hooksDir,
+    isOwn: isWithin(root, hooksDir) || isWithin(gitDir, hooksDir),
+    husky,
+    managed: found.find((file) => file !== undefined),
+    present: await readHook(hookFile({ root, hooksDir, husky })),
+  };
+}
+
+const isWithin = (directory: string, path: string): boolean => !relative(directory, path).startsWith('..');
+const exists = async (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => true,
+    () => false,
+  );
+
+async function readHook(path: string): Promise<HookFacts['present']> {
+  const entry = await lstat(path).catch(() => undefined);
+  if (entry === undefined) return undefined;
+  if (!entry.isFile()) return 'foreign'; // A link leads to somebody else's file.
+  const text = await readFile(path, 'utf8');
+  return isShellScript(text) && !text.includes('\0') ? text : 'foreign';
+}
+
+/** Whole or not at all, and executable: git passes over a hook that is not. */
+async function writeHook(path: string, text: string): Promise<void> {
+  const aside = `${path}.dbkit-new`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(aside, text, { mode: 0o755 });
+    await chmod(aside, 0o755);
+    await rename(aside, path);
+  } catch (cause) {
+    await rm(aside, { force: true }).catch(() => undefined);
+    throw new DbkitError('command.failed', `${path} cannot be written (${errnoOf(cause) ?? wordsOf(cause)})`, {
+      hint: 'run it as the user that the repository belongs to',
+      cause,
+    });
+  }
+}

@@ -1,0 +1,27 @@
+/** 'skipped': the question does not arise, or this user may not ask it; the summary says which. It does not count. */
+export type ProbeStatus = 'ok' | 'warning' | 'critical' | 'unknown' | 'skipped';
+
+export interface ProbeResult {
+  readonly status: ProbeStatus;
+  /** One sentence without a full stop: what was seen, with figures. */
+  readonly summary: string;
+  /** One sentence that says what to try next. */
+  readonly hint?: string | undefined;
+  readonly data?: unknown;
+}
+
+/** One health question. `check` may be called any number of times; a rejection counts as unknown. */
+export interface Probe {
+  readonly name: string;
+  /** What it looks at, in a few words; default: its name. */
+  readonly title?: string;
+  /** When whoever asks gives up; default: twice `health.timeoutSeconds`, for a session and a question. */
+  readonly timeoutMs?: number;
+  check(signal: AbortSignal): Promise<ProbeResult>;
+}
+
+/** Something with health questions of its own: a service. */
+export interface Probed {
+  readonly name: string;
+  readonly probes: readonly Probe[];
+}

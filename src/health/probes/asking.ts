@@ -1,0 +1,36 @@
+import { skipped } from '../health.ts';
+import type { Probe, ProbeResult } from '../probe.ts';
+import type { Sessions, SharedSessions, Watch } from './sessions.ts';
+
+interface Question {
+  readonly name: string;
+  readonly title: string;
+  /** The answer is about other roles' sessions, which an ordinary role does not see. */
+  readonly needsAll?: boolean;
+}
+
+/** A probe that asks the running server's statistics. Without a session it is skipped: why there is none is the connection's to tell. */
+export function asking(
+  sessions: SharedSessions,
+  { name, title, needsAll = false }: Question,
+  judgeIt: (watch: Watch) => Promise<ProbeResult>,
+): Probe {
+  return {
+    name,
+    title,
+    check: (signal) =>
+      sessions.during(signal, async (open) => {
+        const seen = await open.watch();
+        if (!seen) return notAsked(open);
+        if (needsAll && !seen.seesAll)
+          return skipped('this role does not see the sessions of others; `GRANT pg_monitor` to it would let it');
+        return judgeIt(seen);
+      }),
+  };
+}
+
+/** What is said of a question for which there is no session. */
+export async function notAsked({ superuser }: Sessions): Promise<ProbeResult> {
+  const { refusal } = await superuser();
+  return skipped(refusal?.kind === 'not-let-in' || refusal?.kind === 'full' ? 'nobody is let in to ask' : 'the server does not answer');
+}

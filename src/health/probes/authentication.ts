@@ -1,0 +1,85 @@
+import type { PostgresqlSettings } from '../../config/config.ts';
+import type { HealthSettings } from '../../config/health-settings.ts';
+import { roughly } from '../../kernel/units.ts';
+import { judge, skipped } from '../health.ts';
+import type { Probe, ProbeResult } from '../probe.ts';
+import type { Refusal } from './refusal.ts';
+import { type Sessions, type SharedSessions, tcpHost } from './sessions.ts';
+
+/** Whether the application gets in as it would: its role, its password, over TCP. */
+export function authenticationProbe(
+  { username, database = username, port, listenAddresses }: PostgresqlSettings,
+  { latency }: HealthSettings,
+  sessions: SharedSessions,
+): Probe {
+  const address = `${tcpHost(listenAddresses)}:${port}`;
+  return {
+    name: 'authentication',
+    title: 'application role over TCP',
+    check: (signal) =>
+      sessions.during(signal, async (open): Promise<ProbeResult> => {
+        const attempt = await open.application();
+        if (attempt === undefined) return skipped('postgresql.listenAddresses is empty: there is no TCP to log in over');
+        if (attempt.session) {
+          const seconds = attempt.connectMs / 1000;
+          const status = judge(seconds, latency);
+          const took = status === 'ok' ? '' : `, which takes ${roughly(seconds)}`;
+          return {
+            status,
+            summary: `${username} logs in to ${database} on ${address}${took}`,
+            hint:
+              status === 'ok'
+                ? undefined
+                : 'look at what a login runs (login triggers, auth_delay, a directory service), then at the machine',
+            data: { connectMs: Math.round(attempt.connectMs * 10) / 10 },
+          };
+        }
+        const isUp = (await open.superuser()).refusal?.kind;
+        if (isUp === 'silent' || isUp === 'hung' || isUp === 'starting') return skipped('the server does not answer');
+        const [summary, hint] = await explain(open, attempt.refusal, { username, database, address });
+        return { status: 'critical', summary, hint, data: { why: attempt.refusal.kind, words: attempt.refusal.words } };
+      }),
+  };
+}
+
+interface Who {
+  readonly username: string;
+  readonly database: string;
+  readonly address: string;
+}
+
+/** The server tells a stranger only that he may not come in; the superuser may be told why. */
+async function explain(
+  open: Sessions,
+  { kind, words }: Refusal,
+  { username, database, address }: Who,
+): Promise<readonly [summary: string, hint: string]> {
+  if (kind === 'silent' || kind === 'hung') {
+    return [`the server answers on its socket, but not on ${address}`, 'look at listen_addresses and port in postgresql.conf'];
+  }
+  if (kind === 'full') return [`${username} is not let in: ${words}`, 'end clients that are not needed, or raise max_connections'];
+  if (kind === 'no-database') return [`the database ${database} does not exist`, '`dbkit restart postgresql` makes it again, empty'];
+  if (kind !== 'not-let-in') return [`${username} is not let in: ${words}`, '`dbkit status` shows more'];
+  if (/pg_hba\.conf/.test(words))
+    return [`pg_hba.conf has no line that lets ${username} in on ${address}`, 'add a host line for it, then reload'];
+  const session = (await open.superuser()).session;
+  if (!session) return [`${username} is not let in on ${address}: ${words}`, 'check DATABASE_USERNAME and DATABASE_PASSWORD'];
+  const [role] = await session.query<{ login: boolean; expired: boolean | null; age: string | null }>(
+    `SELECT rolcanlogin AS login, rolvaliduntil < now() AS expired, extract(epoch FROM now() - rolvaliduntil)::text AS age
+       FROM pg_roles WHERE rolname = $1`,
+    [username],
+  );
+  const quoted = session.escapeIdentifier(username);
+  if (!role) return [`the role ${username} does not exist`, '`dbkit restart postgresql` makes it again'];
+  if (!role.login) return [`the role ${username} may not log in`, `as the superuser: ALTER ROLE ${quoted} LOGIN`];
+  if (role.expired) {
+    return [
+      `the password of ${username} expired ${roughly(Number(role.age))} ago`,
+      `as the superuser: ALTER ROLE ${quoted} VALID UNTIL 'infinity'`,
+    ];
+  }
+  return [
+    `the password of ${username} is not the one in the configuration`,
+    `correct DATABASE_PASSWORD, or as the superuser: \\password ${username}`,
+  ];
+}

@@ -1,0 +1,47 @@
+import type { HealthSettings } from '../../config/health-settings.ts';
+import type { Clock } from '../../kernel/machine.ts';
+import { roughly } from '../../kernel/units.ts';
+import { judge } from '../health.ts';
+import type { Probe, ProbeResult } from '../probe.ts';
+import { notAsked } from './asking.ts';
+import type { SharedSessions } from './sessions.ts';
+
+/** How long the smallest query takes in a session that is open: as the application, else as whoever is let in. */
+export function latencyProbe({ latency, timeoutSeconds }: HealthSettings, clock: Clock, sessions: SharedSessions): Probe {
+  const patienceMs = latency.critical * 1000 + 500;
+  return {
+    name: 'latency',
+    title: 'one query',
+    timeoutMs: timeoutSeconds * 1000 + patienceMs + 500,
+    check: (signal) =>
+      sessions.during(signal, async (open): Promise<ProbeResult> => {
+        const session = (await open.application())?.session ?? (await open.watch())?.session;
+        if (!session) return notAsked(open);
+        const begunMs = clock.monotonicMs();
+        const stop = new AbortController();
+        const answered = await Promise.race([
+          session.query('SELECT 1').then(() => true),
+          clock.sleep(patienceMs, AbortSignal.any([signal, stop.signal])).then(
+            () => false,
+            () => false,
+          ),
+        ]);
+        stop.abort();
+        const seconds = (clock.monotonicMs() - begunMs) / 1000;
+        if (!answered) {
+          return {
+            status: 'critical',
+            summary: `a query gets no answer within ${roughly(patienceMs / 1000)}`,
+            hint: '`dbkit restart` ends what hangs',
+          };
+        }
+        const status = judge(seconds, latency);
+        return {
+          status,
+          summary: `a query takes ${roughly(seconds)}`,
+          hint: status === 'ok' ? undefined : 'look for what keeps the machine busy: disk, memory, other processes',
+          data: { seconds },
+        };
+      }),
+  };
+}

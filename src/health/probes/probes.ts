@@ -1,0 +1,44 @@
+import type { PostgresqlOptions } from '../../boot/hold.ts';
+import type { Probe } from '../probe.ts';
+import { blockedProbe, connectionsProbe, idleInTransactionProbe, longQueriesProbe } from './activity.ts';
+import { authenticationProbe } from './authentication.ts';
+import { backupsProbe } from './backups.ts';
+import { connectionProbe } from './connection-probe.ts';
+import { dataDirectoryProbe } from './data-directory.ts';
+import { checksumsProbe, wraparoundProbe } from './databases.ts';
+import { diskProbe } from './disk.ts';
+import { latencyProbe } from './latency.ts';
+import { logProbe } from './log.ts';
+import { replicationProbe } from './replication.ts';
+import { serviceProbe } from './service.ts';
+import { createSessions } from './sessions.ts';
+import { userProbes } from './user-probes.ts';
+import { walProbe } from './wal.ts';
+import { writeProbe } from './write.ts';
+
+/** Every question that can be asked of an instance, in the order in which a person would read the answers. */
+export function createProbes({ config, system, engines }: PostgresqlOptions): readonly Probe[] {
+  const { postgresql, health } = config;
+  const { clock } = system;
+  const sessions = createSessions(config, clock);
+  return [
+    serviceProbe(postgresql, sessions),
+    connectionProbe(postgresql, sessions),
+    authenticationProbe(postgresql, health, sessions),
+    latencyProbe(health, clock, sessions),
+    writeProbe(clock, sessions, health.timeoutSeconds * 1000),
+    dataDirectoryProbe(config, system, sessions),
+    diskProbe(config, system),
+    connectionsProbe(health, sessions),
+    longQueriesProbe(health, sessions),
+    idleInTransactionProbe(health, sessions),
+    blockedProbe(health, sessions),
+    walProbe(health, sessions),
+    replicationProbe(health, sessions),
+    wraparoundProbe(health, sessions),
+    checksumsProbe(sessions),
+    logProbe(config, system),
+    backupsProbe(config, engines, clock),
+    ...userProbes(config, system, sessions),
+  ];
+}

@@ -1,0 +1,61 @@
+import type { HealthSettings, Levels } from '../../config/health-settings.ts';
+import { bytes, counted, roughly } from '../../kernel/units.ts';
+import { judge } from '../health.ts';
+import type { Probe, ProbeResult } from '../probe.ts';
+import { asking } from './asking.ts';
+import type { SharedSessions, Watch } from './sessions.ts';
+
+const REPLICAS = `
+  SELECT coalesce(nullif(application_name, ''), host(client_addr), 'pid ' || pid) AS name, coalesce(state, '?') AS state,
+         coalesce(extract(epoch FROM replay_lag), 0)::float8 AS seconds,
+         coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::float8 AS behind
+    FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup'`;
+/** Where everything that was received has been replayed there is no lag, however long ago the last transaction was. */
+const STANDBY = `
+  SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+              ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float8 AS seconds,
+         EXISTS (SELECT FROM pg_stat_wal_receiver) AS receiving, pg_is_wal_replay_paused() AS paused,
+         (SELECT setting <> '' FROM pg_settings WHERE name = 'primary_conninfo') AS follows`;
+
+/** How far the replicas are behind, or this standby is. */
+export function replicationProbe({ replicationLag }: HealthSettings, sessions: SharedSessions): Probe {
+  return asking(sessions, { name: 'replication', title: 'replication lag' }, (watch) =>
+    watch.standby ? asStandby(watch, replicationLag) : asPrimary(watch, replicationLag),
+  );
+}
+
+async function asPrimary({ session, seesAll }: Watch, levels: Levels): Promise<ProbeResult> {
+  const rows = await session.query<{ name: string; state: string; seconds: number; behind: number }>(REPLICAS);
+  if (rows.length === 0) return { status: 'ok', summary: 'no replicas' };
+  if (!seesAll) return { status: 'ok', summary: `${counted(rows.length, 'replica')}, whose lag this role may not see` };
+  const worst = rows.reduce((most, row) => (row.seconds > most.seconds ? row : most));
+  const status = judge(worst.seconds, levels);
+  const lag = worst.seconds === 0 ? 'none is behind' : `${worst.name} is ${roughly(worst.seconds)} behind (${bytes(worst.behind)})`;
+  return {
+    status,
+    summary: `${counted(rows.length, 'replica')}; ${lag}`,
+    hint: status === 'ok' ? undefined : `look at ${worst.name}: its disk, its network, a long query there`,
+    data: rows,
+  };
+}
+
+async function asStandby({ session }: Watch, levels: Levels): Promise<ProbeResult> {
+  const [row] = await session.query<{ seconds: number | null; receiving: boolean; paused: boolean; follows: boolean | null }>(STANDBY);
+  const { seconds, receiving, paused, follows } = row!;
+  const isCut = follows === true && !receiving; // One that is fed from an archive has no connection to lose.
+  const lag =
+    seconds === null ? 'no transaction replayed yet' : seconds === 0 ? 'replayed all it has received' : `${roughly(seconds)} behind`;
+  const judged = judge(seconds ?? 0, levels);
+  return {
+    status: judged === 'ok' && (paused || isCut) ? 'warning' : judged,
+    summary: `a standby, ${lag}${isCut ? ', without a connection to its primary' : ''}${paused ? ', replay is paused' : ''}`,
+    hint: hintFor({ isCut, paused, isLate: judged !== 'ok' }),
+    data: { seconds, receiving, paused },
+  };
+}
+
+function hintFor({ isCut, paused, isLate }: { isCut: boolean; paused: boolean; isLate: boolean }): string | undefined {
+  if (paused) return '`SELECT pg_wal_replay_resume()` lets it go on';
+  if (isCut) return 'look at primary_conninfo, and whether the primary runs and lets it in';
+  return isLate ? 'a long query here, or a slow disk, holds replay up' : undefined;
+}

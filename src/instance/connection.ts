@@ -1,0 +1,103 @@
+import type { Client } from 'pg';
+import { DbkitError } from '../kernel/errors.ts';
+
+/** Where a server listens: a socket directory (or a host name), and who asks. */
+export interface ConnectionTarget {
+  readonly socketDir: string;
+  readonly port: number;
+  readonly user: string;
+  readonly database: string;
+  readonly password?: string | undefined;
+}
+
+/** One session. Values come back as `pg` parses them: int8, numeric and pg_lsn as text, int4 and bool as such, bytea as a Buffer. */
+export interface Connection {
+  /** Rejects with `command.failed` and the server's words (see `sqlStateOf`), or `service.unready` when the session is gone. */
+  query<T extends object = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>;
+  /** The same for SQL of unknown columns, or of several statements: the rows of the last one, each a list, as columns may bear one name. */
+  tuples(sql: string): Promise<unknown[][]>;
+  /** Quotes a name for places where SQL takes no parameters. */
+  escapeIdentifier(name: string): string;
+  /** Quotes a text for places where SQL takes no parameters (utility commands). */
+  escapeLiteral(text: string): string;
+  /** Idempotent; never rejects. */
+  end(): Promise<void>;
+}
+
+/**
+ * Opens one session; the only home of the `pg` driver, loaded when first needed. `timeoutMs` bounds the connecting; queries are bounded by
+ * `signal`, whose firing cuts the session, and the server then rolls back whatever it was doing. Rejects with `service.unready`.
+ */
+export async function connect(target: ConnectionTarget, { timeoutMs }: { timeoutMs: number }, signal: AbortSignal): Promise<Connection> {
+  signal.throwIfAborted();
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({
+    host: target.socketDir,
+    port: target.port,
+    user: target.user,
+    database: target.database,
+    // A function: the driver would otherwise look for PGPASSWORD and ~/.pgpass of whoever runs dbkit.
+    password: () => target.password ?? '',
+    options: '-c statement_timeout=0 -c lock_timeout=0', // Neither PGOPTIONS nor a role's own settings may cut a backup short.
+    application_name: 'dbkit',
+    connectionTimeoutMillis: timeoutMs,
+    keepAlive: true,
+    ssl: false,
+  });
+  client.on('error', () => undefined); // A session lost while idle is reported by the next query; unheard it would end the process.
+  const cut = (): void => void close(client);
+  signal.addEventListener('abort', cut, { once: true });
+  try {
+    await client.connect();
+  } catch (cause) {
+    signal.removeEventListener('abort', cut);
+    void close(client);
+    signal.throwIfAborted();
+    throw new DbkitError('service.unready', `PostgreSQL does not answer on port ${target.port}: ${wordsOf(cause)}`, {
+      hint: 'see whether the server is running and accepts this user: `dbkit status`',
+      cause,
+    });
+  }
+  return sessionOf(client, signal, cut);
+}
+
+function sessionOf(client: Client, signal: AbortSignal, cut: () => void): Connection {
+  const asking = async <T>(ask: () => Promise<{ rows: T[] }>): Promise<T[]> => {
+    signal.throwIfAborted();
+    try {
+      return (await ask()).rows;
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw new DbkitError(sqlStateOf(cause) ? 'command.failed' : 'service.unready', `PostgreSQL answered: ${wordsOf(cause)}`, { cause });
+    }
+  };
+  return {
+    query: <T extends object>(sql: string, params: readonly unknown[] = []) => asking(() => client.query<T>(sql, [...params])),
+    tuples: (text) => asking(async () => [await client.query<unknown[]>({ text, rowMode: 'array' })].flat().at(-1)!), // Several statements, several results.
+    escapeIdentifier: (name) => client.escapeIdentifier(name),
+    escapeLiteral: (text) => client.escapeLiteral(text),
+    async end(): Promise<void> {
+      signal.removeEventListener('abort', cut);
+      await close(client);
+    },
+  };
+}
+
+/** The five-character SQLSTATE of a server's refusal ('28P01', '57P03', …), looked for along the chain of causes; else undefined. */
+export function sqlStateOf(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  const { code, severity } = thrown as Error & { code?: unknown; severity?: unknown };
+  if (typeof code === 'string' && typeof severity === 'string') return code;
+  return sqlStateOf(thrown.cause);
+}
+
+const wordsOf = (thrown: unknown): string => (thrown instanceof Error && thrown.message ? thrown.message : String(thrown));
+
+const FAREWELL_MS = 1_000;
+
+/** Ends the session; the driver drops the socket at once when a query is under way. A backend that does not even hang up is left to itself. */
+async function close(client: Client): Promise<void> {
+  const hangUp = setTimeout(() => client.connection.stream.destroy(), FAREWELL_MS);
+  await client.end().catch(() => undefined);
+  clearTimeout(hangUp);
+}

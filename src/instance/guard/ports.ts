@@ -1,0 +1,66 @@
+import { readdir, readFile, readlink, rm } from 'node:fs/promises';
+import { createConnection, createServer } from 'node:net';
+import { join } from 'node:path';
+import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import type { System } from '../../kernel/machine.ts';
+import { programOf } from './program-of.ts';
+
+/** Refuses a port that another program listens on, by trying it as the server would; names the program where /proc tells. */
+export async function refusePortInUse(port: number, addresses: string): Promise<void> {
+  const wanted = addresses.trim();
+  if (wanted === '') return;
+  const host = wanted === '*' ? '::' : wanted.split(',')[0]!.trim();
+  const code = await new Promise<string | undefined>((resolve) => {
+    const probe = createServer();
+    probe.once('error', (cause) => resolve(errnoOf(cause)));
+    probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(undefined)));
+  });
+  if (code !== 'EADDRINUSE') return; // Any other trouble is for the server to name.
+  const holder = await portHolder(port);
+  throw new DbkitError('port.in-use', `port ${port} is in use${holder ? ` by ${holder}` : ''}`, {
+    hint: 'stop that program, or set PGPORT to a free port; nothing was changed',
+  });
+}
+
+async function portHolder(port: number): Promise<string | undefined> {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  const rows = (await Promise.all(['tcp', 'tcp6'].map((table) => readFile(`/proc/net/${table}`, 'utf8').catch(() => ''))))
+    .join('\n')
+    .split('\n');
+  const inodes = new Set(
+    rows
+      .map((row) => row.trim().split(/\s+/))
+      .filter((row) => row[1]?.endsWith(`:${hex}`) && row[3] === '0A')
+      .map((row) => `socket:[${row[9]}]`),
+  );
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    for (const fd of await readdir(`/proc/${pid}/fd`).catch(() => [])) {
+      const link = await readlink(`/proc/${pid}/fd/${fd}`).catch(() => '');
+      if (inodes.has(link)) return `${await programOf(Number(pid))} (pid ${pid})`;
+    }
+  }
+  return undefined;
+}
+
+/** Removes `.s.PGSQL.<port>` and its lock when nobody answers there and no postgres is behind the lock's pid. */
+export async function clearStaleSocket(socketDir: string, port: number, system: System): Promise<void> {
+  const socket = join(socketDir, `.s.PGSQL.${port}`);
+  const lock = await readFile(`${socket}.lock`, 'utf8').catch(() => undefined);
+  if (lock === undefined) return;
+  const answered = await new Promise<boolean>((resolve) => {
+    const client = createConnection(socket, () => {
+      client.destroy();
+      resolve(true);
+    });
+    client.once('error', () => resolve(false));
+  });
+  const pid = Math.abs(Number(lock.split('\n')[0]));
+  if (answered || (await programOf(pid)) === 'postgres') {
+    throw new DbkitError('port.in-use', `another server (pid ${pid}) uses the socket ${socket}`, {
+      hint: 'stop it, or set PGPORT or PGHOST to another; nothing was changed',
+    });
+  }
+  await rm(socket, { force: true });
+  await rm(`${socket}.lock`, { force: true });
+  system.log.info('socket.cleared', `removed the stale socket ${socket}`);
+}

@@ -1,0 +1,103 @@
+import { readFile, readlink, rename, stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import type { Child, HeldLock, Identity, System } from '../../kernel/machine.ts';
+import { signalStop } from '../server/server.ts';
+import { clusterEntries, present, type Volume, volumeOf } from '../volume.ts';
+import { programOf } from './program-of.ts';
+
+const SPACE_BYTES_MIN = 4 * 1024 * 1024; // Less cannot even hold the lock files and a few pages; more is PostgreSQL's to judge.
+const TAKEOVER_MS = 30_000;
+
+/** Refuses a directory that holds somebody else's files, before anything is written to it. */
+export async function refuseForeign(dataDir: string): Promise<void> {
+  if ((await stat(dataDir).catch(() => undefined))?.isDirectory() === false) {
+    throw new DbkitError('data.foreign', `${dataDir} is not a directory`, { hint: 'set PGDATA to a directory; nothing was changed' });
+  }
+  const entries = await clusterEntries(dataDir).catch((cause: unknown) => {
+    if (errnoOf(cause) === 'EACCES') return []; // Whose it is, is the next question, and has its own answer.
+    throw cause;
+  });
+  if (await present(volumeOf(dataDir).journal)) return; // An earlier run was stopped half-way through a replacement: what is left is ours.
+  const own = ['PG_VERSION', 'global', 'base', 'dbkit.initializing'];
+  if (entries.length === 0 || entries.some((name) => own.includes(name))) return;
+  throw new DbkitError(
+    'data.foreign',
+    `${dataDir} holds ${entries.length} entries that are not PostgreSQL's (${entries.slice(0, 3).join(', ')}${entries.length > 3 ? ', …' : ''})`,
+    {
+      hint: 'set PGDATA to an empty directory or to a database; nothing was changed',
+    },
+  );
+}
+
+/** Refuses a volume that takes no writes: the server would damage nothing, but would not live long either. */
+export async function refuseFullVolume(dataDir: string): Promise<void> {
+  const { bavail, bsize, ffree, files } = await statfs(dataDir);
+  if (bavail * bsize < SPACE_BYTES_MIN) {
+    throw new DbkitError('volume.full', `the volume of ${dataDir} is full (${Math.floor((bavail * bsize) / 1024)} KiB free)`, {
+      hint: 'free some space there, never in pg_wal, or make the volume larger; `dbkit recover` removes old logs and expired backups first',
+    });
+  }
+  if (files > 0 && ffree < 16)
+    throw new DbkitError('volume.full', `the volume of ${dataDir} has no inodes left`, {
+      hint: 'remove some small files there; never anything in PGDATA',
+    });
+}
+
+/** Takes the volume's kernel lock for this process and, later, the postmaster. Rejects with `lock.held` and the holder's name. */
+export async function lockVolume(volume: Volume, owner: Identity, system: System): Promise<HeldLock> {
+  try {
+    await system.files.makeDirectory(dirname(volume.lock), { mode: 0o700, owner });
+    return await system.locks.acquire(volume.lock, 'dbkit', owner);
+  } catch (cause) {
+    if (errnoOf(cause) === 'EROFS')
+      throw new DbkitError('volume.read-only', `${volume.dataDir} is on a read-only file system`, {
+        hint: 'mount it writable; nothing was changed',
+        cause,
+      });
+    if (errnoOf(cause) === 'ENOSPC')
+      throw new DbkitError('volume.full', `the volume of ${volume.dataDir} is full`, {
+        hint: 'free some space there; nothing was changed',
+        cause,
+      });
+    throw cause;
+  }
+}
+
+/** What postmaster.pid says about this machine: nothing there, left behind, or a live server of this very directory. */
+export async function serverOn(dataDir: string): Promise<'none' | 'stale' | { readonly pid: number }> {
+  const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => undefined);
+  if (text === undefined) return 'none';
+  const pid = Math.abs(Number(text.split('\n')[0])); // Single-user mode writes its pid with a minus.
+  if (!Number.isInteger(pid) || pid === 0) return 'stale';
+  const program = await programOf(pid);
+  if (program !== 'postgres') return 'stale';
+  const directory = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
+  return directory === undefined || directory === dataDir || directory.startsWith(`${dataDir}/`) ? { pid } : 'stale';
+}
+
+/** Sets a postmaster.pid aside. Only with the volume's lock held and /proc saying that no postgres is behind it (DESIGN.md section 6). */
+export async function clearStalePid(volume: Volume, system: System): Promise<void> {
+  await rename(join(volume.dataDir, 'postmaster.pid'), join(dirname(volume.lock), 'postmaster.pid.stale'));
+  system.log.info('pid-file.set-aside', 'postmaster.pid was left behind by a server that is gone; set aside');
+}
+
+/** Ends a server that an earlier dbkit started and that outlived it, cleanly: it holds our lock, so nobody else supervises it. */
+export async function takeOver(dataDir: string, pid: number, system: System, signal: AbortSignal): Promise<void> {
+  system.log.warn(
+    'server.taken-over',
+    `the server of an earlier dbkit is still running without its supervisor (pid ${pid}); stopping it cleanly to take over`,
+    { pid },
+  );
+  const orphan: Child = { pid, exited: new Promise(() => undefined), kill: (name) => process.kill(pid, name) };
+  signalStop(orphan, 'fast');
+  const deadlineMs = system.clock.monotonicMs() + TAKEOVER_MS;
+  while ((await programOf(pid)) === 'postgres') {
+    if (system.clock.monotonicMs() > deadlineMs) {
+      throw new DbkitError('server.running', `the server of an earlier dbkit (pid ${pid}) on ${dataDir} does not stop`, {
+        hint: 'see what it is doing, then try again; it was told to shut down fast',
+      });
+    }
+    await system.clock.sleep(50, signal);
+  }
+}

@@ -1,0 +1,40 @@
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import * as v from 'valibot';
+import type { Identity, System } from '../../kernel/machine.ts';
+import type { Volume } from '../volume.ts';
+
+/**
+ * The marker of an initialisation that is not over: it is published with the new cluster and removed once its server has been ready. It
+ * remembers where the old data went until a start has told its owner, and which boot of the kernel wrote the files, which are not durable yet.
+ */
+const markerSchema = v.object({
+  startedAt: v.string(),
+  replaced: v.nullable(v.string()),
+  bootId: v.optional(v.nullable(v.string()), null),
+});
+
+const kernelBoot = (): Promise<string | null> =>
+  readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
+    (id) => id.trim(),
+    () => null,
+  );
+
+/** Writes the marker into the staged cluster. */
+export async function markInitializing(volume: Volume, owner: Identity, replaced: string | null, system: System): Promise<void> {
+  const body = JSON.stringify({ startedAt: system.clock.now().toISOString(), replaced, bootId: await kernelBoot() });
+  await system.files.write(join(volume.incoming, basename(volume.initializing)), `${body}\n`, { mode: 0o600, owner });
+}
+
+/** Where the cluster went that an interrupted initialisation took, or was to take, the place of; null when there was none. */
+export async function replacedBefore({ initializing }: Volume, { files }: System): Promise<string | null> {
+  return (await files.readJson(initializing, (value) => v.parse(markerSchema, value)))?.replaced ?? null;
+}
+
+/** Whether a published new cluster is whole although its start was cut off: no power was lost since it was written. */
+export async function isWholeWithoutSync(marker: string): Promise<boolean> {
+  const read = await readFile(marker, 'utf8')
+    .then((text) => v.safeParse(markerSchema, JSON.parse(text)))
+    .catch(() => undefined);
+  return read?.success === true && read.output.bootId !== null && read.output.bootId === (await kernelBoot());
+}

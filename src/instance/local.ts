@@ -1,0 +1,36 @@
+import type { PostgresqlSettings } from '../config/config.ts';
+import type { HeldLock, Identity, System } from '../kernel/machine.ts';
+import type { Binaries } from './binaries.ts';
+import { type Connection, connect } from './connection.ts';
+import type { Volume } from './volume.ts';
+
+/** One instance on this machine with everything known about it: what every step of the PostgreSQL service works on. */
+export interface Local {
+  readonly settings: PostgresqlSettings;
+  readonly volume: Volume;
+  /** The application's password was configured: then the role is given it at every start; the default is for a new instance only. */
+  readonly passwordIsGiven: boolean;
+  readonly stateDir: string;
+  readonly backupDir: string;
+  /** The server's log: stderr is appended here, so that it outlives dbkit. */
+  readonly logFile: string;
+  /** Who the server runs as and who owns its files. */
+  readonly owner: Identity;
+  readonly binaries: Binaries;
+  /** The volume's lock, once it is held: for the server, and for every tool that writes to the data. */
+  readonly lock?: HeldLock | undefined;
+  readonly system: System;
+}
+
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** A session as the superuser over the instance's own socket. */
+export async function connectSuperuser(
+  { settings }: Local,
+  database: string,
+  signal: AbortSignal,
+  socketDir = settings.socketDir,
+): Promise<Connection> {
+  const { port, superuser: user, superuserPassword } = settings;
+  return connect({ socketDir, port, user, database, password: superuserPassword?.reveal() }, { timeoutMs: CONNECT_TIMEOUT_MS }, signal);
+}

@@ -1,0 +1,26 @@
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { configFileElsewhere, debianClusterOf } from './external-configuration.ts';
+
+/**
+ * Where the server logs: where the configuration says; where the server itself says it collects it (PGDATA/current_logfiles); where dbkit sends
+ * its stderr; where Debian's pg_ctlcluster does.
+ */
+export async function serverLogFile({ health, logDir, postgresql: { dataDir } }: Config): Promise<string> {
+  if (health.logFile !== undefined) return health.logFile;
+  const collected = /^stderr (.+)$/m.exec(await readFile(join(dataDir, 'current_logfiles'), 'utf8').catch(() => ''))?.[1];
+  if (collected !== undefined) return isAbsolute(collected) ? collected : join(dataDir, collected);
+  const own = join(logDir, 'postgresql.log');
+  const elsewhere = (await exists(own)) ? undefined : await configFileElsewhere(dataDir);
+  const cluster = elsewhere === undefined ? undefined : debianClusterOf(elsewhere);
+  if (elsewhere === undefined || cluster === undefined) return own;
+  const link = join(dirname(elsewhere), 'log'); // Where a cluster was made with a log of its own.
+  return (await exists(link)) ? link : `/var/log/postgresql/postgresql-${cluster.version}-${cluster.name}.log`;
+}
+
+const exists = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );

@@ -1,0 +1,79 @@
+import { chown, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import type { HeldLock } from '../../kernel/machine.ts';
+import type { Local } from '../local.ts';
+import { launch, signalStop } from './server.ts';
+import { lastLines } from './server-log.ts';
+
+export interface PrivateServer {
+  readonly dataDir: string;
+  /** Handed to the postmaster where the data is on the instance's own volume. */
+  readonly lock?: HeldLock | undefined;
+  /** Above every other setting. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Lets in whoever reaches the socket, whatever the cluster's own pg_hba.conf says: for copies, whose socket is dbkit's alone. */
+  readonly trusts?: boolean;
+  /** For the failure: 'the new cluster'. */
+  readonly what: string;
+}
+
+/**
+ * A server that nobody but dbkit can reach, for as long as `work` takes: a socket in a folder of its own, no TCP. Stopped cleanly, whatever
+ * happens. Rejects with `service.failed` and the server's last words when it does not come up.
+ */
+export async function onPrivateServer<T>(
+  local: Local,
+  { dataDir, lock, settings, trusts = false, what }: PrivateServer,
+  signal: AbortSignal,
+  work: (socketDir: string) => Promise<T>,
+): Promise<T> {
+  const socketDir = await privateSocketDir(local);
+  try {
+    const hba = join(socketDir, 'pg_hba.conf');
+    if (trusts) await local.system.files.write(hba, 'local all all trust\n', { mode: 0o600, owner: local.owner });
+    const overrides = { ...settings, ...(trusts ? { hba_file: hba } : {}) };
+    const started = await launch(local, { dataDir, privateSocketDir: socketDir, lock, overrides }, signal);
+    try {
+      if (started.kind === 'serving') return await work(socketDir);
+      throw new DbkitError('service.failed', `${what} does not start\n${lastLines(started.lines)}`, {
+        hint: 'nothing was changed; the lines above say why',
+      });
+    } finally {
+      if (started.kind !== 'exited') {
+        signalStop(started.child, 'fast');
+        await started.child.exited;
+      }
+    }
+  } finally {
+    await rm(socketDir, { recursive: true, force: true });
+  }
+}
+
+/** In the system's folder for such things, else, where that takes no writes (a read-only root), beside the instance's own socket. */
+async function privateSocketDir({ settings, owner }: Local): Promise<string> {
+  const make = (root: string): Promise<string> => mkdtemp(join(root, 'dbkit-'));
+  const made = await make(tmpdir()).catch((cause: unknown) => {
+    if (!['EACCES', 'EROFS', 'ENOENT', 'ENOSPC'].includes(errnoOf(cause) ?? '')) throw cause;
+    return make(settings.socketDir);
+  });
+  await chown(made, owner.uid, owner.gid);
+  return made;
+}
+
+/**
+ * What keeps a copy from acting like the original: it archives nothing, follows nobody, runs no scheduled jobs, waits for no standby, and is
+ * small. `throwAway`: it need not survive a power cut either. Names that a version does not know are left out.
+ */
+export const copySettings = (major: number, { throwAway }: { throwAway: boolean }): Record<string, string> => ({
+  archive_command: 'false', // Not archive_mode: what a boot test writes is archived once the copy is the instance.
+  ...(major >= 15 ? { archive_library: '' } : {}),
+  max_logical_replication_workers: '0',
+  'cron.launch_active_jobs': 'off',
+  synchronous_standby_names: '',
+  shared_buffers: '32MB',
+  logging_collector: 'off',
+  ssl: 'off',
+  ...(throwAway ? { archive_mode: 'off', fsync: 'off', full_page_writes: 'off', synchronous_commit: 'off', autovacuum: 'off' } : {}),
+});

@@ -1,0 +1,47 @@
+import { DbkitError } from '../../kernel/errors.ts';
+import { configurationArguments } from '../external-configuration.ts';
+import type { Local } from '../local.ts';
+
+const SINGLE_USER_TIMEOUT_MS = 30 * 60_000; // It replays the WAL first, which takes as long as it takes.
+
+/**
+ * Runs SQL in single-user mode: no other session can exist, system indexes are not read (-P), system tables may be changed (-O).
+ * It replays the WAL first and writes a shutdown checkpoint at the end. Rejects with `tool.failed` and the server's words.
+ * Source: the `postgres` reference page, "Options for Single-User Mode".
+ */
+export async function runSingleUser(local: Local, database: string, statements: readonly string[], signal: AbortSignal): Promise<string> {
+  const { stdout, stderr } = await local.system.runner.run(
+    {
+      file: `${local.binaries.directory}/postgres`,
+      args: [
+        '--single',
+        '-P',
+        '-O',
+        '-j',
+        '-D',
+        local.volume.dataDir,
+        ...(await configurationArguments(local.volume.dataDir, local.volume.dataDir)),
+        '-c',
+        'exit_on_error=on',
+        '-c',
+        'log_min_messages=warning',
+        database,
+      ],
+      input: `${statements.join(';\n\n')};\n\n`, // With -j a statement ends at a semicolon and two newlines.
+      env: { ...local.system.childEnvironment, LC_ALL: 'C' },
+      as: local.owner,
+      lock: local.lock,
+      timeoutMs: SINGLE_USER_TIMEOUT_MS,
+    },
+    signal,
+  );
+  const complaint = stderr.split('\n').find((line) => /\b(ERROR|FATAL|PANIC):/.test(line)); // The status is 0 even after an ERROR at a prompt.
+  if (complaint) throw new DbkitError('tool.failed', `single-user mode failed: ${complaint}`, { changed: true });
+  return stdout;
+}
+
+/** The first column of a question's rows, as text. Single-user mode prints a row as `\t 1: name = "value"\t(typeid = …)`. */
+export async function askSingleUser(local: Local, database: string, question: string, signal: AbortSignal): Promise<string[]> {
+  const stdout = await runSingleUser(local, database, [question], signal);
+  return [...stdout.matchAll(/^\s*1: \w+ = "((?:[^"]|"(?!\t\())*)"/gm)].map(([, value]) => value!);
+}

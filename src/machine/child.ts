@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import type { Child, ExitReason, Identity, SpawnChild } from '../kernel/machine.ts';
+
+/** Only root can become somebody else, and only then the ids are handed to spawn: libuv also clears the supplementary groups. */
+export const identityOf = (as: Identity | undefined): { uid?: number; gid?: number } =>
+  as && process.getuid?.() === 0 && as.uid !== 0 ? { uid: as.uid, gid: as.gid } : {};
+
+/** Starts a long-lived program. Its output goes to the terminal or is appended to a file, never through dbkit: it survives dbkit's end. */
+export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output, newSession, outlivesDbkit = false, lock }) => {
+  if (file === '') throw new DbkitError('usage.invalid', 'the command is empty', { hint: 'name a program after --' });
+  const log = typeof output === 'string' ? undefined : await openLog(output.appendTo, as);
+  try {
+    const streams = log ? (['ignore', log.fd, log.fd] as const) : (['inherit', output === 'stderr' ? 2 : 'inherit', 'inherit'] as const);
+    const child = spawn(file, [...args], {
+      env,
+      ...(cwd === undefined ? {} : { cwd }),
+      ...identityOf(as),
+      detached: newSession, // setsid(2): a terminal's Ctrl-C does not reach it.
+      stdio: lock ? [...streams, lock.fd] : [...streams],
+    });
+    const exited = new Promise<ExitReason>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+    await new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (cause) => reject(cannotStart(file, env['PATH'], cause)));
+    });
+    if (outlivesDbkit) child.unref(); // Else the event loop would wait for its end.
+    child.on('error', () => undefined); // A signal that could not be sent is no reason to end dbkit.
+    return { pid: child.pid!, exited, kill: (signal) => void child.kill(signal) } satisfies Child;
+  } finally {
+    await log?.close();
+  }
+};
+
+async function openLog(path: string, as: Identity | undefined): Promise<FileHandle> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o755 }).catch(() => undefined); // What stands in the way is said when the file is opened.
+  const log = await open(path, 'a', 0o640).catch((cause: unknown) => {
+    throw new DbkitError('data.owner', `the log ${path} cannot be written (${errnoOf(cause)})`, {
+      hint: 'set LOG_DIR to a directory that this user may write to',
+      cause,
+    });
+  });
+  const { uid, gid } = identityOf(as);
+  if (uid !== undefined && gid !== undefined && (await log.stat()).uid !== uid) await log.chown(uid, gid);
+  return log;
+}
+
+function cannotStart(file: string, path: string | undefined, cause: unknown): DbkitError {
+  // A folder of PATH that may not be searched answers EACCES too, for a program that is nowhere (execvp(3)).
+  const isThere = file.includes('/') || (path ?? '').split(':').some((directory) => existsSync(`${directory}/${file}`));
+  if (errnoOf(cause) === 'ENOENT' || (errnoOf(cause) === 'EACCES' && !isThere))
+    return new DbkitError('program.missing', `there is no program '${file}'`, { hint: 'check its name and PATH', cause });
+  if (errnoOf(cause) === 'EACCES')
+    return new DbkitError('program.unusable', `'${file}' cannot be run`, { hint: 'it is a directory, or not executable: chmod +x', cause });
+  return new DbkitError('tool.failed', `${file} cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+}
+
+/** Runs `file` with one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing'. */
+export async function runWithDescriptor(file: string, args: readonly string[], fd: number): Promise<number | 'missing'> {
+  return new Promise((resolve) => {
+    const child = spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+    child.once('error', () => resolve('missing'));
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}

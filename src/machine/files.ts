@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, chown, constants, copyFile, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
+import type { Files, Logger, Owner } from '../kernel/machine.ts';
+import { clock } from './clock.ts';
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+/** Small files that survive a power cut (SQLite's and restic's order: write aside, fsync, rename, fsync the directory). */
+export function createFiles(log: Logger): Files {
+  const files: Files = {
+    async write(path, body, { mode = 0o644, owner } = {}) {
+      const aside = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+      const handle = await open(aside, 'wx', mode);
+      try {
+        await handle.writeFile(body);
+        await handle.chmod(mode);
+        if (owner && isRoot()) await handle.chown(owner.uid, owner.gid);
+        await handle.sync();
+        await handle.close();
+        await rename(aside, path);
+      } catch (cause) {
+        await handle.close().catch(() => undefined);
+        await rm(aside, { force: true });
+        throw cause;
+      }
+      await files.syncDirectory(dirname(path));
+    },
+    async publish(path, body) {
+      const aside = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+      try {
+        await writeFile(aside, body, { mode: 0o644, flag: 'wx' });
+        await chmod(aside, 0o644);
+        await rename(aside, path);
+      } catch (cause) {
+        await rm(aside, { force: true }); // A full disk would gather them.
+        throw cause;
+      }
+    },
+    async copy(from, to, { mode, owner, modifiedMs }) {
+      const aside = `${to}.dbkit-copy`; // One name: what a killed copy left is written over by the next.
+      await copyFile(from, aside, constants.COPYFILE_FICLONE);
+      const handle = await open(aside, 'r+');
+      try {
+        await handle.chmod(mode);
+        if (owner && isRoot()) await handle.chown(owner.uid, owner.gid);
+        await handle.utimes(modifiedMs / 1000, modifiedMs / 1000);
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(aside, to);
+      await files.syncDirectory(dirname(to));
+    },
+    async rename(from, to) {
+      if (await exists(to)) throw new DbkitError('file.exists', `${to} exists already`, { hint: 'move it away and try again' });
+      await rename(from, to);
+      await files.syncDirectory(dirname(to));
+      if (dirname(from) !== dirname(to)) await files.syncDirectory(dirname(from));
+    },
+    async makeDirectory(path, { mode = 0o755, owner } = {}) {
+      const first = await mkdir(path, { recursive: true, mode });
+      if (first === undefined) return;
+      for (let made = path; made.length >= first.length; made = dirname(made)) await adopt(made, mode, owner);
+      await files.syncDirectory(dirname(first));
+    },
+    async syncDirectory(path) {
+      const directory = await open(path, 'r');
+      try {
+        await directory.sync();
+      } finally {
+        await directory.close();
+      }
+    },
+    async readJson(path, parse) {
+      const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+        if (errnoOf(cause) === 'ENOENT') return undefined;
+        if (errnoOf(cause) === 'EISDIR') return ''; // No JSON either.
+        throw cause;
+      });
+      if (text === undefined) return undefined;
+      try {
+        return parse(JSON.parse(text));
+      } catch (cause) {
+        const broken = `${path}.broken-${clock.now().toISOString().replace(/[-:.]/g, '')}`;
+        const kept = await rename(path, broken).then(
+          () => `was set aside as ${broken}`,
+          (thrown: unknown) => `cannot be set aside either (${wordsOf(thrown)})`, // Whoever only looks may not write here.
+        );
+        log.warn('file.broken', `${path} cannot be read and ${kept}`, { path, why: wordsOf(cause) });
+        return undefined;
+      }
+    },
+  };
+  return files;
+}
+
+async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** mkdir's mode is cut by the umask; the owner is only root's to give. */
+async function adopt(path: string, mode: number, owner: Owner | undefined): Promise<void> {
+  await chmod(path, mode);
+  if (owner && isRoot()) await chown(path, owner.uid, owner.gid);
+}

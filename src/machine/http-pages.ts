@@ -1,0 +1,16 @@
+import type { ListenAddress } from '../kernel/listen-address.ts';
+
+export interface Page {
+  readonly status: number;
+  /** Its media type. */
+  readonly type: string;
+  readonly body: string;
+  /** What a browser lets it do (Content-Security-Policy); default: nothing. */
+  readonly policy?: string;
+}
+export interface Endpoint {
+  readonly port: number;
+  close(): Promise<void>;
+}
+/** Shows pages over HTTP until it is closed; `pageAt` answers for a path. Rejects with `port.in-use`, or `service.failed` with the reason. */
+export type ServePages = (address: ListenAddress, pageAt: (path: string) => Promise<Page | undefined>) => Promise<Endpoint>;

@@ -1,0 +1,84 @@
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { basename, dirname } from 'node:path';
+import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import type { HeldLock, Locks, Owner } from '../kernel/machine.ts';
+import { runWithDescriptor } from './child.ts';
+import { clock } from './clock.ts';
+
+/** What the lock file tells whoever is refused; information, never proof. */
+interface Holder {
+  readonly what: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly since: string;
+}
+
+/**
+ * flock(2) on an open file description that Node keeps: `flock -n -x 3` locks the descriptor it inherits, and the kernel frees it when the
+ * last process that has it is gone (see docs/adr/0001). Works between containers on one volume, as the inode is the same.
+ */
+export const locks: Locks = {
+  async acquire(path, what, owner) {
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    try {
+      const status = await runWithDescriptor('flock', ['-n', '-x', '3'], file.fd);
+      if (status !== 0 && status !== 'missing') throw refused(path, await file.readFile('utf8'));
+      await sign(file, what, owner);
+      return held(path, file, status === 'missing' ? 'none' : 'kernel');
+    } catch (cause) {
+      await file.close();
+      throw cause;
+    }
+  },
+  async hold(path, mode) {
+    const file = await open(path, constants.O_RDONLY);
+    const status = await runWithDescriptor('flock', ['-n', mode === 'shared' ? '-s' : '-x', '3'], file.fd).catch(async (cause: unknown) => {
+      await file.close();
+      throw cause;
+    });
+    if (status === 0 || status === 'missing') return held(path, file, status === 'missing' ? 'none' : 'kernel');
+    await file.close();
+    return undefined;
+  },
+};
+
+function held(path: string, file: FileHandle, guard: HeldLock['guard']): HeldLock {
+  let open = true;
+  return {
+    path,
+    fd: file.fd,
+    guard,
+    async release() {
+      if (open) await file.close();
+      open = false;
+    },
+  };
+}
+
+async function sign(file: FileHandle, what: string, owner: Owner | undefined): Promise<void> {
+  const holder: Holder = { what, host: hostname(), pid: process.pid, since: clock.now().toISOString() };
+  await file.truncate(0);
+  await file.write(`${JSON.stringify(holder)}\n`, 0).catch((cause: unknown) => {
+    if (errnoOf(cause) !== 'ENOSPC') throw cause; // A lock without a name still holds.
+  });
+  if (owner && process.getuid?.() === 0) await file.chown(owner.uid, owner.gid);
+}
+
+function refused(path: string, text: string): DbkitError {
+  const holder = readHolder(text);
+  const who = holder ? `${holder.what} on ${holder.host} (pid ${holder.pid}, since ${holder.since})` : 'another process';
+  const folder = dirname(path);
+  return new DbkitError('lock.held', `${basename(folder) === '.dbkit' ? dirname(folder) : folder} is in use by ${who}`, {
+    hint: 'stop that one first, or wait and try again; nothing was changed',
+  });
+}
+
+function readHolder(text: string): Holder | undefined {
+  try {
+    return JSON.parse(text) as Holder;
+  } catch {
+    return undefined; // Its holder was about to write it.
+  }
+}

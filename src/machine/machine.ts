@@ -1,0 +1,48 @@
+import type { Logger, System } from '../kernel/machine.ts';
+import { spawnChild } from './child.ts';
+import { clock } from './clock.ts';
+import { createFaultPoint } from './faults.ts';
+import { createFiles } from './files.ts';
+import { reachableByOthers } from './local-folder.ts';
+import { locks } from './locks.ts';
+import { createRunner } from './runner.ts';
+import { currentUser, lookupUser } from './users.ts';
+
+/** What children may know of the caller's environment: nothing that dbkit was told in secret, nothing that steers libpq. */
+const handedDown = [
+  'PATH',
+  'HOME',
+  'LANG',
+  'LC_ALL',
+  'LANGUAGE',
+  'TZ',
+  'TMPDIR',
+  'USER',
+  'LOGNAME',
+  'LD_LIBRARY_PATH',
+  'NSS_WRAPPER_PASSWD',
+  'NSS_WRAPPER_GROUP',
+  'LD_PRELOAD',
+];
+
+/** This machine, assembled: the one value through which adapters act. */
+export async function createSystem(log: Logger, environment: Readonly<Record<string, string | undefined>>): Promise<System> {
+  const childEnvironment: Record<string, string> = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' };
+  for (const name of handedDown) {
+    const value = environment[name];
+    if (value !== undefined) childEnvironment[name] = value;
+  }
+  return {
+    clock,
+    log,
+    runner: createRunner(log, childEnvironment),
+    spawn: spawnChild,
+    locks,
+    files: createFiles(log),
+    reached: createFaultPoint(environment['DBKIT_FAIL_AT']),
+    self: await currentUser(environment['HOME']),
+    lookupUser,
+    reachableByOthers,
+    childEnvironment,
+  };
+}

@@ -1,0 +1,46 @@
+import type { HealthReport, HealthStatus } from '../health/health.ts';
+
+/** What one check measured, for the course of the last days. */
+export interface Sample {
+  readonly at: string;
+  readonly status: HealthStatus;
+  /** Of a query; null when it was not answered or not asked. */
+  readonly latencySeconds: number | null;
+  /** Of the data's volume. */
+  readonly diskPercent: number | null;
+}
+
+const SPACING_MS = 5 * 60_000;
+const SPAN_MS = 7 * 24 * 3_600_000;
+const worse: readonly HealthStatus[] = ['ok', 'warning', 'unknown', 'critical'];
+
+/** Pure: one report's figures. */
+export function sampleOf({ at, status, probes }: HealthReport): Sample {
+  const dataOf = (name: string): unknown => probes.find((probe) => probe.name === name)?.data;
+  const latency = dataOf('latency') as { seconds?: unknown } | null | undefined;
+  const volumes = dataOf('disk');
+  const volume = Array.isArray(volumes)
+    ? ((volumes as { what?: unknown; percent?: unknown }[]).find(({ what }) => what === 'data') ?? volumes[0])
+    : undefined;
+  return {
+    at,
+    status,
+    latencySeconds: typeof latency?.seconds === 'number' ? latency.seconds : null,
+    diskPercent: typeof volume?.percent === 'number' ? volume.percent : null,
+  };
+}
+
+/**
+ * Pure: seven days with a sample for every five minutes at most. A check within five minutes of the last sample only makes it worse: what was
+ * unwell for a moment stays to be seen. The same list when nothing changed, so that nothing need be written.
+ */
+export function withSample(samples: readonly Sample[], next: Sample): readonly Sample[] {
+  const nowMs = Date.parse(next.at);
+  const sane = samples.filter(({ at }) => Date.parse(at) <= nowMs && nowMs - Date.parse(at) < SPAN_MS); // A clock that was set back begins anew.
+  const last = sane.at(-1);
+  if (last === undefined || nowMs - Date.parse(last.at) >= SPACING_MS) return [...sane, next];
+  const status = worse.indexOf(next.status) > worse.indexOf(last.status) ? next.status : last.status;
+  const latencySeconds = next.latencySeconds === null ? last.latencySeconds : Math.max(next.latencySeconds, last.latencySeconds ?? 0);
+  if (status === last.status && latencySeconds === last.latencySeconds && sane.length === samples.length) return samples;
+  return [...sane.slice(0, -1), { ...last, status, latencySeconds }];
+}

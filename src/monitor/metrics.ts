@@ -1,0 +1,100 @@
+import type { Backup } from '../backups/backup.ts';
+import type { HealthReport } from '../health/health.ts';
+import { exposition, type Gauge, ofHealth, one } from '../health/metrics.ts';
+import type { Picture } from './overview.ts';
+
+/** What a monitor knows: the last check, itself, backups and recoveries. */
+export const pictureMetrics = (picture: Picture): Promise<string> =>
+  exposition((gauge) => {
+    const { check, backups, recoveries } = picture;
+    gauge('dbkit_build_info', 'Always 1; the version of dbkit is a label.', [[{ version: picture.version }, 1]]);
+    if (check) {
+      ofHealth(gauge, check.health);
+      ofProbes(gauge, check.health);
+      const { failures, recoveries: since, gaveUp } = check.state;
+      gauge('dbkit_monitor_failures', 'Checks in a row in which the server was down, hung or damaged.', one(failures));
+      gauge('dbkit_monitor_recoveries', 'Recoveries since the server was last well for a whole cooldown.', one(since));
+      gauge('dbkit_monitor_gave_up', '1 when a person must look before anything is recovered again.', one(gaveUp ? 1 : 0));
+    }
+    ofBackups(gauge, backups);
+    const [last] = recoveries;
+    const kinds = new Map<string, number>();
+    for (const { decision } of recoveries) kinds.set(decision, (kinds.get(decision) ?? 0) + 1);
+    gauge(
+      'dbkit_recoveries_remembered',
+      'Recoveries in the history, which keeps the newest hundred.',
+      [...kinds].map(([decision, count]) => [{ decision }, count]),
+    );
+    if (last) {
+      gauge('dbkit_last_recovery_timestamp_seconds', 'When the last recovery was decided, in Unix time.', one(Date.parse(last.at) / 1000));
+      gauge('dbkit_last_recovery_lost', '1 when the last recovery lost something.', one(last.lost === 'nothing' ? 0 : 1));
+      if (last.readyAt)
+        gauge(
+          'dbkit_last_recovery_duration_seconds',
+          'From the first look at the data until the server answered.',
+          one((Date.parse(last.readyAt) - Date.parse(last.at) + last.durationMs) / 1000),
+        );
+    }
+  });
+
+/** Figures that probes have measured, where they have. */
+function ofProbes(gauge: Gauge, { probes }: HealthReport): void {
+  const dataOf = (name: string): Readonly<Record<string, unknown>> =>
+    (probes.find((probe) => probe.name === name)?.data ?? {}) as Record<string, unknown>;
+  const simple: readonly (readonly [probe: string, field: string, name: string, help: string])[] = [
+    ['latency', 'seconds', 'dbkit_query_duration_seconds', 'How long a query took.'],
+    ['write', 'seconds', 'dbkit_commit_duration_seconds', 'How long a commit took.'],
+    ['connections', 'used', 'dbkit_connections_used', 'Connections in use.'],
+    ['connections', 'usable', 'dbkit_connections_usable', 'Connections that there may be.'],
+    ['wal', 'walBytes', 'dbkit_wal_bytes', 'Size of pg_wal.'],
+    ['wal', 'archiveFailures', 'dbkit_wal_archive_failures', 'Failures of the archiver since its figures were reset.'],
+  ];
+  for (const [probe, field, name, help] of simple) {
+    const value = dataOf(probe)[field];
+    if (typeof value === 'number') gauge(name, help, one(value));
+  }
+  const volumes = probes.find(({ name }) => name === 'disk')?.data;
+  if (!Array.isArray(volumes)) return;
+  const rows = volumes as { what: string; usedBytes: number; freeBytes: number }[];
+  gauge(
+    'dbkit_disk_used_bytes',
+    'Used bytes of a volume.',
+    rows.map(({ what, usedBytes }) => [{ volume: what }, usedBytes]),
+  );
+  gauge(
+    'dbkit_disk_free_bytes',
+    'Free bytes of a volume.',
+    rows.map(({ what, freeBytes }) => [{ volume: what }, freeBytes]),
+  );
+}
+
+function ofBackups(gauge: Gauge, backups: readonly Backup[]): void {
+  const states = new Map<string, number>();
+  for (const { kind, state } of backups) states.set(`${kind} ${state}`, (states.get(`${kind} ${state}`) ?? 0) + 1);
+  gauge(
+    'dbkit_backups',
+    'Backups in the repository.',
+    [...states].map(([key, count]) => {
+      const [kind, state] = key.split(' ') as [string, string];
+      return [{ kind, state }, count];
+    }),
+  );
+  const good = backups.find(({ state }) => state !== 'damaged');
+  const newest = (moment: (backup: Backup) => string | null | undefined): number | undefined => {
+    const moments = backups.flatMap((backup) => moment(backup) ?? []).map((at) => Date.parse(at));
+    return moments.length === 0 ? undefined : Math.max(...moments) / 1000;
+  };
+  if (good) {
+    gauge(
+      'dbkit_backup_last_good_timestamp_seconds',
+      'When the newest good backup was taken, in Unix time.',
+      one(Date.parse(good.createdAt) / 1000),
+    );
+    gauge('dbkit_backup_last_good_bytes', 'Size of the newest good backup.', one(good.sizeBytes));
+  }
+  const [verified, proven] = [newest(({ verifiedAt }) => verifiedAt), newest(({ provenAt }) => provenAt)];
+  if (verified !== undefined)
+    gauge('dbkit_backup_last_verified_timestamp_seconds', 'When a backup was last read again, in Unix time.', one(verified));
+  if (proven !== undefined)
+    gauge('dbkit_backup_last_proven_timestamp_seconds', 'When a backup was last restored as a proof, in Unix time.', one(proven));
+}

@@ -1,0 +1,34 @@
+import type { Backup } from '../backups/backup.ts';
+import type { HealthReport } from '../health/health.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
+import type { MonitorEvent, MonitorState } from './decide.ts';
+import type { Sample } from './measurements.ts';
+
+/** Everything that a monitor shows of an instance, at one moment. Nothing in it was asked of the server for the sake of showing it. */
+export interface Picture {
+  readonly now: Date;
+  readonly host: string;
+  /** What alerts call this place ('production'); null: it has no name. */
+  readonly environment: string | null;
+  readonly version: string;
+  /** The last check; undefined before the first is done. */
+  readonly check:
+    | {
+        readonly at: string;
+        readonly health: HealthReport;
+        readonly verdict: 'well' | 'unwell' | 'waiting' | 'failed';
+        readonly because: string;
+        readonly state: MonitorState;
+        readonly events: readonly MonitorEvent[];
+      }
+    | undefined;
+  /** Since the last check, or since the monitor began. */
+  readonly quietMs: number;
+  readonly intervalMs: number;
+  /** The course of the last days, oldest first. */
+  readonly samples: readonly Sample[];
+  /** Newest first. */
+  readonly backups: readonly Backup[];
+  /** Newest first. */
+  readonly recoveries: readonly RecoveryReport[];
+}

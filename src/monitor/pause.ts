@@ -1,0 +1,51 @@
+import type { Clock } from '../kernel/machine.ts';
+import type { MonitorMemory } from './decide.ts';
+import { type MonitorEvent, type MonitorState, remembered, watchingAnew } from './decide.ts';
+
+export interface MonitorReport {
+  readonly state: MonitorState;
+  /** The last check; null where no monitor was ever run here. */
+  readonly checkedAt: string | null;
+  readonly events: readonly MonitorEvent[];
+}
+
+/** What the monitor knew after its last check. */
+export async function reportMonitor({ memory }: { readonly memory: MonitorMemory }): Promise<MonitorReport> {
+  const known = await memory.read();
+  return known ?? { state: watchingAnew, checkedAt: null, events: [] };
+}
+
+/** A planned stop: nothing is recovered for as long. */
+export const pauseMonitor = (app: { readonly memory: MonitorMemory; readonly clock: Clock }, forMs: number): Promise<MonitorReport> => {
+  const now = app.clock.now();
+  const until = new Date(now.getTime() + forMs).toISOString();
+  return change(app, `paused until ${until}`, (state) => ({ ...state, pausedUntil: until, pausedSince: now.toISOString() }));
+};
+
+/** It watches again, and may try again what it had given up. */
+export const resumeMonitor = (app: { readonly memory: MonitorMemory; readonly clock: Clock }): Promise<MonitorReport> =>
+  change(app, 'resumed', (state) => ({
+    ...state,
+    pausedUntil: null,
+    pausedSince: null,
+    gaveUp: false,
+    failures: 0,
+    recoveries: 0,
+    lastRecoveryAt: null,
+  }));
+
+async function change(
+  { memory, clock }: { readonly memory: MonitorMemory; readonly clock: Clock },
+  what: string,
+  change: (state: MonitorState) => MonitorState,
+): Promise<MonitorReport> {
+  const known = await memory.read();
+  const at = clock.now().toISOString();
+  const next = {
+    state: change(known?.state ?? watchingAnew),
+    checkedAt: known?.checkedAt ?? at,
+    events: remembered(known?.events ?? [], [{ at, what }]),
+  };
+  await memory.write(next);
+  return next;
+}

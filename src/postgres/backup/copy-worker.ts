@@ -1,5 +1,0 @@
-import { serveBatches } from '../thread.ts';
-import { copyFile } from './copy-file.ts';
-
-// One thread of a backup or a restore: files are copied, their digests and damaged pages come out.
-serveBatches(copyFile);

@@ -1,0 +1,58 @@
+import type { Finding } from '../inspection/findings.ts';
+import type { Local } from '../instance/local.ts';
+import type { Outcome } from './carry-out.ts';
+import type { Plan } from './plan.ts';
+import type { RecoveryReport } from './report.ts';
+
+/** What a person is told about a plan (no outcome yet) or about what was done. */
+export function reportOf({ system }: Local, plan: Plan, outcome: Outcome | undefined, begunMs: number): RecoveryReport {
+  const done = new Set(outcome?.done ?? []);
+  return {
+    at: system.clock.now().toISOString(),
+    findings: plan.findings,
+    decision: plan.decision,
+    because: plan.because,
+    steps: plan.steps.map((step) => ({ step: `${step.answer} ${step.finding.path}`, because: step.because, done: done.has(step) })),
+    quarantine: outcome?.quarantine ?? null,
+    lost:
+      outcome?.lost ??
+      (plan.decision === 'reinitialize' ? 'all rows would be out of reach; the old data stays whole in the quarantine' : 'nothing'),
+    durationMs: Math.round(system.clock.monotonicMs() - begunMs),
+  };
+}
+
+/** Indexes that were built anew on the running server. */
+export function rebuiltReport({ system }: Local, rebuilt: readonly Finding[], begunMs: number): RecoveryReport {
+  const because = 'an index holds nothing that its table does not';
+  return {
+    at: system.clock.now().toISOString(),
+    findings: rebuilt,
+    decision: 'repair',
+    because,
+    steps: rebuilt.map(({ path }) => ({ step: `rebuild-index ${path}`, because, done: true })),
+    quarantine: null,
+    lost: 'nothing',
+    durationMs: Math.round(system.clock.monotonicMs() - begunMs),
+  };
+}
+
+const weight: Record<RecoveryReport['decision'], number> = { start: 0, refuse: 0, repair: 1, initialize: 2, restore: 3, reinitialize: 4 };
+
+/** One boot, one report: what weighs most decides, and nothing that was found, done or lost is left out. */
+export function joinReports(earlier: RecoveryReport | undefined, later: RecoveryReport): RecoveryReport {
+  if (!earlier) return later;
+  const heavier = weight[later.decision] > weight[earlier.decision] ? later : earlier;
+  const lost = [...new Set([earlier.lost, later.lost])].filter((words) => words !== 'nothing');
+  return {
+    ...heavier,
+    at: earlier.at, // So it stays one report, however much is added to it.
+    findings: [
+      ...earlier.findings,
+      ...later.findings.filter(({ code, path }) => !earlier.findings.some((known) => known.code === code && known.path === path)),
+    ],
+    steps: [...earlier.steps, ...later.steps],
+    quarantine: heavier.quarantine ?? later.quarantine ?? earlier.quarantine,
+    lost: lost.length > 0 ? lost.join('; ') : 'nothing',
+    durationMs: earlier.durationMs + later.durationMs,
+  };
+}

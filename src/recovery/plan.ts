@@ -1,0 +1,176 @@
+import type { Backup, BackupEngine } from '../backups/backup.ts';
+import type { Config } from '../config/config.ts';
+import type { Finding } from '../inspection/findings.ts';
+import type { Inspection } from '../inspection/inspect.ts';
+import type { Local } from '../instance/local.ts';
+import { mayMendOwner } from '../instance/owner.ts';
+import { replacementsSince } from '../instance/volume.ts';
+import { newestFirst } from '../kernel/labels.ts';
+import { type Decision, planRecovery } from './ladder.ts';
+import { type Answer, answerFor, wholeFiles } from './remedies.ts';
+import type { Strategy } from './report.ts';
+import type { BackedUpFile } from './set-aside.ts';
+
+/** One finding with what will be done about it. */
+export interface PlannedStep {
+  readonly finding: Finding;
+  readonly answer: Answer;
+  readonly because: string;
+}
+
+/** What the ladder decided, before anything is touched: what `recover --dry-run` prints. */
+export interface Plan {
+  readonly inspection: Inspection;
+  readonly findings: readonly Finding[];
+  readonly decision: Decision;
+  readonly because: string;
+  readonly steps: readonly PlannedStep[];
+  readonly backup: Source | undefined;
+  /** By finding: the files of the backup that bring it back. */
+  readonly backedUp: ReadonlyMap<string, readonly BackedUpFile[]>;
+}
+
+/** A backup that the restore rung would use. */
+export interface Source {
+  readonly backup: Backup;
+  readonly engine: BackupEngine;
+  readonly rollsForward: boolean;
+}
+
+export interface PlanInput {
+  readonly inspection: Inspection;
+  /** What the server itself complained about, on top of the inspection. */
+  readonly reported: readonly Finding[];
+  /** Findings whose repair was tried in this boot and did not help, by `findingKey`. */
+  readonly tried: ReadonlySet<string>;
+  /** The server runs, and every database has answered. */
+  readonly answering: boolean;
+  readonly wish: Strategy | undefined;
+  readonly recovery: Config['recovery'];
+  readonly engines: readonly BackupEngine[];
+}
+
+export const findingKey = ({ code, path }: Finding): string => `${code} ${path}`;
+const HOUR_MS = 3_600_000;
+
+/** Joins the facts and asks the tables; reads, never writes. */
+export async function makePlan(local: Local, input: PlanInput, signal: AbortSignal): Promise<Plan> {
+  const { inspection } = input;
+  const findings = merge(inspection.report.findings, input.reported);
+  const said = new Set(input.reported.map(findingKey));
+  const mayMend = await mayMendOwner(local.volume.dataDir, local.owner, local.system);
+  const judge = (backedUp: Plan['backedUp']): PlannedStep[] =>
+    findings.map((finding) => {
+      const answer = answerFor({
+        finding,
+        cleanShutdown: inspection.cleanShutdown,
+        keptIsCurrent: inspection.keptIsCurrent(finding.path),
+        backupIsCurrent: backedUp.has(findingKey(finding)),
+        mayMendOwner: mayMend,
+        tried: input.tried.has(findingKey(finding)),
+        reported: said.has(findingKey(finding)),
+        answering: input.answering,
+      });
+      return { finding, ...answer };
+    });
+  const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input.engines, inspection, signal) : undefined;
+  const backedUp = await filesInBackup(backup, inspection, findings, signal);
+  const steps = judge(backedUp);
+  const since = new Date(local.system.clock.now().getTime() - HOUR_MS);
+  const { decision, because } = planRecovery({
+    state: inspection.report.state,
+    answers: new Set(steps.map(({ answer }) => answer)),
+    backup: backup?.backup.label,
+    rollsForward: backup?.rollsForward ?? false,
+    follows: inspection.follows,
+    replacements: await replacementsSince(local.volume, local.backupDir, since),
+    maxReplacements: input.recovery.maxReplacementsPerHour,
+    allow: input.recovery.allow,
+    wish: input.wish,
+  });
+  return { inspection, findings, decision, because, steps, backup, backedUp };
+}
+
+/** A backup is looked for where it could decide something: reading the WAL since then can take longer than a plain start. */
+const asksForBackup = ({ inspection, wish }: PlanInput, alone: readonly PlannedStep[]): boolean =>
+  inspection.report.state !== 'cluster' ||
+  wish !== undefined ||
+  alone.some(({ finding, answer }) => answer === 'serve' || answer === 'replace' || isWholeFile(finding));
+
+const isWholeFile = ({ code }: Finding): boolean => (wholeFiles as readonly string[]).includes(code);
+
+/** What PostgreSQL makes again by itself, and no backup holds. */
+const rebuilt = /(^|\/)pg_internal\.init(\.\d+)?$/;
+
+/** Findings that the newest backup can make good alone: it holds every file that the last clean shutdown left there, byte for byte. */
+async function filesInBackup(
+  source: Source | undefined,
+  inspection: Inspection,
+  findings: readonly Finding[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, readonly BackedUpFile[]>> {
+  const found = new Map<string, readonly BackedUpFile[]>();
+  for (const finding of findings.filter(isWholeFile)) {
+    const files = inspection.lastKnown(finding.path).filter(({ path }) => !rebuilt.test(path));
+    if (files.length === 0 || !source?.engine.sameFiles) continue;
+    const same = await source.engine.sameFiles(source.backup, files, signal).catch(() => undefined);
+    signal.throwIfAborted();
+    if (same && files.every(({ path }) => same.has(path)))
+      found.set(
+        findingKey(finding),
+        files.map((file) => ({ ...file, from: same.get(file.path)! })),
+      );
+  }
+  return found;
+}
+
+/** The inspection's own words win over what the server said of the same file. */
+function merge(seen: readonly Finding[], reported: readonly Finding[]): Finding[] {
+  const known = new Set(seen.map(findingKey));
+  return [...seen, ...reported.filter((finding) => !known.has(findingKey(finding)))];
+}
+
+/**
+ * The newest backup that is good and of this instance's major (and of this very cluster, where its identifier is known); one that the data
+ * descends from, before one of a timeline that a restore has left.
+ */
+async function newestGood(
+  local: Local,
+  engines: readonly BackupEngine[],
+  inspection: Inspection,
+  signal: AbortSignal,
+): Promise<Source | undefined> {
+  const { major, systemIdentifier } = inspection.report;
+  const wanted = major ?? local.binaries.major;
+  for (const engine of engines.filter(({ kind }) => kind === 'physical')) {
+    const backups = await engine.list(signal).catch((cause: unknown) => {
+      local.system.log.warn(
+        'repository.unreadable',
+        `the backups cannot be listed: ${cause instanceof Error ? cause.message : String(cause)}`,
+      );
+      return [];
+    });
+    const candidates = backups
+      .filter(({ state, pgVersion }) => state !== 'damaged' && pgVersion === wanted)
+      .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
+      .sort(newestFirst);
+    const good = (await firstOwn(candidates, engine, local.volume.dataDir, signal)) ?? candidates[0];
+    if (good)
+      return {
+        backup: good,
+        engine,
+        rollsForward: engine.rollsForward ? await engine.rollsForward(good, local.volume.dataDir, signal) : false,
+      };
+  }
+  return undefined;
+}
+
+async function firstOwn(
+  newestFirst: readonly Backup[],
+  engine: BackupEngine,
+  dataDir: string,
+  signal: AbortSignal,
+): Promise<Backup | undefined> {
+  for (const backup of newestFirst) if ((await engine.descends?.(backup, dataDir, signal)) ?? true) return backup;
+  return undefined;
+}

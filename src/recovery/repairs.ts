@@ -1,0 +1,116 @@
+import { chmod, copyFile, lchown, lstat, readdir, readFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { resetWal } from '../formats/reset-wal.ts';
+import type { Finding } from '../inspection/findings.ts';
+import { keptPath } from '../inspection/inventory.ts';
+import type { Local } from '../instance/local.ts';
+import { DbkitError } from '../kernel/errors.ts';
+import { rebuildCatalogIndex } from './catalog-index.ts';
+import { goodConfiguration } from './configuration.ts';
+import { findingKey } from './plan.ts';
+import type { Repair } from './remedies.ts';
+import { type Bench, setAside } from './set-aside.ts';
+
+type Mend = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<void>;
+
+/** Every repair by name. Each is idempotent: a kill in the middle is answered by doing it again at the next boot. */
+export const repairs: Record<Repair, Mend> = {
+  'make-directory': async ({ local }, { path }) =>
+    local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner }),
+  'make-empty-file': async ({ local }, { path }) => write(local, path, ''),
+  'mend-permissions': mendPermissions,
+  'restore-configuration': async (bench, { path }) => {
+    const { local, control } = bench;
+    const body = await goodConfiguration(local, control, path);
+    await setAside(bench, path);
+    await write(local, path, body);
+  },
+  'rewrite-version-file': async (bench, { path }) => {
+    const major = bench.control?.major ?? bench.local.binaries.major;
+    const file = path === '.' || path === '' ? 'PG_VERSION' : basename(path) === 'PG_VERSION' ? path : join(path, 'PG_VERSION');
+    await setAside(bench, file);
+    await write(bench.local, file, `${major}\n`);
+  },
+  'set-aside-file': async (bench, { path }) => setAside(bench, path),
+  'set-aside-slot': async (bench, { path }) => setAside(bench, path.split('/').slice(0, 2).join('/')),
+  'bring-back-kept-file': (bench, { path }) => bringBackKept(bench, path),
+  'bring-back-from-backup': bringBackFromBackup,
+  'rebuild-catalog-index': rebuildCatalogIndex,
+  'reset-wal': rebuildWal,
+};
+
+async function write(local: Local, path: string, body: string | Uint8Array): Promise<void> {
+  await local.system.files.write(join(local.volume.dataDir, path), body, { mode: 0o600, owner: local.owner });
+}
+
+/** A file, or each file of a directory that was lost with all it held. */
+async function bringBackKept(bench: Bench, path: string): Promise<void> {
+  const { local } = bench;
+  const kept = keptPath(local.stateDir, path);
+  if ((await lstat(kept)).isDirectory()) {
+    await local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner });
+    for (const name of await readdir(kept)) await bringBackKept(bench, join(path, name));
+    return;
+  }
+  const body = await readFile(kept);
+  const there = await readFile(join(local.volume.dataDir, path)).catch(() => undefined);
+  if (there?.equals(body)) return; // It came back with its directory.
+  await setAside(bench, path);
+  await write(local, path, body);
+}
+
+/** Owner and mode of everything below PGDATA, changed only where they differ; links are never followed. */
+async function mendPermissions({ local }: Bench, _finding: Finding, signal: AbortSignal): Promise<void> {
+  const { owner, volume, system } = local;
+  const visit = async (path: string): Promise<void> => {
+    signal.throwIfAborted();
+    const entry = await lstat(path);
+    if (entry.uid !== owner.uid && system.self.uid !== 0)
+      throw new DbkitError('data.owner', `${path} belongs to another user`, {
+        hint: `run as root: chown -R ${owner.uid}:${owner.gid} ${volume.dataDir}`,
+      });
+    if (entry.uid !== owner.uid) await lchown(path, owner.uid, owner.gid);
+    if (!entry.isDirectory()) {
+      if (entry.isFile() && (entry.mode & 0o600) !== 0o600) await chmod(path, entry.mode | 0o600);
+      return;
+    }
+    if ((entry.mode & 0o700) !== 0o700) await chmod(path, 0o700);
+    for (const name of await readdir(path)) await visit(join(path, name));
+  };
+  await visit(volume.dataDir);
+  await chmod(volume.dataDir, 0o700);
+}
+
+/** Each file with the time it had, so that the inventory holds again; what stands in its place is set aside first. */
+async function bringBackFromBackup(bench: Bench, finding: Finding, signal: AbortSignal): Promise<void> {
+  const { local, backedUp } = bench;
+  await setAside(bench, finding.path);
+  for (const { path, from, mtimeMs } of backedUp.get(findingKey(finding))!) {
+    signal.throwIfAborted();
+    await local.system.files.makeDirectory(join(local.volume.dataDir, dirname(path)), { mode: 0o700, owner: local.owner });
+    await local.system.files.copy(from, join(local.volume.dataDir, path), { mode: 0o600, owner: local.owner, modifiedMs: mtimeMs });
+    local.system.reached('repair.brought-back');
+  }
+}
+
+/**
+ * New WAL for a cluster that was shut down cleanly: what pg_resetwal does. The old segments are set aside first, then the new segment and
+ * the control file that names it are written, in this order: until the last rename the old control file stands and the repair is repeated.
+ */
+async function rebuildWal(bench: Bench): Promise<void> {
+  const { local, control } = bench;
+  if (!control) throw new DbkitError('data.corrupt', 'new WAL can only be made with an intact pg_control', { hint: 'nothing was changed' });
+  const { dataDir } = local.volume;
+  const wal = join(dataDir, 'pg_wal');
+  await local.system.files.makeDirectory(wal, { mode: 0o700, owner: local.owner });
+  await local.system.files.makeDirectory(join(wal, 'archive_status'), { mode: 0o700, owner: local.owner });
+  const controlFile = join(dataDir, 'global/pg_control');
+  const names = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name));
+  const fresh = resetWal(await readFile(controlFile), names);
+  const keepControl = join(bench.asideDir, 'global/pg_control');
+  await local.system.files.makeDirectory(dirname(keepControl), { mode: 0o700, owner: local.owner });
+  await copyFile(controlFile, keepControl);
+  for (const name of names) await setAside(bench, join('pg_wal', name));
+  await write(local, join('pg_wal', fresh.segmentName), fresh.segment);
+  await write(local, 'global/pg_control', fresh.control);
+}

@@ -1,0 +1,34 @@
+import type { Finding } from '../inspection/findings.ts';
+
+export type Strategy = 'repair' | 'restore' | 'reinitialize';
+
+export interface RecoverRequest {
+  readonly dryRun: boolean;
+  /** Forces one rung; undefined lets the ladder decide. */
+  readonly strategy: Strategy | undefined;
+  /** Who asks; default: a person. */
+  readonly trigger?: RecoveryTrigger;
+}
+
+/** 'start': the server was to be started, at a boot or after it had died. */
+export type RecoveryTrigger = 'start' | 'person' | 'monitor';
+
+/** What one recovery saw, decided, did and lost: what `recover --json` prints and `status` remembers. */
+export interface RecoveryReport {
+  readonly at: string;
+  readonly findings: readonly Finding[];
+  readonly decision: 'initialize' | 'start' | Strategy | 'refuse';
+  readonly because: string;
+  readonly steps: readonly { readonly step: string; readonly because: string; readonly done: boolean }[];
+  /** Where the replaced bytes are now; null when nothing was replaced. */
+  readonly quarantine: string | null;
+  /** In words: 'nothing', or the window or things that are gone. */
+  readonly lost: string;
+  readonly durationMs: number;
+  readonly trigger?: RecoveryTrigger;
+  /** When the server answered again; absent until it has. Counted from `at` less `durationMs`, it is how long the recovery took in all. */
+  readonly readyAt?: string;
+}
+
+/** Plans and, unless `dryRun`, applies; the server is stopped before and after. Rejects with `server.running` / `lock.held` when it is not. */
+export type Recover = (request: RecoverRequest, signal: AbortSignal) => Promise<RecoveryReport>;

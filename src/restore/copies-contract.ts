@@ -1,0 +1,73 @@
+import type { Backup } from '../backups/backup.ts';
+import type { DrillReport } from '../backups/drill.ts';
+
+/** Where a copy of a backup was put to stay, beside the instance and independent of it. */
+export interface CopyReport {
+  readonly label: string;
+  readonly directory: string;
+  /** What was written into its configuration; null: the port is what it was. */
+  readonly port: number | null;
+  readonly sizeBytes: number;
+  /** How many databases answered in the boot test; null where there was none. */
+  readonly databases: number | null;
+  readonly because: string;
+  readonly durationMs: number;
+}
+
+/** How to reach a throw-away copy. */
+export interface OpenCopy {
+  readonly socketDir: string;
+  readonly port: number;
+  readonly user: string;
+  readonly database: string;
+  /** The client that belongs to the server, where it is installed. */
+  readonly client: string;
+}
+
+/** One table that a backup gave back. */
+export interface BroughtTable {
+  readonly table: string;
+  /** `schema.name` where it is now: its own place when that was free, else a schema of its own beside it. */
+  readonly place: string;
+  readonly isInPlace: boolean;
+  /** What is in its place, or in that of one of its partitions or children. */
+  readonly taken: readonly string[];
+  /** Its own and, of a partitioned one, those of its partitions. */
+  readonly rows: number;
+}
+
+export interface TablesReport {
+  readonly label: string;
+  readonly database: string;
+  /** Where tables are whose places are taken; null when every one is back in its own. */
+  readonly besideSchema: string | null;
+  readonly tables: readonly BroughtTable[];
+  /** Foreign keys that do not hold now, or that belong to another table: each the SQL that adds it. */
+  readonly foreignKeysLeftOut: readonly string[];
+  /** SQL for a person: what differs, what is missing, and the end of it, for the first table that lies beside. */
+  readonly suggestions: readonly string[];
+  readonly durationMs: number;
+}
+
+export interface TablesRequest {
+  /** `schema.name`, or the name alone where only one schema has it. */
+  readonly tables: readonly string[];
+  /** Which database of the backup, and of the running server; undefined: the application's, or a dump's only one. */
+  readonly database: string | undefined;
+}
+
+/** Copies of backups that are not the instance's data and never become it. */
+export interface Copies {
+  /** Restores into an empty or missing directory. A failure leaves it as it was. */
+  copyTo(
+    backup: Backup,
+    target: { readonly directory: string; readonly port: number | undefined; readonly bootTest: boolean | undefined },
+    signal: AbortSignal,
+  ): Promise<CopyReport>;
+  /** Starts a throw-away copy on a private socket for as long as `work` takes. */
+  open<T>(backup: Backup, work: (copy: OpenCopy) => Promise<T>, signal: AbortSignal): Promise<T>;
+  /** Brings single tables into the running server, where nothing is replaced: what is there keeps its place. */
+  bringTables(backup: Backup, request: TablesRequest, signal: AbortSignal): Promise<TablesReport>;
+  /** Restores, starts, asks every database, and measures. Keeps the result with the backup. */
+  drill(backup: Backup, signal: AbortSignal): Promise<DrillReport>;
+}

@@ -1,0 +1,119 @@
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Backup, BackupEngine } from '../backups/backup.ts';
+import type { DrillCheck, DrillReport } from '../backups/drill.ts';
+import { isProof } from '../backups/drill.ts';
+import type { PostgresqlOptions } from '../boot/hold.ts';
+import { connectSuperuser } from '../instance/local.ts';
+import { checkDatabases } from '../instance/server/databases.ts';
+import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
+import { onScratchCopy, type Scratch } from './scratch.ts';
+
+const AMCHECK_TIMEOUT_MS = 4 * 3_600_000;
+
+/**
+ * Rehearses the restore of one backup: into scratch, started, every database asked, pg_amcheck where it is installed, the user's assertions.
+ * What it says of the backup is kept with it. Rejects only when nothing could be tried.
+ */
+export async function drill(
+  options: PostgresqlOptions,
+  { backup, engine }: { readonly backup: Backup; readonly engine: BackupEngine },
+  signal: AbortSignal,
+): Promise<DrillReport> {
+  const { config, system } = options;
+  const { clock } = system;
+  const now = clock.now();
+  const rollsForward = (await engine.rollsForward?.(backup, config.postgresql.dataDir, signal).catch(() => false)) ?? false;
+  signal.throwIfAborted();
+  const common = {
+    label: backup.label,
+    at: now.toISOString(),
+    rpoMs: Math.max(0, now.getTime() - Date.parse(backup.createdAt)),
+    rollsForward,
+  };
+  const begunMs = clock.monotonicMs();
+  const report = await onScratchCopy(options, { backup, engine }, signal, async (scratch): Promise<DrillReport> => {
+    const checks: DrillCheck[] = [];
+    const timed = async (name: string, work: () => Promise<string | null | { skipped: string }>): Promise<void> => {
+      const fromMs = clock.monotonicMs();
+      const result = await work().catch((cause: unknown) => {
+        if (isAbort(cause)) throw cause;
+        return wordsOf(cause);
+      });
+      const skipped = result !== null && typeof result === 'object';
+      const outcome = result === null ? 'passed' : skipped ? 'skipped' : 'failed';
+      checks.push({ name, outcome, because: skipped ? result.skipped : result, durationMs: Math.round(clock.monotonicMs() - fromMs) });
+    };
+    let databases = 0;
+    await timed('databases answer', async () => {
+      const found = await checkDatabases(scratch.local, { socketDir: scratch.socketDir }, signal);
+      databases = found.databases;
+      const wrong = [
+        ...found.silent.map(({ database, words }) => `${database}: ${words}`),
+        ...found.lost.map(({ database, relation }) => `the file of ${relation} in ${database} is missing`),
+      ];
+      return wrong.length === 0 ? null : wrong.slice(0, 5).join('; ');
+    });
+    const rtoMs = clock.monotonicMs() - begunMs; // What comes now proves more, but nobody would wait for it.
+    await timed('pg_amcheck', () => amcheck(scratch, signal));
+    for (const [index, { name = String(index + 1), ...assertion }] of config.drill.assertions.entries())
+      await timed(`assertion ${name}`, () => assertTrue(scratch, assertion, signal));
+    return {
+      ...common,
+      ok: isProof(checks),
+      rtoMs: Math.round(rtoMs),
+      restoreMs: Math.round(scratch.restoreMs),
+      startMs: Math.round(scratch.startMs),
+      databases,
+      checks,
+    };
+  });
+  await engine.prove?.(backup, report, signal);
+  return report;
+}
+
+/** Every heap and every index of every database; the copy may be given the extension that it needs. */
+async function amcheck({ local, socketDir }: Scratch, signal: AbortSignal): Promise<string | null | { skipped: string }> {
+  const { binaries, settings, owner, system } = local;
+  const file = join(binaries.directory, 'pg_amcheck');
+  const installed = await access(file).then(
+    () => true,
+    () => false,
+  );
+  if (!installed) return { skipped: `PostgreSQL ${binaries.major} here comes without pg_amcheck` };
+  const args = [
+    '--all',
+    '--install-missing',
+    '--jobs=2',
+    `--host=${socketDir}`,
+    `--port=${settings.port}`,
+    `--username=${settings.superuser}`,
+  ];
+  const env = { ...system.childEnvironment };
+  const { exitCode, stdout, stderr } = await system.runner.attempt({ file, args, env, as: owner, timeoutMs: AMCHECK_TIMEOUT_MS }, signal);
+  if (exitCode === 0) return null;
+  if (/could not open extension control file|extension "amcheck" is not available/.test(stderr))
+    return { skipped: 'the extension amcheck is not installed (Debian: postgresql-contrib)' };
+  return `${stdout}\n${stderr}`.trim().split('\n').slice(0, 5).join('; ');
+}
+
+/** One query whose first column of its first row must be true. */
+async function assertTrue(
+  { local, socketDir }: Scratch,
+  { sql, database }: { readonly sql: string; readonly database?: string | undefined },
+  signal: AbortSignal,
+): Promise<string | null> {
+  const { username, database: own = username } = local.settings;
+  const session = await connectSuperuser(local, database ?? own, signal, socketDir);
+  try {
+    const [row] = await session.query(sql);
+    const value = row === undefined ? undefined : Object.values(row)[0];
+    if (value === true) return null;
+    throw new DbkitError(
+      'command.failed',
+      row === undefined ? 'it answered no row' : `it answered ${JSON.stringify(value)} instead of true`,
+    );
+  } finally {
+    await session.end();
+  }
+}

@@ -1,0 +1,157 @@
+import { stat, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Backup, BackupEngine } from '../backups/backup.ts';
+import { readCluster } from '../backups/base/cluster.ts';
+import type { PostgresqlOptions } from '../boot/hold.ts';
+import { type Binaries, findBinaries } from '../instance/binaries.ts';
+import { refuseForeign, serverOn } from '../instance/guard/preflight.ts';
+import { serverOwner } from '../instance/owner.ts';
+import { clusterEntries, present, volumeOf } from '../instance/volume.ts';
+import { DbkitError, isAbort } from '../kernel/errors.ts';
+import type { Identity } from '../kernel/machine.ts';
+import { bytes } from '../kernel/units.ts';
+import type { RestoreReport, RestoreRequest } from './contract.ts';
+import { findReplaced, type ReplacedData } from './replaced.ts';
+
+/** What is to be done, and with what. */
+export interface RestorePlan {
+  readonly report: RestoreReport;
+  readonly from: { readonly backup: Backup; readonly engine: BackupEngine } | { readonly replaced: ReplacedData };
+  readonly binaries: Binaries;
+}
+
+const RESERVE_BYTES = 64 * 2 ** 20;
+/** A boot writes a checkpoint, a new segment or two, and what its recovery replays. */
+const BOOT_TEST_BYTES = 256 * 2 ** 20;
+
+/** Everything that can be known before anything is touched. Rejects with the reason when the restore cannot work. */
+export async function planRestore(options: PostgresqlOptions, request: RestoreRequest, signal: AbortSignal): Promise<RestorePlan> {
+  const { config, system } = options;
+  const { dataDir, binDir } = config.postgresql;
+  await refuseForeign(dataDir);
+  const owner = await serverOwner(config.postgresql, system);
+  const from =
+    request.source === 'backup'
+      ? await findSource(options, request.label, signal)
+      : { replaced: await findReplaced(volumeOf(dataDir), config.backupDir, request.label, signal) };
+  const source = sourceOf(from);
+  const binaries = await findBinaries({ major: source.pgVersion || undefined, directory: binDir }, system, signal);
+  const warnings = 'backup' in from ? await judge(options, from.backup, { binaries, owner }, signal) : [];
+  const freeBytes = await freeBytesAt(dataDir);
+  const neededBytes = 'backup' in from ? source.sizeBytes + RESERVE_BYTES : 0;
+  if (neededBytes > freeBytes) {
+    throw new DbkitError(
+      'volume.full',
+      `the restore needs ${bytes(neededBytes)} beside the data, and ${dataDir} has ${bytes(freeBytes)} left`,
+      {
+        hint: 'free some space on that volume, or restore to another place: `dbkit backup restore LABEL --target DIR`; nothing was changed',
+      },
+    );
+  }
+  const server = await serverOn(dataDir);
+  const entries = await clusterEntries(dataDir).catch(() => []);
+  const unfinished = (await present(volumeOf(dataDir).journal)) || (await present(volumeOf(dataDir).initializing));
+  return {
+    from,
+    binaries,
+    report: {
+      done: false,
+      source,
+      target: {
+        dataDir,
+        state: unfinished ? 'unfinished' : entries.length === 0 ? 'empty' : 'cluster',
+        serverRuns: typeof server === 'object',
+        quarantine: null,
+      },
+      neededBytes,
+      freeBytes,
+      bootTest: { ...decideBootTest(request, 'replaced' in from, freeBytes - neededBytes), databases: null },
+      warnings,
+      recoveredTo: source.createdAt,
+      durationMs: 0,
+      downtimeMs: null,
+    },
+  };
+}
+
+async function findSource(
+  { engines }: PostgresqlOptions,
+  label: string,
+  signal: AbortSignal,
+): Promise<{ backup: Backup; engine: BackupEngine }> {
+  for (const engine of engines) {
+    const backup = (await engine.list(signal)).find((candidate) => candidate.label === label);
+    if (!backup) continue;
+    if (engine.kind === 'physical') return { backup, engine };
+    throw new DbkitError('usage.invalid', `${label} is a dump, and takes no data directory's place`, {
+      hint: `\`dbkit backup show ${label}\` says what it holds`,
+    });
+  }
+  throw new DbkitError('backup.missing', `there is no backup ${label}`, { hint: '`dbkit backup list` shows what there is' });
+}
+
+function sourceOf(from: RestorePlan['from']): RestoreReport['source'] {
+  if ('replaced' in from) {
+    const { label, path, replacedAt, pgVersion, sizeBytes } = from.replaced;
+    return { kind: 'replaced', label, path, createdAt: replacedAt, sizeBytes, pgVersion, state: null, note: null };
+  }
+  const { label, path, createdAt, sizeBytes, pgVersion, state, note = null } = from.backup;
+  return { kind: 'backup', label, path, createdAt, sizeBytes, pgVersion, state, note };
+}
+
+/** Its own pg_control must read on this machine, and these programs must have its block size. */
+async function judge(
+  { config, system }: PostgresqlOptions,
+  backup: Backup,
+  { binaries, owner }: { binaries: Binaries; owner: Identity },
+  signal: AbortSignal,
+): Promise<string[]> {
+  const cluster = await readCluster(backup.path, signal).catch((cause: unknown) => {
+    if (isAbort(cause)) throw cause;
+    throw new DbkitError('data.corrupt', `the pg_control of ${backup.label} cannot be read on this machine`, {
+      hint: `\`dbkit backup verify ${backup.label}\` tells damage from another architecture; nothing was changed`,
+      cause,
+    });
+  });
+  const blockSize = await system.runner
+    .attempt(
+      { file: join(binaries.directory, 'postgres'), args: ['-C', 'block_size', '-D', backup.path], as: owner, timeoutMs: 10_000 },
+      signal,
+    )
+    .catch(() => undefined);
+  const compiledBytes = Number(blockSize?.stdout.trim() || cluster.blockSizeBytes);
+  if (blockSize?.exitCode === 0 && compiledBytes !== cluster.blockSizeBytes) {
+    throw new DbkitError(
+      'data.version',
+      `${backup.label} has blocks of ${cluster.blockSizeBytes} bytes, the programs in ${binaries.directory} of ${compiledBytes}`,
+      {
+        hint: 'set POSTGRES_BIN_DIR to programs that were built like those that made it; nothing was changed',
+      },
+    );
+  }
+  const today = await readCluster(config.postgresql.dataDir, signal).catch(() => undefined);
+  signal.throwIfAborted();
+  return [
+    ...(backup.state === 'damaged' ? [`${backup.label} is marked as damaged: \`dbkit backup show ${backup.label}\` says why`] : []),
+    ...(today && today.systemIdentifier !== backup.systemIdentifier
+      ? ['it is the backup of another cluster than the one that is there now']
+      : []),
+  ];
+}
+
+function decideBootTest({ bootTest }: RestoreRequest, isUndo: boolean, roomBytes: number): { planned: boolean; because: string } {
+  if (isUndo) return { planned: false, because: 'it is brought back as it was' };
+  if (bootTest !== undefined) return { planned: bootTest, because: 'asked for' };
+  if (roomBytes >= BOOT_TEST_BYTES) return { planned: true, because: 'there is room for it' };
+  return { planned: false, because: `it may need ${bytes(BOOT_TEST_BYTES)} more than there is` };
+}
+
+async function freeBytesAt(path: string): Promise<number> {
+  const existing = await stat(path).then(
+    () => true,
+    () => false,
+  );
+  if (!existing) return freeBytesAt(dirname(path));
+  const { bavail, bsize } = await statfs(path);
+  return bavail * bsize;
+}

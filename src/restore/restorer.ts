@@ -1,0 +1,80 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Hold, PostgresqlOptions } from '../boot/hold.ts';
+import type { Keeper } from '../boot/keeper.ts';
+import { voidInventory } from '../inspection/inventory.ts';
+import { serverOn } from '../instance/guard/preflight.ts';
+import { clusterEntries, present } from '../instance/volume.ts';
+import { DbkitError } from '../kernel/errors.ts';
+import { closeToOthers } from '../recovery/carry-out.ts';
+import { newQuarantine } from '../recovery/quarantine.ts';
+import { replaceContents } from '../recovery/replace.ts';
+import { bootTest } from './boot-test.ts';
+import type { RestoreReport, RestoreRequest, Restorer, StagedCluster } from './contract.ts';
+import { planRestore } from './plan-restore.ts';
+import { requireReachable } from './replaced.ts';
+
+/** Restore and undo of one instance: plan, stage beside the data, swap through the journal. */
+export function createRestorer(options: PostgresqlOptions, keeper: Keeper): Restorer {
+  const { clock, log } = options.system;
+  const restorer: Restorer = {
+    plan: async (request, signal) => (await planRestore(options, request, signal)).report,
+    stage: (request, signal) => keeper.borrow(signal, (held) => stage(options, held, request, signal)),
+    publish: (staged, signal) =>
+      keeper.borrow(signal, async (held) => {
+        const report = await publish(held, staged);
+        keeper.forget();
+        return report;
+      }),
+    replace: (request, signal) =>
+      keeper.borrow(signal, async () => {
+        const begunMs = clock.monotonicMs();
+        const report = await restorer.publish(await restorer.stage(request, signal), signal);
+        log.info('restore.done', `${report.source.label} has taken the place of the data`, { label: report.source.label });
+        return { ...report, durationMs: Math.round(clock.monotonicMs() - begunMs) };
+      }),
+  };
+  return restorer;
+}
+
+async function stage(
+  options: PostgresqlOptions,
+  { local, lock }: Hold,
+  request: RestoreRequest,
+  signal: AbortSignal,
+): Promise<StagedCluster> {
+  const { volume, owner, system } = local;
+  const { report, from, binaries } = await planRestore(options, request, signal);
+  if ('replaced' in from) {
+    await requireReachable(from.replaced, volume, owner, system);
+    return { report, directory: from.replaced.path };
+  }
+  await rm(volume.staged, { recursive: true, force: true }); // Of a restore that was given up.
+  try {
+    system.log.info('restore.begun', `restoring ${from.backup.label} beside the data`, { label: from.backup.label });
+    await from.engine.restore(from.backup, { directory: volume.staged, walFrom: undefined }, signal);
+    const databases = report.bootTest.planned ? await bootTest({ ...local, binaries }, volume.staged, lock, signal) : null;
+    system.reached('restore.staged');
+    return { report: { ...report, bootTest: { ...report.bootTest, databases } }, directory: volume.staged };
+  } catch (thrown) {
+    await rm(volume.staged, { recursive: true, force: true }).catch(() => undefined); // Else the next run removes it.
+    throw thrown;
+  }
+}
+
+async function publish({ local }: Hold, { report, directory }: StagedCluster): Promise<RestoreReport> {
+  const { volume, owner, stateDir, system } = local;
+  const server = await serverOn(volume.dataDir);
+  if (typeof server === 'object')
+    throw new DbkitError('server.running', `the server (pid ${server.pid}) still runs on ${volume.dataDir}`, {
+      hint: 'try again; nothing was changed',
+    });
+  if (!(await present(join(directory, 'global/pg_control'))))
+    throw new DbkitError('command.failed', `${directory} is gone`, { hint: 'start the restore again; nothing was changed' });
+  await closeToOthers(volume.dataDir);
+  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'replaced') : null;
+  await voidInventory(system, stateDir); // It describes the data that goes.
+  const because = `${report.source.kind === 'backup' ? 'a restore of' : 'an undo that brings back'} ${report.source.label} was asked for`;
+  await replaceContents(volume, owner, { quarantine, publishes: true, from: directory, because }, system);
+  return { ...report, done: true, target: { ...report.target, quarantine } };
+}

@@ -1,0 +1,4 @@
+export interface InitScript {
+  readonly path: string;
+  run(signal: AbortSignal): Promise<void>;
+}

@@ -1,0 +1,69 @@
+import { expireQuarantine } from '../backups/quarantine.ts';
+import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
+import type { PostgresqlOptions } from '../boot/hold.ts';
+import { createKeeper } from '../boot/keeper.ts';
+import { createProbes } from '../health/probes/probes.ts';
+import { createInspect } from '../inspection/look.ts';
+import type { Inspect } from '../inspection/report.ts';
+import type { Instance } from '../instance/contract.ts';
+import { createInstance } from '../instance/instance.ts';
+import { lazily } from '../kernel/load-on-demand.ts';
+import type { Recover } from '../recovery/report.ts';
+import type { Restorer } from '../restore/contract.ts';
+import type { Copies } from '../restore/copies-contract.ts';
+import type { Salvage } from '../salvage/report.ts';
+import type { Upkeep } from '../upkeep/needs.ts';
+import type { Service } from './service.ts';
+
+/** All that dbkit can do with PostgreSQL: the service that the supervisor runs, and one façade for each thing that commands do. */
+export interface Postgresql {
+  readonly service: Service;
+  readonly instance: Instance;
+  readonly inspect: Inspect;
+  readonly recover: Recover;
+  readonly restorer: Restorer;
+  readonly copies: Copies;
+  readonly salvage: Salvage;
+  readonly upkeep: Upkeep;
+  readonly expireQuarantined: ExpireQuarantined;
+}
+
+/** The table of contents of PostgreSQL support. What a plain start never asks for is loaded with the first call. */
+export function createPostgresql(options: PostgresqlOptions): Postgresql {
+  const { config, system, onFail, engines } = options;
+  const { restart } = config.postgresql;
+  const keeper = createKeeper(options);
+  const load = async () => (await import('./loaded-on-demand.ts')).onDemand;
+  const restorer = lazily(['plan', 'stage', 'publish', 'replace'], async () => (await load()).createRestorer(options, keeper));
+  const salvage = lazily(['salvage'], async () => ({ salvage: (await load()).createSalvage(options) }));
+  return {
+    service: {
+      name: 'postgresql',
+      dependsOn: [],
+      onFail,
+      restart: {
+        policy: restart.policy,
+        backoffMs: restart.backoffSeconds * 1000,
+        backoffMaxMs: restart.backoffMaxSeconds * 1000,
+        max: restart.max,
+        windowMs: restart.windowSeconds * 1000,
+      },
+      stopTimeoutMs: config.stopSeconds * 1000,
+      prepare: keeper.prepare,
+      start: keeper.start,
+      recover: keeper.recover,
+      restorer,
+      lastRecovery: keeper.lastRecovery,
+      probes: createProbes(options),
+      engines,
+    },
+    instance: createInstance(config, system),
+    inspect: createInspect(config, system),
+    recover: keeper.recover,
+    restorer,
+    copies: lazily(['copyTo', 'open', 'bringTables', 'drill'], async () => (await load()).createCopies(options)),
+    ...salvage,
+    upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs', 'amcheck'], async () => (await load()).createUpkeep(options)),
+    expireQuarantined: (wish, signal) => expireQuarantine(config, system, wish, signal),
+  };
+}

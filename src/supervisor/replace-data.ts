@@ -1,0 +1,23 @@
+import type { Control } from '../control/contract.ts';
+import { DbkitError } from '../kernel/errors.ts';
+import type { RestoreReport, RestoreRequest, Restorer } from '../restore/contract.ts';
+
+/**
+ * Restores a backup, or takes the last replacement back: through the supervisor when one runs (the container lives on), else on the instance
+ * itself. `mayReplace` is asked with the plan. Rejects with `recovery.refused` when the answer is no.
+ */
+export async function replaceData(
+  { control, restorer }: { readonly control: Control; readonly restorer: Restorer },
+  { dryRun, ...request }: RestoreRequest & { readonly dryRun: boolean },
+  mayReplace: (plan: RestoreReport) => Promise<boolean>,
+  signal: AbortSignal,
+): Promise<RestoreReport> {
+  const ask = (planned: RestoreRequest, only: boolean): Promise<unknown> =>
+    control.ask({ command: 'restore', request: planned, dryRun: only }, signal);
+  const plan = ((await ask(request, true)) as RestoreReport | undefined) ?? (await restorer.plan(request, signal));
+  if (dryRun) return plan;
+  if (!(await mayReplace(plan)))
+    throw new DbkitError('recovery.refused', 'nothing was changed: the plan was declined', { hint: 'add --dry-run to see it again' });
+  const decided = { ...request, label: plan.source.label }; // What was shown is what is done.
+  return ((await ask(decided, false)) as RestoreReport | undefined) ?? restorer.replace(decided, signal);
+}

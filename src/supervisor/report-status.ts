@@ -1,0 +1,109 @@
+import { statfs } from 'node:fs/promises';
+import type { BackupEngine } from '../backups/backup.ts';
+import type { Config } from '../config/config.ts';
+import type { Control } from '../control/contract.ts';
+import type { ServiceStatus, StatusBoard } from '../control/status.ts';
+import type { Instance } from '../instance/contract.ts';
+import { DbkitError } from '../kernel/errors.ts';
+import { newestFirst } from '../kernel/labels.ts';
+import type { Clock } from '../kernel/machine.ts';
+import type { RecoveryHistory } from '../recovery/history-contract.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
+
+type Needs = {
+  readonly config: Config;
+  readonly control: Control;
+  readonly board: StatusBoard;
+  readonly history: RecoveryHistory;
+  readonly instance: Instance;
+  readonly engines: readonly BackupEngine[];
+  readonly clock: Clock;
+};
+
+/** pg_isready's four answers (its reference page, "Exit Status"). */
+export type Readiness = 'accepting' | 'rejecting' | 'no-response' | 'no-attempt';
+
+export interface StatusReport {
+  readonly readiness: Readiness;
+  readonly supervisor: {
+    readonly running: boolean;
+    readonly pid: number | null;
+    readonly mode: string | null;
+    readonly since: string | null;
+  };
+  readonly services: readonly ServiceStatus[];
+  readonly instance: {
+    readonly dataDir: string;
+    readonly port: number;
+    readonly version: string | null;
+    readonly pid: number | null;
+    readonly uptimeSeconds: number | null;
+    readonly sizeBytes: number | null;
+    readonly connections: { readonly used: number; readonly max: number } | null;
+    readonly standby: boolean | null;
+  };
+  readonly lastRecovery: RecoveryReport | null;
+  readonly lastBackup: { readonly label: string; readonly createdAt: string; readonly state: string } | null;
+  readonly disks: readonly { readonly what: string; readonly path: string; readonly totalBytes: number; readonly freeBytes: number }[];
+}
+
+const LIVE_TIMEOUT_MS = 1_000;
+
+/** Everything a person asks first, gathered at once: the published state, one session, the file systems. */
+export async function reportStatus(app: Needs, signal: AbortSignal): Promise<StatusReport> {
+  const { config, control, board, history, instance, clock } = app;
+  const [answer, published, lastRecovery, live, disks, lastBackup] = await Promise.all([
+    control.ask({ command: 'ping' }, signal).catch((cause: unknown) => (cause instanceof DbkitError ? null : Promise.reject(cause))),
+    board.read(),
+    history.newest(),
+    instance.live(LIVE_TIMEOUT_MS, signal),
+    disksOf(config),
+    newestBackup(app, signal),
+  ]);
+  const running = answer !== undefined;
+  const postgresql = running ? published?.services.find(({ name }) => name === 'postgresql') : undefined;
+  return {
+    readiness: live ? 'accepting' : postgresql?.state === 'starting' || postgresql?.state === 'stopping' ? 'rejecting' : 'no-response',
+    supervisor: {
+      running,
+      pid: running ? (published?.pid ?? null) : null,
+      mode: running ? (published?.mode ?? null) : null,
+      since: running ? (published?.startedAt ?? null) : null,
+    },
+    services: running ? (published?.services ?? []) : [],
+    instance: {
+      dataDir: config.postgresql.dataDir,
+      port: config.postgresql.port,
+      version: live?.version ?? null,
+      pid: postgresql?.pid ?? null,
+      uptimeSeconds: live ? Math.max(0, Math.round((clock.now().getTime() - Date.parse(live.startedAt)) / 1000)) : null,
+      sizeBytes: live?.databaseSizeBytes ?? null,
+      connections: live?.connections ?? null,
+      standby: live?.inRecovery ?? null,
+    },
+    lastRecovery: lastRecovery ?? null,
+    lastBackup,
+    disks,
+  };
+}
+
+async function newestBackup({ engines }: Needs, signal: AbortSignal): Promise<StatusReport['lastBackup']> {
+  const lists = await Promise.all(engines.map((engine) => engine.list(signal).catch(() => [])));
+  const newest = lists.flat().sort(newestFirst)[0];
+  return newest ? { label: newest.label, createdAt: newest.createdAt, state: newest.state } : null;
+}
+
+async function disksOf({ postgresql, backupDir, logDir }: Needs['config']): Promise<StatusReport['disks']> {
+  const places = [
+    ['data', postgresql.dataDir],
+    ['backups', backupDir],
+    ['logs', logDir],
+  ] as const;
+  const rows = await Promise.all(
+    places.map(async ([what, path]) => {
+      const volume = await statfs(path).catch(() => undefined);
+      return volume && { what, path, totalBytes: volume.blocks * volume.bsize, freeBytes: volume.bavail * volume.bsize };
+    }),
+  );
+  return rows.filter((row) => row !== undefined);
+}

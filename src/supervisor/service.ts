@@ -1,0 +1,44 @@
+import type { BackupEngine } from '../backups/backup.ts';
+import type { Probe } from '../health/probe.ts';
+import type { System } from '../kernel/machine.ts';
+import type { RunningService } from '../kernel/running-service.ts';
+import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
+import type { Restorer } from '../restore/contract.ts';
+
+/** What to do when a service cannot be started, or has died more often than its restart policy allows. */
+export type OnFail = 'exit' | 'hold' | 'ignore';
+
+export interface RestartPolicy {
+  readonly policy: 'never' | 'on-failure' | 'always';
+  readonly backoffMs: number;
+  readonly backoffMaxMs: number;
+  /** Deaths within `windowMs` after which the service has failed. */
+  readonly max: number;
+  readonly windowMs: number;
+}
+
+export interface Service {
+  readonly name: string;
+  readonly dependsOn: readonly string[];
+  readonly onFail: OnFail;
+  readonly restart: RestartPolicy;
+  /** How long a polite stop may take before the next harder mode, within the entrypoint's budget. */
+  readonly stopTimeoutMs: number;
+  /** Makes it startable: inspect, remedy, initialize. Idempotent; also run before each restart. */
+  prepare(signal: AbortSignal): Promise<void>;
+  /** Resolves when ready; rejects with the reason and the last 20 lines of its log. */
+  start(signal: AbortSignal): Promise<RunningService>;
+  /** A person's wish through `dbkit recover`; absent where there is nothing to recover. */
+  recover?(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
+  /** Brings backups back in its place; absent where there is nothing to restore. */
+  readonly restorer?: Restorer;
+  /** What the last prepare and start had to do about the data; undefined after a plain start. The supervisor records it. */
+  lastRecovery?(): RecoveryReport | undefined;
+  readonly probes: readonly Probe[];
+  readonly engines: readonly BackupEngine[];
+}
+
+export interface ServicePlugin<Settings> {
+  readonly name: string;
+  create(settings: Settings, system: System): Service;
+}

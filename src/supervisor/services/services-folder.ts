@@ -1,0 +1,85 @@
+import { constants } from 'node:fs';
+import { access, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { DbkitError, wordsOf } from '../../kernel/errors.ts';
+import type { System } from '../../kernel/machine.ts';
+import type { InitScript } from '../init-script.ts';
+import type { Service, ServicePlugin } from '../service.ts';
+
+const INIT_TIMEOUT_MS = 10 * 60_000;
+
+/** What a folder of services holds: executables run on every start, in C-locale order, and modules that each export a plugin. */
+export interface ServicesFolder {
+  readonly initScripts: readonly InitScript[];
+  readonly services: readonly Service[];
+}
+
+/** Reads the folder; a folder that is missing holds nothing. Rejects with `config.invalid`, naming the file, when a module is no plugin. */
+export async function readServicesFolder(
+  directory: string,
+  system: System,
+  environment: Readonly<Record<string, string>>,
+): Promise<ServicesFolder> {
+  const names = (await readdir(directory).catch(() => [])).sort(); // By code unit: the C locale.
+  const initScripts: InitScript[] = [];
+  const services: Service[] = [];
+  for (const name of names) {
+    const path = join(directory, name);
+    if (name.startsWith('init-') && (await isExecutable(path))) initScripts.push(initScript(path, system, environment));
+    else if (/\.m?js$/.test(name)) services.push(await loadPlugin(path, system));
+  }
+  return { initScripts, services };
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+function initScript(path: string, system: System, environment: Readonly<Record<string, string>>): InitScript {
+  return {
+    path,
+    run: async (signal) => {
+      system.log.info('init-script.run', `running ${path}`, { script: path });
+      await system.runner
+        .run({ file: path, args: [], env: { ...system.childEnvironment, ...environment }, timeoutMs: INIT_TIMEOUT_MS }, signal)
+        .catch((cause: unknown) => {
+          signal.throwIfAborted();
+          throw new DbkitError('service.failed', `${path} failed: ${wordsOf(cause)}`, {
+            hint: 'correct the script, or take its execute bit away; the services were started before it',
+            cause,
+          });
+        });
+    },
+  };
+}
+
+/** A module's default export is a ServicePlugin; it is created without settings of its own: a module carries what it needs. */
+async function loadPlugin(path: string, system: System): Promise<Service> {
+  try {
+    const module = (await import(pathToFileURL(path).href)) as { default?: Partial<ServicePlugin<undefined>> };
+    if (typeof module.default?.create !== 'function' || typeof module.default.name !== 'string')
+      throw new Error('its default export is not a plugin { name, create }');
+    const service = await module.default.create(undefined, system);
+    return { ...pluginDefaults, ...service };
+  } catch (cause) {
+    throw new DbkitError('config.invalid', `${path} cannot be used as a service: ${wordsOf(cause)}`, {
+      hint: 'correct the module, or move it out of the services folder',
+      cause,
+    });
+  }
+}
+
+/** What a small plugin need not say. */
+const pluginDefaults = {
+  dependsOn: [],
+  onFail: 'ignore',
+  restart: { policy: 'on-failure', backoffMs: 1_000, backoffMaxMs: 30_000, max: 5, windowMs: 300_000 },
+  stopTimeoutMs: 5_000,
+  prepare: async () => undefined,
+  probes: [],
+  engines: [],
+} as const;

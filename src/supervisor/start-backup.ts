@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import type { StatusBoard } from '../control/status.ts';
+import { wordsOf } from '../kernel/errors.ts';
+import type { Child, Logger, SpawnChild } from '../kernel/machine.ts';
+
+const INTERRUPTED = 143; // By our own stop: the next one begins anew.
+
+/**
+ * The automatic backup after a start, as a process of its own: and its memory goes with it. It decides by itself
+ * whether anything has changed. Undefined when it is switched off, no PostgreSQL is up, or it cannot be started, which never fails a boot.
+ */
+export async function startBackup(
+  app: {
+    readonly config: Config;
+    readonly spawn: SpawnChild;
+    readonly log: Logger;
+    readonly board: StatusBoard;
+    readonly commandEnvironment: Readonly<Record<string, string>>;
+  },
+  [file = 'dbkit', ...args]: readonly string[],
+  { outlivesDbkit = false }: { readonly outlivesDbkit?: boolean } = {},
+): Promise<Child | undefined> {
+  const published = await app.board.read();
+  const up = published?.services.some(({ name, state }) => name === 'postgresql' && state === 'ready');
+  if (!app.config.backup.afterStart || !up) return undefined;
+  const output = { appendTo: join(app.config.logDir, 'dbkit.log') };
+  try {
+    const child = await app.spawn({
+      file,
+      args,
+      env: app.commandEnvironment,
+      output,
+      newSession: true,
+      outlivesDbkit,
+    });
+    void child.exited.then(({ code, signal }) => {
+      if (code !== 0 && code !== INTERRUPTED && signal === null)
+        app.log.warn('backup.failed', `the automatic backup failed: ${output.appendTo} says why`);
+    });
+    return child;
+  } catch (cause) {
+    app.log.warn('backup.failed', `the automatic backup could not be started: ${wordsOf(cause)}`);
+    return undefined;
+  }
+}

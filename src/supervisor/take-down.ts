@@ -1,0 +1,26 @@
+import type { Control } from '../control/contract.ts';
+import type { SupervisorStatus } from '../control/status.ts';
+import type { Clock } from '../kernel/machine.ts';
+import type { MonitorMemory } from '../monitor/decide.ts';
+import { pauseMonitor } from '../monitor/pause.ts';
+
+export interface DownReport {
+  readonly outcome: 'stopped' | 'not-running';
+  readonly pid: number | null;
+}
+
+/**
+ * Stops what `up` or `entrypoint` started, and waits until it is gone. Nothing to stop is a success. A monitor that has watched here stands by
+ * for as long: a planned stop is no failure.
+ */
+export async function takeDown(
+  { control, clock, memory }: { readonly control: Control; readonly clock: Clock; readonly memory: MonitorMemory },
+  { forMs }: { readonly forMs: number },
+  signal: AbortSignal,
+): Promise<DownReport> {
+  if ((await memory.read()) !== undefined) await pauseMonitor({ memory, clock }, forMs);
+  const status = (await control.ask({ command: 'shutdown' }, signal)) as SupervisorStatus | undefined;
+  if (status === undefined) return { outcome: 'not-running', pid: null };
+  while ((await control.ask({ command: 'ping' }, signal).catch(() => undefined)) !== undefined) await clock.sleep(50, signal);
+  return { outcome: 'stopped', pid: status.pid };
+}

@@ -1,0 +1,38 @@
+import { DbkitError } from '../kernel/errors.ts';
+import type { Clock } from '../kernel/machine.ts';
+import { reportStatus, type StatusReport } from './report-status.ts';
+
+type Needs = Parameters<typeof reportStatus>[0];
+const EVERY_MS = 50;
+
+/**
+ * Resolves as soon as the supervisor has reported ready and the server answers. Rejects at once when a service is held or has failed, with
+ * its reason, and with `service.unready` when the time is over.
+ */
+export async function waitReady(app: Needs & { readonly clock: Clock }, timeoutMs: number, signal: AbortSignal): Promise<StatusReport> {
+  const deadlineMs = app.clock.monotonicMs() + timeoutMs;
+  for (;;) {
+    const published =
+      (await app.control.ask({ command: 'ping' }, signal).catch(() => null)) === undefined ? undefined : await app.board.read();
+    const stuck = published?.services.find(({ state, failure }) => (state === 'held' || state === 'failed') && failure !== null);
+    if (stuck)
+      throw new DbkitError('service.unready', `${stuck.name} is ${stuck.state}: ${stuck.failure!.message}`, {
+        hint: stuck.failure!.hint ?? undefined,
+      });
+    const ready =
+      published !== undefined &&
+      published.readyAt !== null &&
+      published.services.every(({ state }) => state === 'ready' || state === 'disabled');
+    if (ready) {
+      const report = await reportStatus(app, signal);
+      if (report.readiness === 'accepting') return report;
+    }
+    if (app.clock.monotonicMs() > deadlineMs) {
+      const states = published?.services.map(({ name, state }) => `${name} ${state}`).join(', ') ?? 'no supervisor is running';
+      throw new DbkitError('service.unready', `not ready after ${Math.round(timeoutMs / 1000)} s: ${states}`, {
+        hint: '`dbkit status` shows more',
+      });
+    }
+    await app.clock.sleep(EVERY_MS, signal);
+  }
+}

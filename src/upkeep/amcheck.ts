@@ -1,0 +1,37 @@
+import { access, constants, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { PostgresqlOptions } from '../boot/hold.ts';
+import { findBinaries } from '../instance/binaries.ts';
+import { serverOwner } from '../instance/owner.ts';
+import { DbkitError } from '../kernel/errors.ts';
+
+/** It reads every table and index; only a hang is cut short. */
+const TIMEOUT_MS = 24 * 3_600_000;
+const DAMAGED = 2; // src/bin/pg_amcheck/pg_amcheck.c
+
+/**
+ * What pg_amcheck complains about in all databases of the running server, a line each; installs the extension `amcheck` where it is missing, as it
+ * needs that. Rejects with `program.missing` where there is no pg_amcheck (before 14, and in the embedded packages), `tool.failed` when it cannot look.
+ */
+export async function amcheck({ config, system }: PostgresqlOptions, signal: AbortSignal): Promise<readonly string[]> {
+  const { socketDir, port, superuser, superuserPassword, binDir, dataDir, version } = config.postgresql;
+  const own = Number(await readFile(join(dataDir, 'PG_VERSION'), 'utf8').catch(() => '')) || undefined;
+  const { directory } = await findBinaries({ major: own ?? version, directory: binDir }, system, signal);
+  const file = join(directory, 'pg_amcheck');
+  await access(file, constants.X_OK).catch((cause: unknown) => {
+    throw new DbkitError('program.missing', `there is no pg_amcheck in ${directory}`, { cause });
+  });
+  const env = {
+    ...system.childEnvironment,
+    PGAPPNAME: 'dbkit',
+    ...(superuserPassword ? { PGPASSWORD: superuserPassword.reveal() } : {}),
+  };
+  const address = [`--host=${socketDir}`, `--port=${port}`, `--username=${superuser}`, '--no-password'];
+  const as = await serverOwner(config.postgresql, system);
+  const tool = { file, args: ['--all', '--install-missing', ...address], env, as, timeoutMs: TIMEOUT_MS };
+  const { exitCode, stdout, stderr } = await system.runner.attempt(tool, signal);
+  if (exitCode === 0) return [];
+  const lines = `${stdout}\n${stderr}`.split('\n').map((line) => line.trim());
+  if (exitCode === DAMAGED) return lines.filter(Boolean);
+  throw new DbkitError('tool.failed', `pg_amcheck ended with status ${exitCode}: ${lines.find(Boolean) ?? 'without a word'}`);
+}

@@ -1,0 +1,204 @@
+import type { PostgresqlOptions } from '../boot/hold.ts';
+import type { PostgresqlSettings } from '../config/config.ts';
+import { type Connection, connect, sqlStateOf } from '../instance/connection.ts';
+import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
+import { amcheck } from './amcheck.ts';
+import { factsOf } from './facts.ts';
+import { type ChoreStep, type ChoreWish, dropLeftover, type Need, needsOf, statementFor, type Upkeep } from './needs.ts';
+import { withProgress } from './progress.ts';
+import { pruneLogs } from './prune-logs.ts';
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** lock_not_available, deadlock_detected, feature_not_supported (an exclusion constraint cannot be rebuilt concurrently). */
+const skippable = new Map([
+  ['55P03', 'somebody held a lock on it, or an old transaction, for too long; try again when it is quieter'],
+  ['40P01', 'it and somebody else waited for each other; try again when it is quieter'],
+  ['0A000', 'PostgreSQL cannot do that without locking everybody out'],
+]);
+
+/** Vacuum, analyze, reindex and checkpoint on a server that people are using. */
+export function createUpkeep(options: PostgresqlOptions): Upkeep {
+  const { config, system } = options;
+  const { postgresql, maintenance } = config;
+  const patience = (session: Connection, seconds: number) => session.query(`SET lock_timeout = ${Math.round(seconds * 1000)}`);
+  const enter = async (database: string, signal: AbortSignal): Promise<Connection> => {
+    const session = await sessionOf(postgresql, database, signal);
+    await patience(session, maintenance.lockTimeoutSeconds);
+    return session;
+  };
+
+  async function databases(only: string | undefined, signal: AbortSignal): Promise<string[]> {
+    const session = await enter('postgres', signal);
+    try {
+      const rows = await session.query<{ name: string }>(
+        'SELECT datname AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname',
+      );
+      const names = rows.map(({ name }) => name);
+      if (only === undefined) return names;
+      if (names.includes(only)) return [only];
+      throw new DbkitError('usage.invalid', `there is no database '${only}'`, { hint: `there are: ${names.join(', ')}` });
+    } finally {
+      await session.end();
+    }
+  }
+
+  /** With a session in each database, one after the other: maintenance may take its time, and leaves connections to others. */
+  async function inEach<T>(
+    only: string | undefined,
+    signal: AbortSignal,
+    work: (session: Connection, name: string) => Promise<T[]>,
+  ): Promise<T[]> {
+    const done: T[] = [];
+    for (const name of await databases(only, signal)) {
+      const session = await enter(name, signal);
+      try {
+        done.push(...(await work(session, name)));
+      } finally {
+        await session.end();
+      }
+    }
+    return done;
+  }
+
+  const needsIn = async (session: Connection, name: string): Promise<Need[]> => {
+    const { tables, indexes } = await factsOf(session, name);
+    return [...needsOf(tables, indexes)];
+  };
+
+  /** The lock that others queue behind must be free at once; older transactions, which nobody queues behind, may take longer. */
+  async function readyToRebuild(session: Connection, target: string): Promise<void> {
+    const [row] = await session.query<{ name: string }>(
+      `SELECT coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass($1)), to_regclass($1))::regclass::text AS name`,
+      [target],
+    );
+    await session.tuples(`BEGIN; LOCK TABLE ${row!.name} IN SHARE UPDATE EXCLUSIVE MODE; COMMIT`).catch(async (cause: unknown) => {
+      await session.query('ROLLBACK');
+      throw cause;
+    });
+    await patience(session, maintenance.rebuildWaitSeconds);
+  }
+
+  async function carryOut(session: Connection, need: Need, signal: AbortSignal): Promise<ChoreStep> {
+    const begunMs = system.clock.monotonicMs();
+    const watcher = await enter(need.database, signal);
+    const ended = (outcome: ChoreStep['outcome'], why: string | null, freedBytes: number): ChoreStep => ({
+      ...need,
+      outcome,
+      why,
+      freedBytes,
+      durationMs: Math.round(system.clock.monotonicMs() - begunMs),
+    });
+    const size = async (): Promise<number> => {
+      const [row] = await watcher.query<{ size: number | null }>('SELECT pg_total_relation_size(to_regclass($1))::float8 AS size', [
+        need.target,
+      ]);
+      return row?.size ?? 0;
+    };
+    try {
+      const before = await size();
+      const [self] = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+      if (need.chore === 'reindex') await readyToRebuild(session, need.target);
+      system.log.info('maintenance.begun', `${need.statement} in ${need.database}`);
+      await withProgress(watcher, { ...need, pid: self!.pid }, system, session.query(need.statement));
+      return ended('done', null, Math.max(0, before - (await size().catch(() => before))));
+    } catch (cause) {
+      if (isAbort(cause)) throw cause;
+      const why = skippable.get(sqlStateOf(cause) ?? '');
+      if (need.chore === 'reindex') await clearLeftovers(watcher, need.target);
+      if (why === undefined) throw cause;
+      system.log.warn('maintenance.skipped', `${need.target}: ${why}`, { said: wordsOf(cause) });
+      return ended('skipped', why, 0);
+    } finally {
+      if (need.chore === 'reindex') await patience(session, maintenance.lockTimeoutSeconds).catch(() => undefined);
+      await watcher.end();
+    }
+  }
+
+  return {
+    needs: async (database, signal) => (await inEach(database, signal, needsIn)).sort((a, b) => b.benefitBytes - a.benefitBytes),
+    run: (wish, signal) =>
+      inEach(
+        wish.tables.length > 0 ? (wish.database ?? postgresql.database ?? postgresql.username) : wish.database,
+        signal,
+        async (session, name) => {
+          const wanted = await wantedIn(session, name, wish, needsIn);
+          const steps: ChoreStep[] = [];
+          await session.query('SET vacuum_cost_delay = 2'); // Autovacuum's own pace: others come first.
+          for (const need of wanted)
+            steps.push(
+              wish.dryRun
+                ? { ...need, outcome: 'planned', why: null, freedBytes: 0, durationMs: 0 }
+                : await carryOut(session, need, signal),
+            );
+          return steps;
+        },
+      ),
+    async checkpoint(signal) {
+      const session = await enter('postgres', signal);
+      const lsn = async (): Promise<string> =>
+        (await session.query<{ lsn: string }>('SELECT redo_lsn::text AS lsn FROM pg_control_checkpoint()'))[0]!.lsn;
+      try {
+        const from = await lsn();
+        const begunMs = system.clock.monotonicMs();
+        await session.query('CHECKPOINT');
+        const durationMs = Math.round(system.clock.monotonicMs() - begunMs);
+        const [row] = await session.query<{ size: number }>('SELECT ($1::pg_lsn - $2::pg_lsn)::float8 AS size', [await lsn(), from]);
+        return { durationMs, walBytes: row!.size };
+      } finally {
+        await session.end();
+      }
+    },
+    pruneLogs: (wish) => pruneLogs(config, system, wish),
+    amcheck: (signal) => amcheck(options, signal),
+  };
+}
+
+async function sessionOf(
+  { socketDir, port, superuser: user, superuserPassword }: PostgresqlSettings,
+  database: string,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const target = { socketDir, port, user, database, password: superuserPassword?.reveal() };
+  return connect(target, { timeoutMs: CONNECT_TIMEOUT_MS }, signal);
+}
+
+async function wantedIn(
+  session: Connection,
+  database: string,
+  { chore, tables, all }: ChoreWish,
+  needsIn: (session: Connection, name: string) => Promise<Need[]>,
+): Promise<readonly Need[]> {
+  if (tables.length === 0 && !all) return (await needsIn(session, database)).filter((need) => need.chore === chore);
+  const facts = await factsOf(session, database);
+  const named = new Set<string>();
+  for (const table of tables) {
+    const [row] = await session.query<{ name: string | null }>(
+      `SELECT format('%I.%I', n.nspname, c.relname) AS name
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'm')`,
+      [table],
+    );
+    if (!row?.name)
+      throw new DbkitError('usage.invalid', `there is no table '${table}' in ${database}`, { hint: '--database names another database' });
+    named.add(row.name);
+  }
+  return facts.tables
+    .filter(({ name }) => all || named.has(name))
+    .sort((a, b) => a.sizeBytes - b.sizeBytes)
+    .map(({ name: target, sizeBytes }) => ({
+      ...{ chore, database, target, sizeBytes, benefitBytes: 0, because: 'asked for' },
+      statement: statementFor(chore, target, 'table'),
+    }));
+}
+
+/** A concurrent rebuild that fails leaves an invalid index beside the old one, which every change would write to (REINDEX, "Rebuilding Indexes Concurrently"). */
+async function clearLeftovers(watcher: Connection, target: string): Promise<void> {
+  const rows = await watcher.query<{ name: string }>(
+    `SELECT format('%I.%I', n.nspname, c.relname) AS name
+       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE NOT i.indisvalid AND c.relname ~ '_ccnew\\d*$'
+        AND i.indrelid IN (to_regclass($1), (SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass($1)),
+                           (SELECT nullif(reltoastrelid, 0) FROM pg_class WHERE oid = to_regclass($1)))`,
+    [target],
+  );
+  for (const { name } of rows) await watcher.query(dropLeftover(name)).catch(() => undefined); // What is still locked is listed by the next look.
+}

@@ -1,0 +1,120 @@
+import { expect, test } from 'vitest';
+import type { Backup } from '../../src/backups/backup.ts';
+import { planRetention, type RetentionPolicy } from '../../src/backups/retention.ts';
+
+type Entry = Pick<Backup, 'label' | 'state' | 'systemIdentifier' | 'pinned'>;
+/** `good damaged good` → three backups, oldest first, a day apart; a `!` pins. */
+const backups = (states: string): Entry[] =>
+  states.split(' ').map((state, day) => ({
+    label: `data_202601${String(day + 1).padStart(2, '0')}_000000`,
+    state: state.replace('!', '') as Entry['state'],
+    pinned: state.endsWith('!'),
+    systemIdentifier: '1',
+  }));
+/** What is kept, oldest first, as a string of + and -. */
+const kept = (states: string, policy: RetentionPolicy): string =>
+  planRetention(backups(states), policy)
+    .map(({ keep }) => (keep ? '+' : '-'))
+    .reverse()
+    .join('');
+
+test.each([
+  ['the newest good ones are kept', 'good good good good', 2, '--++'],
+  ['verified and proven ones are good', 'verified proven good', 2, '-++'],
+  ['fewer than wanted are all kept', 'good good', 7, '++'],
+  ['damaged ones do not count', 'good good damaged damaged', 2, '++++'],
+  ['a damaged one goes when enough newer good ones exist', 'damaged good damaged good good', 2, '---++'],
+  ['without a good one nothing goes', 'damaged damaged damaged', 1, '+++'],
+  ['the last good one stays under a policy of nothing', 'good good', 0, '-+'],
+  ['the newest proven one stays', 'proven proven good good good', 1, '-+--+'],
+  ['pinned ones stay, beside as many others', 'good! good good good! good', 1, '+--++'],
+  ['a pinned one that is damaged stays and does not count', 'damaged! good good', 1, '+-+'],
+  ['the last good one may be a pinned one', 'good damaged good!', 1, '+++'],
+])('%s', (_, states, last, expected) => {
+  expect(kept(states, { last })).toBe(expected);
+});
+
+test('a backup just made stays when a clock that was wrong by years left newer labels', () => {
+  const fromTheFuture = { label: 'data_20380101_000000', state: 'good', systemIdentifier: '1' } as const;
+  const plan = planRetention([...backups('good good'), fromTheFuture], { last: 1, justMade: 'data_20260102_000000' });
+  expect(plan).toEqual([
+    { label: 'data_20380101_000000', keep: true, because: 'it is the newest good backup' },
+    { label: 'data_20260102_000000', keep: true, because: 'it was made just now' },
+    { label: 'data_20260101_000000', keep: false, because: '2 newer good backups exist' },
+  ]);
+});
+
+test('every decision has its reason', () => {
+  const reasons = planRetention(backups('damaged good proven good damaged good'), { last: 2 }).map(({ because }) => because);
+  expect(reasons).toEqual([
+    'it is the newest good backup',
+    'it is damaged, but may hold what later backups lost',
+    'it is one of the newest 2 good backups',
+    'it is the newest that a restore has proven',
+    '3 newer good backups exist',
+    'it is damaged, and 4 newer good backups exist',
+  ]);
+});
+
+test("a new cluster's backups never push out those of the one it replaced", () => {
+  const [old, ...fresh] = backups('good good good good');
+  const plan = planRetention([{ ...old!, systemIdentifier: '2' }, ...fresh], { last: 2 });
+  expect(plan.map(({ keep }) => keep)).toEqual([true, true, false, true]);
+});
+
+/** One good backup for each time, which is written 'YYYYMMDD HH'. */
+const at = (...times: string[]): Entry[] =>
+  times.map((time) => ({ label: `data_${time.replace(' ', '_')}0000`, state: 'good', systemIdentifier: '1' }));
+const keptAt = (times: string[], policy: RetentionPolicy): string[] =>
+  planRetention(at(...times), policy)
+    .filter(({ keep }) => keep)
+    .map(({ label }) => `${label.slice(5, 13)} ${label.slice(14, 16)}`);
+
+test.each<[string, string[], RetentionPolicy, string[]]>([
+  [
+    'a day keeps its last',
+    ['20260101 03', '20260101 21', '20260102 03', '20260102 21'],
+    { last: 1, daily: 2 },
+    ['20260102 21', '20260101 21'],
+  ],
+  [
+    'days without a backup do not count',
+    ['20260101 03', '20260301 03', '20260302 03'],
+    { last: 1, daily: 3 },
+    ['20260302 03', '20260301 03', '20260101 03'],
+  ],
+  [
+    'a week begins on Monday',
+    ['20260104 03', '20260105 03', '20260111 03', '20260112 03'],
+    { last: 1, weekly: 3 },
+    ['20260112 03', '20260111 03', '20260104 03'],
+  ],
+  [
+    'a month keeps its last',
+    ['20251130 03', '20251201 03', '20251231 03', '20260101 03'],
+    { last: 1, monthly: 2 },
+    ['20260101 03', '20251231 03'],
+  ],
+  [
+    'rules add up',
+    ['20251231 03', '20260103 03', '20260104 03', '20260104 09', '20260104 12'],
+    { last: 2, daily: 2, monthly: 2 },
+    ['20260104 12', '20260104 09', '20260103 03', '20251231 03'],
+  ],
+  [
+    'beyond the greatest age only the newest stays',
+    ['20260101 03', '20260102 03', '20260103 04', '20260104 05'],
+    { last: 9, maxAgeMs: 30 * 3_600_000 },
+    ['20260104 05', '20260103 04'],
+  ],
+])('%s', (_, times, policy, expected) => {
+  expect(keptAt(times, policy)).toEqual(expected);
+});
+
+test('a clock that jumps ten years ahead expires nothing by age, for a gap is no age', () => {
+  const policy = { last: 9, maxAgeMs: 48 * 3_600_000 };
+  expect(keptAt(['20260101 03', '20260102 03', '20360101 03', '20360101 04'], policy)).toHaveLength(4);
+  const proven = at('20260101 03').map((backup) => ({ ...backup, state: 'proven' as const }));
+  const plan = planRetention([...proven, ...at('20260102 03', '20260103 03', '20260104 04')], policy);
+  expect(plan.at(-1)).toEqual({ label: 'data_20260101_030000', keep: true, because: 'it is the newest that a restore has proven' });
+});

@@ -1,0 +1,143 @@
+import { expect, test } from 'vitest';
+import type { Backup, BackupEngine, BackupOptions } from '../../src/backups/backup.ts';
+import { dueOf } from '../../src/backups/verify-backups.ts';
+import type { App } from '../../src/cli/app.ts';
+import { DbkitError } from '../../src/kernel/errors.ts';
+import { inProcess } from '../harness/in-process.ts';
+
+const now = new Date('2026-11-21T12:00:00Z');
+const clock: App['clock'] = { now: () => now, monotonicMs: () => 0, sleep: async () => undefined };
+
+const backupOf = (label: string, more: Partial<Backup> = {}): Backup => ({
+  label,
+  path: `/backups/${label}`,
+  kind: 'physical',
+  createdAt: '2026-11-21T10:00:00.000Z',
+  state: 'good',
+  pgVersion: 15,
+  systemIdentifier: '1',
+  sizeBytes: 4096,
+  ...more,
+});
+
+/** An engine that remembers what it was asked. */
+function engineOf(backups: readonly Backup[], more: Partial<BackupEngine> = {}): BackupEngine & { readonly asked: unknown[] } {
+  const asked: unknown[] = [];
+  return {
+    asked,
+    name: 'copy',
+    kind: 'physical',
+    list: async () => backups,
+    backup: async (_signal, options: BackupOptions = {}) => {
+      asked.push(options);
+      return backupOf('data_20261121_120000', { note: options.note ?? null, pinned: options.pin ?? false });
+    },
+    restore: async () => ({ recoveredTo: null }),
+    verify: async ({ label }, _signal, options) => {
+      asked.push([label, options]);
+      if (label.endsWith('9')) throw new DbkitError('data.corrupt', `backup ${label} is damaged: global/1260 is missing`);
+    },
+    annotate: async (backup, words) => {
+      asked.push([backup.label, words]);
+      return { ...backup, pinned: words.pinned ?? false };
+    },
+    ...more,
+  };
+}
+
+const three = [
+  backupOf('data_20261119_100000', { createdAt: '2026-11-19T10:00:00Z', state: 'proven', verifiedAt: '2026-11-20T10:00:00Z', newBytes: 0 }),
+  backupOf('data_20261120_100000', { createdAt: '2026-11-20T10:00:00Z', pinned: true, note: 'before the upgrade' }),
+  backupOf('data_20261121_100009', { state: 'damaged' }),
+];
+const [older, newer, broken] = three as [Backup, Backup, Backup];
+const instance = { expireQuarantine: async () => [] } as unknown as App['instance'];
+const board = { lastRecovery: async () => undefined } as unknown as App['board'];
+const ask = (argv: readonly string[], engine: BackupEngine) =>
+  inProcess(['backup', ...argv], { app: { engines: [engine], clock, instance, board } });
+
+test('the list is a table, newest first, that says what each backup is worth', async () => {
+  const { status, out } = await ask(['list'], engineOf(three));
+  expect(status).toBe(0);
+  expect(
+    out
+      .trimEnd()
+      .split('\n')
+      .map((line) => line.split(/ {2,}/)),
+  ).toEqual([
+    ['label', 'age', 'kind', 'size', 'new', 'state', 'PostgreSQL', 'note'],
+    ['data_20261121_100009', '2 h ago', 'base', '4.0 KiB', '4.0 KiB', 'damaged', '15'],
+    ['data_20261120_100000', '1 d 2 h ago', 'base', '4.0 KiB', '4.0 KiB', 'good, pinned', '15', 'before the upgrade'],
+    ['data_20261119_100000', '2 d 2 h ago', 'base', '4.0 KiB', '0 B', 'proven', '15'],
+  ]);
+});
+
+test('--json has every field, whatever the engine knows', async () => {
+  const { out } = await ask(['list', '--json'], engineOf([newer, older]));
+  const { report } = JSON.parse(out) as { report: { backups: object[] } };
+  expect(report.backups.map((row) => Object.keys(row).sort())).toEqual(
+    Array(2).fill(
+      'createdAt engine kind label newBytes note path pgVersion pinned provenAt sizeBytes state systemIdentifier verifiedAt'.split(' '),
+    ),
+  );
+});
+
+test('without backups the list says how to get one', async () => {
+  expect((await ask(['list'], engineOf([]))).out).toContain('dbkit backup create');
+});
+
+test('create hands its flags to the engine that was named', async () => {
+  const engine = engineOf([]);
+  const { out } = await ask(['create', '--engine', 'copy', '--full', '--note', 'x', '--pin'], engine);
+  expect(engine.asked).toEqual([{ full: true, note: 'x', pin: true, waitMs: expect.any(Number) as number }]);
+  expect(out).toContain('data_20261121_120000');
+  const { status, error } = await ask(['create', '--engine', 'tape'], engine);
+  expect({ status, error }).toEqual({ status: 2, error: "dbkit: there is no backup engine 'tape'\nHINT: there are: copy\n" });
+});
+
+test('a backup with damaged pages is kept and told by 65', async () => {
+  const { status, out } = await ask(['create'], engineOf([], { backup: async () => broken }));
+  expect(status).toBe(65);
+  expect(out).toMatch(/damaged.*kept[\s\S]*HINT/);
+});
+
+test.each([
+  [['data_20261119_100001'], 'did you mean data_20261119_100000?'],
+  [['nonsense'], 'there is no backup nonsense\n'],
+])('a label that is not there is answered with one that is: %j', async (words, said) => {
+  const { status, error } = await ask(['show', ...words], engineOf(three));
+  expect(status).toBe(1);
+  expect(error).toContain(said);
+});
+
+test('`latest` is the newest good one, and none is worse than a damaged one', async () => {
+  expect((await ask(['show', 'latest'], engineOf(three))).out).toContain('data_20261120_100000');
+  const { status, error } = await ask(['show', 'latest'], engineOf([broken]));
+  expect({ status, error }).toMatchObject({ status: 1, error: expect.stringContaining('none of the 1 backups is good') });
+});
+
+test('verify goes on after a damaged one, and ends with 65', async () => {
+  const engine = engineOf(three);
+  const { status, out } = await ask(['verify', '--all', '--deep'], engine);
+  expect(engine.asked.map((asked) => (asked as unknown[])[0])).toEqual([newer.label, broken.label, older.label]);
+  expect(engine.asked[0]).toEqual([newer.label, { deep: true, test: false }]);
+  expect(status).toBe(65);
+  expect(out).toMatch(/^ok +data_20261120_100000[\s\S]*damaged +data_20261121_100009 .*global\/1260 is missing/);
+});
+
+test('verify without a label takes turns', () => {
+  const entry = (label: string, verifiedAt: string | null) => ({ backup: { label, verifiedAt } });
+  const labels = (found: readonly { backup: { label: string } }[]): string[] => found.map(({ backup }) => backup.label);
+  expect(labels(dueOf([entry('c', null), entry('a', '2026-01-02'), entry('b', null)], false))).toEqual(['b', 'c']);
+  expect(labels(dueOf([entry('c', '2026-01-03'), entry('a', '2026-01-01'), entry('b', '2026-01-02')], false))).toEqual(['a']);
+});
+
+test('a pin is set and removed', async () => {
+  const engine = engineOf(three);
+  expect((await ask(['pin', 'latest'], engine)).out).toContain('never expires');
+  expect((await ask(['pin', '--remove', older.label], engine)).out).toContain('retention decides');
+  expect(engine.asked).toEqual([
+    [newer.label, { pinned: true }],
+    [older.label, { pinned: false }],
+  ]);
+});

@@ -1,0 +1,20 @@
+import { expect, test } from 'vitest';
+import type { Backup } from '../../src/backups/backup.ts';
+import { judged } from '../../src/health/probes/backups.ts';
+
+const NOW = Date.parse('2026-11-21T12:00:00Z');
+const backup = (label: string, createdAt: string): Backup => ({ label, createdAt, state: 'good' }) as Backup;
+const since = (iso: string): number => (NOW - Date.parse(iso)) / 1000;
+
+test('a backup that a clock years ahead has named does not hide that the others are old', () => {
+  const old = backup('data_20261101_120000', '2026-11-01T12:00:00Z');
+  const ahead = backup('data_20361120_120000', '2036-11-20T12:00:00Z');
+  const levels = { warning: 48, critical: 168 };
+  expect(judged([old], levels, since).status).toBe('critical');
+  const both = judged([ahead, old], levels, since);
+  expect(both).toMatchObject({
+    status: 'critical',
+    summary: expect.stringMatching(/data_20361120_120000 bears a time that has not come yet/),
+  });
+  expect(judged([ahead, backup('data_20261121_110000', '2026-11-21T11:00:00Z')], levels, since).status).toBe('warning');
+});

@@ -1,0 +1,104 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { expect, onTestFinished, test } from 'vitest';
+import type { InitReport } from '../../src/homes/devcontainer/init.ts';
+import { program } from '../harness/dbkit.ts';
+
+const exec = promisify(execFile);
+
+interface Answer {
+  readonly status: number;
+  readonly report?: InitReport;
+  readonly failure?: { readonly code: string; readonly message: string };
+}
+
+/** A folder with these files, and `dbkit init devcontainer` in it. */
+async function project(files: Readonly<Record<string, string>> = {}) {
+  const root = join(await mkdtemp(join(tmpdir(), 'dbkit-init-')), 'shop');
+  onTestFinished(() => rm(dirname(root), { recursive: true, force: true }));
+  await mkdir(root);
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), text);
+  }
+  const read = (path: string): Promise<string | undefined> => readFile(join(root, path), 'utf8').catch(() => undefined);
+  const init = (...flags: readonly string[]): Promise<Answer> =>
+    exec(process.execPath, [program, 'init', 'devcontainer', '--json', ...flags], { cwd: root }).then(
+      ({ stdout }) => ({ status: 0, ...(JSON.parse(stdout) as object) }),
+      ({ code, stdout }: { code: number; stdout: string }) => ({ status: code, ...(JSON.parse(stdout) as object) }),
+    );
+  return { root, read, init };
+}
+
+const written = ['.devcontainer/devcontainer.json', '.devcontainer/Dockerfile', '.gitignore', '.devcontainer/dbkit.tgz'];
+
+test('an empty project gets a dev container with this very dbkit in it, once', async () => {
+  const { root, read, init } = await project();
+  expect((await init('--dry-run')).report).toMatchObject({ outcome: 'planned', files: written.map(() => ({ action: 'create' })) });
+  expect(await read(written[0]!)).toBeUndefined();
+  expect((await init()).report).toMatchObject({ outcome: 'written', files: written.map((path) => ({ path: join(root, path) })) });
+  expect(await read('.devcontainer/devcontainer.json')).toMatch(/"name": "shop",[\s\S]*\/\/ The default replaces/);
+  const { stdout } = await exec('tar', ['-tzf', join(root, '.devcontainer/dbkit.tgz')]);
+  expect(stdout).toMatch(/package\/dist\/main\.js[\s\S]*package\/\.devcontainer|package\/\.devcontainer[\s\S]*package\/dist\/main\.js/);
+  expect((await init()).report).toMatchObject({ outcome: 'present' });
+});
+
+test('with compose there is a compose file, and the next run knows it', async () => {
+  const { read, init } = await project();
+  await init('--compose');
+  expect(await read('.devcontainer/devcontainer.json')).toContain('"dockerComposeFile": "compose.yaml"');
+  expect(await read('.devcontainer/compose.yaml')).toContain('stop_grace_period: 10s');
+  expect((await init()).report).toMatchObject({ outcome: 'present' });
+});
+
+test('what a person set is changed only with --yes; his comments stay', async () => {
+  const text = '{\n  // ours\n  "image": "node:22", // pinned\n  "forwardPorts": [3000]\n}\n';
+  const { read, init } = await project({ '.devcontainer/devcontainer.json': text, '.gitignore': 'node_modules\n' });
+  expect(await init()).toMatchObject({
+    status: 73,
+    failure: { code: 'file.exists', message: expect.stringMatching(/would change: image$/) },
+  });
+  expect(await read('.devcontainer/devcontainer.json')).toBe(text);
+  expect(await init('--yes')).toMatchObject({ status: 0, report: { outcome: 'written' } });
+  expect(await read('.devcontainer/devcontainer.json')).toMatch(
+    /\/\/ ours\n {2}"build": \{[\s\S]*?\}, \/\/ pinned\n {2}"forwardPorts": \[3000, 5432\]/,
+  );
+  expect(await read('.gitignore')).toBe('node_modules\n.DB_*/\n');
+  expect((await init()).report).toMatchObject({ outcome: 'present' });
+});
+
+test('a Dockerfile of the project’s own is left alone, and the person is told what it needs', async () => {
+  const { read, init } = await project({
+    '.devcontainer/devcontainer.json': '{ "build": { "dockerfile": "Dockerfile" } }',
+    '.devcontainer/Dockerfile': 'FROM debian\n',
+  });
+  expect(await init('--yes')).toMatchObject({
+    status: 0,
+    report: { outcome: 'told', add: expect.stringContaining('"dbkit", "entrypoint"') },
+  });
+  expect(await read('.gitignore')).toBeUndefined();
+});
+
+test('a stray Dockerfile is never written over', async () => {
+  const { init } = await project({ '.devcontainer/Dockerfile': 'FROM debian\n' });
+  expect(await init('--yes')).toMatchObject({ status: 73, failure: { message: expect.stringMatching(/does not run dbkit/) } });
+});
+
+test('a broken devcontainer.json is refused with its line', async () => {
+  const { init } = await project({ '.devcontainer.json': '{\n  "image": ,\n}' });
+  expect(await init()).toMatchObject({
+    status: 78,
+    failure: { message: expect.stringMatching(/\.devcontainer\.json cannot be read: line 2/) },
+  });
+});
+
+test('a file that is a link stays one', async () => {
+  const { root, read, init } = await project({ 'shared-ignore': 'x\n' });
+  await symlink('shared-ignore', join(root, '.gitignore'));
+  await init();
+  expect(await readlink(join(root, '.gitignore'))).toBe('shared-ignore');
+  expect(await read('shared-ignore')).toBe('x\n.DB_*/\n');
+});

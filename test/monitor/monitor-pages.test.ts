@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import { get } from 'node:http';
+import { expect, test } from 'vitest';
+import type { Backup } from '../../src/backups/backup.ts';
+import { picturePage, probePage } from '../../src/cli/monitor-pages.ts';
+import type { HealthReport, ProbeReport } from '../../src/health/health.ts';
+import { listenAddress } from '../../src/kernel/listen-address.ts';
+import { servePages } from '../../src/machine/http-endpoint.ts';
+import { watchingAnew } from '../../src/monitor/decide.ts';
+import type { MonitorCheck } from '../../src/monitor/loop.ts';
+import { type Sample, withSample } from '../../src/monitor/measurements.ts';
+import type { Picture } from '../../src/monitor/overview.ts';
+import type { RecoveryReport } from '../../src/recovery/report.ts';
+
+const connection = (status: HealthReport['status']): ProbeReport => ({
+  service: 'postgresql',
+  name: 'connection',
+  title: 'connection',
+  status,
+  summary: 'it lets clients in',
+  hint: null,
+  data: {},
+  durationMs: 3,
+});
+const check = (status: HealthReport['status']): MonitorCheck => ({
+  at: '2026-11-21T06:00:00.000Z',
+  health: { status, at: '2026-11-21T06:00:00.000Z', durationMs: 12, probes: [connection(status)] },
+  verdict: status === 'critical' ? 'failed' : 'well',
+  action: 'none',
+  because: 'all is well',
+  state: { ...watchingAnew, failures: 2, gaveUp: true },
+  events: [],
+  recovery: null,
+});
+const watched = { last: check('ok'), quietMs: 0, intervalMs: 60_000 };
+
+test.each([
+  ['9187', { host: '127.0.0.1', port: 9187 }],
+  ['*:9187', { host: undefined, port: 9187 }],
+  ['10.0.0.5:80', { host: '10.0.0.5', port: 80 }],
+  ['[::1]:9187', { host: '::1', port: 9187 }],
+  ['db.example:0', { host: 'db.example', port: 0 }],
+  ['65536', undefined],
+  [':9187', undefined],
+  ['::1:9187', undefined],
+  ['http://x', undefined],
+  ['', undefined],
+])('--listen %s', (text, address) => expect(listenAddress(text)).toEqual(address));
+
+test('/healthz follows the last check, /readyz the connection, /livez only whether somebody looks', () => {
+  expect(probePage('/healthz', watched)?.status).toBe(200);
+  expect(probePage('/healthz', { ...watched, last: check('warning') })?.status).toBe(200);
+  expect(probePage('/healthz', { ...watched, last: check('critical') })?.status).toBe(503);
+  expect(probePage('/healthz', { ...watched, last: undefined })?.status).toBe(503);
+  expect(probePage('/readyz', watched)).toMatchObject({ status: 200, body: 'it lets clients in\n' });
+  expect(probePage('/readyz', { ...watched, last: check('critical') })?.status).toBe(503);
+  expect(probePage('/readyz', { ...watched, last: undefined })?.status).toBe(503);
+  expect(probePage('/livez', { ...watched, last: check('critical') })?.status).toBe(200);
+  expect(probePage('/livez', { ...watched, quietMs: 599_000 })?.status).toBe(200);
+  expect(probePage('/livez', { ...watched, quietMs: 601_000 })?.status).toBe(503);
+  expect(probePage('/livez', { ...watched, quietMs: 601_000, intervalMs: 600_000 })?.status).toBe(200);
+  expect(probePage('/', watched)).toBeUndefined();
+});
+
+const now = new Date('2026-11-21T06:00:10.000Z');
+const recovery: RecoveryReport = {
+  at: '2026-11-21T05:00:01.000Z',
+  durationMs: 1000,
+  readyAt: '2026-11-21T05:00:04.000Z',
+  findings: [{ code: 'relation.missing', path: 'base/5/<1>', evidence: 'the file is gone', severity: 'certain' }],
+  decision: 'restore',
+  because: 'a <table> file is missing',
+  steps: [],
+  quarantine: '/backups/quarantine/corrupt_20261121_050001',
+  lost: 'nothing',
+};
+const backup: Backup = {
+  label: 'data_20261121_040000',
+  path: '/backups/data_20261121_040000',
+  kind: 'physical',
+  createdAt: '2026-11-21T04:00:00.000Z',
+  state: 'proven',
+  pgVersion: 15,
+  systemIdentifier: '7',
+  sizeBytes: 31_457_280,
+  provenAt: '2026-11-21T04:10:00.000Z',
+};
+const picture: Picture = {
+  now,
+  host: 'db<1>',
+  environment: 'test & more',
+  version: '1.2.3',
+  check: check('ok'),
+  quietMs: 10_000,
+  intervalMs: 60_000,
+  samples: [0, 5, 10].map((minute) => ({
+    at: new Date(now.getTime() - (10 - minute) * 60_000).toISOString(),
+    status: minute === 5 ? 'critical' : 'ok',
+    latencySeconds: minute === 5 ? null : 0.004,
+    diskPercent: 40 + minute,
+  })),
+  backups: [backup, { ...backup, label: 'data_20261121_030000', createdAt: '2026-11-21T03:00:00.000Z', state: 'damaged', provenAt: null }],
+  recoveries: [recovery],
+};
+const pageAt = async (path: string, shown: Picture = picture) => (await picturePage(path, async () => shown))!;
+
+test('/metrics shows the probes, the monitor, the backups and the recoveries', async () => {
+  const { body } = await pageAt('/metrics');
+  for (const line of [
+    'dbkit_build_info{version="1.2.3"} 1',
+    'dbkit_health_status 0',
+    'dbkit_probe_status{service="postgresql",probe="connection"} 0',
+    'dbkit_monitor_failures 2',
+    'dbkit_monitor_gave_up 1',
+    'dbkit_backups{kind="physical",state="proven"} 1',
+    'dbkit_backups{kind="physical",state="damaged"} 1',
+    `dbkit_backup_last_good_timestamp_seconds ${Date.parse(backup.createdAt) / 1000}`,
+    `dbkit_backup_last_proven_timestamp_seconds ${Date.parse(backup.provenAt!) / 1000}`,
+    'dbkit_recoveries_remembered{decision="restore"} 1',
+    'dbkit_last_recovery_duration_seconds 4',
+    'dbkit_last_recovery_lost 0',
+  ])
+    expect(body.split('\n')).toContain(line);
+  const before = await pageAt('/metrics', { ...picture, check: undefined, backups: [], recoveries: [] });
+  expect(before.body).not.toContain('dbkit_health_status');
+});
+
+test('the page asks for nothing, runs nothing, and takes nothing that was written elsewhere for markup', async () => {
+  const { body, policy } = await pageAt('/');
+  expect(body).not.toMatch(/<script|<link|<img|<iframe|<form|style=|javascript:|https?:/i);
+  expect(body).not.toContain('<1>');
+  expect(body).toContain('db&lt;1&gt; (test &amp; more)');
+  const style = /<style>([\s\S]*)<\/style>/.exec(body)![1]!;
+  expect(policy).toContain(`'sha256-${createHash('sha256').update(style).digest('base64')}'`);
+  for (const word of [
+    'A person must look',
+    'data_20261121_040000',
+    'a &lt;table&gt; file is missing',
+    'it answered after 4 s',
+    'What happened last',
+  ])
+    expect(body).toContain(word);
+});
+
+test.each<[string, Partial<Picture>]>([
+  ['Well', { check: { ...check('ok'), state: { ...watchingAnew, wellSince: '2026-11-21T05:00:00.000Z' } } }],
+  ['Well, with warnings', { check: { ...check('warning'), state: watchingAnew } }],
+  ['Down', { check: { ...check('critical'), state: watchingAnew } }],
+  ['Paused', { check: { ...check('ok'), state: { ...watchingAnew, pausedUntil: '2026-11-21T07:00:00.000Z' } } }],
+  ['Nobody knows', { quietMs: 900_000 }],
+  ['Not known yet', { check: undefined, samples: [], backups: [], recoveries: [] }],
+])('the page says: %s', async (words, change) => {
+  expect((await pageAt('/', { ...picture, ...change })).body).toContain(`<h1>${words}</h1>`);
+});
+
+test('the course of the last days keeps what was unwell for a moment, and forgets after a week', () => {
+  const at = (minute: number): string => new Date(now.getTime() + minute * 60_000).toISOString();
+  const sample = (minute: number, status: Sample['status'], latencySeconds: number | null): Sample => ({
+    at: at(minute),
+    status,
+    latencySeconds,
+    diskPercent: 1,
+  });
+  let samples: readonly Sample[] = [];
+  for (const next of [sample(0, 'ok', 0.001), sample(1, 'critical', null), sample(2, 'ok', 0.002), sample(5, 'ok', 0.003)])
+    samples = withSample(samples, next);
+  expect(samples).toEqual([sample(0, 'critical', 0.002), sample(5, 'ok', 0.003)]);
+  expect(withSample(samples, sample(6, 'ok', 0.001)), 'nothing to write').toBe(samples);
+  expect(withSample(samples, sample(7 * 24 * 60 + 3, 'ok', 0.001))).toHaveLength(2);
+  expect(withSample(samples, sample(-60, 'ok', 0.001)), 'the clock was set back').toEqual([sample(-60, 'ok', 0.001)]);
+});
+
+test('pages are read-only, and a port that is taken is said', async () => {
+  const endpoint = await servePages({ host: '127.0.0.1', port: 0 }, async (path) => {
+    if (path === '/broken') throw new Error('the disk is gone');
+    return path === '/livez' ? { status: 200, type: 'text/plain', body: 'it watches\n' } : undefined;
+  });
+  const at = `http://127.0.0.1:${endpoint.port}`;
+  try {
+    expect(await (await fetch(`${at}/livez?verbose=1`)).text()).toBe('it watches\n');
+    expect((await fetch(`${at}/livez`, { method: 'HEAD' })).status).toBe(200);
+    expect((await fetch(`${at}/livez`, { method: 'POST', body: 'x' })).status).toBe(405);
+    expect((await fetch(`${at}/etc/passwd`)).status).toBe(404);
+    expect((await fetch(`${at}/broken`)).status).toBe(500);
+    expect((await fetch(`${at}/livez`)).headers.get('content-security-policy')).toBe("default-src 'none'");
+    expect(await askedAs('evil.example', endpoint.port), 'a name that was made to lead here').toBe(421);
+    expect(await askedAs('localhost:80', endpoint.port)).toBe(200);
+    await expect(servePages({ host: '127.0.0.1', port: endpoint.port }, async () => undefined)).rejects.toMatchObject({
+      code: 'port.in-use',
+    });
+  } finally {
+    await endpoint.close();
+  }
+  await expect(fetch(`${at}/livez`)).rejects.toThrow();
+});
+
+const askedAs = (host: string, port: number): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    get({ port, path: '/livez', headers: { host } }, ({ statusCode }) => resolve(statusCode)).once('error', reject);
+  });

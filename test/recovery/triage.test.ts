@@ -1,0 +1,60 @@
+import { expect, test } from 'vitest';
+import { triage } from '../../src/recovery/triage.ts';
+
+// The lines are the server's own, taken from its source and from real logs.
+test.each([
+  ['FATAL:  could not open file "global/2671": No such file or directory', 'relation.missing', 'global/2671'],
+  ['FATAL:  could not open directory "pg_notify": No such file or directory', 'directory.missing', 'pg_notify'],
+  ['PANIC:  could not locate a valid checkpoint record', 'wal.missing', 'pg_wal'],
+  ['PANIC:  could not locate a valid checkpoint record at 0/1955E50', 'wal.missing', 'pg_wal'],
+  ['FATAL:  incorrect checksum in control file', 'control.damaged', 'global/pg_control'],
+  ['PANIC:  could not read file "global/pg_control": read 100 of 296', 'control.damaged', 'global/pg_control'],
+  ['FATAL:  relation mapping file "base/5/pg_filenode.map" contains incorrect checksum', 'filenode-map.damaged', 'base/5/pg_filenode.map'],
+  ['FATAL:  could not load pg_hba.conf', 'conf.broken', 'pg_hba.conf'],
+  ['FATAL:  configuration file "/d/postgresql.conf" contains errors', 'conf.broken', '/d/postgresql.conf'],
+  ['LOG:  syntax error in file "/d/postgresql.auto.conf" line 3, near token "="', 'conf.broken', '/d/postgresql.auto.conf'],
+  ['FATAL:  "base/1" is not a valid data directory', 'version-file.broken', 'base/1'],
+  ['DETAIL:  Could not open file "pg_xact/0000": No such file or directory.', 'slru.damaged', 'pg_xact/0000'],
+  [
+    'PANIC:  replication slot file "pg_replslot/s/state" has wrong magic number: 0 instead of 17112225',
+    'replication-slot.damaged',
+    'pg_replslot/s',
+  ],
+  ['FATAL:  must specify restore_command when standby mode is not enabled', 'signal.stray', 'standby.signal'],
+  ['ERROR:  invalid page in block 0 of relation base/5/16384', 'page.damaged', 'base/5/16384'],
+  ['ERROR:  could not read block 3 in file "base/5/16384": read only 0 of 8192 bytes', 'relation.truncated', 'base/5/16384'],
+  [
+    'LOG:  could not open directory "pg_tblspc/16400/PG_15_202209061": No such file or directory',
+    'tablespace.dangling',
+    'pg_tblspc/16400/PG_15_202209061',
+  ],
+])('%s', (line, code, path) => {
+  expect(triage([`2026-11-20 10:00:00 UTC [7] ${line}`])).toMatchObject({ kind: 'finding', code, path });
+});
+
+test.each([
+  ['LOG:  could not bind IPv4 address "127.0.0.1": Address already in use', 'port.in-use'],
+  ['FATAL:  could not write lock file "postmaster.pid": No space left on device', 'volume.full'],
+  ['FATAL:  could not open file "x": Read-only file system', 'volume.read-only'],
+  ['FATAL:  database files are incompatible with server', 'data.version'],
+  ['FATAL:  could not access file "timescaledb": No such file or directory', 'server.settings'],
+  ['FATAL:  could not open file "global/1262": Input/output error', 'volume.failing'],
+  ['ERROR:  could not read block 0 in file "global/1262": Stale file handle', 'volume.failing'],
+  ['FATAL:  could not open file "global/1262": Too many open files in system', 'server.settings'],
+  ['FATAL:  could not map anonymous shared memory: Cannot allocate memory', 'server.settings'],
+])('%s is a refusal', (line, code) => {
+  expect(triage([line])).toMatchObject({ kind: 'refusal', code });
+});
+
+test('the first telling line decides, and silence means nothing', () => {
+  expect(
+    triage([
+      'LOG:  starting PostgreSQL 15',
+      'FATAL:  incorrect checksum in control file',
+      'FATAL:  database files are incompatible with server',
+    ]),
+  ).toMatchObject({
+    code: 'control.damaged',
+  });
+  expect(triage(['LOG:  starting PostgreSQL 15', 'LOG:  database system is ready to accept connections'])).toBeUndefined();
+});
