@@ -78,14 +78,15 @@ export async function examine(local: Local, before: Inspection, signal: AbortSig
 
 /** The server itself needs the indexes of its catalogs, so those are built in single-user mode. */
 function lossOf({ kind, relation, database, path, isCatalog, shrunk, madeAnew: anew }: LostRelation): Finding {
+  const named = { path, severity: 'certain', relation: { database, name: relation } } as const;
   if (shrunk) {
     const evidence = `table ${relation} in database ${database} has ${shrunk.toBlocks} blocks, and had ${shrunk.fromBlocks} at its last VACUUM or ANALYZE`;
-    return { code: 'relation.truncated', path, evidence, severity: 'certain' };
+    return { code: 'relation.truncated', evidence, ...named };
   }
   const code =
     kind === 'index' ? (isCatalog ? 'catalog-index.damaged' : 'index.damaged') : isCatalog ? 'catalog.missing' : 'relation.missing';
   const how = anew ? 'was gone, and crash recovery made it anew from the WAL, which does not hold all of it' : 'is gone';
-  return { code, path, evidence: `the file of ${kind} ${relation} in database ${database} ${how}`, severity: 'certain' };
+  return { code, evidence: `the file of ${kind} ${relation} in database ${database} ${how}`, ...named };
 }
 
 /** An index holds nothing that its table does not. False when it could not be rebuilt. */

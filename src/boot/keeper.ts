@@ -13,7 +13,9 @@ import { DbkitError, isAbort } from '../kernel/errors.ts';
 import type { RunningService } from '../kernel/running-service.ts';
 import { carryOut } from '../recovery/carry-out.ts';
 import { joinReports, reportOf } from '../recovery/describe.ts';
+import { told } from '../recovery/losses.ts';
 import { makePlan } from '../recovery/plan.ts';
+import { newClusterLoses } from '../recovery/plan-losses.ts';
 import { finishReplacement } from '../recovery/replace.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import { bringUp } from './bring-up.ts';
@@ -199,7 +201,7 @@ const goingOn = (report: RecoveryReport, replaced: string | null): RecoveryRepor
   decision: 'initialize',
   because: 'the first start of a new instance was cut off; it goes on',
   quarantine: replaced,
-  lost: replaced === null ? 'nothing' : `all rows are out of reach for now: the old data is whole in ${replaced}`,
+  ...told(newClusterLoses(replaced)),
 });
 
 const look = ({ volume, stateDir, system }: Local, signal: AbortSignal): Promise<Inspection> =>

@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { duration, moment } from '../kernel/units.ts';
 import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
+import { howMuch } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
@@ -36,6 +37,8 @@ export function registerHistory(recover: Command, cli: Cli): void {
     );
 }
 
+const lossWords = { nothing: 'nothing lost', unknown: 'not known', something: 'loss' } as const;
+
 function historyView(reports: readonly (RecoveryReport & { readonly number: number })[]): string {
   if (reports.length === 0) return 'nothing had to be recovered here yet';
   const rows = reports.map((report) => [
@@ -44,7 +47,7 @@ function historyView(reports: readonly (RecoveryReport & { readonly number: numb
     report.decision,
     report.trigger ? askers[report.trigger] : '',
     downFor(report) ?? '',
-    report.lost === 'nothing' ? 'nothing lost' : 'loss',
+    lossWords[howMuch(report.losses)],
     report.because,
   ]);
   return table(rows, ['', 'WHEN', 'DID', 'ASKED BY', 'TOOK', 'LOST', 'BECAUSE']);

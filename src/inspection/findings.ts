@@ -12,6 +12,14 @@ export interface Finding {
   readonly severity: 'info' | 'suspect' | 'certain';
   /** What PostgreSQL itself says when it meets this, where it says anything. */
   readonly postgresSays?: string;
+  /** The table or index whose file this is, where the server could name it. */
+  readonly relation?: RelationName;
+}
+
+/** A table or index as the server names it: `name` with its schema where that is not in the search path. */
+export interface RelationName {
+  readonly database: string;
+  readonly name: string;
 }
 
 /** What inspection and triage can find. Each row: what it means, in one phrase for people. Section letters are those of the docs' table. */

@@ -13,6 +13,7 @@ import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
 import type { Clock, Logger, SpawnChild } from '../kernel/machine.ts';
 import type { SdNotify } from '../machine/systemd-contract.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
+import { howMuch } from '../recovery/losses.ts';
 import type { Recover, RecoveryReport } from '../recovery/report.ts';
 import type { Upkeep } from '../upkeep/needs.ts';
 import type { MonitorMemory } from './decide.ts';
@@ -166,7 +167,7 @@ async function recover(
     const seconds = ((app.clock.monotonicMs() - begunMs) / 1000).toFixed(1);
     const words = `recovered in ${seconds} s: ${did}`;
     app.log.info('monitor.recovered', words);
-    const lost = report.lost === 'nothing' ? 'Nothing is lost.' : `Lost: ${report.lost}.`;
+    const lost = howMuch(report.losses) === 'nothing' ? 'Nothing is lost.' : `Lost: ${report.lost}.`;
     const old = report.quarantine ? [`The old bytes are in ${report.quarantine}.`] : [];
     tell({
       topic: 'recovery',

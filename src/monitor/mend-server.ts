@@ -9,6 +9,7 @@ import type { Instance } from '../instance/contract.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Clock, Logger, SpawnChild } from '../kernel/machine.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
+import { nothing, told } from '../recovery/losses.ts';
 import type { Recover, RecoveryReport } from '../recovery/report.ts';
 import { withAmcheck } from '../upkeep/check-structures.ts';
 import { makeRoom } from '../upkeep/make-room.ts';
@@ -110,7 +111,7 @@ async function noted({ clock, history }: Needs, did: string, begunMs: number): P
     because: did,
     steps: [],
     quarantine: null,
-    lost: 'nothing',
+    ...told(nothing),
     durationMs: Math.round(clock.monotonicMs() - begunMs),
     trigger: 'monitor',
   };

@@ -1,6 +1,7 @@
 import type { Backup } from '../backups/backup.ts';
 import type { HealthReport } from '../health/health.ts';
 import { exposition, type Gauge, ofHealth, one } from '../health/metrics.ts';
+import { howMuch } from '../recovery/losses.ts';
 import type { Picture } from './overview.ts';
 
 /** What a monitor knows: the last check, itself, backups and recoveries. */
@@ -27,7 +28,13 @@ export const pictureMetrics = (picture: Picture): Promise<string> =>
     );
     if (last) {
       gauge('dbkit_last_recovery_timestamp_seconds', 'When the last recovery was decided, in Unix time.', one(Date.parse(last.at) / 1000));
-      gauge('dbkit_last_recovery_lost', '1 when the last recovery lost something.', one(last.lost === 'nothing' ? 0 : 1));
+      const much = howMuch(last.losses);
+      gauge('dbkit_last_recovery_lost', '1 when the last recovery lost something.', one(much === 'something' ? 1 : 0));
+      gauge(
+        'dbkit_last_recovery_loss_unknown',
+        '1 when nothing proves that the last recovery lost nothing.',
+        one(much === 'unknown' ? 1 : 0),
+      );
       if (last.readyAt)
         gauge(
           'dbkit_last_recovery_duration_seconds',

@@ -7,18 +7,20 @@ import type { Local } from '../instance/local.ts';
 import { clusterEntries, present } from '../instance/volume.ts';
 import { DbkitError, type FailureCode } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
+import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
+import { damageOf, newClusterLoses, restoreLoses, slotsOf } from './plan-losses.ts';
 import { newQuarantine } from './quarantine.ts';
 import type { Repair } from './remedies.ts';
 import { repairs } from './repairs.ts';
 import { replaceContents } from './replace.ts';
 import { asideDirectory } from './set-aside.ts';
 
-/** What carrying a plan out did: where the old bytes are, and what is lost, in words. */
+/** What carrying a plan out did: where the old bytes are, and what is lost. */
 export interface Outcome {
   readonly done: readonly PlannedStep[];
   readonly quarantine: string | null;
-  readonly lost: string;
+  readonly losses: readonly Loss[];
 }
 
 /** Carries out what was decided. The server is down and the volume's lock is held. Rejects with the refusal's own code and words. */
@@ -27,7 +29,7 @@ export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal:
     case 'refuse':
       throw refusal(plan);
     case 'start':
-      return { done: plan.steps, quarantine: null, lost: damageOf(plan) };
+      return { done: plan.steps, quarantine: null, losses: damageOf(plan) };
     case 'repair':
       return repairAll(local, plan, signal);
     case 'initialize':
@@ -54,12 +56,7 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
   }
   local.system.reached('repair.done');
   const quarantine = (await present(bench.asideDir)) ? bench.asideDir : null;
-  const slots = done.filter(({ answer }) => answer === 'set-aside-slot').map(({ finding }) => finding.path);
-  return {
-    done,
-    quarantine,
-    lost: [damageOf(plan), ...slots.map((slot) => `replication slot ${slot}`)].filter((word) => word !== 'nothing').join('; ') || 'nothing',
-  };
+  return { done, quarantine, losses: [...damageOf(plan), ...slotsOf(plan, quarantine)] };
 }
 
 /** Permissions first, then files, then what needs a server that can start. */
@@ -106,8 +103,7 @@ async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: Abor
   await markInitializing(volume, owner, replaced, system);
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
   system.reached('initialize.published');
-  const lost = replaced === null ? 'nothing' : `all rows are out of reach for now: the old data is whole in ${replaced}`;
-  return { done: plan.steps, quarantine: quarantine ?? replaced, lost };
+  return { done: plan.steps, quarantine: quarantine ?? replaced, losses: newClusterLoses(replaced) };
 }
 
 async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
@@ -124,12 +120,7 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   await closeToOthers(volume.dataDir);
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'corrupt') : null;
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
-  const window = recoveredTo === null ? `what was committed after ${backup.createdAt}` : `what was committed after ${recoveredTo}`;
-  return {
-    done: plan.steps,
-    quarantine,
-    lost: plan.backup!.rollsForward ? 'nothing' : `${window}${quarantine ? `; the replaced data is whole in ${quarantine}` : ''}`,
-  };
+  return { done: plan.steps, quarantine, losses: restoreLoses(plan.backup!, recoveredTo, quarantine) };
 }
 
 /** A fresh volume is open to everybody (0755, 1777), and PostgreSQL refuses that; one that PostgreSQL accepts stays as it is. */
@@ -137,14 +128,6 @@ export async function closeToOthers(dataDir: string): Promise<void> {
   const mode = (await stat(dataDir)).mode & 0o7777;
   if (mode !== 0o700 && mode !== 0o750) await chmod(dataDir, 0o700);
 }
-
-/** What the server starts without, in words. */
-const damageOf = (plan: Plan): string => {
-  const damaged = plan.steps.filter(({ answer }) => answer === 'serve').map(({ finding }) => `${finding.path} (${finding.evidence})`);
-  return damaged.length === 0
-    ? 'nothing'
-    : `damaged and not mended: ${damaged.slice(0, 5).join(', ')}${damaged.length > 5 ? ` and ${damaged.length - 5} more` : ''}`;
-};
 
 /** Which failure each refused finding is. */
 const refusals: Partial<Record<Finding['code'], readonly [FailureCode, hint: string]>> = {

@@ -1,7 +1,9 @@
 import type { Finding } from '../inspection/findings.ts';
 import type { Local } from '../instance/local.ts';
 import type { Outcome } from './carry-out.ts';
+import { nothing, told } from './losses.ts';
 import type { Plan } from './plan.ts';
+import { plannedLosses } from './plan-losses.ts';
 import type { RecoveryReport } from './report.ts';
 
 /** What a person is told about a plan (no outcome yet) or about what was done. */
@@ -14,9 +16,7 @@ export function reportOf({ system }: Local, plan: Plan, outcome: Outcome | undef
     because: plan.because,
     steps: plan.steps.map((step) => ({ step: `${step.answer} ${step.finding.path}`, because: step.because, done: done.has(step) })),
     quarantine: outcome?.quarantine ?? null,
-    lost:
-      outcome?.lost ??
-      (plan.decision === 'reinitialize' ? 'all rows would be out of reach; the old data stays whole in the quarantine' : 'nothing'),
+    ...told(outcome?.losses ?? plannedLosses(plan)),
     durationMs: Math.round(system.clock.monotonicMs() - begunMs),
   };
 }
@@ -31,7 +31,7 @@ export function rebuiltReport({ system }: Local, rebuilt: readonly Finding[], be
     because,
     steps: rebuilt.map(({ path }) => ({ step: `rebuild-index ${path}`, because, done: true })),
     quarantine: null,
-    lost: 'nothing',
+    ...told(nothing),
     durationMs: Math.round(system.clock.monotonicMs() - begunMs),
   };
 }
@@ -42,7 +42,6 @@ const weight: Record<RecoveryReport['decision'], number> = { start: 0, refuse: 0
 export function joinReports(earlier: RecoveryReport | undefined, later: RecoveryReport): RecoveryReport {
   if (!earlier) return later;
   const heavier = weight[later.decision] > weight[earlier.decision] ? later : earlier;
-  const lost = [...new Set([earlier.lost, later.lost])].filter((words) => words !== 'nothing');
   return {
     ...heavier,
     at: earlier.at, // So it stays one report, however much is added to it.
@@ -52,7 +51,7 @@ export function joinReports(earlier: RecoveryReport | undefined, later: Recovery
     ],
     steps: [...earlier.steps, ...later.steps],
     quarantine: heavier.quarantine ?? later.quarantine ?? earlier.quarantine,
-    lost: lost.length > 0 ? lost.join('; ') : 'nothing',
+    ...told([...earlier.losses, ...later.losses]),
     durationMs: earlier.durationMs + later.durationMs,
   };
 }

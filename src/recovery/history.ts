@@ -4,21 +4,38 @@ import * as v from 'valibot';
 import { wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import type { RecoveryHistory } from './history-contract.ts';
+import { nothing } from './losses.ts';
 import type { RecoveryReport } from './report.ts';
 
 const text = v.string();
 const finding = v.looseObject({ code: text, path: text, evidence: text, severity: text });
+/** A report of an earlier version tells its loss in words only. */
+const recordedLosses = v.union([
+  v.pipe(
+    v.literal('nothing'),
+    v.transform(() => nothing),
+  ),
+  v.pipe(
+    text,
+    v.transform((words) => [{ kind: 'recorded', words }]),
+  ),
+]);
+
 /** The shape on disk; what a later version adds is kept. */
-export const recoveryReport = v.looseObject({
-  at: text,
-  findings: v.array(finding),
-  decision: text,
-  because: text,
-  steps: v.array(v.looseObject({ step: text, because: text, done: v.boolean() })),
-  quarantine: v.nullable(text),
-  lost: text,
-  durationMs: v.number(),
-});
+export const recoveryReport = v.pipe(
+  v.looseObject({
+    at: text,
+    findings: v.array(finding),
+    decision: text,
+    because: text,
+    steps: v.array(v.looseObject({ step: text, because: text, done: v.boolean() })),
+    quarantine: v.nullable(text),
+    losses: v.optional(v.array(v.looseObject({ kind: text }))),
+    lost: text,
+    durationMs: v.number(),
+  }),
+  v.transform((report) => ({ ...report, losses: report.losses ?? v.parse(recordedLosses, report.lost) })),
+);
 
 const KEPT = 100;
 

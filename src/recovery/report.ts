@@ -1,4 +1,5 @@
 import type { Finding } from '../inspection/findings.ts';
+import type { Loss } from './losses.ts';
 
 export type Strategy = 'repair' | 'restore' | 'reinitialize';
 
@@ -22,7 +23,9 @@ export interface RecoveryReport {
   readonly steps: readonly { readonly step: string; readonly because: string; readonly done: boolean }[];
   /** Where the replaced bytes are now; null when nothing was replaced. */
   readonly quarantine: string | null;
-  /** In words: 'nothing', or the window or things that are gone. */
+  /** Never empty: `nothing` is said aloud. */
+  readonly losses: readonly Loss[];
+  /** The same in words, for people and for older readers: made by `told`, never read by dbkit. */
   readonly lost: string;
   readonly durationMs: number;
   readonly trigger?: RecoveryTrigger;

@@ -71,8 +71,8 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
   async function rememberRecovery(readyAt?: string): Promise<void> {
     const report = service.lastRecovery?.();
     if (!report) return;
-    const where =
-      report.quarantine === null || report.lost.includes(report.quarantine) ? '' : `; the old bytes are in ${report.quarantine}`;
+    const isTold = report.losses.some((loss) => 'oldBytes' in loss && loss.oldBytes === report.quarantine);
+    const where = report.quarantine === null || isTold ? '' : `; the old bytes are in ${report.quarantine}`;
     note = `${report.decision}: ${report.because}; lost: ${report.lost}${where}`;
     await needs.recovered({ ...report, trigger: 'start', ...(readyAt ? { readyAt } : {}) });
   }

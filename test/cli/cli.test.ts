@@ -9,6 +9,7 @@ import type { ServiceStatus, SupervisorStatus } from '../../src/control/status.t
 import type { InspectionReport } from '../../src/inspection/report.ts';
 import type { Instance } from '../../src/instance/contract.ts';
 import { DbkitError } from '../../src/kernel/errors.ts';
+import { told } from '../../src/recovery/losses.ts';
 import type { RecoveryReport } from '../../src/recovery/report.ts';
 import { inProcess } from '../harness/in-process.ts';
 
@@ -171,7 +172,7 @@ const plan: RecoveryReport = {
   because: 'nothing better is possible',
   steps: [{ step: 'quarantine', because: 'nothing is deleted', done: false }],
   quarantine: '/backups/quarantine/corrupt_20261120_195400',
-  lost: 'every row since the last backup',
+  ...told([{ kind: 'since-backup', label: 'data_20261120_040000', at: '2026-11-20T04:00:00Z', oldBytes: null }]),
   durationMs: 1,
 };
 const recovering = () => {
@@ -181,7 +182,7 @@ const recovering = () => {
   }));
   const control = { ask: async () => undefined, serve: () => Promise.reject(new Error('not here')) };
   const here = { isElsewhere: async () => false, fullness: async () => ({ logs: 0, backups: 0 }) };
-  return { recover, app: { control, history: noHistory, engines: [], instance: here as unknown as Instance } };
+  return { recover, app: { control, recover, history: noHistory, engines: [], instance: here as unknown as Instance } };
 };
 
 test('recover --dry-run prints what would be done, what is lost and where the old bytes go, and does none of it', async () => {

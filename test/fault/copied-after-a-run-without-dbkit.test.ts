@@ -23,5 +23,5 @@ disaster({
       await utimes(join(instance.dataDir, path), now, now).catch(() => undefined);
     await remove(instance, 'global/pg_control', 'postmaster.pid');
   },
-  expect: { finding: 'control.damaged', rows: 'a new instance', quarantine: 'whole', lost: /out of reach/ },
+  expect: { finding: 'control.damaged', rows: 'a new instance', quarantine: 'whole', lost: /out of reach/, losses: ['cluster'] },
 });

@@ -1,5 +1,6 @@
 import type { ConfigInput } from '../../src/config/config.ts';
 import type { FindingCode } from '../../src/inspection/findings.ts';
+import type { Loss } from '../../src/recovery/losses.ts';
 import type { Instance } from '../harness/instance.ts';
 
 /** One row of docs/FAULTS.md, and where its test runs. */
@@ -56,6 +57,8 @@ export interface Expectation {
   readonly quarantine?: 'none' | 'whole' | readonly string[] | ((instance: Instance) => readonly string[]);
   /** What the report says is lost; 'nothing' where every row is there. */
   readonly lost?: RegExp;
+  /** The kinds of its losses; where every row is there, nothing. */
+  readonly losses?: readonly Loss['kind'][];
   /** What the next inspection still finds: damage that is served around. */
   readonly remains?: readonly FindingCode[];
 }

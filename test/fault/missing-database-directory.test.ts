@@ -11,5 +11,12 @@ disaster({
   left: 'clean',
   break: (instance) => remove(instance, instance.places.archive),
   postgresSays: /The database subdirectory "base\/\d+" is missing|is not a valid data directory/,
-  expect: { finding: 'database.missing', message: /damaged/, rows: expectApplication, lost: /damaged/, remains: ['database.missing'] },
+  expect: {
+    finding: 'database.missing',
+    message: /damaged/,
+    rows: expectApplication,
+    lost: /damaged/,
+    losses: ['database'],
+    remains: ['database.missing'],
+  },
 });

@@ -11,5 +11,12 @@ disaster({
   left: 'clean',
   break: (instance) => remove(instance, instance.places.ledger),
   postgresSays: /could not open file "base\/\d+\/\d+": No such file/,
-  expect: { finding: 'relation.missing', message: /damaged/, rows: expectOtherTables, lost: /damaged/, remains: ['relation.missing'] },
+  expect: {
+    finding: 'relation.missing',
+    message: /damaged/,
+    rows: expectOtherTables,
+    lost: /damaged/,
+    losses: ['table'],
+    remains: ['relation.missing'],
+  },
 });

@@ -12,5 +12,5 @@ disaster({
   prepare: async (instance) => void (await ask(instance, 'postgres', "SELECT pg_create_physical_replication_slot('copy', true)")),
   break: (instance) => scramble(instance, 'pg_replslot/copy/state'),
   postgresSays: /replication slot file "[^"]+" has wrong magic number/,
-  expect: { finding: 'replication-slot.damaged', lost: /slot/, quarantine: ['pg_replslot/copy/state'] },
+  expect: { finding: 'replication-slot.damaged', lost: /slot/, losses: ['slot'], quarantine: ['pg_replslot/copy/state'] },
 });

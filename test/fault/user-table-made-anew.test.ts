@@ -20,6 +20,7 @@ disaster({
     message: /damaged/,
     rows: expectOtherTables,
     lost: /table ledger in database app was gone, and crash recovery made it anew/,
+    losses: ['table'],
     remains: ['relation.missing'],
   },
 });

@@ -74,7 +74,7 @@ export async function expectRows(instance: Instance, { expect: { rows = 'all' } 
 
 /** What the boot said and what it left in writing. */
 export async function expectReport(instance: Instance, disaster: Disaster, words: string): Promise<void> {
-  const { finding, message, rows = 'all', lost } = disaster.expect;
+  const { finding, message, rows = 'all', lost, losses } = disaster.expect;
   if (message) expect(words).toMatch(message);
   const report = await readRecovery(instance);
   if (finding !== undefined)
@@ -84,7 +84,8 @@ export async function expectReport(instance: Instance, disaster: Disaster, words
     ).toContain(finding);
   if (['reinitialize', 'repair', 'restore'].includes(disaster.healedBy)) expect(report?.decision, words).toBe(disaster.healedBy);
   if (lost) expect(report?.lost).toMatch(lost);
-  else if (report && rows === 'all') expect(report.lost).toBe('nothing');
+  else if (report && rows === 'all') expect(report).toMatchObject({ lost: 'nothing', losses: [{ kind: 'nothing' }] });
+  if (losses) expect(report?.losses.map(({ kind }) => kind)).toEqual(losses);
 }
 
 /** Replaced bytes are where the report says, whole, and nothing was replaced that need not be. */

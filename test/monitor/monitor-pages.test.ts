@@ -10,6 +10,7 @@ import { watchingAnew } from '../../src/monitor/decide.ts';
 import type { MonitorCheck } from '../../src/monitor/loop.ts';
 import { type Sample, withSample } from '../../src/monitor/measurements.ts';
 import type { Picture } from '../../src/monitor/overview.ts';
+import { nothing, told } from '../../src/recovery/losses.ts';
 import type { RecoveryReport } from '../../src/recovery/report.ts';
 
 const connection = (status: HealthReport['status']): ProbeReport => ({
@@ -72,7 +73,7 @@ const recovery: RecoveryReport = {
   because: 'a <table> file is missing',
   steps: [],
   quarantine: '/backups/quarantine/corrupt_20261121_050001',
-  lost: 'nothing',
+  ...told(nothing),
 };
 const backup: Backup = {
   label: 'data_20261121_040000',
@@ -119,6 +120,7 @@ test('/metrics shows the probes, the monitor, the backups and the recoveries', a
     'dbkit_recoveries_remembered{decision="restore"} 1',
     'dbkit_last_recovery_duration_seconds 4',
     'dbkit_last_recovery_lost 0',
+    'dbkit_last_recovery_loss_unknown 0',
   ])
     expect(body.split('\n')).toContain(line);
   const before = await pageAt('/metrics', { ...picture, check: undefined, backups: [], recoveries: [] });

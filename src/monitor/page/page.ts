@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Backup } from '../../backups/backup.ts';
 import type { ProbeReport } from '../../health/health.ts';
 import { bytes, duration, moment } from '../../kernel/units.ts';
+import { howMuch } from '../../recovery/losses.ts';
 import type { RecoveryReport } from '../../recovery/report.ts';
 import type { Picture } from '../overview.ts';
 import { lineChart, type Mark, timeLine } from './chart.ts';
@@ -156,6 +157,12 @@ ${backups.slice(0, BACKUPS_SHOWN).map(
 }</section>`;
 }
 
+const lossOf = {
+  nothing: 'nothing lost',
+  unknown: html`<strong class="warning">loss not known</strong>`,
+  something: html`<strong class="critical">something lost</strong>`,
+} as const;
+
 function recoveriesOf({ recoveries }: Picture): Html {
   const took = ({ at, durationMs, readyAt }: RecoveryReport): string =>
     readyAt === undefined
@@ -163,7 +170,7 @@ function recoveriesOf({ recoveries }: Picture): Html {
       : `it answered after ${duration((Date.parse(readyAt) - Date.parse(at) + durationMs) / 1000)}`;
   const one = (
     report: RecoveryReport,
-  ): Html => html`<details><summary>${moment(report.at)}: ${report.decision}, ${report.lost === 'nothing' ? 'nothing lost' : html`<strong class="critical">something lost</strong>`}</summary>
+  ): Html => html`<details><summary>${moment(report.at)}: ${report.decision}, ${lossOf[howMuch(report.losses)]}</summary>
 <p>Because ${report.because}; ${took(report)}.</p><p>Lost: ${report.lost}.${report.quarantine === null ? '' : ` The old bytes are in ${report.quarantine}.`}</p>
 ${report.findings.length > 0 ? html`<ul>${report.findings.slice(0, 20).map(({ path, evidence }) => html`<li><code>${path}</code>: ${evidence}</li>`)}</ul>` : null}</details>`;
   return html`<section aria-labelledby="recoveries"><h2 id="recoveries">Recoveries</h2>

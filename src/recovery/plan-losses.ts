@@ -1,0 +1,45 @@
+import { type Loss, nothing } from './losses.ts';
+import type { Plan, PlannedStep, Source } from './plan.ts';
+
+/** What the server starts without. */
+export const damageOf = (plan: Plan): Loss[] => plan.steps.filter(({ answer }) => answer === 'serve').map(damageLoss);
+
+function damageLoss({ finding }: PlannedStep): Loss {
+  const { code, path, evidence, relation = null } = finding;
+  const damaged = { path, evidence, relation, oldBytes: null };
+  if (code === 'database.missing') return { kind: 'database', database: null, ...damaged };
+  if (code === 'relation.missing' && relation !== null) return { kind: 'table', rows: null, ...damaged };
+  return { kind: 'file', code, ...damaged };
+}
+
+/** Replication slots that a repair sets aside. */
+export const slotsOf = (plan: Plan, oldBytes: string | null): Loss[] =>
+  plan.steps.filter(({ answer }) => answer === 'set-aside-slot').map(({ finding }) => ({ kind: 'slot', path: finding.path, oldBytes }));
+
+/** `replaced`: where the data went that a new cluster takes the place of; null where there was none. */
+export const newClusterLoses = (replaced: string | null): readonly Loss[] =>
+  replaced === null ? nothing : [{ kind: 'cluster', oldBytes: replaced }];
+
+/** `recoveredTo`: the time of the last commit that the backup's own WAL holds; null where it tells none. */
+export function restoreLoses({ backup, rollsForward }: Source, recoveredTo: string | null, oldBytes: string | null): readonly Loss[] {
+  if (rollsForward) return nothing;
+  if (recoveredTo === null) return [{ kind: 'since-backup', label: backup.label, at: backup.createdAt, oldBytes }];
+  return [{ kind: 'window', after: recoveredTo, afterLsn: null, upTo: null, upToLsn: null, oldBytes }];
+}
+
+/** What carrying it out would lose, as far as can be told before. */
+export function plannedLosses(plan: Plan): readonly Loss[] {
+  switch (plan.decision) {
+    case 'start':
+      return damageOf(plan);
+    case 'repair':
+      return [...damageOf(plan), ...slotsOf(plan, null)];
+    case 'restore':
+      return restoreLoses(plan.backup!, null, null); // The ladder restores only when there is a backup.
+    case 'reinitialize':
+      return [{ kind: 'cluster', oldBytes: null }];
+    case 'initialize':
+    case 'refuse':
+      return nothing;
+  }
+}
