@@ -16,8 +16,8 @@ import { joinReports, reportOf } from '../recovery/describe.ts';
 import { told } from '../recovery/losses.ts';
 import { makePlan } from '../recovery/plan.ts';
 import { newClusterLoses } from '../recovery/plan-losses.ts';
-import { finishReplacement } from '../recovery/replace.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
+import { finishReplacement } from '../recovery/resume.ts';
 import { bringUp } from './bring-up.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 
@@ -139,7 +139,7 @@ async function takeHold(
     ] as const)
       await claimDirectory(path, owner, mode, system, signal);
     await system.files.makeDirectory(stateDir, { mode: 0o755 });
-    await finishReplacement(volume, owner, system);
+    await finishReplacement(volume, backupDir, owner, system);
     for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])]) {
       await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
     }

@@ -107,6 +107,11 @@ export interface HeldLock {
 export interface Locks {
   /** Rejects with `lock.held`, naming the holder as the file describes it. The file is created, with `owner`, when it is missing. */
   acquire(path: string, holder: string, owner?: Owner): Promise<HeldLock>;
+  /**
+   * A directory itself, which cannot be removed and made again while it is held. Rejects with `lock.held`, naming the holder as `note` describes
+   * it; undefined where the file system locks no directories.
+   */
+  guard(directory: string, note: string): Promise<HeldLock | undefined>;
   /** On something that is there already, a directory too, which stays unwritten: beside other readers, or alone. Undefined: not to be had now. */
   hold(path: string, mode: 'shared' | 'exclusive'): Promise<HeldLock | undefined>;
 }

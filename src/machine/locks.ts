@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
@@ -14,6 +14,9 @@ interface Holder {
   readonly pid: number;
   readonly since: string;
 }
+
+/** flock(1): somebody else holds it. Every other status is a lock that cannot be had here. */
+const CONFLICT = 1;
 
 /**
  * flock(2) on an open file description that Node keeps: `flock -n -x 3` locks the descriptor it inherits, and the kernel frees it when the
@@ -31,6 +34,17 @@ export const locks: Locks = {
       await file.close();
       throw cause;
     }
+  },
+  async guard(directory, note) {
+    const file = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+    const status = await runWithDescriptor('flock', ['-n', '-x', '3'], file.fd).catch(async (cause: unknown) => {
+      await file.close();
+      throw cause;
+    });
+    if (status === 0) return held(directory, file, 'kernel');
+    await file.close();
+    if (status === CONFLICT) throw refused(note, await readFile(note, 'utf8').catch(() => ''));
+    return undefined; // No flock(1) here, or a file system that wants a file that is open for writing (NFS: flock(2)).
   },
   async hold(path, mode) {
     const file = await open(path, constants.O_RDONLY);

@@ -13,7 +13,7 @@ import { damageOf, newClusterLoses, restoreLoses, slotsOf } from './plan-losses.
 import { newQuarantine } from './quarantine.ts';
 import type { Repair } from './remedies.ts';
 import { repairs } from './repairs.ts';
-import { replaceContents } from './replace.ts';
+import { mountsInTheWay, replaceContents } from './replace.ts';
 import { asideDirectory } from './set-aside.ts';
 
 /** What carrying a plan out did: where the old bytes are, and what is lost. */
@@ -94,6 +94,7 @@ const sentences: Record<Repair, string> = {
 
 async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   const { volume, owner, system } = local;
+  await mountsInTheWay(volume.dataDir);
   const before = await replacedBefore(volume, system);
   await stageNewCluster(local, lock, signal);
   if (plan.inspection.report.state === 'unfinished') await discardUnfinished(local); // Only now that there is something to take its place.
@@ -110,6 +111,7 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   const { volume, owner, system } = local;
   const { backup, engine } = plan.backup!; // The ladder restores only when there is one.
   const walFrom = join(volume.dataDir, 'pg_wal');
+  await mountsInTheWay(volume.dataDir);
   system.log.info('restore.begun', `restoring ${backup.label} beside the data`, { label: backup.label });
   const { recoveredTo } = await engine.restore(
     backup,

@@ -1,27 +1,13 @@
-import { lstat, mkdir, readFile, readlink, rename, rm, symlink, unlink } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import * as v from 'valibot';
+import { readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { configFileElsewhere } from '../instance/external-configuration.ts';
+import { mountsBelow } from '../instance/mounts.ts';
 import { clusterEntries, present, type Volume } from '../instance/volume.ts';
+import { DbkitError } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
-
-/**
- * Replacing the content of PGDATA, entry by entry, inside it: a mount point cannot be renamed. The journal says what is under way and is
- * written before the first rename and removed after the last, so whoever comes next finishes the work. Always forward: the journal exists
- * only once `incoming` is complete, or when there is none.
- */
-const journalSchema = v.strictObject({
-  schema: v.literal('dbkit.journal/v1'),
-  /** Where today's entries go; null when PGDATA is empty. */
-  quarantine: v.nullable(v.string()),
-  /** Whether a new cluster follows, and from where: `incoming` where nothing is said. */
-  publishes: v.boolean(),
-  from: v.optional(v.string()),
-  phase: v.picklist(['set-aside', 'publish']),
-  because: v.string(),
-  startedAt: v.string(),
-});
-type Journal = v.InferOutput<typeof journalSchema>;
+import { type Journal, removeJournal, writeJournal } from './journal.ts';
+import { handlingOf } from './mounted-entries.ts';
+import { gatherLinkedWal, gatherMountedWal, spreadMountedWal } from './outside-wal.ts';
 
 export interface Replacement {
   readonly quarantine: string | null;
@@ -30,10 +16,17 @@ export interface Replacement {
   readonly because: string;
 }
 
-/** Sets today's data aside, whole, and puts `incoming` in its place. Survives kill -9 at any instant (see finishReplacement). */
+/**
+ * Sets today's data aside, whole, and puts `incoming` in its place, entry by entry, inside PGDATA: a mount point cannot be renamed. Survives
+ * kill -9 at any instant (see finishReplacement). Rejects with `recovery.refused` before anything is moved where a mount is in the way.
+ */
 export async function replaceContents(volume: Volume, owner: Identity, replacement: Replacement, system: System): Promise<void> {
-  if (replacement.publishes) await rememberConfiguration(volume, owner, replacement.from ?? volume.incoming, system);
-  const journal: Journal = { schema: 'dbkit.journal/v1', ...replacement, phase: 'set-aside', startedAt: system.clock.now().toISOString() };
+  await mountsInTheWay(volume.dataDir);
+  const from = replacement.from ?? volume.incoming;
+  if (replacement.publishes) await rememberConfiguration(volume, owner, from, system);
+  const entries = replacement.publishes ? await clusterEntries(from) : [];
+  const startedAt = system.clock.now().toISOString();
+  const journal: Journal = { schema: 'dbkit.journal/v1', ...replacement, entries, phase: 'set-aside', startedAt };
   await writeJournal(volume, owner, journal, system);
   system.reached('replace.journaled');
   await carryOn(volume, owner, journal, system);
@@ -46,18 +39,27 @@ async function rememberConfiguration({ dataDir }: Volume, owner: Identity, incom
   if (options !== undefined) await files.write(join(incoming, 'postmaster.opts'), options, { mode: 0o600, owner });
 }
 
-/** Finishes what a killed run began; undefined when there was nothing. Call under the volume's lock. */
-export async function finishReplacement(volume: Volume, owner: Identity, system: System): Promise<Replacement | undefined> {
-  const journal = await system.files.readJson(volume.journal, (value) => v.parse(journalSchema, value));
-  if (!journal) return undefined;
-  system.log.warn('replacement.resumed', 'an earlier run was stopped while it replaced the data; finishing that first', {
-    quarantine: journal.quarantine,
-  });
-  await carryOn(volume, owner, journal, system);
-  return journal;
+/** Entries that are mount points: those that stay as they are, and those whose contents are moved. */
+export interface MountedEntries {
+  readonly stay: ReadonlySet<string>;
+  readonly contents: ReadonlySet<string>;
 }
 
-async function carryOn(volume: Volume, owner: Identity, journal: Journal, system: System): Promise<void> {
+/** Rejects with `recovery.refused`, naming the mount, where the data around it cannot be replaced. */
+export async function mountsInTheWay(dataDir: string): Promise<MountedEntries> {
+  const mounts = (await mountsBelow(dataDir)).map((mounted) => ({ ...mounted, handling: handlingOf(mounted) }));
+  const [refused] = mounts.filter(({ handling }) => handling === 'refuse');
+  if (refused)
+    throw new DbkitError('recovery.refused', `${join(dataDir, refused.path)} is a mount point, and the data around it cannot be replaced`, {
+      hint: `unmount it first, or restore to another place: \`dbkit backup restore LABEL --target DIR\`; nothing was changed`,
+    });
+  const named = (wanted: string): ReadonlySet<string> =>
+    new Set(mounts.filter(({ handling }) => handling === wanted).map(({ path }) => path));
+  return { stay: named('stays'), contents: named('contents') };
+}
+
+/** Both halves of a replacement, from where the journal says it is. */
+export async function carryOn(volume: Volume, owner: Identity, journal: Journal, system: System): Promise<void> {
   if (journal.phase === 'set-aside') {
     if (journal.quarantine !== null) await setAside(volume, owner, journal.quarantine, system);
     system.reached('replace.set-aside');
@@ -65,50 +67,38 @@ async function carryOn(volume: Volume, owner: Identity, journal: Journal, system
   }
   if (journal.publishes) await publish(volume, journal.from ?? volume.incoming, system);
   system.reached('replace.published');
-  await unlink(volume.journal);
-  await system.files.syncDirectory(dirname(volume.journal));
+  await removeJournal(volume, system);
 }
 
-/** `global` goes first: from then on no server can mistake what is left for a database. */
+/**
+ * `global` goes first: from then on no server can mistake what is left for a database. PG_VERSION goes last: what is left is known for a
+ * cluster's until then.
+ */
 async function setAside(volume: Volume, owner: Identity, quarantine: string, system: System): Promise<void> {
+  const { stay, contents } = await mountsInTheWay(volume.dataDir);
   await system.files.makeDirectory(quarantine, { mode: 0o700, owner });
-  const entries = await clusterEntries(volume.dataDir);
-  for (const name of entries.sort((a, b) => Number(b === 'global') - Number(a === 'global'))) {
-    await rename(join(volume.dataDir, name), join(quarantine, name));
+  const rank = (name: string): number => (name === 'global' ? 0 : name === 'PG_VERSION' ? 2 : 1);
+  const entries = (await clusterEntries(volume.dataDir)).filter((name) => !stay.has(name));
+  for (const name of entries.sort((a, b) => rank(a) - rank(b))) {
+    if (contents.has(name)) await gatherMountedWal(join(volume.dataDir, name), quarantine, system);
+    else await rename(join(volume.dataDir, name), join(quarantine, name));
     system.reached('replace.entry-set-aside');
   }
-  await keepOutsideWal(quarantine, system);
+  await gatherLinkedWal(quarantine, system);
   await system.files.syncDirectory(quarantine);
   await system.files.syncDirectory(volume.dataDir);
 }
 
-/** A pg_wal that is a link leads out of PGDATA: its files are gathered in a folder there and the quarantined link follows them. */
-async function keepOutsideWal(quarantine: string, system: System): Promise<void> {
-  const link = join(quarantine, 'pg_wal');
-  if (!(await lstat(link).catch(() => undefined))?.isSymbolicLink()) return;
-  const target = resolve(quarantine, await readlink(link));
-  const kept = join(target, `.dbkit-${quarantine.split('/').at(-1)}`);
-  if (target.split('/').at(-1)?.startsWith('.dbkit-') || !(await present(target))) return; // Done by the run that was killed, or dangling.
-  await mkdir(kept, { recursive: true, mode: 0o700 });
-  for (const name of await clusterEntries(target)) {
-    if (!name.startsWith('.dbkit-')) await rename(join(target, name), join(kept, name));
-  }
-  await rm(link);
-  await symlink(kept, link);
-  await system.files.syncDirectory(kept);
-}
-
 /** `global` comes last: only then is there a database to start. */
-async function publish(volume: Volume, from: string, system: System): Promise<void> {
-  const entries = await clusterEntries(from);
+export async function publish(volume: Volume, from: string, system: System): Promise<void> {
+  const { stay, contents } = await mountsInTheWay(volume.dataDir);
+  const entries = (await clusterEntries(from)).filter((name) => !stay.has(name));
   for (const name of entries.sort((a, b) => Number(a === 'global') - Number(b === 'global'))) {
-    await rename(join(from, name), join(volume.dataDir, name));
+    if (contents.has(name)) await spreadMountedWal(join(from, name), join(volume.dataDir, name), system);
+    else await rename(join(from, name), join(volume.dataDir, name));
     system.reached('replace.entry-published');
   }
+  for (const name of stay) system.log.info('replace.mounted', `${join(volume.dataDir, name)} is mounted, and stays as it is`, { name });
   await rm(from, { recursive: true, force: true }); // Nothing of a cluster is left in it.
   await system.files.syncDirectory(volume.dataDir);
-}
-
-async function writeJournal(volume: Volume, owner: Identity, journal: Journal, system: System): Promise<void> {
-  await system.files.write(volume.journal, `${JSON.stringify(journal, null, 2)}\n`, { mode: 0o600, owner });
 }

@@ -10,6 +10,7 @@ import { clusterEntries, present, volumeOf } from '../instance/volume.ts';
 import { DbkitError, isAbort } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
 import { bytes } from '../kernel/units.ts';
+import { mountsInTheWay } from '../recovery/replace.ts';
 import type { RestoreReport, RestoreRequest } from './contract.ts';
 import { findReplaced, type ReplacedData } from './replaced.ts';
 
@@ -29,6 +30,7 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
   const { config, system } = options;
   const { dataDir, binDir } = config.postgresql;
   await refuseForeign(dataDir);
+  await mountsInTheWay(dataDir);
   const owner = await serverOwner(config.postgresql, system);
   const from =
     request.source === 'backup'

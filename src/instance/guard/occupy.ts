@@ -1,12 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import * as v from 'valibot';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../../kernel/machine.ts';
 import type { Volume } from '../volume.ts';
-import { clearStalePid, lockVolume, serverOn, takeOver } from './preflight.ts';
+import { lockVolume } from './lock.ts';
+import { clearStalePid, serverOn, takeOver } from './preflight.ts';
 import { programOf } from './program-of.ts';
 
 const DRAIN_MS = 10_000;
+const holderSchema = v.object({ host: v.optional(v.string()), pid: v.optional(v.number()) });
 
 /**
  * Makes this process the only one that may touch the data: takes the kernel lock, ends a server that outlived its dbkit, and sets a stale
@@ -42,9 +45,17 @@ export async function occupy(volume: Volume, owner: Identity, system: System, si
 
 /** The dbkit that wrote the lock file lives here, or anywhere this process cannot see: then its claim stands. */
 async function holderLives(volume: Volume): Promise<boolean> {
-  const holder = JSON.parse((await readFile(volume.lock, 'utf8').catch(() => '')) || '{}') as { host?: string; pid?: number };
+  const holder = await readHolder(volume.lock);
   if (holder.host !== hostname() || typeof holder.pid !== 'number') return true;
   return (await programOf(holder.pid)) !== undefined;
+}
+
+async function readHolder(path: string): Promise<v.InferOutput<typeof holderSchema>> {
+  try {
+    return v.parse(holderSchema, JSON.parse(await readFile(path, 'utf8')));
+  } catch {
+    return {}; // Gone, or cut short: who holds the directory cannot be named.
+  }
 }
 
 /** The last processes of a dead server hold the lock for a moment longer. */

@@ -1,7 +1,7 @@
 import { readFile, readlink, rename, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
-import type { Child, HeldLock, Identity, System } from '../../kernel/machine.ts';
+import type { Child, System } from '../../kernel/machine.ts';
 import { signalStop } from '../server/server.ts';
 import { clusterEntries, present, type Volume, volumeOf } from '../volume.ts';
 import { programOf } from './program-of.ts';
@@ -42,26 +42,6 @@ export async function refuseFullVolume(dataDir: string): Promise<void> {
     throw new DbkitError('volume.full', `the volume of ${dataDir} has no inodes left`, {
       hint: 'remove some small files there; never anything in PGDATA',
     });
-}
-
-/** Takes the volume's kernel lock for this process and, later, the postmaster. Rejects with `lock.held` and the holder's name. */
-export async function lockVolume(volume: Volume, owner: Identity, system: System): Promise<HeldLock> {
-  try {
-    await system.files.makeDirectory(dirname(volume.lock), { mode: 0o700, owner });
-    return await system.locks.acquire(volume.lock, 'dbkit', owner);
-  } catch (cause) {
-    if (errnoOf(cause) === 'EROFS')
-      throw new DbkitError('volume.read-only', `${volume.dataDir} is on a read-only file system`, {
-        hint: 'mount it writable; nothing was changed',
-        cause,
-      });
-    if (errnoOf(cause) === 'ENOSPC')
-      throw new DbkitError('volume.full', `the volume of ${volume.dataDir} is full`, {
-        hint: 'free some space there; nothing was changed',
-        cause,
-      });
-    throw cause;
-  }
 }
 
 /** What postmaster.pid says about this machine: nothing there, left behind, or a live server of this very directory. */

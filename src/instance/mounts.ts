@@ -1,0 +1,51 @@
+import { readFile, realpath, stat } from 'node:fs/promises';
+
+/** A place below a directory where something else is mounted. */
+export interface MountPoint {
+  /** Relative to the directory. */
+  readonly path: string;
+  readonly kind: 'file' | 'directory';
+}
+
+/**
+ * What is mounted below `directory`, from /proc/self/mountinfo (proc(5)): bind mounts of the same file system have one st_dev with what is around
+ * them, and refuse a rename all the same. Empty where there is no such list.
+ */
+export async function mountsBelow(directory: string): Promise<MountPoint[]> {
+  const home = await realpath(directory).catch(() => directory);
+  const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  const found = mountPoints(text, home).map(async (path): Promise<MountPoint[]> => {
+    const stats = await stat(`${home}/${path}`).catch(() => undefined); // Hidden under another one.
+    return stats === undefined ? [] : [{ path, kind: stats.isDirectory() ? 'directory' : 'file' }];
+  });
+  return (await Promise.all(found)).flat();
+}
+
+/** True when something is mounted on `directory` itself. */
+export async function isMountPoint(directory: string): Promise<boolean> {
+  const home = await realpath(directory).catch(() => directory);
+  const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  return pathsOf(text).includes(home);
+}
+
+/** The mount points strictly below `home`, relative to it, each once. Pure. */
+export const mountPoints = (mountinfo: string, home: string): string[] => [
+  ...new Set(
+    pathsOf(mountinfo)
+      .filter((path) => path.startsWith(`${home}/`))
+      .map((path) => path.slice(home.length + 1)),
+  ),
+];
+
+/** Field 5 of each line; blanks, tabs, line ends and backslashes are written as octal numbers. */
+const pathsOf = (mountinfo: string): string[] =>
+  mountinfo
+    .split('\n')
+    .map((line) => line.split(' ')[4])
+    .filter((path) => path !== undefined)
+    .map((path) =>
+      Buffer.from(
+        path.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+        'latin1',
+      ).toString(),
+    );

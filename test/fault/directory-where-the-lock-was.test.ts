@@ -1,0 +1,17 @@
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { disaster } from './disaster.ts';
+
+disaster({
+  name: 'a directory stands where dbkit’s lock file was',
+  section: 'A',
+  detectedBefore: true,
+  healedBy: 'start',
+  rowsLost: 'none',
+  left: 'clean',
+  break: async ({ dataDir }) => {
+    await rm(join(dataDir, '.dbkit/lock'));
+    await mkdir(join(dataDir, '.dbkit/lock'));
+  },
+  expect: { message: /lock was a directory, and was set aside/ },
+});
