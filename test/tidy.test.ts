@@ -1,7 +1,6 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { expect, test } from 'vitest';
-import { environment } from '../src/config/config.ts';
 
 /** The nouns, in the order of the house: each imports only those before it. compose.ts and main.ts import anything, and nothing imports them. */
 const nouns = [
@@ -65,13 +64,29 @@ test.each(files)('%s', (file) => {
   expect(text.split('\n').length, `${file} is long: is it one idea?`).toBeLessThanOrEqual(LINES_MAX);
 });
 
-test('every environment variable is in the README', () => {
-  const readme = readFileSync('README.md', 'utf8');
-  expect(Object.keys(environment).filter((name) => !readme.includes(name))).toEqual([]);
+test('the README stays short', () => {
+  expect(readFileSync('README.md', 'utf8').split(/\s+/).filter(Boolean).length).toBeLessThanOrEqual(900);
+});
+
+test('every link of a document leads somewhere', () => {
+  const pages = [
+    'README.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map((name) => join('docs', name)),
+  ];
+  const dead = pages
+    .filter((page) => page.endsWith('.md') && existsSync(page))
+    .flatMap((page) =>
+      [...readFileSync(page, 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)]
+        .filter(([, target]) => !existsSync(join(dirname(page), target!)))
+        .map(([, target]) => `${page}: ${target}`),
+    );
+  expect(dead).toEqual([]);
 });
 
 test('the top level holds what the house rules allow', () => {
   const allowed =
-    /^(bin|src|\.devcontainer|test|bench|deploy|docs|\.ci|\.git.*|\.npmrc|\.pre-commit-hooks\.yaml|package(-lock)?\.json|tsconfig\.json|README\.md|LICENSE|CHANGELOG\.md|biome\.json|.*\.config\.(ts|mjs)|node_modules|dist|\.dbkit|\.DB_(data|logs|backups))$/;
+    /^(bin|src|\.devcontainer|test|bench|deploy|docs|\.ci|\.git.*|\.npmrc|\.pre-commit-hooks\.yaml|package(-lock)?\.json|tsconfig\.json|(README|CONTRIBUTING|SECURITY|CHANGELOG)\.md|LICENSE|\.editorconfig|\.nvmrc|biome\.json|.*\.config\.(ts|mjs)|node_modules|dist|\.dbkit|\.DB_(data|logs|backups))$/;
   expect(readdirSync('.').filter((name) => !allowed.test(name))).toEqual([]);
 });

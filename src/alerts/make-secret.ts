@@ -23,7 +23,7 @@ export async function makeAlertSecret(
   const secrets = secretsOf(config.alerts.channels);
   if (secrets.length === 0)
     throw new DbkitError('usage.invalid', 'no alert channel has a secret', {
-      hint: 'alerts.channels in dbkit.yaml names them; README.md shows how',
+      hint: 'alerts.channels in dbkit.yaml names them; docs/guide/health-and-monitor.md shows how',
     });
   const values = await Promise.all(secrets.map(async ({ key, place }) => [key, await alerts.reveal(place)] as const));
   return {

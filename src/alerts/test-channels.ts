@@ -13,7 +13,7 @@ export async function testAlerts(
 ): Promise<AlertTestReport> {
   if (only === undefined && alerts.channels.length === 0)
     throw new DbkitError('usage.invalid', 'no channel is configured', {
-      hint: 'alerts.channels in dbkit.yaml names them; README.md shows how',
+      hint: 'alerts.channels in dbkit.yaml names them; docs/guide/health-and-monitor.md shows how',
     });
   const channels = await Promise.all(
     (only === undefined ? alerts.channels : [only]).map(async (name) => {

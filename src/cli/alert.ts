@@ -29,7 +29,7 @@ export function registerAlert(program: Command, cli: Cli): void {
         }
         if (!terminal.stdin || !terminal.stderr || environment['CI'])
           throw new DbkitError('prompt.refused', 'there is no terminal to ask at', {
-            hint: 'write alerts.channels into dbkit.yaml yourself; README.md shows how, and `dbkit alert test` tries it',
+            hint: 'write alerts.channels into dbkit.yaml yourself; docs/guide/health-and-monitor.md shows how, and `dbkit alert test` tries it',
           });
         const asking = { text: askText, secret: askSecret, yes: askYes, choose, say: (words: string) => terminal.writeError(`${words}\n`) };
         const report = await setupAlert(await app(), asking, signal);

@@ -1,5 +1,5 @@
-import type { Command, Option } from 'commander';
-import { environment } from '../config/config.ts';
+import { type Command, Option } from 'commander';
+import { environment } from '../config/environment.ts';
 import type { Cli } from './cli.ts';
 
 /** What a person has to know before the list of commands means anything. */
@@ -32,14 +32,25 @@ const FILES: readonly (readonly [path: string, meaning: string])[] = [
   ['/var/lib/postgresql-backup', 'backups, and data that was set aside (BACKUP_DIR)'],
 ];
 
+/** Everything that is written about the program by the program: `npm run docs` puts the pages where they belong. */
+const pages = {
+  man: pageOf,
+  commands: async (program: Command) => (await import('./pages.ts')).commandsPage(program),
+  configuration: async () => (await import('./pages.ts')).configurationPage(),
+} satisfies Record<string, (program: Command, version: string) => string | Promise<string>>;
+
 export function registerManual(program: Command, cli: Cli): void {
   program
     .command('manual')
-    .description('print the manual page')
-    .addHelpText('after', '\nExamples:\n  dbkit manual | man -l -\n  dbkit manual > ~/.local/share/man/man1/dbkit.1')
-    .action((_flags: object, command: Command) =>
+    .description('print the manual page, or a page of the documentation')
+    .addOption(new Option('--page <name>', 'which page').choices(Object.keys(pages)).default('man'))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  dbkit manual | man -l -\n  dbkit manual > ~/.local/share/man/man1/dbkit.1\n  dbkit manual --page configuration',
+    )
+    .action(({ page: name }: { page: keyof typeof pages }, command: Command) =>
       cli.run(command, async ({ surroundings: { version } }) => {
-        const page = pageOf(program, version);
+        const page = await pages[name](program, version);
         return { report: { page }, text: () => page };
       }),
     );

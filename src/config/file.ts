@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
-import { environment } from './config.ts';
+import { environment } from './environment.ts';
 import type { Layers } from './layers.ts';
 
 const NAME = 'dbkit.yaml';

@@ -1,7 +1,8 @@
 import * as v from 'valibot';
 import { nearest } from '../kernel/closest-name.ts';
 import { DbkitError } from '../kernel/errors.ts';
-import { type Coercion, type Config, configSchema, environment } from './config.ts';
+import { type Config, configSchema } from './config.ts';
+import { type Coercion, environment } from './environment.ts';
 
 /** One source of settings, already read. Paths are dotted: 'postgresql.port'. */
 export interface Layers {

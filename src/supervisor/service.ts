@@ -38,7 +38,14 @@ export interface Service {
   readonly engines: readonly BackupEngine[];
 }
 
+/** A service as a plugin gives it: what it leaves out has a default. */
+export type PluginService = Pick<Service, 'name' | 'start'> & Partial<Service>;
+
 export interface ServicePlugin<Settings> {
   readonly name: string;
-  create(settings: Settings, system: System): Service;
+  create(settings: Settings, system: System): PluginService | Promise<PluginService>;
 }
+
+export type { Probe, ProbeResult } from '../health/probe.ts';
+export type { System } from '../kernel/machine.ts';
+export type { RunningService } from '../kernel/running-service.ts';

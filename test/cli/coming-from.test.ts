@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { environment } from '../../src/config/config.ts';
+import { environment } from '../../src/config/environment.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { inProcess } from '../harness/in-process.ts';
 

@@ -1,6 +1,6 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { installed, runnable } from '../harness/majors.ts';
@@ -13,7 +13,9 @@ const SIZE_MAX = 1_000_000;
 test('the package holds what is used, and nothing of those who make it', async () => {
   const { files, sizeBytes } = await pack(await emptyFolder());
   expect(
-    files.filter((path) => !/^(bin|dist|docs|deploy|\.devcontainer)\/|^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(path)),
+    files.filter(
+      (path) => !/^(bin|dist|docs|deploy|\.devcontainer)\/|^(package\.json|LICENSE|(README|SECURITY|CHANGELOG)\.md)$/.test(path),
+    ),
   ).toEqual([]);
   expect(files).toEqual(
     expect.arrayContaining([
@@ -27,8 +29,23 @@ test('the package holds what is used, and nothing of those who make it', async (
       '.devcontainer/devcontainer.json', // What `dbkit init devcontainer` writes.
     ]),
   );
-  expect(files.filter((path) => /\.(ts|map)$|\.test\.|tsconfig/.test(path))).toEqual([]);
+  expect(files.filter((path) => /(?<!\.d)\.(ts|map)$|\.test\.|tsconfig/.test(path))).toEqual([]);
   expect(sizeBytes).toBeLessThan(SIZE_MAX);
+});
+
+test('a plugin is written against the types that the package exports, as docs/PLUGINS.md shows it', async () => {
+  const folder = await emptyFolder();
+  const { tarball } = await pack(folder);
+  await execute('npm', ['install', '--no-audit', '--no-fund', '--offline', tarball], { cwd: folder });
+  await symlink(resolve('node_modules/@types'), join(folder, 'node_modules/@types'));
+  const [, module = ''] = /```ts\n([\s\S]*?)```/.exec(await readFile('docs/PLUGINS.md', 'utf8')) ?? [];
+  await writeFile(join(folder, 'clock.ts'), module);
+  const flags = ['--ignoreConfig', '--noEmit', '--strict', '--module', 'NodeNext', '--target', 'ES2023', '--types', 'node'];
+  await execute(resolve('node_modules/.bin/tsc'), [...flags, 'clock.ts'], { cwd: folder });
+  await writeFile(join(folder, 'broken.ts'), module.replace("name: 'clock',\n  create", 'create'));
+  await expect(execute(resolve('node_modules/.bin/tsc'), [...flags, 'broken.ts'], { cwd: folder })).rejects.toMatchObject({
+    stdout: expect.stringContaining("Property 'name' is missing"),
+  });
 });
 
 test('what is bundled comes with its license', async () => {

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { expect, test } from 'vitest';
-import { environment } from '../../src/config/config.ts';
+import { environment } from '../../src/config/environment.ts';
 import { type Layers, layerConfig } from '../../src/config/layers.ts';
 import { showConfig } from '../../src/config/show.ts';
 

@@ -1,4 +1,5 @@
-import { type Config, environment } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { environment } from '../../config/environment.ts';
 import { Secret } from '../../kernel/secret.ts';
 
 /**

@@ -1,0 +1,38 @@
+/** How an environment variable's text becomes a value of the schema. */
+export type Coercion = 'text' | 'number' | 'list' | 'flag';
+
+/** Environment names are a table, not a convention: greppable, documented, each readable from NAME_FILE too. First name wins where two are set. */
+export const environment = {
+  PGDATA: ['postgresql.dataDir', 'text'],
+  PGPORT: ['postgresql.port', 'number'],
+  PGHOST: ['postgresql.socketDir', 'text'],
+  POSTGRES_VERSION: ['postgresql.version', 'number'],
+  POSTGRES_BIN_DIR: ['postgresql.binDir', 'text'],
+  DBKIT_RUN_AS: ['postgresql.user', 'text'],
+  POSTGRES_USER: ['postgresql.superuser', 'text'],
+  POSTGRES_PASSWORD: ['postgresql.superuserPassword', 'text'],
+  POSTGRES_INITDB_ARGS: ['postgresql.initdbArgs', 'text'],
+  POSTGRES_INITDB_WALDIR: ['postgresql.walDir', 'text'],
+  POSTGRES_HOST_AUTH_METHOD: ['postgresql.hostAuthMethod', 'text'],
+  DATABASE_USERNAME: ['postgresql.username', 'text'],
+  DATABASE_PASSWORD: ['postgresql.password', 'text'],
+  DATABASE_NAME: ['postgresql.database', 'text'],
+  POSTGRES_DB: ['postgresql.database', 'text'],
+  DBKIT_UNIT: ['postgresql.unit', 'text'],
+  MAX_STARTUP_SECONDS: ['postgresql.maxStartupSeconds', 'number'],
+  BACKUP_DIR: ['backupDir', 'text'],
+  LOG_DIR: ['logDir', 'text'],
+  MAX_BACKUPS: ['maxBackups', 'number'],
+  DISABLED_SERVICES: ['disabledServices', 'list'],
+  DBKIT_STATE_DIR: ['stateDir', 'text'],
+  DBKIT_SERVICES_DIR: ['servicesDir', 'text'],
+  DBKIT_STOP_SECONDS: ['stopSeconds', 'number'],
+  DBKIT_BACKUP_AFTER_START: ['backup.afterStart', 'flag'],
+  HEALTH_CHECK_INTERVAL: ['monitor.intervalSeconds', 'number'],
+  MAX_FAILURE_COUNT: ['monitor.maxFailures', 'number'],
+  RECOVERY_COOLDOWN: ['monitor.cooldownSeconds', 'number'],
+  MAX_RECOVERY_ATTEMPTS: ['monitor.maxRecoveries', 'number'],
+  DBKIT_MONITOR: ['monitor.enabled', 'flag'],
+  DBKIT_LISTEN: ['monitor.listen', 'text'],
+  DBKIT_ON_FAIL: ['postgresql.onFail', 'text'],
+} as const satisfies Record<string, readonly [path: string, as: Coercion]>;
