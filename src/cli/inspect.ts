@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import type { InspectionReport } from '../inspection/report.ts';
 import { bytes } from '../kernel/units.ts';
-import { inspectInstance } from '../supervisor/inspect-instance.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -17,7 +16,7 @@ export function registerInspect(program: Command, cli: Cli): void {
     )
     .action((flags: { deep?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await inspectInstance(await app(), { deep: flags.deep ?? false }, signal);
+        const report = await (await app()).inspect({ deep: flags.deep ?? false }, signal);
         const damaged = report.findings.some(
           ({ severity, code }) => severity === 'certain' && code !== 'server.running' && code !== 'data.empty',
         );

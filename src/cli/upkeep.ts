@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
 import { bytes, counted, duration } from '../kernel/units.ts';
-import { type ChoreReport, checkpointNow, doChore, pruneLogs, reviewNeeds } from '../upkeep/maintain.ts';
-import type { Chore, ChoreStep, LogsPruned, Need } from '../upkeep/needs.ts';
+import type { Chore, ChoreReport, ChoreStep, LogsPruned, Need } from '../upkeep/needs.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -26,7 +25,7 @@ at autovacuum's pace. Without a table it does what needs it; \`dbkit maintenance
 export function registerUpkeep(maintenance: Command, cli: Cli): void {
   maintenance.option('--database <name>', 'look into this one only').action((flags: ChoreFlags, command: Command) =>
     cli.run(command, async ({ app, signal }) => {
-      const report = await reviewNeeds(await app(), flags.database, signal);
+      const report = { needs: await (await app()).upkeep.needs(flags.database, signal) };
       return { report, text: (style) => needsView(report.needs, style) };
     }),
   );
@@ -47,7 +46,7 @@ export function registerUpkeep(maintenance: Command, cli: Cli): void {
         cli.run(command, async ({ app, signal }) => {
           const { database } = command.optsWithGlobals<ChoreFlags>(); // `maintenance --database X` names it too.
           const wish = { chore, tables, all: flags.all ?? false, database, dryRun: flags.dryRun ?? false };
-          const report = await doChore(await app(), wish, signal);
+          const report = { chore, dryRun: wish.dryRun, steps: await (await app()).upkeep.run(wish, signal) };
           return { report, text: (style) => choreView(report, style) };
         }),
       );
@@ -58,7 +57,7 @@ export function registerUpkeep(maintenance: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit maintenance checkpoint')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await checkpointNow(await app(), signal);
+        const report = await (await app()).upkeep.checkpoint(signal);
         return {
           report,
           text: () => `checkpoint in ${seconds(report.durationMs)}; ${bytes(report.walBytes)} of WAL need no replay any more`,
@@ -73,7 +72,7 @@ export function registerUpkeep(maintenance: Command, cli: Cli): void {
     .action((flags: ChoreFlags, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const dryRun = flags.dryRun ?? false;
-        const report = await pruneLogs(await app(), dryRun, signal);
+        const report = await (await app()).upkeep.pruneLogs({ dryRun }, signal);
         return { report, text: (style) => logsView(report, dryRun, style) };
       }),
     );

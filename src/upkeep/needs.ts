@@ -208,3 +208,10 @@ export function planLogs(files: readonly LogFile[], { maxAgeMs, maxSizeBytes, no
     return decided('keep', 'young and small enough');
   });
 }
+
+/** One chore as `dbkit maintenance CHORE` reports it. */
+export interface ChoreReport {
+  readonly chore: ChoreWish['chore'];
+  readonly dryRun: boolean;
+  readonly steps: readonly ChoreStep[];
+}
