@@ -10,6 +10,7 @@ import { type Layers, type LoadedConfig, layerConfig } from './config/layers.ts'
 import { createSettingsFile } from './config/settings-file.ts';
 import { createControl } from './control/socket.ts';
 import { createStatusBoard } from './control/status-board.ts';
+import { controlTarget } from './control/target.ts';
 import { createProjectFolder } from './homes/devcontainer/project-folder.ts';
 import { localLayout } from './homes/local-layout.ts';
 import { embeddedDirectory } from './instance/embedded.ts';
@@ -124,7 +125,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     ...postgresql,
     control: createControl(
       config.stateDir,
-      { files: system.files, log: system.log, taps },
+      { files: system.files, log: system.log, taps, target: () => controlTarget(config.postgresql.dataDir) },
       async () => (await serverOwner(config.postgresql, system).catch(() => undefined))?.gid,
     ),
     memory: createMonitorMemory(config.stateDir, system),

@@ -106,12 +106,12 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
         return running;
       }),
     recover: async (request, signal) => {
-      if (request.dryRun && hold === undefined) return withoutTouching(options, request, signal);
+      if (request.dryRun) return withoutTouching(options, request, signal); // Whoever holds the lock keeps it: a server may be running under it.
       last = undefined;
       const { report } = await mendAll(request, signal);
-      published = !request.dryRun && makesNew(report);
+      published = makesNew(report);
       await release();
-      return request.dryRun ? report : (last ?? report);
+      return last ?? report;
     },
   };
 }

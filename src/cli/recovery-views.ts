@@ -1,11 +1,15 @@
+import { bytes } from '../kernel/units.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
 
 /** A plan, or what was done. */
 export function recoverView(report: RecoveryReport, style: Style, plan: boolean): string {
+  if (report.serving) return 'nothing to do: it runs';
+  const { target } = report;
+  const where = target ? [`data: ${target.dataDir}, ${bytes(target.sizeBytes)}, cluster ${target.systemIdentifier ?? 'not known'}`] : [];
   const parts = [`${plan ? 'would' : 'did'} ${style.strong(report.decision)}: ${report.because}`, ...evidence(report, style)];
-  parts.push([`lost: ${report.lost}`, ...(report.quarantine ? [`old bytes: ${report.quarantine}`] : [])].join('\n'));
+  parts.push([...where, `lost: ${report.lost}`, ...(report.quarantine ? [`old bytes: ${report.quarantine}`] : [])].join('\n'));
   return parts.join('\n\n');
 }
 

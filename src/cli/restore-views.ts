@@ -25,6 +25,7 @@ function plan({ source, target, neededBytes, freeBytes, bootTest, warnings }: Re
     [undo ? 'bring back' : 'restore', `${style.strong(source.label)}${worth ? ` (${worth})` : ''}`],
     [undo ? 'replaced' : 'made', `${moment(source.createdAt)}, ${age} ago`],
     ['into', `${target.dataDir}, PostgreSQL ${source.pgVersion}`],
+    ...(target.state === 'empty' ? [] : [['holds now', `${bytes(target.sizeBytes)}, cluster ${target.systemIdentifier ?? 'not known'}`]]),
     ["today's data", today],
     [
       'gone from view',

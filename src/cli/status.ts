@@ -90,6 +90,12 @@ export function statusView(report: StatusReport, style: Style, now: Date): strin
     if (lastRecovery.quarantine) lines.push(`old bytes: ${lastRecovery.quarantine}`);
     parts.push(lines.join('\n'));
   }
+  const { lastLoss } = report;
+  if (lastLoss) {
+    const lines = [`earlier, ${moment(lastLoss.at)}: ${lastLoss.decision}, because ${lastLoss.because}`, `lost then: ${lastLoss.lost}`];
+    if (lastLoss.quarantine) lines.push(`old bytes: ${lastLoss.quarantine}`);
+    parts.push(lines.join('\n'));
+  }
   const stuck = report.services.find(({ failure }) => failure?.hint);
   if (stuck) parts.push(`HINT: ${stuck.failure!.hint}`);
   return parts.join('\n\n');

@@ -1,5 +1,6 @@
 import type { Config } from '../config/config.ts';
 import { nearest } from '../kernel/closest-name.ts';
+import { within } from '../kernel/deadline.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Clock, Logger } from '../kernel/machine.ts';
 import { type HealthReport, type ProbeReport, worstOf } from './health.ts';
@@ -60,6 +61,18 @@ export async function awaitHealth(
   }
 }
 
+/** The probes that speak of the data itself. */
+const ofTheData = ['data-directory', 'checksums', 'log'] as const;
+
+/** A running server says, or its files show, that data is damaged: then it is not simply well because it answers. */
+export async function isDamaged(app: Needs, signal: AbortSignal): Promise<boolean> {
+  const there = new Set(app.services.flatMap(({ probes }) => probes.map(({ name }) => name)));
+  const only = ofTheData.filter((name) => there.has(name));
+  if (only.length === 0) return false; // Asked for none, it would ask all.
+  const { probes } = await checkHealth(app, { only }, signal);
+  return probes.some(({ name, status }) => status === 'critical' && ofTheData.some((one) => one === name));
+}
+
 interface Chosen {
   readonly service: string;
   readonly probe: Probe;
@@ -80,22 +93,17 @@ function choose({ services, config }: Needs, only: readonly string[]): Chosen[] 
 
 /** A probe's answer, or what is to be said of one that gives none. */
 async function answerOf(probe: Probe, timeoutMs: number, signal: AbortSignal): Promise<ProbeResult> {
-  const patience = AbortSignal.timeout(timeoutMs);
-  const bounded = AbortSignal.any([signal, patience]);
-  const given = new Promise<ProbeResult>((resolve) => {
-    bounded.addEventListener(
-      'abort',
-      () => resolve({ status: 'unknown', summary: `no answer within ${Math.round(timeoutMs / 100) / 10} s` }),
-      {
-        once: true,
-      },
-    );
-  });
-  const answer = probe.check(bounded).catch((cause: unknown): ProbeResult | Promise<ProbeResult> => {
-    if (bounded.aborted) return given; // Its own words would only say that it was told to stop.
+  const late: ProbeResult = { status: 'unknown', summary: `no answer within ${Math.round(timeoutMs / 100) / 10} s` };
+  let isOver = false;
+  return within([signal], timeoutMs, (bounded) => {
+    bounded.addEventListener('abort', () => {
+      isOver = true;
+    });
+    return probe.check(bounded);
+  }).catch((cause: unknown): ProbeResult => {
+    if (isOver || signal.aborted) return late; // Its own words would only say that it was told to stop.
     return { status: 'unknown', summary: `could not be asked: ${wordsOf(cause).split('\n')[0]}` };
   });
-  return Promise.race([answer, given]);
 }
 
 const rounded = (milliseconds: number): number => Math.round(milliseconds * 10) / 10;

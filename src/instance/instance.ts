@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { bound } from '../kernel/deadline.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { fullnessOf } from '../machine/disk-usage.ts';
@@ -46,15 +47,14 @@ export function createInstance(config: Config, system: System): Instance {
       return pids.length;
     },
     live: async (timeoutMs, signal): Promise<LiveServer | undefined> => {
-      const bounded = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+      const limit = bound([signal], timeoutMs);
       const { socketDir, port, superuser: user, superuserPassword } = settings;
       const target = { socketDir, port, user, database: 'postgres', password: superuserPassword?.reveal() };
-      const session = await connect(target, { timeoutMs }, bounded).catch(() => undefined);
-      if (!session) return undefined;
+      const session = await connect(target, { timeoutMs }, limit.signal).catch(() => undefined);
       try {
-        const [row] = await session.query<{ version: string; started: Date; recovering: boolean; used: number; max: number; size: string }>(
-          LIVE,
-        );
+        const [row] =
+          (await session?.query<{ version: string; started: Date; recovering: boolean; used: number; max: number; size: string }>(LIVE)) ??
+          [];
         if (!row) return undefined;
         return {
           version: row.version,
@@ -66,7 +66,8 @@ export function createInstance(config: Config, system: System): Instance {
       } catch {
         return undefined;
       } finally {
-        await session.end();
+        await session?.end();
+        limit.release();
       }
     },
   };

@@ -14,6 +14,8 @@ export const failures = {
   'volume.read-only': { exit: 69, retryable: true },
   'volume.failing': { exit: 69, retryable: true },
   'control.unavailable': { exit: 69, retryable: true },
+  'control.silent': { exit: 69, retryable: true },
+  'control.elsewhere': { exit: 77, retryable: false },
   'internal.bug': { exit: 70, retryable: false },
   'file.exists': { exit: 73, retryable: false },
   'lock.held': { exit: 75, retryable: true },

@@ -4,6 +4,7 @@ import type { BackupEngine } from '../backups/backup.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
+import { isRunning } from '../control/running.ts';
 import type { StatusBoard } from '../control/status.ts';
 import { checkHealth } from '../health/check.ts';
 import type { HealthReport } from '../health/health.ts';
@@ -220,8 +221,8 @@ async function hungOrSlow(
   return answer === undefined ? seen : { ...seen, verdict: 'unwell' };
 }
 
-const isSupervised = async ({ control }: { readonly control: Control }, signal: AbortSignal): Promise<boolean> =>
-  (await control.ask({ command: 'ping' }, signal).catch(() => undefined)) !== undefined;
+const isSupervised = ({ control }: { readonly control: Control }, signal: AbortSignal): Promise<boolean> =>
+  isRunning(control, signal).catch(() => false);
 
 /** What the supervisor says where one runs: a service that a person stopped, or that dbkit works on, is not the monitor's. */
 async function whoWorks(

@@ -99,13 +99,17 @@ async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: Abor
   await stageNewCluster(local, lock, signal);
   if (plan.inspection.report.state === 'unfinished') await discardUnfinished(local); // Only now that there is something to take its place.
   await closeToOthers(volume.dataDir);
-  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'corrupt') : null;
+  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, kindOf(plan)) : null;
   const replaced = plan.decision === 'reinitialize' ? quarantine : before;
   await markInitializing(volume, owner, replaced, system);
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
   system.reached('initialize.published');
   return { done: plan.steps, quarantine: quarantine ?? replaced, losses: newClusterLoses(replaced) };
 }
+
+/** Sound data that a person wanted replaced is filed like that of a restore, so that `backup undo` brings it back. */
+const kindOf = ({ decision, steps }: Plan): 'corrupt' | 'replaced' =>
+  decision === 'initialize' || steps.some(({ answer }) => answer === 'replace' || answer === 'serve') ? 'corrupt' : 'replaced';
 
 async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
   const { volume, owner, system } = local;
@@ -120,7 +124,7 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   );
   system.reached('restore.staged');
   await closeToOthers(volume.dataDir);
-  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'corrupt') : null;
+  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, kindOf(plan)) : null;
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.because }, system);
   return { done: plan.steps, quarantine, losses: restoreLoses(plan.backup!, recoveredTo, quarantine) };
 }

@@ -4,7 +4,7 @@ import type { Outcome } from './carry-out.ts';
 import { nothing, told } from './losses.ts';
 import type { Plan } from './plan.ts';
 import { plannedLosses } from './plan-losses.ts';
-import type { RecoveryReport } from './report.ts';
+import type { RecoveryReport, RecoveryTarget } from './report.ts';
 
 /** What a person is told about a plan (no outcome yet) or about what was done. */
 export function reportOf({ system }: Local, plan: Plan, outcome: Outcome | undefined, begunMs: number): RecoveryReport {
@@ -18,8 +18,15 @@ export function reportOf({ system }: Local, plan: Plan, outcome: Outcome | undef
     quarantine: outcome?.quarantine ?? null,
     ...told(outcome?.losses ?? plannedLosses(plan)),
     durationMs: Math.round(system.clock.monotonicMs() - begunMs),
+    target: targetOf(plan),
   };
 }
+
+const targetOf = ({ inspection: { report } }: Plan): RecoveryTarget => ({
+  dataDir: report.dataDir,
+  sizeBytes: report.sizeBytes,
+  systemIdentifier: report.systemIdentifier,
+});
 
 /** Indexes that were built anew on the running server. */
 export function rebuiltReport({ system }: Local, rebuilt: readonly Finding[], begunMs: number): RecoveryReport {

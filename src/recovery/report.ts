@@ -14,6 +14,19 @@ export interface RecoverRequest {
 /** 'start': the server was to be started, at a boot or after it had died. */
 export type RecoveryTrigger = 'start' | 'person' | 'monitor';
 
+export const lostSomething = ({ lost }: RecoveryReport): boolean => lost !== 'nothing';
+
+/** What is said of a server that runs and is well. */
+export const serving = (plan: RecoveryReport): RecoveryReport => ({ ...plan, because: 'it runs, and nothing is wrong', serving: true });
+
+/** What a plan is about, so that a person sees which data it is before he says yes. */
+export interface RecoveryTarget {
+  readonly dataDir: string;
+  readonly sizeBytes: number;
+  /** Null where pg_control does not say. */
+  readonly systemIdentifier: string | null;
+}
+
 /** What one recovery saw, decided, did and lost: what `recover --json` prints and `status` remembers. */
 export interface RecoveryReport {
   readonly at: string;
@@ -29,6 +42,9 @@ export interface RecoveryReport {
   readonly lost: string;
   readonly durationMs: number;
   readonly trigger?: RecoveryTrigger;
+  readonly target?: RecoveryTarget;
+  /** The server ran all along: nothing was stopped, and nothing done. */
+  readonly serving?: true;
   /** When the server answered again; absent until it has. Counted from `at` less `durationMs`, it is how long the recovery took in all. */
   readonly readyAt?: string;
 }

@@ -1,3 +1,5 @@
+import type { RecoveryReport } from '../recovery/report.ts';
+
 /** What is to take the place of today's data: a backup, or data that an earlier restore or undo had replaced. */
 export interface RestoreRequest {
   readonly source: 'backup' | 'replaced';
@@ -23,6 +25,10 @@ export interface RestoreReport {
   };
   readonly target: {
     readonly dataDir: string;
+    /** Of what is there now. */
+    readonly sizeBytes: number;
+    /** Null where there is none, or its pg_control cannot be read. */
+    readonly systemIdentifier: string | null;
     /** What is there now. */
     readonly state: 'empty' | 'cluster' | 'unfinished';
     readonly serverRuns: boolean;
@@ -40,6 +46,26 @@ export interface RestoreReport {
   readonly durationMs: number;
   /** How long no server answered; null before, and where no supervisor starts it again. */
   readonly downtimeMs: number | null;
+}
+
+/** The same for the history of recoveries: data was replaced, and a person asked for it. */
+export function recoveryOf(report: RestoreReport, at: string): RecoveryReport {
+  const { source, target, recoveredTo, durationMs } = report;
+  const verb = source.kind === 'backup' ? 'restoring' : 'bringing back';
+  const kept = target.quarantine === null ? '' : `; the replaced data is whole in ${target.quarantine}`;
+  return {
+    at,
+    findings: [],
+    decision: 'restore',
+    because: `a person asked for ${verb} ${source.label}`,
+    steps: [{ step: `${source.kind === 'backup' ? 'restore' : 'undo'} ${source.label}`, because: 'asked for', done: true }],
+    quarantine: target.quarantine,
+    lost:
+      target.state === 'empty' ? 'nothing' : `what was ${source.kind === 'backup' ? 'committed' : 'written'} after ${recoveredTo}${kept}`,
+    durationMs,
+    trigger: 'person',
+    target: { dataDir: target.dataDir, sizeBytes: target.sizeBytes, systemIdentifier: target.systemIdentifier },
+  };
 }
 
 /** A complete cluster beside the data, ready to take its place. */

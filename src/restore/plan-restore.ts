@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Backup, BackupEngine } from '../backups/backup.ts';
 import { readCluster } from '../backups/base/cluster.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
+import { walk } from '../inspection/walk.ts';
 import { type Binaries, findBinaries } from '../instance/binaries.ts';
 import { refuseForeign, serverOn } from '../instance/guard/preflight.ts';
 import { serverOwner } from '../instance/owner.ts';
@@ -61,6 +63,8 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
       source,
       target: {
         dataDir,
+        sizeBytes: sizeOf(dataDir, signal),
+        systemIdentifier: (await readCluster(dataDir, signal).catch(() => undefined))?.systemIdentifier ?? null,
         state: unfinished ? 'unfinished' : entries.length === 0 ? 'empty' : 'cluster',
         serverRuns: typeof server === 'object',
         quarantine: null,
@@ -74,6 +78,12 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
       downtimeMs: null,
     },
   };
+}
+
+/** Of what may be looked at; nothing where there is no directory. */
+function sizeOf(dataDir: string, signal: AbortSignal): number {
+  if (!existsSync(dataDir)) return 0;
+  return [...walk(dataDir, signal).entries.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 async function findSource(

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { walk } from '../inspection/walk.ts';
 import { quarantineRoots, type Volume } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
-import { parseLabel } from '../kernel/labels.ts';
+import { newestFirst, parseLabel } from '../kernel/labels.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 
 /** Data that an earlier restore or undo has set aside, whole. */
@@ -15,14 +15,15 @@ export interface ReplacedData {
   readonly sizeBytes: number;
 }
 
-/** The replaced data of that label; 'latest' is the newest. Rejects with `backup.missing`. */
+/** The replaced data of that label; 'latest' is the newest. Damaged data is brought back too, where a person names it. Rejects with `backup.missing`. */
 export async function findReplaced(volume: Volume, backupDir: string, label: string, signal: AbortSignal): Promise<ReplacedData> {
   const roots = quarantineRoots(volume.dataDir, backupDir);
   const lists = await Promise.all(roots.map(async (root) => (await readdir(root).catch(() => [])).map((name) => ({ name, root }))));
+  const kinds = label === 'latest' ? ['replaced'] : ['replaced', 'corrupt'];
   const all = lists
     .flat()
-    .filter(({ name }) => parseLabel(name)?.kind === 'replaced')
-    .sort((a, b) => b.name.localeCompare(a.name));
+    .filter(({ name }) => kinds.includes(parseLabel(name)?.kind ?? ''))
+    .sort((a, b) => newestFirst({ label: a.name }, { label: b.name }));
   const found = label === 'latest' ? all[0] : all.find(({ name }) => name === label);
   if (!found) {
     throw new DbkitError('backup.missing', label === 'latest' ? 'there is nothing to undo' : `there is no replaced data ${label}`, {

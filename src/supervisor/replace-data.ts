@@ -1,13 +1,20 @@
 import type { Control } from '../control/contract.ts';
 import { DbkitError } from '../kernel/errors.ts';
-import type { RestoreReport, RestoreRequest, Restorer } from '../restore/contract.ts';
+import type { Clock } from '../kernel/machine.ts';
+import type { RecoveryHistory } from '../recovery/history-contract.ts';
+import { type RestoreReport, type RestoreRequest, type Restorer, recoveryOf } from '../restore/contract.ts';
 
 /**
  * Restores a backup, or takes the last replacement back: through the supervisor when one runs (the container lives on), else on the instance
  * itself. `mayReplace` is asked with the plan. Rejects with `recovery.refused` when the answer is no.
  */
 export async function replaceData(
-  { control, restorer }: { readonly control: Control; readonly restorer: Restorer },
+  {
+    control,
+    restorer,
+    history,
+    clock,
+  }: { readonly control: Control; readonly restorer: Restorer; readonly history: RecoveryHistory; readonly clock: Clock },
   { dryRun, ...request }: RestoreRequest & { readonly dryRun: boolean },
   mayReplace: (plan: RestoreReport) => Promise<boolean>,
   signal: AbortSignal,
@@ -19,5 +26,9 @@ export async function replaceData(
   if (!(await mayReplace(plan)))
     throw new DbkitError('recovery.refused', 'nothing was changed: the plan was declined', { hint: 'add --dry-run to see it again' });
   const decided = { ...request, label: plan.source.label }; // What was shown is what is done.
-  return ((await ask(decided, false)) as RestoreReport | undefined) ?? restorer.replace(decided, signal);
+  const supervised = (await ask(decided, false)) as RestoreReport | undefined;
+  if (supervised) return supervised; // The supervisor has recorded it.
+  const report = await restorer.replace(decided, signal);
+  await history.record(recoveryOf(report, clock.now().toISOString()));
+  return report;
 }

@@ -2,13 +2,13 @@ import { statfs } from 'node:fs/promises';
 import type { BackupEngine } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
+import { isRunning } from '../control/running.ts';
 import type { ServiceStatus, StatusBoard } from '../control/status.ts';
 import type { Instance } from '../instance/contract.ts';
-import { DbkitError } from '../kernel/errors.ts';
 import { newestFirst } from '../kernel/labels.ts';
 import type { Clock } from '../kernel/machine.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
-import type { RecoveryReport } from '../recovery/report.ts';
+import { lostSomething, type RecoveryReport } from '../recovery/report.ts';
 
 type Needs = {
   readonly config: Config;
@@ -43,6 +43,8 @@ export interface StatusReport {
     readonly standby: boolean | null;
   };
   readonly lastRecovery: RecoveryReport | null;
+  /** The newest that lost something, where a later one did not: what is gone stays gone. */
+  readonly lastLoss: RecoveryReport | null;
   readonly lastBackup: { readonly label: string; readonly createdAt: string; readonly state: string } | null;
   readonly disks: readonly { readonly what: string; readonly path: string; readonly totalBytes: number; readonly freeBytes: number }[];
 }
@@ -52,15 +54,15 @@ const LIVE_TIMEOUT_MS = 1_000;
 /** Everything a person asks first, gathered at once: the published state, one session, the file systems. */
 export async function reportStatus(app: Needs, signal: AbortSignal): Promise<StatusReport> {
   const { config, control, board, history, instance, clock } = app;
-  const [answer, published, lastRecovery, live, disks, lastBackup] = await Promise.all([
-    control.ask({ command: 'ping' }, signal).catch((cause: unknown) => (cause instanceof DbkitError ? null : Promise.reject(cause))),
+  const [running, published, recoveries, live, disks, lastBackup] = await Promise.all([
+    isRunning(control, signal),
     board.read(),
-    history.newest(),
+    history.all(),
     instance.live(LIVE_TIMEOUT_MS, signal),
     disksOf(config),
     newestBackup(app, signal),
   ]);
-  const running = answer !== undefined;
+  const [lastRecovery] = recoveries;
   const postgresql = running ? published?.services.find(({ name }) => name === 'postgresql') : undefined;
   return {
     readiness: live ? 'accepting' : postgresql?.state === 'starting' || postgresql?.state === 'stopping' ? 'rejecting' : 'no-response',
@@ -82,6 +84,7 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
       standby: live?.inRecovery ?? null,
     },
     lastRecovery: lastRecovery ?? null,
+    lastLoss: lastRecovery && lostSomething(lastRecovery) ? null : (recoveries.find(lostSomething) ?? null),
     lastBackup,
     disks,
   };

@@ -3,12 +3,14 @@ import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { Config } from '../config/config.ts';
 import type { Control, ControlRequest } from '../control/contract.ts';
 import type { ServiceStatus, StatusBoard, SupervisorStatus } from '../control/status.ts';
+import { isDamaged } from '../health/check.ts';
 import type { Instance } from '../instance/contract.ts';
+import { withAny } from '../kernel/deadline.ts';
 import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
 import type { Clock, Logger } from '../kernel/machine.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
-import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
-import type { RestoreReport } from '../restore/contract.ts';
+import { type RecoverRequest, type RecoveryReport, serving } from '../recovery/report.ts';
+import { type RestoreReport, recoveryOf } from '../restore/contract.ts';
 import { withAmcheck } from '../upkeep/check-structures.ts';
 import { makeRoom } from '../upkeep/make-room.ts';
 import type { Upkeep } from '../upkeep/needs.ts';
@@ -97,7 +99,7 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
   const allReady = (): boolean => units.every((unit) => unit.state() === 'ready' || unit.service.onFail === 'ignore');
 
   const server = await app.control.serve((request, signal, gone) =>
-    handle(request, AbortSignal.any([signal, stopping.signal]), gone).catch((cause: unknown) => {
+    withAny([signal, stopping.signal], (either) => handle(request, either, gone)).catch((cause: unknown) => {
       if (!(isAbort(cause) && stopping.signal.aborted)) throw cause;
       throw new DbkitError('service.unready', 'dbkit was told to stop in the middle of it', {
         hint: 'the next start finishes or takes back what was begun; `dbkit status` then says what became of it',
@@ -123,6 +125,8 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
     switch (request.command) {
       case 'ping':
         return { pid: process.pid };
+      case 'status':
+        return status();
       case 'shutdown':
         resolveEnd();
         return status();
@@ -153,16 +157,12 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
   async function recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport> {
     const unit = units.find(({ service }) => service.recover !== undefined);
     if (!unit) throw new DbkitError('usage.invalid', 'no service here can be recovered');
-    const isServing = unit.state() === 'ready';
-    if (request.dryRun && isServing) return unit.service.recover!(request, signal);
-    if (isServing) {
-      const plan = await unit.service.recover!({ ...request, dryRun: true }, signal);
-      if (plan.decision === 'start') return { ...plan, because: 'the server runs and answers, and nothing here asks for more' };
-    }
-    if (!request.dryRun) await unit.stop(config.stopSeconds * 1000, signal);
-    if (!request.dryRun) await makeRoom(app, signal);
+    const plan = await unit.service.recover!({ ...request, dryRun: true }, signal);
+    if (unit.state() === 'ready' && plan.decision === 'start' && !(await isDamaged(app, signal))) return serving(plan);
+    if (request.dryRun) return plan;
+    await unit.stop(config.stopSeconds * 1000, signal);
+    await makeRoom(app, signal);
     const report = await unit.service.recover!(request, signal);
-    if (request.dryRun) return report;
     const told = { ...report, trigger: request.trigger ?? 'person' };
     await recovered(told);
     await unit.start(stopping.signal);
@@ -186,7 +186,8 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
     if (!unit) throw new DbkitError('usage.invalid', 'no service here can be restored');
     if (dryRun) return unit.service.restorer!.plan(request, signal);
     try {
-      return await restoreUnit(app, unit, request, { stage: AbortSignal.any([signal, gone]), start: stopping.signal });
+      const done = (report: RestoreReport): Promise<void> => recovered(recoveryOf(report, clock.now().toISOString()));
+      return await withAny([signal, gone], (stage) => restoreUnit(app, unit, { request, done }, { stage, start: stopping.signal }));
     } finally {
       await board.setReady(allReady());
       publish();

@@ -11,7 +11,7 @@ import type { Unit } from './unit.ts';
 export async function restoreUnit(
   { clock, config }: { readonly clock: Clock; readonly config: Config },
   unit: Unit,
-  request: RestoreRequest,
+  { request, done }: { readonly request: RestoreRequest; done(report: RestoreReport): Promise<void> },
   signals: { readonly stage: AbortSignal; readonly start: AbortSignal },
 ): Promise<RestoreReport> {
   const restorer = unit.service.restorer!;
@@ -26,6 +26,7 @@ export async function restoreUnit(
     await unit.start(signals.start); // Nothing was swapped: the server goes on with what it has.
     throw cause;
   });
+  await done(report); // Now: should the start fail, the history knows what was replaced.
   await unit.start(signals.start);
   if (unit.state() !== 'ready') {
     throw new DbkitError(

@@ -18,6 +18,7 @@ export async function takeDown(
   { forMs }: { readonly forMs: number },
   signal: AbortSignal,
 ): Promise<DownReport> {
+  await control.ask({ command: 'ping' }, signal); // Rejects where the supervisor is for other data: its monitor is not to be paused either.
   if ((await memory.read()) !== undefined) await pauseMonitor({ memory, clock }, forMs);
   const status = (await control.ask({ command: 'shutdown' }, signal)) as SupervisorStatus | undefined;
   if (status === undefined) return { outcome: 'not-running', pid: null };

@@ -1,4 +1,5 @@
 import type { ServiceState, ServiceStatus } from '../control/status.ts';
+import { bound, withAny } from '../kernel/deadline.ts';
 import { DbkitError, isAbort, toFailure } from '../kernel/errors.ts';
 import type { Clock, ExitReason, Logger } from '../kernel/machine.ts';
 import type { RunningService, StopMode } from '../kernel/running-service.ts';
@@ -141,7 +142,7 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
     start(outer) {
       if (state === 'ready' || state === 'preparing' || state === 'starting') return attempt;
       cancel = new AbortController();
-      const signal = AbortSignal.any([outer, cancel.signal]);
+      const { signal } = bound([outer, cancel.signal]); // For as long as it runs: its death is a start of its own.
       attempt = bringUp(signal).catch((cause: unknown) => {
         if (isAbort(cause)) {
           if (outer.aborted) throw cause;
@@ -183,17 +184,18 @@ async function stopWithin(service: RunningService, budgetMs: number, hurried: Ab
   const ended = service.exited.then(() => true as const);
   const patience = async (mode: StopMode, ms: number, cut: AbortSignal): Promise<boolean> => {
     const clockwork = new AbortController();
-    const signal = AbortSignal.any([cut, clockwork.signal]);
-    void service.stop(mode, signal).catch(() => undefined);
-    const outcome = await Promise.race([
-      ended,
-      clock.sleep(ms, signal).then(
-        () => false as const,
-        () => false as const,
-      ),
-    ]);
-    clockwork.abort();
-    return outcome;
+    return withAny([cut, clockwork.signal], async (signal) => {
+      void service.stop(mode, signal).catch(() => undefined);
+      const outcome = await Promise.race([
+        ended,
+        clock.sleep(ms, signal).then(
+          () => false as const,
+          () => false as const,
+        ),
+      ]);
+      clockwork.abort();
+      return outcome;
+    });
   };
   if (!hurried.aborted && (await patience('fast', plan.immediateMs, hurried))) return;
   log.warn('service.hurried', 'the time to stop is nearly over: stopping immediately; the next start replays the WAL');

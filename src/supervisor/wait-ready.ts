@@ -1,3 +1,4 @@
+import { isRunning } from '../control/running.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Clock } from '../kernel/machine.ts';
 import { reportStatus, type StatusReport } from './report-status.ts';
@@ -12,8 +13,7 @@ const EVERY_MS = 50;
 export async function waitReady(app: Needs & { readonly clock: Clock }, timeoutMs: number, signal: AbortSignal): Promise<StatusReport> {
   const deadlineMs = app.clock.monotonicMs() + timeoutMs;
   for (;;) {
-    const published =
-      (await app.control.ask({ command: 'ping' }, signal).catch(() => null)) === undefined ? undefined : await app.board.read();
+    const published = (await isRunning(app.control, signal)) ? await app.board.read() : undefined;
     const stuck = published?.services.find(({ state, failure }) => (state === 'held' || state === 'failed') && failure !== null);
     if (stuck)
       throw new DbkitError('service.unready', `${stuck.name} is ${stuck.state}: ${stuck.failure!.message}`, {

@@ -1,4 +1,5 @@
 import type { HealthSettings } from '../../config/health-settings.ts';
+import { within } from '../../kernel/deadline.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import { roughly } from '../../kernel/units.ts';
 import { judge } from '../health.ts';
@@ -18,17 +19,17 @@ export function latencyProbe({ latency, timeoutSeconds }: HealthSettings, clock:
         const session = (await open.application())?.session ?? (await open.watch())?.session;
         if (!session) return notAsked(open);
         const begunMs = clock.monotonicMs();
-        const stop = new AbortController();
-        const answered = await Promise.race([
-          session.query('SELECT 1').then(() => true),
-          clock.sleep(patienceMs, AbortSignal.any([signal, stop.signal])).then(
-            () => false,
-            () => false,
-          ),
-        ]);
-        stop.abort();
+        let isLate = false;
+        await within([signal], patienceMs, (bounded) => {
+          bounded.addEventListener('abort', () => {
+            isLate = true;
+          });
+          return session.query('SELECT 1');
+        }).catch((cause: unknown) => {
+          if (!isLate) throw cause;
+        });
         const seconds = (clock.monotonicMs() - begunMs) / 1000;
-        if (!answered) {
+        if (isLate) {
           return {
             status: 'critical',
             summary: `a query gets no answer within ${roughly(patienceMs / 1000)}`,

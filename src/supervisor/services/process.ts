@@ -2,6 +2,7 @@ import { open, stat } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { join } from 'node:path';
 import type { ProcessSettings } from '../../config/config.ts';
+import { within } from '../../kernel/deadline.ts';
 import { DbkitError, isAbort } from '../../kernel/errors.ts';
 import type { Child, ExitReason, Identity, System } from '../../kernel/machine.ts';
 import type { RunningService } from '../../kernel/running-service.ts';
@@ -99,8 +100,7 @@ async function untilReady(
   });
   const deadlineMs = system.clock.monotonicMs() + ready.timeoutSeconds * 1000;
   for (;;) {
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(TRY_TIMEOUT_MS)]);
-    const yes = await isReady(ready, system, log, bounded).catch(() => false);
+    const yes = await within([signal], TRY_TIMEOUT_MS, (bounded) => isReady(ready, system, log, bounded)).catch(() => false);
     signal.throwIfAborted();
     if (exit)
       throw await notReady(name, `ended ${exit.signal ? `by ${exit.signal}` : `with status ${exit.code}`} before it was ready`, log);
@@ -112,7 +112,11 @@ async function untilReady(
 
 async function isReady(ready: NonNullable<ProcessSettings['ready']>, system: System, log: Log, signal: AbortSignal): Promise<boolean> {
   if ('tcp' in ready) return answersTcp(String(ready.tcp), signal);
-  if ('http' in ready) return (await fetch(ready.http, { signal })).ok;
+  if ('http' in ready) {
+    const answer = await fetch(ready.http, { signal });
+    await answer.body?.cancel();
+    return answer.ok;
+  }
   if ('log' in ready) return (await readFrom(log)).includes(ready.log);
   const [file, ...args] = ready.command;
   return (await system.runner.attempt({ file: file!, args, timeoutMs: TRY_TIMEOUT_MS }, signal)).exitCode === 0;
