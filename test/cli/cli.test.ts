@@ -182,7 +182,10 @@ const recovering = () => {
   }));
   const control = { ask: async () => undefined, serve: () => Promise.reject(new Error('not here')) };
   const here = { isElsewhere: async () => false, live: async () => undefined, fullness: async () => ({ logs: 0, backups: 0 }) };
-  return { recover, app: { control, history: noHistory, engines: [], recover, expireQuarantined: async () => [], instance: here as unknown as Instance } };
+  return {
+    recover,
+    app: { control, history: noHistory, engines: [], recover, expireQuarantined: async () => [], instance: here as unknown as Instance },
+  };
 };
 
 test('recover --dry-run prints what would be done, what is lost and where the old bytes go, and does none of it', async () => {
