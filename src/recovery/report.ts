@@ -1,5 +1,5 @@
 import type { Finding } from '../inspection/findings.ts';
-import type { Loss } from './losses.ts';
+import { howMuch, type Loss } from './losses.ts';
 
 export type Strategy = 'repair' | 'restore' | 'reinitialize';
 
@@ -14,7 +14,7 @@ export interface RecoverRequest {
 /** 'start': the server was to be started, at a boot or after it had died. */
 export type RecoveryTrigger = 'start' | 'person' | 'monitor';
 
-export const lostSomething = ({ lost }: RecoveryReport): boolean => lost !== 'nothing';
+export const lostSomething = ({ losses }: RecoveryReport): boolean => howMuch(losses) === 'something';
 
 /** What is said of a server that runs and is well. */
 export const serving = (plan: RecoveryReport): RecoveryReport => ({ ...plan, because: 'it runs, and nothing is wrong', serving: true });

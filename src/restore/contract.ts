@@ -1,3 +1,4 @@
+import { type Loss, told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 
 /** What is to take the place of today's data: a backup, or data that an earlier restore or undo had replaced. */
@@ -51,20 +52,22 @@ export interface RestoreReport {
 /** The same for the history of recoveries: data was replaced, and a person asked for it. */
 export function recoveryOf(report: RestoreReport, at: string): RecoveryReport {
   const { source, target, recoveredTo, durationMs } = report;
-  const verb = source.kind === 'backup' ? 'restoring' : 'bringing back';
-  const kept = target.quarantine === null ? '' : `; the replaced data is whole in ${target.quarantine}`;
+  const { quarantine, dataDir, sizeBytes, systemIdentifier } = target;
+  const isBackup = source.kind === 'backup';
+  const loss: Loss = isBackup
+    ? { kind: 'since-backup', label: source.label, at: recoveredTo, oldBytes: quarantine }
+    : { kind: 'window', after: recoveredTo, afterLsn: null, upTo: at, upToLsn: null, oldBytes: quarantine };
   return {
     at,
     findings: [],
     decision: 'restore',
-    because: `a person asked for ${verb} ${source.label}`,
-    steps: [{ step: `${source.kind === 'backup' ? 'restore' : 'undo'} ${source.label}`, because: 'asked for', done: true }],
-    quarantine: target.quarantine,
-    lost:
-      target.state === 'empty' ? 'nothing' : `what was ${source.kind === 'backup' ? 'committed' : 'written'} after ${recoveredTo}${kept}`,
+    because: `a person asked for ${isBackup ? 'restoring' : 'bringing back'} ${source.label}`,
+    steps: [{ step: `${isBackup ? 'restore' : 'undo'} ${source.label}`, because: 'asked for', done: true }],
+    quarantine,
+    ...told(target.state === 'empty' ? [] : [loss]),
     durationMs,
     trigger: 'person',
-    target: { dataDir: target.dataDir, sizeBytes: target.sizeBytes, systemIdentifier: target.systemIdentifier },
+    target: { dataDir, sizeBytes, systemIdentifier },
   };
 }
 
