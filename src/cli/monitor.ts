@@ -4,7 +4,7 @@ import { type ListenAddress, listenAddress } from '../kernel/listen-address.ts';
 import { duration, durationMs, moment } from '../kernel/units.ts';
 import { type MonitorCheck, monitor, monitorOnce } from '../monitor/loop.ts';
 import { type MonitorReport, pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
-import type { Cli } from './cli.ts';
+import type { Answer, Call, Cli } from './cli.ts';
 import { healthView } from './health.ts';
 import { openPages } from './monitor-pages.ts';
 import type { Style } from './output/style.ts';
@@ -47,42 +47,51 @@ export function registerMonitor(program: Command, cli: Cli): void {
       'after',
       '\nExamples:\n  dbkit monitor\n  dbkit monitor --once\n  dbkit monitor --listen 9879\n  dbkit monitor pause --for 2h',
     )
-    .action((flags: MonitorFlags, self: Command) =>
-      cli.run<MonitorCheck | MonitorReport>(self, async ({ app: open, flags: global, surroundings, signal, style }) => {
-        const app = await open();
-        const start = again(surroundings, global, ['up', '--detach', '--quiet']);
-        if (flags.once) {
-          const report = await monitorOnce(app, { start, recovers: flags.recover }, signal);
-          const isWell = report.recovery?.ok ?? (report.verdict === 'well' || report.verdict === 'waiting');
-          return {
-            report,
-            text: (look) => checkView(report, look, app.clock.now()),
-            exit: report.action === 'leave' ? failures['service.failed'].exit : isWell ? 0 : 2,
-          };
-        }
-        if (!flags.recover)
-          throw new DbkitError('usage.invalid', '--no-recover goes with --once', {
-            hint: '`dbkit monitor pause` lets a monitor watch without recovering',
-          });
-        const intervalMs = (flags.interval ?? app.config.monitor.intervalSeconds) * 1000;
-        const draw = surroundings.terminal.stdout && !global.json && !global.quiet;
-        const pages = await openPages(app, { listen: flags.listen, intervalMs, version: surroundings.version });
-        const onCheck = (check: MonitorCheck): void => {
-          pages?.onCheck(check);
-          if (draw)
-            surroundings.terminal.writeOut(
-              `\u001b[H\u001b[2J${checkView(check, style, app.clock.now())}\n\n${style.dim(`the next check comes in ${duration(intervalMs / 1000)}; Ctrl-C ends this`)}\n`,
-            );
-        };
-        if (!draw) app.log.info('monitor.begun', `watching every ${duration(intervalMs / 1000)}`);
-        try {
-          await monitor(app, { start, intervalMs, onCheck }, signal);
-        } finally {
-          await pages?.close();
-        }
-        return { report: await reportMonitor(app), text: () => '' };
-      }),
-    );
+    .action((flags: MonitorFlags, self: Command) => cli.run<MonitorCheck | MonitorReport>(self, (call) => watch(flags, call)));
+  registerPause(command, cli);
+}
+
+/** Watches until a signal comes, or checks once. */
+async function watch(
+  flags: MonitorFlags,
+  { app: open, flags: global, surroundings, signal, style }: Call,
+): Promise<Answer<MonitorCheck | MonitorReport>> {
+  const app = await open();
+  const start = again(surroundings, global, ['up', '--detach', '--quiet']);
+  if (flags.once) {
+    const report = await monitorOnce(app, { start, recovers: flags.recover }, signal);
+    const isWell = report.recovery?.ok ?? (report.verdict === 'well' || report.verdict === 'waiting');
+    return {
+      report,
+      text: (look) => checkView(report, look, app.clock.now()),
+      exit: report.action === 'leave' ? failures['service.failed'].exit : isWell ? 0 : 2,
+    };
+  }
+  if (!flags.recover)
+    throw new DbkitError('usage.invalid', '--no-recover goes with --once', {
+      hint: '`dbkit monitor pause` lets a monitor watch without recovering',
+    });
+  const intervalMs = (flags.interval ?? app.config.monitor.intervalSeconds) * 1000;
+  const draw = surroundings.terminal.stdout && !global.json && !global.quiet;
+  const pages = await openPages(app, { listen: flags.listen, intervalMs, version: surroundings.version });
+  const onCheck = (check: MonitorCheck): void => {
+    pages?.onCheck(check);
+    if (draw)
+      surroundings.terminal.writeOut(
+        `\u001b[H\u001b[2J${checkView(check, style, app.clock.now())}\n\n${style.dim(`the next check comes in ${duration(intervalMs / 1000)}; Ctrl-C ends this`)}\n`,
+      );
+  };
+  if (!draw) app.log.info('monitor.begun', `watching every ${duration(intervalMs / 1000)}`);
+  try {
+    await monitor(app, { start, intervalMs, onCheck }, signal);
+  } finally {
+    await pages?.close();
+  }
+  return { report: await reportMonitor(app), text: () => '' };
+}
+
+/** A planned stop, its end, and the state. */
+function registerPause(command: Command, cli: Cli): void {
   command
     .command('pause')
     .description('recover nothing for a while: a planned stop')

@@ -101,27 +101,54 @@ export const postgresqlSettings = v.strictObject({
 });
 export type PostgresqlSettings = v.InferOutput<typeof postgresqlSettings>;
 
+const retentionSettings = v.strictObject({
+  /** How many of the newest good ones; default: maxBackups. */
+  last: v.optional(v.pipe(count, v.minValue(1))),
+  /** The last good one of each of so many days, weeks, months that have one. */
+  daily: v.optional(count, 0),
+  weekly: v.optional(count, 0),
+  monthly: v.optional(count, 0),
+  /** Beyond it nothing stays but the newest good one, pinned ones and the newest proven one. */
+  maxAge: v.optional(duration),
+  /** Replaced and damaged data that was set aside. */
+  quarantine: v.optional(v.strictObject({ last: v.optional(v.pipe(count, v.minValue(1)), 3), minAge: v.optional(duration, '7d') }), {}),
+});
+
+const recoverySettings = v.strictObject({
+  allow: v.optional(v.array(v.picklist(['repair', 'restore', 'reinitialize'])), ['repair', 'restore', 'reinitialize']),
+  /** WAL that new instances keep for rolling forward from a backup, within what the volume can spare; '0MB' keeps none. */
+  walKeep: v.optional(size, '1GB'),
+  /** The circuit breaker: after this many replacements of the data within an hour a person must look. */
+  maxReplacementsPerHour: v.optional(v.pipe(count, v.minValue(1)), 3),
+  /** Lets pg_amcheck read every table and index once the server answers again; it makes the extension amcheck where it is missing. */
+  amcheck: v.optional(v.boolean(), false),
+});
+
+const maintenanceSettings = v.strictObject({
+  /** How long a statement waits for a lock; others wait behind it meanwhile. */
+  lockTimeoutSeconds: v.optional(v.pipe(seconds, v.minValue(0.1)), 5),
+  /** How long a concurrent rebuild waits for transactions that are older than it; nobody waits behind it meanwhile. */
+  rebuildWaitSeconds: v.optional(v.pipe(seconds, v.minValue(0.1)), 300),
+  /** Logs of the server and of dbkit that are no longer written to. */
+  logs: v.optional(v.strictObject({ maxAge: v.optional(duration, '30d'), maxSize: v.optional(size, '1GB') }), {}),
+});
+
+const backupSettings = v.strictObject({
+  afterStart: v.optional(v.boolean(), true),
+  /** What a base backup reads in a second at most; default: as fast as it can. */
+  rateLimit: v.optional(size),
+  /** Every so many base backups one shares nothing with the earlier ones; 0: none has to. */
+  fullEvery: v.optional(count, 0),
+});
+
 export const configSchema = v.strictObject({
   stateDir: v.optional(path, '/var/lib/dbkit'),
   logDir: v.optional(path, '/var/log/postgresql'),
   backupDir: v.optional(path, '/var/lib/postgresql-backup'),
   maxBackups: v.optional(v.pipe(count, v.minValue(1)), 7),
   /** Which backups are kept; every rule keeps its own, and the newest good one always stays. */
-  retention: v.optional(
-    v.strictObject({
-      /** How many of the newest good ones; default: maxBackups. */
-      last: v.optional(v.pipe(count, v.minValue(1))),
-      /** The last good one of each of so many days, weeks, months that have one. */
-      daily: v.optional(count, 0),
-      weekly: v.optional(count, 0),
-      monthly: v.optional(count, 0),
-      /** Beyond it nothing stays but the newest good one, pinned ones and the newest proven one. */
-      maxAge: v.optional(duration),
-      /** Replaced and damaged data that was set aside. */
-      quarantine: v.optional(v.strictObject({ last: v.optional(v.pipe(count, v.minValue(1)), 3), minAge: v.optional(duration, '7d') }), {}),
-    }),
-    {},
-  ),
+  retention: v.optional(retentionSettings, {}),
+
   /** Folder of init-* executables (run on every start) and JavaScript plugins. */
   servicesDir: v.optional(path, '/etc/dbkit/services.d'),
   disabledServices: v.optional(v.array(text), ['mongodb']),
@@ -132,18 +159,8 @@ export const configSchema = v.strictObject({
     v.record(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]*$/, 'is not a service name (a-z, 0-9, -)')), processSettings),
     {},
   ),
-  recovery: v.optional(
-    v.strictObject({
-      allow: v.optional(v.array(v.picklist(['repair', 'restore', 'reinitialize'])), ['repair', 'restore', 'reinitialize']),
-      /** WAL that new instances keep for rolling forward from a backup, within what the volume can spare; '0MB' keeps none. */
-      walKeep: v.optional(size, '1GB'),
-      /** The circuit breaker: after this many replacements of the data within an hour a person must look. */
-      maxReplacementsPerHour: v.optional(v.pipe(count, v.minValue(1)), 3),
-      /** Lets pg_amcheck read every table and index once the server answers again; it makes the extension amcheck where it is missing. */
-      amcheck: v.optional(v.boolean(), false),
-    }),
-    {},
-  ),
+  recovery: v.optional(recoverySettings, {}),
+
   drill: v.optional(
     v.strictObject({
       /** Queries whose first column must be true in a restored copy; on the application's database where none is named. */
@@ -151,27 +168,10 @@ export const configSchema = v.strictObject({
     }),
     {},
   ),
-  backup: v.optional(
-    v.strictObject({
-      afterStart: v.optional(v.boolean(), true),
-      /** What a base backup reads in a second at most; default: as fast as it can. */
-      rateLimit: v.optional(size),
-      /** Every so many base backups one shares nothing with the earlier ones; 0: none has to. */
-      fullEvery: v.optional(count, 0),
-    }),
-    {},
-  ),
-  maintenance: v.optional(
-    v.strictObject({
-      /** How long a statement waits for a lock; others wait behind it meanwhile. */
-      lockTimeoutSeconds: v.optional(v.pipe(seconds, v.minValue(0.1)), 5),
-      /** How long a concurrent rebuild waits for transactions that are older than it; nobody waits behind it meanwhile. */
-      rebuildWaitSeconds: v.optional(v.pipe(seconds, v.minValue(0.1)), 300),
-      /** Logs of the server and of dbkit that are no longer written to. */
-      logs: v.optional(v.strictObject({ maxAge: v.optional(duration, '30d'), maxSize: v.optional(size, '1GB') }), {}),
-    }),
-    {},
-  ),
+  backup: v.optional(backupSettings, {}),
+
+  maintenance: v.optional(maintenanceSettings, {}),
+
   health: v.optional(healthSettings, {}),
   hooks: v.optional(hookSettings, {}),
   monitor: v.optional(monitorSettings, {}),
