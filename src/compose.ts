@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import type { Alerter } from './alerts/contract.ts';
-import type { BackupEngine } from './backups/backup.ts';
-import { createEngines } from './backups/engines.ts';
+import type { Backups } from './backups/backup.ts';
+import { createBackups } from './backups/backups.ts';
 import type { App } from './cli/app.ts';
 import type { Open, OpenOptions } from './cli/cli.ts';
 import type { Config } from './config/config.ts';
@@ -104,12 +104,12 @@ async function assemble(options: OpenOptions): Promise<App> {
   const taps: LogTaps = new Set();
   const system = await systemFor(options, taps);
   const { config, origins } = await load(options, system);
-  const engines = await enginesFor(config, system);
+  const backups = await backupsFor(config, system);
   const alerts = lazyAlerts(config, system, options);
   const { service, ...postgresql } = createPostgresql({
     config,
     system,
-    engines,
+    backups,
     onFail: onFail(config, options),
     passwordIsGiven: origins.has('postgresql.password'),
   });
@@ -142,7 +142,7 @@ async function assemble(options: OpenOptions): Promise<App> {
     project: createProjectFolder(system),
     board: createStatusBoard(config.stateDir, system.files),
     history: createRecoveryHistory(config.stateDir, system),
-    engines,
+    backups,
     clock: system.clock,
     log: system.log,
     spawn: system.spawn,
@@ -174,9 +174,9 @@ function lazyAlerts(config: Config, system: System, { environment }: OpenOptions
 }
 
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */
-async function enginesFor(config: Config, system: System): Promise<readonly BackupEngine[]> {
+async function backupsFor(config: Config, system: System): Promise<readonly Backups[]> {
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
-  return owner ? createEngines({ config, system, dataDir: config.postgresql.dataDir, owner }) : [];
+  return owner ? createBackups({ config, system, dataDir: config.postgresql.dataDir, owner }) : [];
 }
 
 /** Hold is for people who look at the container; machines want an exit status. */

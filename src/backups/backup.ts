@@ -86,45 +86,69 @@ export interface LoadReport {
   readonly durationMs: number;
 }
 
-/** Copies an instance out and back. `restore` writes into an empty directory beside the data and never touches the data itself. */
-export interface BackupEngine {
-  readonly name: string;
-  readonly kind: 'physical' | 'logical';
+/** What is kept of one kind of backup, whatever that is made of: one home lists, pins, annotates, expires and describes. */
+export interface Repository {
+  /** Oldest first. */
   list(signal: AbortSignal): Promise<readonly Backup[]>;
-  backup(signal: AbortSignal, options?: BackupOptions): Promise<Backup>;
+  describe(backup: Backup, signal: AbortSignal): Promise<BackupDetails>;
+  /** Changes what people say about a backup; what is not named stays. */
+  annotate(backup: Backup, words: { readonly pinned?: boolean; readonly note?: string | null }, signal: AbortSignal): Promise<Backup>;
+  /** Applies retention; `dryRun` only says what it would do. */
+  expire(options: { dryRun: boolean }, signal: AbortSignal): Promise<readonly RetentionDecision[]>;
+}
+
+/** Copies of the instance's files. None of this touches the data itself. */
+export interface BaseBackups {
+  readonly kind: 'physical';
+  readonly name: 'copy';
+  readonly repository: Repository;
+  take(signal: AbortSignal, options?: BackupOptions): Promise<Backup>;
   /**
-   * `walFrom` is the pg_wal of the instance that is being replaced: what is contiguous there is rolled forward. `durable: false` for a copy
-   * that need not survive a power cut.
+   * Writes a backup into an empty directory. `walFrom` is the pg_wal of the instance that is being replaced: what is contiguous there is rolled
+   * forward. `durable: false` for a copy that need not survive a power cut.
    */
-  restore(
+  stage(
     backup: Backup,
     target: { directory: string; walFrom: string | undefined; durable?: boolean | undefined },
     signal: AbortSignal,
   ): Promise<{ recoveredTo: string | null }>;
   /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
   verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
-  /** Dumps: brings one database back beside what is there, counts its rows, and only then lets it take its place. */
-  load?(backup: Backup, request: LoadRequest, signal: AbortSignal): Promise<LoadReport>;
-  /** Dumps: one database under a temporary name in the running server, for as long as `work` takes; undefined: the only one. */
-  onScratchDatabase?<T>(
+  /** Keeps the result of a drill with the backup. */
+  prove(backup: Backup, drill: DrillReport, signal: AbortSignal): Promise<void>;
+  /** False when the data in `dataDir` has never been where the backup ends: a restore has left its timeline since. */
+  descends(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
+  /** Whether the instance was written to since the newest backup, with the reason. */
+  changedSinceLast(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
+  /** Which of these files the backup provably holds byte for byte, and where; read and compared with the manifest. */
+  sameFiles(backup: Backup, files: readonly KnownFile[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */
+  rollsForward(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
+}
+
+/** What PostgreSQL's own pg_dump writes, for another major version, one database or one table. */
+export interface Dumps {
+  readonly kind: 'logical';
+  readonly name: 'dump';
+  readonly repository: Repository;
+  take(signal: AbortSignal, options?: BackupOptions): Promise<Backup>;
+  /** Brings one database back beside what is there, counts its rows, and only then lets it take its place. */
+  load(backup: Backup, request: LoadRequest, signal: AbortSignal): Promise<LoadReport>;
+  /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
+  verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
+  /** One database under a temporary name in the running server, for as long as `work` takes; undefined: the only one. */
+  onScratchDatabase<T>(
     backup: Backup,
     database: string | undefined,
     work: (scratch: { readonly name: string; readonly of: string }) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T>;
-  describe?(backup: Backup, signal: AbortSignal): Promise<BackupDetails>;
-  /** Changes what people say about a backup; what is not named stays. */
-  annotate?(backup: Backup, words: { readonly pinned?: boolean; readonly note?: string | null }, signal: AbortSignal): Promise<Backup>;
-  /** False when the data in `dataDir` has never been where the backup ends: a restore has left its timeline since. */
-  descends?(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
-  /** Keeps the result of a drill with the backup. */
-  prove?(backup: Backup, drill: DrillReport, signal: AbortSignal): Promise<void>;
-  /** Whether the instance was written to since the newest backup, with the reason. */
-  changedSinceLast?(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
-  /** Applies retention; `dryRun` only says what it would do. */
-  expire?(options: { dryRun: boolean }, signal: AbortSignal): Promise<readonly RetentionDecision[]>;
-  /** Which of these files the backup provably holds byte for byte, and where; read and compared with the manifest. */
-  sameFiles?(backup: Backup, files: readonly KnownFile[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
-  /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */
-  rollsForward?(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
+}
+
+export type Backups = BaseBackups | Dumps;
+
+/** A backup and what it is one of: found once, and handed on. */
+export interface FoundBackup<B extends Backups = Backups> {
+  readonly backup: Backup;
+  readonly of: B;
 }

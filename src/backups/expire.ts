@@ -1,14 +1,15 @@
 import type { System } from '../kernel/machine.ts';
 import type { RetentionDecision } from './backup.ts';
-import type { Repository } from './repository.ts';
+import type { Recorded } from './catalog.ts';
+import type { Holdings } from './holdings.ts';
 import { type Candidate, planRetention, type RetentionPolicy } from './retention.ts';
 
 /**
  * Removes what the policy does not keep, oldest first, each with its reason; under the repository's lock and only after a good backup. What
  * is being read, or cannot be removed, is reported and left for the next time: the backup that was made stands.
  */
-export async function expireBackups<R extends Candidate>(
-  repository: Pick<Repository<R>, 'records' | 'remove'>,
+export async function expireBackups<R extends Candidate & Recorded>(
+  repository: Pick<Holdings<R>, 'records' | 'remove'>,
   policy: RetentionPolicy,
   system: System,
   signal: AbortSignal,

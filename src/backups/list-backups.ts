@@ -1,5 +1,5 @@
-import { newestFirst } from '../kernel/labels.ts';
-import type { Backup, BackupEngine } from './backup.ts';
+import type { Backup, Backups } from './backup.ts';
+import { everyBackup } from './find-backup.ts';
 
 /** One row of the list: fields are only ever added. */
 export interface ListedBackup extends Backup {
@@ -11,7 +11,7 @@ export interface ListedBackup extends Backup {
   readonly provenAt: string | null;
 }
 
-/** A backup with every field of a list, whatever its engine knows. */
+/** A backup with every field of a list, whatever its kind knows. */
 export const listed = (backup: Backup, engine: string): ListedBackup => ({
   ...backup,
   engine,
@@ -22,11 +22,10 @@ export const listed = (backup: Backup, engine: string): ListedBackup => ({
   provenAt: backup.provenAt ?? null,
 });
 
-/** Every backup of every engine, newest first. */
+/** Every backup of every kind, newest first. */
 export async function listBackups(
-  { engines }: { readonly engines: readonly BackupEngine[] },
+  app: { readonly backups: readonly Backups[] },
   signal: AbortSignal,
 ): Promise<{ readonly backups: readonly ListedBackup[] }> {
-  const lists = await Promise.all(engines.map(async (engine) => (await engine.list(signal)).map((backup) => listed(backup, engine.name))));
-  return { backups: lists.flat().sort(newestFirst) };
+  return { backups: (await everyBackup(app, signal)).map(({ backup, of }) => listed(backup, of.name)) };
 }

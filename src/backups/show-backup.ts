@@ -1,4 +1,4 @@
-import type { BackupDetails, BackupEngine } from './backup.ts';
+import type { BackupDetails, Backups } from './backup.ts';
 import { findBackup } from './find-backup.ts';
 import { type ListedBackup, listed } from './list-backups.ts';
 
@@ -11,17 +11,13 @@ export interface ShownBackup {
 }
 
 /** Everything about one backup. */
-export async function showBackup(
-  app: { readonly engines: readonly BackupEngine[] },
-  label: string,
-  signal: AbortSignal,
-): Promise<ShownBackup> {
-  const { backup, engine } = await findBackup(app, label, signal);
-  const decisions = (await engine.expire?.({ dryRun: true }, signal)) ?? [];
+export async function showBackup(app: { readonly backups: readonly Backups[] }, label: string, signal: AbortSignal): Promise<ShownBackup> {
+  const { backup, of } = await findBackup(app, label, signal);
+  const decisions = await of.repository.expire({ dryRun: true }, signal);
   const decision = decisions.find((candidate) => candidate.label === backup.label);
   return {
-    backup: listed(backup, engine.name),
-    details: (await engine.describe?.(backup, signal)) ?? {},
+    backup: listed(backup, of.name),
+    details: await of.repository.describe(backup, signal),
     retention: decision ? { keep: decision.keep, because: decision.because } : null,
   };
 }

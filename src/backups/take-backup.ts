@@ -1,6 +1,6 @@
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
-import type { BackupEngine, BackupOptions } from './backup.ts';
+import type { BackupOptions, Backups } from './backup.ts';
 import { expireQuarantine, type Reported } from './expire-quarantine.ts';
 import { type ListedBackup, listed } from './list-backups.ts';
 import type { ExpireQuarantined } from './quarantine-retention.ts';
@@ -18,7 +18,7 @@ export interface TakeBackupInput extends BackupOptions {
 /** Takes one backup, and after a good one lets go of quarantined data that retention no longer keeps. Rejects with `usage.invalid` when there is no such engine. */
 export async function takeBackup(
   app: {
-    readonly engines: readonly BackupEngine[];
+    readonly backups: readonly Backups[];
     readonly expireQuarantined: ExpireQuarantined;
     readonly history: Reported;
     readonly log: Logger;
@@ -26,21 +26,21 @@ export async function takeBackup(
   { engine: name, ifChanged, ...options }: TakeBackupInput,
   signal: AbortSignal,
 ): Promise<BackupReport> {
-  const { engines, log } = app;
-  const engine = name === undefined ? engines[0] : engines.find((candidate) => candidate.name === name);
-  if (!engine) {
-    if (name === undefined || engines.length === 0) throw new DbkitError('usage.invalid', 'no service here can be backed up');
+  const { backups, log } = app;
+  const kind = name === undefined ? backups[0] : backups.find((candidate) => candidate.name === name);
+  if (!kind) {
+    if (name === undefined || backups.length === 0) throw new DbkitError('usage.invalid', 'no service here can be backed up');
     throw new DbkitError('usage.invalid', `there is no backup engine '${name}'`, {
-      hint: `there are: ${engines.map((candidate) => candidate.name).join(', ')}`,
+      hint: `there are: ${backups.map((candidate) => candidate.name).join(', ')}`,
     });
   }
-  if (engine.kind === 'physical' && (options.databases !== undefined || options.rolePasswords))
+  if (kind.kind === 'physical' && (options.databases !== undefined || options.rolePasswords))
     throw new DbkitError('usage.invalid', 'a base backup holds every database, with its roles and their passwords', {
       hint: '--engine dump takes single databases',
     });
-  const change = ifChanged ? await engine.changedSinceLast?.(signal) : undefined;
+  const change = ifChanged && kind.kind === 'physical' ? await kind.changedSinceLast(signal) : undefined;
   if (change && !change.changed) return { backup: null, because: change.because };
-  const backup = listed(await engine.backup(signal, options), engine.name);
+  const backup = listed(await kind.take(signal, options), kind.name);
   if (backup.state !== 'damaged') {
     await expireQuarantine(app, { dryRun: false }, signal).catch((cause: unknown) =>
       log.warn('quarantine.expire-failed', `the quarantine could not be cleaned up: ${wordsOf(cause)}`),

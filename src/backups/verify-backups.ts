@@ -1,7 +1,7 @@
 import { DbkitError } from '../kernel/errors.ts';
 import type { Clock } from '../kernel/machine.ts';
-import type { Backup, BackupEngine, VerifyOptions } from './backup.ts';
-import { type FoundBackup, findBackup } from './find-backup.ts';
+import type { Backup, Backups, VerifyOptions } from './backup.ts';
+import { everyBackup, findBackup } from './find-backup.ts';
 
 export interface VerifyInput extends VerifyOptions {
   readonly labels: readonly string[];
@@ -25,7 +25,7 @@ export interface VerifyReport {
  * round. A damaged one does not end the run. Rejects with `backup.missing` when there is nothing to verify.
  */
 export async function verifyBackups(
-  app: { readonly engines: readonly BackupEngine[]; readonly clock: Clock },
+  app: { readonly backups: readonly Backups[]; readonly clock: Clock },
   { labels, all, deep, test }: VerifyInput,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
@@ -35,9 +35,9 @@ export async function verifyBackups(
       : dueOf(await everyBackup(app, signal), all);
   if (chosen.length === 0) throw new DbkitError('backup.missing', 'there is no backup yet', { hint: '`dbkit backup create` takes one' });
   const backups: VerifyReport['backups'][number][] = [];
-  for (const { backup, engine } of chosen) {
+  for (const { backup, of } of chosen) {
     const begunMs = app.clock.monotonicMs();
-    const problem = await engine.verify(backup, signal, { deep, test }).then(() => null, problemOf);
+    const problem = await of.verify(backup, signal, { deep, test }).then(() => null, problemOf);
     const durationMs = Math.round(app.clock.monotonicMs() - begunMs);
     backups.push({ label: backup.label, ok: problem === null, problem, sizeBytes: backup.sizeBytes, durationMs });
   }
@@ -47,11 +47,6 @@ export async function verifyBackups(
 function problemOf(thrown: unknown): string {
   if (thrown instanceof DbkitError && thrown.code === 'data.corrupt') return thrown.message;
   throw thrown;
-}
-
-async function everyBackup({ engines }: { readonly engines: readonly BackupEngine[] }, signal: AbortSignal): Promise<FoundBackup[]> {
-  const lists = await Promise.all(engines.map(async (engine) => (await engine.list(signal)).map((backup) => ({ backup, engine }))));
-  return lists.flat();
 }
 
 /** Pure. Oldest reading first; what was never read comes before everything else. */

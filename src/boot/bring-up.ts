@@ -114,7 +114,7 @@ async function judge(
 /** Looks again and asks the ladder. What the inspection had found of a server that runs now was judged before its start. */
 async function planFor(
   { local }: Hold,
-  { config, engines }: PostgresqlOptions,
+  { config, backups }: PostgresqlOptions,
   {
     reported,
     tried,
@@ -125,7 +125,7 @@ async function planFor(
 ): Promise<Plan> {
   const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false }, local.system, signal);
   const inspection = serving ? { ...seen, report: { ...seen.report, findings: [] } } : seen;
-  return makePlan(local, { inspection, reported, tried, answering, wish: undefined, recovery: config.recovery, engines }, signal);
+  return makePlan(local, { inspection, reported, tried, answering, wish: undefined, recovery: config.recovery, backups }, signal);
 }
 
 async function down(launched: Launch, clock: Clock): Promise<void> {

@@ -1,4 +1,4 @@
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
@@ -8,7 +8,7 @@ import type { HeldLock, System } from '../kernel/machine.ts';
 export interface PostgresqlOptions {
   readonly config: Config;
   readonly system: System;
-  readonly engines: readonly BackupEngine[];
+  readonly backups: readonly Backups[];
   readonly onFail: 'exit' | 'hold';
   readonly passwordIsGiven: boolean;
 }

@@ -178,7 +178,7 @@ interface Mended {
 /** Inspects, plans and carries the plan out. */
 async function mend(
   { local, lock, firstLook }: Hold,
-  { config, engines }: PostgresqlOptions,
+  { config, backups }: PostgresqlOptions,
   request: RecoverRequest,
   signal: AbortSignal,
 ): Promise<Mended> {
@@ -186,7 +186,7 @@ async function mend(
   const inspection = firstLook() ?? (await look(local, signal)); // Walking twenty thousand files once is enough.
   const plan = await makePlan(
     local,
-    { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, engines },
+    { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, backups },
     signal,
   );
   const outcome = request.dryRun ? undefined : await carryOut(local, plan, lock, signal);
@@ -209,7 +209,7 @@ const look = ({ volume, stateDir, system }: Local, signal: AbortSignal): Promise
 
 /** A plan for eyes only: no lock, no directory made, nothing finished that an earlier run began. */
 async function withoutTouching(
-  { config, system, engines, passwordIsGiven }: PostgresqlOptions,
+  { config, system, backups, passwordIsGiven }: PostgresqlOptions,
   request: RecoverRequest,
   signal: AbortSignal,
 ): Promise<RecoveryReport> {
@@ -238,7 +238,7 @@ async function withoutTouching(
   };
   const plan = await makePlan(
     local,
-    { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, engines },
+    { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, backups },
     signal,
   );
   const report = reportOf(local, plan, undefined, begunMs);

@@ -1,5 +1,5 @@
 import type { Alerter } from '../alerts/contract.ts';
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { SettingsFile } from '../config/settings-file-contract.ts';
 import type { Control } from '../control/contract.ts';
@@ -31,7 +31,7 @@ export interface App extends Omit<Postgresql, 'service'> {
   readonly project: ProjectFolder;
   readonly board: StatusBoard;
   readonly history: RecoveryHistory;
-  readonly engines: readonly BackupEngine[];
+  readonly backups: readonly Backups[];
   readonly memory: MonitorMemory;
   readonly alerts: Alerter;
   readonly settingsFile: SettingsFile;

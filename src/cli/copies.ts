@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { DrillReport } from '../backups/drill.ts';
 import { damages } from '../backups/drill.ts';
+import { findBackup } from '../backups/find-backup.ts';
 import { duration } from '../kernel/units.ts';
-import { drillBackup } from '../restore/drill-backup.ts';
 import { openBackup } from '../restore/open-backup.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
@@ -39,7 +39,8 @@ export function registerCopies(backup: Command, cli: Cli): void {
     )
     .action((label: string, _flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await drillBackup(await app(), label, signal);
+        const dbkit = await app();
+        const report = await dbkit.copies.drill(await findBackup(dbkit, label, signal), signal);
         return { report, text: (style) => drillView(report, style), exit: report.ok ? 0 : damages(report) ? 65 : 1 };
       }),
     );

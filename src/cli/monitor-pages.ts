@@ -20,7 +20,7 @@ export interface MonitorPages extends Endpoint {
 
 /** Shows what a monitor sees over HTTP where a flag or the configuration says so, until it is closed. */
 export async function openPages(
-  app: Pick<App, 'servePages' | 'clock' | 'config' | 'engines' | 'history' | 'memory' | 'log'>,
+  app: Pick<App, 'servePages' | 'clock' | 'config' | 'backups' | 'history' | 'memory' | 'log'>,
   { listen, intervalMs, version }: { readonly listen: ListenAddress | undefined; readonly intervalMs: number; readonly version: string },
 ): Promise<MonitorPages | undefined> {
   const address = listen ?? (app.config.monitor.listen === undefined ? undefined : listenAddress(app.config.monitor.listen));

@@ -1,14 +1,12 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Backup, LoadReport } from '../backups/backup.ts';
-import { findBackup } from '../backups/find-backup.ts';
+import type { FoundBackup, LoadReport } from '../backups/backup.ts';
+import { findBackup, requireDump } from '../backups/find-backup.ts';
 import { listBackups } from '../backups/list-backups.ts';
 import { loadDump } from '../backups/load-dump.ts';
 import { DbkitError } from '../kernel/errors.ts';
-import { bringTables } from '../restore/bring-tables-of-backup.ts';
 import type { RestoreReport } from '../restore/contract.ts';
 import type { CopyReport, TablesReport } from '../restore/copies-contract.ts';
-import { copyBackup } from '../restore/copy-backup.ts';
 import { replaceData } from '../supervisor/replace-data.ts';
 import { startBackup } from '../supervisor/start-backup.ts';
 import type { App } from './app.ts';
@@ -47,12 +45,12 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
       cli.run<RestoreReport | CopyReport | LoadReport | TablesReport>(command, async (call) => {
         const app = await call.app();
-        const chosen = label ?? (await chooseBackup(app, call));
-        if (flags.target !== undefined) return copy(app, call, chosen, { ...flags, target: flags.target });
-        if (flags.table) return bring(app, call, chosen, { ...flags, table: flags.table });
-        const { backup: found } = await findBackup(app, chosen, call.signal);
-        if (found.kind === 'logical') return load(app, call, found, flags);
-        return replace(app, call, { source: 'backup', label: found.label, bootTest: flags.bootTest, dryRun: flags.dryRun ?? false });
+        const found = await findBackup(app, label ?? (await chooseBackup(app, call)), call.signal);
+        if (flags.target !== undefined) return copy(app, call, found, { ...flags, target: flags.target });
+        if (flags.table) return bring(app, call, found, { ...flags, table: flags.table });
+        if (found.of.kind === 'logical') return load(call, found, flags);
+        const { label: source } = found.backup;
+        return replace(app, call, { source: 'backup', label: source, found, bootTest: flags.bootTest, dryRun: flags.dryRun ?? false });
       }),
     );
   backup
@@ -95,12 +93,12 @@ async function replace(app: App, call: Call, request: Parameters<typeof replaceD
 }
 
 /** A dump takes the place of one database, which is kept under another name; the rest of the instance goes on. */
-async function load(app: App, call: Call, { label }: Backup, { database, into, dryRun }: RestoreFlags): Promise<Answer<LoadReport>> {
+async function load(call: Call, found: FoundBackup, { database, into, dryRun }: RestoreFlags): Promise<Answer<LoadReport>> {
   if (dryRun)
     throw new DbkitError('usage.invalid', 'a dump is checked beside what is there before anything is replaced: --dry-run is not needed');
   const question = `Replace the database ${database ?? 'of the dump'}? It is kept under another name.`;
   const replace = (): Promise<boolean> => confirm(question, { mayAsk: mayAsk(call), yes: call.flags.yes ?? false });
-  const report = await loadDump(app, { label, database, into }, replace, call.signal);
+  const report = await loadDump(requireDump(found), { database, into }, replace, call.signal);
   return { report, text: () => loadView(report) };
 }
 
@@ -108,7 +106,7 @@ async function load(app: App, call: Call, { label }: Backup, { database, into, d
 async function bring(
   app: App,
   { signal }: Call,
-  label: string,
+  found: FoundBackup,
   { table: tables, database, into, dryRun }: RestoreFlags & { readonly table: readonly string[] },
 ): Promise<Answer<TablesReport>> {
   if (dryRun || into !== undefined)
@@ -116,19 +114,19 @@ async function bring(
       'usage.invalid',
       `--table goes together with neither --dry-run nor --into: nothing is replaced, a table that is there keeps its place`,
     );
-  const report = await bringTables(app, { label, tables, database }, signal);
+  const report = await app.copies.bringTables(found, { tables, database }, signal);
   return { report, text: () => tablesView(report) };
 }
 
 async function copy(
   app: App,
   { flags: { port }, surroundings, signal }: Call,
-  label: string,
+  found: FoundBackup,
   flags: RestoreFlags & { readonly target: string },
 ): Promise<Answer<CopyReport>> {
   if (flags.dryRun) throw new DbkitError('usage.invalid', '--dry-run and --target do not go together: a copy replaces nothing');
   const directory = resolve(surroundings.workingDirectory, flags.target);
-  const report = await copyBackup(app, { label, directory, port, bootTest: flags.bootTest }, signal);
+  const report = await app.copies.copyTo(found, { directory, port, bootTest: flags.bootTest }, signal);
   return { report, text: (style) => copyView(report, style) };
 }
 

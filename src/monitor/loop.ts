@@ -1,6 +1,6 @@
 import type { Alert } from '../alerts/alert.ts';
 import type { Alerter } from '../alerts/contract.ts';
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
@@ -46,7 +46,7 @@ export type MonitorNeeds = {
   readonly recover: Recover;
   readonly upkeep: Upkeep;
   readonly expireQuarantined: ExpireQuarantined;
-  readonly engines: readonly BackupEngine[];
+  readonly backups: readonly Backups[];
   readonly memory: MonitorMemory;
   readonly alerts: Alerter;
   readonly ping: (signal: AbortSignal) => Promise<boolean>;

@@ -1,4 +1,4 @@
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
@@ -26,7 +26,7 @@ type Needs = {
   readonly upkeep: Upkeep;
   readonly expireQuarantined: ExpireQuarantined;
   readonly history: RecoveryHistory;
-  readonly engines: readonly BackupEngine[];
+  readonly backups: readonly Backups[];
   readonly spawn: SpawnChild;
   readonly commandEnvironment: Readonly<Record<string, string>>;
 };

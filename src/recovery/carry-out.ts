@@ -113,11 +113,11 @@ const kindOf = ({ decision, steps }: Plan): 'corrupt' | 'replaced' =>
 
 async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
   const { volume, owner, system } = local;
-  const { backup, engine } = plan.backup!; // The ladder restores only when there is one.
+  const { backup, of } = plan.backup!; // The ladder restores only when there is one.
   const walFrom = join(volume.dataDir, 'pg_wal');
   await mountsInTheWay(volume.dataDir);
   system.log.info('restore.begun', `restoring ${backup.label} beside the data`, { label: backup.label });
-  const { recoveredTo } = await engine.restore(
+  const { recoveredTo } = await of.stage(
     backup,
     { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined },
     signal,

@@ -1,4 +1,4 @@
-import type { Backup, BackupEngine } from '../backups/backup.ts';
+import type { Backup, Backups, BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
@@ -31,9 +31,7 @@ export interface Plan {
 }
 
 /** A backup that the restore rung would use. */
-export interface Source {
-  readonly backup: Backup;
-  readonly engine: BackupEngine;
+export interface Source extends FoundBackup<BaseBackups> {
   readonly rollsForward: boolean;
 }
 
@@ -47,7 +45,7 @@ export interface PlanInput {
   readonly answering: boolean;
   readonly wish: Strategy | undefined;
   readonly recovery: Config['recovery'];
-  readonly engines: readonly BackupEngine[];
+  readonly backups: readonly Backups[];
 }
 
 export const findingKey = ({ code, path }: Finding): string => `${code} ${path}`;
@@ -73,7 +71,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
       });
       return { finding, ...answer };
     });
-  const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input.engines, inspection, signal) : undefined;
+  const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input.backups, inspection, signal) : undefined;
   const backedUp = await filesInBackup(backup, inspection, findings, signal);
   const steps = judge(backedUp);
   const since = new Date(local.system.clock.now().getTime() - HOUR_MS);
@@ -112,8 +110,8 @@ async function filesInBackup(
   const found = new Map<string, readonly BackedUpFile[]>();
   for (const finding of findings.filter(isWholeFile)) {
     const files = inspection.lastKnown(finding.path).filter(({ path }) => !rebuilt.test(path));
-    if (files.length === 0 || !source?.engine.sameFiles) continue;
-    const same = await source.engine.sameFiles(source.backup, files, signal).catch(() => undefined);
+    if (files.length === 0 || !source) continue;
+    const same = await source.of.sameFiles(source.backup, files, signal).catch(() => undefined);
     signal.throwIfAborted();
     if (same && files.every(({ path }) => same.has(path)))
       found.set(
@@ -136,14 +134,15 @@ function merge(seen: readonly Finding[], reported: readonly Finding[]): Finding[
  */
 async function newestGood(
   local: Local,
-  engines: readonly BackupEngine[],
+  kinds: readonly Backups[],
   inspection: Inspection,
   signal: AbortSignal,
 ): Promise<Source | undefined> {
   const { major, systemIdentifier } = inspection.report;
   const wanted = major ?? local.binaries.major;
-  for (const engine of engines.filter(({ kind }) => kind === 'physical')) {
-    const backups = await engine.list(signal).catch((cause: unknown) => {
+  for (const of of kinds) {
+    if (of.kind !== 'physical') continue;
+    const backups = await of.repository.list(signal).catch((cause: unknown) => {
       local.system.log.warn(
         'repository.unreadable',
         `the backups cannot be listed: ${cause instanceof Error ? cause.message : String(cause)}`,
@@ -154,12 +153,12 @@ async function newestGood(
       .filter(({ state, pgVersion }) => state !== 'damaged' && pgVersion === wanted)
       .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
       .sort(newestFirst);
-    const good = (await firstOwn(candidates, engine, local.volume.dataDir, signal)) ?? candidates[0];
+    const good = (await firstOwn(candidates, of, local.volume.dataDir, signal)) ?? candidates[0];
     if (good)
       return {
         backup: good,
-        engine,
-        rollsForward: engine.rollsForward ? await engine.rollsForward(good, local.volume.dataDir, signal) : false,
+        of,
+        rollsForward: await of.rollsForward(good, local.volume.dataDir, signal),
       };
   }
   return undefined;
@@ -167,10 +166,10 @@ async function newestGood(
 
 async function firstOwn(
   newestFirst: readonly Backup[],
-  engine: BackupEngine,
+  of: BaseBackups,
   dataDir: string,
   signal: AbortSignal,
 ): Promise<Backup | undefined> {
-  for (const backup of newestFirst) if ((await engine.descends?.(backup, dataDir, signal)) ?? true) return backup;
+  for (const backup of newestFirst) if (await of.descends(backup, dataDir, signal)) return backup;
   return undefined;
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Backup, BackupEngine } from '../backups/backup.ts';
+import type { Backup, FoundBackup } from '../backups/backup.ts';
 import { asConnectionString, findTools } from '../backups/dump/tools.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { type Connection, connect } from '../instance/connection.ts';
@@ -25,7 +25,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
  */
 export async function bringTables(
   options: PostgresqlOptions,
-  { backup, engine }: { readonly backup: Backup; readonly engine: BackupEngine },
+  { backup, of }: FoundBackup,
   { tables, database }: TablesRequest,
   signal: AbortSignal,
 ): Promise<TablesReport> {
@@ -36,13 +36,11 @@ export async function bringTables(
     const carried = await carryTables(options, { backup, source, target, tables }, signal);
     return { label: backup.label, database: target, ...carried, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };
   };
-  if (!engine.onScratchDatabase) {
+  if (of.kind === 'physical') {
     const target = database ?? own;
-    return onScratchCopy(options, { backup, engine }, signal, (scratch) =>
-      carry({ socketDir: scratch.socketDir, database: target }, target),
-    );
+    return onScratchCopy(options, { backup, of }, signal, (scratch) => carry({ socketDir: scratch.socketDir, database: target }, target));
   }
-  return engine.onScratchDatabase(backup, database, (scratch) => carry({ socketDir, database: scratch.name }, scratch.of), signal);
+  return of.onScratchDatabase(backup, database, (scratch) => carry({ socketDir, database: scratch.name }, scratch.of), signal);
 }
 
 interface Carrying {

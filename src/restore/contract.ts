@@ -1,3 +1,4 @@
+import type { FoundBackup } from '../backups/backup.ts';
 import { type Loss, told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 
@@ -8,6 +9,8 @@ export interface RestoreRequest {
   readonly label: string;
   /** Start the copy beside the data before it takes its place; undefined: when there is room for it. */
   readonly bootTest: boolean | undefined;
+  /** The backup itself, where whoever asks has found it already; it never leaves this process. */
+  readonly found?: FoundBackup | undefined;
 }
 
 /** One replacement: what it would do before, what it did after; what `--json` prints of both. */

@@ -1,4 +1,4 @@
-import type { Backup } from '../backups/backup.ts';
+import type { FoundBackup } from '../backups/backup.ts';
 import type { DrillReport } from '../backups/drill.ts';
 
 /** Where a copy of a backup was put to stay, beside the instance and independent of it. */
@@ -60,14 +60,14 @@ export interface TablesRequest {
 export interface Copies {
   /** Restores into an empty or missing directory. A failure leaves it as it was. */
   copyTo(
-    backup: Backup,
+    found: FoundBackup,
     target: { readonly directory: string; readonly port: number | undefined; readonly bootTest: boolean | undefined },
     signal: AbortSignal,
   ): Promise<CopyReport>;
   /** Starts a throw-away copy on a private socket for as long as `work` takes. */
-  open<T>(backup: Backup, work: (copy: OpenCopy) => Promise<T>, signal: AbortSignal): Promise<T>;
+  open<T>(found: FoundBackup, work: (copy: OpenCopy) => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Brings single tables into the running server, where nothing is replaced: what is there keeps its place. */
-  bringTables(backup: Backup, request: TablesRequest, signal: AbortSignal): Promise<TablesReport>;
+  bringTables(found: FoundBackup, request: TablesRequest, signal: AbortSignal): Promise<TablesReport>;
   /** Restores, starts, asks every database, and measures. Keeps the result with the backup. */
-  drill(backup: Backup, signal: AbortSignal): Promise<DrillReport>;
+  drill(found: FoundBackup, signal: AbortSignal): Promise<DrillReport>;
 }

@@ -1,6 +1,6 @@
 import { appendFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Backup, BackupEngine } from '../backups/backup.ts';
+import type { BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { findBinaries } from '../instance/binaries.ts';
 import type { Local } from '../instance/local.ts';
@@ -23,7 +23,7 @@ const independence = (port: number | undefined): string =>
 /** Restores into another place and leaves the instance alone. Rejects with `file.exists` when something is there. */
 export async function copyTo(
   { config, system, passwordIsGiven }: PostgresqlOptions,
-  { backup, engine }: { readonly backup: Backup; readonly engine: BackupEngine },
+  { backup, of }: FoundBackup<BaseBackups>,
   {
     directory,
     port,
@@ -38,7 +38,7 @@ export async function copyTo(
     wanted === false ? undefined : await findBinaries({ major: backup.pgVersion, directory: settings.binDir }, system, signal);
   const existed = await requireEmpty(directory);
   try {
-    await engine.restore(backup, { directory, walFrom: undefined }, signal);
+    await of.stage(backup, { directory, walFrom: undefined }, signal);
     await appendFile(join(directory, 'postgresql.auto.conf'), independence(port));
     const local: Local | undefined = binaries && {
       settings,

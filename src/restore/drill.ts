@@ -1,6 +1,6 @@
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Backup, BackupEngine } from '../backups/backup.ts';
+import type { BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { DrillCheck, DrillReport } from '../backups/drill.ts';
 import { isProof } from '../backups/drill.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
@@ -17,13 +17,13 @@ const AMCHECK_TIMEOUT_MS = 4 * 3_600_000;
  */
 export async function drill(
   options: PostgresqlOptions,
-  { backup, engine }: { readonly backup: Backup; readonly engine: BackupEngine },
+  { backup, of }: FoundBackup<BaseBackups>,
   signal: AbortSignal,
 ): Promise<DrillReport> {
   const { config, system } = options;
   const { clock } = system;
   const now = clock.now();
-  const rollsForward = (await engine.rollsForward?.(backup, config.postgresql.dataDir, signal).catch(() => false)) ?? false;
+  const rollsForward = await of.rollsForward(backup, config.postgresql.dataDir, signal).catch(() => false);
   signal.throwIfAborted();
   const common = {
     label: backup.label,
@@ -32,7 +32,7 @@ export async function drill(
     rollsForward,
   };
   const begunMs = clock.monotonicMs();
-  const report = await onScratchCopy(options, { backup, engine }, signal, async (scratch): Promise<DrillReport> => {
+  const report = await onScratchCopy(options, { backup, of }, signal, async (scratch): Promise<DrillReport> => {
     const checks: DrillCheck[] = [];
     const timed = async (name: string, work: () => Promise<string | null | { skipped: string }>): Promise<void> => {
       const fromMs = clock.monotonicMs();
@@ -68,7 +68,7 @@ export async function drill(
       checks,
     };
   });
-  await engine.prove?.(backup, report, signal);
+  await of.prove(backup, report, signal);
   return report;
 }
 

@@ -1,4 +1,4 @@
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import { findBackup } from '../backups/find-backup.ts';
 import { DbkitError, isAbort } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
@@ -18,7 +18,7 @@ const INTERRUPTED = 130;
  */
 export async function openBackup(
   app: {
-    readonly engines: readonly BackupEngine[];
+    readonly backups: readonly Backups[];
     readonly copies: Copies;
     readonly spawn: SpawnChild;
     readonly signals: Signals;
@@ -34,9 +34,10 @@ export async function openBackup(
     else if (signal !== 'SIGINT') child.kill(signal); // A terminal's Ctrl-C has reached it already; to psql it means: end this query.
   });
   try {
-    const { backup } = await findBackup(app, label, abort.signal);
+    const found = await findBackup(app, label, abort.signal);
+    const { backup } = found;
     const status = await app.copies.open(
-      backup,
+      found,
       async ({ socketDir, port, user, database, client }) => {
         const [file = client, ...args] = command;
         const env = { ...app.commandEnvironment, PGHOST: socketDir, PGPORT: String(port), PGUSER: user, PGDATABASE: database };

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
 import { stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Backup, BackupEngine } from '../backups/backup.ts';
+import type { Backup, BaseBackups, FoundBackup } from '../backups/backup.ts';
 import { readCluster } from '../backups/base/cluster.ts';
+import { findBackup, requireBase } from '../backups/find-backup.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { walk } from '../inspection/walk.ts';
 import { type Binaries, findBinaries } from '../instance/binaries.ts';
@@ -19,7 +20,7 @@ import { findReplaced, type ReplacedData } from './replaced.ts';
 /** What is to be done, and with what. */
 export interface RestorePlan {
   readonly report: RestoreReport;
-  readonly from: { readonly backup: Backup; readonly engine: BackupEngine } | { readonly replaced: ReplacedData };
+  readonly from: FoundBackup<BaseBackups> | { readonly replaced: ReplacedData };
   readonly binaries: Binaries;
 }
 
@@ -36,7 +37,7 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
   const owner = await serverOwner(config.postgresql, system);
   const from =
     request.source === 'backup'
-      ? await findSource(options, request.label, signal)
+      ? requireBase(request.found ?? (await findBackup(options, request.label, signal)))
       : { replaced: await findReplaced(volumeOf(dataDir), config.backupDir, request.label, signal) };
   const source = sourceOf(from);
   const binaries = await findBinaries({ major: source.pgVersion || undefined, directory: binDir }, system, signal);
@@ -84,22 +85,6 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
 function sizeOf(dataDir: string, signal: AbortSignal): number {
   if (!existsSync(dataDir)) return 0;
   return [...walk(dataDir, signal).entries.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-}
-
-async function findSource(
-  { engines }: PostgresqlOptions,
-  label: string,
-  signal: AbortSignal,
-): Promise<{ backup: Backup; engine: BackupEngine }> {
-  for (const engine of engines) {
-    const backup = (await engine.list(signal)).find((candidate) => candidate.label === label);
-    if (!backup) continue;
-    if (engine.kind === 'physical') return { backup, engine };
-    throw new DbkitError('usage.invalid', `${label} is a dump, and takes no data directory's place`, {
-      hint: `\`dbkit backup show ${label}\` says what it holds`,
-    });
-  }
-  throw new DbkitError('backup.missing', `there is no backup ${label}`, { hint: '`dbkit backup list` shows what there is' });
 }
 
 function sourceOf(from: RestorePlan['from']): RestoreReport['source'] {

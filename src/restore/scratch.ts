@@ -1,6 +1,6 @@
 import { access, constants, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Backup, BackupEngine } from '../backups/backup.ts';
+import type { BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import type { Config } from '../config/config.ts';
 import { findBinaries } from '../instance/binaries.ts';
@@ -77,7 +77,7 @@ export async function inScratchFolder<T>(
  */
 export async function onScratchCopy<T>(
   options: PostgresqlOptions,
-  { backup, engine }: { readonly backup: Backup; readonly engine: BackupEngine },
+  { backup, of }: FoundBackup<BaseBackups>,
   signal: AbortSignal,
   work: (scratch: Scratch) => Promise<T>,
 ): Promise<T> {
@@ -89,7 +89,7 @@ export async function onScratchCopy<T>(
     const logFile = join(path, 'server.log');
     const local: Local = { settings, passwordIsGiven, volume, stateDir, backupDir, logFile, owner, binaries, system };
     const begunMs = system.clock.monotonicMs();
-    await engine.restore(backup, { directory: volume.staged, walFrom: undefined, durable: false }, signal);
+    await of.stage(backup, { directory: volume.staged, walFrom: undefined, durable: false }, signal);
     const restoredMs = system.clock.monotonicMs();
     const server = {
       dataDir: volume.staged,

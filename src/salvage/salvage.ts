@@ -1,7 +1,7 @@
 import { chown, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { BackupEngine } from '../backups/backup.ts';
-import { createDumpEngine } from '../backups/dump/dump-engine.ts';
+import type { Dumps } from '../backups/backup.ts';
+import { createDumps } from '../backups/dump/dumps.ts';
 import { findTools } from '../backups/dump/tools.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { inspect } from '../inspection/inspect.ts';
@@ -91,12 +91,12 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
         losses.add(read.databases);
         if (read.wipes.length > 0 && round < ROUNDS_MAX) return read.wipes;
         if (read.databases.length === 0) throw nothingToRead(source, read.unreachable);
-        const engine: BackupEngine = createDumpEngine({
+        const dumps: Dumps = createDumps({
           config: { ...config, postgresql: { ...settings, socketDir } },
           system,
           owner,
         });
-        return { read, ...(await dump(engine, read.databases, `salvaged from ${source}`, signal)) };
+        return { read, ...(await dump(dumps, read.databases, `salvaged from ${source}`, signal)) };
       });
       if ('label' in done) {
         const { read, label, failed } = done;
@@ -127,7 +127,7 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
 
 /** Into one dump; a database that pg_dump cannot read does not take the others with it. */
 async function dump(
-  engine: BackupEngine,
+  dumps: Dumps,
   databases: readonly DatabaseRead[],
   note: string,
   signal: AbortSignal,
@@ -136,7 +136,7 @@ async function dump(
   const failed: { database: string; words: string }[] = [];
   const skip = (database: string, words: string): void => void failed.push({ database, words });
   const names = databases.map(({ name }) => name);
-  const { label } = await engine.backup(signal, { databases: names, note, pin: true, rolePasswords: true, salvage: { leaveOut, skip } });
+  const { label } = await dumps.take(signal, { databases: names, note, pin: true, rolePasswords: true, salvage: { leaveOut, skip } });
   return { label, failed };
 }
 

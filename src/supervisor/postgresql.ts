@@ -30,7 +30,7 @@ export interface Postgresql {
 
 /** The table of contents of PostgreSQL support. What a plain start never asks for is loaded with the first call. */
 export function createPostgresql(options: PostgresqlOptions): Postgresql {
-  const { config, system, onFail, engines } = options;
+  const { config, system, onFail, backups } = options;
   const { restart } = config.postgresql;
   const keeper = createKeeper(options);
   const load = async () => (await import('./loaded-on-demand.ts')).onDemand;
@@ -55,7 +55,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
       restorer,
       lastRecovery: keeper.lastRecovery,
       probes: createProbes(options),
-      engines,
+      backups,
     },
     instance: createInstance(config, system),
     inspect: createInspect(config, system),

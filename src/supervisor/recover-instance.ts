@@ -1,4 +1,4 @@
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
@@ -27,7 +27,7 @@ export async function recoverInstance(
     readonly upkeep: Upkeep;
     readonly expireQuarantined: ExpireQuarantined;
     readonly history: RecoveryHistory;
-    readonly engines: readonly BackupEngine[];
+    readonly backups: readonly Backups[];
     readonly log: Logger;
     readonly clock: Clock;
     readonly services: readonly Probed[];

@@ -15,20 +15,20 @@ export async function replaceData(
     history,
     clock,
   }: { readonly control: Control; readonly restorer: Restorer; readonly history: RecoveryHistory; readonly clock: Clock },
-  { dryRun, ...request }: RestoreRequest & { readonly dryRun: boolean },
+  { dryRun, found, ...request }: RestoreRequest & { readonly dryRun: boolean },
   mayReplace: (plan: RestoreReport) => Promise<boolean>,
   signal: AbortSignal,
 ): Promise<RestoreReport> {
   const ask = (planned: RestoreRequest, only: boolean): Promise<unknown> =>
     control.ask({ command: 'restore', request: planned, dryRun: only }, signal);
-  const plan = ((await ask(request, true)) as RestoreReport | undefined) ?? (await restorer.plan(request, signal));
+  const plan = ((await ask(request, true)) as RestoreReport | undefined) ?? (await restorer.plan({ ...request, found }, signal));
   if (dryRun) return plan;
   if (!(await mayReplace(plan)))
     throw new DbkitError('recovery.refused', 'nothing was changed: the plan was declined', { hint: 'add --dry-run to see it again' });
   const decided = { ...request, label: plan.source.label }; // What was shown is what is done.
   const supervised = (await ask(decided, false)) as RestoreReport | undefined;
   if (supervised) return supervised; // The supervisor has recorded it.
-  const report = await restorer.replace(decided, signal);
+  const report = await restorer.replace({ ...decided, found }, signal);
   await history.record(recoveryOf(report, clock.now().toISOString()));
   return report;
 }

@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
 import { isRunning } from '../control/running.ts';
@@ -16,7 +16,7 @@ type Needs = {
   readonly board: StatusBoard;
   readonly history: RecoveryHistory;
   readonly instance: Instance;
-  readonly engines: readonly BackupEngine[];
+  readonly backups: readonly Backups[];
   readonly clock: Clock;
 };
 
@@ -90,8 +90,8 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
   };
 }
 
-async function newestBackup({ engines }: Needs, signal: AbortSignal): Promise<StatusReport['lastBackup']> {
-  const lists = await Promise.all(engines.map((engine) => engine.list(signal).catch(() => [])));
+async function newestBackup({ backups }: Needs, signal: AbortSignal): Promise<StatusReport['lastBackup']> {
+  const lists = await Promise.all(backups.map(({ repository }) => repository.list(signal).catch(() => [])));
   const newest = lists.flat().sort(newestFirst)[0];
   return newest ? { label: newest.label, createdAt: newest.createdAt, state: newest.state } : null;
 }

@@ -1,4 +1,4 @@
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import type { Probe } from '../health/probe.ts';
 import type { System } from '../kernel/machine.ts';
 import type { RunningService } from '../kernel/running-service.ts';
@@ -35,7 +35,7 @@ export interface Service {
   /** What the last prepare and start had to do about the data; undefined after a plain start. The supervisor records it. */
   lastRecovery?(): RecoveryReport | undefined;
   readonly probes: readonly Probe[];
-  readonly engines: readonly BackupEngine[];
+  readonly backups: readonly Backups[];
 }
 
 /** A service as a plugin gives it: what it leaves out has a default. */

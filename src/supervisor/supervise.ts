@@ -1,4 +1,4 @@
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { Config } from '../config/config.ts';
 import type { Control, ControlRequest } from '../control/contract.ts';
@@ -32,7 +32,7 @@ export type SuperviseNeeds = {
   readonly history: RecoveryHistory;
   readonly clock: Clock;
   readonly log: Logger;
-  readonly engines: readonly BackupEngine[];
+  readonly backups: readonly Backups[];
   readonly instance: Instance;
   readonly upkeep: Upkeep;
   readonly expireQuarantined: ExpireQuarantined;

@@ -1,4 +1,4 @@
-import type { BackupEngine } from '../backups/backup.ts';
+import type { Backups } from '../backups/backup.ts';
 import { expireBackups } from '../backups/expire-backups.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { Config } from '../config/config.ts';
@@ -13,7 +13,7 @@ type Needs = {
   readonly instance: Instance;
   readonly upkeep: Upkeep;
   readonly expireQuarantined: ExpireQuarantined;
-  readonly engines: readonly BackupEngine[];
+  readonly backups: readonly Backups[];
   readonly history: RecoveryHistory;
   readonly log: Logger;
 };

@@ -3,7 +3,7 @@ import { decideChange } from '../../src/backups/base/changed-since.ts';
 import { isDueInFull } from '../../src/backups/base/create.ts';
 import { isAncestor, parseHistory } from '../../src/backups/base/descent.ts';
 import { isQuiet } from '../../src/backups/base/quiet-wal.ts';
-import { type BackupRecord, parseRecord, toBackup } from '../../src/backups/base/record.ts';
+import { type BackupRecord, baseBackupRecords } from '../../src/backups/base/record.ts';
 import { describeEnd, planRecovery } from '../../src/backups/base/recovery-setup.ts';
 
 const record: BackupRecord = {
@@ -48,9 +48,13 @@ const record: BackupRecord = {
 };
 
 test('a record is read back as it was written, fields of a later version included', () => {
-  expect(parseRecord(JSON.parse(JSON.stringify(record)))).toEqual(record);
-  expect(parseRecord({ ...record, later: 1 })).toMatchObject({ later: 1 });
-  expect(toBackup(record, '/backup/data_20261120_195400')).toMatchObject({ label: record.label, state: 'good', pgVersion: 15 });
+  expect(baseBackupRecords.parse(JSON.parse(JSON.stringify(record)))).toEqual(record);
+  expect(baseBackupRecords.parse({ ...record, later: 1 })).toMatchObject({ later: 1 });
+  expect(baseBackupRecords.toBackup(record, '/backup/data_20261120_195400')).toMatchObject({
+    label: record.label,
+    state: 'good',
+    pgVersion: 15,
+  });
 });
 
 test.each([
@@ -59,7 +63,7 @@ test.each([
   ['a state nobody knows', { state: 'fine' }],
   ['no digest', { manifestSha256: '' }],
 ])('a record with %s is refused', (_, change) => {
-  expect(() => parseRecord({ ...record, ...change })).toThrow();
+  expect(() => baseBackupRecords.parse({ ...record, ...change })).toThrow();
 });
 
 const cluster = { systemIdentifier: record.systemIdentifier, timeline: 1, checkpointLsn: 0x3000028n };

@@ -197,15 +197,15 @@ export async function idsIn(server: TestServer): Promise<Set<number>> {
 }
 
 const child = `
-  import { createCopyEngine } from '${root}src/backups/base/copy-engine.ts';
+  import { createBaseBackups } from '${root}src/backups/base/base-backups.ts';
   import { createSystem } from '${root}src/machine/machine.ts';
   import { configSchema } from '${root}src/config/config.ts';
   import { parse } from 'valibot';
   const { config, dataDir, owner } = JSON.parse(process.argv[2]);
   const note = (event, message) => process.stderr.write(event + ': ' + message + '\\n');
   const log = { debug: note, info: note, warn: note, error: note, progress: () => undefined };
-  const engine = createCopyEngine({ config: parse(configSchema, config), system: await createSystem(log, process.env), dataDir, owner });
-  await engine.backup(new AbortController().signal);
+  const base = createBaseBackups({ config: parse(configSchema, config), system: await createSystem(log, process.env), dataDir, owner });
+  await base.take(new AbortController().signal);
 `;
 
 /** Bundles a program that takes one backup; returns its path. */

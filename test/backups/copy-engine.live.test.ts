@@ -12,8 +12,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Backup } from '../../src/backups/backup.ts';
-import { type CopyEngine, createCopyEngine } from '../../src/backups/base/copy-engine.ts';
+import type { Backup, BaseBackups } from '../../src/backups/backup.ts';
+import { createBaseBackups } from '../../src/backups/base/base-backups.ts';
 import {
   bundleBackupProgram,
   idsIn,
@@ -54,8 +54,8 @@ const start = async (...args: Parameters<typeof startServer>): Promise<TestServe
 const sleep = (durationMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, durationMs));
 /** Longer than the margin within which a changed file is not trusted. */
 const settle = (): Promise<void> => sleep(2_500);
-const engineFor = async (server: TestServer, more: object = {}, heard = events): Promise<CopyEngine> =>
-  createCopyEngine({ config: testConfig(server, within('repo'), more), system: await testSystem(heard), dataDir: server.dataDir, owner });
+const baseFor = async (server: TestServer, more: object = {}, heard = events): Promise<BaseBackups> =>
+  createBaseBackups({ config: testConfig(server, within('repo'), more), system: await testSystem(heard), dataDir: server.dataDir, owner });
 const within = (...names: string[]): string => join(place.dir, ...names);
 /** `DBKIT_TEST_ALL=1`: every test on every installed major. */
 const everywhere = process.env['DBKIT_TEST_ALL'] === '1';
@@ -95,12 +95,12 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     const server = await newServer();
     const load = await startLoad(server);
     await sleep(500);
-    const engine = await engineFor(server);
-    const backup = await engine.backup(signal);
+    const base = await baseFor(server);
+    const backup = await base.take(signal);
     expect(backup.state, events.join('\n')).toBe('good');
     expectAccepted(binDir, backup);
-    await engine.verify(backup, signal);
-    expect(await engine.list(signal)).toMatchObject([{ label: backup.label, state: 'verified', pgVersion: major }]);
+    await base.verify(backup, signal);
+    expect(await base.repository.list(signal)).toMatchObject([{ label: backup.label, state: 'verified', pgVersion: major }]);
     await sleep(500);
     await execute(server, 'SELECT pg_switch_wal()');
     await sleep(200);
@@ -108,8 +108,8 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     await load.stop();
     expect(load.acknowledged.size).toBeGreaterThan(100);
 
-    expect(await engine.rollsForward(backup, within('data'), signal)).toBe(true);
-    const { recoveredTo } = await engine.restore(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
+    expect(await base.rollsForward(backup, within('data'), signal)).toBe(true);
+    const { recoveredTo } = await base.stage(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
     expect(recoveredTo).toContain('last commit 20');
     expect(recoveredTo).toContain("the end of the replaced instance's WAL");
     const restored = await start(binDir, within('restored'), quick);
@@ -120,11 +120,11 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
   test('without the WAL of the replaced instance a restore opens at the backup, on a new timeline', async () => {
     const server = await newServer();
     await execute(server, 'CREATE TABLE kept AS SELECT 1 AS id');
-    const engine = await engineFor(server);
-    const backup = await engine.backup(signal);
+    const base = await baseFor(server);
+    const backup = await base.take(signal);
     await execute(server, 'CREATE TABLE later AS SELECT 1 AS id');
     await server.stop();
-    const { recoveredTo } = await engine.restore(backup, { directory: within('restored'), walFrom: undefined }, signal);
+    const { recoveredTo } = await base.stage(backup, { directory: within('restored'), walFrom: undefined }, signal);
     expect(recoveredTo).toContain(`the end of backup ${backup.label}`);
     const restored = await start(binDir, within('restored'), quick);
     expect(await scalar(restored, "to_regclass('public.kept')")).toBe('kept');
@@ -135,8 +135,8 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
   test('a gap in the WAL is noticed: what is before it is replayed, and a new timeline begins', async () => {
     const server = await newServer();
     const load = await startLoad(server, 1);
-    const engine = await engineFor(server);
-    const backup = await engine.backup(signal);
+    const base = await baseFor(server);
+    const backup = await base.take(signal);
     for (let segment = 0; segment < 3; segment += 1) {
       await sleep(100);
       await execute(server, 'SELECT pg_switch_wal()');
@@ -147,12 +147,12 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     const segments = readdirSync(within('data', 'pg_wal'))
       .filter((name) => /^[0-9A-F]{24}$/.test(name))
       .sort();
-    const stop = await engine
+    const stop = await base.repository
       .list(signal)
       .then(() => JSON.parse(readFileSync(within('repo', `${backup.label}.json`), 'utf8')).wal.at(-1).name as string);
     rmSync(within('data', 'pg_wal', segments[segments.indexOf(stop) + 2]!));
-    expect(await engine.rollsForward(backup, within('data'), signal)).toBe(false);
-    const { recoveredTo } = await engine.restore(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
+    expect(await base.rollsForward(backup, within('data'), signal)).toBe(false);
+    const { recoveredTo } = await base.stage(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
     expect(recoveredTo).toContain('is missing or damaged');
     const restored = await start(binDir, within('restored'), quick);
     expect(await scalar(restored, 'left(pg_walfile_name(pg_current_wal_lsn()), 8)')).toBe('00000002');
@@ -162,21 +162,21 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     const server = await newServer();
     await execute(server, 'CREATE TABLE ledger (id int PRIMARY KEY, note text)', "INSERT INTO ledger VALUES (1, 'cold')");
     await server.stop();
-    const engine = await engineFor(server);
-    const backup = await engine.backup(signal);
+    const base = await baseFor(server);
+    const backup = await base.take(signal);
     expect(events.join('\n')).toContain('stopped server');
     expectAccepted(binDir, backup);
-    expect(await engine.changedSinceLast(signal)).toMatchObject({ changed: false });
+    expect(await base.changedSinceLast(signal)).toMatchObject({ changed: false });
 
     const again = await start(binDir, within('data'), quick);
     const load = await startLoad(again, 1);
     await sleep(300);
     await again.stop('SIGQUIT');
     await load.stop();
-    await engine.restore(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
+    await base.stage(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
     const restored = await start(binDir, within('restored'), quick);
     await expectAll(restored, new Set([1, ...load.acknowledged]));
-    await engine.restore(backup, { directory: within('plain'), walFrom: undefined }, signal);
+    await base.stage(backup, { directory: within('plain'), walFrom: undefined }, signal);
     await expectAll(await start(binDir, within('plain'), quick), new Set([1]));
   });
 
@@ -201,20 +201,20 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     await execute(primary, 'CREATE TABLE rows AS SELECT g AS id FROM generate_series(1, 20000) g', 'CHECKPOINT');
     await caughtUp(primary, standby);
     const load = await startLoad(primary, 1);
-    const engine = await engineFor(standby);
-    const backup = await engine.backup(signal);
+    const base = await baseFor(standby);
+    const backup = await base.take(signal);
     await load.stop();
     expectAccepted(binDir, backup);
-    await engine.verify(backup, signal, { deep: true });
+    await base.verify(backup, signal, { deep: true });
     await execute(primary, 'INSERT INTO rows SELECT g FROM generate_series(1, 500) g');
     await caughtUp(primary, standby);
     await standby.stop('SIGQUIT');
 
-    await engine.restore(backup, { directory: within('restored'), walFrom: undefined }, signal);
+    await base.stage(backup, { directory: within('restored'), walFrom: undefined }, signal);
     const alone = await start(binDir, within('restored'), quick);
     expect(await scalar(alone, 'SELECT count(*) FROM rows')).toBe('20000');
     await alone.stop();
-    await engine.restore(backup, { directory: within('rolled'), walFrom: within('standby', 'pg_wal') }, signal);
+    await base.stage(backup, { directory: within('rolled'), walFrom: within('standby', 'pg_wal') }, signal);
     const rolled = await start(binDir, within('rolled'), quick);
     await expectAll(rolled, load.acknowledged);
     expect(await scalar(rolled, 'SELECT count(*) FROM rows'), 'what the standby had received').toBe('20500');
@@ -233,9 +233,9 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
       if (step === 'backup.files-copied') run(join(binDir, 'pg_ctl'), ['promote', '-w', '-D', within('standby')]);
     };
     const system = { ...(await testSystem()), reached: promote };
-    const engine = createCopyEngine({ config: testConfig(standby, within('repo')), system, dataDir: standby.dataDir, owner });
-    await expect(engine.backup(signal)).rejects.toThrow(/promoted/);
-    expect(await engine.list(signal)).toEqual([]);
+    const base = createBaseBackups({ config: testConfig(standby, within('repo')), system, dataDir: standby.dataDir, owner });
+    await expect(base.take(signal)).rejects.toThrow(/promoted/);
+    expect(await base.repository.list(signal)).toEqual([]);
   });
 
   if (!everywhere && major !== installations[0]!.major) return; // What follows differs little between versions: the long tier runs it on all.
@@ -246,15 +246,15 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     const at = (offsetMs: number) => ({ ...system, clock: { ...system.clock, now: () => new Date(Date.now() + offsetMs) } });
     const config = { ...testConfig(server, within('repo')), maxBackups: 1 };
     const takenAt = async (offsetMs: number): Promise<string> => {
-      const engine = createCopyEngine({ config, system: at(offsetMs), dataDir: server.dataDir, owner });
-      return (await engine.backup(signal)).label;
+      const base = createBaseBackups({ config, system: at(offsetMs), dataDir: server.dataDir, owner });
+      return (await base.take(signal)).label;
     };
     const labels = [await takenAt(3_600_000), await takenAt(0), await takenAt(-3_600_000)];
     expect([...labels].sort()).toEqual(labels);
-    const engine = createCopyEngine({ config, system: at(0), dataDir: server.dataDir, owner });
-    await engine.expire({ dryRun: false }, signal);
+    const base = createBaseBackups({ config, system: at(0), dataDir: server.dataDir, owner });
+    await base.repository.expire({ dryRun: false }, signal);
     expect(
-      (await engine.list(signal)).map(({ label }) => label),
+      (await base.repository.list(signal)).map(({ label }) => label),
       'the one that was taken last',
     ).toEqual([labels[2]]);
   });
@@ -268,25 +268,25 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
       'CHECKPOINT',
     );
     await settle();
-    const engine = await engineFor(server, { maxBackups: 1 });
-    const first = await engine.backup(signal);
+    const base = await baseFor(server, { maxBackups: 1 });
+    const first = await base.take(signal);
     await execute(server, "CREATE TABLE small AS SELECT 'before' AS note", 'CHECKPOINT');
     await settle();
     await execute(server, "UPDATE small SET note = 'after'", 'DELETE FROM mid WHERE id = 7');
     const path = await scalar(server, "pg_relation_filepath('big')");
     const shared = statSync(join(first.path, path)).ino;
-    const second = await engine.backup(signal);
+    const second = await base.take(signal);
     expect(statSync(join(second.path, path)).ino).toBe(shared);
     expect(statSync(join(server.dataDir, path)).ino).not.toBe(shared);
     const record = JSON.parse(readFileSync(`${second.path}.json`, 'utf8'));
     expect(record.previous).toBe(first.label);
     expect(record.newBytes).toBeLessThan(record.sizeBytes - 7_000_000);
-    expect((await engine.list(signal)).map(({ label }) => label)).toEqual([second.label]);
+    expect((await base.repository.list(signal)).map(({ label }) => label)).toEqual([second.label]);
     expect(existsSync(first.path)).toBe(false);
     expectAccepted(binDir, second);
-    await engine.verify(second, signal);
+    await base.verify(second, signal);
     // Only the second's own WAL is replayed, so what changed before it must be in its files.
-    await engine.restore(second, { directory: within('restored'), walFrom: undefined }, signal);
+    await base.stage(second, { directory: within('restored'), walFrom: undefined }, signal);
     const restored = await start(binDir, within('restored'), quick);
     expect(await scalar(restored, 'SELECT note FROM small')).toBe('after');
     expect(await scalar(restored, 'SELECT count(*) FROM mid')).toBe('19999');
@@ -312,11 +312,11 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
       await scalar(server, "pg_relation_filepath('fleeting')"),
       (await keeper.query<{ path: string }>("SELECT pg_relation_filepath('passing') AS path"))[0]!.path,
     ];
-    const engine = await engineFor(server);
-    const backup = await engine.backup(signal);
+    const base = await baseFor(server);
+    const backup = await base.take(signal);
     await keeper.end();
     expectAccepted(binDir, backup);
-    await engine.verify(backup, signal);
+    await base.verify(backup, signal);
     expect(existsSync(join(server.dataDir, unlogged))).toBe(true);
     expect(existsSync(join(backup.path, unlogged))).toBe(false);
     expect(existsSync(join(backup.path, `${unlogged}_init`))).toBe(true);
@@ -324,7 +324,7 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     expect(lstatSync(join(backup.path, 'pg_wal')).isDirectory()).toBe(true);
     await execute(server, 'INSERT INTO spaced SELECT 5001');
     await server.stop('SIGQUIT');
-    await engine.restore(backup, { directory: within('restored'), walFrom: within('wal') }, signal);
+    await base.stage(backup, { directory: within('restored'), walFrom: within('wal') }, signal);
     expect(readFileSync(Buffer.concat([Buffer.from(within('restored', 'odd-')), Buffer.from([0xff, 0xfe])]), 'utf8')).toBe('odd');
     const restored = await start(binDir, within('restored'), quick);
     expect(await scalar(restored, 'SELECT count(*) FROM spaced')).toBe('5001');
@@ -337,9 +337,9 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     mkdirSync(within('late'));
     chownSync(within('late'), owner.uid, owner.gid);
     const events: string[] = [];
-    const engine = await engineFor(server, {}, events);
+    const base = await baseFor(server, {}, events);
     await execute(server, 'CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 10) AS note FROM generate_series(1, 50000) g');
-    const taking = engine.backup(signal);
+    const taking = base.take(signal);
     while ((await scalar(server, "SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'dbkit%'")) === '0');
     await execute(server, `CREATE TABLESPACE late LOCATION '${within('late')}'`, 'CREATE TABLE spaced TABLESPACE late AS SELECT 1 AS id');
     const backup = await taking;
@@ -347,7 +347,7 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     expectAccepted(binDir, backup);
     await execute(server, 'INSERT INTO spaced SELECT 2');
     await server.stop('SIGQUIT');
-    await engine.restore(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
+    await base.stage(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
     const restored = await start(binDir, within('restored'), quick);
     expect(await scalar(restored, 'SELECT count(*) FROM spaced')).toBe('2');
   });
@@ -355,8 +355,8 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
   test('a damaged page is found: the backup is kept, marked, and nothing expires or is shared on its account', async () => {
     const server = await newServer();
     await execute(server, 'CREATE TABLE big AS SELECT g AS id FROM generate_series(1, 20000) g', 'CHECKPOINT');
-    const engine = await engineFor(server, { maxBackups: 1 });
-    const good = await engine.backup(signal);
+    const base = await baseFor(server, { maxBackups: 1 });
+    const good = await base.take(signal);
     const path = await scalar(server, "pg_relation_filepath('big')");
     await settle();
     await server.stop();
@@ -364,29 +364,29 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     bytes[3 * 8192 + 4000]! ^= 0xff;
     writeFileSync(join(server.dataDir, path), bytes);
     await start(binDir, server.dataDir, quick).then((again) => execute(again, 'SELECT 1'));
-    const damaged = await (await engineFor(servers.at(-1)!, { maxBackups: 1 })).backup(signal);
+    const damaged = await (await baseFor(servers.at(-1)!, { maxBackups: 1 })).take(signal);
     expect(damaged.state).toBe('damaged');
     expect(JSON.parse(readFileSync(`${damaged.path}.json`, 'utf8')).damage).toEqual([{ path, blocks: [3] }]);
-    expect((await engine.list(signal)).map(({ label, state }) => ({ label, state }))).toEqual([
+    expect((await base.repository.list(signal)).map(({ label, state }) => ({ label, state }))).toEqual([
       { label: good.label, state: 'good' },
       { label: damaged.label, state: 'damaged' },
     ]);
-    expect(await engine.changedSinceLast(signal)).toMatchObject({ changed: true });
+    expect(await base.changedSinceLast(signal)).toMatchObject({ changed: true });
   });
 
   test('an idle server is not backed up again after a restart, a written one is', async () => {
     const server = await newServer();
-    const engine = await engineFor(server);
-    expect(await engine.changedSinceLast(signal)).toEqual({ changed: true, because: 'there is no backup yet' });
+    const base = await baseFor(server);
+    expect(await base.changedSinceLast(signal)).toEqual({ changed: true, because: 'there is no backup yet' });
     await execute(server, 'CREATE TABLE kept AS SELECT 1 AS id');
-    await engine.backup(signal);
+    await base.take(signal);
     await server.stop();
-    expect(await engine.changedSinceLast(signal)).toMatchObject({ changed: false });
+    expect(await base.changedSinceLast(signal)).toMatchObject({ changed: false });
     const again = await start(binDir, within('data'), quick);
-    expect(await engine.changedSinceLast(signal)).toMatchObject({ changed: false });
+    expect(await base.changedSinceLast(signal)).toMatchObject({ changed: false });
     await execute(again, 'INSERT INTO kept SELECT 2');
     await again.stop();
-    expect(await engine.changedSinceLast(signal)).toMatchObject({ changed: true });
+    expect(await base.changedSinceLast(signal)).toMatchObject({ changed: true });
   });
 });
 
@@ -412,9 +412,9 @@ describe('with the first installation', () => {
       }
     })();
     const load = await startLoad(server, 1);
-    const engine = await engineFor(server);
+    const base = await baseFor(server);
     const backups: Backup[] = [];
-    for (let round = 0; round < 3; round += 1) backups.push(await engine.backup(signal));
+    for (let round = 0; round < 3; round += 1) backups.push(await base.take(signal));
     running = false;
     await churn;
     await load.stop();
@@ -422,7 +422,7 @@ describe('with the first installation', () => {
     await server.stop('SIGQUIT');
     for (const backup of backups) {
       expectAccepted(binDir, backup);
-      await engine.restore(backup, { directory: within(backup.label), walFrom: within('data', 'pg_wal') }, signal);
+      await base.stage(backup, { directory: within(backup.label), walFrom: within('data', 'pg_wal') }, signal);
       const restored = await start(binDir, within(backup.label), quick);
       expect(await scalar(restored, 'SELECT count(*) FROM ledger')).toBe(rows);
       run(join(binDir, 'pg_dumpall'), ['-h', restored.socketDir, '-p', String(restored.port), '-U', 'postgres', '-f', within('dump')]);
@@ -433,10 +433,10 @@ describe('with the first installation', () => {
   test('kill -9 at any step leaves a truthful list, and the next backup works', async () => {
     const server = await newServer();
     const program = await bundleBackupProgram(place.dir);
-    const engine = await engineFor(server, { maxBackups: 2 });
-    await engine.backup(signal);
+    const base = await baseFor(server, { maxBackups: 2 });
+    await base.take(signal);
     await sleep(1_000); // Labels tell seconds.
-    await engine.backup(signal);
+    await base.take(signal);
     const steps = [
       ...['files-copied', 'stopped', 'synced', 'record-staged', 'directory-published', 'published'].map((step) => `backup.${step}`),
       ...['expire.unlisted', 'expire.set-aside'],
@@ -444,32 +444,32 @@ describe('with the first installation', () => {
     for (const step of steps) {
       const killed = runBackupProgram(program, server, within('repo'), step);
       expect(killed.end, `${step}\n${killed.words}`).toBe('SIGKILL');
-      const listed = await engine.list(signal);
+      const listed = await base.repository.list(signal);
       expect(listed.length).toBeGreaterThanOrEqual(2);
-      for (const backup of listed) await engine.verify(backup, signal);
-      const next = await engine.backup(signal);
+      for (const backup of listed) await base.verify(backup, signal);
+      const next = await base.take(signal);
       expectAccepted(binDir, next);
       expect(
-        (await engine.list(signal)).map(({ label }) => label),
+        (await base.repository.list(signal)).map(({ label }) => label),
         step,
       ).toContain(next.label);
-      expect(await engine.list(signal)).toHaveLength(2);
+      expect(await base.repository.list(signal)).toHaveLength(2);
       expect(readdirSync(within('repo', '.partial'))).toEqual([]);
       expect(readdirSync(within('repo')).filter((name) => !name.startsWith('.'))).toHaveLength(4);
     }
-    const newest = (await engine.list(signal)).at(-1)!;
-    await engine.restore(newest, { directory: within('restored'), walFrom: undefined }, signal);
+    const newest = (await base.repository.list(signal)).at(-1)!;
+    await base.stage(newest, { directory: within('restored'), walFrom: undefined }, signal);
     await start(binDir, within('restored'), quick);
   });
 
   test('verify names what was tampered with', async () => {
     const server = await newServer();
-    const engine = await engineFor(server);
-    const backup = await engine.backup(signal);
+    const base = await baseFor(server);
+    const backup = await base.take(signal);
     const spoil = async (change: () => void, restore: () => void, words: RegExp): Promise<void> => {
       change();
-      await expect(engine.verify(backup, signal)).rejects.toMatchObject({ code: 'data.corrupt', message: expect.stringMatching(words) });
-      await expect(engine.list(signal)).resolves.toMatchObject([{ state: 'damaged' }]);
+      await expect(base.verify(backup, signal)).rejects.toMatchObject({ code: 'data.corrupt', message: expect.stringMatching(words) });
+      await expect(base.repository.list(signal)).resolves.toMatchObject([{ state: 'damaged' }]);
       restore();
     };
     const target = join(backup.path, 'base/1/1259');
@@ -501,39 +501,39 @@ describe('with the first installation', () => {
     );
 
     writeFileSync(target, changed);
-    await expect(engine.restore(backup, { directory: within('restored'), walFrom: undefined }, signal)).rejects.toMatchObject({
+    await expect(base.stage(backup, { directory: within('restored'), walFrom: undefined }, signal)).rejects.toMatchObject({
       code: 'data.corrupt',
       message: expect.stringContaining('base/1/1259'),
     });
     expect(existsSync(within('restored', 'global/pg_control'))).toBe(false);
     mkdirSync(within('taken'));
     writeFileSync(within('taken', 'mine'), '');
-    await expect(engine.restore(backup, { directory: within('taken'), walFrom: undefined }, signal)).rejects.toMatchObject({
+    await expect(base.stage(backup, { directory: within('taken'), walFrom: undefined }, signal)).rejects.toMatchObject({
       code: 'file.exists',
     });
   });
 
   test('what cannot be backed up is refused with the reason, and leaves nothing', async () => {
     const server = await newServer();
-    const engine = await engineFor(server);
+    const base = await baseFor(server);
     const aborted = new AbortController();
-    const cancelled = engine.backup(aborted.signal);
+    const cancelled = base.take(aborted.signal);
     setTimeout(() => aborted.abort(), 150);
     await expect(cancelled).rejects.toMatchObject({ name: 'AbortError' });
     await server.stop('SIGQUIT');
     writeFileSync(within('data', 'postmaster.pid'), '1');
-    await expect(engine.backup(signal)).rejects.toMatchObject({
+    await expect(base.take(signal)).rejects.toMatchObject({
       code: 'service.unready',
       message: expect.stringContaining('does not answer'),
     });
     rmSync(within('data', 'postmaster.pid'));
-    await expect(engine.backup(signal)).rejects.toMatchObject({
+    await expect(base.take(signal)).rejects.toMatchObject({
       code: 'service.unready',
       message: expect.stringContaining('not shut down cleanly'),
     });
     const minimal = await start(binDir, within('data'), { ...quick, wal_level: 'minimal', max_wal_senders: '0' });
-    await expect((await engineFor(minimal)).backup(signal)).rejects.toMatchObject({ code: 'server.settings' });
-    expect(await engine.list(signal)).toEqual([]);
+    await expect((await baseFor(minimal)).take(signal)).rejects.toMatchObject({ code: 'server.settings' });
+    expect(await base.repository.list(signal)).toEqual([]);
     expect(readdirSync(within('repo')).filter((name) => !name.startsWith('.'))).toEqual([]);
     expect(readdirSync(within('repo', '.partial'))).toEqual([]);
   });

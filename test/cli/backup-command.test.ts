@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Backup, BackupEngine, BackupOptions } from '../../src/backups/backup.ts';
+import type { Backup, BackupOptions, Backups, BaseBackups, Dumps } from '../../src/backups/backup.ts';
 import { dueOf } from '../../src/backups/verify-backups.ts';
 import type { App } from '../../src/cli/app.ts';
 import { DbkitError } from '../../src/kernel/errors.ts';
@@ -20,30 +20,49 @@ const backupOf = (label: string, more: Partial<Backup> = {}): Backup => ({
   ...more,
 });
 
-/** An engine that remembers what it was asked. */
-function engineOf(backups: readonly Backup[], more: Partial<BackupEngine> = {}): BackupEngine & { readonly asked: unknown[] } {
+/** Base backups that remember what they were asked. */
+function baseOf(backups: readonly Backup[], more: Partial<BaseBackups> = {}): BaseBackups & { readonly asked: unknown[] } {
   const asked: unknown[] = [];
   return {
     asked,
     name: 'copy',
     kind: 'physical',
-    list: async () => backups,
-    backup: async (_signal, options: BackupOptions = {}) => {
+    repository: {
+      list: async () => backups,
+      describe: async () => ({}),
+      annotate: async (backup, words) => {
+        asked.push([backup.label, words]);
+        return { ...backup, pinned: words.pinned ?? false };
+      },
+      expire: async () => [],
+    },
+    take: async (_signal, options: BackupOptions = {}) => {
       asked.push(options);
       return backupOf('data_20261121_120000', { note: options.note ?? null, pinned: options.pin ?? false });
     },
-    restore: async () => ({ recoveredTo: null }),
+    stage: async () => ({ recoveredTo: null }),
     verify: async ({ label }, _signal, options) => {
       asked.push([label, options]);
       if (label.endsWith('9')) throw new DbkitError('data.corrupt', `backup ${label} is damaged: global/1260 is missing`);
     },
-    annotate: async (backup, words) => {
-      asked.push([backup.label, words]);
-      return { ...backup, pinned: words.pinned ?? false };
-    },
+    prove: async () => undefined,
+    descends: async () => true,
+    changedSinceLast: async () => ({ changed: true, because: 'it was written to' }),
+    sameFiles: async () => new Map(),
+    rollsForward: async () => false,
     ...more,
   };
 }
+
+const dumpsOf = (backups: readonly Backup[]): Dumps => ({
+  name: 'dump',
+  kind: 'logical',
+  repository: baseOf(backups).repository,
+  take: async () => backups[0]!,
+  load: async () => Promise.reject(new DbkitError('command.failed', 'not asked for')),
+  verify: async () => undefined,
+  onScratchDatabase: async () => Promise.reject(new DbkitError('command.failed', 'not asked for')),
+});
 
 const three = [
   backupOf('data_20261119_100000', { createdAt: '2026-11-19T10:00:00Z', state: 'proven', verifiedAt: '2026-11-20T10:00:00Z', newBytes: 0 }),
@@ -53,11 +72,11 @@ const three = [
 const [older, newer, broken] = three as [Backup, Backup, Backup];
 const instance = { expireQuarantine: async () => [] } as unknown as App['instance'];
 const board = { lastRecovery: async () => undefined } as unknown as App['board'];
-const ask = (argv: readonly string[], engine: BackupEngine) =>
-  inProcess(['backup', ...argv], { app: { engines: [engine], clock, instance, board } });
+const ask = (argv: readonly string[], ...backups: readonly Backups[]) =>
+  inProcess(['backup', ...argv], { app: { backups, clock, instance, board } });
 
 test('the list is a table, newest first, that says what each backup is worth', async () => {
-  const { status, out } = await ask(['list'], engineOf(three));
+  const { status, out } = await ask(['list'], baseOf(three));
   expect(status).toBe(0);
   expect(
     out
@@ -72,8 +91,8 @@ test('the list is a table, newest first, that says what each backup is worth', a
   ]);
 });
 
-test('--json has every field, whatever the engine knows', async () => {
-  const { out } = await ask(['list', '--json'], engineOf([newer, older]));
+test('--json has every field, whatever its kind knows', async () => {
+  const { out } = await ask(['list', '--json'], baseOf([newer, older]));
   const { report } = JSON.parse(out) as { report: { backups: object[] } };
   expect(report.backups.map((row) => Object.keys(row).sort())).toEqual(
     Array(2).fill(
@@ -83,20 +102,20 @@ test('--json has every field, whatever the engine knows', async () => {
 });
 
 test('without backups the list says how to get one', async () => {
-  expect((await ask(['list'], engineOf([]))).out).toContain('dbkit backup create');
+  expect((await ask(['list'], baseOf([]))).out).toContain('dbkit backup create');
 });
 
-test('create hands its flags to the engine that was named', async () => {
-  const engine = engineOf([]);
-  const { out } = await ask(['create', '--engine', 'copy', '--full', '--note', 'x', '--pin'], engine);
-  expect(engine.asked).toEqual([{ full: true, note: 'x', pin: true, waitMs: expect.any(Number) as number }]);
+test('create hands its flags to the kind that was named', async () => {
+  const base = baseOf([]);
+  const { out } = await ask(['create', '--engine', 'copy', '--full', '--note', 'x', '--pin'], base);
+  expect(base.asked).toEqual([{ full: true, note: 'x', pin: true, waitMs: expect.any(Number) as number }]);
   expect(out).toContain('data_20261121_120000');
-  const { status, error } = await ask(['create', '--engine', 'tape'], engine);
+  const { status, error } = await ask(['create', '--engine', 'tape'], base);
   expect({ status, error }).toEqual({ status: 2, error: "dbkit: there is no backup engine 'tape'\nHINT: there are: copy\n" });
 });
 
 test('a backup with damaged pages is kept and told by 65', async () => {
-  const { status, out } = await ask(['create'], engineOf([], { backup: async () => broken }));
+  const { status, out } = await ask(['create'], baseOf([], { take: async () => broken }));
   expect(status).toBe(65);
   expect(out).toMatch(/damaged.*kept[\s\S]*HINT/);
 });
@@ -105,22 +124,29 @@ test.each([
   [['data_20261119_100001'], 'did you mean data_20261119_100000?'],
   [['nonsense'], 'there is no backup nonsense\n'],
 ])('a label that is not there is answered with one that is: %j', async (words, said) => {
-  const { status, error } = await ask(['show', ...words], engineOf(three));
+  const { status, error } = await ask(['show', ...words], baseOf(three));
   expect(status).toBe(1);
   expect(error).toContain(said);
 });
 
 test('`latest` is the newest good one, and none is worse than a damaged one', async () => {
-  expect((await ask(['show', 'latest'], engineOf(three))).out).toContain('data_20261120_100000');
-  const { status, error } = await ask(['show', 'latest'], engineOf([broken]));
+  expect((await ask(['show', 'latest'], baseOf(three))).out).toContain('data_20261120_100000');
+  const { status, error } = await ask(['show', 'latest'], baseOf([broken]));
   expect({ status, error }).toMatchObject({ status: 1, error: expect.stringContaining('none of the 1 backups is good') });
 });
 
+test('`latest` where only dumps are good names the newest of them', async () => {
+  const dump = backupOf('dump_20261121_090000', { kind: 'logical' });
+  const { status, error } = await ask(['show', 'latest'], baseOf([]), dumpsOf([dump]));
+  expect({ status, error }).toMatchObject({ status: 1, error: expect.stringContaining('dump_20261121_090000') });
+  expect(error).not.toContain('is good');
+});
+
 test('verify goes on after a damaged one, and ends with 65', async () => {
-  const engine = engineOf(three);
-  const { status, out } = await ask(['verify', '--all', '--deep'], engine);
-  expect(engine.asked.map((asked) => (asked as unknown[])[0])).toEqual([newer.label, broken.label, older.label]);
-  expect(engine.asked[0]).toEqual([newer.label, { deep: true, test: false }]);
+  const base = baseOf(three);
+  const { status, out } = await ask(['verify', '--all', '--deep'], base);
+  expect(base.asked.map((asked) => (asked as unknown[])[0])).toEqual([newer.label, broken.label, older.label]);
+  expect(base.asked[0]).toEqual([newer.label, { deep: true, test: false }]);
   expect(status).toBe(65);
   expect(out).toMatch(/^ok +data_20261120_100000[\s\S]*damaged +data_20261121_100009 .*global\/1260 is missing/);
 });
@@ -133,10 +159,10 @@ test('verify without a label takes turns', () => {
 });
 
 test('a pin is set and removed', async () => {
-  const engine = engineOf(three);
-  expect((await ask(['pin', 'latest'], engine)).out).toContain('never expires');
-  expect((await ask(['pin', '--remove', older.label], engine)).out).toContain('retention decides');
-  expect(engine.asked).toEqual([
+  const base = baseOf(three);
+  expect((await ask(['pin', 'latest'], base)).out).toContain('never expires');
+  expect((await ask(['pin', '--remove', older.label], base)).out).toContain('retention decides');
+  expect(base.asked).toEqual([
     [newer.label, { pinned: true }],
     [older.label, { pinned: false }],
   ]);

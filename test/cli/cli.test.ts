@@ -184,7 +184,7 @@ const recovering = () => {
   const here = { isElsewhere: async () => false, live: async () => undefined, fullness: async () => ({ logs: 0, backups: 0 }) };
   return {
     recover,
-    app: { control, history: noHistory, engines: [], recover, expireQuarantined: async () => [], instance: here as unknown as Instance },
+    app: { control, history: noHistory, backups: [], recover, expireQuarantined: async () => [], instance: here as unknown as Instance },
   };
 };
 
@@ -224,7 +224,7 @@ const held: ServiceStatus = {
 const statusOf = (live: boolean): Partial<App> => ({
   board: boardOf([held]),
   history: noHistory,
-  engines: [],
+  backups: [],
   clock: { now: () => new Date('2026-11-20T20:54:00Z'), monotonicMs: () => 0, sleep: async () => undefined },
   control: { ask: async () => ({}), serve: () => Promise.reject(new Error('not here')) },
   instance: {

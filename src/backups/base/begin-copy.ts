@@ -5,7 +5,7 @@ import type { Identity, System } from '../../kernel/machine.ts';
 import { sizeBytes } from '../../kernel/units.ts';
 import type { BackupOptions } from '../backup.ts';
 import { makeTree } from '../durable-tree.ts';
-import type { Repository } from '../repository.ts';
+import type { RepositoryOf } from '../repository.ts';
 import type { Cluster } from './cluster.ts';
 import { type Copied, type CopyJob, nothingCopied } from './copy-tree.ts';
 import { nothingToShare, type Sharing, shareWith } from './earlier.ts';
@@ -19,7 +19,7 @@ export interface BackupRun {
   readonly system: System;
   readonly dataDir: string;
   readonly owner: Identity | undefined;
-  readonly repository: Repository;
+  readonly repository: RepositoryOf<BackupRecord>;
   readonly label: string;
   readonly staging: BytePath;
   readonly cluster: Cluster;

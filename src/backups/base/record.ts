@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import type { Backup, BackupDetails } from '../backup.ts';
+import type { RecordKind } from '../repository.ts';
 import type { FileStamp } from './sharing.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty());
@@ -78,11 +79,8 @@ const recordSchema = v.looseObject({
 
 export type BackupRecord = v.InferOutput<typeof recordSchema>;
 
-/** Checks what a record file holds. Throws valibot's error on anything else. */
-export const parseRecord = (value: unknown): BackupRecord => v.parse(recordSchema, value);
-
 /** What the rest of dbkit needs to know of it. */
-export const toBackup = (record: BackupRecord, path: string): Backup => ({
+const toBackup = (record: BackupRecord, path: string): Backup => ({
   label: record.label,
   path,
   kind: record.kind,
@@ -99,7 +97,7 @@ export const toBackup = (record: BackupRecord, path: string): Backup => ({
 });
 
 /** What `backup show` says beyond the list. */
-export const describeRecord = (record: BackupRecord): BackupDetails => ({
+const describeRecord = (record: BackupRecord): BackupDetails => ({
   mode: record.fromStandby ? `${record.mode}, from a standby` : record.mode,
   systemIdentifier: record.systemIdentifier,
   timeline: record.timeline,
@@ -117,6 +115,13 @@ export const describeRecord = (record: BackupRecord): BackupDetails => ({
   restoreTookMs: record.rtoMs,
   durationMs: record.durationMs,
 });
+
+export const baseBackupRecords: RecordKind<BackupRecord> = {
+  kind: 'data',
+  parse: (value) => v.parse(recordSchema, value),
+  toBackup,
+  describe: describeRecord,
+};
 
 export const packStamp = (path: string, { sizeBytes, mtimeNs, ctimeNs, inode }: FileStamp): BackupRecord['sources'][number] => [
   path,

@@ -11,7 +11,7 @@ import type { BackupOptions } from '../backup.ts';
 import { hashFile } from '../copy-file.ts';
 import { syncTree } from '../durable-tree.ts';
 import { listTree } from '../list-tree.ts';
-import type { Repository } from '../repository.ts';
+import type { RepositoryOf } from '../repository.ts';
 import { countTables, describeDatabase } from './contents.ts';
 import { type DumpedDatabase, type DumpManifest, digestOf, MANIFEST } from './manifest.ts';
 import type { DumpRecord } from './record.ts';
@@ -22,7 +22,7 @@ export interface DumpNeeds {
   readonly config: Config;
   readonly system: System;
   readonly owner: Identity | undefined;
-  readonly repository: Repository<DumpRecord>;
+  readonly repository: RepositoryOf<DumpRecord>;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;

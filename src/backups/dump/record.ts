@@ -32,11 +32,8 @@ const recordSchema = v.looseObject({
 });
 export type DumpRecord = v.InferOutput<typeof recordSchema>;
 
-/** Dumps share the repository with base backups. */
-export const dumps: RecordKind<DumpRecord> = { kind: 'dump', parse: (value) => v.parse(recordSchema, value) };
-
 /** What the rest of dbkit needs to know of it. */
-export const toBackup = (record: DumpRecord, path: string): Backup => ({
+const toBackup = (record: DumpRecord, path: string): Backup => ({
   label: record.label,
   path,
   kind: 'logical',
@@ -52,7 +49,7 @@ export const toBackup = (record: DumpRecord, path: string): Backup => ({
 });
 
 /** What `backup show` says beyond the list. */
-export const describeRecord = ({ databases, tables, rows, files, problem, durationMs }: DumpRecord): BackupDetails => ({
+const describeRecord = ({ databases, tables, rows, files, problem, durationMs }: DumpRecord): BackupDetails => ({
   databases,
   tables,
   rows,
@@ -60,3 +57,11 @@ export const describeRecord = ({ databases, tables, rows, files, problem, durati
   problem,
   durationMs,
 });
+
+/** Dumps share the repository with base backups. */
+export const dumpRecords: RecordKind<DumpRecord> = {
+  kind: 'dump',
+  parse: (value) => v.parse(recordSchema, value),
+  toBackup,
+  describe: describeRecord,
+};

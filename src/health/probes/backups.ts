@@ -1,5 +1,5 @@
 import { access, constants } from 'node:fs/promises';
-import type { Backup, BackupEngine } from '../../backups/backup.ts';
+import type { Backup, Backups } from '../../backups/backup.ts';
 import type { Config } from '../../config/config.ts';
 import type { Levels } from '../../config/health-settings.ts';
 import { errnoOf } from '../../kernel/errors.ts';
@@ -10,7 +10,7 @@ import { judge, skipped } from '../health.ts';
 import type { Probe, ProbeResult } from '../probe.ts';
 
 /** How old the newest good backup is, and how far it was proven. */
-export function backupsProbe({ health: { backupAge }, backupDir }: Config, engines: readonly BackupEngine[], clock: Clock): Probe {
+export function backupsProbe({ health: { backupAge }, backupDir }: Config, kinds: readonly Backups[], clock: Clock): Probe {
   return {
     name: 'backups',
     title: 'age of the newest good one',
@@ -20,7 +20,7 @@ export function backupsProbe({ health: { backupAge }, backupDir }: Config, engin
         (cause: unknown) => errnoOf(cause) !== 'ENOENT',
       );
       if (denied) return skipped(`this user may not look into the repository ${backupDir}`);
-      const lists = await Promise.all(engines.map((engine) => engine.list(signal)));
+      const lists = await Promise.all(kinds.map(({ repository }) => repository.list(signal)));
       const all = lists.flat().sort(newestFirst);
       const secondsSince = (iso: string): number => (clock.now().getTime() - Date.parse(iso)) / 1000;
       return judged(all, backupAge, secondsSince);

@@ -17,7 +17,7 @@ import { walProbe } from './wal.ts';
 import { writeProbe } from './write.ts';
 
 /** Every question that can be asked of an instance, in the order in which a person would read the answers. */
-export function createProbes({ config, system, engines }: PostgresqlOptions): readonly Probe[] {
+export function createProbes({ config, system, backups }: PostgresqlOptions): readonly Probe[] {
   const { postgresql, health } = config;
   const { clock } = system;
   const sessions = createSessions(config, clock);
@@ -38,7 +38,7 @@ export function createProbes({ config, system, engines }: PostgresqlOptions): re
     wraparoundProbe(health, sessions),
     checksumsProbe(sessions),
     logProbe(config, system),
-    backupsProbe(config, engines, clock),
+    backupsProbe(config, backups, clock),
     ...userProbes(config, system, sessions),
   ];
 }

@@ -38,7 +38,7 @@ export function createProcessService({ name, settings, system, logDir }: Process
     prepare: async () => system.files.makeDirectory(logDir, { mode: 0o755 }),
     start: (signal) => start({ name, settings, system, logDir }, logFile, signal),
     probes: [],
-    engines: [],
+    backups: [],
   };
 }
 

@@ -81,5 +81,5 @@ const pluginDefaults = {
   stopTimeoutMs: 5_000,
   prepare: async () => undefined,
   probes: [],
-  engines: [],
+  backups: [],
 } as const;

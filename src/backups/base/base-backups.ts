@@ -1,0 +1,113 @@
+import type { Config } from '../../config/config.ts';
+import type { Lsn } from '../../formats/wal-segment.ts';
+import { DbkitError } from '../../kernel/errors.ts';
+import type { Identity, System } from '../../kernel/machine.ts';
+import type { BaseBackups } from '../backup.ts';
+import { inWords } from '../disk-failures.ts';
+import { damages } from '../drill.ts';
+import { openRepository } from '../repository.ts';
+import { changedSince } from './changed-since.ts';
+import { readCluster } from './cluster.ts';
+import { createBackup } from './create.ts';
+import { descendsFrom } from './descent.ts';
+import { type BackupRecord, baseBackupRecords } from './record.ts';
+import { restoreBackup } from './restore.ts';
+import { planRollForward } from './roll-forward.ts';
+import { findSameFiles } from './same-files.ts';
+import { type VerifyNeeds, verifyBackup } from './verify.ts';
+
+export interface BaseBackupsNeeds {
+  readonly config: Config;
+  readonly system: System;
+  readonly dataDir: string;
+  /** Who owns what is written, when dbkit runs as root. */
+  readonly owner: Identity;
+}
+
+/**
+ * Base backups as plain directories (DESIGN.md section 5). `take` also expires what retention no longer keeps, but only after a good backup; one
+ * with damaged pages is kept and returned with the state `damaged`. Every rejection leaves the list of backups as it was.
+ */
+export function createBaseBackups({ config, system, dataDir, owner }: BaseBackupsNeeds): BaseBackups {
+  const fileOwner = system.self.uid === 0 ? owner : undefined;
+  const repository = openRepository(baseBackupRecords, { config, owner: fileOwner, system });
+  const { recordOf, remember, reading, pathOf } = repository;
+  const seen: VerifyNeeds['seen'] = new Map();
+
+  /** A backup whose bytes are wrong is not used again unasked. Always throws what was thrown. */
+  async function rememberDamage(label: string, read: Partial<BackupRecord>, thrown: unknown, signal: AbortSignal): Promise<never> {
+    if (thrown instanceof DbkitError && thrown.code === 'data.corrupt')
+      await remember(label, (now) => ({ ...now, ...read, state: 'damaged', problem: thrown.message }), signal);
+    throw thrown;
+  }
+
+  async function take(...[signal, options = {}]: Parameters<BaseBackups['take']>) {
+    const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options }, signal);
+    reportBackup(record, system);
+    if (record.state !== 'damaged') await repository.expireAfter(record.label, signal);
+    return repository.asBackup(record);
+  }
+
+  return {
+    name: 'copy',
+    kind: 'physical',
+    repository,
+    take: (signal, options = {}) =>
+      inWords('take a base backup', () => repository.locked('backup', () => take(signal, options), signal, options.waitMs)),
+    stage: (backup, target, signal) =>
+      inWords(`restore ${backup.label}`, async () => {
+        const record = await recordOf(backup, signal);
+        const rolled = await planRollForward(record, target.walFrom, await lastCheckpoint(record, dataDir, signal), signal);
+        const needs = { record, rolled, source: pathOf(record.label), owner: fileOwner, system };
+        return reading(record.label, () => restoreBackup(needs, target, signal)).catch((thrown: unknown) =>
+          rememberDamage(record.label, {}, thrown, signal),
+        );
+      }),
+    rollsForward: (backup, from, signal) =>
+      inWords(`look at the WAL since ${backup.label}`, async () => {
+        const record = await recordOf(backup, signal);
+        return (await planRollForward(record, `${from}/pg_wal`, await lastCheckpoint(record, from, signal), signal)).complete;
+      }),
+    sameFiles: (backup, files, signal) =>
+      inWords(`look for files in ${backup.label}`, async () =>
+        findSameFiles(await recordOf(backup, signal), pathOf(backup.label), files, signal),
+      ),
+    verify: (backup, signal, { deep } = { deep: false }) =>
+      inWords(`verify ${backup.label}`, async () => {
+        const record = await recordOf(backup, signal);
+        const read = { verifiedAt: system.clock.now().toISOString(), verifiedDeep: deep };
+        const needs = { deep, seen, log: system.log };
+        await reading(record.label, () => verifyBackup(record, pathOf(record.label), needs, signal)).catch((thrown: unknown) =>
+          rememberDamage(record.label, read, thrown, signal),
+        );
+        await remember(record.label, (now) => ({ ...now, ...read, state: stateAfter(now), problem: null }), signal);
+      }),
+    async prove({ label }, drill, signal) {
+      const { at: provenAt, rtoMs } = drill;
+      const failed = damages(drill);
+      const proven = (now: BackupRecord): BackupRecord['state'] => (now.damage.length > 0 ? now.state : 'proven');
+      if (drill.ok) await remember(label, (now) => ({ ...now, state: proven(now), provenAt, rtoMs, problem: null }), signal);
+      else if (failed) await remember(label, (now) => ({ ...now, state: 'damaged', problem: `${failed.name}: ${failed.because}` }), signal);
+    },
+    descends: async (backup, from, signal) => descendsFrom(await recordOf(backup, signal), from, signal),
+    changedSinceLast: async (signal) => changedSince((await repository.records(signal)).at(-1), dataDir, signal),
+  };
+}
+
+/** All bytes are as they were written: that clears an earlier reading, but not pages that were damaged when they were copied. */
+const stateAfter = ({ state, damage }: BackupRecord): BackupRecord['state'] =>
+  state === 'proven' || damage.length > 0 ? state : 'verified';
+
+/** What the instance itself says it had come to at least; undefined when its pg_control cannot be read or is another cluster's. */
+async function lastCheckpoint(record: BackupRecord, dataDir: string, signal: AbortSignal): Promise<Lsn | undefined> {
+  const cluster = await readCluster(dataDir, signal).catch(() => undefined);
+  signal.throwIfAborted();
+  return cluster?.systemIdentifier === record.systemIdentifier ? cluster.checkpointLsn : undefined;
+}
+
+function reportBackup(record: BackupRecord, { log }: System): void {
+  const { label, state, sizeBytes, newBytes, files, sharedFiles, previous, durationMs } = record;
+  const fields = { label, state, sizeBytes, newBytes, files, sharedFiles, previous, durationMs };
+  if (state === 'damaged') log.error('backup.damaged', `Base backup ${label} holds damaged pages and does not count as good.`, fields);
+  else log.info('backup.created', `Base backup ${label} is complete.`, fields);
+}

@@ -1,0 +1,92 @@
+import { readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf, wordsOf } from '../kernel/errors.ts';
+import { makeLabel, momentAfter, parseLabel } from '../kernel/labels.ts';
+import type { Identity, System } from '../kernel/machine.ts';
+import { parseJson } from './names.ts';
+import { readRegular } from './regular-file.ts';
+
+/** What every record has. */
+export interface Recorded {
+  readonly label: string;
+}
+
+/** The records of one kind of backup: what there is, and what is known of it. A record is the last thing of a backup that is written. */
+export interface Catalog<R extends Recorded> {
+  /** With a record, oldest first. */
+  labels(): Promise<readonly string[]>;
+  /** Undefined when there is none, or it cannot be read, which is told. */
+  read(label: string): Promise<R | undefined>;
+  write(record: R): Promise<void>;
+  /** Beside the others, not yet one of them. */
+  prepare(record: R): Promise<void>;
+  publish(label: string): Promise<void>;
+  /** Takes it off the list. */
+  retract(label: string): Promise<void>;
+  discard(label: string): Promise<void>;
+  /** Prepared and never published. */
+  prepared(): Promise<readonly string[]>;
+  /** Records whose writing was cut short before its rename. */
+  clearUnfinished(): Promise<void>;
+  /** A label that sorts behind every other one there is. */
+  freeLabel(): Promise<string>;
+}
+
+/** A record of a base backup has a line for each of its files. */
+const SIZE_MAX_BYTES = 512 * 1024 * 1024;
+
+/** Records as files beside the backups. */
+export function openCatalog<R extends Recorded>(
+  { kind, parse }: { readonly kind: 'data' | 'dump'; parse(value: unknown): R },
+  { backupDir, partial }: { readonly backupDir: string; readonly partial: string },
+  owner: Identity | undefined,
+  { files, log, clock }: System,
+): Catalog<R> {
+  const isOurs = (name: string): boolean => parseLabel(name)?.kind === kind;
+  const isUnfinished = (name: string): boolean => /\.json\..*tmp$/.test(name) && isOurs(name.replace(/\.json\..*$/, ''));
+  const labelsIn = async (directory: string): Promise<string[]> =>
+    (await namesIn(directory)).flatMap((name) => (name.endsWith('.json') && isOurs(name.slice(0, -5)) ? name.slice(0, -5) : [])).sort();
+  const recordOf = (label: string): string => join(backupDir, `${label}.json`);
+  const preparedOf = (label: string): string => join(partial, `${label}.json`);
+  const write = (path: string, record: R): Promise<void> => files.write(path, `${JSON.stringify(record)}\n`, { mode: 0o600, owner });
+
+  return {
+    labels: () => labelsIn(backupDir),
+    async read(label) {
+      try {
+        const record = parse(parseJson(await readRegular(recordOf(label), SIZE_MAX_BYTES), `the record of ${label}`));
+        if (record.label === label) return record;
+        log.warn('backup.incomplete', `The record of ${label} is that of ${record.label}, so it is passed over.`, { label });
+      } catch (cause) {
+        if (errnoOf(cause) === 'ENOENT') return undefined; // Expired while we were listing.
+        const reason = wordsOf(cause);
+        log.warn('backup.record-broken', `The record of ${label} cannot be read, so this backup is passed over.`, { label, reason });
+      }
+      return undefined;
+    },
+    write: (record) => write(recordOf(record.label), record),
+    prepare: (record) => write(preparedOf(record.label), record),
+    publish: (label) => files.rename(preparedOf(label), recordOf(label)),
+    async retract(label) {
+      await rename(recordOf(label), preparedOf(label));
+      await files.syncDirectory(backupDir);
+    },
+    discard: (label) => rm(preparedOf(label), { force: true }),
+    prepared: () => labelsIn(partial),
+    async clearUnfinished() {
+      for (const directory of [backupDir, partial])
+        for (const name of (await namesIn(directory)).filter(isUnfinished)) await rm(join(directory, name), { force: true });
+    },
+    async freeLabel() {
+      const taken = (await namesIn(backupDir)).map((name) => name.replace(/\.json$/, '')).filter(isOurs);
+      return makeLabel(kind, momentAfter(taken, clock.now()));
+    },
+  };
+}
+
+/** Of a folder that need not be there. */
+export const namesIn = async (directory: string): Promise<string[]> =>
+  readdir(directory).catch((thrown: unknown) => {
+    if (errnoOf(thrown) === 'ENOENT') return [];
+    throw thrown;
+  });

@@ -1,0 +1,148 @@
+import { join } from 'node:path';
+import { DbkitError } from '../kernel/errors.ts';
+import type { Identity, System } from '../kernel/machine.ts';
+import type { Backup } from './backup.ts';
+import { type Catalog, openCatalog, type Recorded } from './catalog.ts';
+import { type BackupTree, openTree } from './tree.ts';
+
+/** Catalog and tree together: a backup is there when both have it, and every step between lies in an order that a kill leaves whole. */
+export interface Holdings<R extends Recorded> extends Pick<BackupTree, 'pathOf' | 'stagingOf' | 'reading' | 'requireSpace'> {
+  /** Oldest first. A directory without a record is no backup; a record that cannot be read is passed over with a warning. */
+  records(signal: AbortSignal): Promise<readonly R[]>;
+  /** What is recorded of a backup by now. Rejects with `backup.missing` when it has been removed. */
+  recordOf(backup: Pick<Backup, 'label'>, signal: AbortSignal): Promise<R>;
+  /** One writer at a time. Rejects with `lock.held`, after `patienceMs`. Leftovers of killed runs are cleared up before `work` begins. */
+  locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal, patienceMs?: number): Promise<T>;
+  freeLabel(signal: AbortSignal): Promise<string>;
+  /** The staged directory becomes a backup; its record, the last to appear, makes it one. */
+  publish(record: R): Promise<void>;
+  /** Changes the record of a published backup, under the lock, as it is by then; undefined when it has been removed meanwhile. */
+  change(label: string, change: (record: R) => R, signal: AbortSignal): Promise<R | undefined>;
+  /**
+   * Takes it off the list first and removes it then, so that a kill leaves nothing listed that is not whole. False, and nothing done: somebody
+   * reads it.
+   */
+  remove(label: string): Promise<boolean>;
+}
+
+/** Long enough for most backups that are under way. */
+const CHANGE_PATIENCE_MS = 60_000;
+
+interface Parts<R extends Recorded> {
+  readonly catalog: Catalog<R>;
+  readonly tree: BackupTree;
+  readonly system: System;
+}
+
+/** What bears one kind of label in `backupDir`. */
+export function openHoldings<R extends Recorded>(
+  kind: { readonly kind: 'data' | 'dump'; parse(value: unknown): R },
+  backupDir: string,
+  owner: Identity | undefined,
+  system: System,
+): Holdings<R> {
+  const places = { backupDir, partial: join(backupDir, '.partial') };
+  const parts: Parts<R> = { catalog: openCatalog(kind, places, owner, system), tree: openTree(kind.kind, places, owner, system), system };
+  const { catalog, tree } = parts;
+
+  async function locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal, patienceMs = 0): Promise<T> {
+    await system.files.makeDirectory(places.partial, { mode: 0o700, owner });
+    const lock = await tree.lock(holder, patienceMs, signal);
+    try {
+      await clearLeftovers(parts);
+      return await work();
+    } finally {
+      await lock.release();
+    }
+  }
+
+  async function change(label: string, changeRecord: (record: R) => R): Promise<R | undefined> {
+    const record = await readWhole(parts, label);
+    if (!record) return undefined;
+    const changed = changeRecord(record);
+    await catalog.write(changed);
+    return changed;
+  }
+
+  return {
+    pathOf: tree.pathOf,
+    stagingOf: tree.stagingOf,
+    reading: tree.reading,
+    requireSpace: tree.requireSpace,
+    async records(signal) {
+      const found: R[] = [];
+      for (const label of await catalog.labels()) {
+        signal.throwIfAborted();
+        const record = await readWhole(parts, label);
+        if (record) found.push(record);
+      }
+      return found;
+    },
+    async recordOf({ label }, signal) {
+      signal.throwIfAborted();
+      const record = await readWhole(parts, label);
+      if (record) return record;
+      throw new DbkitError('backup.missing', `there is no backup ${label} in ${backupDir}`, {
+        hint: '`dbkit backup list` shows what there is',
+      });
+    },
+    locked,
+    async freeLabel(signal) {
+      signal.throwIfAborted();
+      return catalog.freeLabel();
+    },
+    publish: (record) => publish(parts, record),
+    change: (label, how, signal) => locked('a change of a record', () => change(label, how), signal, CHANGE_PATIENCE_MS),
+    remove: (label) => remove(parts, label),
+  };
+}
+
+async function readWhole<R extends Recorded>({ catalog, tree, system }: Parts<R>, label: string): Promise<R | undefined> {
+  const record = await catalog.read(label);
+  if (!record || (await tree.has(label))) return record;
+  system.log.warn('backup.incomplete', `The record of ${label} does not belong to a backup that is there, so it is passed over.`, {
+    label,
+  });
+  return undefined;
+}
+
+async function publish<R extends Recorded>({ catalog, tree, system: { reached } }: Parts<R>, record: R): Promise<void> {
+  await catalog.prepare(record);
+  reached('backup.record-staged');
+  await tree.publish(record.label);
+  reached('backup.directory-published');
+  await catalog.publish(record.label);
+  reached('backup.published');
+}
+
+async function remove<R extends Recorded>({ catalog, tree, system: { reached } }: Parts<R>, label: string): Promise<boolean> {
+  const lock = await tree.holdAlone(label);
+  if (!lock) return false;
+  try {
+    await catalog.retract(label);
+    reached('expire.unlisted');
+    await tree.retract(label);
+    reached('expire.set-aside');
+    await tree.discard(label);
+    await catalog.discard(label);
+    return true;
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Under the lock. A kill between the two renames of `publish` left a whole backup without its record: the record follows now. */
+async function clearLeftovers<R extends Recorded>({ catalog, tree, system: { log } }: Parts<R>): Promise<void> {
+  const published = new Set(await catalog.labels());
+  for (const label of await catalog.prepared()) {
+    if ((await tree.isStaged(label)) || !(await tree.has(label)) || published.has(label)) continue;
+    await catalog.publish(label);
+    log.info('backup.published', `Finished publishing ${label}, which an earlier run had completed.`, { label });
+  }
+  await catalog.clearUnfinished();
+  for (const label of new Set([...(await tree.staged()), ...(await catalog.prepared())])) {
+    await tree.discard(label);
+    await catalog.discard(label);
+    log.info('backup.leftover-removed', `Removed ${label}, which an interrupted run had left in .partial.`, { label });
+  }
+}

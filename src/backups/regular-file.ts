@@ -1,0 +1,56 @@
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { DbkitError, errnoOf } from '../kernel/errors.ts';
+
+/**
+ * Of a pipe or a device O_NONBLOCK waits for nobody, and O_NOFOLLOW ends at a link: a backup may be somebody else's work, and holds only
+ * regular files (open(2)).
+ */
+const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+
+const noFile = (path: string | Buffer, cause?: unknown): DbkitError =>
+  new DbkitError('data.corrupt', `${path} is no regular file`, {
+    hint: 'a backup holds only regular files: see who put this there; another backup may be whole',
+    cause,
+  });
+
+/** Opens a file of a backup for reading. Rejects with `data.corrupt` for links, pipes, devices and directories, else as open(2) does. */
+export async function openRegular(path: string | Buffer): Promise<FileHandle> {
+  const file = await open(path, FLAGS).catch((cause: unknown) => {
+    throw isOther(cause) ? noFile(path, cause) : cause;
+  });
+  if ((await file.stat()).isFile()) return file;
+  await file.close();
+  throw noFile(path);
+}
+
+/** The same, on a thread that may wait. */
+export function openRegularSync(path: string | Buffer): number {
+  let handle: number;
+  try {
+    handle = openSync(path, FLAGS);
+  } catch (cause) {
+    throw isOther(cause) ? noFile(path, cause) : cause;
+  }
+  if (fstatSync(handle).isFile()) return handle;
+  closeSync(handle);
+  throw noFile(path);
+}
+
+/** ELOOP: a link. ENXIO: a socket, or a device that is not there. */
+const isOther = (cause: unknown): boolean => ['ELOOP', 'ENXIO', 'ENODEV'].includes(errnoOf(cause) ?? '');
+
+/** Reads a small file whole: at most `sizeMaxBytes`, whatever it has become meanwhile. Rejects with `data.corrupt` when it is larger. */
+export async function readRegular(path: string, sizeMaxBytes: number): Promise<Buffer> {
+  const file = await openRegular(path);
+  try {
+    const { size } = await file.stat();
+    if (size > sizeMaxBytes)
+      throw new DbkitError('data.corrupt', `${path} has ${size} bytes, more than such a file ever has`, {
+        hint: 'see who put this there; another backup may be whole',
+      });
+    return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,91 @@
+import { lstat, rm, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { parseLabel } from '../kernel/labels.ts';
+import type { HeldLock, Identity, System } from '../kernel/machine.ts';
+import { bytes } from '../kernel/units.ts';
+import { namesIn } from './catalog.ts';
+
+/** The bytes of one kind of backup: a directory for each, the folder for work in progress, and the locks on both. */
+export interface BackupTree {
+  pathOf(label: string): string;
+  /** Work in progress; on the same filesystem, so publishing is a rename. */
+  stagingOf(label: string): string;
+  /** A directory of its own: nothing that a link leads to. */
+  has(label: string): Promise<boolean>;
+  isStaged(label: string): Promise<boolean>;
+  publish(label: string): Promise<void>;
+  retract(label: string): Promise<void>;
+  discard(label: string): Promise<void>;
+  /** What is in progress, by label. */
+  staged(): Promise<readonly string[]>;
+  /** One writer at a time, of any kind. Rejects with `lock.held`, after `patienceMs` of waiting. */
+  lock(holder: string, patienceMs: number, signal: AbortSignal): Promise<HeldLock>;
+  /** Keeps a backup from being removed while `work` reads it. Rejects with `backup.missing` when it is gone, `lock.held` when it is going. */
+  reading<T>(label: string, work: () => Promise<T>): Promise<T>;
+  /** Undefined: somebody reads it. */
+  holdAlone(label: string): Promise<HeldLock | undefined>;
+  /** Rejects with `volume.full` unless `neededBytes` and a reserve fit beside what is there. */
+  requireSpace(neededBytes: number): Promise<void>;
+}
+
+const RESERVE_BYTES = 64 * 1024 * 1024;
+
+export function openTree(
+  kind: 'data' | 'dump',
+  { backupDir, partial }: { readonly backupDir: string; readonly partial: string },
+  owner: Identity | undefined,
+  { files, locks, log, clock }: System,
+): BackupTree {
+  const pathOf = (label: string): string => join(backupDir, label);
+  const stagingOf = (label: string): string => join(partial, label);
+  return {
+    pathOf,
+    stagingOf,
+    has: (label) => isDirectory(pathOf(label)),
+    isStaged: (label) => isDirectory(stagingOf(label)),
+    publish: (label) => files.rename(stagingOf(label), pathOf(label)),
+    retract: (label) => files.rename(pathOf(label), stagingOf(label)),
+    discard: (label) => rm(stagingOf(label), { recursive: true, force: true }),
+    staged: async () => (await namesIn(partial)).filter((name) => parseLabel(name)?.kind === kind),
+    async lock(holder, patienceMs, signal) {
+      const deadlineMs = clock.monotonicMs() + patienceMs;
+      let told = false;
+      for (;;) {
+        signal.throwIfAborted();
+        try {
+          return await locks.acquire(join(backupDir, '.lock'), holder, owner);
+        } catch (cause) {
+          if (!(cause instanceof DbkitError && cause.code === 'lock.held') || clock.monotonicMs() >= deadlineMs) throw cause;
+          if (!told) log.info('repository.waiting', `${cause.message}; waiting for it to end`);
+          told = true;
+          await clock.sleep(100, signal);
+        }
+      }
+    },
+    async reading(label, work) {
+      const lock = await locks.hold(pathOf(label), 'shared').catch((cause: unknown) => {
+        if (errnoOf(cause) !== 'ENOENT') throw cause;
+        throw new DbkitError('backup.missing', `${label} has been removed`, { hint: '`dbkit backup list` shows what there is', cause });
+      });
+      if (!lock)
+        throw new DbkitError('lock.held', `${label} is being removed by retention`, { hint: 'choose another: `dbkit backup list`' });
+      return work().finally(() => lock.release());
+    },
+    holdAlone: (label) => locks.hold(pathOf(label), 'exclusive'),
+    async requireSpace(neededBytes) {
+      const { bavail, bsize } = await statfs(backupDir);
+      const freeBytes = bavail * bsize;
+      if (freeBytes >= neededBytes + RESERVE_BYTES) return;
+      throw new DbkitError('volume.full', `the backup needs ${bytes(neededBytes)} and ${backupDir} has ${bytes(freeBytes)} left`, {
+        hint: 'free some space there, keep fewer backups (MAX_BACKUPS), or set BACKUP_DIR to a larger volume',
+      });
+    },
+  };
+}
+
+const isDirectory = async (path: string): Promise<boolean> =>
+  lstat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
