@@ -13,6 +13,7 @@ import { DbkitError, isAbort } from '../kernel/errors.ts';
 import type { RunningService } from '../kernel/running-service.ts';
 import { carryOut } from '../recovery/carry-out.ts';
 import { joinReports, reportOf } from '../recovery/describe.ts';
+import { incident } from '../recovery/incidents.ts';
 import { told } from '../recovery/losses.ts';
 import { makePlan } from '../recovery/plan.ts';
 import { newClusterLoses } from '../recovery/plan-losses.ts';
@@ -199,7 +200,7 @@ async function mend(
 const goingOn = (report: RecoveryReport, replaced: string | null): RecoveryReport => ({
   ...report,
   decision: 'initialize',
-  because: 'the first start of a new instance was cut off; it goes on',
+  ...incident('first-start-goes-on'),
   quarantine: replaced,
   ...told(newClusterLoses(replaced)),
 });
@@ -243,5 +244,5 @@ async function withoutTouching(
   );
   const report = reportOf(local, plan, undefined, begunMs);
   if (!(await present(local.volume.journal))) return report;
-  return { ...report, because: `a replacement of the data that was cut off is finished first; then: ${report.because}` };
+  return { ...report, steps: [{ step: 'finish-replacement', ...incident('replacement-unfinished'), done: false }, ...report.steps] };
 }

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
-import type { RecoveryReport, Strategy } from '../recovery/report.ts';
+import type { Strategy } from '../recovery/ladder.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
 import { recoverInstance } from '../supervisor/recover-instance.ts';
 import type { Cli } from './cli.ts';
 import { registerHistory } from './history.ts';

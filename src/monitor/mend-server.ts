@@ -9,6 +9,7 @@ import type { Instance } from '../instance/contract.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Clock, Logger, SpawnChild } from '../kernel/machine.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
+import { incident } from '../recovery/incidents.ts';
 import { nothing, told } from '../recovery/losses.ts';
 import type { Recover, RecoveryReport } from '../recovery/report.ts';
 import { withAmcheck } from '../upkeep/check-structures.ts';
@@ -52,11 +53,11 @@ export async function mendServer(
   const begunMs = app.clock.monotonicMs();
   const answered = (mended: Mended): Promise<Mended> => untilWell(app, mended, probe?.name, signal);
   const woken = await instance.wake(signal);
-  if (woken > 0) return answered(await noted(app, `${woken} of its processes had been stopped by a signal and go on now`, begunMs));
+  if (woken > 0) return answered(await noted(app, incident('processes-continued', { count: woken }), begunMs));
   const isSupervised = (await control.ask({ command: 'ping' }, signal)) !== undefined;
   if (isSupervised && (probe?.data as { why?: unknown } | null)?.why === 'hung') {
     await control.ask({ command: 'restart', service: 'postgresql' }, signal);
-    return answered(await noted(app, 'it was hung and was restarted', begunMs));
+    return answered(await noted(app, incident('server-was-hung'), begunMs));
   }
   const request = { dryRun: false, strategy: undefined, trigger: 'monitor' } as const;
   if (isSupervised) {
@@ -94,7 +95,7 @@ async function restarted(app: Needs, begunMs: number, signal: AbortSignal): Prom
   const earlier = (await app.history.newest())?.at;
   await app.control.ask({ command: 'restart', service: 'postgresql' }, signal);
   const report = await app.history.newest();
-  if (report === undefined || report.at === earlier) return noted(app, 'it was restarted', begunMs);
+  if (report === undefined || report.at === earlier) return noted(app, incident('server-restarted'), begunMs);
   return { did: `it was restarted; ${report.decision}: ${report.because}`, report };
 }
 
@@ -103,12 +104,12 @@ const mayStop = ({ name, data }: ProbeReport): boolean =>
   name === 'data-directory' || (name === 'connection' && ['hung', 'other'].includes(String((data as { why?: unknown } | null)?.why)));
 
 /** What did not need a look at the data, for the history. */
-async function noted({ clock, history }: Needs, did: string, begunMs: number): Promise<Mended> {
+async function noted({ clock, history }: Needs, why: ReturnType<typeof incident>, begunMs: number): Promise<Mended> {
   const report: RecoveryReport = {
     at: clock.now().toISOString(),
     findings: [],
     decision: 'start',
-    because: did,
+    ...why,
     steps: [],
     quarantine: null,
     ...told(nothing),
@@ -116,7 +117,7 @@ async function noted({ clock, history }: Needs, did: string, begunMs: number): P
     trigger: 'monitor',
   };
   await history.record(report);
-  return { did, report };
+  return { did: why.because, report };
 }
 
 /** As the configuration says, else through whoever runs it here, else by dbkit in the background. */

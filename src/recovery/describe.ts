@@ -1,6 +1,7 @@
 import type { Finding } from '../inspection/findings.ts';
 import type { Local } from '../instance/local.ts';
 import type { Outcome } from './carry-out.ts';
+import { incident } from './incidents.ts';
 import { nothing, told } from './losses.ts';
 import type { Plan } from './plan.ts';
 import { plannedLosses } from './plan-losses.ts';
@@ -13,8 +14,14 @@ export function reportOf({ system }: Local, plan: Plan, outcome: Outcome | undef
     at: system.clock.now().toISOString(),
     findings: plan.findings,
     decision: plan.decision,
-    because: plan.because,
-    steps: plan.steps.map((step) => ({ step: `${step.answer} ${step.finding.path}`, because: step.because, done: done.has(step) })),
+    reason: plan.rung.id,
+    because: plan.rung.words,
+    steps: plan.steps.map((step) => ({
+      step: `${step.remedy.then === 'repair' ? step.remedy.mend : step.remedy.then} ${step.finding.path}`,
+      reason: step.remedy.id,
+      because: step.remedy.words,
+      done: done.has(step),
+    })),
     quarantine: outcome?.quarantine ?? null,
     ...told(outcome?.losses ?? plannedLosses(plan)),
     durationMs: Math.round(system.clock.monotonicMs() - begunMs),
@@ -30,13 +37,13 @@ const targetOf = ({ inspection: { report } }: Plan): RecoveryTarget => ({
 
 /** Indexes that were built anew on the running server. */
 export function rebuiltReport({ system }: Local, rebuilt: readonly Finding[], begunMs: number): RecoveryReport {
-  const because = 'an index holds nothing that its table does not';
+  const why = incident('index-rebuilt');
   return {
     at: system.clock.now().toISOString(),
     findings: rebuilt,
     decision: 'repair',
-    because,
-    steps: rebuilt.map(({ path }) => ({ step: `rebuild-index ${path}`, because, done: true })),
+    ...why,
+    steps: rebuilt.map(({ path }) => ({ step: `rebuild-index ${path}`, ...why, done: true })),
     quarantine: null,
     ...told(nothing),
     durationMs: Math.round(system.clock.monotonicMs() - begunMs),

@@ -27,6 +27,7 @@ export const recoveryReport = v.pipe(
     at: text,
     findings: v.array(finding),
     decision: text,
+    reason: v.optional(v.nullable(text)),
     because: text,
     steps: v.array(v.looseObject({ step: text, because: text, done: v.boolean() })),
     quarantine: v.nullable(text),
@@ -34,7 +35,7 @@ export const recoveryReport = v.pipe(
     lost: text,
     durationMs: v.number(),
   }),
-  v.transform((report) => ({ ...report, losses: report.losses ?? v.parse(recordedLosses, report.lost) })),
+  v.transform((report) => ({ ...report, reason: report.reason ?? null, losses: report.losses ?? v.parse(recordedLosses, report.lost) })),
 );
 
 const KEPT = 100;

@@ -1,5 +1,8 @@
-import type { Answer } from './remedies.ts';
-import type { Strategy } from './report.ts';
+import { decide, type Refusal } from '../kernel/reasons.ts';
+import type { Answer } from './remedy.ts';
+
+/** The rungs that change data: what a person may choose, and what the configuration allows. */
+export type Strategy = 'repair' | 'restore' | 'reinitialize';
 
 export type Decision = 'initialize' | 'start' | Strategy | 'refuse';
 
@@ -21,78 +24,138 @@ export interface Facts {
   readonly wish: Strategy | undefined;
 }
 
-type LadderRow = readonly [when: (facts: Facts) => boolean, decision: Decision, because: string];
+/** One rung, with the circumstances in which it is taken. */
+export type Rung = { readonly id: string; readonly when: (facts: Facts) => boolean; readonly words: string } & (
+  | { readonly then: Exclude<Decision, 'refuse'> }
+  | { readonly then: 'refuse'; readonly refusal: Refusal }
+);
+
 const asks = (answer: Answer) => (facts: Facts) => facts.answers.has(answer);
-const repairs: readonly Answer[] = [
-  'make-directory',
-  'make-empty-file',
-  'mend-permissions',
-  'restore-configuration',
-  'rewrite-version-file',
-  'set-aside-file',
-  'set-aside-slot',
-  'bring-back-kept-file',
-  'bring-back-from-backup',
-  'rebuild-catalog-index',
-  'reset-wal',
-];
-const asksRepair = ({ answers }: Facts): boolean => repairs.some((repair) => answers.has(repair));
 const mustReplace = (facts: Facts): boolean => facts.state === 'cluster' && facts.answers.has('replace');
+const tooOften = ({ replacements, maxReplacements }: Facts): boolean => replacements >= maxReplacements;
+const wants = (strategy: Strategy) => (facts: Facts) => facts.wish === strategy;
+const chooseYourself =
+  '`dbkit recover --dry-run` shows the evidence, `dbkit recover --strategy restore|reinitialize` chooses; nothing was changed';
+const backupsThereAre = '`dbkit maintenance list-backups` shows what there is; nothing was changed';
+const noBackup = 'there is no good backup to restore';
 
 /** First match wins: what is not ours, a person's wish, a first boot, the circuit breaker, what replaces data, what mends it, what harms nothing. */
-export const ladder: readonly LadderRow[] = [
-  [({ state }) => state === 'foreign', 'refuse', 'the directory holds something that is not PostgreSQL’s'],
-  [asks('refuse'), 'refuse', 'this is not corruption, and starting would not help'],
-  [({ wish, backup }) => wish === 'restore' && backup === undefined, 'refuse', 'there is no good backup to restore'],
-  [({ wish }) => wish === 'restore', 'restore', 'a person asked for the newest backup'],
-  [({ wish }) => wish === 'reinitialize', 'reinitialize', 'a person asked to start anew'],
-  [(facts) => facts.wish === 'repair' && mustReplace(facts), 'refuse', 'what is damaged cannot be repaired in place'],
-  [
-    ({ state, backup, allow }) => state === 'empty' && backup !== undefined && allow.includes('restore'),
-    'restore',
-    'the directory is empty and a good backup exists',
-  ],
-  [({ state }) => state === 'empty', 'initialize', 'the directory is empty: a first boot'],
-  [({ state }) => state === 'unfinished', 'initialize', 'an initialisation was interrupted before it held any data'],
-  [(facts) => mustReplace(facts) && facts.follows, 'refuse', 'this server follows another one, which has what is damaged here'],
-  [
-    (facts) => mustReplace(facts) && facts.replacements >= facts.maxReplacements,
-    'refuse',
-    'the data was replaced too often within the last hour; a person must look',
-  ],
-  [
-    (facts) => mustReplace(facts) && facts.backup !== undefined && facts.allow.includes('restore'),
-    'restore',
-    'the damage cannot be repaired in place, and a good backup exists',
-  ],
-  [
-    (facts) => mustReplace(facts) && facts.allow.includes('reinitialize'),
-    'reinitialize',
-    'the damage cannot be repaired in place, and there is no backup to restore',
-  ],
-  [mustReplace, 'refuse', 'the damage cannot be repaired in place, and replacing the data is not allowed here'],
-  [
-    (facts) =>
-      facts.answers.has('serve') &&
-      facts.backup !== undefined &&
-      facts.rollsForward &&
-      facts.allow.includes('restore') &&
-      facts.replacements < facts.maxReplacements,
-    'restore',
-    'a file is damaged, and the backup with the WAL since then holds every row',
-  ],
-  [
-    (facts) => asksRepair(facts) && facts.wish !== 'repair' && !facts.allow.includes('repair'),
-    'refuse',
-    'a repair in place would mend it, but repairs are not allowed here',
-  ],
-  [asksRepair, 'repair', 'each finding has exactly one right answer'],
-  [asks('serve'), 'start', 'the server can run; what is damaged is reported, and every other row is there'],
-  [() => true, 'start', 'sound, perhaps after a crash: PostgreSQL replays its own WAL'],
-];
+const rows = [
+  {
+    id: 'foreign-directory',
+    when: ({ state }) => state === 'foreign',
+    then: 'refuse',
+    words: 'the directory holds something that is not PostgreSQL’s',
+    refusal: { code: 'data.foreign', hint: 'set PGDATA to the data directory; nothing was changed' },
+  },
+  {
+    id: 'finding-forbids-start',
+    when: asks('refuse'),
+    then: 'refuse',
+    words: 'this is not corruption, and a start would not help',
+    refusal: { code: 'recovery.refused', hint: '`dbkit inspect` shows everything that was seen' },
+  },
+  {
+    id: 'damaged-without-backup-to-restore',
+    when: (facts) => wants('restore')(facts) && facts.backup === undefined && facts.answers.has('replace'),
+    then: 'refuse',
+    words: noBackup,
+    refusal: { code: 'data.corrupt', hint: backupsThereAre },
+  },
+  {
+    id: 'no-backup-to-restore',
+    when: (facts) => wants('restore')(facts) && facts.backup === undefined,
+    then: 'refuse',
+    words: noBackup,
+    refusal: { code: 'recovery.refused', hint: backupsThereAre },
+  },
+  { id: 'restore-asked-for', when: wants('restore'), then: 'restore', words: 'a person asked for the newest backup' },
+  { id: 'reinitialize-asked-for', when: wants('reinitialize'), then: 'reinitialize', words: 'a person asked to start anew' },
+  {
+    id: 'repair-not-possible',
+    when: (facts) => wants('repair')(facts) && mustReplace(facts),
+    then: 'refuse',
+    words: 'what is damaged cannot be repaired in place',
+    refusal: { code: 'data.corrupt', hint: chooseYourself },
+  },
+  {
+    id: 'empty-with-backup',
+    when: ({ state, backup, allow }) => state === 'empty' && backup !== undefined && allow.includes('restore'),
+    then: 'restore',
+    words: 'the directory is empty and a good backup exists',
+  },
+  { id: 'first-boot', when: ({ state }) => state === 'empty', then: 'initialize', words: 'the directory is empty: a first boot' },
+  {
+    id: 'initialization-interrupted',
+    when: ({ state }) => state === 'unfinished',
+    then: 'initialize',
+    words: 'an initialisation was interrupted before it held any data',
+  },
+  {
+    id: 'follower-damaged',
+    when: (facts) => mustReplace(facts) && facts.follows,
+    then: 'refuse',
+    words: 'this server follows another one, which has what is damaged here',
+    refusal: {
+      code: 'data.corrupt',
+      hint: 'copy this standby again from its primary (pg_basebackup), or promote it only if the primary is lost; nothing was changed',
+    },
+  },
+  {
+    id: 'replaced-too-often',
+    when: (facts) => mustReplace(facts) && tooOften(facts),
+    then: 'refuse',
+    words: 'the data was replaced too often within the last hour; a person must look',
+    refusal: { code: 'recovery.refused', hint: chooseYourself },
+  },
+  {
+    id: 'damaged-with-backup',
+    when: (facts) => mustReplace(facts) && facts.backup !== undefined && facts.allow.includes('restore'),
+    then: 'restore',
+    words: 'the damage cannot be repaired in place, and a good backup exists',
+  },
+  {
+    id: 'damaged-without-backup',
+    when: (facts) => mustReplace(facts) && facts.allow.includes('reinitialize'),
+    then: 'reinitialize',
+    words: 'the damage cannot be repaired in place, and there is no backup to restore',
+  },
+  {
+    id: 'replacing-not-allowed',
+    when: mustReplace,
+    then: 'refuse',
+    words: 'the damage cannot be repaired in place, and replacing the data is not allowed here',
+    refusal: { code: 'data.corrupt', hint: chooseYourself },
+  },
+  {
+    id: 'restore-loses-nothing',
+    when: (facts) =>
+      facts.answers.has('serve') && facts.backup !== undefined && facts.rollsForward && facts.allow.includes('restore') && !tooOften(facts),
+    then: 'restore',
+    words: 'a file is damaged, and the backup with the WAL since then holds every row',
+  },
+  {
+    id: 'repair-not-allowed',
+    when: (facts) => facts.answers.has('repair') && facts.wish !== 'repair' && !facts.allow.includes('repair'),
+    then: 'refuse',
+    words: 'a repair in place would mend it, but repairs are not allowed here',
+    refusal: {
+      code: 'recovery.refused',
+      hint: '`dbkit recover --strategy repair` does it once, `repair` in recovery.allow always; nothing was changed',
+    },
+  },
+  { id: 'repair-in-place', when: asks('repair'), then: 'repair', words: 'each finding has exactly one right answer' },
+  {
+    id: 'damage-is-reported',
+    when: asks('serve'),
+    then: 'start',
+    words: 'the server can run; what is damaged is reported, and every other row is there',
+  },
+  { id: 'sound', when: () => true, then: 'start', words: 'sound, perhaps after a crash: PostgreSQL replays its own WAL' },
+] as const satisfies readonly Rung[];
 
-/** Which rung of the ladder, with the reason. */
-export function planRecovery(facts: Facts): { readonly decision: Decision; readonly because: string } {
-  const [, decision, because] = ladder.find(([when]) => when(facts))!; // The last row always matches.
-  return { decision, because };
-}
+export type RungId = (typeof rows)[number]['id'];
+export const ladder: readonly (Rung & { readonly id: RungId })[] = rows;
+
+/** Which rung of the ladder: the row of the table. */
+export const climb = (facts: Facts): Rung & { readonly id: RungId } => decide(ladder, facts);

@@ -2,7 +2,7 @@ import { type Loss, nothing } from './losses.ts';
 import type { Plan, PlannedStep, Source } from './plan.ts';
 
 /** What the server starts without. */
-export const damageOf = (plan: Plan): Loss[] => plan.steps.filter(({ answer }) => answer === 'serve').map(damageLoss);
+export const damageOf = (plan: Plan): Loss[] => plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(damageLoss);
 
 function damageLoss({ finding }: PlannedStep): Loss {
   const { code, path, evidence, relation = null } = finding;
@@ -14,7 +14,7 @@ function damageLoss({ finding }: PlannedStep): Loss {
 
 /** Replication slots that a repair sets aside. */
 export const slotsOf = (plan: Plan, oldBytes: string | null): Loss[] =>
-  plan.steps.filter(({ answer }) => answer === 'set-aside-slot').map(({ finding }) => ({ kind: 'slot', path: finding.path, oldBytes }));
+  plan.steps.filter(({ remedy }) => remedy.loses === 'slot').map(({ finding }) => ({ kind: 'slot', path: finding.path, oldBytes }));
 
 /** `replaced`: where the data went that a new cluster takes the place of; null where there was none. */
 export const newClusterLoses = (replaced: string | null): readonly Loss[] =>

@@ -6,16 +6,15 @@ import type { Local } from '../instance/local.ts';
 import { mayMendOwner } from '../instance/owner.ts';
 import { replacementsSince } from '../instance/volume.ts';
 import { newestFirst } from '../kernel/labels.ts';
-import { type Decision, planRecovery } from './ladder.ts';
-import { type Answer, answerFor, wholeFiles } from './remedies.ts';
-import type { Strategy } from './report.ts';
+import { climb, type Decision, type Rung, type RungId, type Strategy } from './ladder.ts';
+import { type RemedyId, remedyFor } from './remedies.ts';
+import { type Remedy, wholeFiles } from './remedy.ts';
 import type { BackedUpFile } from './set-aside.ts';
 
 /** One finding with what will be done about it. */
 export interface PlannedStep {
   readonly finding: Finding;
-  readonly answer: Answer;
-  readonly because: string;
+  readonly remedy: Remedy & { readonly id: RemedyId };
 }
 
 /** What the ladder decided, before anything is touched: what `recover --dry-run` prints. */
@@ -23,7 +22,8 @@ export interface Plan {
   readonly inspection: Inspection;
   readonly findings: readonly Finding[];
   readonly decision: Decision;
-  readonly because: string;
+  /** The row of the ladder that decided. */
+  readonly rung: Rung & { readonly id: RungId };
   readonly steps: readonly PlannedStep[];
   readonly backup: Source | undefined;
   /** By finding: the files of the backup that bring it back. */
@@ -59,7 +59,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   const mayMend = await mayMendOwner(local.volume.dataDir, local.owner, local.system);
   const judge = (backedUp: Plan['backedUp']): PlannedStep[] =>
     findings.map((finding) => {
-      const answer = answerFor({
+      const remedy = remedyFor({
         finding,
         cleanShutdown: inspection.cleanShutdown,
         keptIsCurrent: inspection.keptIsCurrent(finding.path),
@@ -69,15 +69,15 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
         reported: said.has(findingKey(finding)),
         answering: input.answering,
       });
-      return { finding, ...answer };
+      return { finding, remedy };
     });
   const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input.backups, inspection, signal) : undefined;
   const backedUp = await filesInBackup(backup, inspection, findings, signal);
   const steps = judge(backedUp);
   const since = new Date(local.system.clock.now().getTime() - HOUR_MS);
-  const { decision, because } = planRecovery({
+  const rung = climb({
     state: inspection.report.state,
-    answers: new Set(steps.map(({ answer }) => answer)),
+    answers: new Set(steps.map(({ remedy }) => remedy.then)),
     backup: backup?.backup.label,
     rollsForward: backup?.rollsForward ?? false,
     follows: inspection.follows,
@@ -86,14 +86,14 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     allow: input.recovery.allow,
     wish: input.wish,
   });
-  return { inspection, findings, decision, because, steps, backup, backedUp };
+  return { inspection, findings, decision: rung.then, rung, steps, backup, backedUp };
 }
 
 /** A backup is looked for where it could decide something: reading the WAL since then can take longer than a plain start. */
 const asksForBackup = ({ inspection, wish }: PlanInput, alone: readonly PlannedStep[]): boolean =>
   inspection.report.state !== 'cluster' ||
   wish !== undefined ||
-  alone.some(({ finding, answer }) => answer === 'serve' || answer === 'replace' || isWholeFile(finding));
+  alone.some(({ finding, remedy }) => remedy.then === 'serve' || remedy.then === 'replace' || isWholeFile(finding));
 
 const isWholeFile = ({ code }: Finding): boolean => (wholeFiles as readonly string[]).includes(code);
 

@@ -8,13 +8,13 @@ import { DbkitError } from '../kernel/errors.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
 import { goodConfiguration } from './configuration.ts';
 import { findingKey } from './plan.ts';
-import type { Repair } from './remedies.ts';
+import type { Mend } from './remedy.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
-type Mend = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<void>;
+type Hand = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<void>;
 
 /** Every repair by name. Each is idempotent: a kill in the middle is answered by doing it again at the next boot. */
-export const repairs: Record<Repair, Mend> = {
+export const repairs: Record<Mend, Hand> = {
   'make-directory': async ({ local }, { path }) =>
     local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner }),
   'make-empty-file': async ({ local }, { path }) => write(local, path, ''),

@@ -1,7 +1,8 @@
 import type { Finding } from '../inspection/findings.ts';
+import { incident, type incidents, type RecoveryReason } from './incidents.ts';
+import type { Decision, Strategy } from './ladder.ts';
 import { howMuch, type Loss } from './losses.ts';
-
-export type Strategy = 'repair' | 'restore' | 'reinitialize';
+import type { RemedyId } from './remedies.ts';
 
 export interface RecoverRequest {
   readonly dryRun: boolean;
@@ -17,7 +18,7 @@ export type RecoveryTrigger = 'start' | 'person' | 'monitor';
 export const lostSomething = ({ losses }: RecoveryReport): boolean => howMuch(losses) === 'something';
 
 /** What is said of a server that runs and is well. */
-export const serving = (plan: RecoveryReport): RecoveryReport => ({ ...plan, because: 'it runs, and nothing is wrong', serving: true });
+export const serving = (plan: RecoveryReport): RecoveryReport => ({ ...plan, ...incident('nothing-to-recover'), serving: true });
 
 /** What a plan is about, so that a person sees which data it is before he says yes. */
 export interface RecoveryTarget {
@@ -31,9 +32,16 @@ export interface RecoveryTarget {
 export interface RecoveryReport {
   readonly at: string;
   readonly findings: readonly Finding[];
-  readonly decision: 'initialize' | 'start' | Strategy | 'refuse';
+  readonly decision: Decision;
+  /** Which row decided it (`dbkit explain`); null in a report of an earlier version, which has the words only. */
+  readonly reason: RecoveryReason | null;
   readonly because: string;
-  readonly steps: readonly { readonly step: string; readonly because: string; readonly done: boolean }[];
+  readonly steps: readonly {
+    readonly step: string;
+    readonly reason?: RemedyId | keyof typeof incidents;
+    readonly because: string;
+    readonly done: boolean;
+  }[];
   /** Where the replaced bytes are now; null when nothing was replaced. */
   readonly quarantine: string | null;
   /** Never empty: `nothing` is said aloud. */

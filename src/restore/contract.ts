@@ -1,4 +1,5 @@
 import type { FoundBackup } from '../backups/backup.ts';
+import { incident } from '../recovery/incidents.ts';
 import { type Loss, told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 
@@ -60,12 +61,13 @@ export function recoveryOf(report: RestoreReport, at: string): RecoveryReport {
   const loss: Loss = isBackup
     ? { kind: 'since-backup', label: source.label, at: recoveredTo, oldBytes: quarantine }
     : { kind: 'window', after: recoveredTo, afterLsn: null, upTo: at, upToLsn: null, oldBytes: quarantine };
+  const asked = incident(isBackup ? 'backup-asked-for' : 'undo-asked-for', { label: source.label });
   return {
     at,
     findings: [],
     decision: 'restore',
-    because: `a person asked for ${isBackup ? 'restoring' : 'bringing back'} ${source.label}`,
-    steps: [{ step: `${isBackup ? 'restore' : 'undo'} ${source.label}`, because: 'asked for', done: true }],
+    ...asked,
+    steps: [{ step: `${isBackup ? 'restore' : 'undo'} ${source.label}`, ...asked, done: true }],
     quarantine,
     ...told(target.state === 'empty' ? [] : [loss]),
     durationMs,

@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
+import { incident } from '../recovery/incidents.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { Upkeep } from './needs.ts';
 
@@ -16,21 +17,21 @@ export async function withAmcheck(
   signal: AbortSignal,
 ): Promise<RecoveryReport> {
   if (!config.recovery.amcheck) return report;
-  const noted = (because: string, done: boolean): RecoveryReport => ({
+  const noted = (why: ReturnType<typeof incident>, done: boolean): RecoveryReport => ({
     ...report,
-    steps: [...report.steps, { step: 'amcheck', because, done }],
+    steps: [...report.steps, { step: 'amcheck', ...why, done }],
   });
   try {
     const complaints = await upkeep.amcheck(signal);
-    if (complaints.length === 0) return noted('pg_amcheck finds every table and index consistent', true);
+    if (complaints.length === 0) return noted(incident('amcheck-consistent'), true);
     const more = complaints.length > SHOWN ? `, and ${complaints.length - SHOWN} lines more` : '';
-    const because = `pg_amcheck complains: ${complaints.slice(0, SHOWN).join(' ')}${more}`;
-    log.warn('recovery.inconsistent', because, { lines: complaints.length });
-    return noted(because, true);
+    const why = incident('amcheck-complains', { complaints: `${complaints.slice(0, SHOWN).join(' ')}${more}` });
+    log.warn('recovery.inconsistent', why.because, { lines: complaints.length });
+    return noted(why, true);
   } catch (cause) {
     if (isAbort(cause)) throw cause;
-    const because = `pg_amcheck could not look: ${wordsOf(cause).split('\n')[0]}`;
-    log.warn('recovery.unchecked', because);
-    return noted(because, false);
+    const why = incident('amcheck-did-not-run', { why: wordsOf(cause).split('\n')[0] ?? '' });
+    log.warn('recovery.unchecked', why.because);
+    return noted(why, false);
   }
 }

@@ -169,6 +169,7 @@ const plan: RecoveryReport = {
   at: '2026-11-20T19:54:00Z',
   findings: [],
   decision: 'reinitialize',
+  reason: 'damaged-without-backup',
   because: 'nothing better is possible',
   steps: [{ step: 'quarantine', because: 'nothing is deleted', done: false }],
   quarantine: '/backups/quarantine/corrupt_20261120_195400',

@@ -70,6 +70,7 @@ const recovery: RecoveryReport = {
   readyAt: '2026-11-21T05:00:04.000Z',
   findings: [{ code: 'relation.missing', path: 'base/5/<1>', evidence: 'the file is gone', severity: 'certain' }],
   decision: 'restore',
+  reason: 'damaged-with-backup',
   because: 'a <table> file is missing',
   steps: [],
   quarantine: '/backups/quarantine/corrupt_20261121_050001',

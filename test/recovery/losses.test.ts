@@ -49,6 +49,7 @@ const report: RecoveryReport = {
   at: '2026-11-28T01:00:00.000Z',
   findings: [],
   decision: 'start',
+  reason: 'sound',
   because: 'sound',
   steps: [],
   quarantine: null,

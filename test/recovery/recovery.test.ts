@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Finding, FindingCode } from '../../src/inspection/findings.ts';
-import { type Facts, ladder, planRecovery } from '../../src/recovery/ladder.ts';
-import { type Answer, answerFor, type Case } from '../../src/recovery/remedies.ts';
+import { climb, type Facts, type RungId } from '../../src/recovery/ladder.ts';
+import { type RemedyId, remedies, remedyFor } from '../../src/recovery/remedies.ts';
+import type { Answer, Case } from '../../src/recovery/remedy.ts';
+import { everyRow } from '../harness/every-row.ts';
 
 const finding = (code: FindingCode, severity: Finding['severity'] = 'certain'): Finding => ({
   code,
@@ -9,18 +11,21 @@ const finding = (code: FindingCode, severity: Finding['severity'] = 'certain'): 
   evidence: 'seen',
   severity,
 });
-const answer = (code: FindingCode, circumstances: Partial<Case> = {}) =>
-  answerFor({
-    finding: finding(code),
-    cleanShutdown: false,
-    keptIsCurrent: false,
-    backupIsCurrent: false,
-    mayMendOwner: false,
-    tried: false,
-    reported: false,
-    answering: false,
-    ...circumstances,
-  }).answer;
+const circumstances: Omit<Case, 'finding'> = {
+  cleanShutdown: false,
+  keptIsCurrent: false,
+  backupIsCurrent: false,
+  mayMendOwner: false,
+  tried: false,
+  reported: false,
+  answering: false,
+};
+const found = (code: FindingCode, more: Partial<Case> = {}): Case => ({ finding: finding(code), ...circumstances, ...more });
+const at = (path: string, code: FindingCode, severity?: Finding['severity']): Finding => ({ ...finding(code, severity), path });
+const answer = (code: FindingCode, more: Partial<Case> = {}) => {
+  const remedy = remedyFor(found(code, more));
+  return remedy.then === 'repair' ? remedy.mend : remedy.then;
+};
 const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({
   state: 'cluster',
   answers: new Set(answers),
@@ -33,7 +38,7 @@ const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({
   wish: undefined,
   ...more,
 });
-const decision = (answers: Answer[], more: Partial<Facts> = {}) => planRecovery(facts(answers, more)).decision;
+const decision = (answers: Answer[], more: Partial<Facts> = {}) => climb(facts(answers, more)).then;
 
 describe('what each finding asks for', () => {
   test.each([
@@ -90,18 +95,18 @@ describe('what each finding asks for', () => {
 
 describe('the ladder', () => {
   test('a crash is not corruption', () => expect(decision(['start'])).toBe('start'));
-  test('a repair comes before anything that replaces', () => expect(decision(['make-directory', 'start'])).toBe('repair'));
+  test('a repair comes before anything that replaces', () => expect(decision(['repair', 'start'])).toBe('repair'));
   test('a refusal wins over every remedy', () => expect(decision(['replace', 'refuse'], { backup: 'data_x' })).toBe('refuse'));
   test('a backup wins over starting anew', () => expect(decision(['replace'], { backup: 'data_x' })).toBe('restore'));
   test('starting anew is the last rung', () => expect(decision(['replace'])).toBe('reinitialize'));
   test('a limit on the ladder is kept', () => {
     expect(decision(['replace'], { allow: ['repair', 'restore'] })).toBe('refuse');
-    expect(decision(['make-directory'], { allow: ['restore'] })).toBe('refuse');
+    expect(decision(['repair'], { allow: ['restore'] })).toBe('refuse');
     expect(decision(['replace'], { allow: ['repair', 'reinitialize'], backup: 'data_x' })).toBe('reinitialize');
   });
   test('the circuit breaker stops what replaces, not what repairs', () => {
     expect(decision(['replace'], { replacements: 3, backup: 'data_x' })).toBe('refuse');
-    expect(decision(['make-directory'], { replacements: 3 })).toBe('repair');
+    expect(decision(['repair'], { replacements: 3 })).toBe('repair');
   });
   test('damaged user data is served around, and restored only when no row is lost', () => {
     expect(decision(['serve'])).toBe('start');
@@ -122,8 +127,81 @@ describe('the ladder', () => {
     expect(decision([], { wish: 'restore', backup: 'data_x' })).toBe('restore');
     expect(decision(['replace'], { wish: 'repair' })).toBe('refuse');
   });
-  test('every row has a reason of its own', () => {
-    const reasons = ladder.map(([, , because]) => because);
-    expect(new Set(reasons).size).toBe(reasons.length);
-  });
+});
+
+const suspect = (code: FindingCode): Finding => finding(code, 'suspect');
+everyRow<RemedyId, Case>('remedies', remedyFor, {
+  'server-runs': found('server.running'),
+  'data-of-another-program': found('data.foreign'),
+  'other-major-version': found('version.mismatch'),
+  'volume-full': found('volume.full'),
+  'volume-read-only': found('volume.read-only'),
+  'setting-not-possible-here': found('server.settings'),
+  'disk-does-not-answer': found('file.unreadable'),
+  'permissions-wrong': found('mode.wrong', { mayMendOwner: true }),
+  'owner-of-another-user': found('owner.wrong'),
+  'mode-of-another-user': found('mode.wrong'),
+  'not-corruption': found('shutdown.unclean'),
+  'times-changed': found('times.differ'),
+  'shared-catalog-not-needed': found('catalog.missing', { finding: at('global/2396', 'catalog.missing'), answering: true, reported: true }),
+  'configuration-gone': found('conf.missing', { tried: true }),
+  'configuration-still-broken': found('conf.broken', { tried: true }),
+  'repair-did-not-help': found('version-file.broken', { tried: true }),
+  'database-still-damaged': found('catalog-index.damaged', { finding: at('base/5/2662', 'catalog-index.damaged'), tried: true }),
+  'empty-directory-gone': found('directory.missing'),
+  'empty-file-gone': found('empty-file.missing'),
+  'version-file-broken': found('version-file.broken'),
+  'backup-holds-the-bytes': found('relation.missing', { backupIsCurrent: true }),
+  'kept-copy-is-current': found('control.damaged', { keptIsCurrent: true }),
+  'configuration-broken': found('conf.broken'),
+  'cache-damaged': found('cache.damaged'),
+  'signal-file-stray': found('signal.stray'),
+  'backup-label-after-clean-stop': found('backup-label.stray', { cleanShutdown: true }),
+  'backup-label-without-wal': found('backup-label.stray'),
+  'wal-not-mounted': found('wal-link.dangling'),
+  'slot-damaged': found('replication-slot.damaged'),
+  'wal-may-come-from-upstream': found('wal.missing', { finding: suspect('wal.missing') }),
+  'wal-not-needed': found('wal.damaged', { cleanShutdown: true }),
+  'catalog-index-after-crash': found('catalog-index.damaged', { finding: suspect('catalog-index.damaged') }),
+  'catalog-index-damaged': found('catalog-index.damaged'),
+  'transaction-status-suspect': found('slru.damaged', { finding: suspect('slru.damaged'), cleanShutdown: true }),
+  'crash-recovery-may-mend': found('relation.truncated', { finding: suspect('relation.truncated') }),
+  'database-damaged': found('filenode-map.damaged', { finding: at('base/5/pg_filenode.map', 'filenode-map.damaged') }),
+  'table-or-index-gone': found('relation.missing', { finding: at('base/5/16384', 'relation.missing') }),
+  'shared-catalog-damaged': found('page.damaged', { finding: at('global/1260', 'page.damaged'), reported: true }),
+  'catalog-gone': found('catalog.missing'),
+  'tablespace-needed': found('tablespace.dangling'),
+  'tablespace-not-mounted': found('tablespace.dangling', { cleanShutdown: true }),
+  'damage-is-served-around': found('page.damaged'),
+  'cannot-run-without': found('control.damaged'),
+});
+
+everyRow<RungId, Facts>('the ladder', climb, {
+  'foreign-directory': facts([], { state: 'foreign' }),
+  'finding-forbids-start': facts(['refuse']),
+  'damaged-without-backup-to-restore': facts(['replace'], { wish: 'restore' }),
+  'no-backup-to-restore': facts([], { wish: 'restore' }),
+  'restore-asked-for': facts([], { wish: 'restore', backup: 'data_x' }),
+  'reinitialize-asked-for': facts([], { wish: 'reinitialize' }),
+  'repair-not-possible': facts(['replace'], { wish: 'repair' }),
+  'empty-with-backup': facts([], { state: 'empty', backup: 'data_x' }),
+  'first-boot': facts([], { state: 'empty' }),
+  'initialization-interrupted': facts([], { state: 'unfinished' }),
+  'follower-damaged': facts(['replace'], { follows: true, backup: 'data_x' }),
+  'replaced-too-often': facts(['replace'], { replacements: 3, backup: 'data_x' }),
+  'damaged-with-backup': facts(['replace'], { backup: 'data_x' }),
+  'damaged-without-backup': facts(['replace']),
+  'replacing-not-allowed': facts(['replace'], { allow: ['repair'] }),
+  'restore-loses-nothing': facts(['serve'], { backup: 'data_x', rollsForward: true }),
+  'repair-not-allowed': facts(['repair'], { allow: [] }),
+  'repair-in-place': facts(['repair']),
+  'damage-is-reported': facts(['serve']),
+  sound: facts(['start']),
+});
+
+test('repairs are carried out in the order that the table has', () => {
+  const order = remedies.flatMap((remedy) => (remedy.then === 'repair' ? [remedy.mend] : []));
+  const first = [...new Set(order)];
+  expect(first[0], 'nothing can be read before it').toBe('mend-permissions');
+  expect(first.slice(-2), 'it needs a server that can start').toEqual(['reset-wal', 'rebuild-catalog-index']);
 });

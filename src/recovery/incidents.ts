@@ -1,0 +1,24 @@
+import { fill } from '../kernel/reasons.ts';
+import type { RungId } from './ladder.ts';
+
+/** What was done, or is to be done, although no rung of the ladder asked for it. */
+export const incidents = {
+  'first-start-goes-on': 'the first start of a new instance was interrupted; it goes on',
+  'replacement-unfinished': 'an earlier replacement of the data was interrupted; it is finished first',
+  'index-rebuilt': 'an index holds nothing that its table does not',
+  'processes-continued': '{count} of its processes had been stopped by a signal and go on now',
+  'server-was-hung': 'it was hung and was restarted',
+  'server-restarted': 'it was restarted',
+  'nothing-to-recover': 'it runs, and nothing is wrong',
+  'backup-asked-for': 'a person asked for restoring {label}',
+  'undo-asked-for': 'a person asked for bringing back {label}',
+  'amcheck-consistent': 'pg_amcheck finds every table and index consistent',
+  'amcheck-complains': 'pg_amcheck complains: {complaints}',
+  'amcheck-did-not-run': 'pg_amcheck could not look: {why}',
+} as const satisfies Readonly<Record<string, string>>;
+/** The two fields of a report, or of one of its steps, that tell an incident. */
+export const incident = <Id extends keyof typeof incidents>(reason: Id, facts: Readonly<Record<string, string | number>> = {}) => ({
+  reason,
+  because: fill(incidents[reason], facts),
+});
+export type RecoveryReason = RungId | keyof typeof incidents;
