@@ -2,8 +2,8 @@ import { resolve } from 'node:path';
 import type { Alerter } from './alerts/contract.ts';
 import type { Backups } from './backups/backup.ts';
 import { createBackups } from './backups/backups.ts';
-import type { App } from './cli/app.ts';
 import type { Open, OpenOptions } from './cli/cli.ts';
+import type { Parts } from './cli/parts.ts';
 import type { Config } from './config/config.ts';
 import { configPath, readConfigFile, readEnvironment } from './config/file.ts';
 import { type Layers, type LoadedConfig, layerConfig } from './config/layers.ts';
@@ -30,10 +30,10 @@ import { createRecoveryHistory } from './recovery/history.ts';
 import { createPostgresql } from './supervisor/postgresql.ts';
 import { collectServices } from './supervisor/services/registry.ts';
 
-/** Config → App: the only file that knows every adapter. */
+/** Config → Parts: the only file that knows every adapter. */
 export const open: Open = {
   config: async (options) => load(options, await systemFor(options)),
-  app: async (options) => assemble(options),
+  parts: async (options) => assemble(options),
   logger: (options) => createLogger(options.logLevel, options.log),
 };
 
@@ -100,7 +100,7 @@ async function localFlags(
   ];
 }
 
-async function assemble(options: OpenOptions): Promise<App> {
+async function assemble(options: OpenOptions): Promise<Parts> {
   const taps: LogTaps = new Set();
   const system = await systemFor(options, taps);
   const { config, origins } = await load(options, system);
@@ -168,7 +168,7 @@ async function prepareFolders({ stateDir, backupDir, logDir, postgresql }: Confi
 }
 
 /** Most commands tell nobody anything. */
-function lazyAlerts(config: Config, system: System, { environment }: OpenOptions): Alerter & Pick<App, 'ping'> {
+function lazyAlerts(config: Config, system: System, { environment }: OpenOptions): Alerter & Pick<Parts, 'ping'> {
   const load = async () => (await import('./alerts/alerter.ts')).createAlerter(config, system, environment);
   return { channels: Object.keys(config.alerts.channels), ...lazily(['tell', 'test', 'tryOut', 'telegramChats', 'reveal', 'ping'], load) };
 }

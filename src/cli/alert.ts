@@ -1,7 +1,6 @@
 import type { Command } from 'commander';
-import { makeAlertSecret, type SecretManifest } from '../alerts/make-secret.ts';
-import { type AlertSetupReport, setupAlert } from '../alerts/setup.ts';
-import { testAlerts } from '../alerts/test-channels.ts';
+import type { SecretManifest } from '../alerts/make-secret.ts';
+import type { AlertSetupReport } from '../alerts/setup.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Cli } from './cli.ts';
 import { askSecret, askText, askYes, choose } from './output/prompt.ts';
@@ -24,7 +23,7 @@ export function registerAlert(program: Command, cli: Cli): void {
     .action(({ toSecret, namespace }: { toSecret?: string | true; namespace?: string }, command: Command) =>
       cli.run<SecretManifest | AlertSetupReport>(command, async ({ app, signal, surroundings: { terminal, environment } }) => {
         if (toSecret !== undefined) {
-          const report = await makeAlertSecret(await app(), { name: toSecret === true ? 'dbkit-alerts' : toSecret, namespace });
+          const report = await (await app()).alerts.makeSecret({ name: toSecret === true ? 'dbkit-alerts' : toSecret, namespace });
           return { report, text: () => JSON.stringify(report, null, 2) };
         }
         if (!terminal.stdin || !terminal.stderr || environment['CI'])
@@ -32,7 +31,7 @@ export function registerAlert(program: Command, cli: Cli): void {
             hint: 'write alerts.channels into dbkit.yaml yourself; docs/guide/health-and-monitor.md shows how, and `dbkit alert test` tries it',
           });
         const asking = { text: askText, secret: askSecret, yes: askYes, choose, say: (words: string) => terminal.writeError(`${words}\n`) };
-        const report = await setupAlert(await app(), asking, signal);
+        const report = await (await app()).alerts.setup(asking, signal);
         return { report, text: (style) => setupView(report, style) };
       }),
     );
@@ -43,7 +42,7 @@ export function registerAlert(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExamples:\n  dbkit alert test\n  dbkit alert test --channel oncall')
     .action(({ channel }: { channel?: string }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await testAlerts(await app(), channel, signal);
+        const report = await (await app()).alerts.test(channel, signal);
         const failed = report.channels.filter(({ ok }) => !ok);
         if (failed.length > 0 && channel !== undefined)
           throw new DbkitError('service.failed', failed[0]!.words, { hint: failed[0]!.hint ?? undefined });

@@ -1,53 +1,95 @@
-import type { Alerter } from '../alerts/contract.ts';
-import type { Backups } from '../backups/backup.ts';
-import type { Config } from '../config/config.ts';
-import type { SettingsFile } from '../config/settings-file-contract.ts';
-import type { Control } from '../control/contract.ts';
-import type { StatusBoard } from '../control/status.ts';
-import type { ProjectFolder } from '../homes/devcontainer/project-folder-contract.ts';
-import type { Clock, Logger, Signals, SpawnChild } from '../kernel/machine.ts';
-import type { Git } from '../machine/git-repository.ts';
-import type { ServePages } from '../machine/http-pages.ts';
-import type { SdNotify, Systemd } from '../machine/systemd-contract.ts';
-import type { MonitorMemory } from '../monitor/decide.ts';
-import type { RecoveryHistory } from '../recovery/history-contract.ts';
-import type { InitScript } from '../supervisor/init-script.ts';
-import type { Postgresql } from '../supervisor/postgresql.ts';
-import type { Service } from '../supervisor/service.ts';
+import { makeAlertSecret } from '../alerts/make-secret.ts';
+import { setupAlert } from '../alerts/setup.ts';
+import { testAlerts } from '../alerts/test-channels.ts';
+import { expireBackups } from '../backups/expire-backups.ts';
+import { findBackup } from '../backups/find-backup.ts';
+import { listBackups } from '../backups/list-backups.ts';
+import { loadDump } from '../backups/load-dump.ts';
+import { pinBackup } from '../backups/pin-backup.ts';
+import { showBackup } from '../backups/show-backup.ts';
+import { takeBackup } from '../backups/take-backup.ts';
+import { verifyBackups } from '../backups/verify-backups.ts';
+import { awaitHealth, checkHealth } from '../health/check.ts';
+import { checkBeforeCommit } from '../health/hooks/check.ts';
+import { installHook, uninstallHook } from '../health/hooks/install.ts';
+import { initDevcontainer } from '../homes/devcontainer/init.ts';
+import { renderManifests } from '../homes/kubernetes/render-manifests.ts';
+import { installUnits, printUnits, uninstallUnits } from '../homes/systemd/install.ts';
+import { monitor, monitorOnce } from '../monitor/loop.ts';
+import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
+import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
+import { openBackup } from '../restore/open-backup.ts';
+import { runEntrypoint } from '../supervisor/entrypoint.ts';
+import { listServices } from '../supervisor/list-services.ts';
+import { recoverInstance } from '../supervisor/recover-instance.ts';
+import { replaceData } from '../supervisor/replace-data.ts';
+import { reportStatus } from '../supervisor/report-status.ts';
+import { restartServices } from '../supervisor/restart-services.ts';
+import { startBackup } from '../supervisor/start-backup.ts';
+import { takeDown } from '../supervisor/take-down.ts';
+import { up, upDetached } from '../supervisor/up.ts';
+import { waitReady } from '../supervisor/wait-ready.ts';
+import { openPages } from './monitor-pages.ts';
+import type { Parts } from './parts.ts';
 
-/** What a command has to work with. A use-case takes `Pick<App, …>`: its signature is its list of dependencies. */
-export interface App extends Omit<Postgresql, 'service'> {
-  readonly config: Config;
-  /** Where each value came from: 'postgresql.port' → 'environment PGPORT', 'file /etc/dbkit/dbkit.yaml', 'flag --port', 'default'. */
-  readonly origins: ReadonlyMap<string, string>;
-  /** Enabled services, PostgreSQL among them; order is decided by core/service-order. */
-  readonly services: readonly Service[];
-  /** Names skipped by DISABLED_SERVICES; still listed. */
-  readonly disabled: readonly string[];
-  /** Runs the init-* executables of the services folder, in order; on every start, after the services are ready. */
-  readonly initScripts: readonly InitScript[];
-  readonly control: Control;
-  readonly git: Git;
-  readonly project: ProjectFolder;
-  readonly board: StatusBoard;
-  readonly history: RecoveryHistory;
-  readonly backups: readonly Backups[];
-  readonly memory: MonitorMemory;
-  readonly alerts: Alerter;
-  readonly settingsFile: SettingsFile;
-  readonly sdNotify: SdNotify;
-  /** Asks a URL that the configuration names, so that somebody notices when nobody asks any more; false when that did not work. */
-  ping(signal: AbortSignal): Promise<boolean>;
-  readonly servePages: ServePages;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly spawn: SpawnChild;
-  /** Makes LOG_DIR, and mends its owner, as a start of PostgreSQL does; for whoever logs there before that. */
-  prepareLogDir(signal: AbortSignal): Promise<void>;
-  /** Makes the state, repository and log folders with the owner of the data; dbkit's own state is given to him where root had it. */
-  prepareFolders(signal: AbortSignal): Promise<void>;
-  readonly systemd: Systemd;
-  readonly signals: Signals;
-  /** Environment for CMD: the caller's own, plus PGHOST, PGPORT, PGUSER, PGDATABASE where they are not set. */
-  readonly commandEnvironment: Readonly<Record<string, string>>;
+/** dbkit as a command sees it: one façade for each noun, with its verbs. */
+export type App = ReturnType<typeof createApp>;
+
+/** Hands each verb the parts that it names. */
+export function createApp(parts: Parts) {
+  const on =
+    <A extends readonly unknown[], R>(verb: (needs: Parts, ...rest: A) => R) =>
+    (...rest: A): R =>
+      verb(parts, ...rest);
+  const { config, clock, log, inspect, salvage, upkeep, copies, sdNotify } = parts;
+  return {
+    config,
+    clock,
+    log,
+    sdNotify,
+    inspect,
+    salvage,
+    upkeep,
+    backups: {
+      take: on(takeBackup),
+      begin: on(startBackup),
+      list: on(listBackups),
+      show: on(showBackup),
+      find: on(findBackup),
+      verify: on(verifyBackups),
+      pin: on(pinBackup),
+      expire: on(expireBackups),
+      load: loadDump,
+    },
+    restore: { replace: on(replaceData), open: on(openBackup), copies },
+    recovery: { recover: on(recoverInstance), history: on(listRecoveries), show: on(showRecovery) },
+    health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
+    hooks: { install: on(installHook), uninstall: on(uninstallHook) },
+    alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },
+    monitor: {
+      watch: on(monitor),
+      once: on(monitorOnce),
+      pause: on(pauseMonitor),
+      resume: on(resumeMonitor),
+      report: on(reportMonitor),
+      openPages: on(openPages),
+    },
+    supervisor: {
+      entrypoint: on(runEntrypoint),
+      up: on(up),
+      upDetached: on(upDetached),
+      down: on(takeDown),
+      restart: on(restartServices),
+      status: on(reportStatus),
+      waitReady: on(waitReady),
+      services: on(listServices),
+    },
+    homes: {
+      initDevcontainer: on(initDevcontainer),
+      renderManifests: on(renderManifests),
+      installUnits: on(installUnits),
+      printUnits: on(printUnits),
+      uninstallUnits: on(uninstallUnits),
+    },
+  };
 }

@@ -1,10 +1,4 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { expireBackups } from '../backups/expire-backups.ts';
-import { listBackups } from '../backups/list-backups.ts';
-import { pinBackup } from '../backups/pin-backup.ts';
-import { showBackup } from '../backups/show-backup.ts';
-import { takeBackup } from '../backups/take-backup.ts';
-import { verifyBackups } from '../backups/verify-backups.ts';
 import { SIZE } from '../kernel/units.ts';
 import { cleanupView, createdView, listView, showView, verifyView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
@@ -65,7 +59,10 @@ function registerCreate(backup: Command, cli: Cli): void {
     )
     .action(({ ifChanged = false, all = false, database, ...flags }: CreateFlags, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await takeBackup(await app(), { ...flags, databases: all ? 'all' : database, ifChanged, waitMs: WAIT_MS }, signal);
+        const report = await (await app()).backups.take(
+          { ...flags, databases: all ? 'all' : database, ifChanged, waitMs: WAIT_MS },
+          signal,
+        );
         return { report, text: (style) => createdView(report, style), exit: report.backup?.state === 'damaged' ? DAMAGED : 0 };
       }),
     );
@@ -79,7 +76,7 @@ function registerLooks(backup: Command, cli: Cli): void {
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
-        const report = await listBackups(app, signal);
+        const report = await app.backups.list(signal);
         return { report, text: (style) => listView(report.backups, style, app.clock.now()) };
       }),
     );
@@ -91,7 +88,7 @@ function registerLooks(backup: Command, cli: Cli): void {
     .action((label: string, _flags: object, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
-        const report = await showBackup(app, label, signal);
+        const report = await app.backups.show(label, signal);
         return { report, text: (style) => showView(report, style, app.clock.now()) };
       }),
     );
@@ -108,8 +105,7 @@ function registerLooks(backup: Command, cli: Cli): void {
     )
     .action((labels: string[], flags: { all?: boolean; deep?: boolean; test?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await verifyBackups(
-          await app(),
+        const report = await (await app()).backups.verify(
           { labels, all: flags.all ?? false, deep: flags.deep ?? false, test: flags.test ?? false },
           signal,
         );
@@ -127,7 +123,7 @@ function registerKeeping(backup: Command, cli: Cli): void {
     .action((flags: { dryRun?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const dryRun = flags.dryRun ?? false;
-        const report = await expireBackups(await app(), { dryRun }, signal);
+        const report = await (await app()).backups.expire({ dryRun }, signal);
         return { report, text: (style) => cleanupView(report, dryRun, style) };
       }),
     );
@@ -139,7 +135,7 @@ function registerKeeping(backup: Command, cli: Cli): void {
     .addHelpText('after', '\nExamples:\n  dbkit backup pin latest\n  dbkit backup pin --remove data_20261120_195400')
     .action((label: string, flags: { remove?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await pinBackup(await app(), label, !flags.remove, signal);
+        const report = await (await app()).backups.pin(label, !flags.remove, signal);
         const said = flags.remove ? 'is no longer pinned: retention decides' : 'is pinned: it never expires';
         return { report, text: () => `${report.backup.label} ${said}` };
       }),

@@ -2,10 +2,11 @@ import type { Command } from 'commander';
 import type { LoadedConfig } from '../config/layers.ts';
 import { DbkitError, failures, isAbort, toFailure } from '../kernel/errors.ts';
 import type { LogEvent, Logger, Signals } from '../kernel/machine.ts';
-import type { App } from './app.ts';
+import { type App, createApp } from './app.ts';
 import { createSink } from './output/log-sink.ts';
 import { failureDocument, failureText, successDocument } from './output/report.ts';
 import { createStyle, type Style } from './output/style.ts';
+import type { Parts } from './parts.ts';
 
 /** What main.ts knows and nothing below may look up for itself. */
 export interface Surroundings {
@@ -60,7 +61,7 @@ export interface OpenOptions {
 /** Configuration alone, or the whole application; adapters are loaded by whoever implements it. */
 export interface Open {
   config(options: OpenOptions): Promise<LoadedConfig>;
-  app(options: OpenOptions): Promise<App>;
+  parts(options: OpenOptions): Promise<Parts>;
   logger(options: OpenOptions): Logger;
 }
 
@@ -130,7 +131,7 @@ export function createCli(surroundings: Surroundings): Cli {
           style,
           surroundings,
           signal: abort.signal,
-          app: () => surroundings.open.app(options),
+          app: async () => createApp(await surroundings.open.parts(options)),
           config: () => surroundings.open.config(options),
         };
         const answer = await work(call);

@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
 import type { DrillReport } from '../backups/drill.ts';
 import { damages } from '../backups/drill.ts';
-import { findBackup } from '../backups/find-backup.ts';
 import { duration } from '../kernel/units.ts';
-import { openBackup } from '../restore/open-backup.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -23,7 +21,7 @@ export function registerCopies(backup: Command, cli: Cli): void {
       cli.run(
         command,
         async ({ app }) => {
-          const report = await openBackup(await app(), { label, command: words });
+          const report = await (await app()).restore.open({ label, command: words });
           return { report, text: () => '', exit: report.exitStatus };
         },
         { ownSignals: true, silentText: true },
@@ -40,7 +38,7 @@ export function registerCopies(backup: Command, cli: Cli): void {
     .action((label: string, _flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const dbkit = await app();
-        const report = await dbkit.copies.drill(await findBackup(dbkit, label, signal), signal);
+        const report = await dbkit.restore.copies.drill(await dbkit.backups.find(label, signal), signal);
         return { report, text: (style) => drillView(report, style), exit: report.ok ? 0 : damages(report) ? 65 : 1 };
       }),
     );

@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
 import { wordsOf } from '../kernel/errors.ts';
-import { runEntrypoint } from '../supervisor/entrypoint.ts';
 import type { Supervisor } from '../supervisor/supervise.ts';
 import type { App } from './app.ts';
 import type { Cli } from './cli.ts';
-import { openPages } from './monitor-pages.ts';
 import { automaticBackup } from './relaunch.ts';
 
 export function registerEntrypoint(program: Command, cli: Cli): void {
@@ -25,19 +23,21 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
           const backup = automaticBackup(surroundings, flags);
           const intervalMs = app.config.monitor.intervalSeconds * 1000;
           const pages = app.config.monitor.enabled
-            ? await openPages(app, { listen: undefined, intervalMs, version: surroundings.version }).catch((cause: unknown) => {
+            ? await app.monitor.openPages({ listen: undefined, intervalMs, version: surroundings.version }).catch((cause: unknown) => {
                 app.log.warn('pages.failed', `the monitor’s page cannot be shown: ${wordsOf(cause)}`); // No reason to leave the container down.
                 return undefined;
               })
             : undefined;
-          const report = await runEntrypoint(app, {
-            mode: 'entrypoint',
-            command: words,
-            commandOutput: flags.json ? 'stderr' : 'inherit',
-            backup,
-            onReady: (supervisor) => announce(app, supervisor, words.length > 0),
-            onCheck: (check) => pages?.onCheck(check),
-          }).finally(() => pages?.close());
+          const report = await app.supervisor
+            .entrypoint({
+              mode: 'entrypoint',
+              command: words,
+              commandOutput: flags.json ? 'stderr' : 'inherit',
+              backup,
+              onReady: (supervisor) => announce(app, supervisor, words.length > 0),
+              onCheck: (check) => pages?.onCheck(check),
+            })
+            .finally(() => pages?.close());
           return { report, text: () => '', exit: report.exitStatus };
         },
         { ownSignals: true, silentText: true },

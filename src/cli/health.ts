@@ -1,5 +1,4 @@
 import { type Command, Option } from 'commander';
-import { awaitHealth, checkHealth } from '../health/check.ts';
 import { type HealthFormat, healthFormats, tally } from '../health/formats.ts';
 import { exitOf, type HealthReport } from '../health/health.ts';
 import type { ProbeStatus } from '../health/probe.ts';
@@ -43,7 +42,7 @@ export function registerHealth(parent: Command, cli: Cli, name: 'health' | 'main
           throw new DbkitError('usage.invalid', '--json and --format exclude each other', { hint: 'leave one of them out' });
         const request = { only: (flags.probe ?? []).flatMap((names) => names.split(',').filter(Boolean)) };
         const app = await open();
-        const report = flags.wait ? await awaitHealth(app, request, flags.timeout * 1000, signal) : await checkHealth(app, request, signal);
+        const report = flags.wait ? await app.health.wait(request, flags.timeout * 1000, signal) : await app.health.check(request, signal);
         const strict = flags.strict ?? false;
         const said = format && (await healthFormats[format](report, { strict }));
         return {

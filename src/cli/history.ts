@@ -1,6 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { duration, moment } from '../kernel/units.ts';
-import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
 import { howMuch } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { Cli } from './cli.ts';
@@ -21,7 +20,7 @@ export function registerHistory(recover: Command, cli: Cli): void {
     .description('every recovery of this instance, the last one first')
     .action((_flags, command: Command) =>
       cli.run(command, async ({ app: open }) => {
-        const report = await listRecoveries(await open());
+        const report = await (await open()).recovery.history();
         return { report, text: () => historyView(report.recoveries) };
       }),
     );
@@ -31,7 +30,7 @@ export function registerHistory(recover: Command, cli: Cli): void {
     .description('one recovery: when, why, the evidence, the steps, what was lost, how long it took')
     .action((number: number, _flags, command: Command) =>
       cli.run(command, async ({ app: open }) => {
-        const report = await showRecovery(await open(), number);
+        const report = await (await open()).recovery.show(number);
         return { report, text: (style) => recoveryView(report, style) };
       }),
     );

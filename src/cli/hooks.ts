@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import { type CommitCheck, checkBeforeCommit } from '../health/hooks/check.ts';
-import { type HookReport, installHook, uninstallHook } from '../health/hooks/install.ts';
+import type { CommitCheck } from '../health/hooks/check.ts';
+import type { HookReport } from '../health/hooks/install.ts';
 import type { Cli } from './cli.ts';
 import { healthView } from './health.ts';
 import type { Style } from './output/style.ts';
@@ -20,7 +20,7 @@ export function registerHooks(program: Command, cli: Cli): void {
     )
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, surroundings: { workingDirectory: directory, program: words }, signal }) => {
-        const report = await installHook(await app(), { directory, program: words }, signal);
+        const report = await (await app()).hooks.install({ directory, program: words }, signal);
         return { report, text: (style) => hookView(report, style) };
       }),
     );
@@ -30,7 +30,7 @@ export function registerHooks(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit hooks uninstall')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, surroundings: { workingDirectory: directory }, signal }) => {
-        const report = await uninstallHook(await app(), { directory }, signal);
+        const report = await (await app()).hooks.uninstall({ directory }, signal);
         return { report, text: (style) => hookView(report, style) };
       }),
     );
@@ -43,7 +43,7 @@ export function registerHooks(program: Command, cli: Cli): void {
     )
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await checkBeforeCommit(await app(), signal);
+        const report = await (await app()).health.beforeCommit(signal);
         return { report, text: (style) => checkView(report, style), exit: report.exit };
       }),
     );

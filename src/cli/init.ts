@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type InitReport, initDevcontainer, pathOf } from '../homes/devcontainer/init.ts';
+import { type InitReport, pathOf } from '../homes/devcontainer/init.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -19,8 +19,7 @@ export function registerInit(program: Command, cli: Cli): void {
     )
     .action((flags: { compose?: boolean; dryRun?: boolean }, command: Command) =>
       cli.run(command, async ({ app, flags: { yes }, surroundings, signal }) => {
-        const report = await initDevcontainer(
-          await app(),
+        const report = await (await app()).homes.initDevcontainer(
           {
             directory: surroundings.workingDirectory,
             dryRun: flags.dryRun === true,

@@ -1,9 +1,5 @@
 import type { Command } from 'commander';
-import { expireBackups } from '../backups/expire-backups.ts';
-import { listBackups } from '../backups/list-backups.ts';
-import { type BackupReport, takeBackup } from '../backups/take-backup.ts';
-import { reportStatus } from '../supervisor/report-status.ts';
-import { restartServices } from '../supervisor/restart-services.ts';
+import type { BackupReport } from '../backups/take-backup.ts';
 import { cleanupView, createdView, listView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
 import { registerHealth } from './health.ts';
@@ -24,7 +20,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
-        const report = await reportStatus(app, signal);
+        const report = await app.supervisor.status(signal);
         return { report, text: (style) => statusView(report, style, app.clock.now()) };
       }),
     );
@@ -36,7 +32,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit maintenance backup --if-changed')
     .action((flags: { ifChanged?: boolean }, command: Command) =>
       cli.run<BackupReport>(command, async ({ app, signal }) => {
-        const report = await takeBackup(await app(), { ifChanged: flags.ifChanged ?? false }, signal);
+        const report = await (await app()).backups.take({ ifChanged: flags.ifChanged ?? false }, signal);
         return { report, text: (style) => createdView(report, style), exit: report.backup?.state === 'damaged' ? 65 : 0 };
       }),
     );
@@ -47,7 +43,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
-        const report = await listBackups(app, signal);
+        const report = await app.backups.list(signal);
         return { report, text: (style) => listView(report.backups, style, app.clock.now()) };
       }),
     );
@@ -59,7 +55,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .action((flags: { dryRun?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const dryRun = flags.dryRun ?? false;
-        const report = await expireBackups(await app(), { dryRun }, signal);
+        const report = await (await app()).backups.expire({ dryRun }, signal);
         return { report, text: (style) => cleanupView(report, dryRun, style) };
       }),
     );
@@ -70,7 +66,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit maintenance restart postgresql')
     .action((service: string | undefined, _flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await restartServices(await app(), service, signal);
+        const report = await (await app()).supervisor.restart(service, signal);
         return { report, text: () => `restarted ${service ?? 'all services'}` };
       }),
     );

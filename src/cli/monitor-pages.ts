@@ -7,7 +7,7 @@ import type { MonitorCheck } from '../monitor/loop.ts';
 import { pictureMetrics } from '../monitor/metrics.ts';
 import type { Picture } from '../monitor/overview.ts';
 import { pagePolicy, statusPage } from '../monitor/page/page.ts';
-import type { App } from './app.ts';
+import type { Parts } from './parts.ts';
 
 const SILENT_CHECKS = 5;
 /** A recovery takes as long as it takes; a monitor that is in one is alive. */
@@ -20,7 +20,7 @@ export interface MonitorPages extends Endpoint {
 
 /** Shows what a monitor sees over HTTP where a flag or the configuration says so, until it is closed. */
 export async function openPages(
-  app: Pick<App, 'servePages' | 'clock' | 'config' | 'backups' | 'history' | 'memory' | 'log'>,
+  app: Pick<Parts, 'servePages' | 'clock' | 'config' | 'backups' | 'history' | 'memory' | 'log'>,
   { listen, intervalMs, version }: { readonly listen: ListenAddress | undefined; readonly intervalMs: number; readonly version: string },
 ): Promise<MonitorPages | undefined> {
   const address = listen ?? (app.config.monitor.listen === undefined ? undefined : listenAddress(app.config.monitor.listen));

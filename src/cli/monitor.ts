@@ -2,11 +2,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DbkitError, failures } from '../kernel/errors.ts';
 import { type ListenAddress, listenAddress } from '../kernel/listen-address.ts';
 import { duration, durationMs, moment } from '../kernel/units.ts';
-import { type MonitorCheck, monitor, monitorOnce } from '../monitor/loop.ts';
-import { type MonitorReport, pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
+import type { MonitorCheck } from '../monitor/loop.ts';
+import type { MonitorReport } from '../monitor/pause.ts';
 import type { Answer, Call, Cli } from './cli.ts';
 import { healthView } from './health.ts';
-import { openPages } from './monitor-pages.ts';
 import type { Style } from './output/style.ts';
 import { again } from './relaunch.ts';
 import { durationArgument, secondsFlag } from './up.ts';
@@ -59,7 +58,7 @@ async function watch(
   const app = await open();
   const start = again(surroundings, global, ['up', '--detach', '--quiet']);
   if (flags.once) {
-    const report = await monitorOnce(app, { start, recovers: flags.recover }, signal);
+    const report = await app.monitor.once({ start, recovers: flags.recover }, signal);
     const isWell = report.recovery?.ok ?? (report.verdict === 'well' || report.verdict === 'waiting');
     return {
       report,
@@ -73,7 +72,7 @@ async function watch(
     });
   const intervalMs = (flags.interval ?? app.config.monitor.intervalSeconds) * 1000;
   const draw = surroundings.terminal.stdout && !global.json && !global.quiet;
-  const pages = await openPages(app, { listen: flags.listen, intervalMs, version: surroundings.version });
+  const pages = await app.monitor.openPages({ listen: flags.listen, intervalMs, version: surroundings.version });
   const onCheck = (check: MonitorCheck): void => {
     pages?.onCheck(check);
     if (draw)
@@ -83,11 +82,11 @@ async function watch(
   };
   if (!draw) app.log.info('monitor.begun', `watching every ${duration(intervalMs / 1000)}`);
   try {
-    await monitor(app, { start, intervalMs, onCheck }, signal);
+    await app.monitor.watch({ start, intervalMs, onCheck }, signal);
   } finally {
     await pages?.close();
   }
-  return { report: await reportMonitor(app), text: () => '' };
+  return { report: await app.monitor.report(), text: () => '' };
 }
 
 /** A planned stop, its end, and the state. */
@@ -99,7 +98,7 @@ function registerPause(command: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit monitor pause --for 2h')
     .action((flags: { for: string }, self: Command) =>
       cli.run(self, async ({ app }) => {
-        const report = await pauseMonitor(await app(), durationMs(flags.for));
+        const report = await (await app()).monitor.pause(durationMs(flags.for));
         return {
           report,
           text: () => `nothing is recovered until ${moment(report.state.pausedUntil!)}; \`dbkit monitor resume\` ends that`,
@@ -111,7 +110,7 @@ function registerPause(command: Command, cli: Cli): void {
     .description('watch again, and try again what was given up')
     .addHelpText('after', '\nExample:\n  dbkit monitor resume')
     .action((_flags: object, self: Command) =>
-      cli.run(self, async ({ app }) => ({ report: await resumeMonitor(await app()), text: () => 'it watches again' })),
+      cli.run(self, async ({ app }) => ({ report: await (await app()).monitor.resume(), text: () => 'it watches again' })),
     );
   command
     .command('status')
@@ -120,7 +119,7 @@ function registerPause(command: Command, cli: Cli): void {
     .action((_flags: object, self: Command) =>
       cli.run(self, async ({ app: open }) => {
         const app = await open();
-        const report = await reportMonitor(app);
+        const report = await app.monitor.report();
         return { report, text: (style) => stateView(report, style, app.clock.now()) };
       }),
     );

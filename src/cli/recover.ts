@@ -1,7 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { Strategy } from '../recovery/ladder.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import { recoverInstance } from '../supervisor/recover-instance.ts';
 import type { Cli } from './cli.ts';
 import { registerHistory } from './history.ts';
 import { confirm } from './output/prompt.ts';
@@ -25,7 +24,7 @@ export function registerRecover(program: Command, cli: Cli): void {
           if (!global.yes && !global.json) terminal.writeError(`${recoverView(plan, style, true)}\n\n`);
           return confirm('Replace the data as planned?', { mayAsk, yes: global.yes ?? false });
         };
-        const report = await recoverInstance(app, { dryRun: flags.dryRun ?? false, strategy: flags.strategy }, ask, signal);
+        const report = await app.recovery.recover({ dryRun: flags.dryRun ?? false, strategy: flags.strategy }, ask, signal);
         return { report, text: (look) => recoverView(report, look, flags.dryRun ?? false) };
       }),
     );

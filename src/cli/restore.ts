@@ -1,14 +1,12 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { FoundBackup, LoadReport } from '../backups/backup.ts';
-import { findBackup, requireDump } from '../backups/find-backup.ts';
-import { listBackups } from '../backups/list-backups.ts';
+import { requireDump } from '../backups/find-backup.ts';
 import { loadDump } from '../backups/load-dump.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { RestoreReport } from '../restore/contract.ts';
 import type { CopyReport, TablesReport } from '../restore/copies-contract.ts';
-import { replaceData } from '../supervisor/replace-data.ts';
-import { startBackup } from '../supervisor/start-backup.ts';
+import type { replaceData } from '../supervisor/replace-data.ts';
 import type { App } from './app.ts';
 import { choiceView } from './backup-views.ts';
 import type { Answer, Call, Cli } from './cli.ts';
@@ -45,7 +43,7 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
       cli.run<RestoreReport | CopyReport | LoadReport | TablesReport>(command, async (call) => {
         const app = await call.app();
-        const found = await findBackup(app, label ?? (await chooseBackup(app, call)), call.signal);
+        const found = await app.backups.find(label ?? (await chooseBackup(app, call)), call.signal);
         if (flags.target !== undefined) return copy(app, call, found, { ...flags, target: flags.target });
         if (flags.table) return bring(app, call, found, { ...flags, table: flags.table });
         if (found.of.kind === 'logical') return load(call, found, flags);
@@ -82,11 +80,11 @@ async function replace(app: App, call: Call, request: Parameters<typeof replaceD
     if (!flags.yes && !flags.json) surroundings.terminal.writeError(`${restoreView(plan, style, now)}\n\n`);
     return confirm('Replace the data as planned?', { mayAsk: mayAsk(call), yes: flags.yes ?? false });
   };
-  const report = await replaceData(app, request, ask, signal);
+  const report = await app.restore.replace(request, ask, signal);
   if (report.downtimeMs !== null) {
     // The data is on a timeline of its own now: only a backup of it can be rolled forward.
     const backup = automaticBackup(surroundings, flags);
-    const begun = await startBackup(app, backup, { outlivesDbkit: true });
+    const begun = await app.backups.begin(backup, { outlivesDbkit: true });
     if (begun) app.log.info('backup.begun', 'taking a backup of the data as it is now, in the background');
   }
   return { report, text: () => restoreView(report, style, now) };
@@ -114,7 +112,7 @@ async function bring(
       'usage.invalid',
       `--table goes together with neither --dry-run nor --into: nothing is replaced, a table that is there keeps its place`,
     );
-  const report = await app.copies.bringTables(found, { tables, database }, signal);
+  const report = await app.restore.copies.bringTables(found, { tables, database }, signal);
   return { report, text: () => tablesView(report) };
 }
 
@@ -126,12 +124,12 @@ async function copy(
 ): Promise<Answer<CopyReport>> {
   if (flags.dryRun) throw new DbkitError('usage.invalid', '--dry-run and --target do not go together: a copy replaces nothing');
   const directory = resolve(surroundings.workingDirectory, flags.target);
-  const report = await app.copies.copyTo(found, { directory, port, bootTest: flags.bootTest }, signal);
+  const report = await app.restore.copies.copyTo(found, { directory, port, bootTest: flags.bootTest }, signal);
   return { report, text: (style) => copyView(report, style) };
 }
 
 async function chooseBackup(app: App, call: Call): Promise<string> {
-  const { backups } = await listBackups(app, call.signal);
+  const { backups } = await app.backups.list(call.signal);
   if (!mayAsk(call) || call.flags.json)
     throw new DbkitError('usage.invalid', 'which backup?', {
       hint: 'name one of `dbkit backup list`, or `latest` for the newest good one',

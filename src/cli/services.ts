@@ -1,5 +1,4 @@
 import type { Command } from 'commander';
-import { listServices } from '../supervisor/list-services.ts';
 import type { Cli } from './cli.ts';
 import { table } from './output/table.ts';
 
@@ -10,7 +9,7 @@ export function registerServices(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit services --json')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app }) => {
-        const report = await listServices(await app());
+        const report = await (await app()).supervisor.services();
         const rows = report.services.map(({ name, layer, state, dependsOn, onFail }) => [
           String(layer),
           name,

@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
 import type { ServiceState } from '../control/status.ts';
 import { bytes, duration, moment } from '../kernel/units.ts';
-import { reportStatus, type StatusReport } from '../supervisor/report-status.ts';
-import { waitReady } from '../supervisor/wait-ready.ts';
+import type { StatusReport } from '../supervisor/report-status.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -21,7 +20,7 @@ export function registerStatus(program: Command, cli: Cli): void {
     .action((flags: { wait?: boolean; timeout: number }, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
-        const report = flags.wait ? await waitReady(app, flags.timeout * 1000, signal) : await reportStatus(app, signal);
+        const report = flags.wait ? await app.supervisor.waitReady(flags.timeout * 1000, signal) : await app.supervisor.status(signal);
         return { report, text: (style) => statusView(report, style, app.clock.now()) };
       }),
     );

@@ -2,9 +2,6 @@ import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { DbkitError } from '../kernel/errors.ts';
 import { DURATION, durationMs } from '../kernel/units.ts';
-import { restartServices } from '../supervisor/restart-services.ts';
-import { takeDown } from '../supervisor/take-down.ts';
-import { up, upDetached } from '../supervisor/up.ts';
 import type { Cli } from './cli.ts';
 import { again, automaticBackup, definedOnly } from './relaunch.ts';
 
@@ -42,8 +39,7 @@ export function registerUp(program: Command, cli: Cli): void {
             void app.sdNotify.tell('READY=1');
           };
           const report = flags.detach
-            ? await upDetached(
-                app,
+            ? await app.supervisor.upDetached(
                 {
                   program: again(surroundings, global, ['up', '--quiet', '--log-format=json']),
                   environment: definedOnly(surroundings.environment),
@@ -51,7 +47,7 @@ export function registerUp(program: Command, cli: Cli): void {
                 },
                 signal,
               )
-            : await up(app, { onReady: say, backup: automaticBackup(surroundings, global) });
+            : await app.supervisor.up({ onReady: say, backup: automaticBackup(surroundings, global) });
           const words = {
             up: 'up',
             'already-up': 'already up; nothing to do',
@@ -70,7 +66,7 @@ export function registerUp(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExamples:\n  dbkit down\n  dbkit down --for 2h')
     .action((flags: { for: string }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await takeDown(await app(), { forMs: durationMs(flags.for) }, signal);
+        const report = await (await app()).supervisor.down({ forMs: durationMs(flags.for) }, signal);
         return { report, text: () => (report.outcome === 'stopped' ? 'stopped' : 'nothing was running') };
       }),
     );
@@ -81,7 +77,7 @@ export function registerUp(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit restart postgresql')
     .action((service: string | undefined, _flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const report = await restartServices(await app(), service, signal);
+        const report = await (await app()).supervisor.restart(service, signal);
         const unready = report.services.filter(({ state }) => state !== 'ready' && state !== 'disabled');
         if (unready.length > 0)
           throw new DbkitError(

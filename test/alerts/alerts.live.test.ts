@@ -190,7 +190,7 @@ function person(answers: readonly (string | boolean)[]): Asking & { readonly hea
 async function setUp(instance: Instance, file: string, answers: readonly (string | boolean)[]) {
   const asking = person(answers);
   const flags = { config: file, stateDir: instance.stateDir };
-  const app = await compose.app({
+  const app = await compose.parts({
     flags,
     environment: instance.env,
     workingDirectory: instance.root,
@@ -238,7 +238,7 @@ test('the chat of a Telegram bot is found among those who have written to it', a
   );
   const instance = await open();
   const token = await secretFile(instance, 'token', '123:abc');
-  const app = await compose.app({
+  const app = await compose.parts({
     flags: { stateDir: instance.stateDir },
     environment: instance.env,
     workingDirectory: instance.root,

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest';
 import type { Backup, BackupOptions, Backups, BaseBackups, Dumps } from '../../src/backups/backup.ts';
 import { dueOf } from '../../src/backups/verify-backups.ts';
-import type { App } from '../../src/cli/app.ts';
+import type { Parts } from '../../src/cli/parts.ts';
 import { DbkitError } from '../../src/kernel/errors.ts';
 import { inProcess } from '../harness/in-process.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
-const clock: App['clock'] = { now: () => now, monotonicMs: () => 0, sleep: async () => undefined };
+const clock: Parts['clock'] = { now: () => now, monotonicMs: () => 0, sleep: async () => undefined };
 
 const backupOf = (label: string, more: Partial<Backup> = {}): Backup => ({
   label,
@@ -70,8 +70,8 @@ const three = [
   backupOf('data_20261121_100009', { state: 'damaged' }),
 ];
 const [older, newer, broken] = three as [Backup, Backup, Backup];
-const instance = { expireQuarantine: async () => [] } as unknown as App['instance'];
-const board = { lastRecovery: async () => undefined } as unknown as App['board'];
+const instance = { expireQuarantine: async () => [] } as unknown as Parts['instance'];
+const board = { lastRecovery: async () => undefined } as unknown as Parts['board'];
 const ask = (argv: readonly string[], ...backups: readonly Backups[]) =>
   inProcess(['backup', ...argv], { app: { backups, clock, instance, board } });
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { parse } from 'yaml';
-import type { App } from '../../src/cli/app.ts';
+import type { Parts } from '../../src/cli/parts.ts';
 import { layerConfig } from '../../src/config/layers.ts';
 import type { ServiceStatus, SupervisorStatus } from '../../src/control/status.ts';
 import type { InspectionReport } from '../../src/inspection/report.ts';
@@ -69,8 +69,8 @@ test('flags of the whole program work before and behind the command', async () =
   }
 });
 
-const noHistory: App['history'] = { record: async () => undefined, newest: async () => undefined, all: async () => [] };
-const boardOf = (services: readonly ServiceStatus[]): App['board'] => ({
+const noHistory: Parts['history'] = { record: async () => undefined, newest: async () => undefined, all: async () => [] };
+const boardOf = (services: readonly ServiceStatus[]): Parts['board'] => ({
   publish: async () => undefined,
   setReady: async () => undefined,
   read: async (): Promise<SupervisorStatus> => ({
@@ -83,7 +83,7 @@ const boardOf = (services: readonly ServiceStatus[]): App['board'] => ({
     lastRecovery: null,
   }),
 });
-const failing = (thrown: unknown): Partial<App> => ({ inspect: () => Promise.reject(thrown) });
+const failing = (thrown: unknown): Partial<Parts> => ({ inspect: () => Promise.reject(thrown) });
 
 test('a failure is one document with --json, and its own status', async () => {
   const app = failing(new DbkitError('lock.held', 'the volume is in use', { hint: 'stop the other container' }));
@@ -148,7 +148,7 @@ const clean: InspectionReport = {
   deep: null,
   durationMs: 1,
 };
-const inspecting = (report: InspectionReport): Partial<App> => ({ inspect: async () => report });
+const inspecting = (report: InspectionReport): Partial<Parts> => ({ inspect: async () => report });
 
 test('inspect says that nothing is wrong, or shows the evidence and answers 65', async () => {
   expect(await inProcess(['inspect'], { app: inspecting(clean) })).toMatchObject({
@@ -222,7 +222,7 @@ const held: ServiceStatus = {
   failure: { code: 'data.version', message: 'the data is of PostgreSQL 13\nmore', hint: 'run `dbkit recover`' },
   details: {},
 };
-const statusOf = (live: boolean): Partial<App> => ({
+const statusOf = (live: boolean): Partial<Parts> => ({
   board: boardOf([held]),
   history: noHistory,
   backups: [],

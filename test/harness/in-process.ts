@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
-import type { App } from '../../src/cli/app.ts';
 import type { GlobalFlags, OpenOptions, Surroundings } from '../../src/cli/cli.ts';
+import type { Parts } from '../../src/cli/parts.ts';
 import { runProgram } from '../../src/cli/program.ts';
 import { layerConfig } from '../../src/config/layers.ts';
 import type { Logger, Signals } from '../../src/kernel/machine.ts';
@@ -15,7 +15,7 @@ export interface Said {
 }
 
 export interface InProcess {
-  readonly app?: Partial<App>;
+  readonly app?: Partial<Parts>;
   readonly environment?: Surroundings['environment'];
   readonly workingDirectory?: string;
   readonly isTerminal?: boolean;
@@ -52,9 +52,9 @@ export async function inProcess(argv: readonly string[], options: InProcess = {}
         opened.push(flags);
         return { config, origins };
       },
-      app: async (opening) => {
+      parts: async (opening) => {
         opened.push(opening.flags);
-        return { config, origins, log: loggerOf(opening), ...app } as App;
+        return { config, origins, log: loggerOf(opening), ...app } as Parts;
       },
       logger: loggerOf,
     },

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { App } from '../../src/cli/app.ts';
+import type { Parts } from '../../src/cli/parts.ts';
 import { layerConfig } from '../../src/config/layers.ts';
 import { remember, secondsUntilFull } from '../../src/health/disk-growth.ts';
 import { exitOf, judge, worstOf } from '../../src/health/health.ts';
@@ -111,7 +111,7 @@ test.each([
 ])('a server that listens on %j is asked at %s', (listenAddresses, host) => expect(tcpHost(listenAddresses)).toBe(host));
 
 /** An application whose one service has these probes. */
-function asked(...probes: readonly Partial<Probe>[]): Partial<App> {
+function asked(...probes: readonly Partial<Probe>[]): Partial<Parts> {
   const complete = probes.map((probe, index) => ({
     name: `probe-${index}`,
     check: () => Promise.reject(new Error('not asked')),

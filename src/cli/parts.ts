@@ -1,0 +1,53 @@
+import type { Alerter } from '../alerts/contract.ts';
+import type { Backups } from '../backups/backup.ts';
+import type { Config } from '../config/config.ts';
+import type { SettingsFile } from '../config/settings-file-contract.ts';
+import type { Control } from '../control/contract.ts';
+import type { StatusBoard } from '../control/status.ts';
+import type { ProjectFolder } from '../homes/devcontainer/project-folder-contract.ts';
+import type { Clock, Logger, Signals, SpawnChild } from '../kernel/machine.ts';
+import type { Git } from '../machine/git-repository.ts';
+import type { ServePages } from '../machine/http-pages.ts';
+import type { SdNotify, Systemd } from '../machine/systemd-contract.ts';
+import type { MonitorMemory } from '../monitor/decide.ts';
+import type { RecoveryHistory } from '../recovery/history-contract.ts';
+import type { InitScript } from '../supervisor/init-script.ts';
+import type { Postgresql } from '../supervisor/postgresql.ts';
+import type { Service } from '../supervisor/service.ts';
+
+/** The parts that commands are made of: adapters and façades, as compose.ts opens them. A function of a noun names those that it needs. */
+export interface Parts extends Omit<Postgresql, 'service'> {
+  readonly config: Config;
+  /** Where each value came from: 'postgresql.port' → 'environment PGPORT', 'file /etc/dbkit/dbkit.yaml', 'flag --port', 'default'. */
+  readonly origins: ReadonlyMap<string, string>;
+  /** Enabled services, PostgreSQL among them; order is decided by supervisor/service-order. */
+  readonly services: readonly Service[];
+  /** Names skipped by DISABLED_SERVICES; still listed. */
+  readonly disabled: readonly string[];
+  /** Runs the init-* executables of the services folder, in order; on every start, after the services are ready. */
+  readonly initScripts: readonly InitScript[];
+  readonly control: Control;
+  readonly git: Git;
+  readonly project: ProjectFolder;
+  readonly board: StatusBoard;
+  readonly history: RecoveryHistory;
+  readonly backups: readonly Backups[];
+  readonly memory: MonitorMemory;
+  readonly alerts: Alerter;
+  readonly settingsFile: SettingsFile;
+  readonly sdNotify: SdNotify;
+  /** Asks a URL that the configuration names, so that somebody notices when nobody asks any more; false when that did not work. */
+  ping(signal: AbortSignal): Promise<boolean>;
+  readonly servePages: ServePages;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly spawn: SpawnChild;
+  /** Makes LOG_DIR, and mends its owner, as a start of PostgreSQL does; for whoever logs there before that. */
+  prepareLogDir(signal: AbortSignal): Promise<void>;
+  /** Makes the state, repository and log folders with the owner of the data; dbkit's own state is given to him where root had it. */
+  prepareFolders(signal: AbortSignal): Promise<void>;
+  readonly systemd: Systemd;
+  readonly signals: Signals;
+  /** Environment for CMD: the caller's own, plus PGHOST, PGPORT, PGUSER, PGDATABASE where they are not set. */
+  readonly commandEnvironment: Readonly<Record<string, string>>;
+}
