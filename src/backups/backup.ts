@@ -122,6 +122,8 @@ export interface BaseBackups {
   changedSinceLast(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
   /** Which of these files the backup provably holds byte for byte, and where; read and compared with the manifest. */
   sameFiles(backup: Backup, files: readonly KnownFile[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** Where the backup holds this very WAL segment, read and compared with its record; undefined where it does not. */
+  walSegment(backup: Backup, name: string, signal: AbortSignal): Promise<string | undefined>;
   /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */
   rollsForward(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
 }

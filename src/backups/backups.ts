@@ -13,6 +13,7 @@ const base = [
   'descends',
   'changedSinceLast',
   'sameFiles',
+  'walSegment',
   'rollsForward',
 ] as const satisfies readonly Methods<BaseBackups>[];
 const dumps = ['take', 'load', 'verify', 'onScratchDatabase'] as const satisfies readonly Methods<Dumps>[];

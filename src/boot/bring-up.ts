@@ -1,40 +1,55 @@
 import { unlink } from 'node:fs/promises';
 import type { Finding } from '../inspection/findings.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
-import { voidInventory, writeInventory } from '../inspection/inventory.ts';
+import { voidInventory } from '../inspection/inventory.ts';
 import { syncCluster } from '../instance/initialize/initialize.ts';
-import type { Local } from '../instance/local.ts';
 import { ensureApplication } from '../instance/server/application.ts';
 import { type Launch, launch, signalStop } from '../instance/server/server.ts';
 import { lastLines } from '../instance/server/server-log.ts';
 import { walKeepSetting } from '../instance/server/wal-keep.ts';
 import { present } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
-import type { Child, Clock, ExitReason } from '../kernel/machine.ts';
+import type { Clock } from '../kernel/machine.ts';
 import type { RunningService } from '../kernel/running-service.ts';
 import { carryOut } from '../recovery/carry-out.ts';
 import { rememberStarted } from '../recovery/configuration.ts';
 import { rebuiltReport, reportOf } from '../recovery/describe.ts';
 import { findingKey, makePlan, type Plan } from '../recovery/plan.ts';
-import type { RecoveryReport } from '../recovery/report.ts';
+import { readMark } from '../wal/mark.ts';
+import { afterwards, markWhileRunning, rememberStop } from './after-stop.ts';
 import { complaintsOf, examine } from './complaints.ts';
 import { forgetRestore } from './forget-restore.ts';
-import type { Hold, PostgresqlOptions } from './hold.ts';
+import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
+import { beforeStart, judgeRecovery } from './judge-recovery.ts';
 
 const IMMEDIATE_AFTER_S = 20;
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
-
-/** What the keeper wants to hear of. */
-export interface Handles {
-  note(report: RecoveryReport): void;
-  release(): Promise<void>;
-}
 
 /**
  * Starts the server and proves that it answers. What it complains about is matched with the triage table: mended and started again, tried
  * again where waiting helps, or refused in its own words. Rejects with the last 20 lines of its log.
  */
 export async function bringUp(
+  hold: Hold,
+  before: Inspection,
+  options: PostgresqlOptions,
+  handles: Handles,
+  signal: AbortSignal,
+): Promise<RunningService> {
+  try {
+    return await raise(hold, before, options, handles, signal);
+  } catch (cause) {
+    // A stop that comes before `ready` is a clean one too: without its inventory the next start would know less than this one did.
+    if (signal.aborted) await rememberStop(hold.local, unsettled(before));
+    throw cause;
+  }
+}
+
+/** What was seen before the start and is not settled: the next start must ask the server again. */
+const unsettled = ({ report }: Inspection): Finding[] =>
+  report.findings.filter(({ code }) => /^(relation|page|index|catalog|database)\./.test(code));
+
+async function raise(
   hold: Hold,
   before: Inspection,
   options: PostgresqlOptions,
@@ -49,12 +64,15 @@ export async function bringUp(
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
     await voidInventory(system, local.stateDir);
     system.reached('server.voided-inventory');
+    const control = beforeStart(local);
     const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: undefined, lock, overrides }, signal);
     const serving = launched.kind === 'serving';
     const begunMs = system.clock.monotonicMs();
     const { complaints, rebuilt, plan } = await judge(hold, options, launched, { before, tried }, signal);
     if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
     if (serving && (plan === undefined || plan.decision === 'start')) {
+      const short = await judgeRecovery(local, { before: control, seen: before, standby: launched.standby });
+      if (short) handles.note(short);
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
       return settle(hold, handles, launched, complaints, signal);
     }
@@ -123,7 +141,7 @@ async function planFor(
   }: { reported: readonly Finding[]; tried: ReadonlySet<string>; serving: boolean; answering: boolean },
   signal: AbortSignal,
 ): Promise<Plan> {
-  const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false }, local.system, signal);
+  const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false, readReached: readMark }, local.system, signal);
   const inspection = serving ? { ...seen, report: { ...seen.report, findings: [] } } : seen;
   return makePlan(local, { inspection, reported, tried, answering, wish: undefined, recovery: config.recovery, backups }, signal);
 }
@@ -186,9 +204,10 @@ async function settle(
     await child.exited;
     throw cause;
   }
+  const marking = markWhileRunning(local, child);
   return {
     pid: child.pid,
-    exited: afterwards(local, handles, child, damage),
+    exited: afterwards(local, handles, child, marking, damage),
     stop: async (mode, stopSignal) => {
       signalStop(child, mode);
       await untilAborted(child.exited, stopSignal);
@@ -203,26 +222,6 @@ async function settle(
       newCluster: isNew,
     },
   };
-}
-
-/** After a clean end the inventory is written, while the lock still keeps everybody else away. */
-async function afterwards(
-  { stateDir, system, volume }: Local,
-  handles: Handles,
-  child: Child,
-  damage: readonly Finding[],
-): Promise<ExitReason> {
-  const reason = await child.exited;
-  system.reached('server.stopped');
-  if (reason.code === 0) {
-    await writeInventory(system, { stateDir, dataDir: volume.dataDir, damage }).catch((cause: unknown) =>
-      system.log.warn('inventory.unwritten', 'the shutdown inventory could not be written; the next start will inspect without it', {
-        why: String(cause),
-      }),
-    );
-    await handles.release();
-  }
-  return reason;
 }
 
 async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {

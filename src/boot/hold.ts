@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
 import type { HeldLock, System } from '../kernel/machine.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
 
 /** What the PostgreSQL service is made of. */
 export interface PostgresqlOptions {
@@ -19,4 +20,10 @@ export interface Hold {
   readonly lock: HeldLock;
   /** What was seen when the hold was taken; only the first who asks gets it, for soon it is the past. */
   firstLook(): Inspection | undefined;
+}
+
+/** What the keeper wants to hear of. */
+export interface Handles {
+  note(report: RecoveryReport): void;
+  release(): Promise<void>;
 }

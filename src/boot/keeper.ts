@@ -19,6 +19,7 @@ import { makePlan } from '../recovery/plan.ts';
 import { newClusterLoses } from '../recovery/plan-losses.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import { finishReplacement } from '../recovery/resume.ts';
+import { readMark } from '../wal/mark.ts';
 import { bringUp } from './bring-up.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 
@@ -144,7 +145,7 @@ async function takeHold(
     for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])]) {
       await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
     }
-    const inspection = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
+    const inspection = await inspect(settings.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
     const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
     const local = {
       settings,
@@ -206,7 +207,7 @@ const goingOn = (report: RecoveryReport, replaced: string | null): RecoveryRepor
 });
 
 const look = ({ volume, stateDir, system }: Local, signal: AbortSignal): Promise<Inspection> =>
-  inspect(volume.dataDir, { stateDir, deep: false }, system, signal);
+  inspect(volume.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
 
 /** A plan for eyes only: no lock, no directory made, nothing finished that an earlier run began. */
 async function withoutTouching(
@@ -216,7 +217,7 @@ async function withoutTouching(
 ): Promise<RecoveryReport> {
   const { postgresql: settings, stateDir, logDir, backupDir } = config;
   const begunMs = system.clock.monotonicMs();
-  const inspection = await inspect(settings.dataDir, { stateDir, deep: false }, system, signal);
+  const inspection = await inspect(settings.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
   const owner = await serverOwner(settings, system);
   const binaries = await findBinaries(
     { major: inspection.report.major ?? settings.version, directory: settings.binDir },

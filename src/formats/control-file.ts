@@ -13,6 +13,8 @@ export interface ControlFile {
   readonly timeline: number;
   readonly nextXid: bigint;
   readonly oldestXid: number;
+  /** The oldest transaction that was running at the checkpoint; 0 where that was not noted. */
+  readonly oldestActiveXid: number;
   readonly nextOid: number;
   readonly nextMulti: number;
   readonly nextMultiOffset: number;
@@ -38,6 +40,17 @@ const DATA_CHECKSUM_VERSION_AT = 252; // ControlFileData.data_checksum_version
 export function withChecksums(bytes: Buffer): Buffer {
   const changed = Buffer.from(bytes);
   changed.writeUInt32LE(1, DATA_CHECKSUM_VERSION_AT);
+  const crcAt = crcOffsets[changed.readUInt32LE(8)]!;
+  changed.writeUInt32LE(crc32c(changed.subarray(0, crcAt)), crcAt);
+  return changed;
+}
+
+const STATE_AT = 16; // ControlFileData.state
+
+/** The same control file, of a server that was not shut down: the next one replays the WAL from its checkpoint on. */
+export function inProduction(bytes: Buffer): Buffer {
+  const changed = Buffer.from(bytes);
+  changed.writeInt32LE(states.indexOf('in production'), STATE_AT);
   const crcAt = crcOffsets[changed.readUInt32LE(8)]!;
   changed.writeUInt32LE(crc32c(changed.subarray(0, crcAt)), crcAt);
   return changed;
@@ -111,6 +124,7 @@ export function parseControlFile(bytes: Buffer): ReadControl {
       nextMultiOffset: u32(80),
       oldestXid: u32(84),
       oldestMulti: u32(92),
+      oldestActiveXid: u32(120),
       blockSizeBytes: u32(216),
       blocksPerSegment: u32(220),
       walSegmentSizeBytes: u32(228),

@@ -20,6 +20,10 @@ export interface WalRecord {
   readonly info: number;
   /** When a transaction committed; undefined for every other record. */
   readonly committedAt: Date | undefined;
+  /** The transaction that wrote it; 0 where none did. */
+  readonly xid: number;
+  /** The whole record, for whoever looks into it (`mainDataOf`). */
+  readonly bytes: Buffer;
 }
 
 export interface WalEnd {
@@ -27,6 +31,10 @@ export interface WalEnd {
   readonly end: Lsn;
   /** True when pages of the same run of WAL lie beyond the end, or its segment is cut off there: a record is damaged, or may be missing. */
   readonly broken: boolean;
+  /** True when the segment is not there in which the next record must be: nobody can tell whether there was one. */
+  readonly missing: boolean;
+  /** The last record that is whole; undefined when there is none. */
+  readonly last: { readonly lsn: Lsn; readonly crc: number } | undefined;
   readonly lastCommitAt: Date | undefined;
   /** True when a CREATE TABLESPACE is among the records: its replay makes a link to the very place it was made for. */
   readonly createsTablespaces: boolean;
@@ -40,7 +48,9 @@ const FIRST_IS_CONTINUATION = 0x0001;
 const FIRST_IS_OVERWRITE = 0x0008;
 export const RM_XLOG = 0;
 const XLOG_SWITCH = 0x40;
-const RM_XACT = 1;
+const XLOG_PARAMETER_CHANGE = 0x60;
+const WAL_LEVEL_AT = 20; // xl_parameter_change: five integers stand before wal_level, in which 0 is minimal.
+export const RM_XACT = 1;
 const RM_TABLESPACE = 5;
 const TABLESPACE_CREATE = 0x00;
 const XACT_OPERATION_MASK = 0x70;
@@ -61,6 +71,7 @@ export async function readWal(
   const pages = openPages(directory, identity);
   let [position, end, previous] = [start, start, undefined as Lsn | undefined];
   let lastCommitAt: Date | undefined;
+  let last: WalEnd['last'];
   let createsTablespaces = false;
   try {
     for (;;) {
@@ -75,15 +86,18 @@ export async function readWal(
       if (!isSound(found.bytes, previous)) break;
       const record = describe(found.lsn, found.bytes);
       [previous, end] = [found.lsn, found.next];
+      last = { lsn: found.lsn, crc: found.bytes.readUInt32LE(CRC_OFFSET) };
       lastCommitAt = record.committedAt ?? lastCommitAt;
       createsTablespaces ||= record.manager === RM_TABLESPACE && record.info === TABLESPACE_CREATE;
       const size = BigInt(identity.segmentSizeBytes);
       const switched = record.manager === RM_XLOG && record.info === XLOG_SWITCH;
       position = switched ? (segmentOf(end - 1n, identity.segmentSizeBytes) + 1n) * size : end;
       if (switched) end = position;
-      if (!visit(record)) return { end, broken: false, lastCommitAt, createsTablespaces }; // Whoever ends it early asks for no more.
+      const seen = { end, last, lastCommitAt, createsTablespaces };
+      if (!visit(record)) return { ...seen, broken: false, missing: false }; // Whoever ends it early asks for no more.
     }
-    return { end, broken: await hasPagesBeyond(pages, end, identity), lastCommitAt, createsTablespaces };
+    const missing = pages.lacked();
+    return { end, broken: await hasPagesBeyond(pages, end, identity), missing, last, lastCommitAt, createsTablespaces };
   } finally {
     await pages.close();
   }
@@ -94,6 +108,8 @@ interface Pages {
   at(address: Lsn): Promise<Buffer | undefined>;
   /** Whether the segment of `address` is there, and too short to hold the page that begins at it. */
   isCutBefore(address: Lsn): Promise<boolean>;
+  /** Whether the last page that was asked for before the end had no segment to be in. */
+  lacked(): boolean;
   close(): Promise<void>;
 }
 
@@ -107,6 +123,7 @@ function openPages(directory: BytePath, { timeline, segmentSizeBytes }: WalIdent
   let window: { readonly from: Lsn; readonly bytes: Buffer } | undefined;
   let buffer = Buffer.allocUnsafe(FIRST_WINDOW_BYTES); // One for all windows: records are put together as copies.
   let loads = 0;
+  let lacks = false;
 
   async function load(address: Lsn): Promise<void> {
     const segment = segmentOf(address, segmentSizeBytes);
@@ -119,6 +136,7 @@ function openPages(directory: BytePath, { timeline, segmentSizeBytes }: WalIdent
         if (errnoOf(thrown) === 'ENOENT') return undefined;
         throw thrown;
       });
+      lacks = handle === undefined;
       if (!handle) return;
       file = { handle, segment };
     }
@@ -145,6 +163,7 @@ function openPages(directory: BytePath, { timeline, segmentSizeBytes }: WalIdent
       const found = await stat(toBytes(path)).catch(() => undefined);
       return found !== undefined && found.size < Number(address % BigInt(segmentSizeBytes)) + WAL_PAGE_BYTES;
     },
+    lacked: () => lacks,
     async close() {
       await file?.handle.close();
     },
@@ -188,18 +207,29 @@ function isSound(bytes: Buffer, previous: Lsn | undefined): boolean {
 function describe(lsn: Lsn, bytes: Buffer): WalRecord {
   const [info, manager] = [bytes.readUInt8(16) & 0xf0, bytes.readUInt8(17)];
   const commits = manager === RM_XACT && xactCommits.has(info & XACT_OPERATION_MASK);
-  return { lsn, manager, info, committedAt: commits ? commitTime(bytes) : undefined };
+  return { lsn, manager, info, committedAt: commits ? commitTime(bytes) : undefined, xid: bytes.readUInt32LE(4), bytes };
 }
 
-/** A commit's main data begins with its time in microseconds since 2000 (xact.h); before it stand the headers of xlogrecord.h. */
-function commitTime(bytes: Buffer): Date | undefined {
+/** The main data of a record without blocks, which stands at its end; before it stand the headers of xlogrecord.h. */
+export function mainDataOf(bytes: Buffer): Buffer {
   let at = RECORD_HEADER_BYTES;
   if (bytes[at] === 253) at += 3; // Replication origin.
   if (bytes[at] === 252) at += 5; // Top-level transaction.
-  const length = bytes[at] === 255 ? bytes[at + 1]! : bytes[at] === 254 ? bytes.readUInt32LE(at + 1) : 0;
-  if (length < 8 || length > bytes.length) return undefined;
-  const microseconds = bytes.readBigInt64LE(bytes.length - length);
-  return new Date(Number(microseconds / 1000n) + Date.UTC(2000, 0, 1));
+  const length = bytes[at] === 255 ? bytes[at + 1]! : bytes[at] === 254 && bytes.length >= at + 5 ? bytes.readUInt32LE(at + 1) : 0;
+  return length > bytes.length ? bytes.subarray(bytes.length) : bytes.subarray(bytes.length - length);
+}
+
+/** A commit's main data begins with its time in microseconds since 2000 (xact.h). */
+function commitTime(bytes: Buffer): Date | undefined {
+  const data = mainDataOf(bytes);
+  return data.length < 8 ? undefined : new Date(Number(data.readBigInt64LE(0) / 1000n) + Date.UTC(2000, 0, 1));
+}
+
+/** The server goes on with wal_level = minimal: from here on the WAL does not hold all that was written. */
+export function beginsMinimal({ manager, info, bytes }: WalRecord): boolean {
+  if (manager !== RM_XLOG || info !== XLOG_PARAMETER_CHANGE) return false;
+  const data = mainDataOf(bytes);
+  return data.length >= WAL_LEVEL_AT + 4 && data.readInt32LE(WAL_LEVEL_AT) === 0;
 }
 
 /** A page past the end that carries the right address was written by the same run: what should lead to it is damaged. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
 import type { Finding } from './findings.ts';
@@ -33,8 +33,11 @@ export const requiredDirectories = (major: number): readonly { readonly path: st
   ...['pg_wal', ...emptyByNature, ...withinWal(major)].map((path) => ({ path, holdsData: path === 'pg_wal' })),
 ];
 
+/** Throws where the system does not say that there is nothing: a mount that does not answer is no dangling link. */
+const leadsSomewhere = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+
 const isDirectory = (entry: Entry | undefined, dataDir: string): boolean =>
-  entry?.kind === 'directory' || (entry?.kind === 'link' && existsSync(join(dataDir, entry.path)));
+  entry?.kind === 'directory' || (entry?.kind === 'link' && leadsSomewhere(join(dataDir, entry.path)));
 
 /** Directories that are missing: those that can simply be made again, and those that held data. */
 export function inspectDirectories(dataDir: string, { entries }: Walk, major: number | undefined): Finding[] {
@@ -75,7 +78,7 @@ export function inspectTablespaces(dataDir: string, { entries }: Walk, control: 
   const home = control && `PG_${control.major}_${control.catalogVersion}`;
   return [...entries.values()].flatMap(({ path, kind }): Finding[] => {
     if (kind !== 'link' || !/^pg_tblspc\/\d+$/.test(path)) return [];
-    if (!existsSync(join(dataDir, path))) return [dangling(path, 'its link leads nowhere: is the tablespace’s volume mounted?')];
+    if (!leadsSomewhere(join(dataDir, path))) return [dangling(path, 'its link leads nowhere: is the tablespace’s volume mounted?')];
     if (home === undefined || entries.has(`${path}/${home}`)) return [];
     return [dangling(path, `there is no ${home} where its link leads: is the tablespace’s volume mounted?`)];
   });

@@ -1,19 +1,28 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ControlFile, ReadControl } from '../formats/control-file.ts';
+import type { ControlFile } from '../formats/control-file.ts';
+import { formatLsn } from '../formats/wal-segment.ts';
 import { configFileElsewhere } from '../instance/external-configuration.ts';
-import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
+import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { inspectConfiguration } from './configuration.ts';
+import { ownerByWal } from './contradictions.ts';
+import { readDeep } from './deep.ts';
 import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
 import type { Finding } from './findings.ts';
+import { type BehindGap, type Gaps, inspectGaps } from './gaps.ts';
 import { filesAt, readInventory } from './inventory.ts';
+import { controlFinding, type Judged, judgeControl } from './judge-control.ts';
+import { readKept } from './kept.ts';
 import type { KnownFile } from './known-file.ts';
 import { followsAnother, inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
+import { inspectPrepared } from './prepared.ts';
+import type { Reached, ReadReached } from './reached.ts';
 import { databaseDirectories, inspectCatalogs, inspectSizes } from './relations.ts';
 import type { InspectionReport } from './report.ts';
 import { type Compared, compare, keptCopies, lossesOf, withEmptyFiles } from './since-shutdown.ts';
-import { diskErrors, readControl, stateFindings, stateOf } from './state.ts';
+import { isDiskError, stateFindings, stateOf } from './state.ts';
+import { inspectStatus } from './status-bits.ts';
 import { inspectTransactions } from './transactions.ts';
 import { inspectWal } from './wal.ts';
 import { type Walk, walk } from './walk.ts';
@@ -33,6 +42,8 @@ export interface Inspection {
   lastKnown(path: string): readonly KnownFile[];
   /** Whether something was at `path`. */
   saw(path: string): boolean;
+  /** WAL that crash recovery cannot get to. */
+  readonly behindGap: BehindGap | undefined;
   /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
   keptIsCurrent(path: string): boolean;
 }
@@ -40,6 +51,8 @@ export interface Inspection {
 export interface InspectOptions {
   readonly stateDir: string;
   readonly deep: boolean;
+  /** How far the WAL had come when the server ran; undefined where nobody can tell. */
+  readonly readReached?: ReadReached | undefined;
 }
 
 /**
@@ -48,7 +61,7 @@ export interface InspectOptions {
  */
 export async function inspect(dataDir: string, options: InspectOptions, system: System, signal: AbortSignal): Promise<Inspection> {
   return inspectAnswering(dataDir, options, system, signal).catch((cause: unknown) => {
-    if (!diskErrors.has(errnoOf(cause) ?? '')) throw cause;
+    if (!isDiskError(cause)) throw cause;
     throw new DbkitError('volume.failing', `the disk or the mount under ${dataDir} does not answer: ${wordsOf(cause)}`, {
       hint: 'nothing was changed; look at `dmesg` and at the mount first',
       cause,
@@ -58,7 +71,7 @@ export async function inspect(dataDir: string, options: InspectOptions, system: 
 
 async function inspectAnswering(
   dataDir: string,
-  { stateDir, deep }: InspectOptions,
+  { stateDir, deep, readReached }: InspectOptions,
   system: System,
   signal: AbortSignal,
 ): Promise<Inspection> {
@@ -66,15 +79,23 @@ async function inspectAnswering(
   const state = await stateOf(dataDir);
   const seen: Walk =
     state === 'empty' || state === 'foreign' ? emptyWalk : { ...walk(dataDir, signal), configFile: await configFileElsewhere(dataDir) };
-  const control = readControl(dataDir);
   const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
+  const reached = state === 'cluster' ? await readReached?.(stateDir, dataDir, undefined) : undefined;
+  const { control, doubts } = await judgeControl(dataDir, seen, state, { reached, inventory }, signal);
   const compared = inventory && (await compare(seen, inventory, { dataDir, stateDir, control, log: system.log }, signal));
   const root = state === 'cluster' ? statSync(dataDir) : undefined; // PGDATA itself may be a link.
   const permissions = root ? inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self) : stateFindings(state);
   // What this user may not read says nothing about the data: permissions come first, and then everything is looked at again.
   const readable = system.self.uid === 0 || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
-  const findings = root && readable ? [...permissions, ...(await look(dataDir, seen, control, compared, signal))] : [...permissions];
+  const findings =
+    root && readable
+      ? [...permissions, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir }, signal))]
+      : [...permissions];
   const known = state === 'cluster' && 'control' in control ? control.control : undefined;
+  const follows = state === 'cluster' && readable && followsAnother(dataDir, seen, known);
+  const gaps =
+    known && readable && mayHaveGap(known, follows, seen, findings) ? await inspectGaps(dataDir, seen, known, reached, signal) : noGap;
+  findings.push(...gaps.findings);
   const pages = deep && known?.checksums ? await readDeep(dataDir, seen, known, findings, system, signal) : null;
   const kept = await keptCopies(stateDir, compared, inventory, findings);
   const shutDown = known?.state === 'shut down' || (known === undefined && compared?.proven === true);
@@ -82,7 +103,8 @@ async function inspectAnswering(
     control: known,
     cleanShutdown: shutDown,
     readable,
-    follows: state === 'cluster' && readable && followsAnother(dataDir, seen, known),
+    follows,
+    behindGap: gaps.behind,
     saw: (path) => seen.entries.has(path),
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
@@ -90,7 +112,8 @@ async function inspectAnswering(
       dataDir,
       state,
       major: known?.major ?? versionFile(dataDir),
-      systemIdentifier: known?.systemIdentifier ?? (compared?.proven ? inventory!.systemIdentifier : null),
+      systemIdentifier:
+        known?.systemIdentifier ?? (compared?.proven ? inventory!.systemIdentifier : null) ?? ownerByWal(dataDir, seen) ?? null,
       clusterState: known?.state ?? null,
       clean: shutDown && !findings.some(({ severity }) => severity !== 'info'),
       inventory: compared === undefined ? 'none' : !compared.proven ? 'void' : compared.differences.length === 0 ? 'match' : 'differs',
@@ -103,6 +126,14 @@ async function inspectAnswering(
     },
   };
 }
+
+/** Only a crashed server replays WAL from its own pg_wal alone. */
+const mayHaveGap = ({ state }: ControlFile, follows: boolean, { entries }: Walk, findings: readonly Finding[]): boolean =>
+  !state.startsWith('shut down') &&
+  !follows &&
+  !['backup_label', 'recovery.signal', 'standby.signal'].some((path) => entries.has(path)) &&
+  !findings.some(({ code }) => code.startsWith('wal'));
+const noGap: Gaps = { findings: [], behind: undefined };
 
 const emptyWalk: Walk = { entries: new Map(), denied: [] };
 
@@ -118,8 +149,8 @@ function versionFile(dataDir: string): number | null {
 async function look(
   dataDir: string,
   seen: Walk,
-  control: ReadControl,
-  compared: Compared | undefined,
+  control: Judged,
+  { compared, reached, stateDir }: { compared: Compared | undefined; reached: Reached | undefined; stateDir: string },
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -148,9 +179,15 @@ async function look(
       });
     findings.push(
       ...inspectTransactions(seen, known, clean),
+      ...inspectPrepared(dataDir, seen, clean, reached?.systemIdentifier === known.systemIdentifier ? reached : undefined),
       ...oddSizes(seen, known, compared),
       ...inspectLeftovers(dataDir, seen, known),
     );
+    if (!findings.some(({ code }) => code === 'slru.damaged' || code === 'directory.lost')) {
+      const kept = await readKept(stateDir);
+      const isMoment = clean && compared?.proven === true && kept?.checkpointLsn === formatLsn(known.checkpointLsn);
+      findings.push(...(await inspectStatus(dataDir, seen, known, { stateDir, kept, isMoment }, signal)));
+    }
     if (!findings.some(({ code }) => code === 'wal-link.dangling' || code === 'wal-directory.missing') && !seen.entries.has('backup_label'))
       findings.push(...(await inspectWal(dataDir, seen, known, followsAnother(dataDir, seen, known), signal)));
   }
@@ -166,44 +203,4 @@ function oddSizes(seen: Walk, control: ControlFile, compared: Compared | undefin
   if (!compared?.proven) return odd;
   const changed = new Set(compared.differences.map(({ path }) => path));
   return odd.filter(({ path }) => changed.has(path));
-}
-
-const controlFindings = {
-  missing: ['control.damaged', 'could not open file "global/pg_control": No such file or directory'],
-  damaged: ['control.damaged', 'incorrect checksum in control file'],
-  foreign: ['version.mismatch', 'database files are incompatible with server'],
-  unreadable: ['owner.wrong', 'could not open file "global/pg_control": Permission denied'],
-} as const;
-
-function controlFinding({ problem, why }: Extract<ReadControl, { problem: string }>): Finding {
-  const [code, postgresSays] = controlFindings[why];
-  return { code, path: 'global/pg_control', evidence: problem, severity: 'certain', postgresSays };
-}
-
-/** Every page; adds a finding for each damaged file. */
-async function readDeep(
-  dataDir: string,
-  seen: Walk,
-  control: ControlFile,
-  findings: Finding[],
-  system: System,
-  signal: AbortSignal,
-): Promise<InspectionReport['deep']> {
-  const { verifyPages } = await import('./verify-pages.ts');
-  const { pages, damaged } = await verifyPages(dataDir, seen, control, system.log, signal);
-  for (const file of damaged) {
-    if (file.unreadable !== undefined)
-      findings.push({ code: 'file.unreadable', path: file.path, evidence: file.unreadable, severity: 'certain' });
-    if (file.damaged.length === 0) continue;
-    const blocks = file.damaged.slice(0, 10).join(', ');
-    const evidence = `${file.damaged.length} of ${file.pages} pages fail their checksum (block ${blocks}${file.damaged.length > 10 ? ', …' : ''})`;
-    findings.push({
-      code: 'page.damaged',
-      path: file.path,
-      evidence,
-      severity: control.state === 'shut down' ? 'certain' : 'suspect',
-      postgresSays: `invalid page in block ${file.damaged[0]} of relation ${file.path}`,
-    });
-  }
-  return { pages, damaged: damaged.reduce((sum, file) => sum + file.damaged.length, 0) };
 }

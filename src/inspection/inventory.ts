@@ -1,11 +1,11 @@
-import { copyFile, lstat, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { parseControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
-import { errnoOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { type Finding, type FindingCode, findingCodes } from './findings.ts';
+import { type Kept, keepFiles, keptBytes } from './kept.ts';
 import type { KnownFile } from './known-file.ts';
 import { type Entry, type Walk, walk } from './walk.ts';
 
@@ -30,16 +30,15 @@ const inventorySchema = v.object({
 });
 export type Inventory = v.InferOutput<typeof inventorySchema>;
 
-const KEPT_SLRU_BYTES_MAX = 16 * 1024 * 1024;
+const KEPT_TRANSACTION_BYTES_MAX = 16 * 1024 * 1024;
 const pathOf = (stateDir: string): string => join(stateDir, 'inventory.json');
-/** Where the copy of a small file is kept. */
-export const keptPath = (stateDir: string, path: string): string => join(stateDir, 'kept', path);
 
 /** Files that change without the server, or that nobody misses. */
 const unlisted =
   /^(postmaster\.(pid|opts)|dbkit\.initializing|current_logfiles|backup_manifest|pg_stat_tmp\/.*|(log|pg_log)\/.*|.*\/pgsql_tmp.*|pgsql_tmp.*|[^/]*\.conf)$/;
 const small = /^(global\/pg_control|(.*\/)?PG_VERSION|(.*\/)?pg_filenode\.map|[^/]+\.conf)$/;
-const slru = /^(pg_xact|pg_multixact\/(offsets|members))\/[0-9A-F]+$/;
+/** Transaction status, and the state files of prepared transactions. */
+const transactions = /^(pg_xact|pg_multixact\/(offsets|members)|pg_twophase)\/[0-9A-F]+$/;
 
 /** Written when pg_control says that the server was shut down, and only then; together with copies of what nothing can rebuild. */
 export async function writeInventory(
@@ -50,11 +49,12 @@ export async function writeInventory(
   if ('problem' in parsed || !parsed.control.state.startsWith('shut down')) return;
   const seen = walk(dataDir, new AbortController().signal);
   const files = filesOf(seen);
-  await keep(system, stateDir, dataDir, [...files, ...linkedConfiguration(seen)]);
+  const { systemIdentifier, timeline } = parsed.control;
+  const moment = { systemIdentifier, checkpointLsn: formatLsn(parsed.control.checkpointLsn) };
+  await keepFiles(system, { stateDir, dataDir }, { ...moment, timeline }, [...worthKeeping(files), ...linkedConfiguration(seen)]);
   const inventory: Inventory = {
     schema: 'dbkit.inventory/v1',
-    systemIdentifier: parsed.control.systemIdentifier,
-    checkpointLsn: formatLsn(parsed.control.checkpointLsn),
+    ...moment,
     takenAt: system.clock.now().toISOString(),
     damage: damage.map(({ code, path, evidence }) => ({ code, path, evidence })),
     files: files.filter(({ path }) => !unlisted.test(path)).map(({ path, sizeBytes, mtimeMs }) => [path, sizeBytes, mtimeMs]),
@@ -65,26 +65,15 @@ export async function writeInventory(
 const filesOf = ({ entries }: Walk): Entry[] => [...entries.values()].filter(({ kind }) => kind === 'file');
 
 /** Configuration that lies elsewhere and is linked from here, where the link leads to something. */
-const linkedConfiguration = ({ entries }: Walk): Entry[] =>
-  [...entries.values()].filter(({ kind, path }) => kind === 'link' && /^[^/]+\.conf$/.test(path));
+const linkedConfiguration = ({ entries }: Walk): string[] =>
+  [...entries.values()].filter(({ kind, path }) => kind === 'link' && /^[^/]+\.conf$/.test(path)).map(({ path }) => path);
 
-/** The kept copies as a whole take the place of the earlier ones. */
-async function keep(system: System, stateDir: string, dataDir: string, files: readonly Entry[]): Promise<void> {
-  const [kept, fresh, old] = ['kept', 'kept.new', 'kept.old'].map((name) => join(stateDir, name)) as [string, string, string];
-  const slruBytes = files.filter(({ path }) => slru.test(path)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const chosen = files.filter(({ path }) => small.test(path) || (slru.test(path) && slruBytes <= KEPT_SLRU_BYTES_MAX));
-  await rm(fresh, { recursive: true, force: true });
-  for (const { path } of chosen) {
-    await system.files.makeDirectory(dirname(join(fresh, path)), { mode: 0o700 });
-    await copyFile(join(dataDir, path), join(fresh, path)).catch((cause: unknown) => {
-      if (errnoOf(cause) !== 'ENOENT') throw cause; // A link that leads nowhere.
-    });
-  }
-  await rm(old, { recursive: true, force: true });
-  await rename(kept, old).catch(() => undefined); // The first time there is none.
-  await rename(fresh, kept);
-  await rm(old, { recursive: true, force: true });
-  await system.files.syncDirectory(stateDir);
+/** Small files that nothing can rebuild; transaction status only where it is not too much to copy at every stop. */
+function worthKeeping(files: readonly Entry[]): string[] {
+  const bytes = files.filter(({ path }) => transactions.test(path)).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  return files
+    .filter(({ path }) => small.test(path) || (transactions.test(path) && bytes <= KEPT_TRANSACTION_BYTES_MAX))
+    .map(({ path }) => path);
 }
 
 /** Called before the server is started: from then on the inventory would lie. The kept configuration stays, as the last good copy. */
@@ -126,9 +115,10 @@ export function compareInventory({ entries }: Walk, { files }: Inventory): Diffe
 const isSameTime = (nowMs: number, thenMs: number): boolean =>
   nowMs === thenMs || (nowMs % 1000 === 0 && Math.floor(thenMs / 1000) * 1000 === nowMs);
 
-/** True when a kept copy of `path` exists and has the size that the inventory says is right. */
-export async function isKept(stateDir: string, inventory: Inventory, path: string): Promise<boolean> {
+/** True when the copy that was kept of `path` belongs to the inventory's very moment and is still what was kept. */
+export async function isKept(stateDir: string, kept: Kept | undefined, inventory: Inventory, path: string): Promise<boolean> {
+  if (kept?.checkpointLsn !== inventory.checkpointLsn || kept.systemIdentifier !== inventory.systemIdentifier) return false;
   const listed = inventory.files.find(([name]) => name === path);
-  const copy = await lstat(keptPath(stateDir, path)).catch(() => undefined);
-  return listed !== undefined && copy?.size === listed[1];
+  const copy = await keptBytes(stateDir, kept, path);
+  return listed !== undefined && copy?.length === listed[1];
 }

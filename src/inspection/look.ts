@@ -3,6 +3,7 @@ import { findBinaries } from '../instance/binaries.ts';
 import { serverOn } from '../instance/guard/preflight.ts';
 import type { System } from '../kernel/machine.ts';
 import { inspect } from './inspect.ts';
+import type { ReadReached } from './reached.ts';
 import type { Inspect, InspectionReport } from './report.ts';
 import { serverReads } from './server-reads.ts';
 
@@ -14,7 +15,7 @@ function whileServed(report: InspectionReport, pid: number): InspectionReport {
 }
 
 /** Inspection as a command asks for it: also of a directory that is served at this moment. */
-export function createInspect({ postgresql: settings, stateDir }: Config, system: System): Inspect {
+export function createInspect({ postgresql: settings, stateDir }: Config, system: System, readReached: ReadReached): Inspect {
   /** What only the programs know of a configuration that parses. */
   const askServer = async (report: InspectionReport, signal: AbortSignal): Promise<InspectionReport> => {
     if (report.findings.some(({ code }) => code.startsWith('conf.'))) return report;
@@ -25,7 +26,7 @@ export function createInspect({ postgresql: settings, stateDir }: Config, system
     return { ...report, findings: [...report.findings, ...said] };
   };
   return async (depth, signal) => {
-    const { report } = await inspect(settings.dataDir, { stateDir, ...depth }, system, signal);
+    const { report } = await inspect(settings.dataDir, { stateDir, ...depth, readReached }, system, signal);
     const server = await serverOn(settings.dataDir);
     const asked = depth.deep && report.state === 'cluster' ? await askServer(report, signal) : report;
     return typeof server === 'object' ? whileServed(asked, server.pid) : asked;

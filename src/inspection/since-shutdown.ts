@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import { parseControlFile } from '../formats/control-file.ts';
 import { readWal } from '../formats/wal-reader.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import type { Finding } from './findings.ts';
-import { compareInventory, type Difference, filesAt, type Inventory, isKept, keptPath } from './inventory.ts';
+import { compareInventory, type Difference, filesAt, type Inventory, isKept } from './inventory.ts';
+import { keptBytes, readKept } from './kept.ts';
 import { meaningOfLoss } from './relations.ts';
 import { settleTouched, type Touching } from './touched.ts';
 import type { Walk } from './walk.ts';
@@ -49,7 +49,7 @@ async function endsWithShutdown(
   { checkpointLsn }: Inventory,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const kept = await readFile(keptPath(stateDir, 'global/pg_control')).catch(() => undefined);
+  const kept = await keptBytes(stateDir, await readKept(stateDir), 'global/pg_control');
   const read = kept && parseControlFile(kept);
   if (!read || !('control' in read) || formatLsn(read.control.checkpointLsn) !== checkpointLsn) return false;
   const { timeline, systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, checkpointLsn: start } = read.control;
@@ -128,9 +128,10 @@ export async function keptCopies(
 ): Promise<ReadonlySet<string>> {
   const kept = new Set<string>();
   if (!compared?.proven || !inventory) return kept;
+  const copiesKept = findings.length > 0 ? await readKept(stateDir) : undefined;
   for (const { path, code } of findings) {
     const files = code === 'directory.lost' ? filesAt(inventory, path).map((file) => file.path) : [path];
-    const copies = await Promise.all(files.map((file) => isKept(stateDir, inventory, file)));
+    const copies = await Promise.all(files.map((file) => isKept(stateDir, copiesKept, inventory, file)));
     if (copies.length > 0 && copies.every(Boolean)) kept.add(path);
   }
   return kept;

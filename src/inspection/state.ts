@@ -7,8 +7,17 @@ import { errnoOf, isDenied } from '../kernel/errors.ts';
 import type { Finding } from './findings.ts';
 import type { InspectionReport } from './report.ts';
 
-/** What a disk or a mount says that does not answer. */
-export const diskErrors = new Set(['EIO', 'ESTALE', 'EREMOTEIO', 'ENODEV', 'ENXIO', 'ETIMEDOUT', 'EHOSTDOWN', 'ENOTCONN']);
+/** Something else stands where a file, or its directory, should be. */
+const notAFile = new Set(['EISDIR', 'ENOTDIR']);
+
+/** What this process is short of, which is no word about the disk. */
+const shortages = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
+
+/** A system call failed for a reason that is neither "there is no such file" nor a shortage of this process: the disk or the mount did not answer. */
+export const isDiskError = (cause: unknown): boolean => {
+  const errno = errnoOf(cause) ?? '';
+  return /^E[A-Z0-9]+$/.test(errno) && errno !== 'ENOENT' && !shortages.has(errno);
+};
 
 const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transam.h)
 
@@ -54,7 +63,8 @@ export function readControl(dataDir: string): ReadControl {
     return parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
   } catch (cause) {
     if (errnoOf(cause) === 'ENOENT') return { problem: 'the file is missing', why: 'missing' };
-    if (diskErrors.has(errnoOf(cause) ?? '')) throw cause;
-    return { problem: `it cannot be read (${errnoOf(cause)})`, why: isDenied(cause) ? 'unreadable' : 'damaged' };
+    if (isDenied(cause)) return { problem: `it cannot be read (${errnoOf(cause)})`, why: 'unreadable' };
+    if (notAFile.has(errnoOf(cause) ?? '')) return { problem: `it is no file (${errnoOf(cause)})`, why: 'damaged' };
+    throw cause; // What the system cannot read now says nothing about what is there.
   }
 }

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ReadControl } from '../formats/control-file.ts';
 import type { Logger } from '../kernel/machine.ts';
 import type { Finding } from './findings.ts';
-import { type Difference, keptPath } from './inventory.ts';
+import type { Difference } from './inventory.ts';
+import type { Judged } from './judge-control.ts';
+import { type Kept, keptBytes, readKept } from './kept.ts';
 import { RELATION } from './relations.ts';
 import type { Walk } from './walk.ts';
 import { findZeroedPage } from './zeroed-pages.ts';
@@ -22,7 +23,7 @@ export interface Settled {
 export interface Touching {
   readonly dataDir: string;
   readonly stateDir: string;
-  readonly control: ReadControl;
+  readonly control: Judged;
   /** How many files the inventory lists. */
   readonly listed: number;
   readonly log: Logger;
@@ -42,11 +43,12 @@ export async function settleTouched(
   if (touched.length === 0) return { differences, isOutdated: false, finding: undefined };
   const isCopied = touched.length > listed / 2;
   const known = 'control' in control ? control.control : undefined;
+  const copies = await readKept(stateDir);
   const sound = new Set<string>();
   const toRead: Difference[] = [];
   for (const difference of touched) {
     const { path } = difference;
-    const kept = await isAsKept(dataDir, stateDir, path);
+    const kept = await isAsKept(dataDir, stateDir, copies, path);
     if (kept === false && path === 'global/pg_control' && known) return { differences, isOutdated: true, finding: undefined };
     if (kept ?? isCopied) sound.add(path);
     else if (kept === undefined && known && RELATION.test(path)) toRead.push(difference);
@@ -87,8 +89,8 @@ const sentence = (touched: number, listed: number, isCopied: boolean): string =>
     : `${touched} of ${listed} files bear another time than at the last clean shutdown, and no damage was found in them`;
 
 /** Undefined where no copy was kept. */
-async function isAsKept(dataDir: string, stateDir: string, path: string): Promise<boolean | undefined> {
-  const kept = await readFile(keptPath(stateDir, path)).catch(() => undefined);
+async function isAsKept(dataDir: string, stateDir: string, copies: Kept | undefined, path: string): Promise<boolean | undefined> {
+  const kept = await keptBytes(stateDir, copies, path);
   if (!kept) return undefined;
   return (await readFile(join(dataDir, path)).catch(() => undefined))?.equals(kept) ?? false;
 }

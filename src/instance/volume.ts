@@ -92,10 +92,13 @@ export async function replacementsSince(volume: Volume, backupDir: string, since
   return names.map(parseLabel).filter((label) => label?.kind === 'corrupt' && label.at >= since).length;
 }
 
-/** True when `path` exists, a dangling link included. */
+/** True when `path` exists, a dangling link included. Rejects with whatever else than "no such file" the system says: that is no answer. */
 export async function present(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
-    () => false,
+    (cause: unknown) => {
+      if (errnoOf(cause) === 'ENOENT' || errnoOf(cause) === 'ENOTDIR') return false;
+      throw cause;
+    },
   );
 }

@@ -9,7 +9,7 @@ import type { HeldLock } from '../kernel/machine.ts';
 import type { Refusal } from '../kernel/reasons.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
-import { damageOf, newClusterLoses, restoreLoses, slotsOf } from './plan-losses.ts';
+import { damageOf, newClusterLoses, preparedLoss, restoreLoses, slotsOf } from './plan-losses.ts';
 import { newQuarantine } from './quarantine.ts';
 import { remedies } from './remedies.ts';
 import { repairs } from './repairs.ts';
@@ -43,7 +43,13 @@ export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal:
 }
 
 async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
-  const bench = { local, control: plan.inspection.control, asideDir: asideDirectory(local), backedUp: plan.backedUp };
+  const bench = {
+    local,
+    control: plan.inspection.control,
+    asideDir: asideDirectory(local),
+    behindGap: plan.inspection.behindGap,
+    backedUp: plan.backedUp,
+  };
   const done = plan.steps.filter(({ remedy }) => remedy.then === 'start' || remedy.then === 'serve');
   local.system.reached('repair.begun');
   for (const step of inOrder(plan.steps)) {
@@ -59,7 +65,11 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
   }
   local.system.reached('repair.done');
   const quarantine = (await present(bench.asideDir)) ? bench.asideDir : null;
-  return { done, quarantine, losses: [...damageOf(plan), ...slotsOf(plan, quarantine)] };
+  const unprepared: Loss[] = [];
+  for (const { finding, remedy } of done)
+    if (remedy.id === 'prepared-transaction-damaged' && !(await present(join(local.volume.dataDir, finding.path))))
+      unprepared.push(preparedLoss(finding, quarantine));
+  return { done, quarantine, losses: [...damageOf(plan), ...unprepared, ...slotsOf(plan, quarantine)] };
 }
 
 /** In the order of the table: permissions first, then files, then what needs a server that can start. */

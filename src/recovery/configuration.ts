@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseConf, parseHba, parseIdent } from '../formats/conf.ts';
 import type { ControlFile } from '../formats/control-file.ts';
+import { keptBytes, readKept } from '../inspection/kept.ts';
 import type { Local } from '../instance/local.ts';
 
 const STARTED = 'started';
@@ -24,8 +25,8 @@ export async function rememberStarted({ stateDir, volume, system }: Local): Prom
  */
 export async function goodConfiguration(local: Local, control: ControlFile | undefined, path: string): Promise<string> {
   const broken = await readText(join(local.volume.dataDir, path));
-  for (const folder of ['kept', STARTED]) {
-    const good = await readText(join(local.stateDir, folder, path));
+  const kept = await keptBytes(local.stateDir, await readKept(local.stateDir), path);
+  for (const good of [kept?.toString('utf8'), await readText(join(local.stateDir, STARTED, path))]) {
     if (good !== undefined && good !== broken && parses(path, good)) return good;
   }
   if (path === 'postgresql.auto.conf') return salvageLines(broken ?? '');

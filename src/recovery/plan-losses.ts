@@ -1,3 +1,4 @@
+import type { Finding } from '../inspection/findings.ts';
 import { type Loss, nothing } from './losses.ts';
 import type { Plan, PlannedStep, Source } from './plan.ts';
 
@@ -11,6 +12,16 @@ function damageLoss({ finding }: PlannedStep): Loss {
   if (code === 'relation.missing' && relation !== null) return { kind: 'table', rows: null, ...damaged };
   return { kind: 'file', code, ...damaged };
 }
+
+/** A prepared transaction of which neither a copy nor the WAL is left: with it goes all that it had written. */
+export const preparedLoss = ({ code, path, evidence }: Finding, oldBytes: string | null): Loss => ({
+  kind: 'file',
+  code,
+  path,
+  evidence,
+  relation: null,
+  oldBytes,
+});
 
 /** Replication slots that a repair sets aside. */
 export const slotsOf = (plan: Plan, oldBytes: string | null): Loss[] =>

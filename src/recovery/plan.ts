@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import type { Backup, Backups, BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { Finding } from '../inspection/findings.ts';
@@ -9,6 +10,7 @@ import { newestFirst } from '../kernel/labels.ts';
 import { climb, type Decision, type Rung, type RungId, type Strategy } from './ladder.ts';
 import { type RemedyId, remedyFor } from './remedies.ts';
 import { type Remedy, wholeFiles } from './remedy.ts';
+import { canReplayFromKept, isReplayed } from './replay-kept.ts';
 import type { BackedUpFile } from './set-aside.ts';
 
 /** One finding with what will be done about it. */
@@ -57,12 +59,14 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   const findings = merge(inspection.report.findings, input.reported);
   const said = new Set(input.reported.map(findingKey));
   const mayMend = await mayMendOwner(local.volume.dataDir, local.owner, local.system);
+  const replaysFromKept = findings.some(isReplayed) && (await canReplayFromKept(local, inspection, signal));
   const judge = (backedUp: Plan['backedUp']): PlannedStep[] =>
     findings.map((finding) => {
       const remedy = remedyFor({
         finding,
         cleanShutdown: inspection.cleanShutdown,
         keptIsCurrent: inspection.keptIsCurrent(finding.path),
+        replaysFromKept,
         backupIsCurrent: backedUp.has(findingKey(finding)),
         mayMendOwner: mayMend,
         tried: input.tried.has(findingKey(finding)),
@@ -100,7 +104,10 @@ const isWholeFile = ({ code }: Finding): boolean => (wholeFiles as readonly stri
 /** What PostgreSQL makes again by itself, and no backup holds. */
 const rebuilt = /(^|\/)pg_internal\.init(\.\d+)?$/;
 
-/** Findings that the newest backup can make good alone: it holds every file that the last clean shutdown left there, byte for byte. */
+/**
+ * Findings that the newest backup can make good alone: it holds every file that the last clean shutdown left there, byte for byte, or the very
+ * WAL segment.
+ */
 async function filesInBackup(
   source: Source | undefined,
   inspection: Inspection,
@@ -108,6 +115,11 @@ async function filesInBackup(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, readonly BackedUpFile[]>> {
   const found = new Map<string, readonly BackedUpFile[]>();
+  for (const finding of findings.filter(({ code }) => code.startsWith('wal.'))) {
+    const name = /^pg_wal\/([0-9A-F]{24})$/.exec(finding.path)?.[1];
+    const from = name && source ? await source.of.walSegment(source.backup, name, signal) : undefined;
+    if (from) found.set(findingKey(finding), [{ path: finding.path, from, ...(await statOf(from)) }]);
+  }
   for (const finding of findings.filter(isWholeFile)) {
     const files = inspection.lastKnown(finding.path).filter(({ path }) => !rebuilt.test(path));
     if (files.length === 0 || !source) continue;
@@ -120,6 +132,11 @@ async function filesInBackup(
       );
   }
   return found;
+}
+
+async function statOf(path: string): Promise<{ sizeBytes: number; mtimeMs: number }> {
+  const { size: sizeBytes, mtimeMs } = await stat(path);
+  return { sizeBytes, mtimeMs };
 }
 
 /** The inspection's own words win over what the server said of the same file. */

@@ -36,7 +36,7 @@ export const inPlace = [
   },
   {
     id: 'kept-copy-is-current',
-    findings: ['control.damaged', 'filenode-map.damaged', 'slru.damaged', 'directory.lost'],
+    findings: ['control.damaged', 'control.outdated', 'filenode-map.damaged', 'slru.damaged', 'prepared.damaged', 'directory.lost'],
     when: ({ keptIsCurrent }) => keptIsCurrent,
     ...repairs,
     mend: 'bring-back-kept-file',

@@ -87,7 +87,7 @@ export const circumstances = [
   },
   {
     id: 'not-corruption',
-    findings: ['data.empty', 'data.unfinished', 'pid.stale', 'shutdown.unclean'],
+    findings: ['data.empty', 'data.unfinished', 'pid.stale', 'shutdown.unclean', 'wal.short', 'wal.unmarked'],
     when: always,
     ...starts,
     words: 'a crash is not corruption: PostgreSQL replays its own WAL',

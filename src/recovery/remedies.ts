@@ -2,12 +2,13 @@ import { decide } from '../kernel/reasons.ts';
 import { inPlace } from './remedies-in-place.ts';
 import { circumstances } from './remedies-of-circumstances.ts';
 import { damage } from './remedies-of-damage.ts';
+import { ofWal } from './remedies-of-wal.ts';
 import type { Case, Remedy } from './remedy.ts';
 
 /**
  * First match wins. Repairs are carried out in this order too: permissions first, then files, then what needs a server that can start.
  */
-const rows = [...circumstances, ...inPlace, ...damage] as const satisfies readonly Remedy[];
+const rows = [...circumstances, ...ofWal, ...inPlace, ...damage] as const satisfies readonly Remedy[];
 
 export type RemedyId = (typeof rows)[number]['id'];
 export const remedies: readonly (Remedy & { readonly id: RemedyId })[] = rows;

@@ -13,6 +13,10 @@ export type Mend =
   | 'bring-back-kept-file'
   | 'bring-back-from-backup'
   | 'rebuild-catalog-index'
+  | 'rebuild-prepared-transaction'
+  | 'replay-from-older-control'
+  | 'replay-from-kept-files'
+  | 'keep-wal-aside'
   | 'reset-wal';
 
 /** What one finding asks for. 'serve': the server can run, what is damaged stays damaged for now. 'replace': only other bytes help. */
@@ -25,6 +29,8 @@ export interface Case {
   readonly cleanShutdown: boolean;
   /** dbkit kept a copy at the last clean shutdown and the inventory proves that the server has not run since. */
   readonly keptIsCurrent: boolean;
+  /** Copies of the last clean shutdown were kept, and all WAL since then is here, whole. */
+  readonly replaysFromKept: boolean;
   /** The newest backup holds the very bytes of the last clean shutdown, proven by inventory, manifest and digest; no server has run since. */
   readonly backupIsCurrent: boolean;
   /** dbkit may change owners (root), or the files are its own. */
@@ -47,7 +53,7 @@ export type Remedy = {
 } & (
   | { readonly then: 'start'; readonly loses: 'nothing' }
   | { readonly then: 'serve'; readonly loses: 'nothing' | 'object' }
-  | { readonly then: 'repair'; readonly loses: 'nothing' | 'slot'; readonly mend: Mend }
+  | { readonly then: 'repair'; readonly loses: 'nothing' | 'slot' | 'wal-behind-a-gap' | 'prepared-transaction'; readonly mend: Mend }
   | { readonly then: 'replace'; readonly loses: 'what-no-backup-holds' }
   | { readonly then: 'refuse'; readonly loses: 'nothing'; readonly refusal: Refusal }
 );
@@ -87,6 +93,10 @@ export const wholeFiles = [
   'directory.lost',
   'filenode-map.damaged',
   'slru.damaged',
+  'prepared.damaged',
+  'wal.missing',
+  'wal.damaged',
+  'wal.gap',
 ] as const satisfies readonly FindingCode[];
 
 /** What most rows of the tables of remedies have in common. */

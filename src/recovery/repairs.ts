@@ -2,14 +2,16 @@ import { chmod, copyFile, lchown, lstat, readdir, readFile } from 'node:fs/promi
 import { basename, dirname, join } from 'node:path';
 import { resetWal } from '../formats/reset-wal.ts';
 import type { Finding } from '../inspection/findings.ts';
-import { keptPath } from '../inspection/inventory.ts';
+import { keptBytes, keptPath, readKept } from '../inspection/kept.ts';
 import type { Local } from '../instance/local.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
 import { goodConfiguration } from './configuration.ts';
 import { findingKey } from './plan.ts';
 import type { Mend } from './remedy.ts';
+import { replayFromKept } from './replay-kept.ts';
 import { type Bench, setAside } from './set-aside.ts';
+import { keepWalAside, rebuildPrepared, replayFromOlderControl } from './wal-repairs.ts';
 
 type Hand = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<void>;
 
@@ -37,6 +39,10 @@ export const repairs: Record<Mend, Hand> = {
   'bring-back-from-backup': bringBackFromBackup,
   'rebuild-catalog-index': rebuildCatalogIndex,
   'reset-wal': rebuildWal,
+  'rebuild-prepared-transaction': rebuildPrepared,
+  'replay-from-older-control': replayFromOlderControl,
+  'replay-from-kept-files': replayFromKept,
+  'keep-wal-aside': keepWalAside,
 };
 
 async function write(local: Local, path: string, body: string | Uint8Array): Promise<void> {
@@ -52,7 +58,11 @@ async function bringBackKept(bench: Bench, path: string): Promise<void> {
     for (const name of await readdir(kept)) await bringBackKept(bench, join(path, name));
     return;
   }
-  const body = await readFile(kept);
+  const body = await keptBytes(local.stateDir, await readKept(local.stateDir), path);
+  if (!body)
+    throw new DbkitError('data.corrupt', `the copy that was kept of ${path} is not what was kept`, {
+      hint: '`dbkit recover --dry-run` shows what else can be done',
+    });
   const there = await readFile(join(local.volume.dataDir, path)).catch(() => undefined);
   if (there?.equals(body)) return; // It came back with its directory.
   await setAside(bench, path);

@@ -1,6 +1,7 @@
 import { cp, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
+import type { BehindGap } from '../inspection/gaps.ts';
 import type { KnownFile } from '../inspection/known-file.ts';
 import type { Local } from '../instance/local.ts';
 import { present } from '../instance/volume.ts';
@@ -17,6 +18,8 @@ export interface Bench {
   readonly local: Local;
   readonly control: ControlFile | undefined;
   readonly asideDir: string;
+  /** WAL that crash recovery cannot get to. */
+  readonly behindGap: BehindGap | undefined;
   /** By finding: the files that bring it back, with their times, and where the backup has them. */
   readonly backedUp: ReadonlyMap<string, readonly BackedUpFile[]>;
 }

@@ -55,6 +55,11 @@ const rows: readonly Row[] = [
   [/data directory "([^"]+)" has wrong ownership/, 'owner.wrong'],
   [/data directory "([^"]+)" has invalid permissions/, 'mode.wrong'],
   [/could not (?:open|read|access|stat|create) (?:file|directory) "(?:\.\/)?([^"]+)": Permission denied/, 'owner.wrong'],
+  [
+    // Only "No such file or directory" says that something is missing; any other reason of the system's is no damage.
+    /[Cc]ould not (?:open|access|stat|lstat|create|read|write|seek|fsync|fdatasync|rename|remove|link|truncate|extend)\b[^"]*"[^"]+"(?: [^:"]*)?: (?!No such file or directory|Permission denied)[A-Z][^:]*$/,
+    ['volume.failing', 'the system gives the reason above, and it is no lost data: look at that file, its attributes and its mount first'],
+  ],
   [/could not open directory "(?:\.\/)?(pg_tblspc\/[^"]+)"/, 'tablespace.dangling'],
   [/could not open directory "(?:\.\/)?([^"]+)": No such file/, 'directory.missing'],
   [/required WAL directory "([^"]+)" does not exist/, 'wal-directory.missing', 'pg_wal'],

@@ -13,6 +13,7 @@ import type { Restorer } from '../restore/contract.ts';
 import type { Copies } from '../restore/copies-contract.ts';
 import type { Salvage } from '../salvage/report.ts';
 import type { Upkeep } from '../upkeep/needs.ts';
+import { readMark } from '../wal/mark.ts';
 import type { Service } from './service.ts';
 
 /** All that dbkit can do with PostgreSQL: the service that the supervisor runs, and one façade for each thing that commands do. */
@@ -58,7 +59,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
       backups,
     },
     instance: createInstance(config, system),
-    inspect: createInspect(config, system),
+    inspect: createInspect(config, system, readMark),
     recover: keeper.recover,
     restorer,
     copies: lazily(['copyTo', 'open', 'bringTables', 'drill'], async () => (await load()).createCopies(options)),

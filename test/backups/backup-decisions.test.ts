@@ -95,7 +95,13 @@ test.each([
   expect(isQuiet({ manager, info })).toBe(quiet);
 });
 
-const end = { end: 0x5000100n, lastCommitAt: new Date('2026-11-20T20:00:00Z'), createsTablespaces: false };
+const end = {
+  end: 0x5000100n,
+  lastCommitAt: new Date('2026-11-20T20:00:00Z'),
+  createsTablespaces: false,
+  stopBefore: undefined,
+  owed: undefined,
+};
 test('all the WAL is there: the server recovers as after a crash, on its own timeline', () => {
   const rolled = { segments: ['000000010000000000000003'], complete: true, ...end };
   expect(planRecovery(record, rolled)).toEqual({ newTimeline: false, backupLabel: undefined, settings: '' });
@@ -103,7 +109,15 @@ test('all the WAL is there: the server recovers as after a crash, on its own tim
 });
 
 test('WAL is missing: a new timeline, and no setting of an earlier recovery interferes', () => {
-  const rolled = { segments: [], complete: false, end: 0x2000138n, lastCommitAt: undefined, createsTablespaces: false };
+  const rolled = {
+    segments: [],
+    complete: false,
+    end: 0x2000138n,
+    lastCommitAt: undefined,
+    createsTablespaces: false,
+    stopBefore: undefined,
+    owed: undefined,
+  };
   const { newTimeline, settings } = planRecovery(record, rolled);
   expect(newTimeline).toBe(true);
   expect(settings).toContain("restore_command = 'false'\nrecovery_target_timeline = 'current'\n");

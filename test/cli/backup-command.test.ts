@@ -40,6 +40,7 @@ function baseOf(backups: readonly Backup[], more: Partial<BaseBackups> = {}): Ba
       asked.push(options);
       return backupOf('data_20261121_120000', { note: options.note ?? null, pinned: options.pin ?? false });
     },
+    walSegment: async () => undefined,
     stage: async () => ({ recoveredTo: null }),
     verify: async ({ label }, _signal, options) => {
       asked.push([label, options]);

@@ -12,7 +12,7 @@ disaster({
   name: 'one bit flipped in the WAL after the last checkpoint, before a crash',
   section: 'C',
   detectedBefore: true,
-  healedBy: 'start',
+  healedBy: 'repair',
   rowsLost: 'those committed after that record',
   left: 'crashed',
   prepare: async (instance) => {
@@ -23,8 +23,8 @@ disaster({
   },
   break: (instance) => flipByte(instance, `pg_wal/${segmentName(1, lsn)}`, offsetInSegment(lsn) + 40),
   expect: {
-    finding: 'shutdown.unclean',
-    lost: /./,
+    finding: 'wal.gap',
+    lost: /^what was committed after LSN .* up to /,
     rows: async (instance) => {
       expect(await askNumber(instance, 'app', `SELECT count(*) FROM ledger WHERE id <= ${known.ledger} OR id = ${LATER}`)).toBe(
         known.ledger + 1,

@@ -31,12 +31,19 @@ export function segmentName(timeline: number, lsn: bigint): string {
 /** Where in its segment an LSN is, in bytes. */
 export const offsetInSegment = (lsn: bigint): number => Number(lsn % SEGMENT_BYTES);
 
+/** A pg_control of another cluster: its checksum is right, its system identifier is not this one's. */
+export const writeForeignControl = ({ dataDir }: { readonly dataDir: string }): Promise<void> =>
+  changeControl(dataDir, (bytes) => bytes.writeBigUInt64LE(bytes.readBigUInt64LE(0) + 1n, 0));
+
 /** Makes pg_control say another state, with a checksum that is right. */
-export async function writeControlState(dataDir: string, state: number): Promise<void> {
+export const writeControlState = (dataDir: string, state: number): Promise<void> =>
+  changeControl(dataDir, (bytes) => bytes.writeUInt32LE(state, at.state));
+
+async function changeControl(dataDir: string, change: (bytes: Buffer) => void): Promise<void> {
   const path = join(dataDir, 'global/pg_control');
   const bytes = await readFile(path);
   const checksumAt = checksumOffset(bytes);
-  bytes.writeUInt32LE(state, at.state);
+  change(bytes);
   bytes.writeUInt32LE(crc32c(bytes.subarray(0, checksumAt)), checksumAt);
   await writeFile(path, bytes);
 }

@@ -1,7 +1,7 @@
 import type { Config } from '../../config/config.ts';
-import type { Lsn } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
+import { readMark } from '../../wal/mark.ts';
 import type { BaseBackups } from '../backup.ts';
 import { inWords } from '../disk-failures.ts';
 import { damages } from '../drill.ts';
@@ -12,8 +12,9 @@ import { createBackup } from './create.ts';
 import { descendsFrom } from './descent.ts';
 import { type BackupRecord, baseBackupRecords } from './record.ts';
 import { restoreBackup } from './restore.ts';
-import { planRollForward } from './roll-forward.ts';
+import { type KnownToHave, planRollForward } from './roll-forward.ts';
 import { findSameFiles } from './same-files.ts';
+import { findWalSegment } from './same-wal.ts';
 import { type VerifyNeeds, verifyBackup } from './verify.ts';
 
 export interface BaseBackupsNeeds {
@@ -57,7 +58,12 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     stage: (backup, target, signal) =>
       inWords(`restore ${backup.label}`, async () => {
         const record = await recordOf(backup, signal);
-        const rolled = await planRollForward(record, target.walFrom, await lastCheckpoint(record, dataDir, signal), signal);
+        const rolled = await planRollForward(
+          record,
+          target.walFrom,
+          await knownToHave(record, { stateDir: config.stateDir, dataDir }, signal),
+          signal,
+        );
         const needs = { record, rolled, source: pathOf(record.label), owner: fileOwner, system };
         return reading(record.label, () => restoreBackup(needs, target, signal)).catch((thrown: unknown) =>
           rememberDamage(record.label, {}, thrown, signal),
@@ -66,8 +72,16 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     rollsForward: (backup, from, signal) =>
       inWords(`look at the WAL since ${backup.label}`, async () => {
         const record = await recordOf(backup, signal);
-        return (await planRollForward(record, `${from}/pg_wal`, await lastCheckpoint(record, from, signal), signal)).complete;
+        return (
+          await planRollForward(
+            record,
+            `${from}/pg_wal`,
+            await knownToHave(record, { stateDir: config.stateDir, dataDir: from }, signal),
+            signal,
+          )
+        ).complete;
       }),
+    walSegment: async (backup, name, signal) => findWalSegment(await recordOf(backup, signal), pathOf(backup.label), name, signal),
     sameFiles: (backup, files, signal) =>
       inWords(`look for files in ${backup.label}`, async () =>
         findSameFiles(await recordOf(backup, signal), pathOf(backup.label), files, signal),
@@ -98,11 +112,18 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
 const stateAfter = ({ state, damage }: BackupRecord): BackupRecord['state'] =>
   state === 'proven' || damage.length > 0 ? state : 'verified';
 
-/** What the instance itself says it had come to at least; undefined when its pg_control cannot be read or is another cluster's. */
-async function lastCheckpoint(record: BackupRecord, dataDir: string, signal: AbortSignal): Promise<Lsn | undefined> {
+/** What the instance itself says it had come to at least, where its pg_control can be read and is this cluster's; and what was noted of it. */
+async function knownToHave(
+  record: BackupRecord,
+  { stateDir, dataDir }: { stateDir: string; dataDir: string },
+  signal: AbortSignal,
+): Promise<KnownToHave> {
   const cluster = await readCluster(dataDir, signal).catch(() => undefined);
   signal.throwIfAborted();
-  return cluster?.systemIdentifier === record.systemIdentifier ? cluster.checkpointLsn : undefined;
+  return {
+    checkpointLsn: cluster?.systemIdentifier === record.systemIdentifier ? cluster.checkpointLsn : undefined,
+    mark: await readMark(stateDir, dataDir, record.systemIdentifier),
+  };
 }
 
 function reportBackup(record: BackupRecord, { log }: System): void {

@@ -1,4 +1,4 @@
-import { formatLsn, parseLsn, segmentName, segmentOf } from '../../formats/wal-segment.ts';
+import { formatLsn, type Lsn, parseLsn, segmentName, segmentOf } from '../../formats/wal-segment.ts';
 import type { BackupRecord } from './record.ts';
 import type { RollForward } from './roll-forward.ts';
 
@@ -22,29 +22,34 @@ export interface RecoverySetup {
 
 export function planRecovery(
   record: BackupRecord,
-  rolled: { readonly segments: readonly string[]; readonly complete: boolean },
+  rolled: { readonly segments: readonly string[]; readonly complete: boolean; readonly stopBefore?: Lsn | undefined },
 ): RecoverySetup {
   const cold = record.mode === 'cold';
   // A cluster that was shut down cleanly replays nothing unless a label says where to begin.
   const backupLabel = cold && rolled.segments.length > 0 ? coldLabel(record) : undefined;
   const newTimeline = !rolled.complete || record.fromStandby; // Its primary goes on with the old one.
-  const settings = `${newTimeline ? newTimelineSettings : ''}${record.tablespaces.length > 0 ? inPlaceSettings : ''}`;
+  const settings = `${newTimeline ? newTimelineSettings(rolled.stopBefore) : ''}${record.tablespaces.length > 0 ? inPlaceSettings : ''}`;
   return { newTimeline, backupLabel, settings };
 }
 
 const targets = ['recovery_target', 'recovery_target_lsn', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid'];
 
 /** No WAL but pg_wal's, no target left over from an earlier recovery, and no reader before the server is open for writing. */
-const newTimelineSettings = [
-  '',
-  '# dbkit restore: begin (only read while recovery.signal is there)',
-  "restore_command = 'false'",
-  "recovery_target_timeline = 'current'",
-  ...targets.map((name) => `${name} = ''`),
-  'hot_standby = off',
-  '# dbkit restore: end',
-  '',
-].join('\n');
+const newTimelineSettings = (stopBefore: Lsn | undefined): string =>
+  [
+    '',
+    '# dbkit restore: begin (only read while recovery.signal is there)',
+    "restore_command = 'false'",
+    "recovery_target_timeline = 'current'",
+    ...targets.map((name) => `${name} = ''`),
+    'hot_standby = off',
+    // A record of wal_level = minimal ends a recovery with an error (xlogrecovery.c, CheckRequiredParameterValues).
+    ...(stopBefore === undefined
+      ? []
+      : [`recovery_target_lsn = '${formatLsn(stopBefore)}'`, 'recovery_target_inclusive = off', "recovery_target_action = 'promote'"]),
+    '# dbkit restore: end',
+    '',
+  ].join('\n');
 
 /** Recovery panics on tablespaces that are directories instead of links, unless told (xlogrecovery.c, CheckTablespaceDirectory). */
 const inPlaceSettings = '\n# dbkit restore: tablespaces lie inside the data directory\nallow_in_place_tablespaces = on\n';
@@ -69,15 +74,17 @@ function coldLabel({ checkpointLsn, timeline, walSegmentSizeBytes, createdAt, la
 }
 
 /** One phrase for people: what the restored cluster holds. */
-export function describeEnd(record: BackupRecord, { segments, complete, end, lastCommitAt }: RollForward): string {
+export function describeEnd(record: BackupRecord, { segments, complete, end, lastCommitAt, stopBefore, owed }: RollForward): string {
+  const had = owed === undefined ? '' : ` (it had come to LSN ${formatLsn(owed)})`;
+  const why = stopBefore === undefined ? 'the WAL after it is missing or damaged' : 'the WAL after it was written with wal_level = minimal';
   if (segments.length === 0) {
     const at = `the end of backup ${record.label}, ${record.createdAt} (LSN ${record.stopLsn})`;
-    return complete ? at : `${at}; the WAL since then is missing`;
+    return complete ? at : `${at}; the WAL since then is missing${had}`;
   }
   const commit = lastCommitAt ? `, last commit ${lastCommitAt.toISOString()}` : '';
   return complete
     ? `the end of the replaced instance's WAL (LSN ${formatLsn(end)}${commit})`
-    : `LSN ${formatLsn(end)}${commit}; the WAL after it is missing or damaged`;
+    : `LSN ${formatLsn(end)}${commit}; ${why}${had}`;
 }
 
 /** postgresql.auto.conf after a recovery has ended: without the settings that were meant for it alone. */

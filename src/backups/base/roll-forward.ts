@@ -1,7 +1,7 @@
 import { open, readdir } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type BytePath, fromText, join, toBytes } from '../../formats/byte-path.ts';
-import { readWal } from '../../formats/wal-reader.ts';
+import { beginsMinimal, readWal } from '../../formats/wal-reader.ts';
 import {
   holdsSegment,
   LONG_HEADER_BYTES,
@@ -14,6 +14,7 @@ import {
   timelineOfHistory,
   type WalIdentity,
 } from '../../formats/wal-segment.ts';
+import { errnoOf } from '../../kernel/errors.ts';
 import type { Identity } from '../../kernel/machine.ts';
 import { copyFile } from '../copy-file.ts';
 import { writeNew } from '../durable-tree.ts';
@@ -32,32 +33,82 @@ export interface RollForward {
   readonly lastCommitAt: Date | undefined;
   /** True when a tablespace is made in them. */
   readonly createsTablespaces: boolean;
+  /** Replay must stop before it: from here on the server wrote WAL that does not hold everything (wal_level = minimal). */
+  readonly stopBefore: Lsn | undefined;
+  /** How far the instance had come at least, where that is further than its WAL; undefined when it is not. */
+  readonly owed: Lsn | undefined;
+}
+
+/** How far an instance is known to have come: its own last checkpoint, and what was noted while it ran. */
+export interface KnownToHave {
+  readonly checkpointLsn: Lsn | undefined;
+  readonly mark: { readonly timeline: number; readonly flushedLsn: Lsn } | undefined;
 }
 
 /**
  * Plans how far `walFrom` can be replayed after `record`, reading every record on the way as recovery will: on the same timeline of the same
- * system, to the first that is not whole. `atLeast` is the last checkpoint that instance remembers: WAL that ends before it is missing some.
+ * system, to the first that is not whole, or to the first that was written with wal_level = minimal. WAL that ends before what the instance is
+ * known to have come to is missing some; and where the segment is not there in which the next record must be, nobody can tell.
  */
 export async function planRollForward(
   record: BackupRecord,
   walFrom: string | undefined,
-  atLeast: Lsn | undefined,
+  atLeast: KnownToHave,
   signal: AbortSignal,
 ): Promise<RollForward> {
   const stop = parseLsn(record.stopLsn);
-  const names = walFrom === undefined ? undefined : await readdir(walFrom).catch(() => undefined);
+  const names = walFrom === undefined ? undefined : await namesIn(walFrom);
   if (walFrom === undefined || names === undefined)
-    return { segments: [], complete: false, end: stop, lastCommitAt: undefined, createsTablespaces: false };
+    return {
+      segments: [],
+      complete: false,
+      end: stop,
+      lastCommitAt: undefined,
+      createsTablespaces: false,
+      stopBefore: undefined,
+      owed: undefined,
+    };
   const directory = fromText(walFrom);
   const identity = identityOf(record);
   const start = rollForwardStart(record);
-  const { end, broken, lastCommitAt, createsTablespaces } = await readWal(directory, identity, start, signal);
+  let stopBefore: Lsn | undefined;
+  const read = await readWal(directory, identity, start, signal, (record) => {
+    if (beginsMinimal(record)) stopBefore = record.lsn;
+    return stopBefore === undefined;
+  });
+  const { broken, missing, lastCommitAt, createsTablespaces } = read;
+  const end = stopBefore ?? read.end;
   const size = identity.segmentSizeBytes;
   const segments = end > start ? await wholeSegments(directory, segmentOf(start, size), lastSegmentOf(end, size), identity) : [];
   const next = end > start ? lastSegmentOf(end, size) + 1n : segmentOf(start, size);
-  const short = atLeast !== undefined && atLeast > start && atLeast >= end;
-  const complete = !broken && !short && !(await hasWalBeyond(directory, names, next, identity));
-  return { segments, complete, end: end > start ? end : stop, lastCommitAt, createsTablespaces };
+  const { owed, isElsewhere } = owedBy(record, start, end, atLeast);
+  const isWhole = !broken && !missing && stopBefore === undefined && owed === undefined && !isElsewhere;
+  const complete = isWhole && !(await hasWalBeyond(directory, names, next, identity));
+  return { segments, complete, end: end > start ? end : stop, lastCommitAt, createsTablespaces, stopBefore, owed };
+}
+
+/** Undefined where there is no such directory; any other word of the system's is no answer. */
+async function namesIn(directory: string): Promise<string[] | undefined> {
+  return readdir(directory).catch((thrown: unknown) => {
+    if (errnoOf(thrown) !== 'ENOENT') throw thrown;
+    return undefined;
+  });
+}
+
+/** A checkpoint is a record, so the WAL must go beyond it; a mark is where a record ends. One on a later timeline is out of reach from here. */
+function owedBy(
+  { timeline }: Pick<BackupRecord, 'timeline'>,
+  start: Lsn,
+  end: Lsn,
+  { checkpointLsn, mark }: KnownToHave,
+): { owed: Lsn | undefined; isElsewhere: boolean } {
+  const isElsewhere = mark !== undefined && mark.timeline > timeline;
+  const known = [
+    checkpointLsn === undefined || checkpointLsn <= start ? 0n : checkpointLsn + 1n,
+    mark?.timeline === timeline ? mark.flushedLsn : 0n,
+  ];
+  const furthest = known.reduce((a, b) => (a > b ? a : b));
+  return { owed: furthest > start && furthest > end ? furthest : undefined, isElsewhere };
 }
 
 /**

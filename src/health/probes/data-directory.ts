@@ -9,6 +9,7 @@ import { findPostmaster } from '../../instance/postmaster.ts';
 import { errnoOf } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { counted } from '../../kernel/units.ts';
+import { readMark } from '../../wal/mark.ts';
 import { skipped } from '../health.ts';
 import type { Probe, ProbeResult } from '../probe.ts';
 import type { Sessions, SharedSessions } from './sessions.ts';
@@ -21,7 +22,7 @@ export function dataDirectoryProbe({ postgresql: { dataDir }, stateDir }: Config
     const isElsewhere = (await configFileElsewhere(dataDir)) !== undefined;
     const ours = (findings: readonly Finding[]): Finding[] => findings.filter(({ code }) => !(isElsewhere && code.startsWith('conf.')));
     if (kind === 'alive') return judged(ours(await lookAlive(dataDir, open, signal)), 'what the server needs is there');
-    const { report } = await inspect(dataDir, { stateDir, deep: false }, system, signal);
+    const { report } = await inspect(dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
     if (report.state === 'empty') return skipped(`${dataDir} holds no database yet`);
     const isClean = report.clusterState?.startsWith('shut down') ?? false;
     return judged(ours(report.findings), isClean ? 'shut down cleanly, nothing is wrong' : 'not shut down cleanly; it replays its WAL');

@@ -3,6 +3,8 @@ import { configurationArguments } from '../external-configuration.ts';
 import type { Local } from '../local.ts';
 
 const SINGLE_USER_TIMEOUT_MS = 30 * 60_000; // It replays the WAL first, which takes as long as it takes.
+/** Its shutdown checkpoint removes no WAL: that since the newest backup may be all that brings rows back. */
+const KEPT_WAL_MIB = 1024 * 1024;
 
 /**
  * Runs SQL in single-user mode: no other session can exist, system indexes are not read (-P), system tables may be changed (-O).
@@ -25,6 +27,8 @@ export async function runSingleUser(local: Local, database: string, statements: 
         'exit_on_error=on',
         '-c',
         'log_min_messages=warning',
+        '-c',
+        `wal_keep_size=${KEPT_WAL_MIB}`,
         database,
       ],
       input: `${statements.join(';\n\n')};\n\n`, // With -j a statement ends at a semicolon and two newlines.

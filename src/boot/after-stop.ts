@@ -1,0 +1,76 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromText } from '../formats/byte-path.ts';
+import { parseControlFile } from '../formats/control-file.ts';
+import { parseSegmentName } from '../formats/wal-segment.ts';
+import { isThatSegment, newestSegments } from '../formats/wal-tip.ts';
+import type { Finding } from '../inspection/findings.ts';
+import { writeInventory } from '../inspection/inventory.ts';
+import type { Local } from '../instance/local.ts';
+import type { Child, ExitReason } from '../kernel/machine.ts';
+import { keepMark, type Marked, mark } from '../wal/keep-mark.ts';
+import type { Handles } from './hold.ts';
+
+/** What the next start may build on, while the lock still keeps everybody else away: the inventory, and the mark. Never rejects. */
+export async function rememberStop(local: Local, damage: readonly Finding[]): Promise<void> {
+  const { stateDir, system, volume } = local;
+  await writeInventory(system, { stateDir, dataDir: volume.dataDir, damage }).catch((cause: unknown) =>
+    system.log.warn('inventory.unwritten', 'the shutdown inventory could not be written; the next start will inspect without it', {
+      why: String(cause),
+    }),
+  );
+  await markStop(local).catch((cause: unknown) =>
+    system.log.warn('mark.unwritten', 'how far the WAL has come could not be noted', { why: String(cause) }),
+  );
+}
+
+async function markStop(local: Local): Promise<void> {
+  const marked = await markedOf(local);
+  if (marked?.state.startsWith('shut down')) await mark(marked, true, new AbortController().signal);
+}
+
+/** Notes how far the WAL has come for as long as the server lives. Never rejects. */
+export async function markWhileRunning(local: Local, child: Child): Promise<void> {
+  const marked = await markedOf(local).catch(() => undefined); // What cannot be read now is noted at the stop.
+  if (marked) await keepMark(marked, child);
+}
+
+async function markedOf({
+  system,
+  stateDir,
+  volume: { dataDir },
+  owner,
+}: Local): Promise<(Marked & { readonly state: string }) | undefined> {
+  const read = parseControlFile(await readFile(join(dataDir, 'global/pg_control')));
+  if ('problem' in read) return undefined;
+  const { systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, state, checkpointLsn: lsn, timeline } = read.control;
+  const staleUpTo = await newestSegment(dataDir, { systemIdentifier, segmentSizeBytes });
+  return { system, stateDir, dataDir, owner, systemIdentifier, segmentSizeBytes, anchor: { lsn, timeline, staleUpTo }, state };
+}
+
+/** After a clean end the inventory is written, while the lock still keeps everybody else away. */
+export async function afterwards(
+  local: Local,
+  handles: Handles,
+  child: Child,
+  marking: Promise<void>,
+  damage: readonly Finding[],
+): Promise<ExitReason> {
+  const reason = await child.exited;
+  local.system.reached('server.stopped');
+  await marking;
+  if (reason.code === 0) {
+    await rememberStop(local, damage);
+    await handles.release();
+  }
+  return reason;
+}
+
+/** The newest segment that is one: behind the end in it, and in those before it, there may be pages of an abandoned future. */
+async function newestSegment(dataDir: string, cluster: { systemIdentifier: string; segmentSizeBytes: number }): Promise<bigint> {
+  const wal = join(dataDir, 'pg_wal');
+  for (const name of newestSegments(await readdir(wal), cluster.segmentSizeBytes)) {
+    if (await isThatSegment(fromText(wal), name, cluster)) return parseSegmentName(name, cluster.segmentSizeBytes)!.segment;
+  }
+  return 0n;
+}

@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ControlFile } from '../formats/control-file.ts';
+import { parseLsn } from '../formats/wal-segment.ts';
+import type { Inspection } from '../inspection/inspect.ts';
+import { forgetAllButConfiguration, readKept } from '../inspection/kept.ts';
+import { readControl } from '../inspection/state.ts';
+import type { Local } from '../instance/local.ts';
+import { incident } from '../recovery/incidents.ts';
+import { told } from '../recovery/losses.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
+import { shortfallLoss, shortfallOf } from '../recovery/shortfall.ts';
+import { readMark } from '../wal/mark.ts';
+
+/** What pg_control said right before the server was started. */
+export interface BeforeStart {
+  readonly control: ControlFile | undefined;
+  /** A restored copy that has not recovered yet: what it lacks was told when it was restored. */
+  readonly isRestored: boolean;
+}
+
+export function beforeStart({ volume: { dataDir } }: Local): BeforeStart {
+  const read = readControl(dataDir);
+  return { control: 'control' in read ? read.control : undefined, isRestored: existsSync(join(dataDir, 'backup_label')) };
+}
+
+/**
+ * Compares where the server went on with how far its WAL had come. Undefined where it came as far as the mark, or where the question does not
+ * arise; else a report with the window that is lost, or that it is not known.
+ */
+export async function judgeRecovery(
+  local: Local,
+  { before, seen, standby }: { before: BeforeStart; seen: Inspection; standby: boolean },
+): Promise<RecoveryReport | undefined> {
+  const { volume, stateDir, system } = local;
+  const begunMs = system.clock.monotonicMs();
+  const read = readControl(volume.dataDir);
+  if (!('control' in read) || before.control === undefined) return undefined;
+  const { checkpointLsn, timeline, systemIdentifier } = read.control;
+  const kept = await readKept(stateDir);
+  if (kept && kept.systemIdentifier === systemIdentifier && (parseLsn(kept.checkpointLsn) > checkpointLsn || kept.timeline !== timeline))
+    await forgetAllButConfiguration(system, stateDir, kept);
+  const mark = await readMark(stateDir, volume.dataDir, systemIdentifier);
+  const shortfall = shortfallOf({
+    follows: standby || seen.follows,
+    wasClean: before.control.state === 'shut down' && !before.isRestored,
+    isRestored: before.isRestored,
+    wentOnAt: checkpointLsn,
+    timeline,
+    mark,
+    behindGap: seen.behindGap,
+  });
+  if (shortfall.kind === 'none') return undefined;
+  const { losses, lost } = told([shortfallLoss(shortfall)]);
+  return {
+    at: system.clock.now().toISOString(),
+    findings: [
+      shortfall.kind === 'window'
+        ? { code: 'wal.short', path: 'pg_wal', evidence: `recovery ended before the WAL did: ${lost} is gone`, severity: 'certain' }
+        : { code: 'wal.unmarked', path: 'pg_wal', evidence: lost, severity: 'info' },
+    ],
+    decision: 'start',
+    ...incident('recovery-judged'),
+    steps: [],
+    quarantine: null,
+    losses,
+    lost,
+    durationMs: Math.round(system.clock.monotonicMs() - begunMs),
+  };
+}

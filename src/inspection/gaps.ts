@@ -1,0 +1,167 @@
+import { join } from 'node:path';
+import { fromText } from '../formats/byte-path.ts';
+import type { ControlFile } from '../formats/control-file.ts';
+import { readWal } from '../formats/wal-reader.ts';
+import {
+  formatLsn,
+  type Lsn,
+  parseSegmentName,
+  segmentName,
+  segmentOf,
+  segmentRange,
+  WAL_PAGE_BYTES,
+  type WalIdentity,
+} from '../formats/wal-segment.ts';
+import { isThatSegment, readFromPage, readFromSegment } from '../formats/wal-tip.ts';
+import type { Finding } from './findings.ts';
+import type { Reached } from './reached.ts';
+import type { Walk } from './walk.ts';
+
+/** WAL of this cluster that crash recovery cannot get to. */
+export interface BehindGap {
+  /** The first segment that is missing or damaged, as a path. */
+  readonly path: string;
+  /** Whole segments behind it: a server that goes on would write over them. */
+  readonly segments: readonly string[];
+  /** In the damaged segment: from this page on there is only what cannot be replayed; undefined where the segment itself is missing. */
+  readonly staleFromBytes: number | undefined;
+  readonly end: Lsn;
+  readonly commits: number;
+  readonly firstAt: string | null;
+  readonly lastAt: string | null;
+}
+
+export interface Gaps {
+  readonly findings: readonly Finding[];
+  readonly behind: BehindGap | undefined;
+}
+
+const READ_WHOLE_BYTES = 32 * 1024 * 1024; // A fifth of a second; behind more than that the mark tells after the start.
+const COUNTED_SEGMENTS_MAX = 64;
+
+/**
+ * Where crash recovery will stop although WAL of the same cluster lies behind: a segment that is gone, empty, short, or holds something else,
+ * told by one read of each header; and a damaged record, where there is little to replay. WAL that ends by itself is no gap.
+ */
+export async function inspectGaps(
+  dataDir: string,
+  { entries }: Walk,
+  control: ControlFile,
+  reached: Reached | undefined,
+  signal: AbortSignal,
+): Promise<Gaps> {
+  const { timeline, systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, redoLsn } = control;
+  const identity: WalIdentity = { timeline, systemIdentifier, segmentSizeBytes };
+  const directory = fromText(join(dataDir, 'pg_wal'));
+  const first = segmentOf(redoLsn, segmentSizeBytes);
+  const nameOf = (segment: bigint): string => segmentName(timeline, segment, segmentSizeBytes);
+  const newest = await newestOf(directory, entries, first, identity);
+  if (newest === undefined) return { findings: [], behind: undefined };
+  const bad: bigint[] = [];
+  for (const segment of segmentRange(first, newest)) {
+    const name = nameOf(segment);
+    const isWhole = entries.get(`pg_wal/${name}`)?.sizeBytes === segmentSizeBytes || segment === newest;
+    if (!isWhole || !(await isThatSegment(directory, name, identity))) bad.push(segment);
+  }
+  const broken = bad.length > 0 ? undefined : await firstBreak(directory, identity, { redoLsn, newest, reached }, signal);
+  const at = bad[0] ?? (broken === undefined ? undefined : segmentOf(broken, segmentSizeBytes));
+  if (at === undefined) return { findings: [], behind: undefined };
+  const later = newest > at ? segmentRange(at + 1n, newest).filter((segment) => !bad.includes(segment)) : [];
+  const size = BigInt(segmentSizeBytes);
+  const starts = [
+    ...(broken === undefined ? [] : [nextPage(broken)]),
+    ...later.slice(0, COUNTED_SEGMENTS_MAX).map((segment) => segment * size),
+  ];
+  const behind = await countBehind(directory, identity, starts, signal);
+  const end = [behind.end, reached?.timeline === timeline ? reached.flushedLsn : 0n].reduce((a, b) => (a > b ? a : b));
+  const path = `pg_wal/${nameOf(at)}`;
+  return {
+    behind: {
+      ...behind,
+      end,
+      path,
+      staleFromBytes:
+        broken === undefined || segmentOf(nextPage(broken), segmentSizeBytes) !== at ? undefined : Number(nextPage(broken) % size),
+      segments: later.map((segment) => `pg_wal/${nameOf(segment)}`),
+    },
+    findings: (bad.length > 0 ? bad : [at]).map((segment) => ({
+      code: 'wal.gap',
+      path: `pg_wal/${nameOf(segment)}`,
+      evidence: `${whatIs(entries.get(`pg_wal/${nameOf(segment)}`)?.sizeBytes, broken, segmentSizeBytes)}, and the WAL goes on to ${formatLsn(end)}`,
+      severity: 'certain',
+      postgresSays: `redo done before ${formatLsn(end)}`,
+    })),
+  };
+}
+
+function whatIs(sizeBytes: number | undefined, broken: Lsn | undefined, segmentSizeBytes: number): string {
+  if (broken !== undefined) return `there is no sound record at ${formatLsn(broken)}`;
+  if (sizeBytes === undefined) return 'the segment is missing';
+  return sizeBytes === segmentSizeBytes
+    ? 'it does not hold this segment of this cluster'
+    : `size ${sizeBytes}, expected ${segmentSizeBytes}`;
+}
+
+/** The newest segment on this timeline that holds what its name says; undefined where none does. */
+async function newestOf(
+  directory: ReturnType<typeof fromText>,
+  entries: Walk['entries'],
+  first: bigint,
+  identity: WalIdentity,
+): Promise<bigint | undefined> {
+  const there = [...entries.keys()]
+    .filter((path) => path.startsWith('pg_wal/'))
+    .map((path) => parseSegmentName(path.slice('pg_wal/'.length), identity.segmentSizeBytes))
+    .filter((name) => name !== undefined && name.timeline === identity.timeline && name.segment >= first)
+    .map((name) => name!.segment)
+    .sort((a, b) => Number(b - a));
+  for (const segment of there) {
+    if (await isThatSegment(directory, segmentName(identity.timeline, segment, identity.segmentSizeBytes), identity)) return segment;
+  }
+  return undefined;
+}
+
+/** Where a record is damaged while later segments, or the mark, prove that there was more. Read twice: a server may be writing. */
+async function firstBreak(
+  directory: ReturnType<typeof fromText>,
+  identity: WalIdentity,
+  { redoLsn, newest, reached }: { redoLsn: Lsn; newest: bigint; reached: Reached | undefined },
+  signal: AbortSignal,
+): Promise<Lsn | undefined> {
+  const newestBegins = newest * BigInt(identity.segmentSizeBytes);
+  if (newestBegins + BigInt(identity.segmentSizeBytes) - redoLsn > READ_WHOLE_BYTES) return undefined;
+  const isMarked = (end: Lsn): boolean => reached?.timeline === identity.timeline && reached.lastRecordLsn >= end;
+  const { end, broken } = await readWal(directory, identity, redoLsn, signal);
+  if (end >= newestBegins && !isMarked(end) && (!broken || (await countBehind(directory, identity, [nextPage(end)], signal)).commits === 0))
+    return undefined;
+  const again = await readWal(directory, identity, redoLsn, signal);
+  if (again.end !== end) return undefined;
+  if (isMarked(end) || end >= newestBegins || segmentOf(end, identity.segmentSizeBytes) + 1n < newest) return end;
+  // A record that was being written into the newest segment at the crash ends there too; a sound one behind it would not be there then.
+  return (await readFromSegment(directory, newest, identity, signal))?.last === undefined ? undefined : end;
+}
+
+const nextPage = (lsn: Lsn): Lsn => lsn - (lsn % BigInt(WAL_PAGE_BYTES)) + BigInt(WAL_PAGE_BYTES);
+
+/** What can be read behind a gap: from these pages on, each up to where its run ends. */
+async function countBehind(
+  directory: ReturnType<typeof fromText>,
+  identity: WalIdentity,
+  pages: readonly Lsn[],
+  signal: AbortSignal,
+): Promise<Pick<BehindGap, 'end' | 'commits' | 'firstAt' | 'lastAt'>> {
+  let [end, commits] = [0n, 0];
+  const times: Date[] = [];
+  for (const page of pages) {
+    if (page < end) continue; // Read already, with the one before.
+    const read = await readFromPage(directory, page, identity, signal, ({ committedAt }) => {
+      if (committedAt) {
+        commits += 1;
+        times.splice(Math.min(times.length, 1), 1, committedAt);
+      }
+      return true;
+    });
+    if (read?.last && read.end > end) end = read.end;
+  }
+  return { end, commits, firstAt: times[0]?.toISOString() ?? null, lastAt: times.at(-1)?.toISOString() ?? null };
+}

@@ -1,0 +1,28 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { twoPhaseProblem } from '../formats/two-phase.ts';
+import type { Finding } from './findings.ts';
+import type { Reached } from './reached.ts';
+import type { Walk } from './walk.ts';
+
+const STATE_FILE = /^pg_twophase\/[0-9A-F]+$/;
+
+/**
+ * State files of prepared transactions: each has a checksum, and those that were there at a clean shutdown must be there still. After a crash
+ * only the server knows which were finished meanwhile.
+ */
+export function inspectPrepared(dataDir: string, { entries }: Walk, clean: boolean, reached: Reached | undefined): Finding[] {
+  const findings: Finding[] = [];
+  const found = (path: string, evidence: string): void => {
+    const postgresSays = `corrupted two-phase state file for transaction (${path})`;
+    findings.push({ code: 'prepared.damaged', path, evidence, severity: 'certain', postgresSays });
+  };
+  for (const { path, kind } of entries.values()) {
+    if (kind !== 'file' || !STATE_FILE.test(path)) continue;
+    const problem = twoPhaseProblem(readFileSync(join(dataDir, path)));
+    if (problem !== undefined) found(path, problem);
+  }
+  const owed = clean && reached?.clean ? reached.prepared.map((name) => `pg_twophase/${name}`) : [];
+  for (const path of owed) if (STATE_FILE.test(path) && !entries.has(path)) found(path, 'the file is gone since the last clean shutdown');
+  return findings;
+}

@@ -1,0 +1,18 @@
+import type { Lsn } from '../formats/wal-segment.ts';
+
+/** How far the WAL of a cluster is known to have come, by whoever noted it while the server ran: recovery must get there. */
+export interface Reached {
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  /** Where the last record begins that was seen, and where it ends. */
+  readonly lastRecordLsn: Lsn;
+  readonly flushedLsn: Lsn;
+  /** Noted after a clean shutdown: nothing was written behind it. */
+  readonly clean: boolean;
+  /** Names of the state files of prepared transactions that were there. */
+  readonly prepared: readonly string[];
+  readonly at: string;
+}
+
+/** What was noted of the cluster in `dataDir`; of any cluster where no system identifier is given. */
+export type ReadReached = (stateDir: string, dataDir: string, systemIdentifier: string | undefined) => Promise<Reached | undefined>;

@@ -1,0 +1,76 @@
+import { formatLsn, type Lsn } from '../formats/wal-segment.ts';
+import type { Loss } from './losses.ts';
+
+/** What is known once the server is up, of how far it should have come and how far it came. */
+export interface ShortfallFacts {
+  /** It follows another server, which has what is missing here. */
+  readonly follows: boolean;
+  /** The server had been shut down cleanly, so it replayed nothing. */
+  readonly wasClean: boolean;
+  /** It is a copy that was restored and recovers for the first time: what that lacks was told then. */
+  readonly isRestored: boolean;
+  /** Where it went on: its last shutdown checkpoint, or the checkpoint that ends a crash recovery. */
+  readonly wentOnAt: Lsn;
+  readonly timeline: number;
+  /** The mark of this very cluster. */
+  readonly mark: { readonly timeline: number; readonly lastRecordLsn: Lsn; readonly flushedLsn: Lsn; readonly at: string } | undefined;
+  /** WAL of this cluster behind a gap, seen before the start. */
+  readonly behindGap:
+    | { readonly end: Lsn; readonly commits: number; readonly firstAt: string | null; readonly lastAt: string | null }
+    | undefined;
+}
+
+export type Shortfall =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'unknown'; readonly why: 'no-mark' }
+  | { readonly kind: 'window'; readonly fromLsn: Lsn; readonly toLsn: Lsn; readonly until: string | null };
+
+interface Row {
+  readonly id: string;
+  readonly when: (facts: ShortfallFacts) => boolean;
+  readonly then: (facts: ShortfallFacts) => Shortfall;
+}
+
+const none = (): Shortfall => ({ kind: 'none' });
+/** The record that the mark names was not replayed: at its place the server went on, or before it. */
+const endsBefore = ({ wasClean, wentOnAt }: ShortfallFacts, lastRecordLsn: Lsn): boolean =>
+  wasClean ? lastRecordLsn > wentOnAt : lastRecordLsn >= wentOnAt;
+
+/** First match wins. Whether the server came as far as it once was. */
+export const shortfalls: readonly Row[] = [
+  { id: 'follows-another', when: ({ follows }) => follows, then: none },
+  {
+    id: 'behind-a-gap',
+    when: ({ behindGap, wentOnAt }) => behindGap !== undefined && behindGap.end > wentOnAt,
+    then: ({ behindGap, wentOnAt, mark }) => ({
+      kind: 'window',
+      fromLsn: wentOnAt,
+      toLsn: mark && mark.flushedLsn > behindGap!.end ? mark.flushedLsn : behindGap!.end,
+      until: behindGap!.lastAt ?? mark?.at ?? null,
+    }),
+  },
+  {
+    id: 'no-mark-after-a-crash',
+    when: ({ mark, wasClean, isRestored }) => mark === undefined && !wasClean && !isRestored,
+    then: () => ({ kind: 'unknown', why: 'no-mark' }),
+  },
+  { id: 'no-mark', when: ({ mark }) => mark === undefined, then: none },
+  { id: 'another-timeline', when: ({ mark, timeline }) => mark!.timeline !== timeline, then: none },
+  {
+    id: 'short-of-the-mark',
+    when: (facts) => endsBefore(facts, facts.mark!.lastRecordLsn),
+    then: ({ wentOnAt, mark }) => ({ kind: 'window', fromLsn: wentOnAt, toLsn: mark!.flushedLsn, until: mark!.at }),
+  },
+  { id: 'came-to-the-mark', when: () => true, then: none },
+];
+
+export function shortfallOf(facts: ShortfallFacts): Shortfall {
+  return shortfalls.find(({ when }) => when(facts))!.then(facts); // The last row always matches.
+}
+
+/** As the report carries it. */
+export function shortfallLoss(shortfall: Exclude<Shortfall, { kind: 'none' }>): Loss {
+  if (shortfall.kind === 'unknown') return { kind: 'unknown', reason: shortfall.why, oldBytes: null };
+  const { fromLsn, toLsn, until } = shortfall;
+  return { kind: 'window', after: null, afterLsn: formatLsn(fromLsn), upTo: until, upToLsn: formatLsn(toLsn), oldBytes: null };
+}

@@ -1,0 +1,93 @@
+import { open, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fromText } from '../formats/byte-path.ts';
+import { type Anchor, findTip } from '../formats/wal-tip.ts';
+import { wordsOf } from '../kernel/errors.ts';
+import type { Child, Identity, System } from '../kernel/machine.ts';
+import { type Mark, writeMark } from './mark.ts';
+
+/** Whose WAL it is, and where the mark is kept. */
+export interface Marked {
+  readonly system: System;
+  readonly stateDir: string;
+  readonly dataDir: string;
+  readonly owner: Identity;
+  readonly systemIdentifier: string;
+  readonly segmentSizeBytes: number;
+  /** The checkpoint that the server went on from, or stopped with. */
+  readonly anchor: Anchor;
+}
+
+const EVERY_MS = 2_000;
+
+/**
+ * Keeps the mark while the server runs: where the WAL has grown, its end is found, the segment flushed (the walwriter does the same five times
+ * a second), and the mark written. No session, and nothing where nothing was written. Ends with the server; never rejects.
+ */
+export async function keepMark(marked: Marked, child: Child): Promise<void> {
+  const { clock, log } = marked.system;
+  const ended = new AbortController();
+  void child.exited.then(() => ended.abort());
+  let [seen, complained, anchor] = ['', false, marked.anchor];
+  while (!ended.signal.aborted) {
+    try {
+      const now = await lookOf(marked, seen);
+      if (now !== seen) {
+        const written = await mark({ ...marked, anchor }, false, ended.signal);
+        if (written) anchor = { ...anchor, lsn: written.lastRecordLsn, timeline: written.timeline };
+        seen = now;
+      }
+    } catch (cause) {
+      if (!ended.signal.aborted && !complained)
+        log.warn('mark.unwritten', `how far the WAL has come could not be noted: ${wordsOf(cause)}`);
+      complained = true;
+    }
+    await clock.sleep(EVERY_MS, ended.signal).catch(() => undefined);
+  }
+}
+
+/** Notes the end of the WAL now; `clean`: after a clean shutdown. Nothing where no WAL of this cluster can be read. */
+export async function mark(marked: Marked, clean: boolean, signal: AbortSignal): Promise<Mark | undefined> {
+  const { system, dataDir, systemIdentifier, segmentSizeBytes, anchor } = marked;
+  const wal = join(dataDir, 'pg_wal');
+  const tip = await findTip(fromText(wal), await readdir(wal), { systemIdentifier, segmentSizeBytes }, anchor, signal);
+  if (!tip) return undefined;
+  await flush(join(wal, tip.segment));
+  const prepared = (await readdir(join(dataDir, 'pg_twophase'))).filter((name) => /^[0-9A-F]+$/.test(name)).sort();
+  const written: Mark = {
+    systemIdentifier,
+    timeline: tip.timeline,
+    segment: tip.segment,
+    flushedLsn: tip.end,
+    lastRecordLsn: tip.last.lsn,
+    lastRecordCrc: tip.last.crc,
+    clean,
+    prepared,
+    at: system.clock.now().toISOString(),
+  };
+  await writeMark(marked, written);
+  return written;
+}
+
+/** What was read came from memory, perhaps; from here on it is on the disk. */
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.datasync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** The segment written to last, and when: the same words mean that nothing was written. `before` is the answer of the last look. */
+async function lookOf({ dataDir }: Marked, before: string): Promise<string> {
+  const [name] = before.split(' ');
+  const at = async (file: string): Promise<string> => {
+    const { mtimeMs } = await stat(join(dataDir, 'pg_wal', file));
+    return `${file} ${mtimeMs}`;
+  };
+  if (name && (await at(name).catch(() => '')) === before) return before;
+  const names = (await readdir(join(dataDir, 'pg_wal'))).filter((file) => /^[0-9A-F]{24}$/.test(file));
+  const looks = await Promise.all(names.map((file) => at(file).catch(() => '')));
+  return looks.sort((a, b) => Number(b.split(' ')[1] ?? 0) - Number(a.split(' ')[1] ?? 0))[0] ?? '';
+}
