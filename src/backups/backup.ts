@@ -63,6 +63,8 @@ export type BackupDetails = Readonly<Record<string, string | number | boolean | 
 export interface RetentionDecision {
   readonly label: string;
   readonly keep: boolean;
+  /** The row of a table of retention (`dbkit explain`). */
+  readonly reason: string;
   readonly because: string;
 }
 

@@ -2,7 +2,7 @@ import type { System } from '../kernel/machine.ts';
 import type { RetentionDecision } from './backup.ts';
 import type { Recorded } from './catalog.ts';
 import type { Holdings } from './holdings.ts';
-import { type Candidate, planRetention, type RetentionPolicy } from './retention.ts';
+import { beingRead, type Candidate, planRetention, type RetentionPolicy } from './retention.ts';
 
 /**
  * Removes what the policy does not keep, oldest first, each with its reason; under the repository's lock and only after a good backup. What
@@ -21,7 +21,7 @@ export async function expireBackups<R extends Candidate & Recorded>(
     try {
       const removed = await repository.remove(label);
       if (removed) system.log.info('backup.expired', `Removed backup ${label}: ${because}.`, { label, because });
-      else plan[index] = { label, keep: true, because: 'it is being read; the next cleanup decides' };
+      else plan[index] = { label, ...beingRead };
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause);
       system.log.warn('backup.expire-failed', `Backup ${label} could not be removed.`, { label, reason });

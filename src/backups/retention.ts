@@ -1,4 +1,5 @@
 import { parseLabel } from '../kernel/labels.ts';
+import { decide, fill, type Row } from '../kernel/reasons.ts';
 import type { Backup, RetentionDecision } from './backup.ts';
 
 export interface RetentionPolicy {
@@ -14,7 +15,7 @@ export interface RetentionPolicy {
   readonly justMade?: string | undefined;
 }
 
-interface Facts {
+export interface RetentionFacts {
   readonly last: number;
   readonly daily: number;
   readonly weekly: number;
@@ -34,29 +35,56 @@ interface Facts {
   readonly newerMonths: number | null;
 }
 
-const newerOnes = (count: number): string => (count === 1 ? 'a newer good backup exists' : `${count} newer good backups exist`);
 const within = (newer: number | null, wanted: number): boolean => newer !== null && newer < wanted;
+type Rule = Row<RetentionFacts, 'keep' | 'expire'>;
 
 /** First match wins. The last good backup stays whatever the settings say; a damaged one never counts, and goes when it is no use any more. */
-const rules: readonly [when: (facts: Facts) => boolean, keep: boolean, because: (facts: Facts) => string][] = [
-  [({ totalGood }) => totalGood === 0, true, () => 'no good backup exists, so nothing expires'],
-  [({ pinned }) => pinned, true, () => 'it is pinned'],
-  [({ justMade }) => justMade, true, () => 'it was made just now'],
-  [({ newestGood }) => newestGood, true, () => 'it is the newest good backup'],
-  [({ newestProven }) => newestProven, true, () => 'it is the newest that a restore has proven'],
-  [({ good, tooOld }) => good && tooOld, false, () => 'it is older than retention.maxAge'],
-  [({ good, newerGood, last }) => good && newerGood < last, true, ({ last }) => `it is one of the newest ${last} good backups`],
-  [({ good, newerDays, daily }) => good && within(newerDays, daily), true, ({ daily }) => `it is the last of one of ${daily} days`],
-  [({ good, newerWeeks, weekly }) => good && within(newerWeeks, weekly), true, ({ weekly }) => `it is the last of one of ${weekly} weeks`],
-  [
-    ({ good, newerMonths, monthly }) => good && within(newerMonths, monthly),
-    true,
-    ({ monthly }) => `it is the last of one of ${monthly} months`,
-  ],
-  [({ good }) => good, false, ({ newerGood }) => newerOnes(newerGood)],
-  [({ newerGood, last }) => newerGood >= last, false, ({ newerGood }) => `it is damaged, and ${newerOnes(newerGood)}`],
-  [() => true, true, () => 'it is damaged, but may hold what later backups lost'],
-];
+const rows = [
+  { id: 'no-good-backup', when: ({ totalGood }) => totalGood === 0, then: 'keep', words: 'no good backup exists, so nothing expires' },
+  { id: 'pinned', when: ({ pinned }) => pinned, then: 'keep', words: 'it is pinned' },
+  { id: 'just-made', when: ({ justMade }) => justMade, then: 'keep', words: 'it was made just now' },
+  { id: 'newest-good', when: ({ newestGood }) => newestGood, then: 'keep', words: 'it is the newest good backup' },
+  { id: 'newest-proven', when: ({ newestProven }) => newestProven, then: 'keep', words: 'it is the newest that a restore has proven' },
+  { id: 'too-old', when: ({ good, tooOld }) => good && tooOld, then: 'expire', words: 'it is older than retention.maxAge' },
+  {
+    id: 'one-of-the-newest',
+    when: ({ good, newerGood, last }) => good && newerGood < last,
+    then: 'keep',
+    words: 'it is one of the newest {last} good backups',
+  },
+  {
+    id: 'newest-of-its-day',
+    when: ({ good, newerDays, daily }) => good && within(newerDays, daily),
+    then: 'keep',
+    words: 'newest good backup of its day (daily: {daily})',
+  },
+  {
+    id: 'newest-of-its-week',
+    when: ({ good, newerWeeks, weekly }) => good && within(newerWeeks, weekly),
+    then: 'keep',
+    words: 'newest good backup of its week (weekly: {weekly})',
+  },
+  {
+    id: 'newest-of-its-month',
+    when: ({ good, newerMonths, monthly }) => good && within(newerMonths, monthly),
+    then: 'keep',
+    words: 'newest good backup of its month (monthly: {monthly})',
+  },
+  { id: 'enough-newer', when: ({ good }) => good, then: 'expire', words: 'newer good backups: {newerGood}' },
+  {
+    id: 'damaged-and-enough-newer',
+    when: ({ newerGood, last }) => newerGood >= last,
+    then: 'expire',
+    words: 'it is damaged; newer good backups: {newerGood}',
+  },
+  { id: 'damaged-but-needed', when: () => true, then: 'keep', words: 'it is damaged, but may hold rows that later backups do not' },
+] as const satisfies readonly Rule[];
+
+export type RetentionRule = (typeof rows)[number]['id'];
+export const retentionRules: readonly (Rule & { readonly id: RetentionRule })[] = rows;
+
+/** A backup that retention lets go, and that somebody reads at this moment. */
+export const beingRead = { keep: true, reason: 'being-read', because: 'it is being read; the next cleanup decides' } as const;
 
 /** What retention looks at. */
 export type Candidate = Pick<Backup, 'label' | 'state' | 'systemIdentifier' | 'pinned'>;
@@ -88,7 +116,7 @@ function planCluster(backups: readonly Candidate[], policy: RetentionPolicy): Re
   const ages = activeAges(newestFirst, policy.maxAgeMs);
   return newestFirst.map((backup, index) => {
     const newer = counted.filter((other) => newestFirst.indexOf(other) < index);
-    const facts: Facts = {
+    const facts: RetentionFacts = {
       justMade: backup.label === policy.justMade,
       pinned: backup.pinned ?? false,
       good: isGood(backup),
@@ -105,8 +133,8 @@ function planCluster(backups: readonly Candidate[], policy: RetentionPolicy): Re
       weekly: policy.weekly ?? 0,
       monthly: policy.monthly ?? 0,
     };
-    const [, keep, because] = rules.find(([when]) => when(facts))!; // The last rule always matches.
-    return { label: backup.label, keep, because: because(facts) };
+    const { id, then, words } = decide(retentionRules, facts);
+    return { label: backup.label, keep: then === 'keep', reason: id, because: fill(words, { ...facts }) };
   });
 }
 

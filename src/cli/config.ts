@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { initConfig } from '../config/init.ts';
+import { originWords } from '../config/origin.ts';
 import { showConfig } from '../config/show.ts';
 import type { Cli } from './cli.ts';
 import { table } from './output/table.ts';
@@ -28,7 +29,9 @@ export function registerConfig(program: Command, cli: Cli): void {
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ config: load, flags }) => {
         const { origins } = await load();
-        const sources = [...new Set([...origins.values()].filter((origin) => origin.startsWith('file ')))];
+        const sources = [
+          ...new Set([...origins.values()].filter(({ kind }) => kind === 'file' || kind === 'secret-file').map(originWords)),
+        ];
         return {
           report: { valid: true, sources },
           text: (style) =>

@@ -49,8 +49,10 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
 export function announce(app: Pick<App, 'config' | 'log'>, supervisor: Supervisor, hasCommand: boolean): void {
   const { username, database = username, port, socketDir } = app.config.postgresql;
   const postgresql = supervisor.status().services.find(({ name }) => name === 'postgresql');
-  if (postgresql?.note)
-    app.log[/^(restore|reinitialize)/.test(postgresql.note) ? 'warn' : 'info']('recovery.told', `recovery: ${postgresql.note}`);
+  if (postgresql?.note) {
+    const isReplaced = postgresql.recovery === 'restore' || postgresql.recovery === 'reinitialize';
+    app.log[isReplaced ? 'warn' : 'info']('recovery.told', `recovery: ${postgresql.note}`);
+  }
   if (postgresql?.state === 'ready') {
     app.log.info(
       'entrypoint.ready',

@@ -1,6 +1,7 @@
 import type { Alerter } from '../alerts/contract.ts';
 import type { Backups } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
+import type { Origin } from '../config/origin.ts';
 import type { SettingsFile } from '../config/settings-file-contract.ts';
 import type { Control } from '../control/contract.ts';
 import type { StatusBoard } from '../control/status.ts';
@@ -19,7 +20,7 @@ import type { Service } from '../supervisor/service.ts';
 export interface Parts extends Omit<Postgresql, 'service'> {
   readonly config: Config;
   /** Where each value came from: 'postgresql.port' → 'environment PGPORT', 'file /etc/dbkit/dbkit.yaml', 'flag --port', 'default'. */
-  readonly origins: ReadonlyMap<string, string>;
+  readonly origins: ReadonlyMap<string, Origin>;
   /** Enabled services, PostgreSQL among them; order is decided by supervisor/service-order. */
   readonly services: readonly Service[];
   /** Names skipped by DISABLED_SERVICES; still listed. */

@@ -4,6 +4,7 @@ import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { environment } from './environment.ts';
 import type { Layers } from './layers.ts';
+import type { Origin } from './origin.ts';
 
 const NAME = 'dbkit.yaml';
 
@@ -70,19 +71,20 @@ const isFile = async (path: string): Promise<boolean> => (await stat(path).catch
 export async function readEnvironment(
   variables: Readonly<Record<string, string | undefined>>,
 ): Promise<Required<Pick<Layers, 'environment' | 'problems'>>> {
-  const found: { name: string; text: string; from: string }[] = [];
+  const found: { name: string; text: string; from: Origin }[] = [];
   const problems: string[] = [];
   for (const name of Object.keys(environment)) {
     const text = variables[name] || undefined; // Empty means unset, as Compose and Kubernetes leave it.
     const file = variables[`${name}_FILE`] || undefined;
     if (text !== undefined && file !== undefined)
       problems.push(`both ${name} and ${name}_FILE are set (but are exclusive): unset one of them`);
-    else if (text !== undefined) found.push({ name, text, from: `environment ${name}` });
+    else if (text !== undefined) found.push({ name, text, from: { kind: 'environment', variable: name } });
     else if (file !== undefined) {
       const secret = await readFile(file, 'utf8').catch((cause: unknown) => {
         problems.push(`${name}_FILE names ${file}, which cannot be read (${errnoOf(cause)}): mount the secret there, or unset it`);
       });
-      if (secret !== undefined) found.push({ name, text: secret.replace(/\r?\n$/, ''), from: `file ${file} (${name}_FILE)` });
+      if (secret !== undefined)
+        found.push({ name, text: secret.replace(/\r?\n$/, ''), from: { kind: 'secret-file', path: file, variable: `${name}_FILE` } });
     }
   }
   return { environment: found, problems };

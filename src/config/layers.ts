@@ -3,13 +3,14 @@ import { nearest } from '../kernel/closest-name.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { type Config, configSchema } from './config.ts';
 import { type Coercion, environment } from './environment.ts';
+import { type Origin, originWords } from './origin.ts';
 
 /** One source of settings, already read. Paths are dotted: 'postgresql.port'. */
 export interface Layers {
   /** The parsed file, and its name for messages; undefined when there is none. */
   readonly file: { readonly path: string; readonly value: unknown } | undefined;
-  /** Names of the environment with their texts; `from` is 'environment PGPORT' or 'file /run/secret (PGPORT_FILE)'. */
-  readonly environment: readonly { readonly name: string; readonly text: string; readonly from: string }[];
+  /** Names of the environment with their texts; and where each was found. */
+  readonly environment: readonly { readonly name: string; readonly text: string; readonly from: Origin }[];
   /** What already went wrong while the environment was read: reported with everything else. */
   readonly problems?: readonly string[];
   readonly flags: readonly { readonly path: string; readonly value: unknown; readonly flag: string }[];
@@ -18,7 +19,7 @@ export interface Layers {
 export interface LoadedConfig {
   readonly config: Config;
   /** Dotted path → where the value came from; what is not listed is a default. */
-  readonly origins: ReadonlyMap<string, string>;
+  readonly origins: ReadonlyMap<string, Origin>;
 }
 
 type Tree = { [key: string]: unknown };
@@ -28,11 +29,11 @@ const isTree = (value: unknown): value is Tree =>
 /** Defaults < file < environment < flags. Throws `config.invalid` with every problem at once, each with its origin. */
 export function layerConfig({ file, environment: variables, flags, problems: earlier = [] }: Layers): LoadedConfig {
   const problems: string[] = [...earlier];
-  const origins = new Map<string, string>();
+  const origins = new Map<string, Origin>();
   const tree: Tree = {};
   if (file?.value !== undefined && file.value !== null && !isTree(file.value))
     problems.push(`${file.path}: expected a mapping of settings`);
-  else if (isTree(file?.value)) graft(tree, file.value, [], `file ${file.path}`, origins);
+  else if (isTree(file?.value)) graft(tree, file.value, [], { kind: 'file', path: file.path }, origins);
   const given = new Set<string>();
   for (const { name, text, from } of variables) {
     const [path, as] = environment[name as keyof typeof environment];
@@ -40,10 +41,10 @@ export function layerConfig({ file, environment: variables, flags, problems: ear
     given.add(path);
     const value = coerce(text, as);
     if (value === undefined)
-      problems.push(`${path}: expected ${wants[as]}${from.startsWith('file ') ? '' : `, got '${text}'`} (from ${from})`); // A file may be somebody's secret.
+      problems.push(`${path}: expected ${wants[as]}${from.kind === 'secret-file' ? '' : `, got '${text}'`} (from ${originWords(from)})`); // A file may be somebody's secret.
     else if (!(name === 'PGHOST' && !text.startsWith('/'))) put(tree, path, value, from, origins); // A host name is libpq's business, not a socket directory.
   }
-  for (const { path, value, flag } of flags) put(tree, path, value, `flag ${flag}`, origins);
+  for (const { path, value, flag } of flags) put(tree, path, value, { kind: 'flag', flag }, origins);
   const result = v.safeParse(configSchema, tree);
   if (!result.success) problems.push(...result.issues.map((issue) => describe(issue, origins)));
   if (problems.length > 0 || !result.success) {
@@ -72,7 +73,7 @@ function coerce(text: string, as: Coercion): unknown {
   }
 }
 
-function put(tree: Tree, path: string, value: unknown, from: string, origins: Map<string, string>): void {
+function put(tree: Tree, path: string, value: unknown, from: Origin, origins: Map<string, Origin>): void {
   const keys = path.split('.');
   let branch = tree;
   for (const key of keys.slice(0, -1)) {
@@ -83,7 +84,7 @@ function put(tree: Tree, path: string, value: unknown, from: string, origins: Ma
   origins.set(path, from);
 }
 
-function graft(tree: Tree, value: Tree, above: readonly string[], from: string, origins: Map<string, string>): void {
+function graft(tree: Tree, value: Tree, above: readonly string[], from: Origin, origins: Map<string, Origin>): void {
   for (const [key, item] of Object.entries(value)) {
     const path = [...above, key];
     if (isTree(item)) {
@@ -97,7 +98,7 @@ function graft(tree: Tree, value: Tree, above: readonly string[], from: string, 
   }
 }
 
-function describe(issue: v.BaseIssue<unknown>, origins: ReadonlyMap<string, string>): string {
+function describe(issue: v.BaseIssue<unknown>, origins: ReadonlyMap<string, Origin>): string {
   const keys = (issue.path ?? []).map(({ key }) => String(key));
   return `${keys.join('.')}: ${complaint(issue, keys)} (from ${originOf(keys, origins)})`;
 }
@@ -122,11 +123,11 @@ const plainWords: Readonly<Record<string, string>> = {
 };
 
 /** Where the value at `keys` came from: its own origin, else that of the nearest thing around it. */
-function originOf(keys: readonly string[], origins: ReadonlyMap<string, string>): string {
+function originOf(keys: readonly string[], origins: ReadonlyMap<string, Origin>): string {
   for (let length = keys.length; length > 0; length -= 1) {
     const path = keys.slice(0, length).join('.');
     const found = origins.get(path) ?? [...origins].find(([known]) => known.startsWith(`${path}.`))?.[1];
-    if (found !== undefined) return found;
+    if (found !== undefined) return originWords(found);
   }
   return 'default';
 }

@@ -1,11 +1,13 @@
 import { Secret } from '../kernel/secret.ts';
 import type { LoadedConfig } from './layers.ts';
+import { type Origin, originWords } from './origin.ts';
 
 export interface ConfigReport {
   /** Values as they are typed in the file; secrets are '[secret]'. */
   readonly settings: readonly { readonly path: string; readonly value: unknown; readonly origin: string }[];
 }
 
+const wordsAt = (origin: Origin | undefined): string => (origin === undefined ? 'default' : originWords(origin));
 const HIDDEN = '[secret]';
 /** Names under `services.*.env` whose values nobody wants in a bug report. */
 const looksSecret = /pass|secret|token|credential|private|api_?key/i;
@@ -16,7 +18,7 @@ export function showConfig({ config, origins }: LoadedConfig): ConfigReport {
   const visit = (value: unknown, path: string): void => {
     if (value !== null && typeof value === 'object' && Object.getPrototypeOf(value) === Object.prototype && Object.keys(value).length > 0) {
       for (const [key, item] of Object.entries(value)) visit(item, path ? `${path}.${key}` : key);
-    } else if (value !== undefined) settings.push({ path, value: printable(path, value), origin: origins.get(path) ?? 'default' });
+    } else if (value !== undefined) settings.push({ path, value: printable(path, value), origin: wordsAt(origins.get(path)) });
   };
   visit(config, '');
   return { settings };

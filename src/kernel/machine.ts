@@ -1,3 +1,5 @@
+import type { Step } from './steps.ts';
+
 /** Who a child process or a file belongs to. */
 export interface Identity {
   readonly uid: number;
@@ -132,8 +134,8 @@ export interface Files {
   readJson<T>(path: string, parse: (value: unknown) => T): Promise<T | undefined>;
 }
 
-/** Where a test may kill dbkit: `reached('publish.entry')`. Does nothing unless DBKIT_FAIL_AT names the step. */
-export type FaultPoint = (step: string) => void;
+/** Where a test may kill dbkit: `reached('replace.journaled')`. Does nothing unless DBKIT_FAIL_AT names the step. */
+export type FaultPoint = (step: Step) => void;
 
 /** Everything an adapter may use of the machine; it owns all side effects but file reads. */
 export interface System {

@@ -225,6 +225,7 @@ const disabledRow = (name: string, since: string): ServiceStatus => ({
   since,
   restarts: 0,
   note: null,
+  recovery: null,
   failure: null,
   details: {},
 });

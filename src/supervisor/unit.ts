@@ -40,6 +40,7 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
   let cancel = new AbortController();
   let failure: ServiceStatus['failure'] = null;
   let note: string | null = null;
+  let recovery: ServiceStatus['recovery'] = null;
   let restarts = 0;
   const deathsMs: number[] = [];
 
@@ -52,6 +53,7 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
   async function bringUp(signal: AbortSignal): Promise<void> {
     failure = null;
     note = null;
+    recovery = null;
     try {
       enter('preparing');
       await service.prepare(signal);
@@ -74,6 +76,7 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
     if (!report) return;
     const isTold = report.losses.some((loss) => 'oldBytes' in loss && loss.oldBytes === report.quarantine);
     const where = report.quarantine === null || isTold ? '' : `; the old bytes are in ${report.quarantine}`;
+    recovery = report.decision;
     note = `${report.decision}: ${report.because}; lost: ${report.lost}${where}`;
     await needs.recovered({ ...report, trigger: 'start', ...(readyAt ? { readyAt } : {}) });
   }
@@ -88,7 +91,7 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
     log.error('service.died', `${service.name} ${howItEnded(exit)}`, { service: service.name });
     const decision = needs.decideRestart(service.restart, exit, deathsMs, clock.monotonicMs());
     if (!decision.restart)
-      return giveUp(new DbkitError('service.failed', `${service.name} ${howItEnded(exit)} and is not started again: ${decision.reason}`));
+      return giveUp(new DbkitError('service.failed', `${service.name} ${howItEnded(exit)} and is not started again: ${decision.because}`));
     enter('restarting');
     attempt = revive(decision.afterMs, signal);
   }
@@ -136,6 +139,7 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
       since,
       restarts,
       note,
+      recovery,
       failure,
       details: running?.details ?? {},
     }),

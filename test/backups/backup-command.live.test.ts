@@ -78,7 +78,7 @@ test('cleanup keeps what is pinned and the last good one, and says why', async (
       .map((line) => line.split(/ {2,}/)),
   ).toEqual([
     ['keep', third.label, 'it is the newest good backup'],
-    ['would remove', second.label, 'a newer good backup exists'],
+    ['would remove', second.label, 'newer good backups: 1'],
     ['keep', pinned.label, 'it is pinned'],
   ]);
   expect(await list(instance)).toHaveLength(3);

@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { planQuarantine, type QuarantinePolicy } from '../../src/backups/quarantine-retention.ts';
+import {
+  planQuarantine,
+  type QuarantineFacts,
+  type QuarantinePolicy,
+  type QuarantineRule,
+  quarantineRules,
+} from '../../src/backups/quarantine-retention.ts';
+import { decide } from '../../src/kernel/reasons.ts';
+import { everyRow } from '../harness/every-row.ts';
 
 const day = 86_400_000;
 const policy: QuarantinePolicy = { last: 3, minAgeMs: 7 * day, now: new Date('2026-01-31T00:00:00Z'), reported: new Set() };
@@ -27,12 +35,21 @@ test('what dbkit did not name is not even judged', () => {
 
 test('every decision has its reason', () => {
   const reported = new Set(['/q/2']);
-  expect(planQuarantine(at(1, 2, 26, 27, 28, 29), { ...policy, reported }).map(({ because }) => because)).toEqual([
-    'it is one of the newest 3',
-    'it is one of the newest 3',
-    'it is one of the newest 3',
-    'it is younger than 7 days',
-    'the last recovery report points to it',
-    '5 newer ones exist, and it is old enough',
+  expect(planQuarantine(at(1, 2, 26, 27, 28, 29), { ...policy, reported }).map(({ reason }) => reason)).toEqual([
+    'one-of-the-newest-aside',
+    'one-of-the-newest-aside',
+    'one-of-the-newest-aside',
+    'too-young-to-expire',
+    'report-points-to-it',
+    'old-enough',
   ]);
+});
+
+const facts: QuarantineFacts = { reported: false, newer: 5, ageMs: 30 * day, last: 3, minAgeMs: 7 * day, minAgeDays: 7 };
+everyRow<QuarantineRule, QuarantineFacts>('quarantine', (given) => decide(quarantineRules, given), {
+  'report-points-to-it': { ...facts, reported: true },
+  'one-of-the-newest-aside': { ...facts, newer: 2 },
+  'dated-in-the-future': { ...facts, ageMs: -1 },
+  'too-young-to-expire': { ...facts, ageMs: day },
+  'old-enough': facts,
 });

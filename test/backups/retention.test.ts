@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest';
 import type { Backup } from '../../src/backups/backup.ts';
-import { planRetention, type RetentionPolicy } from '../../src/backups/retention.ts';
+import {
+  planRetention,
+  type RetentionFacts,
+  type RetentionPolicy,
+  type RetentionRule,
+  retentionRules,
+} from '../../src/backups/retention.ts';
+import { decide } from '../../src/kernel/reasons.ts';
+import { everyRow } from '../harness/every-row.ts';
 
 type Entry = Pick<Backup, 'label' | 'state' | 'systemIdentifier' | 'pinned'>;
 /** `good damaged good` → three backups, oldest first, a day apart; a `!` pins. */
@@ -38,21 +46,21 @@ test('a backup just made stays when a clock that was wrong by years left newer l
   const fromTheFuture = { label: 'data_20380101_000000', state: 'good', systemIdentifier: '1' } as const;
   const plan = planRetention([...backups('good good'), fromTheFuture], { last: 1, justMade: 'data_20260102_000000' });
   expect(plan).toEqual([
-    { label: 'data_20380101_000000', keep: true, because: 'it is the newest good backup' },
-    { label: 'data_20260102_000000', keep: true, because: 'it was made just now' },
-    { label: 'data_20260101_000000', keep: false, because: '2 newer good backups exist' },
+    expect.objectContaining({ label: 'data_20380101_000000', keep: true, reason: 'newest-good' }),
+    expect.objectContaining({ label: 'data_20260102_000000', keep: true, reason: 'just-made' }),
+    expect.objectContaining({ label: 'data_20260101_000000', keep: false, reason: 'enough-newer' }),
   ]);
 });
 
 test('every decision has its reason', () => {
-  const reasons = planRetention(backups('damaged good proven good damaged good'), { last: 2 }).map(({ because }) => because);
+  const reasons = planRetention(backups('damaged good proven good damaged good'), { last: 2 }).map(({ reason }) => reason);
   expect(reasons).toEqual([
-    'it is the newest good backup',
-    'it is damaged, but may hold what later backups lost',
-    'it is one of the newest 2 good backups',
-    'it is the newest that a restore has proven',
-    '3 newer good backups exist',
-    'it is damaged, and 4 newer good backups exist',
+    'newest-good',
+    'damaged-but-needed',
+    'one-of-the-newest',
+    'newest-proven',
+    'enough-newer',
+    'damaged-and-enough-newer',
   ]);
 });
 
@@ -116,5 +124,38 @@ test('a clock that jumps ten years ahead expires nothing by age, for a gap is no
   expect(keptAt(['20260101 03', '20260102 03', '20360101 03', '20360101 04'], policy)).toHaveLength(4);
   const proven = at('20260101 03').map((backup) => ({ ...backup, state: 'proven' as const }));
   const plan = planRetention([...proven, ...at('20260102 03', '20260103 03', '20260104 04')], policy);
-  expect(plan.at(-1)).toEqual({ label: 'data_20260101_030000', keep: true, because: 'it is the newest that a restore has proven' });
+  expect(plan.at(-1)).toMatchObject({ label: 'data_20260101_030000', keep: true, reason: 'newest-proven' });
+});
+
+const facts: RetentionFacts = {
+  last: 2,
+  daily: 0,
+  weekly: 0,
+  monthly: 0,
+  justMade: false,
+  pinned: false,
+  good: true,
+  newestGood: false,
+  newestProven: false,
+  tooOld: false,
+  newerGood: 5,
+  totalGood: 6,
+  newerDays: null,
+  newerWeeks: null,
+  newerMonths: null,
+};
+everyRow<RetentionRule, RetentionFacts>('retention', (given) => decide(retentionRules, given), {
+  'no-good-backup': { ...facts, good: false, totalGood: 0 },
+  pinned: { ...facts, pinned: true },
+  'just-made': { ...facts, justMade: true },
+  'newest-good': { ...facts, newestGood: true, newerGood: 0 },
+  'newest-proven': { ...facts, newestProven: true },
+  'too-old': { ...facts, tooOld: true, newerGood: 1 },
+  'one-of-the-newest': { ...facts, newerGood: 1 },
+  'newest-of-its-day': { ...facts, daily: 7, newerDays: 3 },
+  'newest-of-its-week': { ...facts, weekly: 4, newerWeeks: 3 },
+  'newest-of-its-month': { ...facts, monthly: 12, newerMonths: 3 },
+  'enough-newer': facts,
+  'damaged-and-enough-newer': { ...facts, good: false },
+  'damaged-but-needed': { ...facts, good: false, newerGood: 1 },
 });

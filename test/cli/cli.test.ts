@@ -219,6 +219,7 @@ const held: ServiceStatus = {
   since: '2026-11-20T19:54:00Z',
   restarts: 0,
   note: null,
+  recovery: null,
   failure: { code: 'data.version', message: 'the data is of PostgreSQL 13\nmore', hint: 'run `dbkit recover`' },
   details: {},
 };

@@ -60,7 +60,9 @@ test.runIf(process.getuid?.() === 0)('root is warned of a file that belongs to s
 test('NAME_FILE is read without its last line end; an empty NAME means unset', async () => {
   const secret = await put('secret', 'pass word \n\n');
   expect(await readEnvironment({ DATABASE_PASSWORD_FILE: secret, PGPORT: '', UNRELATED: 'x' })).toEqual({
-    environment: [{ name: 'DATABASE_PASSWORD', text: 'pass word \n', from: `file ${secret} (DATABASE_PASSWORD_FILE)` }],
+    environment: [
+      { name: 'DATABASE_PASSWORD', text: 'pass word \n', from: { kind: 'secret-file', path: secret, variable: 'DATABASE_PASSWORD_FILE' } },
+    ],
     problems: [],
   });
 });

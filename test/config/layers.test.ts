@@ -7,7 +7,7 @@ import { showConfig } from '../../src/config/show.ts';
 const load = (layers: Partial<Layers>) => layerConfig({ file: undefined, environment: [], flags: [], ...layers });
 const file = (value: unknown): Layers['file'] => ({ path: '/etc/dbkit/dbkit.yaml', value });
 const variables = (texts: Record<string, string>): Layers['environment'] =>
-  Object.entries(texts).map(([name, text]) => ({ name, text, from: `environment ${name}` }));
+  Object.entries(texts).map(([name, text]) => ({ name, text, from: { kind: 'environment', variable: name } }));
 
 /** What `load` refuses, one problem a line. */
 function problemsOf(layers: Partial<Layers>): string[] {
@@ -28,10 +28,10 @@ test('flags win over the environment, that over the file, that over the defaults
   });
   expect(config).toMatchObject({ maxBackups: 3, stopSeconds: 8, postgresql: { port: 6002, dataDir: '/environment', username: 'filed' } });
   expect(Object.fromEntries(origins)).toEqual({
-    maxBackups: 'file /etc/dbkit/dbkit.yaml',
-    'postgresql.username': 'file /etc/dbkit/dbkit.yaml',
-    'postgresql.dataDir': 'environment PGDATA',
-    'postgresql.port': 'flag --port',
+    maxBackups: { kind: 'file', path: '/etc/dbkit/dbkit.yaml' },
+    'postgresql.username': { kind: 'file', path: '/etc/dbkit/dbkit.yaml' },
+    'postgresql.dataDir': { kind: 'environment', variable: 'PGDATA' },
+    'postgresql.port': { kind: 'flag', flag: '--port' },
   });
 });
 
@@ -48,7 +48,7 @@ test.each(Object.entries(environment))('%s sets %s', (name, [path, as]) => {
   const value = path.split('.').reduce<unknown>((tree, key) => (tree as Record<string, unknown>)[key], config);
   if (/password/i.test(path)) expect((value as { reveal(): string }).reveal()).toBe('/sample');
   else expect(value).toEqual(picked[name] ?? values[as]);
-  expect(origins.get(path)).toBe(`environment ${name}`);
+  expect(origins.get(path)).toEqual({ kind: 'environment', variable: name });
 });
 
 test('where two names set one thing, the first of the table wins', () => {
@@ -104,7 +104,7 @@ test.each([
 test('no message repeats what may be a secret', () => {
   const problems = problemsOf({
     file: file({ postgresql: { password: 4711, superuserPassword: ['4712'] }, services: { a: { command: ['a'], env: { KEY: 4713 } } } }),
-    environment: [{ name: 'PGPORT', text: '4714x', from: 'file /run/secrets/password (PGPORT_FILE)' }],
+    environment: [{ name: 'PGPORT', text: '4714x', from: { kind: 'secret-file', path: '/run/secrets/password', variable: 'PGPORT_FILE' } }],
   });
   expect(problems).toHaveLength(4);
   expect(problems.join()).not.toMatch(/471\d/);

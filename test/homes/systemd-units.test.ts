@@ -73,8 +73,8 @@ test('the environment is what flags and variables said, and where the file is', 
   const { config, origins } = layerConfig({
     file: { path: '/srv/dbkit.yaml', value: { postgresql: { port: 5433 }, maxBackups: 3 } },
     environment: [
-      { name: 'DATABASE_PASSWORD', text: 'a"$b', from: 'file /run/secret (DATABASE_PASSWORD_FILE)' },
-      { name: 'DISABLED_SERVICES', text: 'mongodb,redis', from: 'environment DISABLED_SERVICES' },
+      { name: 'DATABASE_PASSWORD', text: 'a"$b', from: { kind: 'secret-file', path: '/run/secret', variable: 'DATABASE_PASSWORD_FILE' } },
+      { name: 'DISABLED_SERVICES', text: 'mongodb,redis', from: { kind: 'environment', variable: 'DISABLED_SERVICES' } },
     ],
     flags: [{ path: 'postgresql.dataDir', value: '/var/lib/postgresql/15/main', flag: '--cluster' }],
   });

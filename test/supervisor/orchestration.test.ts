@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { nearest } from '../../src/kernel/closest-name.ts';
 import { exitStatus } from '../../src/kernel/exit-status.ts';
-import { decideRestart } from '../../src/supervisor/restart-policy.ts';
+import { decide } from '../../src/kernel/reasons.ts';
+import { decideRestart, type RestartFacts, type RestartRule, restartRules } from '../../src/supervisor/restart-policy.ts';
 import { startLayers } from '../../src/supervisor/service-order.ts';
 import { planStop } from '../../src/supervisor/stop-plan.ts';
+import { everyRow } from '../harness/every-row.ts';
 
 const service = (name: string, ...dependsOn: string[]) => ({ name, dependsOn });
 const names = (layers: { name: string }[][]) => layers.map((layer) => layer.map(({ name }) => name));
@@ -71,7 +73,7 @@ describe('restarting', () => {
   );
   test('without tolerance the first death ends it, whatever always says', () => {
     const decision = decideRestart({ ...policy, policy: 'always', max: 0 }, died, [100], 100);
-    expect(decision).toEqual({ restart: false, reason: 'it died 1 times within 60 s' });
+    expect(decision).toMatchObject({ restart: false, reason: 'died-too-often', because: expect.stringContaining('60 s') });
   });
 });
 
@@ -109,3 +111,11 @@ test.each([
 ])('the name nearest to %j is %s', (word, found) =>
   expect(nearest(word, ['user', 'port', 'backupDir', 'maxReplacementsPerHour'])).toBe(found),
 );
+
+const restarting: RestartFacts = { policy: 'on-failure', endedWell: false, recent: 1, max: 3, windowSeconds: 60 };
+everyRow<RestartRule, RestartFacts>('restart policy', (given) => decide(restartRules, given), {
+  'restarts-never': { ...restarting, policy: 'never' },
+  'ended-by-itself': { ...restarting, endedWell: true },
+  'died-too-often': { ...restarting, recent: 4 },
+  restarts: restarting,
+});

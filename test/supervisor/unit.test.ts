@@ -57,7 +57,7 @@ test('a stop that arrives while a start comes to its end stops what has come up'
     changed: () => undefined,
     recovered: async () => undefined,
     failed: () => undefined,
-    decideRestart: () => ({ restart: false, reason: 'never' }) as never,
+    decideRestart: () => ({ restart: false, reason: 'restarts-never', because: 'never' }),
   });
   const started = unit.start(none);
   await new Promise((resolve) => setTimeout(resolve, 10));

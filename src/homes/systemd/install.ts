@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { Config } from '../../config/config.ts';
+import type { Origin } from '../../config/origin.ts';
 import type { Instance } from '../../instance/contract.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Systemd } from '../../machine/systemd-contract.ts';
@@ -17,7 +18,7 @@ import {
 } from './units.ts';
 
 type PlanNeeds = { readonly config: Config; readonly instance: Instance; readonly systemd: Systemd };
-type Needs = PlanNeeds & { readonly origins: ReadonlyMap<string, string>; readonly prepareFolders: (signal: AbortSignal) => Promise<void> };
+type Needs = PlanNeeds & { readonly origins: ReadonlyMap<string, Origin>; readonly prepareFolders: (signal: AbortSignal) => Promise<void> };
 
 /** What a call may choose. */
 export interface UnitWishes {
