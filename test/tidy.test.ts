@@ -37,6 +37,7 @@ const homes: readonly (readonly [pattern: RegExp, home: RegExp])[] = [
   [/['"]chalk['"]/, /^cli\/output\/style\.ts$/],
   [/['"]inquirer['"]/, /^cli\/output\/prompt\.ts$/],
   [/import\('pg'\)|from 'pg'/, /^instance\/connection\.ts$/],
+  [/\bconnect\b[^;]*from '[^']*\/connection\.ts'/, /^instance\/sessions\.ts$/], // Who asks, and with which settings, is decided once.
   [/process\.env\b/, /^main\.ts$/],
   [/AbortSignal\.(any|timeout)\(/, /^$/], // Node 20 may collect them before they fire: kernel/deadline.ts holds its timers.
   [/console\.(log|error|warn)/, /^$/],

@@ -1,5 +1,6 @@
 import type { Client } from 'pg';
 import { DbkitError } from '../kernel/errors.ts';
+import { lateSettings, refusesSettings, type SessionNeeds, startupOptions } from './session-settings.ts';
 
 /** Where a server listens: a socket directory (or a host name), and who asks. */
 export interface ConnectionTarget {
@@ -26,9 +27,29 @@ export interface Connection {
 
 /**
  * Opens one session; the only home of the `pg` driver, loaded when first needed. `timeoutMs` bounds the connecting; queries are bounded by
- * `signal`, whose firing cuts the session, and the server then rolls back whatever it was doing. Rejects with `service.unready`.
+ * `signal`, whose firing cuts the session, and the server then rolls back whatever it was doing. Rejects with `service.unready`, or with
+ * `server.settings` where a pooler stands in between. Called by sessions.ts alone, which decides who asks and with which settings.
  */
-export async function connect(target: ConnectionTarget, { timeoutMs }: { timeoutMs: number }, signal: AbortSignal): Promise<Connection> {
+export async function connect(
+  target: ConnectionTarget,
+  { timeoutMs, ...needs }: SessionNeeds & { readonly timeoutMs: number },
+  signal: AbortSignal,
+): Promise<Connection> {
+  try {
+    return await attempt(target, { timeoutMs, needs, trusted: true }, signal);
+  } catch (cause) {
+    if (needs.as !== 'superuser' || !refusesSettings(sqlStateOf(cause))) throw cause;
+    return attempt(target, { timeoutMs, needs: { ...needs, major: undefined }, trusted: false }, signal); // Not a superuser, or an older server than was thought.
+  }
+}
+
+interface Attempt {
+  readonly timeoutMs: number;
+  readonly needs: SessionNeeds;
+  readonly trusted: boolean;
+}
+
+async function attempt(target: ConnectionTarget, { timeoutMs, needs, trusted }: Attempt, signal: AbortSignal): Promise<Connection> {
   signal.throwIfAborted();
   const { default: pg } = await import('pg');
   const client = new pg.Client({
@@ -38,27 +59,45 @@ export async function connect(target: ConnectionTarget, { timeoutMs }: { timeout
     database: target.database,
     // A function: the driver would otherwise look for PGPASSWORD and ~/.pgpass of whoever runs dbkit.
     password: () => target.password ?? '',
-    options: '-c statement_timeout=0 -c lock_timeout=0', // Neither PGOPTIONS nor a role's own settings may cut a backup short.
+    options: startupOptions(needs, { trusted }), // PGOPTIONS of whoever runs dbkit does not count either.
     application_name: 'dbkit',
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
     ssl: false,
+  });
+  let version = '';
+  client.connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
+    if (parameterName === 'server_version') version = parameterValue;
   });
   client.on('error', () => undefined); // A session lost while idle is reported by the next query; unheard it would end the process.
   const cut = (): void => void close(client);
   signal.addEventListener('abort', cut, { once: true });
   try {
     await client.connect();
+    const late = lateSettings(needs, Number.parseInt(version, 10) || 0, { trusted });
+    if (late !== '') await client.query(late);
   } catch (cause) {
     signal.removeEventListener('abort', cut);
     void close(client);
     signal.throwIfAborted();
-    throw new DbkitError('service.unready', `PostgreSQL does not answer on port ${target.port}: ${wordsOf(cause)}`, {
-      hint: 'see whether the server is running and accepts this user: `dbkit status`',
-      cause,
-    });
+    throw refused(target, cause);
   }
   return sessionOf(client, signal, cut);
+}
+
+/** protocol_violation in answer to a startup packet: PostgreSQL takes this one, poolers do not (PgBouncer, ignore_startup_parameters). */
+const PROTOCOL_VIOLATION = '08P01';
+
+function refused({ port }: ConnectionTarget, cause: unknown): DbkitError {
+  if (sqlStateOf(cause) === PROTOCOL_VIOLATION)
+    return new DbkitError('server.settings', `a pooler (PgBouncer) answers on port ${port}, not PostgreSQL itself`, {
+      hint: 'set PGHOST and PGPORT to where PostgreSQL itself listens',
+      cause,
+    });
+  return new DbkitError('service.unready', `PostgreSQL does not answer on port ${port}: ${wordsOf(cause)}`, {
+    hint: 'see whether the server is running and accepts this user: `dbkit status`',
+    cause,
+  });
 }
 
 function sessionOf(client: Client, signal: AbortSignal, cut: () => void): Connection {
@@ -89,6 +128,15 @@ export function sqlStateOf(thrown: unknown): string | undefined {
   const { code, severity } = thrown as Error & { code?: unknown; severity?: unknown };
   if (typeof code === 'string' && typeof severity === 'string') return code;
   return sqlStateOf(thrown.cause);
+}
+
+/** The server's message with its detail, which says which file it is; of what was not the server's, the words alone. */
+export function detailOf(thrown: unknown): string {
+  if (!(thrown instanceof Error)) return String(thrown);
+  const { detail } = thrown as Error & { detail?: unknown };
+  return [thrown.message, typeof detail === 'string' ? detail : '', thrown.cause === undefined ? '' : detailOf(thrown.cause)]
+    .filter(Boolean)
+    .join('\n');
 }
 
 const wordsOf = (thrown: unknown): string => (thrown instanceof Error && thrown.message ? thrown.message : String(thrown));

@@ -6,11 +6,11 @@ import { errnoOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { fullnessOf } from '../machine/disk-usage.ts';
 import { findCaretaker } from './caretaker.ts';
-import { connect } from './connection.ts';
 import type { Instance } from './contract.ts';
 import type { LiveServer } from './live-server.ts';
 import { serverOwner } from './owner.ts';
 import { findPostmaster, processesOf } from './postmaster.ts';
+import { openForServer } from './sessions.ts';
 import { present } from './volume.ts';
 
 const LIVE = `
@@ -48,9 +48,8 @@ export function createInstance(config: Config, system: System): Instance {
     },
     live: async (timeoutMs, signal): Promise<LiveServer | undefined> => {
       const limit = bound([signal], timeoutMs);
-      const { socketDir, port, superuser: user, superuserPassword } = settings;
-      const target = { socketDir, port, user, database: 'postgres', password: superuserPassword?.reveal() };
-      const session = await connect(target, { timeoutMs }, limit.signal).catch(() => undefined);
+      const limits = { connectTimeoutMs: timeoutMs, statementTimeoutMs: timeoutMs, lockTimeoutMs: timeoutMs };
+      const session = await openForServer(settings, limits, limit.signal).catch(() => undefined);
       try {
         const [row] =
           (await session?.query<{ version: string; started: Date; recovering: boolean; used: number; max: number; size: string }>(LIVE)) ??

@@ -1,7 +1,8 @@
 import type { PostgresqlSettings } from '../config/config.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import type { Binaries } from './binaries.ts';
-import { type Connection, connect } from './connection.ts';
+import type { Connection } from './connection.ts';
+import { openAsSuperuser, type SessionLimits } from './sessions.ts';
 import type { Volume } from './volume.ts';
 
 /** One instance on this machine with everything known about it: what every step of the PostgreSQL service works on. */
@@ -22,15 +23,13 @@ export interface Local {
   readonly system: System;
 }
 
-const CONNECT_TIMEOUT_MS = 5_000;
-
-/** A session as the superuser over the instance's own socket. */
+/** A session as the superuser over the instance's own socket, or another one of the same data. */
 export async function connectSuperuser(
-  { settings }: Local,
+  { settings, binaries }: Local,
   database: string,
   signal: AbortSignal,
   socketDir = settings.socketDir,
+  limits: SessionLimits = {},
 ): Promise<Connection> {
-  const { port, superuser: user, superuserPassword } = settings;
-  return connect({ socketDir, port, user, database, password: superuserPassword?.reveal() }, { timeoutMs: CONNECT_TIMEOUT_MS }, signal);
+  return openAsSuperuser({ ...settings, socketDir }, database, { major: binaries.major, ...limits }, signal);
 }

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 import type { Backup, FoundBackup } from '../backups/backup.ts';
 import { asConnectionString, findTools } from '../backups/dump/tools.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
-import { type Connection, connect } from '../instance/connection.ts';
+import type { Connection } from '../instance/connection.ts';
+import { openAsSuperuser } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { makeLabel } from '../kernel/labels.ts';
 import type { TablesReport, TablesRequest } from './copies-contract.ts';
@@ -15,8 +16,6 @@ interface Source {
   readonly socketDir: string;
   readonly database: string;
 }
-
-const CONNECT_TIMEOUT_MS = 10_000;
 
 /**
  * Brings single tables of a backup into the running server with their indexes, constraints, triggers and owned sequences. A table whose place is
@@ -115,7 +114,5 @@ async function load(session: Connection, { schema, members }: GatheredTables, re
   }
 }
 
-const openSession = ({ config }: PostgresqlOptions, { socketDir, database }: Source, signal: AbortSignal): Promise<Connection> => {
-  const { port, superuser: user, superuserPassword } = config.postgresql;
-  return connect({ socketDir, port, user, database, password: superuserPassword?.reveal() }, { timeoutMs: CONNECT_TIMEOUT_MS }, signal);
-};
+const openSession = ({ config }: PostgresqlOptions, { socketDir, database }: Source, signal: AbortSignal): Promise<Connection> =>
+  openAsSuperuser({ ...config.postgresql, socketDir, dataDir: undefined }, database, {}, signal);

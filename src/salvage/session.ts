@@ -1,4 +1,4 @@
-import type { Connection } from '../instance/connection.ts';
+import { type Connection, detailOf } from '../instance/connection.ts';
 import { connectSuperuser, type Local } from '../instance/local.ts';
 import { DbkitError } from '../kernel/errors.ts';
 
@@ -28,7 +28,7 @@ export async function openPatiently(
         const session = await connectSuperuser(local, database, signal, socketDir);
         // Above what the database or the role sets for itself.
         await session.query(
-          "SET session_replication_role = replica; SET client_min_messages = error; SET search_path = ''; SET default_transaction_read_only = off; SET row_security = off",
+          'SET session_replication_role = replica; SET client_min_messages = error; SET default_transaction_read_only = off; SET row_security = off',
         );
         return session;
       } catch (cause) {
@@ -60,11 +60,4 @@ export async function openPatiently(
     },
     end: () => session.end(),
   };
-}
-
-/** The message and the detail: which file it is stands in the one or the other. */
-function detailOf(thrown: unknown): string {
-  if (!(thrown instanceof Error)) return String(thrown);
-  const { detail } = thrown as Error & { detail?: unknown };
-  return [thrown.message, typeof detail === 'string' ? detail : '', thrown.cause === undefined ? '' : detailOf(thrown.cause)].join('\n');
 }

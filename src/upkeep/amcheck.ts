@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { findBinaries } from '../instance/binaries.ts';
 import { serverOwner } from '../instance/owner.ts';
+import { superuserToolOptions } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
 
 /** It reads every table and index; only a hang is cut short. */
@@ -24,6 +25,7 @@ export async function amcheck({ config, system }: PostgresqlOptions, signal: Abo
   const env = {
     ...system.childEnvironment,
     PGAPPNAME: 'dbkit',
+    PGOPTIONS: superuserToolOptions(own),
     ...(superuserPassword ? { PGPASSWORD: superuserPassword.reveal() } : {}),
   };
   const address = [`--host=${socketDir}`, `--port=${port}`, `--username=${superuser}`, '--no-password'];

@@ -1,6 +1,6 @@
 import type { PostgresqlOptions } from '../boot/hold.ts';
-import type { PostgresqlSettings } from '../config/config.ts';
-import { type Connection, connect, sqlStateOf } from '../instance/connection.ts';
+import { type Connection, sqlStateOf } from '../instance/connection.ts';
+import { openAsSuperuser, openForServer } from '../instance/sessions.ts';
 import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
 import { amcheck } from './amcheck.ts';
 import { factsOf } from './facts.ts';
@@ -8,7 +8,6 @@ import { type ChoreStep, type ChoreWish, dropLeftover, type Need, needsOf, state
 import { withProgress } from './progress.ts';
 import { pruneLogs } from './prune-logs.ts';
 
-const CONNECT_TIMEOUT_MS = 5_000;
 /** lock_not_available, deadlock_detected, feature_not_supported (an exclusion constraint cannot be rebuilt concurrently). */
 const skippable = new Map([
   ['55P03', 'somebody held a lock on it, or an old transaction, for too long; try again when it is quieter'],
@@ -21,17 +20,14 @@ export function createUpkeep(options: PostgresqlOptions): Upkeep {
   const { config, system } = options;
   const { postgresql, maintenance } = config;
   const patience = (session: Connection, seconds: number) => session.query(`SET lock_timeout = ${Math.round(seconds * 1000)}`);
-  const enter = async (database: string, signal: AbortSignal): Promise<Connection> => {
-    const session = await sessionOf(postgresql, database, signal);
-    await patience(session, maintenance.lockTimeoutSeconds);
-    return session;
-  };
+  const limits = { lockTimeoutMs: maintenance.lockTimeoutSeconds * 1000 };
+  const enter = (database: string, signal: AbortSignal): Promise<Connection> => openAsSuperuser(postgresql, database, limits, signal);
 
   async function databases(only: string | undefined, signal: AbortSignal): Promise<string[]> {
-    const session = await enter('postgres', signal);
+    const session = await openForServer(postgresql, limits, signal);
     try {
       const rows = await session.query<{ name: string }>(
-        'SELECT datname AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname',
+        'SELECT datname AS name FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate ORDER BY datname',
       );
       const names = rows.map(({ name }) => name);
       if (only === undefined) return names;
@@ -134,7 +130,7 @@ export function createUpkeep(options: PostgresqlOptions): Upkeep {
         },
       ),
     async checkpoint(signal) {
-      const session = await enter('postgres', signal);
+      const session = await openForServer(postgresql, limits, signal);
       const lsn = async (): Promise<string> =>
         (await session.query<{ lsn: string }>('SELECT redo_lsn::text AS lsn FROM pg_control_checkpoint()'))[0]!.lsn;
       try {
@@ -153,15 +149,6 @@ export function createUpkeep(options: PostgresqlOptions): Upkeep {
   };
 }
 
-async function sessionOf(
-  { socketDir, port, superuser: user, superuserPassword }: PostgresqlSettings,
-  database: string,
-  signal: AbortSignal,
-): Promise<Connection> {
-  const target = { socketDir, port, user, database, password: superuserPassword?.reveal() };
-  return connect(target, { timeoutMs: CONNECT_TIMEOUT_MS }, signal);
-}
-
 async function wantedIn(
   session: Connection,
   database: string,
@@ -172,11 +159,7 @@ async function wantedIn(
   const facts = await factsOf(session, database);
   const named = new Set<string>();
   for (const table of tables) {
-    const [row] = await session.query<{ name: string | null }>(
-      `SELECT format('%I.%I', n.nspname, c.relname) AS name
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass($1) AND c.relkind IN ('r', 'm')`,
-      [table],
-    );
+    const [row] = await session.query<{ name: string }>(NAMED, [table]);
     if (!row?.name)
       throw new DbkitError('usage.invalid', `there is no table '${table}' in ${database}`, { hint: '--database names another database' });
     named.add(row.name);
@@ -189,6 +172,14 @@ async function wantedIn(
       statement: statementFor(chore, target, 'table'),
     }));
 }
+
+/** A table by its name as people write it; without a schema it is one of `public` before one of any other. */
+const NAMED = `
+  SELECT format('%I.%I', n.nspname, c.relname) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN parse_ident($1) AS part
+   WHERE c.relkind IN ('r', 'm') AND c.relname = part[cardinality(part)]
+     AND CASE cardinality(part) WHEN 1 THEN n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' WHEN 2 THEN n.nspname = part[1] ELSE false END
+   ORDER BY n.nspname = 'public' DESC, n.nspname LIMIT 1`;
 
 /** A concurrent rebuild that fails leaves an invalid index beside the old one, which every change would write to (REINDEX, "Rebuilding Indexes Concurrently"). */
 async function clearLeftovers(watcher: Connection, target: string): Promise<void> {

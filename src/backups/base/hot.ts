@@ -19,9 +19,7 @@ import type { SourceTree } from './walk.ts';
  */
 export async function backUpHot(run: BackupRun, signal: AbortSignal): Promise<Taken> {
   const { config, system, dataDir, owner, staging, cluster, label } = run;
-  const { socketDir, port, superuser, superuserPassword } = config.postgresql;
-  const target = { socketDir, port, user: superuser, database: 'postgres', password: superuserPassword?.reveal() };
-  const session = await openServerSession(target, signal);
+  const session = await openServerSession(config.postgresql, signal);
   try {
     if (session.systemIdentifier !== cluster.systemIdentifier) throw foreignServer(run);
     const started = await session.start(label);

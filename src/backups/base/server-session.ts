@@ -1,5 +1,6 @@
 import { type Lsn, parseLsn } from '../../formats/wal-segment.ts';
-import { type Connection, type ConnectionTarget, connect, sqlStateOf } from '../../instance/connection.ts';
+import { type Connection, sqlStateOf } from '../../instance/connection.ts';
+import { openForServer, type ServerAddress } from '../../instance/sessions.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 
 export interface BackupStart {
@@ -28,11 +29,9 @@ export interface ServerSession {
   end(): Promise<void>;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
-
 /** Opens the session and checks that the server can be backed up. Rejects with `service.unready` or `server.settings` and the reason. */
-export async function openServerSession(target: ConnectionTarget, signal: AbortSignal): Promise<ServerSession> {
-  const connection = await connect(target, { timeoutMs: CONNECT_TIMEOUT_MS }, signal);
+export async function openServerSession(address: ServerAddress, signal: AbortSignal): Promise<ServerSession> {
+  const connection = await openForServer(address, {}, signal);
   try {
     const facts = await readFacts(connection);
     if (facts.wal_level === 'minimal') {

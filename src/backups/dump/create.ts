@@ -3,7 +3,8 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { fromText, toText } from '../../formats/byte-path.ts';
-import { type Connection, connect, sqlStateOf } from '../../instance/connection.ts';
+import { type Connection, sqlStateOf } from '../../instance/connection.ts';
+import { openAsSuperuser } from '../../instance/sessions.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
@@ -25,13 +26,9 @@ export interface DumpNeeds {
   readonly repository: RepositoryOf<DumpRecord>;
 }
 
-const CONNECT_TIMEOUT_MS = 10_000;
-
 /** A session as the superuser. */
-export const openSession = ({ config }: Pick<DumpNeeds, 'config'>, database: string, signal: AbortSignal): Promise<Connection> => {
-  const { socketDir, port, superuser: user, superuserPassword } = config.postgresql;
-  return connect({ socketDir, port, user, database, password: superuserPassword?.reveal() }, { timeoutMs: CONNECT_TIMEOUT_MS }, signal);
-};
+export const openSession = ({ config }: Pick<DumpNeeds, 'config'>, database: string, signal: AbortSignal): Promise<Connection> =>
+  openAsSuperuser(config.postgresql, database, {}, signal);
 
 /**
  * Dumps databases with pg_dump, in its directory format, and publishes them whole, or leaves nothing. Each database is one snapshot, in which
@@ -98,7 +95,7 @@ async function serverFacts(session: Connection): Promise<DumpManifest['server']>
 /** Those that were named, or all; else every one that holds something of the user's. */
 async function chooseDatabases(session: Connection, wanted: BackupOptions['databases']): Promise<{ name: string; oid: number }[]> {
   const all = await session.query<{ name: string; oid: number; usual: boolean }>(
-    "SELECT datname AS name, oid::int4 AS oid, datname = 'postgres' AS usual FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1",
+    "SELECT datname AS name, oid::int4 AS oid, datname = 'postgres' AS usual FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate ORDER BY 1",
   );
   if (wanted === 'all') return all;
   const missing = wanted?.find((name) => !all.some((database) => database.name === name));

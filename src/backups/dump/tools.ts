@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { findBinaries } from '../../instance/binaries.ts';
+import { toolOptions } from '../../instance/sessions.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System, ToolResult } from '../../kernel/machine.ts';
 
@@ -44,7 +45,7 @@ export async function findTools(
       PGPORT: String(port),
       PGUSER: superuser,
       PGAPPNAME: 'dbkit',
-      PGOPTIONS: '-c statement_timeout=0 -c lock_timeout=0',
+      PGOPTIONS: toolOptions(undefined),
       ...(superuserPassword ? { PGPASSWORD: superuserPassword.reveal() } : {}),
     };
     return {

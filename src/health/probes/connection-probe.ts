@@ -45,6 +45,13 @@ function refused(refusal: Refusal, { superuser, socketDir, port }: PostgresqlSet
         `every connection is taken, the superuser's reserve too: ${serverWords(refusal)}`,
         'end clients that are not needed, or raise max_connections',
       );
+    case 'pooler':
+      return {
+        status: 'unknown',
+        summary: serverWords(refusal),
+        hint: 'set PGHOST and PGPORT to where PostgreSQL itself listens: its state cannot be asked through a pooler',
+        data,
+      };
     case 'not-let-in':
       return skipped(`this user is not let in as ${superuser} (${serverWords(refusal)}); the application's role is asked instead`);
     case 'read-only':

@@ -3,7 +3,7 @@ import { wordsOf } from '../../kernel/errors.ts';
 
 /** Why there is no session. */
 export interface Refusal {
-  readonly kind: 'silent' | 'hung' | 'starting' | 'full' | 'not-let-in' | 'no-database' | 'read-only' | 'other';
+  readonly kind: 'silent' | 'hung' | 'starting' | 'full' | 'not-let-in' | 'no-database' | 'read-only' | 'pooler' | 'other';
   /** The server's words, or the system's. */
   readonly words: string;
 }
@@ -13,7 +13,8 @@ const bySqlState: readonly (readonly [pattern: RegExp, kind: Refusal['kind']])[]
   [/^57P03$/, 'starting'], // cannot_connect_now: starting up, shutting down, in recovery
   [/^53300$/, 'full'], // too_many_connections
   [/^28/, 'not-let-in'], // invalid authorization, wrong password, no line in pg_hba.conf
-  [/^3D000$/, 'no-database'],
+  [/^(3D000|55000)$/, 'no-database'], // or one that takes no sessions: closed, or invalid since a DROP DATABASE was cut off
+  [/^08P01$/, 'pooler'], // protocol_violation: PgBouncer's answer to settings of the startup packet
 ];
 
 /** What a failed attempt to connect says about the server. */

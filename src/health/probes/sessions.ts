@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts';
-import { type Connection, type ConnectionTarget, connect } from '../../instance/connection.ts';
+import type { Connection } from '../../instance/connection.ts';
+import { openAsRole, openAsSuperuser } from '../../instance/sessions.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
 import { createTurns } from './turns.ts';
@@ -68,14 +69,15 @@ const WHO = `
          pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all`;
 
 function openSessions(config: Config, clock: Clock): Sessions & { close(): void } {
-  const { superuser, superuserPassword, username, password, database = username, port, socketDir, listenAddresses } = config.postgresql;
+  const { username, password, database = username, port, listenAddresses } = config.postgresql;
   const timeoutMs = config.health.timeoutSeconds * 1000;
   const ending = new AbortController();
   const opened: Connection[] = [];
-  const attempt = async (target: ConnectionTarget): Promise<Attempt> => {
+  const limits = { connectTimeoutMs: timeoutMs, statementTimeoutMs: timeoutMs, lockTimeoutMs: timeoutMs };
+  const attempt = async (enter: () => Promise<Connection>): Promise<Attempt> => {
     const begunMs = clock.monotonicMs();
     try {
-      const session = inTurns(await connect(target, { timeoutMs }, ending.signal));
+      const session = inTurns(await enter());
       opened.push(session);
       return { session, connectMs: clock.monotonicMs() - begunMs };
     } catch (cause) {
@@ -83,16 +85,20 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
     }
   };
   const asSuperuser = async (): Promise<Attempt> => {
-    const target = { socketDir, port, user: superuser, password: superuserPassword?.reveal() };
-    const first = await attempt({ ...target, database: 'postgres' });
-    return first.refusal?.kind === 'no-database' ? attempt({ ...target, database }) : first;
+    const enter = (name: string) => attempt(() => openAsSuperuser(config.postgresql, name, limits, ending.signal));
+    const first = await enter('postgres');
+    return first.refusal?.kind === 'no-database' ? enter(database) : first;
   };
   const host = tcpHost(listenAddresses);
   const sessions = {
     superuser: once(asSuperuser),
     writer: once(asSuperuser),
     application: once(() =>
-      host === undefined ? undefined : attempt({ socketDir: host, port, user: username, database, password: password.reveal() }),
+      host === undefined
+        ? undefined
+        : attempt(() =>
+            openAsRole({ socketDir: host, port, user: username, database, password: password.reveal() }, limits, ending.signal),
+          ),
     ),
     watch: once(async (): Promise<Watch | undefined> => {
       const first = await sessions.superuser();

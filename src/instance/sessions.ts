@@ -1,0 +1,79 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Secret } from '../kernel/secret.ts';
+import { type Connection, connect, sqlStateOf } from './connection.ts';
+import { type SessionNeeds, startupOptions } from './session-settings.ts';
+
+/** Where a server is asked, and as whom. The configuration's `postgresql` is one. */
+export interface ServerAddress {
+  /** A socket directory, or a host name. */
+  readonly socketDir: string;
+  readonly port: number;
+  readonly superuser: string;
+  readonly superuserPassword?: Secret | undefined;
+  /** The data that the server is taken to work on: its PG_VERSION spares a question. */
+  readonly dataDir?: string | undefined;
+}
+
+/** How long a session may take to begin, and a statement to wait and to run; absent: without end. */
+export interface SessionLimits extends Omit<SessionNeeds, 'as'> {
+  readonly connectTimeoutMs?: number;
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/**
+ * A session as the superuser: the search_path is the server's own catalogs, no setting of a database or a role counts, and no library or
+ * trigger of anybody's runs. Every question of dbkit's goes through here. Rejects with `service.unready` (see `sqlStateOf`).
+ */
+export async function openAsSuperuser(
+  address: ServerAddress,
+  database: string,
+  { connectTimeoutMs = CONNECT_TIMEOUT_MS, major, ...limits }: SessionLimits,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const { socketDir, port, superuser: user, superuserPassword } = address;
+  const target = { socketDir, port, user, database, password: superuserPassword?.reveal() };
+  const needs = { as: 'superuser', major: major ?? (await majorOf(address.dataDir)), timeoutMs: connectTimeoutMs, ...limits } as const;
+  return connect(target, needs, signal);
+}
+
+/** Where there is no database `postgres`, or it lets nobody in: invalid_catalog_name, object_not_in_prerequisite_state (postinit.c). */
+const noSuchDatabase = new Set(['3D000', '55000']);
+
+/** The same for questions about the server as a whole: in `postgres`, else in `template1`. */
+export async function openForServer(address: ServerAddress, limits: SessionLimits, signal: AbortSignal): Promise<Connection> {
+  return openAsSuperuser(address, 'postgres', limits, signal).catch((cause: unknown) => {
+    if (!noSuchDatabase.has(sqlStateOf(cause) ?? '')) throw cause;
+    return openAsSuperuser(address, 'template1', limits, signal);
+  });
+}
+
+/** A role that asks as itself: its own search_path counts, as what runs has its rights only. */
+export interface AsRole {
+  readonly socketDir: string;
+  readonly port: number;
+  readonly user: string;
+  readonly database: string;
+  readonly password: string | undefined;
+}
+
+/** A session as the application's role, or as another one that owns what is asked for. */
+export const openAsRole = (
+  target: AsRole,
+  { connectTimeoutMs = CONNECT_TIMEOUT_MS, ...limits }: SessionLimits,
+  signal: AbortSignal,
+): Promise<Connection> => connect(target, { as: 'application', timeoutMs: connectTimeoutMs, ...limits }, signal);
+
+/** PGOPTIONS for PostgreSQL's own tools, whoever they log in as; `major`: the server's, undefined where it is not known. */
+export const toolOptions = (major: number | undefined): string => startupOptions({ as: 'superuser', major }, { trusted: false });
+
+/** The same for a tool that is known to log in as a superuser: no trigger and no library of anybody's runs in its sessions. */
+export const superuserToolOptions = (major: number | undefined): string => startupOptions({ as: 'superuser', major });
+
+async function majorOf(dataDir: string | undefined): Promise<number | undefined> {
+  if (dataDir === undefined) return undefined;
+  const text = await readFile(join(dataDir, 'PG_VERSION'), 'utf8').catch(() => ''); // Missing, damaged or not for this user to read.
+  const major = Number.parseInt(text, 10);
+  return major >= 10 && major < 100 ? major : undefined;
+}
