@@ -7,9 +7,11 @@ import { madeAnew } from '../inspection/recreated-files.ts';
 import { isCatalogIndex } from '../inspection/relations.ts';
 import { walk } from '../inspection/walk.ts';
 import { connectSuperuser, type Local } from '../instance/local.ts';
-import { checkDatabases, type LostRelation } from '../instance/server/databases.ts';
+import { checkDatabases, type DatabaseQuestions, type Silence } from '../instance/server/databases.ts';
+import type { LostRelation } from '../instance/server/lost-files.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { collectorLines } from '../instance/server/server-log.ts';
+import { dataFileIn, troubleWords } from '../instance/session-trouble.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import { type Meaning, triage } from '../recovery/triage.ts';
 
@@ -35,50 +37,68 @@ function reasonBefore(lines: readonly string[], said: string | undefined): strin
   return before && `${wordsOfLine(before)} (${wordsOfLine(said)})`;
 }
 
-interface Examination {
+export interface Examination {
   readonly complaints: readonly Finding[];
   readonly rebuilt: readonly Finding[];
-  /** Every database answered from its catalogs. */
+  /** Databases of which nothing is known: they may be asked again. */
+  readonly unknown: readonly Silence[];
+  /** Every database that takes sessions answered from its catalogs. */
   readonly answering: boolean;
 }
 
-/** Asks every database of a server that accepts connections. Damaged indexes of the user's are rebuilt on the way. */
-export async function examine(local: Local, before: Inspection, signal: AbortSignal): Promise<Examination> {
-  const {
-    silent,
-    lost: relations,
-    lockedOut,
-  } = await checkDatabases(local, { madeAnew: madeAnew(local.volume.dataDir, before, signal) }, signal);
-  if (lockedOut !== undefined) {
-    local.system.log.warn(
-      'databases.unchecked',
-      `the server answers, but does not let ${local.settings.superuser} in, so its databases could not be checked`,
-      { why: lockedOut },
-    );
-    // Nobody is let in either where the catalog of roles is what was lost.
-    const lost = before.report.findings.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/'));
-    return { complaints: lost, rebuilt: [], answering: false };
-  }
+/**
+ * Asks every database of a server that accepts connections. Damaged indexes of the user's are rebuilt on the way. What was not answered is told, and
+ * nothing follows from it: a server that lets dbkit in less easily than expected is not damaged.
+ */
+export async function examine(local: Local, before: Inspection, questions: DatabaseQuestions, signal: AbortSignal): Promise<Examination> {
+  const { silent, closed, unknown, lost } = await checkDatabases(
+    local,
+    { madeAnew: madeAnew(local.volume.dataDir, before, signal), ...questions },
+    signal,
+  );
+  const { log } = local.system;
+  for (const { database, id, words } of closed)
+    log.info('database.closed', `database ${database} takes no sessions, so it was not looked at`, { id, why: words });
+  for (const { database, id, words } of unknown)
+    log.warn('database.unchecked', `nothing is known of database ${database}: ${troubleWords(id)}; the server serves`, { id, why: words });
   const complaints: Finding[] = [];
   const rebuilt: Finding[] = [];
-  for (const relation of relations) {
+  for (const relation of lost) {
     const finding = lossOf(relation);
-    const healed = finding.code === 'index.damaged' && (await rebuildIndex(local, relation, signal));
+    const healed = finding.code === 'index.damaged' && (await rebuildIndex(local, relation, questions.socketDir, signal));
     (healed ? rebuilt : complaints).push(finding);
   }
-  for (const { database, path, words } of silent) {
-    const meaning = triage([words]);
-    if (meaning?.kind === 'again') continue; // It is on its way, which is no damage.
-    const known = await meaningToFindings(local, meaning);
-    const unknown: Finding = { code: 'database.missing', path: path ?? database, evidence: words, severity: 'certain' };
-    complaints.push(...(known.length > 0 ? known : [unknown]));
-  }
-  return { complaints, rebuilt, answering: silent.length === 0 };
+  for (const silence of silent) complaints.push(...(await damageOf(local, silence)));
+  // Nobody is let in either where the catalog of roles is what was lost: then the files say so.
+  if (unknown.some(({ id }) => id === 'not-let-in'))
+    complaints.push(...before.report.findings.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/')));
+  return { complaints, rebuilt, unknown, answering: silent.length === 0 && unknown.length === 0 };
+}
+
+/** PostgreSQL's own evidence as a finding: by its words where the triage table knows them, else by SQLSTATE and the file that they name. */
+async function damageOf(local: Local, { database, path, sqlState, words }: Silence): Promise<Finding[]> {
+  const lines = words.split('\n');
+  const meaning = triage(lines);
+  if (meaning?.kind === 'finding') return meaningToFindings(local, meaning);
+  const evidence = lines[0]!.replace(/^PostgreSQL (does not answer on port \d+|answered): /, '');
+  const file = dataFileIn(words);
+  if (file === undefined || meaning !== undefined)
+    return [{ code: 'database.missing', path: path ?? database, evidence, severity: 'certain', postgresSays: evidence }];
+  const code = await preciseCode(local, codeOfFile(file, sqlState), file);
+  return [{ code, path: file, evidence, severity: 'certain', postgresSays: evidence }];
+}
+
+/** What PostgreSQL says of a file, where its sentence is in another language: undefined_file, or a part of it that is wrong. */
+function codeOfFile(file: string, sqlState: string | undefined): FindingCode {
+  if (/^pg_(xact|multixact|subtrans|commit_ts)\//.test(file)) return 'slru.damaged';
+  if (file.endsWith('pg_filenode.map')) return 'filenode-map.damaged';
+  if (file.endsWith('PG_VERSION')) return 'version-file.broken';
+  return sqlState === '58P01' ? 'relation.missing' : 'page.damaged';
 }
 
 /** The server itself needs the indexes of its catalogs, so those are built in single-user mode. */
 function lossOf({ kind, relation, database, path, isCatalog, shrunk, madeAnew: anew }: LostRelation): Finding {
-  const named = { path, severity: 'certain', relation: { database, name: relation } } as const;
+  const named = { path, severity: 'certain', seenIn: 'files', relation: { database, name: relation } } as const;
   if (shrunk) {
     const evidence = `table ${relation} in database ${database} has ${shrunk.toBlocks} blocks, and had ${shrunk.fromBlocks} at its last VACUUM or ANALYZE`;
     return { code: 'relation.truncated', evidence, ...named };
@@ -89,9 +109,16 @@ function lossOf({ kind, relation, database, path, isCatalog, shrunk, madeAnew: a
   return { code, evidence: `the file of ${kind} ${relation} in database ${database} ${how}`, ...named };
 }
 
+const REBUILD_LOCK_TIMEOUT_MS = 5_000;
+
 /** An index holds nothing that its table does not. False when it could not be rebuilt. */
-async function rebuildIndex(local: Local, { database, relation }: LostRelation, signal: AbortSignal): Promise<boolean> {
-  const session = await connectSuperuser(local, database, signal);
+async function rebuildIndex(
+  local: Local,
+  { database, relation }: LostRelation,
+  socketDir: string | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const session = await connectSuperuser(local, database, signal, socketDir, { lockTimeoutMs: REBUILD_LOCK_TIMEOUT_MS });
   try {
     await session.query(`REINDEX INDEX ${relation}`); // regclass::text is quoted by the server itself.
     local.system.log.info('index.rebuilt', `the file of index ${relation} in ${database} was gone; rebuilt from its table`);

@@ -14,9 +14,11 @@ export interface Finding {
   readonly postgresSays?: string;
   /** The table or index whose file this is, where the server could name it. */
   readonly relation?: RelationName;
+  /** dbkit itself has read it from the files, beside what the catalogs name: it need not be seen again to be true. */
+  readonly seenIn?: 'files';
 }
 
-/** A table or index as the server names it: `name` with its schema where that is not in the search path. */
+/** A table or index as the server names it: `name` with its schema, unless it is a system catalog. */
 export interface RelationName {
   readonly database: string;
   readonly name: string;

@@ -14,6 +14,7 @@ import { newQuarantine } from './quarantine.ts';
 import { remedies } from './remedies.ts';
 import { repairs } from './repairs.ts';
 import { mountsInTheWay, replaceContents } from './replace.ts';
+import { requireEvidence } from './reread.ts';
 import { asideDirectory } from './set-aside.ts';
 
 const DAMAGE_SHOWN = 3;
@@ -27,6 +28,7 @@ export interface Outcome {
 
 /** Carries out what was decided. The server is down and the volume's lock is held. Rejects with the refusal's own code and words. */
 export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
+  await requireEvidence(local, plan, signal);
   switch (plan.decision) {
     case 'refuse':
       throw refusal(plan);

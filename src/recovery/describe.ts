@@ -4,7 +4,7 @@ import type { Outcome } from './carry-out.ts';
 import { incident } from './incidents.ts';
 import { nothing, told } from './losses.ts';
 import type { Plan } from './plan.ts';
-import { plannedLosses } from './plan-losses.ts';
+import { damageLoss, plannedLosses } from './plan-losses.ts';
 import type { RecoveryReport, RecoveryTarget } from './report.ts';
 
 /** What a person is told about a plan (no outcome yet) or about what was done. */
@@ -34,6 +34,21 @@ const targetOf = ({ inspection: { report } }: Plan): RecoveryTarget => ({
   sizeBytes: report.sizeBytes,
   systemIdentifier: report.systemIdentifier,
 });
+
+/** What the server names while it serves, and nothing is done about: it is told, and every other row is there. */
+export function servedReport({ system }: Local, findings: readonly Finding[], begunMs: number): RecoveryReport {
+  const why = incident('damage-is-named');
+  return {
+    at: system.clock.now().toISOString(),
+    findings,
+    decision: 'start',
+    ...why,
+    steps: findings.map(({ path }) => ({ step: `serve ${path}`, ...why, done: true })),
+    quarantine: null,
+    ...told(findings.map(damageLoss)),
+    durationMs: Math.round(system.clock.monotonicMs() - begunMs),
+  };
+}
 
 /** Indexes that were built anew on the running server. */
 export function rebuiltReport({ system }: Local, rebuilt: readonly Finding[], begunMs: number): RecoveryReport {

@@ -6,6 +6,7 @@ export const incidents = {
   'first-start-goes-on': 'the first start of a new instance was interrupted; it goes on',
   'replacement-unfinished': 'an earlier replacement of the data was interrupted; it is finished first',
   'recovery-judged': 'the server replayed the WAL that was there',
+  'damage-is-named': 'the server runs; what it names is reported, and nothing is replaced for it',
   'index-rebuilt': 'an index holds nothing that its table does not',
   'processes-continued': '{count} of its processes had been stopped by a signal and go on now',
   'server-was-hung': 'it was hung and was restarted',

@@ -16,6 +16,8 @@ export interface Facts {
   readonly rollsForward: boolean;
   /** A standby, or a recovery from an archive: another server has what this one lacks. */
   readonly follows: boolean;
+  /** At least one of what asks for other bytes is positive evidence (evidence.ts), not a mount, a setting or silence. */
+  readonly evident: boolean;
   /** How often the data was replaced within the last hour. */
   readonly replacements: number;
   readonly maxReplacements: number;
@@ -92,6 +94,13 @@ const rows = [
     words: 'an initialisation was interrupted before it held any data',
   },
   {
+    id: 'damage-is-not-evident',
+    when: (facts) => mustReplace(facts) && !facts.evident,
+    then: 'refuse',
+    words: 'neither PostgreSQL nor the files show that the data is damaged, so nothing is replaced',
+    refusal: { code: 'recovery.refused', hint: chooseYourself },
+  },
+  {
     id: 'follower-damaged',
     when: (facts) => mustReplace(facts) && facts.follows,
     then: 'refuse',
@@ -130,7 +139,12 @@ const rows = [
   {
     id: 'restore-loses-nothing',
     when: (facts) =>
-      facts.answers.has('serve') && facts.backup !== undefined && facts.rollsForward && facts.allow.includes('restore') && !tooOften(facts),
+      facts.answers.has('serve') &&
+      facts.evident &&
+      facts.backup !== undefined &&
+      facts.rollsForward &&
+      facts.allow.includes('restore') &&
+      !tooOften(facts),
     then: 'restore',
     words: 'a file is damaged, and the backup with the WAL since then holds every row',
   },

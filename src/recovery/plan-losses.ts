@@ -1,11 +1,13 @@
 import type { Finding } from '../inspection/findings.ts';
 import { type Loss, nothing } from './losses.ts';
-import type { Plan, PlannedStep, Source } from './plan.ts';
+import type { Plan, Source } from './plan.ts';
 
 /** What the server starts without. */
-export const damageOf = (plan: Plan): Loss[] => plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(damageLoss);
+export const damageOf = (plan: Plan): Loss[] =>
+  plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => damageLoss(finding));
 
-function damageLoss({ finding }: PlannedStep): Loss {
+/** One file that the server runs without. */
+export function damageLoss(finding: Finding): Loss {
   const { code, path, evidence, relation = null } = finding;
   const damaged = { path, evidence, relation, oldBytes: null };
   if (code === 'database.missing') return { kind: 'database', database: null, ...damaged };

@@ -7,6 +7,7 @@ import type { Local } from '../instance/local.ts';
 import { mayMendOwner } from '../instance/owner.ts';
 import { replacementsSince } from '../instance/volume.ts';
 import { newestFirst } from '../kernel/labels.ts';
+import { evidenceAmong } from './evidence.ts';
 import { climb, type Decision, type Rung, type RungId, type Strategy } from './ladder.ts';
 import { type RemedyId, remedyFor } from './remedies.ts';
 import { type Remedy, wholeFiles } from './remedy.ts';
@@ -28,6 +29,8 @@ export interface Plan {
   readonly rung: Rung & { readonly id: RungId };
   readonly steps: readonly PlannedStep[];
   readonly backup: Source | undefined;
+  /** What a person asked for; undefined: the ladder decided alone. */
+  readonly wish: Strategy | undefined;
   /** By finding: the files of the backup that bring it back. */
   readonly backedUp: ReadonlyMap<string, readonly BackedUpFile[]>;
 }
@@ -82,6 +85,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   const rung = climb({
     state: inspection.report.state,
     answers: new Set(steps.map(({ remedy }) => remedy.then)),
+    evident: evidenceAmong(asking(steps), () => true).length > 0,
     backup: backup?.backup.label,
     rollsForward: backup?.rollsForward ?? false,
     follows: inspection.follows,
@@ -90,8 +94,12 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     allow: input.recovery.allow,
     wish: input.wish,
   });
-  return { inspection, findings, decision: rung.then, rung, steps, backup, backedUp };
+  return { inspection, findings, decision: rung.then, rung, steps, backup, backedUp, wish: input.wish };
 }
+
+/** The findings that ask for other bytes, now or where a backup has them. */
+const asking = (steps: readonly PlannedStep[]): Finding[] =>
+  steps.filter(({ remedy }) => remedy.then === 'serve' || remedy.then === 'replace').map(({ finding }) => finding);
 
 /** A backup is looked for where it could decide something: reading the WAL since then can take longer than a plain start. */
 const asksForBackup = ({ inspection, wish }: PlanInput, alone: readonly PlannedStep[]): boolean =>

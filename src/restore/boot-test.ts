@@ -3,6 +3,7 @@ import { forgetRestore } from '../boot/forget-restore.ts';
 import type { Local } from '../instance/local.ts';
 import { checkDatabases } from '../instance/server/databases.ts';
 import { copySettings, onPrivateServer } from '../instance/server/private-server.ts';
+import { troubleWords } from '../instance/session-trouble.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
 
@@ -21,14 +22,16 @@ export async function bootTest(local: Local, directory: string, lock: HeldLock |
     trusts: true,
     what: 'the restored copy',
   };
-  const { databases, silent, lost, lockedOut } = await onPrivateServer(aside, server, signal, (socketDir) =>
+  const { databases, silent, closed, unknown, lost } = await onPrivateServer(aside, server, signal, (socketDir) =>
     checkDatabases(aside, { socketDir }, signal),
   );
   await forgetRestore(local, directory);
-  if (lockedOut !== undefined) {
-    system.log.warn('restore.unchecked', 'the restored copy starts, but does not let dbkit in to ask its databases', { why: lockedOut });
-    return 0;
-  }
+  for (const { database, words } of closed)
+    system.log.info('database.closed', `database ${database} takes no sessions, so it was not looked at`, { why: words });
+  for (const { database, id, words } of unknown)
+    system.log.warn('restore.unchecked', `the restored copy starts; database ${database} was not looked at: ${troubleWords(id)}`, {
+      why: words,
+    });
   const wrong = [
     ...silent.map(({ database, words }) => `database ${database} does not answer (${words})`),
     ...lost.filter(({ shrunk }) => !shrunk).map(({ database, relation }) => `the file of ${relation} in ${database} is missing`),

@@ -4,8 +4,8 @@ import type { BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { DrillCheck, DrillReport } from '../backups/drill.ts';
 import { isProof } from '../backups/drill.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
-import { connectSuperuser } from '../instance/local.ts';
 import { checkDatabases } from '../instance/server/databases.ts';
+import { openAsRole, superuserToolOptions } from '../instance/sessions.ts';
 import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
 import { onScratchCopy, type Scratch } from './scratch.ts';
 
@@ -49,7 +49,7 @@ export async function drill(
       const found = await checkDatabases(scratch.local, { socketDir: scratch.socketDir }, signal);
       databases = found.databases;
       const wrong = [
-        ...found.silent.map(({ database, words }) => `${database}: ${words}`),
+        ...[...found.silent, ...found.unknown].map(({ database, words }) => `${database}: ${words.split('\n')[0]}`),
         ...found.lost.map(({ database, relation }) => `the file of ${relation} in ${database} is missing`),
       ];
       return wrong.length === 0 ? null : wrong.slice(0, 5).join('; ');
@@ -89,7 +89,7 @@ async function amcheck({ local, socketDir }: Scratch, signal: AbortSignal): Prom
     `--port=${settings.port}`,
     `--username=${settings.superuser}`,
   ];
-  const env = { ...system.childEnvironment };
+  const env = { ...system.childEnvironment, PGOPTIONS: superuserToolOptions(binaries.major) };
   const { exitCode, stdout, stderr } = await system.runner.attempt({ file, args, env, as: owner, timeoutMs: AMCHECK_TIMEOUT_MS }, signal);
   if (exitCode === 0) return null;
   if (/could not open extension control file|extension "amcheck" is not available/.test(stderr))
@@ -97,14 +97,15 @@ async function amcheck({ local, socketDir }: Scratch, signal: AbortSignal): Prom
   return `${stdout}\n${stderr}`.trim().split('\n').slice(0, 5).join('; ');
 }
 
-/** One query whose first column of its first row must be true. */
+/** One query whose first column of its first row must be true. It asks as the application's role, as what it calls is the application's. */
 async function assertTrue(
   { local, socketDir }: Scratch,
   { sql, database }: { readonly sql: string; readonly database?: string | undefined },
   signal: AbortSignal,
 ): Promise<string | null> {
   const { username, database: own = username } = local.settings;
-  const session = await connectSuperuser(local, database ?? own, signal, socketDir);
+  const { port } = local.settings;
+  const session = await openAsRole({ socketDir, port, user: username, database: database ?? own, password: undefined }, {}, signal);
   try {
     const [row] = await session.query(sql);
     const value = row === undefined ? undefined : Object.values(row)[0];

@@ -1,142 +1,155 @@
 import { DbkitError, isAbort } from '../../kernel/errors.ts';
-import type { Connection } from '../connection.ts';
+import { type Connection, detailOf, sqlStateOf } from '../connection.ts';
 import { connectSuperuser, type Local } from '../local.ts';
+import { type Trouble, troubleOf } from '../session-trouble.ts';
+import { type LostRelation, lostFiles } from './lost-files.ts';
 
-/** A database that does not answer, in the server's words. */
-export interface Silence {
+/** A database that did not answer, in the server's words. */
+export interface Silence extends Trouble {
   readonly database: string;
   /** 'base/16384'; undefined while not even the list of databases can be read. */
   readonly path: string | undefined;
-  readonly words: string;
-}
-
-interface FileRow {
-  readonly relation: string;
-  readonly kind: string;
-  readonly path: string;
-  readonly catalog: boolean;
-  readonly pages: number;
-  readonly missing: boolean;
-  readonly blocks: number;
-}
-
-/** A relation whose file is gone although the catalogs name it, or holds fewer blocks than at its last VACUUM or ANALYZE. */
-export interface LostRelation {
-  readonly database: string;
-  readonly relation: string;
-  readonly kind: 'table' | 'index';
-  readonly path: string;
-  readonly isCatalog: boolean;
-  /** Undefined when the file is gone. */
-  readonly shrunk: { readonly fromBlocks: number; readonly toBlocks: number } | undefined;
-  /** Its file was gone, and crash recovery made another one of what the WAL holds. */
-  readonly madeAnew: boolean;
+  /** Which row of session-trouble.ts it is. */
+  readonly id: string;
 }
 
 /** Asks the catalogs every database needs for a session: a table, an index scan and a join, cheap even with 20,000 relations. */
 const CATALOG_QUESTION = `SELECT count(*) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_am a ON a.oid = c.relam WHERE c.oid < 16384`;
-
-/**
- * Files that the catalogs name and that are gone, and logged tables of the user's that have fewer blocks than pg_class.relpages, which VACUUM and
- * ANALYZE write and a truncation resets: a file cut short beside a crash, or while the server ran, is found by nothing else, as a server reads it
- * to its end. Unlogged ones have no file before the end of a recovery (reinit.c). One listing of the database's directory spares twenty thousand
- * relations a stat each; what is not in it is asked for by its own path, as it may lie in a tablespace, or just have been written anew.
- */
-const LOST_FILES = `
-  SELECT oid::regclass::text AS relation, kind, pg_relation_filepath(oid) AS path, catalog, pages, size IS NULL AS missing,
-         size / current_setting('block_size')::int AS blocks
-    FROM (SELECT c.oid, c.relkind AS kind, c.oid < 16384 AS catalog, c.relpages AS pages, there.name IS NOT NULL AS listed,
-                 c.relkind IN ('r', 'm', 't') AND c.relpersistence <> 'u' AND c.oid >= 16384 AND c.relpages > 0 AS counted
-            FROM pg_class c
-            LEFT JOIN pg_ls_dir(regexp_replace(pg_relation_filepath('pg_class'), '/[^/]*$', '')) AS there(name)
-              ON there.name = pg_relation_filenode(c.oid)::text AND c.reltablespace = 0
-           WHERE c.relkind IN ('r', 'i', 't', 'm', 'S') AND c.relpersistence <> 't'
-             AND NOT (c.relpersistence = 'u' AND pg_is_in_recovery())
-          OFFSET 0) AS files
-   CROSS JOIN LATERAL (SELECT CASE WHEN (pg_stat_file(pg_relation_filepath(oid), true)).size IS NOT NULL THEN pg_relation_size(oid) END) AS now(size)
-   WHERE (counted OR NOT listed) AND pg_relation_filepath(oid) IS NOT NULL
-     AND (size IS NULL OR counted AND size / current_setting('block_size')::int < pages)`;
-
-/** Those of `madeAnew` that are this database's. */
-const MADE_ANEW = `
-  SELECT oid::regclass::text AS relation, relkind AS kind, pg_relation_filepath(oid) AS path, oid < 16384 AS catalog, relpages AS pages,
-         true AS missing, 0 AS blocks
-    FROM pg_class
-   WHERE relkind IN ('r', 'i', 't', 'm', 'S') AND pg_relation_filepath(oid) = ANY ($1)`;
+const DATABASES = `SELECT datname AS name, 'base/' || oid AS path, datconnlimit = -2 AS invalid FROM pg_database WHERE datallowconn`;
 
 /** The first session of a database builds its relation cache, which keeps a processor busy for some ten milliseconds. */
 const AT_ONCE = 4;
-
-/** Refusals that say nothing about the data: the server is up, only dbkit's own login is not let in (SQLSTATE class 28). */
-const notLetIn = /password authentication failed|no pg_hba\.conf entry|role ".*" does not exist|peer authentication failed|SCRAM|SASL/i;
+/** No question may wait for a lock of the user's. */
+const LOCK_TIMEOUT_MS = 2_000;
+const CONNECT_TIMEOUTS_MS = [5_000, 15_000] as const;
+const STATEMENT_TIMEOUT_MS = 60_000;
+const PATIENCE_MS = 20_000;
+const FIRST_PAUSE_MS = 100;
 
 export interface DatabaseCheck {
+  /** How many answered. */
   readonly databases: number;
+  /** PostgreSQL itself calls these damaged. */
   readonly silent: readonly Silence[];
+  /** These take no sessions: somebody closed them, or a DROP DATABASE was cut off. They are named, and nothing follows from it. */
+  readonly closed: readonly Silence[];
+  /** Nothing is known of these: they may be asked again. */
+  readonly unknown: readonly Silence[];
   readonly lost: readonly LostRelation[];
-  /** The server answers, but does not let dbkit in to look; undefined otherwise. */
-  readonly lockedOut: string | undefined;
 }
 
-/** "Accepting connections" is not the end: every database must accept a session and answer from its catalogs. */
-export async function checkDatabases(
-  local: Local,
-  options: { socketDir?: string; madeAnew?: readonly string[] },
-  signal: AbortSignal,
-): Promise<DatabaseCheck> {
-  const silent: Silence[] = [];
-  const lost: LostRelation[] = [];
-  const ask = async ({ name, path }: Database, all: boolean): Promise<Database[]> => {
-    try {
-      const session = await connectSuperuser(local, name, signal, options.socketDir);
-      try {
-        await session.query(CATALOG_QUESTION);
-        lost.push(...(await lostFiles(session, name, options.madeAnew ?? [])));
-        return all
-          ? await session.query<Database>("SELECT datname AS name, 'base/' || oid AS path FROM pg_database WHERE datallowconn")
-          : [];
-      } finally {
-        await session.end();
-      }
-    } catch (cause) {
-      if (isAbort(cause) || !(cause instanceof DbkitError)) throw cause; // dbkit's own fault is never the database's.
-      silent.push({ database: name, path, words: cause instanceof Error ? cause.message : String(cause) });
-      return [];
-    }
-  };
-  for (const first of ['postgres', 'template1']) {
-    const databases = await ask({ name: first, path: undefined }, true);
-    if (databases.length === 0) continue;
-    const others = databases.filter(({ name }) => name !== first && !silent.some(({ database }) => database === name));
-    for (let from = 0; from < others.length; from += AT_ONCE)
-      await Promise.all(others.slice(from, from + AT_ONCE).map((database) => ask(database, false)));
-    // One that is not in the list was dropped by its owner; one that is gets its place in the data directory.
-    const listed = silent.flatMap((silence) =>
-      databases.filter(({ name }) => name === silence.database).map(({ path }) => ({ ...silence, path })),
-    );
-    return { databases: databases.length, silent: listed, lost, lockedOut: undefined };
-  }
-  const lockedOut = silent.map(({ words }) => words).find((words) => notLetIn.test(words));
-  return lockedOut ? { databases: 0, silent: [], lost, lockedOut } : { databases: 0, silent, lost, lockedOut };
+export interface DatabaseQuestions {
+  readonly socketDir?: string | undefined;
+  /** Files that were gone before crash recovery and are there again. */
+  readonly madeAnew?: readonly string[];
+  /** How long to ask again what may pass, in milliseconds. */
+  readonly patienceMs?: number;
 }
 
 interface Database {
   readonly name: string;
   readonly path: string | undefined;
+  readonly invalid?: boolean;
 }
 
-async function lostFiles(session: Connection, database: string, anew: readonly string[]): Promise<LostRelation[]> {
-  const rows = await session.query<FileRow>(LOST_FILES);
-  const remade = anew.length > 0 ? await session.query<FileRow>(MADE_ANEW, [anew]) : [];
-  return [...rows.filter(({ path }) => !anew.includes(path)), ...remade].map(
-    ({ relation, kind, path, catalog, pages, missing, blocks }) => ({
-      database,
-      relation,
-      kind: kind === 'i' ? 'index' : 'table',
-      path,
-      isCatalog: catalog,
-      shrunk: missing ? undefined : { fromBlocks: pages, toBlocks: Number(blocks) },
-      madeAnew: anew.includes(path),
-    }),
-  );
+type Answer =
+  | { readonly listed: readonly Database[]; readonly lost: readonly LostRelation[] }
+  | { readonly silence: Silence; readonly passes: boolean };
+
+/**
+ * "Accepting connections" is not the end: every database is asked for a session and an answer from its catalogs. Whoever does not answer is asked
+ * again for a while; what is silent then is unknown, never damaged. Rejects only for what is dbkit's own fault.
+ */
+export async function checkDatabases(local: Local, questions: DatabaseQuestions, signal: AbortSignal): Promise<DatabaseCheck> {
+  const { clock } = local.system;
+  const deadlineMs = clock.monotonicMs() + (questions.patienceMs ?? PATIENCE_MS);
+  const first = await listDatabases(local, questions, deadlineMs, signal);
+  if ('troubles' in first) return sorted(0, [], first.troubles);
+  const lost = [...first.lost];
+  const troubles: Silence[] = first.databases.filter(({ invalid }) => invalid).map(invalidDatabase);
+  let answered = 1;
+  let left = first.databases.filter(({ name, invalid }) => name !== first.asked && !invalid);
+  for (let round = 0, pauseMs = FIRST_PAUSE_MS; left.length > 0; round += 1, pauseMs *= 2) {
+    const again: Database[] = [];
+    const isLast = clock.monotonicMs() + pauseMs > deadlineMs;
+    for (let from = 0; from < left.length; from += AT_ONCE) {
+      const some = left.slice(from, from + AT_ONCE);
+      const answers = await Promise.all(some.map((database) => ask(local, database, questions, round, signal)));
+      for (const [index, answer] of answers.entries())
+        if ('lost' in answer) {
+          answered += 1;
+          lost.push(...answer.lost);
+        } else if (answer.passes && !isLast) again.push(some[index]!);
+        else troubles.push(answer.silence);
+    }
+    left = again;
+    if (left.length > 0) await clock.sleep(pauseMs, signal);
+  }
+  return sorted(answered, lost, troubles);
+}
+
+/** One that is not in the list was dropped by its owner meanwhile; `postgres` need not be there. */
+async function listDatabases(
+  local: Local,
+  questions: DatabaseQuestions,
+  deadlineMs: number,
+  signal: AbortSignal,
+): Promise<
+  | { readonly asked: string; readonly databases: readonly Database[]; readonly lost: readonly LostRelation[] }
+  | { readonly troubles: readonly Silence[] }
+> {
+  const { clock } = local.system;
+  for (let round = 0, pauseMs = FIRST_PAUSE_MS; ; round += 1, pauseMs *= 2) {
+    const failed: Extract<Answer, { silence: Silence }>[] = [];
+    for (const name of ['postgres', 'template1']) {
+      const answer = await ask(local, { name, path: undefined }, questions, round, signal);
+      if ('lost' in answer) {
+        // Another one that was tried first is in the list, and gets its place in the data directory, unless it is gone.
+        return { asked: name, databases: answer.listed, lost: answer.lost };
+      }
+      failed.push(answer);
+    }
+    if (!failed.some(({ passes }) => passes) || clock.monotonicMs() + pauseMs > deadlineMs)
+      return { troubles: failed.map(({ silence }) => silence) };
+    await clock.sleep(pauseMs, signal);
+  }
+}
+
+async function ask(
+  local: Local,
+  { name, path }: Database,
+  { socketDir, madeAnew = [] }: DatabaseQuestions,
+  round: number,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const limits = {
+    connectTimeoutMs: CONNECT_TIMEOUTS_MS[round] ?? CONNECT_TIMEOUTS_MS.at(-1)!,
+    lockTimeoutMs: LOCK_TIMEOUT_MS,
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+  };
+  let session: Connection | undefined;
+  try {
+    session = await connectSuperuser(local, name, signal, socketDir, limits);
+    await session.query(CATALOG_QUESTION);
+    const lost = await lostFiles(session, name, madeAnew);
+    return { lost, listed: path === undefined ? await session.query<Database>(DATABASES) : [] };
+  } catch (cause) {
+    if (isAbort(cause) || !(cause instanceof DbkitError)) throw cause; // dbkit's own fault is never the database's.
+    const trouble = { sqlState: sqlStateOf(cause), words: detailOf(cause) };
+    const { id, passes = false } = troubleOf(trouble);
+    return { silence: { database: name, path, id, ...trouble }, passes };
+  } finally {
+    await session?.end();
+  }
+}
+
+/** "invalid_database": what a DROP DATABASE that was cut off leaves behind (pg_database.datconnlimit = -2, since 2023). */
+const invalidDatabase = ({ name, path }: Database): Silence => ({
+  ...{ database: name, path, id: 'closed-database', sqlState: '55000' },
+  words: `a DROP DATABASE of ${name} was cut off: it holds nothing that can be read, DROP DATABASE removes the rest`,
+});
+
+function sorted(databases: number, lost: readonly LostRelation[], troubles: readonly Silence[]): DatabaseCheck {
+  const are = (standing: string): Silence[] => troubles.filter((trouble) => troubleOf(trouble).then === standing);
+  return { databases, lost, silent: are('damage'), closed: are('closed'), unknown: are('unknown') };
 }

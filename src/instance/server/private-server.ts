@@ -31,9 +31,7 @@ export async function onPrivateServer<T>(
 ): Promise<T> {
   const socketDir = await privateSocketDir(local);
   try {
-    const hba = join(socketDir, 'pg_hba.conf');
-    if (trusts) await local.system.files.write(hba, 'local all all trust\n', { mode: 0o600, owner: local.owner });
-    const overrides = { ...settings, ...(trusts ? { hba_file: hba } : {}) };
+    const overrides = { ...settings, ...(trusts ? await trusting(local, socketDir) : {}) };
     const started = await launch(local, { dataDir, privateSocketDir: socketDir, lock, overrides }, signal);
     try {
       if (started.kind === 'serving') return await work(socketDir);
@@ -49,6 +47,42 @@ export async function onPrivateServer<T>(
   } finally {
     await rm(socketDir, { recursive: true, force: true });
   }
+}
+
+/** Lets in whoever reaches the socket, which lies in a folder of the owner's alone. */
+async function trusting({ system, owner }: Local, socketDir: string): Promise<{ readonly hba_file: string }> {
+  const hba = join(socketDir, 'pg_hba.conf');
+  await system.files.write(hba, 'local all all trust\n', { mode: 0o600, owner });
+  return { hba_file: hba };
+}
+
+/** How dbkit reaches the instance's own server before anybody else may: by a socket of its own, whatever pg_hba.conf says. */
+export interface PrivateWay {
+  readonly socketDir: string;
+  /** Above every other setting. */
+  readonly settings: Readonly<Record<string, string>>;
+  close(): Promise<void>;
+}
+
+/**
+ * For the instance's own data until it is judged. Nothing of the user's runs meanwhile: no jobs, no subscriptions, no autovacuum; it waits for no
+ * standby, and it speaks English, so that what it complains about is understood.
+ */
+export async function openPrivateWay(local: Local): Promise<PrivateWay> {
+  const socketDir = await privateSocketDir(local);
+  return {
+    socketDir,
+    settings: {
+      ...(await trusting(local, socketDir)),
+      lc_messages: 'C',
+      ssl: 'off',
+      autovacuum: 'off',
+      max_logical_replication_workers: '0',
+      synchronous_standby_names: '',
+      'cron.launch_active_jobs': 'off',
+    },
+    close: () => rm(socketDir, { recursive: true, force: true }),
+  };
 }
 
 /** In the system's folder for such things, else, where that takes no writes (a read-only root), beside the instance's own socket. */

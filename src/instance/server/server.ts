@@ -9,7 +9,7 @@ import { type LogTail, tailFrom } from './server-log.ts';
 
 /** How a start ended: it serves, or it went away, or it stopped making progress; `lines` are what it wrote. */
 export type Launch =
-  | { readonly kind: 'serving'; readonly child: Child; readonly standby: boolean }
+  | { readonly kind: 'serving'; readonly child: Child; readonly standby: boolean; lines(): Promise<readonly string[]> }
   | { readonly kind: 'exited'; readonly exit: ExitReason; readonly lines: readonly string[] }
   | { readonly kind: 'stuck'; readonly child: Child; readonly lines: readonly string[] };
 
@@ -93,8 +93,8 @@ async function waitUntilServing(local: Local, child: Child, { dataDir, privateSo
   for (;;) {
     if (exit) return { kind: 'exited', exit, lines: await log.lines() };
     const status = await statusLine(pidFile, child.pid);
-    if (status === 'ready') return { kind: 'serving', child, standby: false };
-    if (status === 'standby' && (await letsIn(local, socketDir))) return { kind: 'serving', child, standby: true };
+    if (status === 'ready') return { kind: 'serving', child, standby: false, lines: log.lines };
+    if (status === 'standby' && (await letsIn(local, socketDir))) return { kind: 'serving', child, standby: true, lines: log.lines };
     const nowMs = clock.monotonicMs();
     if (nowMs - begun > 250) {
       const sign = `${await log.size()}/${await childrenTicks(child.pid)}`; // Cheap, but not free: a quick start never gets here.

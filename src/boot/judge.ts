@@ -1,0 +1,95 @@
+import type { Finding } from '../inspection/findings.ts';
+import { type Inspection, inspect } from '../inspection/inspect.ts';
+import type { Silence } from '../instance/server/databases.ts';
+import type { Launch } from '../instance/server/server.ts';
+import { findingKey, makePlan, type Plan } from '../recovery/plan.ts';
+import { readMark } from '../wal/mark.ts';
+import { complaintsOf, examine } from './complaints.ts';
+import type { Hold, PostgresqlOptions } from './hold.ts';
+
+/** What is asked of one launch, and what is known from before. */
+export interface Case {
+  readonly launched: Launch;
+  /** The inspection before the start. */
+  readonly before: Inspection;
+  /** Findings whose remedy was tried in this boot, by `findingKey`. */
+  readonly tried: ReadonlySet<string>;
+  /** Findings that the server named and that its files do not show, by `findingKey`: they are told, and nothing is replaced for them. */
+  readonly unproven: ReadonlySet<string>;
+  /** Where the server is asked, when its door is closed to clients. */
+  readonly socketDir: string | undefined;
+}
+
+export interface Judgement {
+  readonly complaints: readonly Finding[];
+  /** Indexes of the user's that were rebuilt on the running server. */
+  readonly rebuilt: readonly Finding[];
+  /** Databases of which nothing is known. */
+  readonly unknown: readonly Silence[];
+  /** Undefined: nothing is complained about. */
+  readonly plan: Plan | undefined;
+}
+
+/** Hears what the server says, or asks it, and plans. A server that goes away while it is asked is heard by its last words. */
+export async function judge(
+  hold: Hold,
+  options: PostgresqlOptions,
+  { launched, before, tried, unproven, socketDir }: Case,
+  signal: AbortSignal,
+): Promise<Judgement> {
+  const examined = launched.kind === 'serving' ? await whileItServes(hold, launched, { before, socketDir }, signal) : undefined;
+  const complaints = examined?.complaints ?? (await complaintsOf(hold.local, await lastWordsOf(launched)));
+  const { rebuilt = [], unknown = [], answering = false } = examined ?? {};
+  const reported = complaints.filter((finding) => !unproven.has(findingKey(finding)));
+  const facts = { reported, tried, serving: examined !== undefined, answering };
+  return { complaints, rebuilt, unknown, plan: reported.length > 0 ? await planFor(hold, options, facts, signal) : undefined };
+}
+
+/** Undefined when the server ended meanwhile: then there is nobody to ask. */
+async function whileItServes(
+  { local }: Hold,
+  { child }: Extract<Launch, { kind: 'serving' }>,
+  { before, socketDir }: Pick<Case, 'before' | 'socketDir'>,
+  signal: AbortSignal,
+): Promise<Awaited<ReturnType<typeof examine>> | undefined> {
+  const asking = new AbortController();
+  const stop = (): void => asking.abort(signal.reason);
+  signal.addEventListener('abort', stop, { once: true });
+  let isGone = false;
+  void child.exited.then(() => {
+    isGone = true;
+    asking.abort();
+  });
+  try {
+    signal.throwIfAborted();
+    return await examine(local, before, { socketDir }, asking.signal);
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (isGone) return undefined;
+    throw cause;
+  } finally {
+    signal.removeEventListener('abort', stop);
+  }
+}
+
+async function lastWordsOf(launched: Launch): Promise<Exclude<Launch, { kind: 'serving' }>> {
+  if (launched.kind !== 'serving') return launched;
+  return { kind: 'exited', exit: await launched.child.exited, lines: await launched.lines() };
+}
+
+/** Looks again and asks the ladder. What the inspection had found of a server that runs now was judged before its start. */
+async function planFor(
+  { local }: Hold,
+  { config, backups }: PostgresqlOptions,
+  {
+    reported,
+    tried,
+    serving,
+    answering,
+  }: { reported: readonly Finding[]; tried: ReadonlySet<string>; serving: boolean; answering: boolean },
+  signal: AbortSignal,
+): Promise<Plan> {
+  const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false, readReached: readMark }, local.system, signal);
+  const inspection = serving ? { ...seen, report: { ...seen.report, findings: [] } } : seen;
+  return makePlan(local, { inspection, reported, tried, answering, wish: undefined, recovery: config.recovery, backups }, signal);
+}

@@ -1,0 +1,135 @@
+import type { Inspection } from '../inspection/inspect.ts';
+import { voidInventory } from '../inspection/inventory.ts';
+import type { Local } from '../instance/local.ts';
+import { openPrivateWay, type PrivateWay } from '../instance/server/private-server.ts';
+import { type Launch, launch, signalStop } from '../instance/server/server.ts';
+import { walKeepSetting } from '../instance/server/wal-keep.ts';
+import { present } from '../instance/volume.ts';
+import type { Clock } from '../kernel/machine.ts';
+import type { Plan } from '../recovery/plan.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
+import { type DoorFacts, doorFor } from './door.ts';
+import { ensurePatiently } from './ensure.ts';
+import type { Hold, PostgresqlOptions } from './hold.ts';
+import { type Judgement, judge } from './judge.ts';
+import { beforeStart, judgeRecovery } from './judge-recovery.ts';
+
+const IMMEDIATE_AFTER_S = 20;
+
+/** What the rounds before this one have shown. */
+export interface Course {
+  readonly isJudged: boolean;
+  /** The server went away without a word that the triage table knows. */
+  readonly isUnheard: boolean;
+}
+
+export interface Known {
+  readonly before: Inspection;
+  readonly tried: ReadonlySet<string>;
+  readonly unproven: ReadonlySet<string>;
+  readonly course: Course;
+}
+
+export interface Round {
+  readonly launched: Launch;
+  readonly judgement: Judgement;
+  /** Crash recovery ended before the WAL did, or nobody knows. */
+  readonly short: RecoveryReport | undefined;
+  /** The application's role and database were made sure of behind the closed door. */
+  readonly isEnsured: boolean;
+}
+
+/** One start with its verdict. After a good one behind a closed door the server is started again for everybody. */
+export async function oneRound(
+  hold: Hold,
+  options: PostgresqlOptions,
+  { before, tried, unproven, course }: Known,
+  signal: AbortSignal,
+): Promise<Round> {
+  const { local, lock } = hold;
+  const { system, volume } = local;
+  const overrides = await walKeepSetting(local, options.config.recovery.walKeep);
+  const facts = await doorFacts(local, options, before, course.isJudged, signal);
+  const door = course.isUnheard ? 'closed' : doorFor(facts).then;
+  const begin = async (way?: PrivateWay): Promise<Launch> => {
+    await voidInventory(system, local.stateDir);
+    system.reached('server.voided-inventory');
+    const all = { ...overrides, ...way?.settings };
+    return launch(local, { dataDir: volume.dataDir, privateSocketDir: way?.socketDir, lock, overrides: all }, signal);
+  };
+  const judged = async (launched: Launch, way?: PrivateWay): Promise<Judgement> => {
+    try {
+      return await judge(hold, options, { launched, before, tried, unproven, socketDir: way?.socketDir }, signal);
+    } catch (cause) {
+      await down(launched, system.clock); // A refusal does not leave it running.
+      throw cause;
+    }
+  };
+  const control = beforeStart(local);
+  const shortOf = (launched: Launch, { plan }: Judgement): Promise<RecoveryReport | undefined> | undefined =>
+    launched.kind === 'serving' && isGood(plan)
+      ? judgeRecovery(local, { before: control, seen: before, standby: launched.standby })
+      : undefined;
+  if (door === 'open') {
+    const launched = await begin();
+    const judgement = await judged(launched);
+    return { launched, judgement, short: await shortOf(launched, judgement), isEnsured: false };
+  }
+  const way = await openPrivateWay(local);
+  try {
+    const behind = await begin(way);
+    const judgement = await judged(behind, way);
+    const short = await shortOf(behind, judgement);
+    if (behind.kind !== 'serving' || !isGood(judgement.plan)) return { launched: behind, judgement, short, isEnsured: false };
+    try {
+      await ensurePatiently(local, { isNew: facts.isNew, socketDir: way.socketDir }, signal);
+    } finally {
+      await down(behind, system.clock);
+    }
+    const launched = await begin();
+    return { launched, judgement: launched.kind === 'serving' ? judgement : await judged(launched), short, isEnsured: true };
+  } finally {
+    await way.close();
+  }
+}
+
+/** The server may serve. */
+export const isGood = (plan: Plan | undefined): boolean => plan === undefined || plan.decision === 'start';
+
+async function doorFacts(
+  { volume }: Local,
+  { backups }: PostgresqlOptions,
+  { report, saw }: Inspection,
+  isJudged: boolean,
+  signal: AbortSignal,
+): Promise<DoorFacts> {
+  const isProven = report.clean && report.inventory === 'match';
+  const isSound = report.clean && report.findings.length === 0;
+  const list = async (): Promise<boolean> => {
+    for (const { kind, repository } of backups)
+      if (kind === 'physical' && (await repository.list(signal).catch(() => [undefined])).length > 0) return true; // One that cannot be listed may hold one.
+    return false;
+  };
+  return {
+    isJudged,
+    isNew: await present(volume.initializing),
+    isStandby: saw('standby.signal'),
+    isProven,
+    isSound,
+    hasBackup: !isProven && isSound && (await list()),
+  };
+}
+
+/** Ends a server that is not to serve. */
+export async function down(launched: Launch, clock: Clock): Promise<void> {
+  if (launched.kind === 'exited') return;
+  const { child } = launched;
+  let gone = false;
+  const exited = child.exited.then(() => {
+    gone = true;
+  });
+  for (let second = 0; !gone; second += 1) {
+    signalStop(child, second < IMMEDIATE_AFTER_S ? 'fast' : 'immediate'); // A server that is restarting after a crash may miss the first.
+    await Promise.race([exited, clock.sleep(1_000, new AbortController().signal)]);
+  }
+}

@@ -1,0 +1,73 @@
+import { unlink } from 'node:fs/promises';
+import type { Finding } from '../inspection/findings.ts';
+import { syncCluster } from '../instance/initialize/initialize.ts';
+import { type Launch, signalStop } from '../instance/server/server.ts';
+import { present } from '../instance/volume.ts';
+import type { RunningService } from '../kernel/running-service.ts';
+import { rememberStarted } from '../recovery/configuration.ts';
+import { afterwards, markWhileRunning } from './after-stop.ts';
+import { ensurePatiently } from './ensure.ts';
+import { forgetRestore } from './forget-restore.ts';
+import type { Handles, Hold } from './hold.ts';
+
+export interface Settling {
+  /** The application's role and database were made sure of behind the closed door. */
+  readonly isEnsured: boolean;
+  /** What is served around; grows when more is found while the server runs. */
+  readonly damage: readonly Finding[];
+}
+
+/** The server answers: the application's role and database are ensured, a new cluster is made durable, and only then it is ready. */
+export async function settle(
+  { local }: Hold,
+  handles: Handles,
+  { child, standby }: Extract<Launch, { kind: 'serving' }>,
+  { isEnsured, damage }: Settling,
+  signal: AbortSignal,
+): Promise<RunningService> {
+  const { settings, system, volume, binaries } = local;
+  system.reached('initialize.started');
+  const isNew = await present(volume.initializing);
+  const durable = isNew ? syncCluster(local, signal) : undefined;
+  try {
+    if (!isEnsured) await ensurePatiently(local, { isNew }, signal);
+    system.reached('initialize.ensured');
+    await forgetRestore(local, volume.dataDir);
+    await rememberStarted(local).catch((cause: unknown) =>
+      system.log.warn('configuration.unkept', 'the configuration that the server came up with could not be kept', { why: String(cause) }),
+    );
+    await durable;
+    if (isNew) await unlink(volume.initializing);
+  } catch (cause) {
+    signalStop(child, 'fast');
+    await child.exited;
+    throw cause;
+  }
+  const marking = markWhileRunning(local, child);
+  return {
+    pid: child.pid,
+    exited: afterwards(local, handles, child, marking, damage),
+    stop: async (mode, stopSignal) => {
+      signalStop(child, mode);
+      await untilAborted(child.exited, stopSignal);
+    },
+    reload: async () => child.kill('SIGHUP'),
+    details: {
+      version: binaries.version,
+      port: settings.port,
+      dataDir: volume.dataDir,
+      socketDir: settings.socketDir,
+      standby,
+      newCluster: isNew,
+    },
+  };
+}
+
+async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  await new Promise<void>((resolve, reject) => {
+    const abort = (): void => reject(signal.reason);
+    signal.addEventListener('abort', abort, { once: true });
+    void work.finally(() => signal.removeEventListener('abort', abort)).then(() => resolve());
+  });
+}

@@ -1,0 +1,68 @@
+import type { Finding, FindingCode } from '../inspection/findings.ts';
+
+/**
+ * What it takes for a finding to be evidence that the data must be replaced. 'never': it says nothing about the data's bytes. 'files': the files,
+ * read again with the server stopped, must show it. 'words': PostgreSQL's own words count too, as dbkit cannot read all that PostgreSQL can.
+ */
+export type Proof = 'never' | 'files' | 'words';
+
+/** A new code has no place here until somebody has thought about it. */
+export const proofs = {
+  'server.running': 'never',
+  'pid.stale': 'never',
+  'data.empty': 'never',
+  'data.foreign': 'never',
+  'data.unfinished': 'never',
+  'version.mismatch': 'never',
+  'owner.wrong': 'never',
+  'mode.wrong': 'never',
+  'shutdown.unclean': 'never',
+  'times.differ': 'never',
+  'volume.full': 'never',
+  'volume.read-only': 'never',
+  'file.unreadable': 'never',
+  'server.settings': 'never',
+  'directory.missing': 'never',
+  'conf.missing': 'never',
+  'conf.broken': 'never',
+  'version-file.broken': 'files',
+  'catalog-index.damaged': 'words',
+  'index.damaged': 'words',
+  'cache.damaged': 'never',
+  'control.outdated': 'files',
+  'control.contradicted': 'files',
+  'control.damaged': 'words',
+  'filenode-map.damaged': 'words',
+  'slru.damaged': 'words',
+  'wal.missing': 'words',
+  'wal.damaged': 'words',
+  'wal.gap': 'files',
+  'wal.short': 'files',
+  'wal.unmarked': 'never',
+  'wal-directory.missing': 'files',
+  'wal-link.dangling': 'never',
+  'prepared.damaged': 'files',
+  'signal.stray': 'never',
+  'backup-label.stray': 'never',
+  'tablespace.dangling': 'never',
+  'replication-slot.damaged': 'never',
+  'catalog.missing': 'words',
+  'empty-file.missing': 'never',
+  'relation.missing': 'files',
+  'relation.truncated': 'words',
+  'relation.changed': 'files',
+  'page.damaged': 'words',
+  'database.missing': 'files',
+  'directory.lost': 'files',
+} as const satisfies Record<FindingCode, Proof>;
+
+/** What the files show when they are read again with the server stopped. */
+export type Shown = (finding: Finding) => boolean;
+
+/** The findings among these that are positive evidence. Silence, refusals, time-outs and dbkit's own troubles never are. Pure. */
+export const evidenceAmong = (findings: readonly Finding[], shown: Shown): readonly Finding[] =>
+  findings.filter((finding) => {
+    const proof: Proof = proofs[finding.code];
+    if (proof === 'never' || finding.severity === 'info') return false;
+    return shown(finding) || (proof === 'words' && finding.postgresSays !== undefined);
+  });
