@@ -113,7 +113,8 @@ export async function startServer(
     dataDir,
     port,
     socketDir,
-    connect: (database = 'postgres') => connect({ socketDir, port, user: 'postgres', database }, { as: 'superuser', timeoutMs: 5_000 }, signal),
+    connect: (database = 'postgres') =>
+      connect({ socketDir, port, user: 'postgres', database }, { as: 'superuser', timeoutMs: 5_000 }, signal),
     async stop(signalName = 'SIGINT') {
       if (child.exitCode === null && child.signalCode === null) child.kill(signalName);
       await exited;
