@@ -53,6 +53,8 @@ export interface InspectOptions {
   readonly deep: boolean;
   /** How far the WAL had come when the server ran; undefined where nobody can tell. */
   readonly readReached?: ReadReached | undefined;
+  /** A server runs on it: what it has not written yet is no damage, and its WAL is not read. */
+  readonly isServed?: boolean;
 }
 
 /**
@@ -71,7 +73,7 @@ export async function inspect(dataDir: string, options: InspectOptions, system: 
 
 async function inspectAnswering(
   dataDir: string,
-  { stateDir, deep, readReached }: InspectOptions,
+  { stateDir, deep, readReached, isServed = false }: InspectOptions,
   system: System,
   signal: AbortSignal,
 ): Promise<Inspection> {
@@ -89,12 +91,14 @@ async function inspectAnswering(
   const readable = system.self.uid === 0 || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
   const findings =
     root && readable
-      ? [...permissions, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir }, signal))]
+      ? [...permissions, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir, isServed }, signal))]
       : [...permissions];
   const known = state === 'cluster' && 'control' in control ? control.control : undefined;
   const follows = state === 'cluster' && readable && followsAnother(dataDir, seen, known);
   const gaps =
-    known && readable && mayHaveGap(known, follows, seen, findings) ? await inspectGaps(dataDir, seen, known, reached, signal) : noGap;
+    known && readable && !isServed && mayHaveGap(known, follows, seen, findings)
+      ? await inspectGaps(dataDir, seen, known, reached, signal)
+      : noGap;
   findings.push(...gaps.findings);
   const pages = deep && known?.checksums ? await readDeep(dataDir, seen, known, findings, system, signal) : null;
   const kept = await keptCopies(stateDir, compared, inventory, findings);
@@ -127,12 +131,13 @@ async function inspectAnswering(
   };
 }
 
+/** It begins from a backup’s label or goes on as another server’s copy: its files are of several moments until it has come to its end. */
+const recovers = ({ entries }: Pick<Walk, 'entries'>): boolean =>
+  ['backup_label', 'recovery.signal', 'standby.signal'].some((path) => entries.has(path));
+
 /** Only a crashed server replays WAL from its own pg_wal alone. */
 const mayHaveGap = ({ state }: ControlFile, follows: boolean, { entries }: Walk, findings: readonly Finding[]): boolean =>
-  !state.startsWith('shut down') &&
-  !follows &&
-  !['backup_label', 'recovery.signal', 'standby.signal'].some((path) => entries.has(path)) &&
-  !findings.some(({ code }) => code.startsWith('wal'));
+  !state.startsWith('shut down') && !follows && !recovers({ entries }) && !findings.some(({ code }) => code.startsWith('wal'));
 const noGap: Gaps = { findings: [], behind: undefined };
 
 const emptyWalk: Walk = { entries: new Map(), denied: [] };
@@ -146,11 +151,19 @@ function versionFile(dataDir: string): number | null {
   }
 }
 
+/** What was known of the directory before it was looked into. */
+interface Notes {
+  readonly compared: Compared | undefined;
+  readonly reached: Reached | undefined;
+  readonly stateDir: string;
+  readonly isServed: boolean;
+}
+
 async function look(
   dataDir: string,
   seen: Walk,
   control: Judged,
-  { compared, reached, stateDir }: { compared: Compared | undefined; reached: Reached | undefined; stateDir: string },
+  { compared, reached, stateDir, isServed }: Notes,
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
@@ -179,11 +192,16 @@ async function look(
       });
     findings.push(
       ...inspectTransactions(seen, known, clean),
-      ...inspectPrepared(dataDir, seen, clean, reached?.systemIdentifier === known.systemIdentifier ? reached : undefined),
+      ...inspectPrepared(
+        dataDir,
+        seen,
+        clean,
+        reached?.lastRecordLsn === known.checkpointLsn && reached.systemIdentifier === known.systemIdentifier ? reached : undefined,
+      ),
       ...oddSizes(seen, known, compared),
       ...inspectLeftovers(dataDir, seen, known),
     );
-    if (!findings.some(({ code }) => code === 'slru.damaged' || code === 'directory.lost')) {
+    if (!isServed && !recovers(seen) && !findings.some(({ code }) => code === 'slru.damaged' || code === 'directory.lost')) {
       const kept = await readKept(stateDir);
       const isMoment = clean && compared?.proven === true && kept?.checkpointLsn === formatLsn(known.checkpointLsn);
       findings.push(...(await inspectStatus(dataDir, seen, known, { stateDir, kept, isMoment }, signal)));

@@ -26,9 +26,10 @@ export function createInspect({ postgresql: settings, stateDir }: Config, system
     return { ...report, findings: [...report.findings, ...said] };
   };
   return async (depth, signal) => {
-    const { report } = await inspect(settings.dataDir, { stateDir, ...depth, readReached }, system, signal);
     const server = await serverOn(settings.dataDir);
+    const isServed = typeof server === 'object';
+    const { report } = await inspect(settings.dataDir, { stateDir, ...depth, readReached, isServed }, system, signal);
     const asked = depth.deep && report.state === 'cluster' ? await askServer(report, signal) : report;
-    return typeof server === 'object' ? whileServed(asked, server.pid) : asked;
+    return isServed ? whileServed(asked, server.pid) : asked;
   };
 }

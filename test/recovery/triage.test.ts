@@ -36,6 +36,12 @@ test.each([
 test.each([
   ['LOG:  could not bind IPv4 address "127.0.0.1": Address already in use', 'port.in-use'],
   ['FATAL:  could not write lock file "postmaster.pid": No space left on device', 'volume.full'],
+  ['PANIC:  could not open file "global/pg_control": Operation not permitted', 'volume.failing'],
+  ['PANIC:  could not open file "global/pg_control": Structure needs cleaning', 'volume.failing'],
+  ['DETAIL:  Could not open file "pg_xact/0000": Too many levels of symbolic links.', 'volume.failing'],
+  ['DETAIL:  Could not read from file "pg_xact/0000" at offset 8192: Input/output error.', 'volume.failing'],
+  ['ERROR:  could not read block 3 in file "base/5/16384": Connection timed out', 'volume.failing'],
+  ['FATAL:  could not open directory "pg_notify": Key has expired', 'volume.failing'],
   ['FATAL:  could not open file "x": Read-only file system', 'volume.read-only'],
   ['FATAL:  database files are incompatible with server', 'data.version'],
   ['FATAL:  could not access file "timescaledb": No such file or directory', 'server.settings'],
