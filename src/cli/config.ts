@@ -51,6 +51,24 @@ export function registerConfig(program: Command, cli: Cli): void {
       }),
     );
   config
+    .command('trust')
+    .description('allow a configuration file that others could have written, as it is now')
+    .argument('<file>', 'the file, after you have looked at it')
+    .option('--remove', 'take that back')
+    .addHelpText(
+      'after',
+      '\nA file that somebody else may change is refused, and so is one of a repository that names programs. What you allow is what the file says\nnow: a change must be looked at again. The list is your own (~/.config/dbkit/trusted.json).\n\nExample:\n  dbkit config trust dbkit.yaml',
+    )
+    .action((file: string, flags: { remove?: boolean }, command: Command) =>
+      cli.run(command, async ({ trust }) => {
+        const report = await trust({ file, forget: flags.remove ?? false });
+        return {
+          report,
+          text: () => (report.outcome === 'trusted' ? `trusted as it is now: ${report.path}` : `no longer trusted: ${report.path}`),
+        };
+      }),
+    );
+  config
     .command('schema')
     .description('print the JSON Schema of dbkit.yaml, for editors')
     .addHelpText('after', '\nExample:\n  dbkit config schema > dbkit.schema.json')

@@ -1,66 +1,102 @@
-import { readFile, stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { lstat, open, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { environment } from './environment.ts';
 import type { Layers } from './layers.ts';
 import type { Origin } from './origin.ts';
+import { type FileFacts, judgeFile, programsIn, UNTRUSTED } from './trust.ts';
+import { isTrusted } from './trusted-files.ts';
 
 const NAME = 'dbkit.yaml';
+const ETC = `/etc/dbkit/${NAME}`;
+
+type Needs = Pick<System, 'files' | 'self' | 'rights'>;
 
 /**
  * The configuration file: the one that was named, else the nearest dbkit.yaml upward from `from`, else /etc/dbkit/dbkit.yaml. Undefined
- * when there is none. Rejects with `config.invalid`, with line and column, when it cannot be read. Root is warned of a file that others may
- * change: it names commands, and root would run them.
+ * when there is none. Rejects with `config.invalid`, with line and column, when it cannot be read, and with `config.untrusted` when somebody else
+ * could have written it (config/trust.ts): it names programs and folders, and they would be used with the rights of whoever typed the command.
  */
 export async function readConfigFile(
   named: string | undefined,
   from: string,
-  { log, self }: Pick<System, 'log' | 'self'>,
+  needs: Needs,
+  { inDevContainer = false }: { inDevContainer?: boolean } = {},
 ): Promise<Layers['file']> {
-  const path = named === undefined ? await findUpward(from) : resolve(from, named);
+  const found = named === undefined ? await findUpward(from) : undefined;
+  const path = named === undefined ? (found ?? (await etcFile())) : resolve(from, named);
   if (path === undefined) return undefined;
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const text = await readWhole(path);
+  const how = found === undefined ? 'named' : 'found';
+  const stranger = needs.rights.whoElseMayWrite(path, { onReadOnlyMount: how === 'named' });
+  const facts = { path, how, stranger, inDevContainer, trusted: await isTrusted(path, text, needs) } as const;
+  if (stranger) refuseUntrusted({ ...facts, inRepository: false, programs: [] }); // Not even parsed.
+  const value = await parse(path, text);
+  refuseUntrusted({ ...facts, inRepository: await isInRepository(path), programs: programsIn(value) });
+  return { path, value };
+}
+
+function refuseUntrusted(facts: FileFacts): void {
+  const { verdict, words } = judgeFile(facts);
+  if (verdict === 'refuse')
+    throw new DbkitError(UNTRUSTED, words, {
+      hint: `look at it, then allow exactly what it says now: dbkit config trust ${facts.path}; nothing was changed`,
+    });
+}
+
+async function readWhole(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch((cause: unknown) => {
+    // A pipe would wait for a writer.
     const why = errnoOf(cause) === 'ENOENT' ? 'does not exist' : `cannot be read: ${wordsOf(cause)}`;
     throw new DbkitError('config.invalid', `the configuration file ${path} ${why}`, { hint: 'correct --config or DBKIT_CONFIG', cause });
   });
-  const others = self.uid === 0 ? await whoElseMayWrite(path) : undefined;
-  if (others !== undefined)
-    log.warn('config.exposed', `${others} may change ${path}, which root obeys: chown it to root and take away the write permission`, {
-      path,
-    });
+  try {
+    if ((await file.stat()).isDirectory()) throw unparsable(path, 'it is a directory');
+    return await file.readFile('utf8');
+  } finally {
+    await file.close();
+  }
+}
+
+async function parse(path: string, text: string): Promise<unknown> {
   const { default: yaml } = await import('yaml'); // Thirty milliseconds: only for those who have a file.
   const document = yaml.parseDocument(text, { prettyErrors: true });
   const mistakes = document.errors.map(({ message }) => message.split('\n')[0]!.replace(/:$/, ''));
   if (mistakes.length > 0) throw unparsable(path, mistakes.join('\n'));
   try {
-    return { path, value: document.toJS() };
+    return document.toJS();
   } catch (cause) {
     throw unparsable(path, wordsOf(cause)); // An alias that leads nowhere is only noticed here.
+  }
+}
+
+/** A `.git` in its folder or above: a work tree, or one that somebody means to look like one. */
+async function isInRepository(path: string): Promise<boolean> {
+  for (let directory = dirname(await realpath(path)); ; directory = dirname(directory)) {
+    if ((await lstat(join(directory, '.git')).catch(() => undefined)) !== undefined) return true;
+    if (directory === dirname(directory)) return false;
   }
 }
 
 /** The file that is read, else the one that a person would look for first. */
 export async function configPath(named: string | undefined, from: string, isRoot: boolean): Promise<string> {
   if (named !== undefined) return resolve(from, named);
-  return (await findUpward(from)) ?? (isRoot ? `/etc/dbkit/${NAME}` : join(resolve(from), NAME));
+  return (await findUpward(from)) ?? (await etcFile()) ?? (isRoot ? ETC : join(resolve(from), NAME));
 }
 
 const unparsable = (path: string, why: string): DbkitError =>
   new DbkitError('config.invalid', `${path}: ${why}`, { hint: 'correct the file; `dbkit config check` checks it again' });
 
-async function whoElseMayWrite(path: string): Promise<string | undefined> {
-  const { uid, mode } = await stat(path);
-  return (mode & 0o002) !== 0 ? 'everybody' : uid !== 0 ? `uid ${uid}` : undefined;
-}
-
 async function findUpward(from: string): Promise<string | undefined> {
   for (let directory = resolve(from); ; directory = dirname(directory)) {
     if (await isFile(join(directory, NAME))) return join(directory, NAME);
-    if (directory === dirname(directory)) break;
+    if (directory === dirname(directory)) return undefined;
   }
-  return (await isFile(`/etc/dbkit/${NAME}`)) ? `/etc/dbkit/${NAME}` : undefined;
 }
+
+const etcFile = async (): Promise<string | undefined> => ((await isFile(ETC)) ? ETC : undefined);
 
 const isFile = async (path: string): Promise<boolean> => (await stat(path).catch(() => undefined))?.isFile() ?? false;
 

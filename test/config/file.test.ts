@@ -1,9 +1,14 @@
-import { chmod, chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readConfigFile, readEnvironment } from '../../src/config/file.ts';
-import type { Logger } from '../../src/kernel/machine.ts';
+import type { Logger, Rights, System } from '../../src/kernel/machine.ts';
+import { createFiles } from '../../src/machine/files.ts';
+import { whoElseMayWrite } from '../../src/machine/trust.ts';
+
+const silent = (): void => undefined;
+const silentLog: Logger = { debug: silent, info: silent, error: silent, progress: silent, warn: silent };
 
 let folder: string;
 beforeEach(async () => {
@@ -11,11 +16,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const warnings: string[] = [];
-const silent = (): void => undefined;
-const log: Logger = { debug: silent, info: silent, error: silent, progress: silent, warn: (event) => void warnings.push(event) };
-const someone = { uid: 1000, gid: 1000, name: 'someone', home: '/' };
-const read = (named: string | undefined, uid = 1000) => readConfigFile(named, folder, { log, self: { ...someone, uid } });
+const someone = { uid: process.getuid!(), gid: process.getgid!(), name: 'someone', home: '/nowhere' };
+const needs = {
+  self: someone,
+  files: createFiles(silentLog),
+  rights: { whoElseMayWrite: (path, options) => whoElseMayWrite(path, someone, options) } as Rights,
+} satisfies Pick<System, 'self' | 'files' | 'rights'>;
+const read = (named: string | undefined) => readConfigFile(named, folder, needs);
 const put = async (name: string, text: string): Promise<string> => {
   await writeFile(join(folder, name), text);
   return join(folder, name);
@@ -25,7 +32,7 @@ test('the nearest dbkit.yaml upward is taken, unless one is named', async () => 
   const path = await put('dbkit.yaml', 'maxBackups: 2');
   await put('other.yaml', 'maxBackups: 3');
   await mkdir(join(folder, 'a/b'), { recursive: true });
-  expect(await readConfigFile(undefined, join(folder, 'a/b'), { log, self: someone })).toEqual({ path, value: { maxBackups: 2 } });
+  expect(await readConfigFile(undefined, join(folder, 'a/b'), needs)).toEqual({ path, value: { maxBackups: 2 } });
   expect(await read('other.yaml')).toMatchObject({ value: { maxBackups: 3 } });
 });
 
@@ -36,25 +43,6 @@ test.each([
 ])('a file that %s is refused, with the reason', async (_, text, message) => {
   if (text !== undefined) await put('bad.yaml', text);
   await expect(read('bad.yaml')).rejects.toMatchObject({ code: 'config.invalid', message: expect.stringMatching(message) });
-});
-
-test('root is warned of a file that everybody may change', async () => {
-  const path = await put('dbkit.yaml', '');
-  await chmod(path, 0o666);
-  await read(path);
-  expect(warnings.splice(0)).toEqual([]);
-  await read(path, 0);
-  expect(warnings.splice(0)).toEqual(['config.exposed']);
-});
-
-test.runIf(process.getuid?.() === 0)('root is warned of a file that belongs to somebody else', async () => {
-  const path = await put('dbkit.yaml', '');
-  await chmod(path, 0o644);
-  await read(path, 0);
-  expect(warnings.splice(0)).toEqual([]);
-  await chown(path, 1000, 1000);
-  await read(path, 0);
-  expect(warnings.splice(0)).toEqual(['config.exposed']);
 });
 
 test('NAME_FILE is read without its last line end; an empty NAME means unset', async () => {
@@ -105,5 +93,5 @@ test('an empty NAME does not exclude NAME_FILE, and an empty NAME_FILE is none',
 test('a folder that bears the name of the file is passed over', async () => {
   const path = await put('dbkit.yaml', 'maxBackups: 2');
   await mkdir(join(folder, 'a/dbkit.yaml'), { recursive: true });
-  expect(await readConfigFile(undefined, join(folder, 'a'), { log, self: someone })).toMatchObject({ path });
+  expect(await readConfigFile(undefined, join(folder, 'a'), needs)).toMatchObject({ path });
 });

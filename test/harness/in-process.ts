@@ -52,6 +52,9 @@ export async function inProcess(argv: readonly string[], options: InProcess = {}
         opened.push(flags);
         return { config, origins };
       },
+      trust: async () => {
+        throw new Error('nothing is trusted here');
+      },
       parts: async (opening) => {
         opened.push(opening.flags);
         return { config, origins, log: loggerOf(opening), ...app } as Parts;

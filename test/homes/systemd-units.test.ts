@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { layerConfig } from '../../src/config/layers.ts';
-import { unitEnvironment } from '../../src/homes/systemd/environment.ts';
-import { OWN_SERVER_UNIT, renderEnvironment, renderUnits, toEnable, type UnitPlan, unitNames } from '../../src/homes/systemd/units.ts';
+import { renderEnvironment, unitEnvironment } from '../../src/homes/systemd/environment.ts';
+import { OWN_SERVER_UNIT, renderUnits, toEnable, type UnitPlan, unitNames } from '../../src/homes/systemd/units.ts';
 
 const plan: UnitPlan = {
   program: ['/usr/bin/node', '/usr/lib/node_modules/dbkit/bin/dbkit.js'],

@@ -1,4 +1,5 @@
-import { chmod, lstat, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { chmod, lstat, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { DbkitError, errnoOf, wordsOf } from '../../kernel/errors.ts';
 import type { Git, GitRepository } from '../../machine/git-repository.ts';
@@ -24,7 +25,7 @@ export async function installHook(
   const facts = await look(await git.repositoryOf(directory, signal));
   const { action, path, text, because } = planHook(facts, program);
   if (action === 'tell') return { outcome: 'told', path, because, add: text };
-  if (action === 'write') await writeHook(path, text);
+  if (action === 'write') await writeHook(path, text, facts);
   return { outcome: action === 'write' ? 'installed' : 'present', path, because, add: null };
 }
 
@@ -40,7 +41,7 @@ export async function uninstallHook({ git }: Needs, { directory }: { directory: 
     return { outcome: 'absent', path, because, add: null };
   }
   if (rest === '') await rm(path);
-  else await writeHook(path, rest);
+  else await writeHook(path, rest, facts);
   return { outcome: 'removed', path, because: rest === '' ? 'nothing else was in it' : 'the rest of it stays', add: null };
 }
 
@@ -86,16 +87,27 @@ async function readHook(path: string): Promise<HookFacts['present']> {
   return isShellScript(text) && !text.includes('\0') ? text : 'foreign';
 }
 
-/** Whole or not at all, and executable: git passes over a hook that is not. */
-async function writeHook(path: string, text: string): Promise<void> {
-  const aside = `${path}.dbkit-new`;
+/**
+ * Whole or not at all, and executable: git passes over a hook that is not. Never through a link: whoever wrote the repository may have put one
+ * there, to a file of whoever clones it.
+ */
+async function writeHook(path: string, text: string, { root, gitDir }: Pick<GitRepository, 'root' | 'gitDir'>): Promise<void> {
+  const aside = `${path}.${randomBytes(4).toString('hex')}.dbkit-new`;
   try {
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(aside, text, { mode: 0o755 });
+    const folder = await realpath(dirname(path));
+    const owns = await Promise.all([root, gitDir].map((own) => realpath(own)));
+    const isLinked = (await lstat(path).catch(() => undefined))?.isSymbolicLink() ?? false;
+    if (isLinked || !owns.some((own) => isWithin(own, folder)))
+      throw new DbkitError('recovery.refused', `${path} leads out of this repository through a link`, {
+        hint: 'look at that link, and take it away; nothing was written',
+      });
+    await writeFile(aside, text, { mode: 0o755, flag: 'wx' });
     await chmod(aside, 0o755);
     await rename(aside, path);
   } catch (cause) {
     await rm(aside, { force: true }).catch(() => undefined);
+    if (cause instanceof DbkitError) throw cause;
     throw new DbkitError('command.failed', `${path} cannot be written (${errnoOf(cause) ?? wordsOf(cause)})`, {
       hint: 'run it as the user that the repository belongs to',
       cause,

@@ -76,7 +76,9 @@ function blockFor(fallback: Program | undefined): string {
   return [
     `${BEGIN} is the database well? \`dbkit hooks uninstall\` takes this block away`,
     'if command -v dbkit >/dev/null 2>&1; then dbkit hooks run || exit $?',
-    'elif [ -x node_modules/.bin/dbkit ]; then node_modules/.bin/dbkit hooks run || exit $?',
+    // What npm has installed, not what the repository brings.
+    'elif [ -x node_modules/.bin/dbkit ] && ! git ls-files --error-unmatch node_modules/.bin/dbkit >/dev/null 2>&1; then',
+    '  node_modules/.bin/dbkit hooks run || exit $?',
     ...(words ? [`elif [ -f ${words[1]} ]; then ${words.join(' ')} hooks run || exit $?`] : []),
     "else echo 'dbkit is not installed here: the database was not checked' >&2",
     'fi',

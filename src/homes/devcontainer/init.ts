@@ -61,7 +61,7 @@ export async function initDevcontainer(app: Needs, input: InitInput, signal: Abo
   const report = { files, changes: settings.changes, because: null, add: null };
   if (dryRun || changing.length === 0) return { outcome: changing.length === 0 ? 'present' : 'planned', ...report };
   // devcontainer.json last: until then whoever opens the project gets what he had.
-  for (const { path, text } of changing.toReversed()) await project.write(path, text ?? body);
+  for (const { path, text } of changing.toReversed()) await project.write(path, text ?? body, directory);
   return { outcome: 'written', ...report };
 }
 

@@ -6,8 +6,11 @@ export interface ProjectFolder {
   read(path: string): Promise<string | undefined>;
   /** Whether a file holds these very bytes. */
   holds(path: string, body: Uint8Array): Promise<'same' | 'other' | 'nothing'>;
-  /** Whole or not at all, with the folders above it; a link stays one. */
-  write(path: string, body: string | Uint8Array): Promise<void>;
+  /**
+   * Whole or not at all, with the folders above it; a link within the project stays one. Rejects with `recovery.refused` for one that leads out of
+   * it: a repository may bring it, to a file of whoever clones it.
+   */
+  write(path: string, body: string | Uint8Array, project: string): Promise<void>;
   /** A file of the package's `.devcontainer/`. */
   template(name: string): Promise<string>;
   /** The package of this very program, as `npm pack` makes it. */

@@ -1,6 +1,6 @@
-import { mkdtemp, readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
+import { lstat, mkdtemp, readdir, readFile, realpath, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { DbkitError, errnoOf, wordsOf } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
@@ -19,13 +19,14 @@ export function createProjectFolder({ files, runner, self }: Pick<System, 'files
       const bytes = await bytesOf(path);
       return bytes === undefined ? 'nothing' : bytes.equals(body) ? 'same' : 'other';
     },
-    async write(path, body) {
+    async write(path, body, project) {
       try {
-        const target = await realpath(path).catch(() => path); // A link stays one.
+        const target = await placeWithin(project, path);
         const mode = (await stat(target).catch(() => undefined))?.mode ?? 0o644;
         await files.makeDirectory(dirname(target));
         await files.write(target, body, { mode: mode & 0o777 });
       } catch (cause) {
+        if (cause instanceof DbkitError) throw cause;
         throw new DbkitError('command.failed', `${path} cannot be written: ${wordsOf(cause)}`, {
           hint: `run it as the user that the project belongs to; this is ${self.name}`,
           cause,
@@ -45,6 +46,21 @@ export function createProjectFolder({ files, runner, self }: Pick<System, 'files
       }
     },
   };
+}
+
+/** Where `path` really is, links followed: what is not there yet, below the nearest folder that is. */
+async function placeWithin(project: string, path: string): Promise<string> {
+  const root = await realpath(project);
+  const place = async (at: string): Promise<string> => {
+    const entry = await lstat(at).catch(() => undefined);
+    if (entry?.isSymbolicLink()) return realpath(at).catch(() => join('/', 'dangling'));
+    return entry ? realpath(at) : join(await place(dirname(at)), basename(at));
+  };
+  const real = await place(path);
+  if (real === root || real.startsWith(`${root}/`)) return real;
+  throw new DbkitError('recovery.refused', `${path} leads out of the project through a link`, {
+    hint: 'look at that link, and take it away; nothing was written through it',
+  });
 }
 
 const bytesOf = (path: string): Promise<Buffer | undefined> =>

@@ -25,3 +25,17 @@ const isTransient = (origin: Origin | undefined): boolean => origin !== undefine
 
 const textOf = (value: unknown): string =>
   value instanceof Secret ? value.reveal() : Array.isArray(value) ? value.join(',') : String(value);
+
+/** An EnvironmentFile= (systemd.exec(5)): no specifiers there, and quotes around what a shell would also need them for. */
+export function renderEnvironment(variables: readonly (readonly [name: string, value: string])[]): string {
+  const lines = variables.map(([name, value]) => {
+    const isPlain = /^[\w@%+=:,./-]+$/.test(value);
+    return `${name}=${isPlain ? value : `"${value.replace(/["\\$`]/g, '\\$&')}"`}`;
+  });
+  return [
+    '# What the units of `dbkit systemd install` know, besides dbkit.yaml. Only root may read it: secrets may stand here.',
+    '# It is never written over. DATABASE_USERNAME, DATABASE_PASSWORD and DATABASE_NAME are the application’s.',
+    ...lines,
+    '',
+  ].join('\n');
+}

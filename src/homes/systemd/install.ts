@@ -4,18 +4,8 @@ import type { Origin } from '../../config/origin.ts';
 import type { Instance } from '../../instance/contract.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Systemd } from '../../machine/systemd-contract.ts';
-import { unitEnvironment } from './environment.ts';
-import {
-  MARK,
-  OWN_SERVER_UNIT,
-  renderEnvironment,
-  renderUnits,
-  toEnable,
-  UNIT_DIR,
-  type UnitFile,
-  type UnitPlan,
-  unitNames,
-} from './units.ts';
+import { renderEnvironment, unitEnvironment } from './environment.ts';
+import { MARK, OWN_SERVER_UNIT, renderUnits, toEnable, UNIT_DIR, type UnitFile, type UnitPlan, unitNames } from './units.ts';
 
 type PlanNeeds = { readonly config: Config; readonly instance: Instance; readonly systemd: Systemd };
 type Needs = PlanNeeds & { readonly origins: ReadonlyMap<string, Origin>; readonly prepareFolders: (signal: AbortSignal) => Promise<void> };

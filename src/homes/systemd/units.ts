@@ -1,3 +1,5 @@
+import { DbkitError } from '../../kernel/errors.ts';
+
 /** What the units are rendered from; every path is absolute. */
 export interface UnitPlan {
   /** Node and the script. */
@@ -62,7 +64,15 @@ export function renderUnits(plan: UnitPlan): readonly UnitFile[] {
     ['dbkit-verify.service', verify(plan)],
     ['dbkit-verify.timer', calendar('Read the backups of PostgreSQL again', plan.verifyAt)],
   ];
-  return units.map(([name, sections]) => ({ name, text: `${[MARK, ...sections].join('\n')}\n` }));
+  return units.map(([name, sections]) => ({ name, text: `${[MARK, ...sections].map(oneLine).join('\n')}\n` }));
+}
+
+/** A line break in a setting would begin a directive of its own. */
+function oneLine(line: string): string {
+  if (!/[\u0000-\u001f\u007f]/.test(line)) return line;
+  throw new DbkitError('config.invalid', `a line of a unit would hold a line break or a control character: ${JSON.stringify(line)}`, {
+    hint: 'take it out of the setting or flag that stands there; nothing was written',
+  });
 }
 
 /** A check that may touch nothing; what is due is left to the recovery. 2: not well, and told. 75: a recovery is under way. */
@@ -228,17 +238,3 @@ function quoted(word: string): string {
 }
 
 const assigned = (name: string, value: string): string => quoted(`${name}=${value}`);
-
-/** An EnvironmentFile= (systemd.exec(5)): no specifiers there, and quotes around what a shell would also need them for. */
-export function renderEnvironment(variables: readonly (readonly [name: string, value: string])[]): string {
-  const lines = variables.map(([name, value]) => {
-    const isPlain = /^[\w@%+=:,./-]+$/.test(value);
-    return `${name}=${isPlain ? value : `"${value.replace(/["\\$`]/g, '\\$&')}"`}`;
-  });
-  return [
-    '# What the units of `dbkit systemd install` know, besides dbkit.yaml. Only root may read it: secrets may stand here.',
-    '# It is never written over. DATABASE_USERNAME, DATABASE_PASSWORD and DATABASE_NAME are the application’s.',
-    ...lines,
-    '',
-  ].join('\n');
-}

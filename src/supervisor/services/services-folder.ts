@@ -21,7 +21,7 @@ export async function readServicesFolder(
   system: System,
   environment: Readonly<Record<string, string>>,
 ): Promise<ServicesFolder> {
-  const names = (await readdir(directory).catch(() => [])).sort(); // By code unit: the C locale.
+  const names = (await readdir(directory).catch(() => [])).filter((name) => isTrusted(directory, name, system)).sort(); // By code unit: the C locale.
   const initScripts: InitScript[] = [];
   const services: Service[] = [];
   for (const name of names) {
@@ -30,6 +30,19 @@ export async function readServicesFolder(
     else if (/\.m?js$/.test(name)) services.push(await loadPlugin(path, system));
   }
   return { initScripts, services };
+}
+
+/** Root runs these: what somebody else could have put there, or could change, is passed over, and said. */
+function isTrusted(directory: string, name: string, { rights, log, self }: System): boolean {
+  const path = join(directory, name);
+  const stranger = rights.whoElseMayWrite(path, { onReadOnlyMount: true });
+  if (stranger === undefined) return true;
+  log.warn(
+    'services.refused',
+    `${path} is not run: ${stranger.who} may change ${stranger.path}; give it to ${self.name}, and take the write permission of others away`,
+    { path },
+  );
+  return false;
 }
 
 async function isExecutable(path: string): Promise<boolean> {
@@ -45,7 +58,10 @@ function initScript(path: string, system: System, environment: Readonly<Record<s
     run: async (signal) => {
       system.log.info('init-script.run', `running ${path}`, { script: path });
       await system.runner
-        .run({ file: path, args: [], env: { ...system.childEnvironment, ...environment }, timeoutMs: INIT_TIMEOUT_MS }, signal)
+        .run(
+          { file: path, args: [], env: { ...system.childEnvironment, ...environment }, as: 'caller', timeoutMs: INIT_TIMEOUT_MS },
+          signal,
+        )
         .catch((cause: unknown) => {
           signal.throwIfAborted();
           throw new DbkitError('service.failed', `${path} failed: ${wordsOf(cause)}`, {

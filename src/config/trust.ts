@@ -1,0 +1,86 @@
+import type { FailureCode } from '../kernel/errors.ts';
+
+/** A file's owner and mode, and those of what leads to it, as far as somebody else could use them; undefined: nobody else could. */
+export interface Stranger {
+  readonly path: string;
+  /** 'uid 1001', 'everybody', 'group 50'. */
+  readonly who: string;
+}
+
+/** Everything that is known of a configuration file before it is obeyed. */
+export interface FileFacts {
+  readonly path: string;
+  /** 'found': in the working directory or above it. 'named': by --config or DBKIT_CONFIG, or /etc/dbkit. */
+  readonly how: 'found' | 'named';
+  readonly stranger: Stranger | undefined;
+  /** A git work tree holds it: then its words are those of whoever wrote the repository, whoever owns the copy. */
+  readonly inRepository: boolean;
+  /** The container was made from this very repository, whose commands it has run already. */
+  readonly inDevContainer: boolean;
+  /** Somebody has looked at exactly these bytes: `dbkit config trust`. */
+  readonly trusted: boolean;
+  /** Dotted names of the settings that run something or read a secret. */
+  readonly programs: readonly string[];
+}
+
+export type TrustId = 'trusted' | 'of-somebody-else' | 'programs-of-a-repository' | 'own';
+
+interface Row {
+  readonly id: TrustId;
+  when(facts: FileFacts): boolean;
+  readonly verdict: 'obey' | 'refuse';
+  words(facts: FileFacts): string;
+}
+
+/** Whether a configuration file is obeyed; first match wins (git's safe.directory, direnv's allow). */
+export const trustRows: readonly Row[] = [
+  { id: 'trusted', when: ({ trusted }) => trusted, verdict: 'obey', words: () => 'you have trusted these very bytes' },
+  {
+    id: 'of-somebody-else',
+    when: ({ stranger }) => stranger !== undefined,
+    verdict: 'refuse',
+    words: ({ path, stranger }) =>
+      stranger!.path === path
+        ? `${path} is not obeyed: ${stranger!.who} may change it`
+        : `${path} is not obeyed: ${stranger!.who} may change ${stranger!.path}`,
+  },
+  {
+    id: 'programs-of-a-repository',
+    when: ({ how, inRepository, inDevContainer, programs }) => how === 'found' && inRepository && !inDevContainer && programs.length > 0,
+    verdict: 'refuse',
+    words: ({ path, programs }) =>
+      `${path} is part of a repository, which may set data but may not name programs or secrets: ${programs.join(', ')}`,
+  },
+  { id: 'own', when: () => true, verdict: 'obey', words: () => 'nobody else may change it' },
+];
+
+export const UNTRUSTED: FailureCode = 'config.untrusted';
+
+export function judgeFile(facts: FileFacts): { readonly id: TrustId; readonly verdict: 'obey' | 'refuse'; readonly words: string } {
+  const row = trustRows.find(({ when }) => when(facts))!; // The last row always matches.
+  return { id: row.id, verdict: row.verdict, words: row.words(facts) };
+}
+
+/** Settings that run something, or that read a secret and send it to where the same file says. */
+const programs: readonly RegExp[] = [
+  /^servicesDir$/,
+  /^services\.[^.]+$/,
+  /^postgresql\.(binDir|initScriptsDir|initdbArgs|unit|user)$/,
+  // GUCs by which the server runs a command or loads code (server configuration chapter).
+  /^postgresql\.settings\..*(_command|_librar(y|ies)|library_path|_program|_file|config_file|data_directory)$/i,
+  /^monitor\.(startCommand|pingUrl)$/,
+  /^health\.probes\.[^.]+\.command$/,
+  /^alerts\.channels\.[^.]+\.(command|url|token|password|routingKey|path)$/,
+];
+
+type Tree = Readonly<Record<string, unknown>>;
+const isTree = (value: unknown): value is Tree => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** The dotted names of such settings in a parsed file, in its order. */
+export function programsIn(value: unknown, above = ''): readonly string[] {
+  if (!isTree(value)) return [];
+  return Object.entries(value).flatMap(([key, item]) => {
+    const path = above === '' ? key : `${above}.${key}`;
+    return programs.some((pattern) => pattern.test(path)) ? [path] : programsIn(item, path);
+  });
+}
