@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
+import { failures } from './kernel/errors.ts';
 import type { Signals } from './kernel/machine.ts';
+import { createStreams } from './machine/standard-streams.ts';
 
 type Listener = Parameters<Signals['subscribe']>[0];
 type SignalName = Parameters<Listener>[0];
@@ -8,39 +11,50 @@ type SignalName = Parameters<Listener>[0];
 /** argv (without node and script) → exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
   const signals = listenToSignals(); // Before any other work: PID 1 has no default actions.
+  const streams = createStreams();
   if (argv.length === 1 && (argv[0] === '--version' || argv[0] === '-V')) {
-    process.stdout.write(`${version()}\n`);
+    streams.writeOut(`${version()}\n`);
     return 0;
   }
-  process.stdout.on('error', quietOnClosedPipe);
-  process.stderr.on('error', quietOnClosedPipe);
+  const umask = process.umask(0o022);
+  process.umask(umask | 0o022); // Nothing that dbkit makes is for others to write, whatever it was started with.
   const { runProgram } = await import('./cli/program.ts');
   const { open } = await import('./compose.ts');
-  return runProgram(argv, {
+  const status = await runProgram(argv, {
     version: version(),
     environment: process.env,
-    workingDirectory: process.cwd(),
+    workingDirectory: workingDirectory(),
     home: fileURLToPath(new URL('..', import.meta.url)),
     program: [process.execPath, process.argv[1] ?? 'dbkit'],
     terminal: {
-      stdin: process.stdin.isTTY === true,
-      stdout: process.stdout.isTTY === true,
-      stderr: process.stderr.isTTY === true,
-      writeOut: (text) => void process.stdout.write(text),
-      writeError: (text) => void process.stderr.write(text),
+      stdin: isatty(0),
+      stdout: isatty(1),
+      stderr: isatty(2),
+      writeOut: streams.writeOut,
+      writeError: streams.writeError,
     },
     signals,
     open,
   });
+  const lost = streams.lost();
+  if (lost === undefined || status !== 0 || argv[0] === 'entrypoint') return status; // The entrypoint's status is its command's.
+  streams.writeError(
+    `dbkit: what was to be printed could not be written (${lost})\nHINT: see where stdout leads; what was asked for is done\n`,
+  );
+  return failures['volume.full'].exit;
+}
+
+/** A folder that is gone, or that this user may not enter, is no reason not to look after a server. */
+function workingDirectory(): string {
+  try {
+    return process.cwd();
+  } catch {
+    return '/';
+  }
 }
 
 const version = (): string =>
   (JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }).version;
-
-/** `dbkit … | head` is no failure. */
-function quietOnClosedPipe(cause: NodeJS.ErrnoException): void {
-  if (cause.code !== 'EPIPE') throw cause;
-}
 
 /** Signals as data. What arrives before anybody listens is delivered to the first who does. */
 function listenToSignals(): Signals {

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { DbkitError, failures, toFailure } from '../kernel/errors.ts';
+import { redact } from '../kernel/redact.ts';
 import { registerAlert } from './alert.ts';
 import { registerBackup } from './backup.ts';
 import { createCli, nameOf, type Surroundings } from './cli.ts';
@@ -27,7 +28,8 @@ Exit status: 0 done, 1 failed, 2 wrong usage, 65 data corrupt, 69 service unavai
 75 locked or busy, 77 refused for safety, 78 configuration, 126 a program cannot be run, 127 it is missing, 128+n ended by a signal.`;
 
 /** Parses, runs one command, and answers with the exit status. */
-export async function runProgram(argv: readonly string[], surroundings: Surroundings): Promise<number> {
+export async function runProgram(argv: readonly string[], given: Surroundings): Promise<number> {
+  const surroundings = { ...given, terminal: discreet(given.terminal) };
   const cli = createCli(surroundings);
   const program = createProgram(surroundings, (registered) => {
     registerEntrypoint(registered, cli);
@@ -65,6 +67,13 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
     return failures['usage.invalid'].exit;
   }
 }
+
+/** Whatever is printed, no secret is in it. */
+const discreet = (terminal: Surroundings['terminal']): Surroundings['terminal'] => ({
+  ...terminal,
+  writeOut: (text) => terminal.writeOut(redact(text)),
+  writeError: (text) => terminal.writeError(redact(text)),
+});
 
 /** The command that a faulty command line was meant for, as far as its words tell. */
 function commandIn(program: Command, words: readonly string[]): Command {

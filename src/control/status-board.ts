@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Files } from '../kernel/machine.ts';
+import { redact } from '../kernel/redact.ts';
 import { recoveryReport } from '../recovery/history.ts';
 import type { StatusBoard, SupervisorStatus } from './status.ts';
 
@@ -29,7 +30,7 @@ const supervisor = v.looseObject({
 /** What the supervisor publishes, for `status` and for people without rights: `status.json` and `ready`, both world-readable. */
 export function createStatusBoard(stateDir: string, files: Files): StatusBoard {
   const path = (name: string): string => join(stateDir, name);
-  const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;
+  const json = (value: unknown): string => redact(`${JSON.stringify(value, null, 2)}\n`);
   let queue: Promise<unknown> = Promise.resolve();
   return {
     /** In order: a later state never loses to an earlier one that is still being written. */

@@ -18,7 +18,7 @@ export function parseConf(text: string): ParsedConf {
     if (line === '' || line.startsWith('#')) continue; // Nearly all of the sample, and every start reads it.
     const match = LINE.exec(line.replace(/\r$/, ''));
     if (!match || /[\0]/.test(line)) {
-      problems.push(`line ${index + 1}: ${JSON.stringify(line.trim().slice(0, 60))}`);
+      problems.push(`line ${index + 1}: ${nameIn(line)}`);
       if (problems.length >= PROBLEMS_MAX) break;
       continue;
     }
@@ -26,6 +26,12 @@ export function parseConf(text: string): ParsedConf {
     if (name !== undefined && value !== undefined) settings.set(name.toLowerCase(), unquote(value));
   }
   return { settings, problems };
+}
+
+/** A line may hold a password, and a link may lead to any file: its setting is named, its text never shown. */
+function nameIn(line: string): string {
+  const name = /^\s*([a-z][a-z0-9_.]{0,62})\s*=/.exec(line)?.[1];
+  return name === undefined ? 'it is no setting' : `the value of ${name} cannot be read`;
 }
 
 const unquote = (value: string): string =>
@@ -40,7 +46,7 @@ export function parseHba(text: string): { readonly records: number; readonly pro
   let records = 0;
   for (const { line, fields } of recordsOf(text)) {
     const [type] = fields;
-    if (type === undefined || !connectionTypes.test(type)) problems.push(`line ${line}: ${JSON.stringify(fields.join(' ').slice(0, 60))}`);
+    if (type === undefined || !connectionTypes.test(type)) problems.push(`line ${line}: it begins with no type of record (local, host, …)`);
     else if (!type.startsWith('include')) {
       records += 1;
       const method = fields.find((field) => methods.test(field));
@@ -54,7 +60,7 @@ export function parseHba(text: string): { readonly records: number; readonly pro
 export function parseIdent(text: string): { readonly problems: readonly string[] } {
   const bad = recordsOf(text).filter(({ fields }) => fields.length < 3 && !fields[0]?.startsWith('include'));
   return {
-    problems: bad.slice(0, PROBLEMS_MAX).map(({ line, fields }) => `line ${line}: ${JSON.stringify(fields.join(' ').slice(0, 60))}`),
+    problems: bad.slice(0, PROBLEMS_MAX).map(({ line }) => `line ${line}: it has fewer than three fields`),
   };
 }
 

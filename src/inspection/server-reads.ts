@@ -2,6 +2,7 @@ import { join, relative } from 'node:path';
 import type { Binaries } from '../instance/binaries.ts';
 import { configurationArguments } from '../instance/external-configuration.ts';
 import type { System } from '../kernel/machine.ts';
+import { redact } from '../kernel/redact.ts';
 import type { Finding } from './findings.ts';
 
 const TIMEOUT_MS = 10_000;
@@ -22,7 +23,8 @@ export async function serverReads(
     env: { ...childEnvironment, LC_ALL: 'C' },
   };
   const { exitCode, stderr } = await runner.attempt({ ...tool, timeoutMs: TIMEOUT_MS }, signal);
-  const problem = /\b(?:LOG|FATAL|ERROR): {2}(.*(?:in file|configuration file|configuration parameter|parameter ").*)$/m.exec(stderr)?.[1];
+  const said = redact(stderr);
+  const problem = /\b(?:LOG|FATAL|ERROR): {2}(.*(?:in file|configuration file|configuration parameter|parameter ").*)$/m.exec(said)?.[1];
   if (exitCode === 0 || problem === undefined) return [];
   const file = /(?:in|configuration) file "([^"]+)"/.exec(problem)?.[1];
   const path = file?.startsWith(`${dataDir}/`) ? relative(dataDir, file) : 'postgresql.conf';

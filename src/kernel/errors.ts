@@ -13,6 +13,7 @@ export const failures = {
   'volume.full': { exit: 69, retryable: true },
   'volume.read-only': { exit: 69, retryable: true },
   'volume.failing': { exit: 69, retryable: true },
+  'machine.exhausted': { exit: 69, retryable: true },
   'control.unavailable': { exit: 69, retryable: true },
   'control.silent': { exit: 69, retryable: true },
   'control.elsewhere': { exit: 77, retryable: false },
@@ -25,6 +26,7 @@ export const failures = {
   'data.owner': { exit: 77, retryable: false },
   'recovery.refused': { exit: 77, retryable: false },
   'prompt.refused': { exit: 77, retryable: false },
+  'config.untrusted': { exit: 77, retryable: false },
   'config.invalid': { exit: 78, retryable: false },
   'data.version': { exit: 78, retryable: false },
   'server.settings': { exit: 78, retryable: false },
@@ -64,6 +66,8 @@ export function toFailure(thrown: unknown): Failure {
     const { code, message, hint, changed } = thrown;
     return { code, message, hint: hint ?? null, retryable: failures[code].retryable, changed };
   }
+  const told = systemFailure(thrown);
+  if (told) return { ...told, retryable: failures[told.code].retryable, changed: false };
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return {
     code: 'internal.bug',
@@ -72,6 +76,31 @@ export function toFailure(thrown: unknown): Failure {
     retryable: false,
     changed: false,
   };
+}
+
+/** What the system has refused is said in its words: the machine is short of something, and dbkit has no bug. */
+const systemFailures: readonly { readonly errnos: readonly string[]; readonly code: FailureCode; readonly hint: string }[] = [
+  { errnos: ['ENOSPC', 'EDQUOT'], code: 'volume.full', hint: 'free some space on that volume, or raise the quota, and try again' },
+  { errnos: ['EROFS'], code: 'volume.read-only', hint: 'mount that volume writable and try again' },
+  { errnos: ['EIO', 'ENXIO', 'ENODEV', 'ESTALE', 'ENOTCONN'], code: 'volume.failing', hint: 'look at `dmesg` and at the mount first' },
+  {
+    errnos: ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ENOBUFS'],
+    code: 'machine.exhausted',
+    hint: 'raise the limit (`ulimit -n`, the memory of the container) or end other programs, and try again',
+  },
+  {
+    errnos: ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'],
+    code: 'service.failed',
+    hint: 'see that the other end runs, and try again',
+  },
+  { errnos: ['EACCES', 'EPERM', 'ELOOP'], code: 'data.owner', hint: 'look whose it is: `ls -ld` on it and on the folders above it' },
+];
+
+function systemFailure(thrown: unknown): Pick<Failure, 'code' | 'message' | 'hint'> | undefined {
+  const errno = errnoOf(thrown);
+  const row = systemFailures.find(({ errnos }) => errnos.includes(errno ?? ''));
+  if (row === undefined || !(thrown instanceof Error)) return undefined;
+  return { code: row.code, message: thrown.message.replace(/^([A-Z]+): (.*)$/, '$2 ($1)'), hint: row.hint };
 }
 
 /** True for the rejection of anything that was cancelled through its AbortSignal. */

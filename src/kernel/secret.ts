@@ -1,3 +1,5 @@
+import { rememberSecret } from './redact.ts';
+
 const hidden = '[secret]';
 
 /** A value that does not print: not by JSON, not by a template, not by the console. `reveal()` is the one way to it. */
@@ -5,6 +7,7 @@ export class Secret {
   readonly #value: string;
   constructor(value: string) {
     this.#value = value;
+    rememberSecret(value);
   }
   reveal(): string {
     return this.#value;

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf } from '../kernel/errors.ts';
 import type { Files, Locks } from '../kernel/machine.ts';
+import { redact } from '../kernel/redact.ts';
 import type { MonitorEvent, MonitorMemory, MonitorState } from './decide.ts';
 import { type Sample, withSample } from './measurements.ts';
 
@@ -60,7 +61,7 @@ export function createMonitorMemory(stateDir: string, { files, locks }: { files:
     },
     async write(remembered) {
       const owner = await stat(stateDir); // A timer's check may run as another user than the recovery after it.
-      await files.write(path, `${JSON.stringify({ schema: 'dbkit.monitor/v1', ...remembered })}\n`, { owner });
+      await files.write(path, redact(`${JSON.stringify({ schema: 'dbkit.monitor/v1', ...remembered })}\n`), { owner });
     },
     async writeOrHold(remembered) {
       try {
@@ -74,7 +75,7 @@ export function createMonitorMemory(stateDir: string, { files, locks }: { files:
       }
     },
     async alone(work) {
-      await files.makeDirectory(stateDir, { mode: 0o755 });
+      await files.ownDirectory(stateDir, { mode: 0o755 });
       const lock = await locks.acquire(join(stateDir, 'monitor.lock'), 'a monitor', await stat(stateDir));
       try {
         return await work();

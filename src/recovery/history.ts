@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
+import { redact } from '../kernel/redact.ts';
 import type { RecoveryHistory } from './history-contract.ts';
 import { nothing } from './losses.ts';
 import type { RecoveryReport } from './report.ts';
@@ -57,7 +58,7 @@ export function createRecoveryHistory(stateDir: string, { files, log }: Pick<Sys
     await files.makeDirectory(directory, { mode: 0o755, owner });
     const path = pathOf(report.at);
     const trigger = (await read(path))?.trigger ?? report.trigger;
-    await files.write(path, `${JSON.stringify({ ...report, ...(trigger ? { trigger } : {}) }, null, 2)}\n`, { owner });
+    await files.write(path, redact(`${JSON.stringify({ ...report, ...(trigger ? { trigger } : {}) }, null, 2)}\n`), { owner });
     for (const old of (await newestFirst()).slice(KEPT)) await rm(old, { force: true });
   }
   return {

@@ -134,9 +134,9 @@ describe('configuration files', () => {
     ['a = b', []],
     ["shared_buffers = 128MB # comment\nport=5433\nlog_line_prefix = '%m ''q'' '", []],
     ["include_dir 'conf.d'\ninclude_if_exists = 'x.conf'\nmy.setting = on", []],
-    ['<<<<<<< HEAD\nport = 5432', ['line 1: "<<<<<<< HEAD"']],
-    ['port 5432 5433', ['line 1: "port 5432 5433"']],
-    ["name = 'open", [`line 1: "name = 'open"`]],
+    ['<<<<<<< HEAD\nport = 5432', ['line 1: it is no setting']],
+    ['port 5432 5433', ['line 1: it is no setting']],
+    ["name = 'open", ['line 1: the value of name cannot be read']],
   ])('%s', (text, problems) => expect(parseConf(text).problems).toEqual(problems));
 
   test('values are unquoted, and the last one wins', () => {

@@ -1,5 +1,6 @@
 import type { LogEvent, LogFields } from '../../kernel/machine.ts';
 import { bytes, duration } from '../../kernel/units.ts';
+import { printable } from './printable.ts';
 import type { Style } from './style.ts';
 
 export interface SinkOptions {
@@ -37,7 +38,7 @@ export function createSink({ format, isTerminal, style, write }: SinkOptions): S
     if (event.at.getTime() - progressAt < (isTerminal ? PROGRESS_TTY_MS : PROGRESS_LINES_MS)) return;
     progressAt = event.at.getTime();
     clear();
-    const words = `${event.message}${amount(event.fields)}${pace(event.fields, Number(event.fields['done']) - from.done, elapsedMs)}`;
+    const words = `${printable(event.message)}${amount(event.fields)}${pace(event.fields, Number(event.fields['done']) - from.done, elapsedMs)}`;
     write(isTerminal ? style.dim(`  … ${words}`) : `${stamp(event.at)} ${words}\n`);
     onProgressLine = isTerminal;
   };
@@ -55,7 +56,8 @@ export function createSink({ format, isTerminal, style, write }: SinkOptions): S
 
 const stamp = (at: Date): string => `${at.toISOString().slice(11, 19)}Z`;
 
-function sentence({ at, level, message }: LogEvent, isTerminal: boolean, style: Style): string {
+function sentence({ at, level, message: said }: LogEvent, isTerminal: boolean, style: Style): string {
+  const message = printable(said);
   const marks = { debug: style.dim('·'), info: style.good('●'), warn: style.warn('▲'), error: style.bad('✖'), progress: '…' };
   if (isTerminal) return `${marks[level]} ${level === 'debug' ? style.dim(message) : message}`;
   return `${stamp(at)} ${level === 'info' ? '' : `${level}: `}${message}`;

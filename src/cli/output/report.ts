@@ -1,4 +1,5 @@
 import { type Failure, toFailure } from '../../kernel/errors.ts';
+import { printable } from './printable.ts';
 
 /** The one document of a command on stdout: what `--json` promises, on success and on failure alike. */
 export const successDocument = (command: string, report: unknown): string =>
@@ -15,5 +16,5 @@ export function failureText(thrown: unknown): string {
   const lines = [`dbkit: ${message}`];
   if (code === 'internal.bug' && thrown instanceof Error && thrown.stack) lines.push(thrown.stack.split('\n').slice(1, 8).join('\n'));
   if (hint) lines.push(`HINT: ${hint}`);
-  return `${lines.join('\n')}\n`;
+  return `${printable(lines.join('\n'))}\n`;
 }

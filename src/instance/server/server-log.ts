@@ -1,5 +1,6 @@
 import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
+import { redact } from '../../kernel/redact.ts';
 
 const TAIL_BYTES_MAX = 256 * 1024;
 
@@ -25,7 +26,7 @@ async function readLines(file: string, from: number): Promise<string[]> {
     const { size } = await handle.stat();
     const start = Math.max(from, size - TAIL_BYTES_MAX);
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, size - start)), 0, Math.max(0, size - start), start);
-    return buffer.subarray(0, bytesRead).toString('utf8').split('\n').filter(Boolean);
+    return redact(buffer.subarray(0, bytesRead).toString('utf8')).split('\n').filter(Boolean);
   } catch {
     return []; // A log that cannot be read must not hide the failure it would have explained.
   } finally {
