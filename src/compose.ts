@@ -1,4 +1,6 @@
-import { resolve } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Alerter } from './alerts/contract.ts';
 import type { Backups } from './backups/backup.ts';
 import { createBackups } from './backups/backups.ts';
@@ -8,6 +10,7 @@ import type { Config } from './config/config.ts';
 import { configPath, readConfigFile, readEnvironment } from './config/file.ts';
 import { type Layers, type LoadedConfig, layerConfig } from './config/layers.ts';
 import { createSettingsFile } from './config/settings-file.ts';
+import { trustFile } from './config/trusted-files.ts';
 import { createControl } from './control/socket.ts';
 import { createStatusBoard } from './control/status-board.ts';
 import { controlTarget } from './control/target.ts';
@@ -15,14 +18,17 @@ import { createProjectFolder } from './homes/devcontainer/project-folder.ts';
 import { localLayout } from './homes/local-layout.ts';
 import { embeddedDirectory } from './instance/embedded.ts';
 import { debianCluster } from './instance/external-configuration.ts';
-import { claimDirectory, serverOwner } from './instance/owner.ts';
+import { claimDirectory, claimLogDirectory, serverOwner } from './instance/owner.ts';
+import { writableLog } from './instance/server-log-file.ts';
 import { lazily } from './kernel/load-on-demand.ts';
 import type { System } from './kernel/machine.ts';
 import { createGit } from './machine/git.ts';
+import { handOverState } from './machine/hand-over.ts';
 import { servePages } from './machine/http-endpoint.ts';
 import { isMissing, localPort, reachableByOthers } from './machine/local-folder.ts';
 import { createLogger, type LogTaps } from './machine/logger.ts';
 import { createSystem } from './machine/machine.ts';
+import { actAs } from './machine/privileges.ts';
 import { createSdNotify } from './machine/sd-notify.ts';
 import { createSystemd } from './machine/systemd.ts';
 import { createMonitorMemory } from './monitor/memory.ts';
@@ -34,6 +40,7 @@ import { collectServices } from './supervisor/services/registry.ts';
 export const open: Open = {
   config: async (options) => load(options, await systemFor(options)),
   parts: async (options) => assemble(options),
+  trust: async (options, { file, forget }) => trustFile({ from: options.workingDirectory, file, forget }, await systemFor(options)),
   logger: (options) => createLogger(options.logLevel, options.log),
 };
 
@@ -43,7 +50,9 @@ const systemFor = (options: OpenOptions, taps?: LogTaps): Promise<System> =>
 async function load({ flags, environment, workingDirectory }: OpenOptions, system: System): Promise<LoadedConfig> {
   const local = flags.local === undefined ? [] : await localFlags(flags.local, workingDirectory, environment, system);
   return layerConfig({
-    file: await readConfigFile(flags.config ?? environment['DBKIT_CONFIG'], workingDirectory, system),
+    file: await readConfigFile(flags.config ?? environment['DBKIT_CONFIG'], workingDirectory, system, {
+      inDevContainer: isInDevContainer(environment),
+    }),
     ...(await readEnvironment(environment)),
     flags: [...local, ...(await clusterFlags(flags.cluster)), ...settingFlags({ flags, workingDirectory })],
   });
@@ -104,6 +113,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
   const taps: LogTaps = new Set();
   const system = await systemFor(options, taps);
   const { config, origins } = await load(options, system);
+  if (!options.asCaller) await putRootsRightsDown(config, system);
   const backups = await backupsFor(config, system);
   const alerts = lazyAlerts(config, system, options);
   const { service, ...postgresql } = createPostgresql({
@@ -146,7 +156,10 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     clock: system.clock,
     log: system.log,
     spawn: system.spawn,
-    prepareLogDir: async (signal) => claimDirectory(config.logDir, await serverOwner(config.postgresql, system), 0o755, system, signal),
+    prepareLog: async (signal) => {
+      await claimLogDirectory(config.logDir, await serverOwner(config.postgresql, system), system, signal);
+      return writableLog('dbkit.log', config, system);
+    },
     prepareFolders: (signal) => prepareFolders(config, system, signal),
     systemd: createSystemd(system),
     signals: options.signals,
@@ -154,17 +167,35 @@ async function assemble(options: OpenOptions): Promise<Parts> {
   };
 }
 
+/**
+ * Root's dbkit works in folders that the server's user may write to, so it works there as that user. Whoever has no such user has nothing to
+ * work on either, which the command then says.
+ */
+async function putRootsRightsDown({ postgresql, stateDir }: Config, system: System): Promise<void> {
+  if (system.self.uid !== 0) return;
+  const owner = await serverOwner(postgresql, system).catch(() => undefined);
+  if (owner === undefined) return;
+  handOverState(stateDir, owner);
+  if (!(await reachableByOthers(PROGRAM))) await loadEverything(); // What is loaded later would be read as that user.
+  actAs(owner);
+}
+
+const PROGRAM = fileURLToPath(new URL('.', import.meta.url));
+
+async function loadEverything(): Promise<void> {
+  const chunks = (await readdir(PROGRAM)).filter((name) => name.endsWith('.js'));
+  await Promise.all(chunks.map((name) => import(pathToFileURL(join(PROGRAM, name)).href)));
+}
+
 /** Whoever ran dbkit as root before left a state that a unit's user could not write. */
 async function prepareFolders({ stateDir, backupDir, logDir, postgresql }: Config, system: System, signal: AbortSignal): Promise<void> {
   const owner = await serverOwner(postgresql, system);
   for (const [path, mode] of [
-    [stateDir, 0o755],
     [backupDir, 0o700],
     [logDir, 0o755],
   ] as const)
     await claimDirectory(path, owner, mode, system, signal);
-  if (system.self.uid === 0)
-    await system.runner.run({ file: 'chown', args: ['-Rh', `${owner.uid}:${owner.gid}`, stateDir], timeoutMs: 60_000 }, signal);
+  if (system.self.uid === 0) handOverState(stateDir, owner);
 }
 
 /** Most commands tell nobody anything. */
@@ -184,9 +215,11 @@ function onFail({ postgresql }: Config, { flags, environment, isTerminal }: Open
   if (flags.strict) return 'exit';
   if (postgresql.onFail) return postgresql.onFail;
   if (environment['CI'] === 'true') return 'exit';
-  const inDevContainer = ['REMOTE_CONTAINERS', 'DEVCONTAINER', 'CODESPACES', 'REMOTE_CONTAINERS_IPC'].some((name) => environment[name]);
-  return inDevContainer || isTerminal ? 'hold' : 'exit';
+  return isInDevContainer(environment) || isTerminal ? 'hold' : 'exit';
 }
+
+const isInDevContainer = (environment: OpenOptions['environment']): boolean =>
+  ['REMOTE_CONTAINERS', 'DEVCONTAINER', 'CODESPACES', 'REMOTE_CONTAINERS_IPC'].some((name) => environment[name]);
 
 const defined = (environment: OpenOptions['environment']): Record<string, string> =>
   Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));

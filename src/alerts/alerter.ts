@@ -6,6 +6,7 @@ import { type ChannelSettings, channelSettings, type SecretPlace, secret as secr
 import type { Config } from '../config/config.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
+import { redact, rememberSecret } from '../kernel/redact.ts';
 import { severities } from '../kernel/severity.ts';
 import { durationMs } from '../kernel/units.ts';
 import { type Alert, afterTelling, isNews, type StampedAlert, type Told } from './alert.ts';
@@ -30,6 +31,8 @@ export function createAlerter(
   const stateOwner = () => stat(stateDir).catch(() => undefined); // Root tells of a recovery, somebody else of the next check.
   const stamp = (alert: Alert): StampedAlert => ({
     ...alert,
+    title: redact(alert.title),
+    lines: alert.lines.map(redact),
     at: clock.now().toISOString(),
     host: hostname(),
     environment: settings.environment ?? null,
@@ -39,7 +42,7 @@ export function createAlerter(
   async function sendPatiently(name: string, channel: ChannelSettings, alert: StampedAlert, signal: AbortSignal): Promise<boolean> {
     for (const pauseMs of [...BACKOFF_MS, undefined]) {
       try {
-        await send(channel, alert, { ...needs, owner: await stateOwner() }, signal);
+        await send(channel, alert, needs, signal);
         log.debug('alert.sent', `told ${name}: ${alert.title}`, { channel: name });
         return true;
       } catch (cause) {
@@ -114,7 +117,7 @@ export function createAlerter(
     const title = 'this is a test';
     const lines = ['Nothing is wrong: somebody ran `dbkit alert test`.'];
     const alert = stamp({ topic: 'test', severity: 'INFO', resolves: false, title, lines, command: null });
-    await send(channel, alert, { ...needs, owner: await stateOwner() }, signal).catch((cause: unknown) => {
+    await send(channel, alert, needs, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
       throw new DbkitError('service.failed', `the test did not get through to ${name}: ${wordsOf(cause)}`, {
         hint: `look at alerts.channels.${name} in dbkit.yaml, and at the file or variable that holds its secret`,
@@ -128,10 +131,12 @@ async function reveal(place: SecretPlace, environment: Readonly<Record<string, s
   if ('env' in place) {
     const value = environment[place.env];
     if (!value) throw new DbkitError('config.invalid', `the variable ${place.env} is not set`);
+    rememberSecret(value);
     return value;
   }
   const text = await readFile(place.file, 'utf8').catch((cause: unknown) => {
     throw new DbkitError('config.invalid', `the secret's file ${place.file} cannot be read`, { cause });
   });
+  rememberSecret(text.trim());
   return text.trim();
 }

@@ -1,6 +1,5 @@
-import { open } from 'node:fs/promises';
 import type { ChannelSettings, SecretPlace } from '../config/alert-settings.ts';
-import type { Owner, Runner } from '../kernel/machine.ts';
+import type { Files, Runner } from '../kernel/machine.ts';
 import type { StampedAlert } from './alert.ts';
 import { discordPost } from './discord.ts';
 import { post } from './http.ts';
@@ -15,33 +14,27 @@ export interface ChannelNeeds {
   /** Reads a secret at the moment it is needed, so that one that was changed is used at once. */
   reveal(place: SecretPlace): Promise<string>;
   readonly childEnvironment: Readonly<Record<string, string>>;
-  /** Whose dbkit's state is. */
-  readonly owner: Owner | undefined;
+  readonly files: Pick<Files, 'append'>;
 }
 
 const COMMAND_TIMEOUT_MS = 30_000;
-
-/** A diary that root begins belongs to whoever owns dbkit's state: the next to write into it may be that user. */
-async function append(path: string, line: string, owner: Owner | undefined): Promise<void> {
-  const diary = await open(path, 'a', 0o600);
-  try {
-    const isNew = (await diary.stat()).size === 0;
-    if (isNew && owner && process.getuid?.() === 0) await diary.chown(owner.uid, owner.gid);
-    await diary.appendFile(line);
-  } finally {
-    await diary.close();
-  }
-}
 
 /** Sends one alert through one channel, once. Rejects with the reason; no secret is in its words. */
 export async function send(settings: ChannelSettings, alert: StampedAlert, needs: ChannelNeeds, signal: AbortSignal): Promise<void> {
   const { reveal, runner } = needs;
   switch (settings.type) {
     case 'file':
-      return append(settings.path, `${JSON.stringify(alert)}\n`, needs.owner);
+      return needs.files.append(settings.path, `${JSON.stringify(alert)}\n`, { mode: 0o600 });
     case 'command': {
       const [file, ...args] = settings.command;
-      const tool = { file: file!, args, input: JSON.stringify(alert), env: { ...needs.childEnvironment }, timeoutMs: COMMAND_TIMEOUT_MS };
+      const tool = {
+        file: file!,
+        args,
+        input: JSON.stringify(alert),
+        env: { ...needs.childEnvironment },
+        as: 'caller' as const,
+        timeoutMs: COMMAND_TIMEOUT_MS,
+      };
       await runner.run(tool, signal);
       return;
     }

@@ -3,7 +3,8 @@ import type { ChannelSettings } from '../config/alert-settings.ts';
 import { headline, plainText, type StampedAlert } from './alert.ts';
 
 const TIMEOUT_MS = 20_000;
-const isThisMachine = (host: string): boolean => /^(localhost|127\.|::1$)/.test(host);
+/** Loopback itself: a name that only begins like it is somebody else's machine. */
+export const isThisMachine = (host: string): boolean => /^(localhost\.?|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host);
 
 /** One mail over SMTP; without TLS only to this machine. */
 export async function sendMail(

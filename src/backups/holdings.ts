@@ -46,6 +46,7 @@ export function openHoldings<R extends Recorded>(
   const { catalog, tree } = parts;
 
   async function locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal, patienceMs = 0): Promise<T> {
+    await system.files.ownDirectory(backupDir, { mode: 0o700, owner });
     await system.files.makeDirectory(places.partial, { mode: 0o700, owner });
     const lock = await tree.lock(holder, patienceMs, signal);
     try {
@@ -145,4 +146,5 @@ async function clearLeftovers<R extends Recorded>({ catalog, tree, system: { log
     await catalog.discard(label);
     log.info('backup.leftover-removed', `Removed ${label}, which an interrupted run had left in .partial.`, { label });
   }
+  await tree.clearOthers(); // The lock is everybody's: whoever staged them is gone too.
 }

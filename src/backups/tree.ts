@@ -19,6 +19,8 @@ export interface BackupTree {
   discard(label: string): Promise<void>;
   /** What is in progress, by label. */
   staged(): Promise<readonly string[]>;
+  /** Under the lock: what killed runs of other kinds have staged. */
+  clearOthers(): Promise<void>;
   /** One writer at a time, of any kind. Rejects with `lock.held`, after `patienceMs` of waiting. */
   lock(holder: string, patienceMs: number, signal: AbortSignal): Promise<HeldLock>;
   /** Keeps a backup from being removed while `work` reads it. Rejects with `backup.missing` when it is gone, `lock.held` when it is going. */
@@ -48,6 +50,15 @@ export function openTree(
     retract: (label) => files.rename(pathOf(label), stagingOf(label)),
     discard: (label) => rm(stagingOf(label), { recursive: true, force: true }),
     staged: async () => (await namesIn(partial)).filter((name) => parseLabel(name)?.kind === kind),
+    async clearOthers() {
+      for (const name of await namesIn(partial)) {
+        const label = parseLabel(name);
+        if (label === undefined || label.kind === kind || !(await isDirectory(stagingOf(name)))) continue;
+        await rm(stagingOf(name), { recursive: true, force: true });
+        await rm(`${stagingOf(name)}.json`, { force: true }); // While the directory was staged its record published nothing.
+        log.info('backup.leftover-removed', `Removed ${name}, which an interrupted run had left in .partial.`, { label: name });
+      }
+    },
     async lock(holder, patienceMs, signal) {
       const deadlineMs = clock.monotonicMs() + patienceMs;
       let told = false;

@@ -7,7 +7,8 @@ import { clearStaleSocket, refusePortInUse } from '../instance/guard/ports.ts';
 import { refuseForeign, refuseFullVolume } from '../instance/guard/preflight.ts';
 import { replacedBefore } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
-import { claimDirectory, serverOwner } from '../instance/owner.ts';
+import { claimDirectory, claimLogDirectory, serverOwner } from '../instance/owner.ts';
+import { writableLog } from '../instance/server-log-file.ts';
 import { present, volumeOf } from '../instance/volume.ts';
 import { DbkitError, isAbort } from '../kernel/errors.ts';
 import type { RunningService } from '../kernel/running-service.ts';
@@ -134,13 +135,10 @@ async function takeHold(
   const volume = volumeOf(settings.dataDir);
   const lock = await occupy(volume, owner, system, signal);
   try {
-    for (const [path, mode] of [
-      [logDir, 0o755],
-      [backupDir, 0o700],
-      [settings.socketDir, 0o755],
-    ] as const)
-      await claimDirectory(path, owner, mode, system, signal);
-    await system.files.makeDirectory(stateDir, { mode: 0o755 });
+    await claimDirectory(backupDir, owner, 0o700, system, signal);
+    await claimDirectory(settings.socketDir, owner, 0o755, system, signal);
+    await claimLogDirectory(logDir, owner, system, signal);
+    await system.files.ownDirectory(stateDir, { mode: 0o755 });
     await finishReplacement(volume, backupDir, owner, system);
     for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])]) {
       await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
@@ -153,7 +151,7 @@ async function takeHold(
       volume,
       stateDir,
       backupDir,
-      logFile: join(logDir, 'postgresql.log'),
+      logFile: await writableLog('postgresql.log', config, system),
       owner,
       binaries,
       lock,

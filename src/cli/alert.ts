@@ -23,7 +23,10 @@ export function registerAlert(program: Command, cli: Cli): void {
     .action(({ toSecret, namespace }: { toSecret?: string | true; namespace?: string }, command: Command) =>
       cli.run<SecretManifest | AlertSetupReport>(command, async ({ app, signal, surroundings: { terminal, environment } }) => {
         if (toSecret !== undefined) {
-          const report = await (await app()).alerts.makeSecret({ name: toSecret === true ? 'dbkit-alerts' : toSecret, namespace });
+          const report = await (await app({ asCaller: true })).alerts.makeSecret({
+            name: toSecret === true ? 'dbkit-alerts' : toSecret,
+            namespace,
+          });
           return { report, text: () => JSON.stringify(report, null, 2) };
         }
         if (!terminal.stdin || !terminal.stderr || environment['CI'])
@@ -31,7 +34,7 @@ export function registerAlert(program: Command, cli: Cli): void {
             hint: 'write alerts.channels into dbkit.yaml yourself; docs/guide/health-and-monitor.md shows how, and `dbkit alert test` tries it',
           });
         const asking = { text: askText, secret: askSecret, yes: askYes, choose, say: (words: string) => terminal.writeError(`${words}\n`) };
-        const report = await (await app()).alerts.setup(asking, signal);
+        const report = await (await app({ asCaller: true })).alerts.setup(asking, signal);
         return { report, text: (style) => setupView(report, style) };
       }),
     );

@@ -7,7 +7,7 @@ import { registerRestore } from './restore.ts';
 
 const DAMAGED = 65;
 /** The automatic backup after a start takes seconds; a person who asks meanwhile need not ask twice. */
-const WAIT_MS = 600_000;
+const WAIT_MS = 60_000; // Longer than most backups take; whoever comes in a crowd is told that it is locked (75).
 
 export function registerBackup(program: Command, cli: Cli): void {
   const backup = program

@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
 import type { LoadedConfig } from '../config/layers.ts';
+import type { TrustReport } from '../config/trusted-files.ts';
 import { DbkitError, failures, isAbort, toFailure } from '../kernel/errors.ts';
 import type { LogEvent, Logger, Signals } from '../kernel/machine.ts';
 import { type App, createApp } from './app.ts';
 import { createSink } from './output/log-sink.ts';
+import { printableView } from './output/printable.ts';
 import { failureDocument, failureText, successDocument } from './output/report.ts';
 import { createStyle, type Style } from './output/style.ts';
 import type { Parts } from './parts.ts';
@@ -56,12 +58,15 @@ export interface OpenOptions {
   readonly isTerminal: boolean;
   readonly signals: Signals;
   readonly logLevel: 'debug' | 'info' | 'warn';
+  /** Root's command is about root's own files (units, a project, the configuration): it keeps root's rights. */
+  readonly asCaller?: boolean;
   log(event: LogEvent): void;
 }
 /** Configuration alone, or the whole application; adapters are loaded by whoever implements it. */
 export interface Open {
   config(options: OpenOptions): Promise<LoadedConfig>;
   parts(options: OpenOptions): Promise<Parts>;
+  trust(options: OpenOptions, wish: { readonly file: string; readonly forget: boolean }): Promise<TrustReport>;
   logger(options: OpenOptions): Logger;
 }
 
@@ -71,7 +76,9 @@ export interface Call {
   readonly surroundings: Surroundings;
   /** Fires on SIGINT and SIGTERM, unless the command listens to signals itself. */
   readonly signal: AbortSignal;
-  app(): Promise<App>;
+  app(options?: Pick<OpenOptions, 'asCaller'>): Promise<App>;
+  /** Allows a configuration file as it is now, without reading any other. */
+  trust(wish: { readonly file: string; readonly forget: boolean }): Promise<TrustReport>;
   config(): Promise<LoadedConfig>;
 }
 
@@ -131,7 +138,8 @@ export function createCli(surroundings: Surroundings): Cli {
           style,
           surroundings,
           signal: abort.signal,
-          app: async () => createApp(await surroundings.open.parts(options)),
+          app: async (own) => createApp(await surroundings.open.parts({ ...options, ...own })),
+          trust: (wish) => surroundings.open.trust(options, wish),
           config: () => surroundings.open.config(options),
         };
         const answer = await work(call);
@@ -139,7 +147,7 @@ export function createCli(surroundings: Surroundings): Cli {
         status = answer.exit ?? 0;
         if (flags.json) terminal.writeOut(successDocument(nameOf(command), answer.report));
         else if (!silentText) {
-          const text = answer.text(style);
+          const text = printableView(answer.text(style));
           if (text) terminal.writeOut(text.endsWith('\n') ? text : `${text}\n`);
         }
       } catch (thrown) {

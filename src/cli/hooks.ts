@@ -20,7 +20,7 @@ export function registerHooks(program: Command, cli: Cli): void {
     )
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, surroundings: { workingDirectory: directory, program: words }, signal }) => {
-        const report = await (await app()).hooks.install({ directory, program: words }, signal);
+        const report = await (await app({ asCaller: true })).hooks.install({ directory, program: words }, signal);
         return { report, text: (style) => hookView(report, style) };
       }),
     );
@@ -30,7 +30,7 @@ export function registerHooks(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit hooks uninstall')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, surroundings: { workingDirectory: directory }, signal }) => {
-        const report = await (await app()).hooks.uninstall({ directory }, signal);
+        const report = await (await app({ asCaller: true })).hooks.uninstall({ directory }, signal);
         return { report, text: (style) => hookView(report, style) };
       }),
     );

@@ -19,7 +19,7 @@ export function registerInit(program: Command, cli: Cli): void {
     )
     .action((flags: { compose?: boolean; dryRun?: boolean }, command: Command) =>
       cli.run(command, async ({ app, flags: { yes }, surroundings, signal }) => {
-        const report = await (await app()).homes.initDevcontainer(
+        const report = await (await app({ asCaller: true })).homes.initDevcontainer(
           {
             directory: surroundings.workingDirectory,
             dryRun: flags.dryRun === true,

@@ -43,8 +43,8 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   readonly clock: Clock;
   readonly log: Logger;
   readonly spawn: SpawnChild;
-  /** Makes LOG_DIR, and mends its owner, as a start of PostgreSQL does; for whoever logs there before that. */
-  prepareLogDir(signal: AbortSignal): Promise<void>;
+  /** Makes LOG_DIR, and mends its owner, as a start of PostgreSQL does; where a background dbkit logs to. */
+  prepareLog(signal: AbortSignal): Promise<string>;
   /** Makes the state, repository and log folders with the owner of the data; dbkit's own state is given to him where root had it. */
   prepareFolders(signal: AbortSignal): Promise<void>;
   readonly systemd: Systemd;

@@ -29,7 +29,7 @@ export function registerSystemd(program: Command, cli: Cli): void {
     )
     .action((flags: UnitFlags, command: Command) =>
       cli.run(command, async ({ app, surroundings, signal }) => {
-        const report = await (await app()).homes.installUnits(wishes(flags, surroundings), signal);
+        const report = await (await app({ asCaller: true })).homes.installUnits(wishes(flags, surroundings), signal);
         return { report, text: (style) => installedView(report, style) };
       }),
     );
@@ -37,7 +37,7 @@ export function registerSystemd(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit --cluster 15/main systemd print')
     .action((flags: UnitFlags, command: Command) =>
       cli.run(command, async ({ app, surroundings }) => {
-        const units = await (await app()).homes.printUnits(wishes(flags, surroundings));
+        const units = await (await app({ asCaller: true })).homes.printUnits(wishes(flags, surroundings));
         return { report: { units }, text: (style) => units.map(({ name, text }) => `${style.dim(`# ${name}`)}\n${text}`).join('\n') };
       }),
     );
@@ -48,7 +48,7 @@ export function registerSystemd(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit systemd uninstall')
     .action((flags: Pick<UnitFlags, 'unitDir'>, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
-        const files = await (await app()).homes.uninstallUnits(flags.unitDir, signal);
+        const files = await (await app({ asCaller: true })).homes.uninstallUnits(flags.unitDir, signal);
         return { report: { files }, text: () => (files.length === 0 ? 'nothing was installed' : filesView(files)) };
       }),
     );

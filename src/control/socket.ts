@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { DbkitError, errnoOf, type FailureCode, failures, toFailure } from '../kernel/errors.ts';
 import type { Files, LogEvent, Logger } from '../kernel/machine.ts';
+import { redact } from '../kernel/redact.ts';
 import { limitedServer } from '../machine/http-limits.ts';
 import { type ShortName, shortName } from '../machine/socket-path.ts';
 import { askControl } from './client.ts';
@@ -54,7 +55,7 @@ export function createControl(
       const { server, close } = limitedServer(LIMITS, (request, response) => void answer(request, response, means));
       let name: ShortName;
       try {
-        await files.makeDirectory(stateDir, { mode: 0o755 });
+        await files.ownDirectory(stateDir, { mode: 0o755 });
         await rm(path, { force: true }); // Nobody answered: its owner is gone.
         name = await shortName(path);
         await new Promise<void>((resolve, reject) => server.once('error', reject).listen(name.path, resolve));
@@ -64,7 +65,7 @@ export function createControl(
       server.on('error', (cause) => log.warn('control.failed', `a client of the control socket was not let in: ${cause.message}`)); // EMFILE.
       await chmod(path, 0o660);
       const group = await gid?.();
-      if (group !== undefined && process.getuid?.() === 0) await chown(path, 0, group);
+      if (group !== undefined && process.geteuid?.() === 0) await chown(path, 0, group);
       return {
         async close() {
           stopping.abort();
@@ -111,7 +112,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, { hand
   } finally {
     taps.delete(tell);
   }
-  response.end(`${JSON.stringify(reply)}\n`);
+  response.end(redact(`${JSON.stringify(reply)}\n`));
 }
 
 /** Rejects with `usage.invalid` for what nobody understands, and with `control.elsewhere` for what is about other data. */
@@ -158,6 +159,6 @@ function teller(response: ServerResponse, begin: (status: number) => void): (eve
     if (event.level === 'progress' && atMs - progressAt < PROGRESS_EVERY_MS) return;
     if (event.level === 'progress') progressAt = atMs;
     begin(200);
-    if (response.writable) response.write(`${JSON.stringify({ event })}\n`);
+    if (response.writable) response.write(redact(`${JSON.stringify({ event })}\n`));
   };
 }

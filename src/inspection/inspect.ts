@@ -88,7 +88,7 @@ async function inspectAnswering(
   const root = state === 'cluster' ? statSync(dataDir) : undefined; // PGDATA itself may be a link.
   const permissions = root ? inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self) : stateFindings(state);
   // What this user may not read says nothing about the data: permissions come first, and then everything is looked at again.
-  const readable = system.self.uid === 0 || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
+  const readable = system.rights.isRoot() || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
   const findings =
     root && readable
       ? [...permissions, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir, isServed }, signal))]

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { access, realpath } from 'node:fs/promises';
+import { accessSync, constants, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DbkitError } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
@@ -74,9 +73,19 @@ async function* candidates(
   }
   const embedded = embeddedDirectory();
   if (embedded !== undefined) {
-    await hydrateLinks(embedded);
+    system.rights.asCaller(() => hydrateLinks(embedded));
     const binaries = await probe(join(embedded, 'bin'), 'embedded');
     if (binaries) yield binaries;
+  }
+}
+
+function realDirectory(directory: string): string | undefined {
+  try {
+    accessSync(join(directory, 'postgres'), constants.X_OK);
+    accessSync(join(directory, 'initdb'), constants.X_OK);
+    return dirname(realpathSync(join(directory, 'postgres')));
+  } catch {
+    return undefined;
   }
 }
 
@@ -86,18 +95,14 @@ async function probeDirectory(
   system: System,
   signal: AbortSignal,
 ): Promise<Binaries | undefined> {
-  try {
-    await access(join(directory, 'postgres'), constants.X_OK);
-    await access(join(directory, 'initdb'), constants.X_OK);
-  } catch {
-    return undefined;
-  }
-  const real = dirname(await realpath(join(directory, 'postgres')));
+  const real = system.rights.asCaller(() => realDirectory(directory)); // Root's own folders (npm's, say) are closed to the server's user.
+  if (real === undefined) return undefined;
   const known = /^\/usr\/lib\/postgresql\/(\d+)\/bin$/.exec(real); // Debian's layout names the major: no need to run anything.
   if (known) return { directory: real, major: Number(known[1]), version: `PostgreSQL ${known[1]}`, origin };
-  const embedded = await embeddedMajor(real);
+  const embedded = system.rights.asCaller(() => embeddedMajor(real));
   if (embedded) return { directory: real, ...embedded, origin };
-  const { stdout } = await system.runner.run({ file: join(real, 'postgres'), args: ['--version'], timeoutMs: 10_000 }, signal);
+  const as = (await system.reachableByOthers(real)) ? undefined : 'caller';
+  const { stdout } = await system.runner.run({ file: join(real, 'postgres'), args: ['--version'], as, timeoutMs: 10_000 }, signal);
   const major = Number(/\(PostgreSQL\) (\d+)/.exec(stdout)?.[1]);
   return Number.isInteger(major) ? { directory: real, major, version: stdout.trim(), origin } : undefined;
 }

@@ -48,7 +48,7 @@ export async function findCaretaker(settings: Settings, runner: Runner, booted?:
 const stopUnit =
   (unit: string, runner: Runner): Caretaker['stop'] =>
   async (signal) => {
-    const tell = (...args: string[]) => runner.run({ file: 'systemctl', args: [...args, unit], timeoutMs: STOP_MS }, signal);
+    const tell = (...args: string[]) => runner.run({ file: 'systemctl', args: [...args, unit], as: 'caller', timeoutMs: STOP_MS }, signal);
     try {
       await tell('stop');
     } catch (cause) {
@@ -62,5 +62,5 @@ const stopUnit =
 const stopCluster =
   ({ version, name }: DebianCluster, runner: Runner): Caretaker['stop'] =>
   async (signal) => {
-    await runner.attempt({ file: 'pg_ctlcluster', args: ['--force', version, name, 'stop'], timeoutMs: 2 * STOP_MS }, signal);
+    await runner.attempt({ file: 'pg_ctlcluster', args: ['--force', version, name, 'stop'], as: 'caller', timeoutMs: 2 * STOP_MS }, signal);
   };

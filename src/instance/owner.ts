@@ -1,7 +1,7 @@
 import { constants } from 'node:fs';
-import { access, chown, lstat, stat } from 'node:fs/promises';
+import { access, lstat, readdir, stat } from 'node:fs/promises';
 import type { PostgresqlSettings } from '../config/config.ts';
-import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 
 /**
@@ -40,9 +40,10 @@ export async function claimDirectory(path: string, owner: Identity, mode: number
   try {
     await system.files.makeDirectory(path, { mode, owner });
     const { uid } = await stat(path);
-    if (uid === owner.uid || (mode !== 0o700 && (await isUsable(path, system)))) return;
+    if (uid === owner.uid || (mode !== 0o700 && (await isUsable(path, owner, system)))) return;
     if (system.self.uid === 0) {
-      await chown(path, owner.uid, owner.gid);
+      const names = mode === 0o700 ? [] : await readdir(path);
+      if (names.length === 0) system.rights.handOver(path, owner, isOurs); // A shared folder in use (/var/log) stays whose it is.
       return;
     }
   } catch (cause) {
@@ -54,7 +55,7 @@ export async function claimDirectory(path: string, owner: Identity, mode: number
   }
   const install = ['install', '--directory', `--owner=${owner.uid}`, `--group=${owner.gid}`, `--mode=${mode.toString(8)}`, path];
   const sudo = await system.runner
-    .attempt({ file: 'sudo', args: ['--non-interactive', ...install], timeoutMs: 10_000 }, signal)
+    .attempt({ file: 'sudo', args: ['--non-interactive', ...install], as: 'caller', timeoutMs: 10_000 }, signal)
     .catch(() => undefined);
   if (sudo?.exitCode === 0) {
     system.log.info('directory.claimed', `used sudo to make ${path} belong to ${owner.name}`, { path });
@@ -66,14 +67,27 @@ export async function claimDirectory(path: string, owner: Identity, mode: number
   });
 }
 
+/** The same for LOG_DIR, which is no reason to keep a server down. */
+export async function claimLogDirectory(path: string, owner: Identity, system: System, signal: AbortSignal): Promise<void> {
+  await claimDirectory(path, owner, 0o755, system, signal).catch((cause: unknown) => {
+    signal.throwIfAborted();
+    system.log.warn('log.unclaimed', `the log directory cannot be used: ${wordsOf(cause)}`, { path });
+  });
+}
+
 /** A directory that several may share needs no other owner as long as it can be written to. */
-const isUsable = (path: string, { self }: System): Promise<boolean> =>
+const isUsable = async (path: string, owner: Identity, { self, rights }: System): Promise<boolean> =>
   self.uid === 0
-    ? Promise.resolve(true)
+    ? rights.mayWriteIn(path, owner)
     : access(path, constants.W_OK).then(
         () => true,
         () => false,
       );
+
+/** What PostgreSQL and dbkit keep: a data directory, a repository. */
+const isOurs = (names: readonly string[]): boolean =>
+  ['PG_VERSION', 'global', 'base'].some((name) => names.includes(name)) ||
+  names.every((name) => /^(\.|lost\+found$|dbkit\.initializing$|wal$|quarantine$|(data|dump|corrupt|replaced)_\d{8}_\d{6})/.test(name));
 
 /** True when the directory belongs to `owner`, or root is here to mend it. */
 export async function mayMendOwner(path: string, owner: Identity, system: System): Promise<boolean> {

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import type { System } from '../kernel/machine.ts';
 import { configFileElsewhere, debianClusterOf } from './external-configuration.ts';
 
 /**
@@ -24,3 +25,19 @@ const exists = async (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+/**
+ * Where a log is written to, so that a server runs whatever has become of LOG_DIR (full, read-only, somebody else's): there, else beside dbkit's
+ * state, else nowhere. What it says of its own start is read from there too.
+ */
+export async function writableLog(
+  name: string,
+  { logDir, stateDir }: Pick<Config, 'logDir' | 'stateDir'>,
+  { files, log }: Pick<System, 'files' | 'log'>,
+): Promise<string> {
+  const wanted = join(logDir, name);
+  const found = files.firstWritable([wanted, join(stateDir, name)], { mode: 0o640 }) ?? '/dev/null';
+  if (found !== wanted)
+    log.warn('log.elsewhere', `${wanted} cannot be written: ${found === '/dev/null' ? 'nothing is logged' : `${found} is used`}`);
+  return found;
+}

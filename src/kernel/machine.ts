@@ -49,7 +49,8 @@ export interface Tool {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
   readonly cwd?: string;
-  readonly as?: Identity | undefined;
+  /** Default: whom dbkit acts as, which is the server's user where root has started it. */
+  readonly as?: Identity | 'caller' | undefined;
   /** Handed down as fd 3: should dbkit be killed, whoever comes next waits until this tool has ended too. */
   readonly lock?: HeldLock | undefined;
   readonly timeoutMs: number;
@@ -129,9 +130,40 @@ export interface Files {
   rename(from: string, to: string): Promise<void>;
   /** mkdir -p; each directory it makes gets the mode and owner. */
   makeDirectory(path: string, options?: { mode?: number; owner?: Owner | undefined }): Promise<void>;
+  /** The same for a folder of dbkit's own that root may have made: where only root could have, it becomes that of whom dbkit acts as. */
+  ownDirectory(path: string, options?: { mode?: number; owner?: Owner | undefined }): Promise<void>;
   syncDirectory(path: string): Promise<void>;
+  /** The first of these files that can be added to, made where it is missing; undefined when none can. */
+  firstWritable(paths: readonly string[], options: { mode: number }): string | undefined;
+  /** Adds to the end of a file, which is made where it is missing. */
+  append(path: string, text: string, options: { mode: number }): Promise<void>;
   /** JSON through `parse`; undefined when missing. A broken file is renamed to `<path>.broken-<time>` with a warning, and undefined. */
   readJson<T>(path: string, parse: (value: unknown) => T): Promise<T | undefined>;
+}
+
+/**
+ * What root started as root does as the server's user, as far as it concerns folders of that user (SECURITY.md). Here is what only root may do
+ * for it; for an ordinary user it is what that user may do.
+ */
+export interface Rights {
+  /** True where what is done now is done as root. */
+  isRoot(): boolean;
+  /** Synchronous work with the rights dbkit was started with: to start a program, or to write for whoever called it. */
+  asCaller<T>(work: () => T extends PromiseLike<unknown> ? never : T): T;
+  /**
+   * Somebody other than root and the caller who could have written a file, or could put another in its place; undefined when there is none. With
+   * `onReadOnlyMount` what lies on a read-only mount counts as root's, who mounted it.
+   */
+  whoElseMayWrite(path: string, options?: { onReadOnlyMount?: boolean }): { readonly path: string; readonly who: string } | undefined;
+  /**
+   * Gives a directory to `owner`. Throws `data.owner` when the way there leads through a link that others could have placed, and when it holds
+   * what is not `isOurs`.
+   */
+  handOver(path: string, owner: Owner, isOurs: (names: readonly string[]) => boolean): void;
+  /** May the server's user make files in that folder? access(2) would ask about root. */
+  mayWriteIn(path: string, user: Owner): boolean;
+  /** Gives a directory away with everything in it, and modes that let the owner use it; links are never followed. */
+  handOverTree(path: string, owner: Owner, signal: AbortSignal): void;
 }
 
 /** Where a test may kill dbkit: `reached('replace.journaled')`. Does nothing unless DBKIT_FAIL_AT names the step. */
@@ -145,6 +177,7 @@ export interface System {
   readonly spawn: SpawnChild;
   readonly locks: Locks;
   readonly files: Files;
+  readonly rights: Rights;
   readonly reached: FaultPoint;
   /** The identity dbkit runs as, and whether it is root. */
   readonly self: Identity;

@@ -1,27 +1,31 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { closeSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
-import type { Child, ExitReason, Identity, SpawnChild } from '../kernel/machine.ts';
+import type { Child, ExitReason, Owner, SpawnChild } from '../kernel/machine.ts';
+import { openToAppend } from './hand-over.ts';
+import { asCaller } from './privileges.ts';
 
 /** Only root can become somebody else, and only then the ids are handed to spawn: libuv also clears the supplementary groups. */
-export const identityOf = (as: Identity | undefined): { uid?: number; gid?: number } =>
+export const identityOf = (as: Owner | undefined): { uid?: number; gid?: number } =>
   as && process.getuid?.() === 0 && as.uid !== 0 ? { uid: as.uid, gid: as.gid } : {};
 
 /** Starts a long-lived program. Its output goes to the terminal or is appended to a file, never through dbkit: it survives dbkit's end. */
 export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output, newSession, outlivesDbkit = false, lock }) => {
   if (file === '') throw new DbkitError('usage.invalid', 'the command is empty', { hint: 'name a program after --' });
-  const log = typeof output === 'string' ? undefined : await openLog(output.appendTo, as);
+  const log = typeof output === 'string' ? undefined : openLog(output.appendTo);
   try {
-    const streams = log ? (['ignore', log.fd, log.fd] as const) : (['inherit', output === 'stderr' ? 2 : 'inherit', 'inherit'] as const);
-    const child = spawn(file, [...args], {
-      env,
-      ...(cwd === undefined ? {} : { cwd }),
-      ...identityOf(as),
-      detached: newSession, // setsid(2): a terminal's Ctrl-C does not reach it.
-      stdio: lock ? [...streams, lock.fd] : [...streams],
-    });
+    const streams =
+      log === undefined ? (['inherit', output === 'stderr' ? 2 : 'inherit', 'inherit'] as const) : (['ignore', log, log] as const);
+    const child = asCaller(() =>
+      spawn(file, [...args], {
+        env,
+        ...(cwd === undefined ? {} : { cwd }),
+        ...identityOf(as),
+        detached: newSession, // setsid(2): a terminal's Ctrl-C does not reach it.
+        stdio: lock ? [...streams, lock.fd] : [...streams],
+      }),
+    );
     const exited = new Promise<ExitReason>((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
     await new Promise<void>((resolve, reject) => {
       child.once('spawn', resolve);
@@ -29,23 +33,26 @@ export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output,
     });
     if (outlivesDbkit) child.unref(); // Else the event loop would wait for its end.
     child.on('error', () => undefined); // A signal that could not be sent is no reason to end dbkit.
-    return { pid: child.pid!, exited, kill: (signal) => void child.kill(signal) } satisfies Child;
+    return { pid: child.pid!, exited, kill: (signal) => void asCaller(() => child.kill(signal)) } satisfies Child;
   } finally {
-    await log?.close();
+    if (log !== undefined) closeSync(log);
   }
 };
 
-async function openLog(path: string, as: Identity | undefined): Promise<FileHandle> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o755 }).catch(() => undefined); // What stands in the way is said when the file is opened.
-  const log = await open(path, 'a', 0o640).catch((cause: unknown) => {
+function openLog(path: string): number {
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  } catch {
+    // What stands in the way is said when the file is opened.
+  }
+  try {
+    return openToAppend(path, 0o640);
+  } catch (cause) {
     throw new DbkitError('data.owner', `the log ${path} cannot be written (${errnoOf(cause)})`, {
       hint: 'set LOG_DIR to a directory that this user may write to',
       cause,
     });
-  });
-  const { uid, gid } = identityOf(as);
-  if (uid !== undefined && gid !== undefined && (await log.stat()).uid !== uid) await log.chown(uid, gid);
-  return log;
+  }
 }
 
 function cannotStart(file: string, path: string | undefined, cause: unknown): DbkitError {
@@ -61,7 +68,7 @@ function cannotStart(file: string, path: string | undefined, cause: unknown): Db
 /** Runs `file` with one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing'. */
 export async function runWithDescriptor(file: string, args: readonly string[], fd: number): Promise<number | 'missing'> {
   return new Promise((resolve) => {
-    const child = spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd] });
+    const child = asCaller(() => spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd] }));
     child.once('error', () => resolve('missing'));
     child.once('exit', (code) => resolve(code ?? 1));
   });

@@ -1,9 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, constants, copyFile, lstat, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { appendFile, closeSync } from 'node:fs';
+import { chmod, chown, constants, copyFile, lstat, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
+import { promisify } from 'node:util';
+import { DbkitError, errnoOf, isDenied, wordsOf } from '../kernel/errors.ts';
 import type { Files, Logger, Owner } from '../kernel/machine.ts';
 import { clock } from './clock.ts';
+import { handOver, makeAsRoot, openToAppend } from './hand-over.ts';
+import { actingAs } from './privileges.ts';
 
 const isRoot = (): boolean => process.getuid?.() === 0;
 
@@ -60,10 +64,19 @@ export function createFiles(log: Logger): Files {
       if (dirname(from) !== dirname(to)) await files.syncDirectory(dirname(from));
     },
     async makeDirectory(path, { mode = 0o755, owner } = {}) {
-      const first = await mkdir(path, { recursive: true, mode });
+      const first = await mkdir(path, { recursive: true, mode }).catch((cause: unknown) => {
+        const whose = owner ?? actingAs();
+        if (!isDenied(cause) || whose === undefined || !makeAsRoot(path, mode, whose)) throw cause;
+        return undefined; // Made, and handed over.
+      });
       if (first === undefined) return;
       for (let made = path; made.length >= first.length; made = dirname(made)) await adopt(made, mode, owner);
       await files.syncDirectory(dirname(first));
+    },
+    async ownDirectory(path, options) {
+      await files.makeDirectory(path, options);
+      const whose = actingAs();
+      if (whose !== undefined && (await stat(path)).uid === 0) handOver(path, options?.owner ?? whose, isOwn);
     },
     async syncDirectory(path) {
       const directory = await open(path, 'r');
@@ -71,6 +84,23 @@ export function createFiles(log: Logger): Files {
         await directory.sync();
       } finally {
         await directory.close();
+      }
+    },
+    firstWritable: (paths, { mode }) =>
+      paths.find((path) => {
+        try {
+          closeSync(openToAppend(path, mode));
+          return true;
+        } catch {
+          return false;
+        }
+      }),
+    async append(path, text, { mode }) {
+      const fd = openToAppend(path, mode);
+      try {
+        await promisify(appendFile)(fd, text);
+      } finally {
+        closeSync(fd);
       }
     },
     async readJson(path, parse) {
@@ -95,6 +125,10 @@ export function createFiles(log: Logger): Files {
   };
   return files;
 }
+
+/** What dbkit keeps in folders of its own: labels of backups with their records, and hidden names. */
+const isOwn = (names: readonly string[]): boolean =>
+  names.every((name) => /^(\.|(data|dump|corrupt|replaced)_\d{8}_\d{6}|wal$|quarantine$|lost\+found$|programs$)/.test(name));
 
 async function exists(path: string): Promise<boolean> {
   return lstat(path).then(

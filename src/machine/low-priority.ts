@@ -13,7 +13,7 @@ export async function lowerPriority({ runner }: Pick<System, 'runner'>, signal: 
   } catch {
     // Some sandboxes forbid even that; the backup is worth more.
   }
-  const idle = { file: 'ionice', args: ['-c', '3', '-p', String(process.pid)], timeoutMs: TIMEOUT_MS };
+  const idle = { file: 'ionice', args: ['-c', '3', '-p', String(process.pid)], as: 'caller' as const, timeoutMs: TIMEOUT_MS };
   await runner.attempt(idle, signal).catch(() => undefined);
   signal.throwIfAborted();
 }

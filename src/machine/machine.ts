@@ -3,9 +3,12 @@ import { spawnChild } from './child.ts';
 import { clock } from './clock.ts';
 import { createFaultPoint } from './faults.ts';
 import { createFiles } from './files.ts';
+import { handOver, handOverTree } from './hand-over.ts';
 import { reachableByOthers } from './local-folder.ts';
 import { locks } from './locks.ts';
+import { actsAsRoot, asCaller, groupsOf } from './privileges.ts';
 import { createRunner } from './runner.ts';
+import { mayWriteIn, whoElseMayWrite } from './trust.ts';
 import { currentUser, lookupUser } from './users.ts';
 
 /** What children may know of the caller's environment: nothing that dbkit was told in secret, nothing that steers libpq. */
@@ -32,6 +35,7 @@ export async function createSystem(log: Logger, environment: Readonly<Record<str
     const value = environment[name];
     if (value !== undefined) childEnvironment[name] = value;
   }
+  const self = await currentUser(environment['HOME']);
   return {
     clock,
     log,
@@ -39,8 +43,16 @@ export async function createSystem(log: Logger, environment: Readonly<Record<str
     spawn: spawnChild,
     locks,
     files: createFiles(log),
+    rights: {
+      isRoot: actsAsRoot,
+      asCaller,
+      whoElseMayWrite: (path, options) => whoElseMayWrite(path, self, options),
+      handOver,
+      handOverTree,
+      mayWriteIn: (path, user) => mayWriteIn(path, user, [user.gid, ...groupsOf()]),
+    },
     reached: createFaultPoint(environment['DBKIT_FAIL_AT']),
-    self: await currentUser(environment['HOME']),
+    self,
     lookupUser,
     reachableByOthers,
     childEnvironment,

@@ -1,6 +1,7 @@
 import { DbkitError } from '../kernel/errors.ts';
 import type { Logger, Runner, Tool, ToolResult } from '../kernel/machine.ts';
 import { identityOf } from './child.ts';
+import { actingAs, asCaller } from './privileges.ts';
 
 const FORCE_AFTER_MS = 2_000; // Within the budget of a stop.
 
@@ -8,19 +9,22 @@ const FORCE_AFTER_MS = 2_000; // Within the budget of a stop.
 export function createRunner(log: Logger, environment: Readonly<Record<string, string>>): Runner {
   const attempt = async (tool: Tool, signal: AbortSignal): Promise<ToolResult> => {
     const { execa, ExecaError } = await import('execa'); // A tenth of a second to load: a plain start runs no tool.
+    const as = tool.as === 'caller' ? undefined : (tool.as ?? actingAs());
     log.debug('tool.start', `running ${tool.file}`, { file: tool.file, args: tool.args });
     try {
-      const running = execa(tool.file, tool.args, {
-        env: { ...environment, ...tool.env },
-        extendEnv: false,
-        ...(tool.cwd === undefined ? {} : { cwd: tool.cwd }),
-        stdio: [tool.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...inherited(tool)],
-        ...(tool.input === undefined ? {} : { input: tool.input }),
-        ...identityOf(tool.as),
-        timeout: tool.timeoutMs,
-        detached: true, // A group of its own: a script's children end with it.
-        reject: true,
-      });
+      const running = asCaller(() => ({
+        tool: execa(tool.file, tool.args, {
+          env: { ...environment, ...tool.env },
+          extendEnv: false,
+          ...(tool.cwd === undefined ? {} : { cwd: tool.cwd }),
+          stdio: [tool.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe', ...inherited(tool)],
+          ...(tool.input === undefined ? {} : { input: tool.input }),
+          ...identityOf(as),
+          timeout: tool.timeoutMs,
+          detached: true, // A group of its own: a script's children end with it.
+          reject: true,
+        }),
+      })).tool; // In an object: a promise would look like work that goes on without these rights.
       const { exitCode, stdout, stderr } = await endedWith(running, signal);
       return { exitCode: exitCode ?? 0, stdout, stderr };
     } catch (cause) {
@@ -65,7 +69,7 @@ async function endedWith<T>(running: PromiseLike<T> & { readonly pid?: number | 
 
 function tell(pid: number | undefined, name: NodeJS.Signals): void {
   try {
-    if (pid !== undefined) process.kill(-pid, name);
+    if (pid !== undefined) asCaller(() => process.kill(-pid, name));
   } catch {
     // The whole group has ended already.
   }

@@ -20,7 +20,7 @@ export function createSdNotify(
     async tell(...assignments) {
       if (socket === undefined) return;
       const tool = { file: 'systemd-notify', args: assignments, env: { NOTIFY_SOCKET: socket }, timeoutMs: TIMEOUT_MS };
-      await runner.run(tool, new AbortController().signal).catch((cause: unknown) => {
+      await runner.run({ ...tool, as: 'caller' }, new AbortController().signal).catch((cause: unknown) => {
         log.debug('notify.untold', `systemd could not be told ${assignments.join(' ')}: ${wordsOf(cause)}`);
       });
     },

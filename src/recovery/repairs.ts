@@ -1,4 +1,4 @@
-import { chmod, copyFile, lchown, lstat, readdir, readFile } from 'node:fs/promises';
+import { chmod, copyFile, lstat, readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { resetWal } from '../formats/reset-wal.ts';
 import type { Finding } from '../inspection/findings.ts';
@@ -72,14 +72,14 @@ async function bringBackKept(bench: Bench, path: string): Promise<void> {
 /** Owner and mode of everything below PGDATA, changed only where they differ; links are never followed. */
 async function mendPermissions({ local }: Bench, _finding: Finding, signal: AbortSignal): Promise<void> {
   const { owner, volume, system } = local;
+  if (system.self.uid === 0) return system.rights.handOverTree(volume.dataDir, owner, signal);
   const visit = async (path: string): Promise<void> => {
     signal.throwIfAborted();
     const entry = await lstat(path);
-    if (entry.uid !== owner.uid && system.self.uid !== 0)
+    if (entry.uid !== owner.uid)
       throw new DbkitError('data.owner', `${path} belongs to another user`, {
         hint: `run as root: chown -R ${owner.uid}:${owner.gid} ${volume.dataDir}`,
       });
-    if (entry.uid !== owner.uid) await lchown(path, owner.uid, owner.gid);
     if (!entry.isDirectory()) {
       if (entry.isFile() && (entry.mode & 0o600) !== 0o600) await chmod(path, entry.mode | 0o600);
       return;

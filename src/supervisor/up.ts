@@ -1,5 +1,4 @@
 import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
 import type { StatusBoard, SupervisorStatus } from '../control/status.ts';
@@ -44,15 +43,14 @@ export async function upDetached(
     readonly control: Control;
     readonly board: StatusBoard;
     readonly spawn: SpawnChild;
-    readonly prepareLogDir: (signal: AbortSignal) => Promise<void>;
+    readonly prepareLog: (signal: AbortSignal) => Promise<string>;
     readonly clock: Clock;
   },
   input: DetachInput,
   signal: AbortSignal,
 ): Promise<UpReport> {
   if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
-  const logFile = join(app.config.logDir, 'dbkit.log');
-  await app.prepareLogDir(signal);
+  const logFile = await app.prepareLog(signal);
   const from = (await stat(logFile).catch(() => undefined))?.size ?? 0;
   const [file, ...args] = input.program;
   const child = await app.spawn({

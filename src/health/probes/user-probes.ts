@@ -94,7 +94,7 @@ function commandProbe(
     timeoutMs: timeoutMs + 3_000, // The runner ends what it started by then.
     check: async (signal) => {
       try {
-        const { exitCode, stdout, stderr } = await runner.attempt({ file: file!, args, env, timeoutMs }, signal);
+        const { exitCode, stdout, stderr } = await runner.attempt({ file: file!, args, env, as: 'caller', timeoutMs }, signal);
         const said = (stdout.trim() || stderr.trim()).split('\n')[0]!.split('|')[0]!.trim();
         return { status: NAGIOS[exitCode] ?? 'unknown', summary: said || `exit status ${exitCode}`, data: { exitCode } };
       } catch (cause) {

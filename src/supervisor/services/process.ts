@@ -119,7 +119,7 @@ async function isReady(ready: NonNullable<ProcessSettings['ready']>, system: Sys
   }
   if ('log' in ready) return (await readFrom(log)).includes(ready.log);
   const [file, ...args] = ready.command;
-  return (await system.runner.attempt({ file: file!, args, timeoutMs: TRY_TIMEOUT_MS }, signal)).exitCode === 0;
+  return (await system.runner.attempt({ file: file!, args, as: 'caller', timeoutMs: TRY_TIMEOUT_MS }, signal)).exitCode === 0;
 }
 
 function answersTcp(address: string, signal: AbortSignal): Promise<boolean> {

@@ -1,0 +1,80 @@
+import type { Identity, Owner } from '../kernel/machine.ts';
+
+interface Caller {
+  readonly gid: number;
+  readonly groups: readonly number[];
+}
+
+/** Set once root's rights are put down: whom dbkit acts as since then, and what root had. A process has one pair of ids, so this is global. */
+let dropped: { readonly owner: Owner; readonly caller: Caller } | undefined;
+let isInside = false;
+
+const isRootProcess = (): boolean => process.getuid?.() === 0;
+
+/**
+ * From now on everything that this process does with files, sockets and signals is done as `owner`, on every thread (credentials(7): effective
+ * ids; Node's seteuid goes through the C library, which changes all threads). Links and hard links that `owner` could have placed then lead no
+ * further than `owner` could go anyway. The real id stays root's, so that `asCaller` can go back. Nothing happens for anybody but root.
+ */
+export function actAs(owner: Identity): void {
+  if (!isRootProcess() || owner.uid === 0 || dropped !== undefined) return;
+  dropped = { owner, caller: { gid: process.getegid!(), groups: process.getgroups!() } };
+  putDown(dropped.owner, owner.name);
+}
+
+/** Synchronous work with the rights dbkit was started with: starting a program, handing a folder over. What it would await has lost them again. */
+export function asCaller<T>(work: () => T extends PromiseLike<unknown> ? never : T): T {
+  if (dropped === undefined || isInside) return work();
+  const { owner, caller } = dropped;
+  process.seteuid!(0);
+  isInside = true;
+  try {
+    process.setegid!(caller.gid);
+    process.setgroups!([...caller.groups]);
+    return work();
+  } finally {
+    isInside = false;
+    putDown(owner);
+  }
+}
+
+/** Whom dbkit acts as since it put root's rights down; undefined where it acts as whoever started it. */
+export const actingAs = (): Owner | undefined => (isInside ? undefined : dropped?.owner);
+
+/** Synchronous work as `user`, for root that has not put its rights down; for anybody else it is done as it would be anyway. */
+export function asUser<T>(user: Owner, work: () => T extends PromiseLike<unknown> ? never : T): T {
+  if (!actsAsRoot() || user.uid === 0) return work();
+  const caller = { gid: process.getegid!(), groups: process.getgroups!() };
+  try {
+    process.setgroups!([user.gid]);
+    process.setegid!(user.gid);
+    process.seteuid!(user.uid);
+    return work();
+  } finally {
+    process.seteuid!(0);
+    process.setegid!(caller.gid);
+    process.setgroups!(caller.groups);
+  }
+}
+
+/** True where what is done now is done as root. */
+export const actsAsRoot = (): boolean => process.geteuid?.() === 0;
+
+/** The groups of whom dbkit acts as; none before that is known. */
+export const groupsOf = (): readonly number[] => groupsOfOwner ?? [];
+
+/** `gid` is set as root still; the groups of the user's own login (ssl-cert, say) are looked up once. */
+let groupsOfOwner: readonly number[] | undefined;
+
+function putDown({ uid, gid }: Owner, name?: string): void {
+  groupsOfOwner ??= lookUpGroups(gid, name);
+  process.setgroups!([...groupsOfOwner]);
+  process.setegid!(gid);
+  process.seteuid!(uid);
+}
+
+function lookUpGroups(gid: number, name: string | undefined): readonly number[] {
+  if (name === undefined || /^\d+$/.test(name)) return [gid]; // A uid without an entry in /etc/passwd has no other group.
+  (process as unknown as { initgroups(user: string, extraGroup: number): void }).initgroups(name, gid); // Not in Node's types.
+  return process.getgroups!();
+}
