@@ -10,6 +10,7 @@ const options = {
     'page-worker': 'src/inspection/page-worker.ts',
     'copy-worker': 'src/backups/base/copy-worker.ts',
     'reread-worker': 'src/backups/base/reread-worker.ts',
+    'page-server': 'src/monitor/page-server.ts',
   },
   outdir: 'dist',
   bundle: true,

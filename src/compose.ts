@@ -24,7 +24,6 @@ import { lazily } from './kernel/load-on-demand.ts';
 import type { System } from './kernel/machine.ts';
 import { createGit } from './machine/git.ts';
 import { handOverState } from './machine/hand-over.ts';
-import { servePages } from './machine/http-endpoint.ts';
 import { isMissing, localPort, reachableByOthers } from './machine/local-folder.ts';
 import { createLogger, type LogTaps } from './machine/logger.ts';
 import { createSystem } from './machine/machine.ts';
@@ -147,7 +146,6 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     ),
     sdNotify: createSdNotify(system, options.environment),
     ping: alerts.ping,
-    servePages,
     git: createGit(system.runner),
     project: createProjectFolder(system),
     board: createStatusBoard(config.stateDir, system.files),

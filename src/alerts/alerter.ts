@@ -1,72 +1,49 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import * as v from 'valibot';
 import { type ChannelSettings, channelSettings, type SecretPlace, secret as secretPlace } from '../config/alert-settings.ts';
 import type { Config } from '../config/config.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { redact, rememberSecret } from '../kernel/redact.ts';
-import { severities } from '../kernel/severity.ts';
 import { durationMs } from '../kernel/units.ts';
-import { type Alert, afterTelling, isNews, type StampedAlert, type Told } from './alert.ts';
+import type { Alert, StampedAlert } from './alert.ts';
 import { send } from './channel.ts';
 import type { Alerter } from './contract.ts';
+import { createDelivery } from './delivery.ts';
 import { getJson, ping } from './http.ts';
 import { chatsOf } from './questions.ts';
 
-const toldSchema = v.record(v.string(), v.object({ at: v.string(), severity: v.picklist(severities), title: v.string() }));
-/** How long to wait before the second, third and fourth attempt. */
-const BACKOFF_MS = [1_000, 5_000, 20_000];
-
 /** Tells people through the configured channels: what is news only, each channel by itself, and never louder than its severities. */
 export function createAlerter(
-  { alerts: settings, monitor: { pingUrl }, stateDir }: Pick<Config, 'alerts' | 'monitor' | 'stateDir'>,
+  { alerts: settings, monitor: { pingUrl }, stateDir, postgresql }: Pick<Config, 'alerts' | 'monitor' | 'stateDir' | 'postgresql'>,
   system: Pick<System, 'clock' | 'files' | 'log' | 'runner' | 'childEnvironment'>,
   environment: Readonly<Record<string, string | undefined>>,
 ): Alerter & { readonly ping: (signal: AbortSignal) => Promise<boolean> } {
-  const { clock, files, log } = system;
-  const memory = join(stateDir, 'alerts.json');
+  const { clock, log } = system;
   const needs = { ...system, reveal: (place: SecretPlace) => reveal(place, environment) };
-  const stateOwner = () => stat(stateDir).catch(() => undefined); // Root tells of a recovery, somebody else of the next check.
   const stamp = (alert: Alert): StampedAlert => ({
     ...alert,
     title: redact(alert.title),
     lines: alert.lines.map(redact),
     at: clock.now().toISOString(),
     host: hostname(),
+    system: `PostgreSQL, port ${postgresql.port}, ${postgresql.dataDir}`,
     environment: settings.environment ?? null,
   });
 
-  /** Never rejects: a channel that is down is a warning, and must not keep anybody from recovering. */
-  async function sendPatiently(name: string, channel: ChannelSettings, alert: StampedAlert, signal: AbortSignal): Promise<boolean> {
-    for (const pauseMs of [...BACKOFF_MS, undefined]) {
-      try {
-        await send(channel, alert, needs, signal);
-        log.debug('alert.sent', `told ${name}: ${alert.title}`, { channel: name });
-        return true;
-      } catch (cause) {
-        if (signal.aborted) return false;
-        if (pauseMs === undefined)
-          log.warn('alert.failed', `the alert did not get through to ${name}: ${wordsOf(cause)}`, { channel: name });
-        else await clock.sleep(pauseMs, signal).catch(() => undefined);
-      }
-    }
-    return false;
-  }
+  const delivery = createDelivery({
+    stateDir,
+    system,
+    repeatAfterMs: durationMs(settings.repeatAfter),
+    stamp,
+    send: (channel, alert, signal) => send(channel, alert, needs, signal),
+  });
 
   return {
     channels: Object.keys(settings.channels),
     async tell(alert, signal) {
-      const told: Told = (await files.readJson(memory, (value) => v.parse(toldSchema, value)).catch(() => undefined)) ?? {};
-      if (!isNews(alert, told, { nowMs: clock.now().getTime(), repeatAfterMs: durationMs(settings.repeatAfter) })) return;
-      const stamped = stamp(alert);
-      const owner = await stateOwner();
-      await files.write(memory, JSON.stringify(afterTelling(alert, told, stamped.at)), { mode: 0o600, owner }).catch((cause: unknown) => {
-        log.warn('alert.not-remembered', `what was told cannot be remembered: ${wordsOf(cause)}`); // It is told all the same.
-      });
-      const listening = Object.entries(settings.channels).filter(([, channel]) => channel.severities.includes(alert.severity));
-      await Promise.all(listening.map(([name, channel]) => sendPatiently(name, channel, stamped, signal)));
+      await Promise.all(Object.entries(settings.channels).map(([name, channel]) => delivery.tell(name, channel, alert, signal)));
     },
     reveal: needs.reveal,
     async ping(signal) {

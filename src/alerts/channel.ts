@@ -4,7 +4,7 @@ import type { StampedAlert } from './alert.ts';
 import { discordPost } from './discord.ts';
 import { post } from './http.ts';
 import { ntfyPost } from './ntfy.ts';
-import { pagerdutyPost } from './pagerduty.ts';
+import { pagerdutyPosts } from './pagerduty.ts';
 import { slackPost } from './slack.ts';
 import { telegramPost } from './telegram.ts';
 
@@ -49,7 +49,8 @@ export async function send(settings: ChannelSettings, alert: StampedAlert, needs
     case 'ntfy':
       return post(ntfyPost(await reveal(settings.url), settings.token && (await reveal(settings.token)), alert), signal);
     case 'pagerduty':
-      return post(pagerdutyPost(settings.api, await reveal(settings.routingKey), alert), signal);
+      for (const one of pagerdutyPosts(settings.api, await reveal(settings.routingKey), alert)) await post(one, signal);
+      return;
     case 'email': {
       const { sendMail } = await import('./email.ts');
       return sendMail(settings, settings.password && (await reveal(settings.password)), alert);

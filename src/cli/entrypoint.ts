@@ -36,6 +36,7 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
               backup,
               onReady: (supervisor) => announce(app, supervisor, words.length > 0),
               onCheck: (check) => pages?.onCheck(check),
+              onRecovery: (isUnderWay) => pages?.onRecovery(isUnderWay),
             })
             .finally(() => pages?.close());
           return { report, text: () => '', exit: report.exitStatus };

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { DbkitError, failures } from '../kernel/errors.ts';
 import { type ListenAddress, listenAddress } from '../kernel/listen-address.ts';
 import { duration, durationMs, moment } from '../kernel/units.ts';
-import type { MonitorCheck } from '../monitor/loop.ts';
+import type { MonitorCheck } from '../monitor/check.ts';
 import type { MonitorReport } from '../monitor/pause.ts';
 import type { Answer, Call, Cli } from './cli.ts';
 import { healthView } from './health.ts';
@@ -82,7 +82,7 @@ async function watch(
   };
   if (!draw) app.log.info('monitor.begun', `watching every ${duration(intervalMs / 1000)}`);
   try {
-    await app.monitor.watch({ start, intervalMs, onCheck }, signal);
+    await app.monitor.watch({ start, intervalMs, onCheck, onRecovery: (isUnderWay) => pages?.onRecovery(isUnderWay) }, signal);
   } finally {
     await pages?.close();
   }
@@ -98,7 +98,7 @@ function registerPause(command: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit monitor pause --for 2h')
     .action((flags: { for: string }, self: Command) =>
       cli.run(self, async ({ app }) => {
-        const report = await (await app()).monitor.pause(durationMs(flags.for));
+        const report = await (await app()).monitor.pause(durationMs(flags.for), 'person');
         return {
           report,
           text: () => `nothing is recovered until ${moment(report.state.pausedUntil!)}; \`dbkit monitor resume\` ends that`,

@@ -8,7 +8,6 @@ import type { StatusBoard } from '../control/status.ts';
 import type { ProjectFolder } from '../homes/devcontainer/project-folder-contract.ts';
 import type { Clock, Logger, Signals, SpawnChild } from '../kernel/machine.ts';
 import type { Git } from '../machine/git-repository.ts';
-import type { ServePages } from '../machine/http-pages.ts';
 import type { SdNotify, Systemd } from '../machine/systemd-contract.ts';
 import type { MonitorMemory } from '../monitor/decide.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
@@ -39,7 +38,6 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   readonly sdNotify: SdNotify;
   /** Asks a URL that the configuration names, so that somebody notices when nobody asks any more; false when that did not work. */
   ping(signal: AbortSignal): Promise<boolean>;
-  readonly servePages: ServePages;
   readonly clock: Clock;
   readonly log: Logger;
   readonly spawn: SpawnChild;

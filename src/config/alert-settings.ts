@@ -65,6 +65,8 @@ export const monitorSettings = v.strictObject({
       v.check((address) => listenAddress(address) !== undefined, "must be PORT, HOST:PORT, or '*:PORT' for every address"),
     ),
   ),
+  /** More names that its page may be asked by: any address, and any name without a dot, may always. */
+  hosts: v.optional(v.array(v.pipe(text, v.toLowerCase())), []),
   /** Asked after each check, so that somebody else notices when this monitor falls silent. */
   pingUrl: v.optional(secret),
   /** How a server that dbkit does not supervise is started; default: `dbkit up --detach`. */

@@ -6,9 +6,28 @@ const percent = v.pipe(amount, v.maxValue(100));
 
 /** dbkit's own probes, in the order in which a person would read their answers. */
 export const probeNames = [
-  ...['service', 'connection', 'authentication', 'latency', 'write', 'data-directory', 'disk', 'connections'],
-  ...['long-queries', 'idle-in-transaction', 'blocked', 'wal', 'replication', 'wraparound', 'checksums', 'log', 'backups', 'migrations'],
+  'service',
+  'connection',
+  'authentication',
+  'latency',
+  'write',
+  'data-directory',
+  'disk',
+  'connections',
+  'long-queries',
+  'idle-in-transaction',
+  'blocked',
+  'wal',
+  'replication',
+  'slots',
+  'wraparound',
+  'collations',
+  'checksums',
+  'log',
+  'backups',
+  'migrations',
 ] as const;
+export type ProbeName = (typeof probeNames)[number];
 const ownName = v.pipe(
   v.string(),
   v.regex(/^[a-z][a-z0-9-]*$/, 'is not a probe name (a-z, 0-9, -)'),
@@ -64,6 +83,10 @@ const settings = v.strictObject({
   blocked: levels(amount, 30, 300),
   /** pg_wal as a multiple of max_wal_size. */
   walGrowth: levels(amount, 2, 4),
+  /** Seconds that a finished WAL segment may wait to be archived. */
+  archiveDelay: levels(amount, 300, 3600),
+  /** WAL that a replication slot keeps, as a multiple of max_wal_size. */
+  slotRetention: levels(amount, 1, 4),
   /** Seconds a replica, or this standby, may be behind. */
   replicationLag: levels(amount, 30, 300),
   /** Percent of the two thousand million transaction ids between the oldest one in use and the end. */

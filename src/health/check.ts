@@ -3,7 +3,7 @@ import { nearest } from '../kernel/closest-name.ts';
 import { within } from '../kernel/deadline.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Clock, Logger } from '../kernel/machine.ts';
-import { type HealthReport, type ProbeReport, worstOf } from './health.ts';
+import { type HealthReport, isOf, type ProbeReport, worstOf } from './health.ts';
 import type { Probe, Probed, ProbeResult } from './probe.ts';
 
 type Needs = { readonly config: Config; readonly services: readonly Probed[]; readonly clock: Clock };
@@ -70,7 +70,7 @@ export async function isDamaged(app: Needs, signal: AbortSignal): Promise<boolea
   const only = ofTheData.filter((name) => there.has(name));
   if (only.length === 0) return false; // Asked for none, it would ask all.
   const { probes } = await checkHealth(app, { only }, signal);
-  return probes.some(({ name, status }) => status === 'critical' && ofTheData.some((one) => one === name));
+  return probes.some((probe) => probe.status === 'critical' && (!isOf('log')(probe) || probe.data?.subjects?.includes('data')));
 }
 
 interface Chosen {

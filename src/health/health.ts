@@ -1,4 +1,5 @@
-import type { Levels } from '../config/health-settings.ts';
+import type { Levels, ProbeName } from '../config/health-settings.ts';
+import type { AnyFacts, ProbeFacts } from './facts.ts';
 import type { ProbeResult, ProbeStatus } from './probe.ts';
 
 /** What a whole check comes to. */
@@ -14,8 +15,8 @@ export interface ProbeReport {
   readonly summary: string;
   /** What to type or to change next; null when nothing is wrong. */
   readonly hint: string | null;
-  /** Figures, for machines. */
-  readonly data: unknown;
+  /** Figures, for machines; `factsOf` reads them. */
+  readonly data: AnyFacts | null;
   readonly durationMs: number;
 }
 
@@ -47,10 +48,21 @@ export function judge(value: number, { warning, critical }: Levels): 'ok' | 'war
 }
 
 /** A probe that could not ask, and why; not a failure. */
-export const skipped = (summary: string): ProbeResult => ({ status: 'skipped', summary });
+export const skipped = (summary: string): ProbeResult<never> => ({ status: 'skipped', summary });
+
+/** A report of one of dbkit's own probes, with the facts of that probe. */
+export type ReportOf<Name extends ProbeName> = ProbeReport & { readonly name: Name; readonly data: ProbeFacts[Name] | null };
+
+/** No question of a user's bears such a name (config/health-settings.ts), so the name tells what the facts are. */
+export const isOf =
+  <Name extends ProbeName>(name: Name) =>
+  (report: ProbeReport): report is ReportOf<Name> =>
+    report.name === name;
+
+/** What that probe measured; undefined where it was not asked, or measured nothing. */
+export const factsOf = <Name extends ProbeName>(probes: readonly ProbeReport[], name: Name): ProbeFacts[Name] | undefined =>
+  probes.find(isOf(name))?.data ?? undefined;
 
 /** No server is running at all: nobody started it, or it was stopped. One that hangs or starts is not down. */
 export const isDown = ({ probes }: HealthReport): boolean =>
-  probes.some(
-    ({ name, status, data }) => name === 'connection' && status === 'critical' && (data as { why?: unknown } | null)?.why === 'silent',
-  );
+  probes.some((probe) => isOf('connection')(probe) && probe.status === 'critical' && probe.data?.why === 'silent');

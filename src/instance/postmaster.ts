@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../kernel/errors.ts';
+import { errnoOf, isDenied } from '../kernel/errors.ts';
 
 /** The server as its own pid file and the kernel see it: so also one that is hung. */
 export type Postmaster =
@@ -13,9 +13,13 @@ export type Postmaster =
 export async function findPostmaster(dataDir: string): Promise<Postmaster> {
   const read = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').then(
     (text) => ({ text }),
-    (cause: unknown) => ({ errno: errnoOf(cause) }),
+    (cause: unknown) => ({ cause }),
   );
-  if ('errno' in read) return { kind: read.errno === 'EACCES' || read.errno === 'EPERM' ? 'denied' : 'absent' };
+  if ('cause' in read) {
+    if (isDenied(read.cause)) return { kind: 'denied' };
+    if (isMissing(read.cause)) return { kind: 'absent' };
+    throw read.cause; // Too few descriptors, a disk that does not answer: that says nothing about the server.
+  }
   const lines = read.text.split('\n');
   const pid = Number(lines[0]);
   if (!Number.isInteger(pid) || pid <= 0) return { kind: 'absent' };
@@ -23,6 +27,8 @@ export async function findPostmaster(dataDir: string): Promise<Postmaster> {
   if (state === undefined || isSomebodyElse(pid)) return { kind: 'gone', pid };
   return { kind: 'alive', pid, status: lines[7]?.trim() ?? '', isStopped: isStopped(state) };
 }
+
+const isMissing = (cause: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errnoOf(cause) ?? '');
 
 export interface ServerProcess {
   readonly pid: number;

@@ -4,6 +4,26 @@ import type { Config } from '../config/config.ts';
 import type { System } from '../kernel/machine.ts';
 import { configFileElsewhere, debianClusterOf } from './external-configuration.ts';
 
+/** A log, and the format that log_destination gives it. */
+export interface ServerLog {
+  readonly path: string;
+  readonly format: 'stderr' | 'csvlog' | 'jsonlog';
+}
+
+/** Every file that the server writes its messages to now: it may write several formats at once. Never empty. */
+export async function serverLogFiles(config: Config): Promise<readonly ServerLog[]> {
+  const { health, postgresql } = config;
+  if (health.logFile !== undefined) return [{ path: health.logFile, format: formatOf(health.logFile) }];
+  const collected = await readFile(join(postgresql.dataDir, 'current_logfiles'), 'utf8').catch(() => '');
+  const found = [...collected.matchAll(/^(stderr|csvlog|jsonlog) (.+)$/gm)].map(([, format, path]) => ({
+    path: isAbsolute(path!) ? path! : join(postgresql.dataDir, path!),
+    format: format as ServerLog['format'],
+  }));
+  return found.length > 0 ? found : [{ path: await serverLogFile(config), format: 'stderr' }];
+}
+
+const formatOf = (path: string): ServerLog['format'] => (path.endsWith('.csv') ? 'csvlog' : path.endsWith('.json') ? 'jsonlog' : 'stderr');
+
 /**
  * Where the server logs: where the configuration says; where the server itself says it collects it (PGDATA/current_logfiles); where dbkit sends
  * its stderr; where Debian's pg_ctlcluster does.

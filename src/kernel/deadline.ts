@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /**
  * A signal that fires with any of others, or when a time is over. Its own timer and listeners hold it: in Node 20 a signal made by
  * AbortSignal.any of AbortSignal.timeout may be collected before it fires, and whoever waits for it then waits for ever
@@ -29,6 +31,7 @@ export function bound(signals: readonly AbortSignal[], timeoutMs?: number): Boun
       break;
     }
     const follow = (): void => end(signal.reason);
+    setMaxListeners(0, signal); // Twenty probes follow one signal, and each lets go of it: that is no leak.
     signal.addEventListener('abort', follow, { once: true });
     releases.push(() => signal.removeEventListener('abort', follow));
   }

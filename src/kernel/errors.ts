@@ -113,6 +113,15 @@ export function errnoOf(thrown: unknown): string | undefined {
   return thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
 }
 
+/** What this process itself ran out of (errno(3)): descriptors, memory, buffers, ports. It says nothing about anybody else. */
+const ownTroubles = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']);
+
+/** True for a failure of dbkit's own, looked for along the chain of causes. */
+export function isOwnTrouble(thrown: unknown): boolean {
+  if (!(thrown instanceof Error)) return false;
+  return ownTroubles.has(errnoOf(thrown) ?? '') || isOwnTrouble(thrown.cause);
+}
+
 /** True when the operating system said that this user may not. */
 export const isDenied = (thrown: unknown): boolean => errnoOf(thrown) === 'EACCES' || errnoOf(thrown) === 'EPERM';
 

@@ -73,3 +73,30 @@ export async function runWithDescriptor(file: string, args: readonly string[], f
     child.once('exit', (code) => resolve(code ?? 1));
   });
 }
+
+/** A program of dbkit's own in a process of its own, with which messages are exchanged. */
+export interface ForkedProgram {
+  readonly exited: Promise<ExitReason>;
+  /** What cannot be sent any more is dropped: its end is told by `exited`. */
+  send(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+  /** It is told by the end of the line, and ends by itself. */
+  end(): void;
+}
+
+/** Its stderr is dbkit's own; it has no descriptor of dbkit's beyond that and the line between them. */
+export function forkProgram(script: string): ForkedProgram {
+  const child = spawn(process.execPath, [script], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], env: {} });
+  const exited = new Promise<ExitReason>((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+    child.once('error', () => resolve({ code: null, signal: null })); // It could not be begun.
+  });
+  return {
+    exited,
+    send: (message) => void (child.connected && child.send(message as object, () => undefined)),
+    onMessage: (listener) => void child.on('message', listener),
+    end: () => {
+      if (child.connected) child.disconnect();
+    },
+  };
+}

@@ -1,5 +1,6 @@
-import type { HealthReport, ProbeReport } from '../health/health.ts';
+import { decide as firstMatch, type Row } from '../kernel/reasons.ts';
 import type { Sample } from './measurements.ts';
+import type { Seen } from './verdict.ts';
 
 /** What a monitor remembers from one check to the next, also across its own restarts: `<stateDir>/monitor.json`. */
 export interface MonitorState {
@@ -14,6 +15,8 @@ export interface MonitorState {
   readonly pausedUntil: string | null;
   /** When he said so. */
   readonly pausedSince?: string | null | undefined;
+  /** 'down': a planned stop, which ends when the services are started again. */
+  readonly pausedBy?: 'down' | 'person' | null | undefined;
   /** A person must look; `dbkit monitor resume` ends it. */
   readonly gaveUp: boolean;
 }
@@ -50,58 +53,25 @@ export interface MonitorLimits {
   readonly maxRecoveries: number;
 }
 
-/** What one check means for the server as a whole. */
-export interface Seen {
-  readonly verdict: 'well' | 'unwell' | 'waiting' | 'failed';
-  /** The first probe that says so; null when all is well. */
-  readonly probe: ProbeReport | null;
-}
+export type Action = 'none' | 'count' | 'recover' | 'leave' | 'tell' | 'give-up';
 
-const why = ({ data }: ProbeReport): unknown => (data as { why?: unknown } | null)?.why;
-const is =
-  (...names: string[]) =>
-  ({ name, status }: ProbeReport): boolean =>
-    status === 'critical' && names.includes(name);
-
-/**
- * First match wins, over the critical probes in their order. Only what a recovery can mend counts as failed: a slow night, a full disk, a lost
- * password or too many clients are for a person, and a server that starts or replays its WAL is left to it.
- */
-export const verdicts: readonly (readonly [when: (probe: ProbeReport) => boolean, verdict: Seen['verdict'], because: string])[] = [
-  [(probe) => is('connection')(probe) && why(probe) === 'starting', 'waiting', 'it starts, stops or replays its WAL'],
-  [(probe) => is('service')(probe) && /is (starting|stopping)/.test(probe.summary), 'waiting', 'it starts, stops or replays its WAL'],
-  [(probe) => is('connection')(probe) && why(probe) === 'full', 'unwell', 'its clients take every connection'],
-  [(probe) => is('connection')(probe) && why(probe) === 'read-only', 'unwell', 'its volume is read-only'],
-  [is('service', 'connection', 'data-directory'), 'failed', 'it is down, hung or damaged'],
-  [({ status }) => status === 'critical' || status === 'unknown', 'unwell', 'a recovery would not mend it'],
-];
-
-/** What a whole check comes to. Waiting outweighs failed: the same crash shows in several probes. */
-export function judgeCheck({ probes }: Pick<HealthReport, 'probes'>): Seen {
-  const judged = probes.flatMap((probe) => {
-    const row = verdicts.find(([when]) => when(probe));
-    return row ? [{ verdict: row[1], probe }] : [];
-  });
-  for (const verdict of ['waiting', 'failed', 'unwell'] as const) {
-    const first = judged.find((one) => one.verdict === verdict);
-    if (first) return first;
-  }
-  return { verdict: 'well', probe: null };
-}
-
-/** What to do after a check; `because` is one sentence for people. */
+/** What to do after a check, and which row says so. */
 export interface Decision {
-  readonly action: 'none' | 'count' | 'recover' | 'leave' | 'tell' | 'give-up';
-  readonly because: string;
+  readonly action: Action;
+  readonly id: DecisionId;
+  /** Who works on it, where that is the reason. */
+  readonly busy: Busy | null;
 }
+
+/** Somebody works on it: the supervisor says in which state the service is. */
+export type Busy = 'held' | 'stopped' | 'working';
 
 interface Facts {
   readonly seen: Seen;
   readonly state: MonitorState;
   readonly limits: MonitorLimits;
   readonly nowMs: number;
-  /** Somebody works on it: a backup, a restore, a stop that a person asked for, a held service. */
-  readonly busy: string | null;
+  readonly busy: Busy | null;
   /** Its files are on another machine, or in another container: there is nothing here that could be recovered. */
   readonly isRemote?: boolean;
 }
@@ -109,34 +79,69 @@ interface Facts {
 const elapsedMs = (since: string | null, nowMs: number): number => (since === null ? Number.POSITIVE_INFINITY : nowMs - Date.parse(since));
 
 /** First match wins. Top to bottom: when to stand by, when all is well, when it is not for the monitor, and how often it may try. */
-export const decisions: readonly (readonly [when: (facts: Facts) => boolean, action: Decision['action'], because: string])[] = [
-  [
-    ({ state, nowMs }) => state.pausedUntil !== null && Date.parse(state.pausedUntil) > nowMs,
-    'none',
-    'a person wants it left alone for now',
-  ],
-  [({ seen }) => seen.verdict === 'well', 'none', 'all is well'],
-  [({ seen }) => seen.verdict === 'waiting', 'none', 'it starts, stops or replays its WAL, which takes as long as it takes'],
-  [({ seen }) => seen.verdict === 'unwell', 'none', 'a recovery would not mend that'],
-  [({ busy }) => busy !== null, 'none', 'somebody works on it'],
-  [({ state }) => state.gaveUp, 'none', 'a person must look: `dbkit monitor resume` lets it try again'],
-  [({ state, limits }) => state.failures + 1 < limits.maxFailures, 'count', 'once more or twice may be chance'],
-  [({ isRemote }) => isRemote === true, 'tell', 'its files are not here, so it can only be told, and started where they are'],
-  [({ state, limits }) => state.recoveries >= limits.maxRecoveries, 'give-up', 'it was recovered too often; a person must look'],
-  [
-    ({ state, limits, nowMs }) => elapsedMs(state.lastRecoveryAt, nowMs) < limits.cooldownMs,
-    'count',
-    'the last recovery was a short while ago',
-  ],
-  [() => true, 'recover', 'it failed often enough in a row'],
-];
+export const decisions = [
+  {
+    id: 'paused',
+    when: ({ state, nowMs }) => state.pausedUntil !== null && Date.parse(state.pausedUntil) > nowMs,
+    then: 'none',
+    words: 'a person wants it left alone for now',
+  },
+  { id: 'all-well', when: ({ seen }) => seen.verdict === 'well', then: 'none', words: 'all is well' },
+  {
+    id: 'let-it-start',
+    when: ({ seen }) => seen.verdict === 'waiting',
+    then: 'none',
+    words: 'it starts, stops or replays its WAL, which takes as long as it takes',
+  },
+  {
+    id: 'not-for-recovery',
+    when: ({ seen }) => seen.verdict === 'unwell',
+    then: 'none',
+    words: 'a recovery would not mend that',
+  },
+  { id: 'somebody-works', when: ({ busy }) => busy !== null, then: 'none', words: 'somebody works on it' },
+  {
+    id: 'gave-up-before',
+    when: ({ state }) => state.gaveUp,
+    then: 'none',
+    words: 'a person must look: `dbkit monitor resume` lets it try again',
+  },
+  {
+    id: 'too-few-failures',
+    when: ({ state, limits }) => state.failures + 1 < limits.maxFailures,
+    then: 'count',
+    words: 'fewer than monitor.maxFailures checks failed in a row',
+  },
+  {
+    id: 'files-elsewhere',
+    when: ({ isRemote }) => isRemote === true,
+    then: 'tell',
+    words: 'its files are not here, so it can only be told, and started where they are',
+  },
+  {
+    id: 'recovered-too-often',
+    when: ({ state, limits }) => state.recoveries >= limits.maxRecoveries,
+    then: 'give-up',
+    words: 'it was recovered too often; a person must look',
+  },
+  {
+    id: 'cooling-down',
+    when: ({ state, limits, nowMs }) => elapsedMs(state.lastRecoveryAt, nowMs) < limits.cooldownMs,
+    then: 'count',
+    words: 'the last recovery was less than monitor.cooldownSeconds ago',
+  },
+  { id: 'recovery-due', when: () => true, then: 'recover', words: 'it failed often enough in a row' },
+] as const satisfies readonly Row<Facts, Action>[];
+/** 'left-to-another': a check that may not recover met a recovery that is due. */
+export type DecisionId = (typeof decisions)[number]['id'] | 'left-to-another';
 
 /** What to do, and what is remembered of it. Pure; a clock that was set back makes nothing wait longer than a whole cooldown. */
 export function decide(given: Facts): { readonly decision: Decision; readonly state: MonitorState } {
   const facts = { ...given, state: withoutFuture(given.state, given.nowMs) };
   const { seen, state, limits, nowMs, busy } = facts;
-  const [, action, because] = decisions.find(([when]) => when(facts))!; // The last row always matches.
-  const decision = { action, because: busy !== null && because === 'somebody works on it' ? busy : because };
+  const row = firstMatch(decisions, facts);
+  const action: Action = row.then;
+  const decision = { action, id: row.id, busy: row.id === 'somebody-works' ? busy : null };
   const now = new Date(nowMs).toISOString();
   if (seen.verdict === 'well') {
     const wellSince = state.wellSince ?? now;
@@ -149,7 +154,6 @@ export function decide(given: Facts): { readonly decision: Decision; readonly st
   const unwell = { ...state, wellSince: null };
   switch (action) {
     case 'none':
-    case 'leave':
       return { decision, state: seen.verdict === 'unwell' ? { ...unwell, failures: 0 } : unwell };
     case 'count':
       return { decision, state: { ...unwell, failures: state.failures + 1 } };
@@ -165,7 +169,7 @@ export function decide(given: Facts): { readonly decision: Decision; readonly st
 /** What a check that may not recover makes of a due recovery: nothing is counted, so that whoever may comes to the same decision. */
 export function leaveToAnother(before: MonitorState): { readonly decision: Decision; readonly state: MonitorState } {
   return {
-    decision: { action: 'leave', because: 'a recovery is due, and left to another process' },
+    decision: { action: 'leave', id: 'left-to-another', busy: null },
     state: { ...before, wellSince: null },
   };
 }

@@ -1,4 +1,4 @@
-import type { HealthReport, HealthStatus } from '../health/health.ts';
+import { factsOf, type HealthReport, type HealthStatus } from '../health/health.ts';
 
 /** What one check measured, for the course of the last days. */
 export interface Sample {
@@ -16,18 +16,9 @@ const worse: readonly HealthStatus[] = ['ok', 'warning', 'unknown', 'critical'];
 
 /** Pure: one report's figures. */
 export function sampleOf({ at, status, probes }: HealthReport): Sample {
-  const dataOf = (name: string): unknown => probes.find((probe) => probe.name === name)?.data;
-  const latency = dataOf('latency') as { seconds?: unknown } | null | undefined;
-  const volumes = dataOf('disk');
-  const volume = Array.isArray(volumes)
-    ? ((volumes as { what?: unknown; percent?: unknown }[]).find(({ what }) => what === 'data') ?? volumes[0])
-    : undefined;
-  return {
-    at,
-    status,
-    latencySeconds: typeof latency?.seconds === 'number' ? latency.seconds : null,
-    diskPercent: typeof volume?.percent === 'number' ? volume.percent : null,
-  };
+  const volumes = factsOf(probes, 'disk') ?? [];
+  const volume = volumes.find(({ what }) => what.split(', ').includes('data')) ?? volumes[0];
+  return { at, status, latencySeconds: factsOf(probes, 'latency')?.seconds ?? null, diskPercent: volume?.percent ?? null };
 }
 
 /**

@@ -18,6 +18,7 @@ const memory = v.object({
     wellSince: time,
     pausedUntil: time,
     pausedSince: v.optional(time),
+    pausedBy: v.optional(v.nullable(v.picklist(['down', 'person']))),
     gaveUp: v.boolean(),
   }),
   checkedAt: v.string(),

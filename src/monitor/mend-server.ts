@@ -3,7 +3,7 @@ import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
 import { awaitHealth } from '../health/check.ts';
-import type { ProbeReport } from '../health/health.ts';
+import { isOf, type ProbeReport } from '../health/health.ts';
 import type { Probed } from '../health/probe.ts';
 import type { Instance } from '../instance/contract.ts';
 import { DbkitError } from '../kernel/errors.ts';
@@ -55,7 +55,7 @@ export async function mendServer(
   const woken = await instance.wake(signal);
   if (woken > 0) return answered(await noted(app, incident('processes-continued', { count: woken }), begunMs));
   const isSupervised = (await control.ask({ command: 'ping' }, signal)) !== undefined;
-  if (isSupervised && (probe?.data as { why?: unknown } | null)?.why === 'hung') {
+  if (isSupervised && probe !== null && isHungServer(probe)) {
     await control.ask({ command: 'restart', service: 'postgresql' }, signal);
     return answered(await noted(app, incident('server-was-hung'), begunMs));
   }
@@ -100,8 +100,11 @@ async function restarted(app: Needs, begunMs: number, signal: AbortSignal): Prom
 }
 
 /** A server that runs is stopped only where it was seen to be hung or damaged: one that is merely not found may be somebody else's, and well. */
-const mayStop = ({ name, data }: ProbeReport): boolean =>
-  name === 'data-directory' || (name === 'connection' && ['hung', 'other'].includes(String((data as { why?: unknown } | null)?.why)));
+const mayStop = (probe: ProbeReport): boolean =>
+  isOf('data-directory')(probe) || isHungServer(probe) || (isOf('connection')(probe) && probe.data?.why === 'damaged');
+
+/** It takes connections and does not answer them. */
+export const isHungServer = (probe: ProbeReport): boolean => isOf('connection')(probe) && probe.data?.why === 'hung';
 
 /** What did not need a look at the data, for the history. */
 async function noted({ clock, history }: Needs, why: ReturnType<typeof incident>, begunMs: number): Promise<Mended> {

@@ -1,5 +1,5 @@
 import type { Backup } from '../backups/backup.ts';
-import type { HealthReport } from '../health/health.ts';
+import { factsOf, type HealthReport } from '../health/health.ts';
 import { exposition, type Gauge, ofHealth, one } from '../health/metrics.ts';
 import { howMuch } from '../recovery/losses.ts';
 import type { Picture } from './overview.ts';
@@ -46,23 +46,27 @@ export const pictureMetrics = (picture: Picture): Promise<string> =>
 
 /** Figures that probes have measured, where they have. */
 function ofProbes(gauge: Gauge, { probes }: HealthReport): void {
-  const dataOf = (name: string): Readonly<Record<string, unknown>> =>
-    (probes.find((probe) => probe.name === name)?.data ?? {}) as Record<string, unknown>;
-  const simple: readonly (readonly [probe: string, field: string, name: string, help: string])[] = [
-    ['latency', 'seconds', 'dbkit_query_duration_seconds', 'How long a query took.'],
-    ['write', 'seconds', 'dbkit_commit_duration_seconds', 'How long a commit took.'],
-    ['connections', 'used', 'dbkit_connections_used', 'Connections in use.'],
-    ['connections', 'usable', 'dbkit_connections_usable', 'Connections that there may be.'],
-    ['wal', 'walBytes', 'dbkit_wal_bytes', 'Size of pg_wal.'],
-    ['wal', 'archiveFailures', 'dbkit_wal_archive_failures', 'Failures of the archiver since its figures were reset.'],
-  ];
-  for (const [probe, field, name, help] of simple) {
-    const value = dataOf(probe)[field];
-    if (typeof value === 'number') gauge(name, help, one(value));
-  }
-  const volumes = probes.find(({ name }) => name === 'disk')?.data;
-  if (!Array.isArray(volumes)) return;
-  const rows = volumes as { what: string; usedBytes: number; freeBytes: number }[];
+  const figure = (name: string, help: string, value: number | undefined): void => {
+    if (value !== undefined) gauge(name, help, one(value));
+  };
+  const connections = factsOf(probes, 'connections');
+  const wal = factsOf(probes, 'wal');
+  figure('dbkit_query_duration_seconds', 'How long a query took.', factsOf(probes, 'latency')?.seconds);
+  figure('dbkit_commit_duration_seconds', 'How long a commit took.', factsOf(probes, 'write')?.seconds);
+  figure('dbkit_connections_used', 'Connections in use.', connections?.used);
+  figure('dbkit_connections_usable', 'Connections that there may be.', connections?.usable);
+  figure('dbkit_wal_bytes', 'Size of pg_wal.', wal?.walBytes);
+  figure('dbkit_wal_archive_failures', 'Failures of the archiver since its figures were reset.', wal?.archiveFailures);
+  figure('dbkit_wal_archive_waiting', 'Finished WAL segments that wait to be archived.', wal?.archiveWaiting);
+  const slots = factsOf(probes, 'slots');
+  if (slots && slots.length > 0)
+    gauge(
+      'dbkit_slot_retained_bytes',
+      'WAL that a replication slot keeps from being removed.',
+      slots.map(({ name, retainedBytes }) => [{ slot: name }, retainedBytes]),
+    );
+  const rows = factsOf(probes, 'disk');
+  if (!rows) return;
   gauge(
     'dbkit_disk_used_bytes',
     'Used bytes of a volume.',

@@ -16,10 +16,19 @@ export async function reportMonitor({ memory }: { readonly memory: MonitorMemory
 }
 
 /** A planned stop: nothing is recovered for as long. */
-export const pauseMonitor = (app: { readonly memory: MonitorMemory; readonly clock: Clock }, forMs: number): Promise<MonitorReport> => {
+export const pauseMonitor = (
+  app: { readonly memory: MonitorMemory; readonly clock: Clock },
+  forMs: number,
+  by: 'down' | 'person',
+): Promise<MonitorReport> => {
   const now = app.clock.now();
   const until = new Date(now.getTime() + forMs).toISOString();
-  return change(app, `paused until ${until}`, (state) => ({ ...state, pausedUntil: until, pausedSince: now.toISOString() }));
+  return change(app, `paused until ${until}`, (state) =>
+    // A longer pause that a person asked for outlasts a planned stop, and the start after it.
+    by === 'down' && state.pausedBy !== 'down' && state.pausedUntil !== null && state.pausedUntil > until
+      ? state
+      : { ...state, pausedUntil: until, pausedSince: now.toISOString(), pausedBy: by },
+  );
 };
 
 /** It watches again, and may try again what it had given up. */
@@ -28,11 +37,24 @@ export const resumeMonitor = (app: { readonly memory: MonitorMemory; readonly cl
     ...state,
     pausedUntil: null,
     pausedSince: null,
+    pausedBy: null,
     gaveUp: false,
     failures: 0,
     recoveries: 0,
     lastRecoveryAt: null,
   }));
+
+/** The services are started again: the planned stop is over, whatever time was left of it. Where nothing was planned nothing is written. */
+export async function endPlannedStop(app: { readonly memory: MonitorMemory; readonly clock: Clock }): Promise<void> {
+  const state = (await app.memory.read())?.state;
+  if (state?.pausedBy !== 'down' || state.pausedUntil === null) return;
+  await change(app, 'the planned stop is over: the services are started again', (known) => ({
+    ...known,
+    pausedUntil: null,
+    pausedSince: null,
+    pausedBy: null,
+  }));
+}
 
 async function change(
   { memory, clock }: { readonly memory: MonitorMemory; readonly clock: Clock },

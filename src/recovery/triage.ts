@@ -54,6 +54,14 @@ const rows = [
     'the server is starting, recovering or stopping',
   ),
   wait('shared-memory-in-use', /pre-existing shared memory block .* is still in use/, 'the last server’s shared memory is still in use'),
+  // Before the full disk: /dev/shm has no space left either, and is no disk.
+  refused(
+    'shared-memory-too-large',
+    'server.settings',
+    /could not map anonymous shared memory|could not create shared memory segment|could not resize shared memory|shared memory segment "[^"]*".*No space left/,
+    'the machine has less memory than shared_buffers asks for',
+    'lower shared_buffers, or give the container more shared memory (--shm-size)',
+  ),
   refused(
     'disk-full',
     'volume.full',
@@ -89,13 +97,6 @@ const rows = [
     /could not access file "[^"]+": No such file or directory|could not load library/,
     'a library that a setting names cannot be loaded',
     'install the extension’s package, or take the library out of shared_preload_libraries',
-  ),
-  refused(
-    'shared-memory-too-large',
-    'server.settings',
-    /could not map anonymous shared memory|could not create shared memory segment|could not resize shared memory/,
-    'the machine has less memory than shared_buffers asks for',
-    'lower shared_buffers, or give the container more memory (--shm-size)',
   ),
   refused(
     'machine-out-of-something',

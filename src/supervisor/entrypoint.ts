@@ -2,7 +2,9 @@ import type { SupervisorStatus } from '../control/status.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
 import type { Child, ExitReason, Signals, SpawnChild } from '../kernel/machine.ts';
-import { type MonitorCheck, type MonitorNeeds, monitor } from '../monitor/loop.ts';
+import type { MonitorCheck, MonitorNeeds } from '../monitor/check.ts';
+import { monitor } from '../monitor/loop.ts';
+import { endPlannedStop } from '../monitor/pause.ts';
 import { startBackup } from './start-backup.ts';
 import { planStop } from './stop-plan.ts';
 import { type SuperviseNeeds, type Supervisor, supervise } from './supervise.ts';
@@ -22,7 +24,9 @@ export interface EntrypointInput {
   /** Called once, when every service is ready or held and before CMD starts. */
   onReady(supervisor: Supervisor): void;
   /** After each check of the monitor, where it is enabled. */
-  onCheck?(check: MonitorCheck): void;
+  readonly onCheck?: ((check: MonitorCheck) => void) | undefined;
+  /** When a recovery of the monitor's begins and ends. */
+  readonly onRecovery?: ((isUnderWay: boolean) => void) | undefined;
 }
 export interface EntrypointReport {
   readonly exitStatus: number;
@@ -37,7 +41,7 @@ const SAME_PRESS_MS = 500; // npm and the terminal may deliver one Ctrl-C twice.
  */
 export async function runEntrypoint(
   app: Needs,
-  { mode, command, commandOutput, backup, onReady, onCheck }: EntrypointInput,
+  { mode, command, commandOutput, backup, onReady, onCheck, onRecovery }: EntrypointInput,
 ): Promise<EntrypointReport> {
   const running = await attach(app, command, commandOutput);
   if (running) return running;
@@ -65,11 +69,14 @@ export async function runEntrypoint(
   });
   try {
     supervisor = await supervise(app, mode);
+    await endPlannedStop(app).catch((cause: unknown) =>
+      app.log.warn('monitor.still-paused', `the monitor stays paused for now: ${wordsOf(cause)}`),
+    );
     const asked = await Promise.race([supervisor.booted.then(() => undefined), stopSignal]);
     if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
     onReady(supervisor);
     backingUp = await startBackup(app, backup);
-    if (app.config.monitor.enabled) watching = watch(app, onCheck, unwatched.signal);
+    if (app.config.monitor.enabled) watching = watch(app, { onCheck, onRecovery }, unwatched.signal);
     if (command.length > 0) {
       child = await startCommand(app, command, commandOutput);
       commandLives = true;
@@ -88,11 +95,32 @@ export async function runEntrypoint(
   }
 }
 
-/** The monitor as part of the container: what it recovers goes through this very supervisor. It never fails the entrypoint. */
-const watch = (app: Needs, onCheck: EntrypointInput['onCheck'], signal: AbortSignal): Promise<void> =>
-  monitor(app, { start: [], intervalMs: app.config.monitor.intervalSeconds * 1000, onCheck: (check) => onCheck?.(check) }, signal).catch(
-    (cause: unknown) => app.log.warn('monitor.ended', `the monitor has ended: ${wordsOf(cause)}`),
-  );
+/**
+ * The monitor as part of the container: what it recovers goes through this very supervisor. It never fails the entrypoint, and one that ends
+ * by itself is begun again: a container must not go on unwatched.
+ */
+async function watch(
+  app: Needs,
+  { onCheck, onRecovery }: Pick<EntrypointInput, 'onCheck' | 'onRecovery'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const intervalMs = app.config.monitor.intervalSeconds * 1000;
+  let said = '';
+  while (!signal.aborted) {
+    try {
+      await monitor(
+        app,
+        { start: [], intervalMs, onCheck: (check) => onCheck?.(check), onRecovery: (isUnderWay) => onRecovery?.(isUnderWay) },
+        signal,
+      );
+    } catch (cause) {
+      const words = wordsOf(cause);
+      if (words !== said) app.log.warn('monitor.ended', `the monitor has ended, and is begun again: ${words}`); // One that is in another's way says so once.
+      said = words;
+    }
+    await app.clock.sleep(intervalMs, signal).catch(() => undefined);
+  }
+}
 
 /** In a container whose services run already (`docker exec … dbkit entrypoint CMD`) CMD simply runs; the services stay. */
 async function attach(

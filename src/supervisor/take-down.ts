@@ -37,7 +37,7 @@ export async function takeDown(
 /** A disk that takes no note must not keep a server from being stopped. */
 async function rest({ memory, clock, log }: Pick<Needs, 'memory' | 'clock' | 'log'>, forMs: number): Promise<void> {
   try {
-    if ((await memory.read()) !== undefined) await pauseMonitor({ memory, clock }, forMs);
+    if ((await memory.read()) !== undefined) await pauseMonitor({ memory, clock }, forMs, 'down');
   } catch (cause) {
     log.warn('monitor.not-paused', `the monitor could not be told to leave it alone: ${wordsOf(cause)}`);
   }

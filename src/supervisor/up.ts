@@ -4,7 +4,7 @@ import type { Control } from '../control/contract.ts';
 import type { StatusBoard, SupervisorStatus } from '../control/status.ts';
 import { DbkitError, type FailureCode, failures } from '../kernel/errors.ts';
 import type { Clock, Signals, SpawnChild } from '../kernel/machine.ts';
-import type { MonitorNeeds } from '../monitor/loop.ts';
+import type { MonitorNeeds } from '../monitor/check.ts';
 import { runEntrypoint } from './entrypoint.ts';
 import type { SuperviseNeeds } from './supervise.ts';
 

@@ -7,7 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import type { StampedAlert } from '../../src/alerts/alert.ts';
 import { discordPost } from '../../src/alerts/discord.ts';
 import { ntfyPost } from '../../src/alerts/ntfy.ts';
-import { pagerdutyPost } from '../../src/alerts/pagerduty.ts';
+import { pagerdutyPosts } from '../../src/alerts/pagerduty.ts';
 import { type Asking, setupAlert } from '../../src/alerts/setup.ts';
 import { slackPost } from '../../src/alerts/slack.ts';
 import { open as compose } from '../../src/compose.ts';
@@ -54,6 +54,7 @@ const alert: StampedAlert = {
   command: 'dbkit recover --dry-run',
   at: '2026-11-20T19:54:00.000Z',
   host: 'db1',
+  system: 'PostgreSQL, port 5432, /data',
   environment: 'production',
 };
 
@@ -77,7 +78,7 @@ test('each web channel is sent what its documentation asks for, and says so', as
   expect(sent, sent.stdout + sent.stderr).toMatchObject({ code: 0 });
   const to = (path: string): Request => requests.find((request) => request.path.startsWith(path))!;
   const json = (path: string): Record<string, unknown> => JSON.parse(to(path).body) as Record<string, unknown>;
-  expect(requests).toHaveLength(6);
+  expect(requests).toHaveLength(7); // PagerDuty's incident of a test is closed again.
   expect(json('/hook')).toMatchObject({ schema: 'dbkit.alert/v1', topic: 'test', severity: 'INFO', environment: 'staging' });
   expect(json('/services')).toMatchObject({
     text: expect.stringContaining('this is a test'),
@@ -107,8 +108,8 @@ test('what a channel cannot take is cut or escaped', () => {
   const ntfy = ntfyPost('u', undefined, { ...alert, title: 'Größe\nX-Injected: 1' });
   expect(ntfy.headers?.['title']).toMatch(/^=\?UTF-8\?B\?[A-Za-z0-9+/=]+\?=$/);
   expect(Buffer.byteLength(ntfy.body as string)).toBeLessThanOrEqual(4_096);
-  const trigger = pagerdutyPost('a', 'k', alert).body as { dedup_key: string };
-  const resolve = pagerdutyPost('a', 'k', { ...alert, resolves: true }).body as { dedup_key: string; event_action: string };
+  const trigger = pagerdutyPosts('a', 'k', alert)[0]!.body as { dedup_key: string };
+  const resolve = pagerdutyPosts('a', 'k', { ...alert, resolves: true })[0]!.body as { dedup_key: string; event_action: string };
   expect(resolve).toMatchObject({ event_action: 'resolve', dedup_key: trigger.dedup_key });
 });
 

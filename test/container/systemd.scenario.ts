@@ -48,7 +48,7 @@ const told = async (path = HOOK): Promise<string[]> =>
     .map((line) => JSON.parse(line) as { severity: string; title: string })
     .map(({ severity, title }) => `${severity}: ${title}`);
 const forget = (): Promise<string> => shell(`rm -f ${HOOK} ${DIARY} /var/lib/dbkit/monitor.json /var/lib/dbkit/alerts.json`);
-const RECOVERED = ['ERROR: the server failed, a recovery begins', 'SUCCESS: the server was recovered'];
+const RECOVERED = ['ERROR: the server failed', 'WARNING: a recovery is under way', 'SUCCESS: the server was recovered'];
 /** Until the server answers and the recovery has told so. */
 const recovered = (): Promise<unknown> =>
   until('a recovery that is told', async () => (await answers()) && (await told()).includes(RECOVERED[1]!));

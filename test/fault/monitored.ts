@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { ConfigInput } from '../../src/config/config.ts';
-import type { MonitorCheck } from '../../src/monitor/loop.ts';
+import type { MonitorCheck } from '../../src/monitor/check.ts';
 import { run } from '../harness/dbkit.ts';
 import type { Instance } from '../harness/instance.ts';
 

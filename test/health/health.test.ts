@@ -3,7 +3,8 @@ import type { Parts } from '../../src/cli/parts.ts';
 import { layerConfig } from '../../src/config/layers.ts';
 import { remember, secondsUntilFull } from '../../src/health/disk-growth.ts';
 import { exitOf, judge, worstOf } from '../../src/health/health.ts';
-import { logWordOf } from '../../src/health/log-messages.ts';
+import { entriesOf } from '../../src/health/log-formats.ts';
+import { logRows, meaningOf } from '../../src/health/log-messages.ts';
 import type { Probe, ProbeResult, ProbeStatus } from '../../src/health/probe.ts';
 import { tcpHost } from '../../src/health/probes/sessions.ts';
 import { roughly } from '../../src/kernel/units.ts';
@@ -77,6 +78,14 @@ describe('the trend of a disk', () => {
   });
 });
 
+/** What a log says, as the probe hears it. */
+const meaningIn = (text: string, format: Parameters<typeof entriesOf>[1] = 'stderr') => {
+  const [meaning] = entriesOf(text, format).flatMap(({ entry }) => meaningOf(entry) ?? []);
+  if (meaning) heard.add(meaning.id);
+  return meaning;
+};
+const heard = new Set<string>();
+
 describe('words of the log', () => {
   const prefix = '2026-11-20 19:54:00.123 UTC [42] ';
   test.each([
@@ -91,7 +100,7 @@ describe('words of the log', () => {
     ['ERROR:  could not write block 7 in file "base/5/16384": Input/output error', 'critical'],
     ['ERROR:  could not extend file "base/5/16384": No space left on device', 'critical'],
     ['PANIC:  could not locate a valid checkpoint record', 'critical'],
-  ])('%s', (line, status) => expect(logWordOf(prefix + line)).toMatchObject({ status }));
+  ])('%s', (line, status) => expect(meaningIn(prefix + line)).toMatchObject({ status }));
 
   test.each([
     'LOG:  database system is ready to accept connections',
@@ -99,7 +108,46 @@ describe('words of the log', () => {
     "STATEMENT:  SELECT 'invalid page in block 3'",
     'ERROR:  relation "nothing" does not exist',
     '\tinvalid page in block 3 of relation base/5/16384',
-  ])('daily business: %s', (line) => expect(logWordOf(prefix + line)).toBeUndefined());
+  ])('daily business: %s', (line) => expect(meaningIn(prefix + line)).toBeUndefined());
+
+  const shared = 'could not resize shared memory segment "/PostgreSQL.1234" to 2097152 bytes: No space left on device';
+  test.each([
+    [`ERROR:  ${shared}`, 'warning', 'shared-memory'],
+    ['ERROR:  could not open file "base/5/16384": No such file or directory', 'critical', 'data'],
+    ['ERROR:  could not open file "pg_xact/0000": No such file or directory', 'critical', 'data'],
+    ['ERROR:  could not extend file "base/5/1": No space left on device', 'critical', 'disk'],
+    ['PANIC:  something that nobody knows', 'critical', 'process'],
+    ['ERROR:  could not access status of transaction 42', 'critical', 'data'],
+    ['FATAL:  relation mapping file "base/5/pg_filenode.map" contains invalid data', 'critical', 'data'],
+  ])('%s is about what it is about', (line, status, subject) => expect(meaningIn(prefix + line)).toMatchObject({ status, subject }));
+
+  test.each([
+    'ERROR:  could not open file "/tmp/nothing.csv" for reading: No such file or directory',
+    'ERROR:  could not open directory "nothing": No such file or directory',
+  ])('a file of the user’s own: %s', (line) => expect(meaningIn(prefix + line)).toBeUndefined());
+
+  const csv = (severity: string, state: string, message: string): string =>
+    `2026-11-20 19:54:00.123 UTC,"app","shop",77,"[local]",1.2,3,"SELECT",2026-11-20 19:53:00 UTC,3/4,0,${severity},${state},"${message}",,,,,,"select, ""x""",,,"psql","client backend",,0`;
+  test.each([
+    ['csvlog', csv('FEHLER', 'XX001', 'ungültige Seite in Block 2 von Relation ""base/5/16384""'), 'data'],
+    ['csvlog', `rest of an entry",,\n${csv('ERROR', 'XX002', 'index ""t_pkey"" contains unexpected zero page\nmore')}`, 'data'],
+    ['csvlog', csv('FEHLER', '58P01', 'konnte Datei ""base/5/16384"" nicht öffnen: Datei oder Verzeichnis nicht gefunden'), 'data'],
+    ['csvlog', csv('FEHLER', '53100', 'konnte Datei ""base/5/1"" nicht erweitern: kein Speicherplatz mehr'), 'disk'],
+    ['csvlog', csv('ERREUR', '53100', 'n’a pas pu redimensionner ""/PostgreSQL.77"" : plus d’espace'), 'shared-memory'],
+    ['csvlog', csv('FEHLER', '58030', 'konnte Block 7 in Datei ""base/5/1"" nicht lesen: Eingabe-/Ausgabefehler'), 'disk'],
+    ['jsonlog', '{"timestamp":"2026-11-20","error_severity":"ERROR","state_code":"XX001","message":"invalid page in block 2"}', 'data'],
+    ['stderr', '2026-11-20 19:54:00 CET [77] XX001 FEHLER:  ungültige Seite in Block 2', 'data'],
+  ] as const)('%s: %s', (format, text, subject) => expect(meaningIn(text, format)).toMatchObject({ subject }));
+
+  test.each([
+    ['csvlog', csv('ERROR', '42P01', 'relation ""base/5"" does not exist')],
+    ['csvlog', csv('LOG', '00000', 'checkpoint complete')],
+    ['jsonlog', '{"error_severity":"ERROR","state_code":"42P01","message":"relation does not exist"}'],
+    ['jsonlog', '{"error_severity":"ERR'],
+    ['stderr', '2026-11-20 19:54:00 CET [77] FEHLER:  ungültige Seite'],
+  ] as const)('%s, daily business: %s', (format, text) => expect(meaningIn(text, format)).toBeUndefined());
+
+  test('every row is heard', () => expect(logRows.map(({ id }) => id).filter((id) => !heard.has(id))).toEqual([]));
 });
 
 test.each([

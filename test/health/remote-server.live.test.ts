@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { StampedAlert } from '../../src/alerts/alert.ts';
 import type { HealthReport } from '../../src/health/health.ts';
-import type { MonitorCheck } from '../../src/monitor/loop.ts';
+import type { MonitorCheck } from '../../src/monitor/check.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';

@@ -4,7 +4,7 @@ import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ConfigInput } from '../../src/config/config.ts';
 import type { HealthReport } from '../../src/health/health.ts';
-import type { MonitorCheck } from '../../src/monitor/loop.ts';
+import type { MonitorCheck } from '../../src/monitor/check.ts';
 import { ask } from '../harness/ask.ts';
 import { startBare } from '../harness/bare-server.ts';
 import { crash, overwritePage, postmasterOf, write } from '../harness/breaking.ts';

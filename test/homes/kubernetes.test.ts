@@ -13,11 +13,11 @@ import * as core from 'kubernetes-models/v1';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { makeAlertSecret } from '../../src/alerts/make-secret.ts';
-import { picturePage } from '../../src/cli/monitor-pages.ts';
 import { layerConfig } from '../../src/config/layers.ts';
 import { renderManifests } from '../../src/homes/kubernetes/render-manifests.ts';
 import { failures } from '../../src/kernel/errors.ts';
 import { watchingAnew } from '../../src/monitor/decide.ts';
+import { picturePage } from '../../src/monitor/pages.ts';
 import { inProcess } from '../harness/in-process.ts';
 import { serveDiscovery } from '../harness/kube-api.ts';
 import {

@@ -35,6 +35,17 @@ test('one of the others ends it with its own reason, and that is not late', asyn
   expect(limit.isLate()).toBe(false);
 });
 
+test('many may follow one signal, and nobody is warned of a leak', async () => {
+  const warnings: Error[] = [];
+  const listen = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', listen);
+  const outer = new AbortController();
+  await Promise.all(Array.from({ length: 30 }, () => within([outer.signal], 1_000, () => sleep(5))));
+  await sleep(5);
+  process.off('warning', listen);
+  expect(warnings).toEqual([]);
+});
+
 test('a signal that has fired already leaves nothing to begin', async () => {
   const gone = AbortSignal.abort(new Error('before'));
   await expect(within([gone], 1_000, never)).rejects.toThrow('before');

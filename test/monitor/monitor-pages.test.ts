@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
 import { get } from 'node:http';
+import { connect } from 'node:net';
 import { expect, test } from 'vitest';
 import type { Backup } from '../../src/backups/backup.ts';
-import { picturePage, probePage } from '../../src/cli/monitor-pages.ts';
 import type { HealthReport, ProbeReport } from '../../src/health/health.ts';
 import { listenAddress } from '../../src/kernel/listen-address.ts';
-import { servePages } from '../../src/machine/http-endpoint.ts';
+import { mayAsk, servePages } from '../../src/machine/http-endpoint.ts';
+import type { MonitorCheck } from '../../src/monitor/check.ts';
 import { watchingAnew } from '../../src/monitor/decide.ts';
-import type { MonitorCheck } from '../../src/monitor/loop.ts';
 import { type Sample, withSample } from '../../src/monitor/measurements.ts';
 import type { Picture } from '../../src/monitor/overview.ts';
+import { picturePage, probePage } from '../../src/monitor/pages.ts';
 import { nothing, told } from '../../src/recovery/losses.ts';
 import type { RecoveryReport } from '../../src/recovery/report.ts';
 
@@ -28,6 +29,7 @@ const check = (status: HealthReport['status']): MonitorCheck => ({
   health: { status, at: '2026-11-21T06:00:00.000Z', durationMs: 12, probes: [connection(status)] },
   verdict: status === 'critical' ? 'failed' : 'well',
   action: 'none',
+  decision: 'all-well',
   because: 'all is well',
   state: { ...watchingAnew, failures: 2, gaveUp: true },
   events: [],
@@ -57,8 +59,11 @@ test('/healthz follows the last check, /readyz the connection, /livez only wheth
   expect(probePage('/readyz', { ...watched, last: check('critical') })?.status).toBe(503);
   expect(probePage('/readyz', { ...watched, last: undefined })?.status).toBe(503);
   expect(probePage('/livez', { ...watched, last: check('critical') })?.status).toBe(200);
-  expect(probePage('/livez', { ...watched, quietMs: 599_000 })?.status).toBe(200);
-  expect(probePage('/livez', { ...watched, quietMs: 601_000 })?.status).toBe(503);
+  expect(probePage('/livez', { ...watched, quietMs: 299_000 })?.status).toBe(200);
+  expect(probePage('/livez', { ...watched, quietMs: 301_000 }), 'a monitor that has ended looks no more')?.toMatchObject({ status: 503 });
+  expect(probePage('/livez', { ...watched, quietMs: 301_000, isRecovering: true })?.status, 'a recovery takes as long as it takes').toBe(
+    200,
+  );
   expect(probePage('/livez', { ...watched, quietMs: 601_000, intervalMs: 600_000 })?.status).toBe(200);
   expect(probePage('/', watched)).toBeUndefined();
 });
@@ -171,6 +176,41 @@ test('the course of the last days keeps what was unwell for a moment, and forget
   expect(withSample(samples, sample(6, 'ok', 0.001)), 'nothing to write').toBe(samples);
   expect(withSample(samples, sample(7 * 24 * 60 + 3, 'ok', 0.001))).toHaveLength(2);
   expect(withSample(samples, sample(-60, 'ok', 0.001)), 'the clock was set back').toEqual([sample(-60, 'ok', 0.001)]);
+});
+
+test.each<[string | undefined, boolean, boolean]>([
+  ['localhost:9879', true, true],
+  ['127.0.0.1', true, true],
+  ['[::1]:9879', true, true],
+  ['evil.example', true, false],
+  ['127.0.0.1.evil.example', true, false],
+  ['localhost.evil', true, false],
+  ['10.0.0.5:9879', true, false],
+  [undefined, true, false],
+  ['10.0.0.5:9879', false, true],
+  ['[fd00::1]:9879', false, true],
+  ['db-monitor:9879', false, true],
+  ['metrics.example.org', false, true],
+  ['evil.example', false, false],
+  [undefined, false, false],
+])('asked as %s, on loopback only: %s, it answers: %s', (authority, isLocal, answers) =>
+  expect(mayAsk(authority, { isLocal, hosts: isLocal ? [] : ['metrics.example.org'] })).toBe(answers),
+);
+
+test('clients that say nothing, or say it drop by drop, keep nobody out', async () => {
+  const endpoint = await servePages({ host: '127.0.0.1', port: 0 }, async () => ({ status: 200, type: 'text/plain', body: 'here\n' }));
+  const idle = Array.from({ length: 300 }, (_, index) => {
+    const socket = connect(endpoint.port, '127.0.0.1', () => {
+      if (index % 2) socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nX-a: ');
+    });
+    return socket.on('error', () => undefined);
+  });
+  try {
+    for (let ask = 0; ask < 5; ask += 1) expect((await fetch(`http://127.0.0.1:${endpoint.port}/`)).status).toBe(200);
+  } finally {
+    for (const socket of idle) socket.destroy();
+    await endpoint.close();
+  }
 });
 
 test('pages are read-only, and a port that is taken is said', async () => {

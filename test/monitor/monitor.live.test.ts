@@ -8,7 +8,7 @@ import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import type { StampedAlert } from '../../src/alerts/alert.ts';
 import type { ConfigInput } from '../../src/config/config.ts';
-import type { MonitorCheck } from '../../src/monitor/loop.ts';
+import type { MonitorCheck } from '../../src/monitor/check.ts';
 import type { MonitorReport } from '../../src/monitor/pause.ts';
 import { ask } from '../harness/ask.ts';
 import { crash, postmasterOf, truncateTo } from '../harness/breaking.ts';
@@ -58,8 +58,12 @@ test('a server that was killed with its supervisor is recovered at the second fa
   const second = await once(instance);
   expect(second).toMatchObject({ action: 'recover', recovery: { ok: true } });
   await expectAllRows(instance, 10);
-  expect(await told(instance)).toEqual(['ERROR: the server failed, a recovery begins', 'SUCCESS: the server was recovered']);
-  expect((await alerts(instance))[1]).toMatchObject({ environment: 'test', lines: expect.arrayContaining(['Nothing is lost.']) });
+  expect(await told(instance)).toEqual([
+    'ERROR: the server failed',
+    'WARNING: a recovery is under way',
+    'SUCCESS: the server was recovered',
+  ]);
+  expect((await alerts(instance)).at(-1)).toMatchObject({ environment: 'test', lines: expect.arrayContaining(['Nothing is lost.']) });
   expect((await run(instance, ['monitor', '--once'])).code).toBe(0);
   await down(instance);
 });

@@ -4,7 +4,7 @@ import { readdir, statfs, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import type { MonitorCheck } from '../../src/monitor/loop.ts';
+import type { MonitorCheck } from '../../src/monitor/check.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { crash } from '../harness/breaking.ts';
 import { boot, readStatus, run, start } from '../harness/dbkit.ts';

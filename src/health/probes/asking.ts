@@ -1,20 +1,21 @@
+import type { ProbeName } from '../../config/health-settings.ts';
 import { skipped } from '../health.ts';
-import type { Probe, ProbeResult } from '../probe.ts';
+import type { ProbeOf, ProbeResult, ResultOf } from '../probe.ts';
 import type { Sessions, SharedSessions, Watch } from './sessions.ts';
 
-interface Question {
-  readonly name: string;
+interface Question<Name extends ProbeName> {
+  readonly name: Name;
   readonly title: string;
   /** The answer is about other roles' sessions, which an ordinary role does not see. */
   readonly needsAll?: boolean;
 }
 
 /** A probe that asks the running server's statistics. Without a session it is skipped: why there is none is the connection's to tell. */
-export function asking(
+export function asking<Name extends ProbeName>(
   sessions: SharedSessions,
-  { name, title, needsAll = false }: Question,
-  judgeIt: (watch: Watch) => Promise<ProbeResult>,
-): Probe {
+  { name, title, needsAll = false }: Question<Name>,
+  judgeIt: (watch: Watch) => Promise<ResultOf<Name>>,
+): ProbeOf<Name> {
   return {
     name,
     title,
@@ -30,7 +31,7 @@ export function asking(
 }
 
 /** What is said of a question for which there is no session. */
-export async function notAsked({ superuser }: Sessions): Promise<ProbeResult> {
+export async function notAsked({ superuser }: Sessions): Promise<ProbeResult<never>> {
   const { refusal } = await superuser();
   return skipped(refusal?.kind === 'not-let-in' || refusal?.kind === 'full' ? 'nobody is let in to ask' : 'the server does not answer');
 }

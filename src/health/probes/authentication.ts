@@ -2,24 +2,24 @@ import type { PostgresqlSettings } from '../../config/config.ts';
 import type { HealthSettings } from '../../config/health-settings.ts';
 import { roughly } from '../../kernel/units.ts';
 import { judge, skipped } from '../health.ts';
-import type { Probe, ProbeResult } from '../probe.ts';
+import type { ProbeOf, ResultOf } from '../probe.ts';
 import type { Refusal } from './refusal.ts';
-import { type Sessions, type SharedSessions, tcpHost } from './sessions.ts';
+import type { Sessions, SharedSessions } from './sessions.ts';
 
 /** Whether the application gets in as it would: its role, its password, over TCP. */
 export function authenticationProbe(
-  { username, database = username, port, listenAddresses }: PostgresqlSettings,
+  { username, database = username, port }: PostgresqlSettings,
   { latency }: HealthSettings,
   sessions: SharedSessions,
-): Probe {
-  const address = `${tcpHost(listenAddresses)}:${port}`;
+): ProbeOf<'authentication'> {
   return {
     name: 'authentication',
     title: 'application role over TCP',
     check: (signal) =>
-      sessions.during(signal, async (open): Promise<ProbeResult> => {
+      sessions.during(signal, async (open): Promise<ResultOf<'authentication'>> => {
         const attempt = await open.application();
-        if (attempt === undefined) return skipped('postgresql.listenAddresses is empty: there is no TCP to log in over');
+        if (attempt === undefined) return skipped('listen_addresses is empty: there is no TCP to log in over');
+        const address = `${await open.tcpHost()}:${port}`;
         if (attempt.session) {
           const seconds = attempt.connectMs / 1000;
           const status = judge(seconds, latency);
@@ -34,6 +34,7 @@ export function authenticationProbe(
             data: { connectMs: Math.round(attempt.connectMs * 10) / 10 },
           };
         }
+        if (attempt.refusal.kind === 'own') return { status: 'unknown', summary: `dbkit cannot ask: ${attempt.refusal.words}` };
         const isUp = (await open.superuser()).refusal?.kind;
         if (isUp === 'silent' || isUp === 'hung' || isUp === 'starting') return skipped('the server does not answer');
         const [summary, hint] = await explain(open, attempt.refusal, { username, database, address });

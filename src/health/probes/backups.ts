@@ -7,14 +7,14 @@ import { newestFirst } from '../../kernel/labels.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import { roughly } from '../../kernel/units.ts';
 import { judge, skipped } from '../health.ts';
-import type { Probe, ProbeResult } from '../probe.ts';
+import type { ProbeOf, ResultOf } from '../probe.ts';
 
 /** How old the newest good backup is, and how far it was proven. */
-export function backupsProbe({ health: { backupAge }, backupDir }: Config, kinds: readonly Backups[], clock: Clock): Probe {
+export function backupsProbe({ health: { backupAge }, backupDir }: Config, kinds: readonly Backups[], clock: Clock): ProbeOf<'backups'> {
   return {
     name: 'backups',
     title: 'age of the newest good one',
-    async check(signal): Promise<ProbeResult> {
+    async check(signal): Promise<ResultOf<'backups'>> {
       const denied = await access(backupDir, constants.R_OK | constants.X_OK).then(
         () => false,
         (cause: unknown) => errnoOf(cause) !== 'ENOENT',
@@ -34,7 +34,7 @@ const TAKE = '`dbkit backup create` takes one';
 const AHEAD_SECONDS = 3600;
 
 /** `listed`, newest first. The newest good one counts; that a newer one is of damaged data, or of the future, is a warning of its own. */
-export function judged(listed: readonly Backup[], levels: Levels, sinceThen: (iso: string) => number): ProbeResult {
+export function judged(listed: readonly Backup[], levels: Levels, sinceThen: (iso: string) => number): ResultOf<'backups'> {
   const secondsSince = (iso: string): number => Math.max(0, sinceThen(iso));
   const ahead = listed.filter(({ createdAt }) => sinceThen(createdAt) < -AHEAD_SECONDS);
   const past = listed.filter((backup) => !ahead.includes(backup));
@@ -49,7 +49,7 @@ export function judged(listed: readonly Backup[], levels: Levels, sinceThen: (is
   };
 }
 
-function judgedByAge(all: readonly Backup[], levels: Levels, secondsSince: (iso: string) => number): ProbeResult {
+function judgedByAge(all: readonly Backup[], levels: Levels, secondsSince: (iso: string) => number): ResultOf<'backups'> {
   const [newest] = all;
   if (newest === undefined) return { status: 'warning', summary: 'there is no backup', hint: TAKE, data: { backups: 0 } };
   const good = all.find(({ state }) => state !== 'damaged');

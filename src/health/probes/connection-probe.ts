@@ -1,17 +1,17 @@
 import type { PostgresqlSettings } from '../../config/config.ts';
 import { startWords } from '../../instance/caretaker.ts';
 import { skipped } from '../health.ts';
-import type { Probe, ProbeResult } from '../probe.ts';
+import type { ProbeOf, ResultOf } from '../probe.ts';
 import type { Refusal } from './refusal.ts';
 import type { SharedSessions } from './sessions.ts';
 
 /** Whether the server lets its superuser in over the socket: the first thing every other question needs. */
-export function connectionProbe(settings: PostgresqlSettings, sessions: SharedSessions): Probe {
+export function connectionProbe(settings: PostgresqlSettings, sessions: SharedSessions): ProbeOf<'connection'> {
   return {
     name: 'connection',
     title: 'superuser over the socket',
     check: (signal) =>
-      sessions.during(signal, async (open): Promise<ProbeResult> => {
+      sessions.during(signal, async (open): Promise<ResultOf<'connection'>> => {
         const { session, refusal } = await open.superuser();
         if (!session) return refused(refusal, settings, await startWords(settings));
         const watch = await open.watch();
@@ -24,9 +24,9 @@ export function connectionProbe(settings: PostgresqlSettings, sessions: SharedSe
   };
 }
 
-function refused(refusal: Refusal, { superuser, socketDir, port }: PostgresqlSettings, start: string): ProbeResult {
+function refused(refusal: Refusal, { superuser, socketDir, port }: PostgresqlSettings, start: string): ResultOf<'connection'> {
   const data = { why: refusal.kind, words: refusal.words };
-  const critical = (summary: string, hint: string): ProbeResult => ({ status: 'critical', summary, hint, data });
+  const critical = (summary: string, hint: string): ResultOf<'connection'> => ({ status: 'critical', summary, hint, data });
   switch (refusal.kind) {
     case 'silent':
       return critical(`no server listens on port ${port} in ${socketDir}`, `\`dbkit status\` says why it stopped, \`${start}\` starts it`);
@@ -52,6 +52,13 @@ function refused(refusal: Refusal, { superuser, socketDir, port }: PostgresqlSet
         hint: 'set PGHOST and PGPORT to where PostgreSQL itself listens: its state cannot be asked through a pooler',
         data,
       };
+    case 'own':
+      return {
+        status: 'unknown',
+        summary: `dbkit cannot ask: ${serverWords(refusal)}`,
+        hint: 'give dbkit more of it: `ulimit -n`, memory',
+        data,
+      };
     case 'not-let-in':
       return skipped(`this user is not let in as ${superuser} (${serverWords(refusal)}); the application's role is asked instead`);
     case 'read-only':
@@ -59,8 +66,16 @@ function refused(refusal: Refusal, { superuser, socketDir, port }: PostgresqlSet
         `the server lets nobody in, as its volume is read-only: ${serverWords(refusal)}`,
         'the kernel makes it so after an error of the disk: `dmesg` says why, `mount -o remount,rw` takes it back',
       );
+    case 'damaged':
+      return critical(
+        `the server answers, and its data is damaged: ${serverWords(refusal)}`,
+        '`dbkit recover --dry-run` shows what would be done about it',
+      );
     default:
-      return critical(`the server refuses ${superuser}: ${serverWords(refusal)}`, '`dbkit inspect` looks at the data without the server');
+      return critical(
+        `the server refuses ${superuser}: ${serverWords(refusal)}`,
+        'the server log says more; `dbkit inspect` looks at the data without the server',
+      );
   }
 }
 

@@ -11,12 +11,16 @@ import type { System } from '../../kernel/machine.ts';
 import { counted } from '../../kernel/units.ts';
 import { readMark } from '../../wal/mark.ts';
 import { skipped } from '../health.ts';
-import type { Probe, ProbeResult } from '../probe.ts';
+import type { ProbeOf, ResultOf } from '../probe.ts';
 import type { Sessions, SharedSessions } from './sessions.ts';
 
 /** dbkit's inspection: all of it while the server is down, and of a running server's directory what cannot be in motion. */
-export function dataDirectoryProbe({ postgresql: { dataDir }, stateDir }: Config, system: System, sessions: SharedSessions): Probe {
-  const look = async (open: Sessions, signal: AbortSignal): Promise<ProbeResult> => {
+export function dataDirectoryProbe(
+  { postgresql: { dataDir }, stateDir }: Config,
+  system: System,
+  sessions: SharedSessions,
+): ProbeOf<'data-directory'> {
+  const look = async (open: Sessions, signal: AbortSignal): Promise<ResultOf<'data-directory'>> => {
     const { kind } = await findPostmaster(dataDir);
     if (kind === 'denied') return skipped(`this user may not read ${dataDir}`);
     const isElsewhere = (await configFileElsewhere(dataDir)) !== undefined;
@@ -76,7 +80,7 @@ const isThere = (dataDir: string, oid: string): boolean => existsSync(join(dataD
 
 const databaseOf = (path: string): string | undefined => /^base\/(\d+)/.exec(path)?.[1];
 
-function judged(findings: readonly Finding[], sound: string): ProbeResult {
+function judged(findings: readonly Finding[], sound: string): ResultOf<'data-directory'> {
   const certain = findings.filter(({ severity }) => severity === 'certain');
   const bad = certain.length > 0 ? certain : findings.filter(({ severity }) => severity === 'suspect');
   const [first] = bad;

@@ -5,15 +5,16 @@ import type { System } from '../../kernel/machine.ts';
 import { bytes, roughly } from '../../kernel/units.ts';
 import { type Volume, volumesOf } from '../../machine/disk-usage.ts';
 import { type DiskSample, remember, secondsUntilFull } from '../disk-growth.ts';
+import type { VolumeFacts } from '../facts.ts';
 import { judge, skipped, worstOf } from '../health.ts';
-import type { Probe, ProbeResult } from '../probe.ts';
+import type { ProbeOf, ProbeResult } from '../probe.ts';
 import { createMemory } from './memory.ts';
 
 type Trends = Readonly<Record<string, readonly DiskSample[]>>;
 const trends = v.record(v.string(), v.array(v.object({ atMs: v.number(), usedBytes: v.number() })));
 
 /** How full the volumes under the data, its WAL and the repository are, and when they will be full if they go on growing as they do. */
-export function diskProbe({ postgresql, backupDir, stateDir, health }: Config, system: System): Probe {
+export function diskProbe({ postgresql, backupDir, stateDir, health }: Config, system: System): ProbeOf<'disk'> {
   const memory = createMemory<Trends>(stateDir, { name: 'disk', schema: trends, mode: 0o644 }, system.files);
   const places = [
     ['data', postgresql.dataDir],
@@ -44,7 +45,11 @@ export function diskProbe({ postgresql, backupDir, stateDir, health }: Config, s
   };
 }
 
-function judgeVolume(volume: Volume, samples: readonly DiskSample[], { disk, diskFullWithinHours }: Config['health']): ProbeResult {
+function judgeVolume(
+  volume: Volume,
+  samples: readonly DiskSample[],
+  { disk, diskFullWithinHours }: Config['health'],
+): ProbeResult<VolumeFacts> & { readonly data: VolumeFacts } {
   const { what, path, percent, inodesPercent, freeBytes, usedBytes } = volume;
   const seconds = secondsUntilFull(samples, freeBytes);
   const soon = seconds !== undefined && seconds < diskFullWithinHours * 3600;

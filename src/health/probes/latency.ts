@@ -3,19 +3,19 @@ import { within } from '../../kernel/deadline.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import { roughly } from '../../kernel/units.ts';
 import { judge } from '../health.ts';
-import type { Probe, ProbeResult } from '../probe.ts';
+import type { ProbeOf, ResultOf } from '../probe.ts';
 import { notAsked } from './asking.ts';
 import type { SharedSessions } from './sessions.ts';
 
 /** How long the smallest query takes in a session that is open: as the application, else as whoever is let in. */
-export function latencyProbe({ latency, timeoutSeconds }: HealthSettings, clock: Clock, sessions: SharedSessions): Probe {
+export function latencyProbe({ latency, timeoutSeconds }: HealthSettings, clock: Clock, sessions: SharedSessions): ProbeOf<'latency'> {
   const patienceMs = latency.critical * 1000 + 500;
   return {
     name: 'latency',
     title: 'one query',
     timeoutMs: timeoutSeconds * 1000 + patienceMs + 500,
     check: (signal) =>
-      sessions.during(signal, async (open): Promise<ProbeResult> => {
+      sessions.during(signal, async (open): Promise<ResultOf<'latency'>> => {
         const session = (await open.application())?.session ?? (await open.watch())?.session;
         if (!session) return notAsked(open);
         const begunMs = clock.monotonicMs();

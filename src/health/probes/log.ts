@@ -1,89 +1,127 @@
 import { open, stat } from 'node:fs/promises';
 import * as v from 'valibot';
 import type { Config } from '../../config/config.ts';
-import { serverLogFile } from '../../instance/server-log-file.ts';
-import { errnoOf } from '../../kernel/errors.ts';
+import { type ServerLog, serverLogFiles } from '../../instance/server-log-file.ts';
+import { errnoOf, isOwnTrouble } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { counted, roughly } from '../../kernel/units.ts';
+import type { LogSubject } from '../facts.ts';
 import { skipped, worstOf } from '../health.ts';
-import { logWordOf } from '../log-messages.ts';
-import type { Probe, ProbeResult } from '../probe.ts';
+import { entriesOf } from '../log-formats.ts';
+import { meaningOf } from '../log-messages.ts';
+import type { ProbeOf, ResultOf } from '../probe.ts';
 import { createMemory } from './memory.ts';
 
 const FIRST_LOOK_BYTES = 256 * 1024;
 const LOOK_BYTES_MAX = 8 * 1024 * 1024;
 const REMEMBERED_MAX = 20;
+const FILES_MAX = 8;
 const LINE_LENGTH_MAX = 300;
 
+const subjects = ['data', 'disk', 'shared-memory', 'process', 'start'] as const satisfies readonly LogSubject[];
 const remembered = v.object({
-  path: v.string(),
-  inode: v.number(),
-  offset: v.number(),
-  seen: v.array(v.object({ atMs: v.number(), status: v.picklist(['warning', 'critical']), meaning: v.string(), line: v.string() })),
+  files: v.array(
+    v.object({ path: v.string(), format: v.picklist(['stderr', 'csvlog', 'jsonlog']), inode: v.number(), offset: v.number() }),
+  ),
+  seen: v.array(
+    v.object({
+      atMs: v.number(),
+      status: v.picklist(['warning', 'critical']),
+      subject: v.picklist(subjects),
+      meaning: v.string(),
+      message: v.string(),
+      line: v.string(),
+    }),
+  ),
 });
 type Remembered = v.InferOutput<typeof remembered>;
+type Place = Remembered['files'][number];
 
-/** Words of corruption in the server's log since the last look. They are told again for a while, so that no check takes them from another. */
-export function logProbe(config: Config, system: System): Probe {
+/**
+ * Words of corruption in the server's log since the last look, in each format that it writes, and also in a file that was rotated meanwhile.
+ * They are told again for a while, so that no check takes them from another.
+ */
+export function logProbe(config: Config, system: System): ProbeOf<'log'> {
   const { stateDir, health } = config;
-  const memory = createMemory<Remembered>(stateDir, { name: 'log', schema: remembered, mode: 0o600 }, system.files); // The log itself is not for everybody.
+  const memory = createMemory<Remembered>(stateDir, { name: 'server-log', schema: remembered, mode: 0o600 }, system.files); // The log itself is not for everybody.
   return {
     name: 'log',
     title: 'words of corruption',
     async check() {
-      const path = await serverLogFile(config);
+      const current = await serverLogFiles(config);
       const before = await memory.recall();
-      const look = await readNew(path, before?.path === path ? before : undefined).catch(
-        (cause: unknown) => errnoOf(cause) ?? 'unreadable',
-      );
-      if (look === 'ENOENT') return skipped(`there is no server log at ${path}; health.logFile may name another`);
-      if (typeof look === 'string') return skipped(`this user may not read ${path} (${look})`);
+      const rotated = (before?.files ?? []).filter(({ path }) => !current.some((log) => log.path === path));
+      const looks = await Promise.all([...rotated, ...current].map((log) => lookAt(log, before)));
+      const read = looks.filter((look) => typeof look === 'object');
+      const [first] = current;
+      const errno = looks[rotated.length];
+      if (read.length === 0 && errno === 'ENOENT')
+        return skipped(`there is no server log at ${first!.path}; health.logFile may name another`);
+      if (read.length === 0) return skipped(`this user may not read ${first!.path} (${String(errno)})`);
       const nowMs = system.clock.now().getTime();
-      const fresh = look.lines.flatMap((line) => {
-        const word = logWordOf(line);
-        return word ? [{ atMs: nowMs, ...word, line: line.trim().slice(0, LINE_LENGTH_MAX) }] : [];
-      });
+      const fresh = read.flatMap(({ text, place }) =>
+        entriesOf(text, place.format).flatMap(({ entry, line }) => {
+          const meaning = meaningOf(entry);
+          if (!meaning) return [];
+          const { status, subject, meaning: words } = meaning;
+          const message = entry.message.slice(0, LINE_LENGTH_MAX);
+          return [{ atMs: nowMs, status, subject, meaning: words, message, line: line.slice(0, LINE_LENGTH_MAX) }];
+        }),
+      );
       const old = (before?.seen ?? []).filter(({ atMs }) => Math.abs(nowMs - atMs) < health.logRememberSeconds * 1000);
       const seen = [...old, ...fresh].slice(-REMEMBERED_MAX);
-      const moved = before?.offset !== look.offset || before.inode !== look.inode || before.path !== path;
-      if (moved || seen.length !== before.seen.length) await memory.keep({ path, inode: look.inode, offset: look.offset, seen });
-      return judged(seen, path, nowMs);
+      const files = read.map(({ place }) => place).filter(({ path }) => current.some((log) => log.path === path));
+      const next = { files: files.slice(-FILES_MAX), seen };
+      if (JSON.stringify(next) !== JSON.stringify(before)) await memory.keep(next);
+      return judged(seen, first!.path, nowMs);
     },
   };
 }
 
-function judged(seen: Remembered['seen'], path: string, nowMs: number): ProbeResult {
+function judged(seen: Remembered['seen'], path: string, nowMs: number): ResultOf<'log'> {
   const last = seen.at(-1);
   if (last === undefined) return { status: 'ok', summary: 'nothing that speaks of corruption', data: { path } };
   const worst = seen.findLast(({ status }) => status === 'critical') ?? last;
-  const words = worst.line.replace(/^.*?\b(LOG|WARNING|ERROR|FATAL|PANIC):\s+/, '');
+  const isData = worst.subject === 'data';
   return {
     status: worstOf(seen.map(({ status }) => status)),
-    summary: `${counted(seen.length, 'line')} in the log; ${worst.meaning}: ${words} (noticed ${roughly((nowMs - worst.atMs) / 1000)} ago)`,
-    hint: `read ${path}; \`dbkit inspect --deep\` looks at every page`,
-    data: { path, lines: seen.map(({ line }) => line) },
+    summary: `${counted(seen.length, 'line')} in the log; ${worst.meaning}: ${worst.message} (noticed ${roughly((nowMs - worst.atMs) / 1000)} ago)`,
+    hint: isData ? `read ${path}; \`dbkit inspect --deep\` looks at every page` : `read ${path}`,
+    data: { path, lines: seen.map(({ line }) => line), subjects: [...new Set(seen.map(({ subject }) => subject))] },
   };
 }
 
 interface Look {
-  readonly inode: number;
-  readonly offset: number;
-  readonly lines: readonly string[];
+  readonly place: Place;
+  readonly text: string;
 }
 
-/** Whole lines from where the last look ended; from the file's beginning when it was rotated or cut; its end when it is seen for the first time. */
-async function readNew(path: string, before: Remembered | undefined): Promise<Look> {
+/** What was written since, or why it cannot be read. Rejects where dbkit itself is short of something. */
+const lookAt = (log: ServerLog, before: Remembered | undefined): Promise<Look | string> =>
+  readNew(log, before).catch((cause: unknown) => {
+    if (isOwnTrouble(cause)) throw cause;
+    return errnoOf(cause) ?? 'unreadable';
+  });
+
+/** Whole lines from where the last look ended; from the file's beginning when it was rotated or cut; its end when no log was ever seen. */
+async function readNew({ path, format }: ServerLog, before: Remembered | undefined): Promise<Look> {
   const { ino: inode, size } = await stat(path);
-  const same = before?.inode === inode && before.offset <= size;
-  const from = same ? before.offset : before ? 0 : Math.max(0, size - FIRST_LOOK_BYTES);
+  const known = before?.files.find((file) => file.path === path);
+  const from = known
+    ? known.inode === inode && known.offset <= size
+      ? known.offset
+      : 0
+    : before
+      ? 0
+      : Math.max(0, size - FIRST_LOOK_BYTES);
   const start = Math.max(from, size - LOOK_BYTES_MAX);
-  if (start === size) return { inode, offset: size, lines: [] };
+  if (start === size) return { place: { path, format, inode, offset: size }, text: '' };
   const file = await open(path);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(size - start), 0, size - start, start);
-    const text = buffer.subarray(0, bytesRead);
-    const end = text.lastIndexOf('\n'.charCodeAt(0)) + 1; // A line that is being written is read next time.
-    return { inode, offset: start + end, lines: text.subarray(0, end).toString('utf8').split('\n') };
+    const bytes = buffer.subarray(0, bytesRead);
+    const end = bytes.lastIndexOf('\n'.charCodeAt(0)) + 1; // A line that is being written is read next time.
+    return { place: { path, format, inode, offset: start + end }, text: bytes.subarray(0, end).toString('utf8') };
   } finally {
     await file.close();
   }

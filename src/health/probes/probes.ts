@@ -3,6 +3,7 @@ import type { Probe } from '../probe.ts';
 import { blockedProbe, connectionsProbe, idleInTransactionProbe, longQueriesProbe } from './activity.ts';
 import { authenticationProbe } from './authentication.ts';
 import { backupsProbe } from './backups.ts';
+import { collationsProbe } from './collations.ts';
 import { connectionProbe } from './connection-probe.ts';
 import { dataDirectoryProbe } from './data-directory.ts';
 import { checksumsProbe, wraparoundProbe } from './databases.ts';
@@ -12,6 +13,7 @@ import { logProbe } from './log.ts';
 import { replicationProbe } from './replication.ts';
 import { serviceProbe } from './service.ts';
 import { createSessions } from './sessions.ts';
+import { slotsProbe } from './slots.ts';
 import { userProbes } from './user-probes.ts';
 import { walProbe } from './wal.ts';
 import { writeProbe } from './write.ts';
@@ -35,7 +37,9 @@ export function createProbes({ config, system, backups }: PostgresqlOptions): re
     blockedProbe(health, sessions),
     walProbe(health, sessions),
     replicationProbe(health, sessions),
+    slotsProbe(health, sessions),
     wraparoundProbe(health, sessions),
+    collationsProbe(sessions),
     checksumsProbe(sessions),
     logProbe(config, system),
     backupsProbe(config, backups, clock),

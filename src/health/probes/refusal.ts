@@ -1,17 +1,19 @@
 import { sqlStateOf } from '../../instance/connection.ts';
-import { wordsOf } from '../../kernel/errors.ts';
+import { isOwnTrouble, wordsOf } from '../../kernel/errors.ts';
+import type { RefusalKind } from '../facts.ts';
 
 /** Why there is no session. */
 export interface Refusal {
-  readonly kind: 'silent' | 'hung' | 'starting' | 'full' | 'not-let-in' | 'no-database' | 'read-only' | 'pooler' | 'other';
+  readonly kind: RefusalKind;
   /** The server's words, or the system's. */
   readonly words: string;
 }
 
 /** By SQLSTATE where the server itself refused (Appendix A, "PostgreSQL Error Codes"). */
 const bySqlState: readonly (readonly [pattern: RegExp, kind: Refusal['kind']])[] = [
-  [/^57P03$/, 'starting'], // cannot_connect_now: starting up, shutting down, in recovery
-  [/^53300$/, 'full'], // too_many_connections
+  [/^57P0[123]$/, 'starting'], // admin_shutdown, crash_shutdown, cannot_connect_now: it starts, stops or recovers
+  [/^53/, 'full'], // insufficient resources: connections, memory, disk
+  [/^(XX|58)/, 'damaged'], // internal_error, data_corrupted, index_corrupted; system errors: a file that is not there
   [/^28/, 'not-let-in'], // invalid authorization, wrong password, no line in pg_hba.conf
   [/^(3D000|55000)$/, 'no-database'], // or one that takes no sessions: closed, or invalid since a DROP DATABASE was cut off
   [/^08P01$/, 'pooler'], // protocol_violation: PgBouncer's answer to settings of the startup packet
@@ -22,10 +24,12 @@ export function refusalOf(cause: unknown): Refusal {
   const words = wordsOf(cause)
     .split('\n')[0]!
     .replace(/^PostgreSQL does not answer on port \d+: /, '');
+  if (isOwnTrouble(cause)) return { kind: 'own', words };
   const sqlState = sqlStateOf(cause);
   if (/Read-only file system/.test(words)) return { kind: 'read-only', words }; // Reported as a lack of privilege (errcode_for_file_access in elog.c).
   if (sqlState !== undefined) return { kind: bySqlState.find(([pattern]) => pattern.test(sqlState))?.[1] ?? 'other', words };
   if (/timeout|aborted/i.test(words)) return { kind: 'hung', words: 'it takes connections and does not answer them' };
   if (/ECONNREFUSED|ENOENT/.test(words)) return { kind: 'silent', words };
+  if (/EAGAIN/.test(words)) return { kind: 'full', words: 'more clients want in than it takes' }; // The backlog of its socket (connect(2)).
   return { kind: /SCRAM|SASL|password/i.test(words) ? 'not-let-in' : 'other', words };
 }

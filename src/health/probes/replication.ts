@@ -1,7 +1,7 @@
 import type { HealthSettings, Levels } from '../../config/health-settings.ts';
 import { bytes, counted, roughly } from '../../kernel/units.ts';
 import { judge } from '../health.ts';
-import type { Probe, ProbeResult } from '../probe.ts';
+import type { ProbeOf, ResultOf } from '../probe.ts';
 import { asking } from './asking.ts';
 import type { SharedSessions, Watch } from './sessions.ts';
 
@@ -18,13 +18,13 @@ const STANDBY = `
          (SELECT setting <> '' FROM pg_settings WHERE name = 'primary_conninfo') AS follows`;
 
 /** How far the replicas are behind, or this standby is. */
-export function replicationProbe({ replicationLag }: HealthSettings, sessions: SharedSessions): Probe {
+export function replicationProbe({ replicationLag }: HealthSettings, sessions: SharedSessions): ProbeOf<'replication'> {
   return asking(sessions, { name: 'replication', title: 'replication lag' }, (watch) =>
     watch.standby ? asStandby(watch, replicationLag) : asPrimary(watch, replicationLag),
   );
 }
 
-async function asPrimary({ session, seesAll }: Watch, levels: Levels): Promise<ProbeResult> {
+async function asPrimary({ session, seesAll }: Watch, levels: Levels): Promise<ResultOf<'replication'>> {
   const rows = await session.query<{ name: string; state: string; seconds: number; behind: number }>(REPLICAS);
   if (rows.length === 0) return { status: 'ok', summary: 'no replicas' };
   if (!seesAll) return { status: 'ok', summary: `${counted(rows.length, 'replica')}, whose lag this role may not see` };
@@ -39,7 +39,7 @@ async function asPrimary({ session, seesAll }: Watch, levels: Levels): Promise<P
   };
 }
 
-async function asStandby({ session }: Watch, levels: Levels): Promise<ProbeResult> {
+async function asStandby({ session }: Watch, levels: Levels): Promise<ResultOf<'replication'>> {
   const [row] = await session.query<{ seconds: number | null; receiving: boolean; paused: boolean; follows: boolean | null }>(STANDBY);
   const { seconds, receiving, paused, follows } = row!;
   const isCut = follows === true && !receiving; // One that is fed from an archive has no connection to lose.

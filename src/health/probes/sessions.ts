@@ -23,8 +23,10 @@ export interface Watch {
 export interface Sessions {
   /** The superuser over the socket. */
   superuser(): Promise<Attempt>;
-  /** The application's role with its password over TCP; undefined when the server is told not to listen there. */
-  application(): Promise<Attempt> | undefined;
+  /** The application's role with its password over TCP, with TLS where that is wanted; undefined when the server does not listen there. */
+  application(): Promise<Attempt | undefined>;
+  /** Where a client on this machine finds the server; undefined when it does not listen on TCP. */
+  tcpHost(): Promise<string | undefined>;
   /** The superuser; where he is not let in, the application's role. Undefined when neither gets an answer. */
   watch(): Promise<Watch | undefined>;
   /** The superuser once more, for what may wait for a long time and must not stand in the way of the others. */
@@ -68,6 +70,8 @@ const WHO = `
   SELECT set_config('statement_timeout', $1, false), current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
          pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all`;
 
+const LISTENS = "SELECT pg_catalog.current_setting('listen_addresses') AS listen";
+
 function openSessions(config: Config, clock: Clock): Sessions & { close(): void } {
   const { username, password, database = username, port, listenAddresses } = config.postgresql;
   const timeoutMs = config.health.timeoutSeconds * 1000;
@@ -89,17 +93,20 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
     const first = await enter('postgres');
     return first.refusal?.kind === 'no-database' ? enter(database) : first;
   };
-  const host = tcpHost(listenAddresses);
   const sessions = {
+    tcpHost: once(async (): Promise<string | undefined> => {
+      const [row] = (await (await sessions.superuser()).session?.query<{ listen: string }>(LISTENS).catch(() => undefined)) ?? []; // What it was started with may differ.
+      return tcpHost(row?.listen ?? listenAddresses);
+    }),
     superuser: once(asSuperuser),
     writer: once(asSuperuser),
-    application: once(() =>
-      host === undefined
-        ? undefined
-        : attempt(() =>
-            openAsRole({ socketDir: host, port, user: username, database, password: password.reveal() }, limits, ending.signal),
-          ),
-    ),
+    application: once(async (): Promise<Attempt | undefined> => {
+      const host = await sessions.tcpHost();
+      if (host === undefined) return undefined;
+      return attempt(() =>
+        openAsRole({ socketDir: host, port, user: username, database, password: password.reveal() }, limits, ending.signal),
+      );
+    }),
     watch: once(async (): Promise<Watch | undefined> => {
       const first = await sessions.superuser();
       const session = first.session ?? (first.refusal.kind === 'not-let-in' ? (await sessions.application())?.session : undefined);

@@ -1,4 +1,5 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import type { Connection } from '../connection.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 
 const ITERATIONS = 4096; // PostgreSQL's SCRAM_SHA_256_DEFAULT_ITERATIONS (src/include/common/scram-common.h).
@@ -50,11 +51,28 @@ export async function ensureApplication(local: Local, signal: AbortSignal, socke
       done.push(`gave role ${username} the configured password`);
     }
     if (!facts.database) {
-      await session.query(`CREATE DATABASE ${session.escapeIdentifier(database)} OWNER ${role}`);
-      done.push(`created database ${database}`);
+      done.push(await createDatabase(session, database, role));
     }
     return done;
   } finally {
     await session.end();
+  }
+}
+
+/** Of template1, whose rules of sorting may be those of another C library: then no database can be made from it (createdb in dbcommands.c). */
+const TEMPLATE_CHANGED = `
+  SELECT datcollversion IS DISTINCT FROM pg_catalog.pg_database_collation_actual_version(oid) AS changed FROM pg_catalog.pg_database WHERE datname = 'template1'`;
+
+/** From template1; from template0, which holds nothing that could be sorted wrongly, where that one's collation has changed. Returns what was done. */
+async function createDatabase(session: Connection, database: string, role: string): Promise<string> {
+  const create = `CREATE DATABASE ${session.escapeIdentifier(database)} OWNER ${role}`;
+  try {
+    await session.query(create);
+    return `created database ${database}`;
+  } catch (cause) {
+    const [row] = await session.query<{ changed: boolean }>(TEMPLATE_CHANGED).catch(() => []); // Majors before 15 know no such version.
+    if (row?.changed !== true) throw cause;
+    await session.query(`${create} TEMPLATE template0`);
+    return `created database ${database} from template0, as text is sorted by other rules than when template1 was made: \`dbkit health --probe collations\``;
   }
 }

@@ -1,0 +1,121 @@
+import type { ProbeName } from '../config/health-settings.ts';
+import type { Finding } from '../inspection/findings.ts';
+
+/** Why there is no session with the server. */
+export type RefusalKind =
+  /** Nobody listens. */
+  | 'silent'
+  /** It takes connections and does not answer them. */
+  | 'hung'
+  /** It starts, stops, or replays its WAL. */
+  | 'starting'
+  | 'full'
+  | 'not-let-in'
+  | 'no-database'
+  | 'read-only'
+  /** A pooler answers, not PostgreSQL. */
+  | 'pooler'
+  /** It answers, and says that a file or a page is not what it should be. */
+  | 'damaged'
+  /** dbkit itself has no descriptor, no memory or no port left: that says nothing about the server. */
+  | 'own'
+  | 'other';
+
+export interface Waiting {
+  readonly pid: number;
+  readonly who: string;
+  readonly seconds: number;
+}
+
+/** A transaction that was prepared and neither committed nor rolled back. */
+export interface Prepared {
+  readonly gid: string;
+  readonly database: string;
+  readonly owner: string;
+  readonly seconds: number;
+}
+
+export interface Slot {
+  readonly name: string;
+  readonly kind: 'physical' | 'logical';
+  readonly active: boolean;
+  /** PostgreSQL's own word: 'reserved', 'extended', 'unreserved', 'lost'; null where it has none. */
+  readonly walStatus: string | null;
+  /** WAL that it keeps from being removed. */
+  readonly retainedBytes: number;
+}
+
+export interface VolumeFacts {
+  readonly what: string;
+  readonly path: string;
+  readonly usedBytes: number;
+  readonly freeBytes: number;
+  readonly percent: number;
+  readonly inodesPercent: number;
+  readonly secondsUntilFull: number | null;
+}
+
+/** What a line of the server's log is about. */
+export type LogSubject = 'data' | 'disk' | 'shared-memory' | 'process' | 'start';
+
+/** What each of dbkit's own probes measured, for machines: what `health --json` prints as `data`. Fields are only ever added. */
+export interface ProbeFacts extends Record<ProbeName, unknown> {
+  readonly service: {
+    readonly state: 'running' | 'starting' | 'stopping' | 'halted' | 'absent' | 'gone';
+    readonly pid?: number;
+    /** Line 8 of postmaster.pid. */
+    readonly status?: string;
+    readonly processes?: number;
+    /** Processes that a signal has stopped. */
+    readonly stopped?: readonly number[];
+  };
+  readonly connection: {
+    readonly why?: RefusalKind;
+    readonly words?: string;
+    readonly version?: string | null;
+    readonly standby?: boolean | null;
+  };
+  readonly authentication: { readonly connectMs?: number; readonly why?: RefusalKind; readonly words?: string };
+  readonly latency: { readonly seconds: number };
+  readonly write: { readonly seconds?: number; readonly words?: string; readonly synchronousMissing?: number };
+  readonly 'data-directory': readonly Pick<Finding, 'code' | 'path' | 'evidence' | 'severity'>[];
+  readonly disk: readonly VolumeFacts[];
+  readonly connections: { readonly used: number; readonly usable: number };
+  readonly 'long-queries': readonly Waiting[];
+  readonly 'idle-in-transaction': readonly (Waiting | Prepared)[];
+  readonly blocked: readonly (Waiting & { readonly blocker: number; readonly blocker_who: string; readonly blocker_state: string })[];
+  readonly wal: {
+    readonly archiving: boolean;
+    readonly archiveFailures: number;
+    /** Segments that wait to be archived. */
+    readonly archiveWaiting?: number;
+    readonly walBytes?: number;
+    readonly maxWalBytes?: number;
+  };
+  readonly replication:
+    | readonly { readonly name: string; readonly state: string; readonly seconds: number; readonly behind: number }[]
+    | { readonly seconds: number | null; readonly receiving: boolean; readonly paused: boolean };
+  readonly slots: readonly Slot[];
+  readonly wraparound: { readonly database: string; readonly xids: number; readonly multixacts: number };
+  readonly collations: readonly {
+    readonly database: string;
+    readonly collation: string | null;
+    readonly made: string;
+    readonly now: string | null;
+  }[];
+  readonly checksums: readonly { readonly database: string; readonly failures: number; readonly last: string }[];
+  readonly log: { readonly path: string; readonly lines?: readonly string[]; readonly subjects?: readonly LogSubject[] };
+  readonly backups: {
+    readonly backups: number;
+    readonly label?: string;
+    readonly state?: string;
+    readonly ageSeconds?: number;
+    readonly proofAgeSeconds?: number | null;
+  };
+  readonly migrations: OwnFacts;
+}
+
+/** Of a question of the user's own: the first column, the exit status, or the words of a failure. */
+export type OwnFacts = { readonly answer?: unknown; readonly exitCode?: number; readonly words?: string };
+
+export type AnyFacts = ProbeFacts[ProbeName] | OwnFacts;

@@ -1,0 +1,98 @@
+import pg from 'pg';
+import { expect, onTestFinished, test } from 'vitest';
+import type { HealthReport, ProbeReport } from '../../src/health/health.ts';
+import { ask } from '../harness/ask.ts';
+import { boot, run } from '../harness/dbkit.ts';
+import { configure, type Instance, openInstance } from '../harness/instance.ts';
+import { installed } from '../harness/majors.ts';
+import { until } from '../harness/processes.ts';
+
+const [programs] = installed;
+
+/** The probe's answer to `dbkit health`. */
+async function probe(instance: Instance, name: string): Promise<ProbeReport> {
+  const { stdout, stderr } = await run(instance, ['health', '--json', '--probe', name]);
+  const report = (JSON.parse(stdout) as { report?: HealthReport }).report;
+  if (!report) throw new Error(stdout + stderr);
+  return report.probes.find((one) => one.name === name)!;
+}
+
+/** A client that waits for something, until the test is over. */
+async function waiting({ socketDir: host, port }: Instance, sql: string): Promise<void> {
+  const session = new pg.Client({ host, port, user: 'postgres', database: 'postgres' });
+  session.on('error', () => undefined);
+  await session.connect();
+  onTestFinished(() => session.end().catch(() => undefined));
+  void session.query(sql).catch(() => undefined);
+}
+
+/** One server for all of them, as each only looks: what people were bitten by, one after the other, and undone again. */
+test('health sees what people were bitten by: prepared transactions, slots, absent standbys, archiving, triggers', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  await configure(instance, {
+    postgresql: { settings: { max_prepared_transactions: 2, wal_level: 'logical', archive_mode: 'on', archive_command: 'false' } },
+    health: {
+      blocked: { warning: 0, critical: 0 },
+      idleInTransaction: { warning: 0, critical: 0 },
+      archiveDelay: { warning: 0, critical: 0 },
+      disk: { warning: 100, critical: 100 },
+    },
+  });
+  const running = await boot(instance);
+  const sql = (...statements: string[]) => ask(instance, 'postgres', ...statements);
+
+  // A forgotten prepared transaction, and whom it blocks: it has no session, and no process to end.
+  await sql('CREATE TABLE t (i int)', 'INSERT INTO t VALUES (1)');
+  await sql('BEGIN', 'UPDATE t SET i = 2', "PREPARE TRANSACTION 'it''s forgotten'");
+  expect(await probe(instance, 'idle-in-transaction')).toMatchObject({
+    status: 'critical',
+    summary: expect.stringContaining("'it''s forgotten'") as string,
+    hint: expect.stringContaining("ROLLBACK PREPARED 'it''s forgotten'") as string,
+  });
+  await waiting(instance, 'UPDATE t SET i = 3');
+  await until(
+    async () => (await sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).length === 1,
+    () => running.words(),
+  );
+  expect(await probe(instance, 'blocked')).toMatchObject({
+    status: 'critical',
+    summary: expect.stringContaining("prepared transaction it's forgotten") as string,
+    hint: expect.stringContaining('COMMIT PREPARED') as string,
+  });
+  await sql("ROLLBACK PREPARED 'it''s forgotten'");
+
+  // A replica that is gone leaves its slot.
+  expect((await probe(instance, 'slots')).status).toBe('ok');
+  await sql("SELECT pg_create_physical_replication_slot('left_behind', true)");
+  expect(await probe(instance, 'slots')).toMatchObject({ status: 'warning', summary: expect.stringContaining('left_behind') as string });
+  await sql("SELECT pg_drop_replication_slot('left_behind')");
+
+  // Segments that wait for an archiver that fails.
+  await sql('SELECT pg_switch_wal()');
+  await until(
+    async () => (await sql('SELECT 1 FROM pg_stat_archiver WHERE failed_count > 0')).length === 1,
+    () => running.words(),
+  );
+  expect(await probe(instance, 'wal')).toMatchObject({ status: 'critical', data: { archiving: true, archiveWaiting: 1 } });
+
+  // Nobody may make a table, which is no full disk.
+  await sql('DROP SCHEMA IF EXISTS dbkit CASCADE');
+  await sql(
+    "CREATE FUNCTION forbid() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no new things here'; END $$",
+    'CREATE EVENT TRIGGER forbid ON ddl_command_start EXECUTE FUNCTION forbid()',
+  );
+  expect((await probe(instance, 'write')).status).toBe('ok');
+  await sql('DROP EVENT TRIGGER forbid');
+
+  // A commit waits for a standby for ever: the answer comes in time all the same.
+  await sql("ALTER SYSTEM SET synchronous_standby_names = 'gone'", 'SELECT pg_reload_conf()');
+  await until(
+    async () => (await sql('SHOW synchronous_standby_names'))[0]?.['synchronous_standby_names'] === 'gone',
+    () => running.words(),
+  );
+  const begunMs = performance.now();
+  expect(await probe(instance, 'write')).toMatchObject({ status: 'critical', summary: expect.stringContaining("'gone'") as string });
+  expect(performance.now() - begunMs).toBeLessThan(30_000);
+  await sql('ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()');
+  await running.stop();
+});
