@@ -36,7 +36,7 @@ export interface Gaps {
   readonly behind: BehindGap | undefined;
 }
 
-const READ_WHOLE_BYTES = 32 * 1024 * 1024; // A fifth of a second; behind more than that the mark tells after the start.
+const RECORDS_MAX_BYTES = 24 * 1024 * 1024; // A fifth of a second; where there is more to replay the mark tells after the start.
 const COUNTED_SEGMENTS_MAX = 64;
 
 /**
@@ -129,9 +129,13 @@ async function firstBreak(
   signal: AbortSignal,
 ): Promise<Lsn | undefined> {
   const newestBegins = newest * BigInt(identity.segmentSizeBytes);
-  if (newestBegins + BigInt(identity.segmentSizeBytes) - redoLsn > READ_WHOLE_BYTES) return undefined;
   const isMarked = (end: Lsn): boolean => reached?.timeline === identity.timeline && reached.lastRecordLsn >= end;
-  const { end, broken } = await readWal(directory, identity, redoLsn, signal);
+  let left = RECORDS_MAX_BYTES;
+  const { end, broken } = await readWal(directory, identity, redoLsn, signal, ({ bytes }) => {
+    left -= bytes.length;
+    return left > 0;
+  });
+  if (left <= 0) return undefined;
   if (end >= newestBegins && !isMarked(end) && (!broken || (await countBehind(directory, identity, [nextPage(end)], signal)).commits === 0))
     return undefined;
   const again = await readWal(directory, identity, redoLsn, signal);

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import { type ControlFile, parseControlFile } from '../formats/control-file.ts';
 import { RM_XACT } from '../formats/wal-reader.ts';
-import { parseLsn, segmentOf } from '../formats/wal-segment.ts';
-import { readFromSegment } from '../formats/wal-tip.ts';
+import { parseLsn, segmentOf, WAL_PAGE_BYTES } from '../formats/wal-segment.ts';
+import { readFromPage } from '../formats/wal-tip.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import type { Finding } from './findings.ts';
 import { type Kept, keptBytes } from './kept.ts';
@@ -122,10 +122,10 @@ async function offsetsAgainstKept(
   return then.subarray(0, made).equals(bytes.subarray(0, made)) ? undefined : 'multixacts in it are not those of the last clean shutdown';
 }
 
-const WAL_READ_MAX_BYTES = 16 * 1024 * 1024;
+const WAL_READ_BYTES = 1024 * 1024; // A few milliseconds; the copies that were kept tell of what is older.
 const XACT_COMMIT = 0x00;
 
-/** Commits between the beginning of the checkpoint's segment and its redo position: all of them are in the status files since that checkpoint. */
+/** Commits shortly before the checkpoint's redo position, in its segment: all of them are in the status files since that checkpoint. */
 async function againstWal(
   dataDir: string,
   bytes: Buffer,
@@ -135,10 +135,12 @@ async function againstWal(
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const { timeline, systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, redoLsn } = control;
-  if (isMoment || segmentSizeBytes > WAL_READ_MAX_BYTES) return undefined;
+  if (isMoment) return undefined;
+  const begin = segmentOf(redoLsn, segmentSizeBytes) * BigInt(segmentSizeBytes);
+  const before = redoLsn - (redoLsn % BigInt(WAL_PAGE_BYTES)) - BigInt(WAL_READ_BYTES);
   let wrong: string | undefined;
   const identity = { timeline, systemIdentifier, segmentSizeBytes };
-  await readFromSegment(fromText(join(dataDir, 'pg_wal')), segmentOf(redoLsn, segmentSizeBytes), identity, signal, (record) => {
+  await readFromPage(fromText(join(dataDir, 'pg_wal')), before > begin ? before : begin, identity, signal, (record) => {
     if (record.lsn >= redoLsn) return false;
     const commits = record.manager === RM_XACT && (record.info & 0x70) === XACT_COMMIT && record.xid !== 0;
     if (commits && xactFile(record.xid) === path && statusOf(bytes, record.xid) !== COMMITTED)
