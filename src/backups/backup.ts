@@ -85,6 +85,8 @@ export interface LoadReport {
   readonly replaced: string | null;
   readonly tables: number;
   readonly rows: number;
+  /** What did not come back as it was, and why; the rows of every table did, unless it says so. */
+  readonly missing: readonly { readonly what: string; readonly because: string }[];
   readonly durationMs: number;
 }
 

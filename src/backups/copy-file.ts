@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { type BytePath, toBytes } from '../formats/byte-path.ts';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
 import { isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
+import { openRegular, openRegularSync } from './regular-file.ts';
 
 /** One file to copy. Plain data: it crosses threads. */
 export interface CopyTask {
@@ -29,6 +29,8 @@ export interface CopyTask {
   readonly bytesPerSecond?: number | undefined;
   /** A clone where the file system can, checked by what was really read. */
   readonly clone?: boolean;
+  /** The source may be somebody else's work: only a regular file is read, and no link is followed. */
+  readonly untrusted?: boolean;
 }
 
 export interface CopiedFile {
@@ -58,11 +60,16 @@ const REREAD_PAUSE_MS = 20;
 export function copyFile(task: CopyTask): CopyResult {
   const { path, mode, owner, sync } = task;
   const [from, to] = [toBytes(task.from), toBytes(task.to)];
+  if (task.untrusted) {
+    const there = openIfThere(from, openRegularSync); // A clone of a pipe would wait for its writer.
+    if (there === undefined) return { path, copied: undefined };
+    closeSync(there);
+  }
   const isClone = task.clone === true && clone(from, to);
   let source: number | undefined;
   let target: number | undefined;
   try {
-    source = openIfThere(isClone ? to : from);
+    source = openIfThere(isClone ? to : from, task.untrusted ? openRegularSync : (path) => openSync(path, 'r'));
     if (source === undefined) return { path, copied: undefined };
     target = openSync(to, isClone ? 'r' : 'wx', mode);
     if (isClone) fchmodSync(target, mode);
@@ -84,9 +91,9 @@ function clone(from: Buffer, to: Buffer): boolean {
   }
 }
 
-function openIfThere(path: Buffer): number | undefined {
+function openIfThere(path: Buffer, opening: (path: Buffer) => number): number | undefined {
   try {
-    return openSync(path, 'r');
+    return opening(path);
   } catch (thrown) {
     if (errnoOf(thrown) === 'ENOENT') return undefined;
     throw thrown;
@@ -159,7 +166,7 @@ export function fill(file: number, into: Buffer, length: number, position: numbe
 
 /** SHA-256 and size of a file, read once. */
 export async function hashFile(path: Buffer, signal: AbortSignal): Promise<{ sizeBytes: number; sha256: string }> {
-  const file = await open(path, 'r');
+  const file = await openRegular(path);
   try {
     const hash = createHash('sha256');
     const buffer = Buffer.allocUnsafe(CHUNK_BYTES);

@@ -8,6 +8,12 @@ import { DbkitError, errnoOf } from '../kernel/errors.ts';
  */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
 
+/** Of a directory that a server serves, whose owner may have put links where files were. */
+export interface Following {
+  readonly follow?: boolean;
+}
+const flagsOf = ({ follow = false }: Following): number => (follow ? FLAGS & ~constants.O_NOFOLLOW : FLAGS);
+
 const noFile = (path: string | Buffer, cause?: unknown): DbkitError =>
   new DbkitError('data.corrupt', `${path} is no regular file`, {
     hint: 'a backup holds only regular files: see who put this there; another backup may be whole',
@@ -15,8 +21,8 @@ const noFile = (path: string | Buffer, cause?: unknown): DbkitError =>
   });
 
 /** Opens a file of a backup for reading. Rejects with `data.corrupt` for links, pipes, devices and directories, else as open(2) does. */
-export async function openRegular(path: string | Buffer): Promise<FileHandle> {
-  const file = await open(path, FLAGS).catch((cause: unknown) => {
+export async function openRegular(path: string | Buffer, following: Following = {}): Promise<FileHandle> {
+  const file = await open(path, flagsOf(following)).catch((cause: unknown) => {
     throw isOther(cause) ? noFile(path, cause) : cause;
   });
   if ((await file.stat()).isFile()) return file;
@@ -41,8 +47,8 @@ export function openRegularSync(path: string | Buffer): number {
 const isOther = (cause: unknown): boolean => ['ELOOP', 'ENXIO', 'ENODEV'].includes(errnoOf(cause) ?? '');
 
 /** Reads a small file whole: at most `sizeMaxBytes`, whatever it has become meanwhile. Rejects with `data.corrupt` when it is larger. */
-export async function readRegular(path: string, sizeMaxBytes: number): Promise<Buffer> {
-  const file = await openRegular(path);
+export async function readRegular(path: string, sizeMaxBytes: number, following: Following = {}): Promise<Buffer> {
+  const file = await openRegular(path, following);
   try {
     const { size } = await file.stat();
     if (size > sizeMaxBytes)

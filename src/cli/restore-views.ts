@@ -60,13 +60,21 @@ export function copyView({ label, directory, port, sizeBytes, databases, duratio
 }
 
 /** What a dump has brought back, and where what it replaced is. */
-export function loadView({ label, database, into, replaced, tables, rows }: LoadReport): string {
+export function loadView({ label, database, into, replaced, tables, rows, missing }: LoadReport): string {
   const kept = replaced === null ? [] : [`what was there is whole in the database ${replaced}; drop it when you are sure`];
-  return [`restored ${database} of ${label} as ${into}: ${tables} tables, ${rows} rows, counted`, ...kept].join('\n');
+  const lacking = missing.map(({ what, because }) => `not as it was: ${what}: ${because}`);
+  return [`restored ${database} of ${label} as ${into}: ${tables} tables, ${rows} rows, counted`, ...kept, ...lacking].join('\n');
 }
 
 /** Where each table is now, and what a person may do with those that lie beside. */
-export function tablesView({ label, database, tables, foreignKeysLeftOut, suggestions: [differs, missing, over] }: TablesReport): string {
+export function tablesView({
+  label,
+  database,
+  tables,
+  missing: lacking,
+  foreignKeysLeftOut,
+  suggestions: [differs, missing, over],
+}: TablesReport): string {
   return [
     ...tables.map(({ table: name, place, isInPlace, taken, rows }) =>
       isInPlace
@@ -75,6 +83,7 @@ export function tablesView({ label, database, tables, foreignKeysLeftOut, sugges
           ? `${name} is there, so that of ${label} lies beside it as ${place}: ${rows} rows, counted`
           : `${taken.join(', ')} is in the way, so ${name} of ${label} lies beside it as ${place}: ${rows} rows, counted`,
     ),
+    ...lacking.map(({ what, because }) => `not as it was: ${what}: ${because}`),
     ...foreignKeysLeftOut.map((sql) => `this foreign key was left out: ${sql};`),
     ...(over ? [`what differs: ${differs}`, `what is missing comes back with: ${missing}`, `when you are done: ${over}`] : []),
   ].join('\n');

@@ -1,13 +1,16 @@
 import { join } from 'node:path';
 import type { Backup, FoundBackup } from '../backups/backup.ts';
-import { asConnectionString, findTools } from '../backups/dump/tools.ts';
+import { readTables } from '../backups/dump/data-file.ts';
+import { withLoader } from '../backups/dump/loader.ts';
+import { findTools } from '../backups/dump/tools.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
-import type { Connection } from '../instance/connection.ts';
+import { type Connection, sqlStateOf } from '../instance/connection.ts';
 import { openAsSuperuser } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { makeLabel } from '../kernel/labels.ts';
 import type { TablesReport, TablesRequest } from './copies-contract.ts';
 import { type GatheredTables, gatherTables } from './gather-tables.ts';
+import { loadTables } from './load-tables.ts';
 import { placeTables } from './place-tables.ts';
 import { inScratchFolder, onScratchCopy } from './scratch.ts';
 
@@ -49,11 +52,13 @@ interface Carrying {
   readonly tables: readonly string[];
 }
 
+type Carried = Pick<TablesReport, 'besideSchema' | 'tables' | 'foreignKeysLeftOut' | 'suggestions' | 'missing'>;
+
 async function carryTables(
   options: PostgresqlOptions,
   { backup, source, target, tables }: Carrying,
   signal: AbortSignal,
-): Promise<Pick<TablesReport, 'besideSchema' | 'tables' | 'foreignKeysLeftOut' | 'suggestions'>> {
+): Promise<Carried> {
   const { config, system } = options;
   const there = await openSession(options, { socketDir: config.postgresql.socketDir, database: target }, signal);
   try {
@@ -61,21 +66,61 @@ async function carryTables(
       "SELECT current_setting('server_version_num')::int / 10000 AS major",
     );
     return await inScratchFolder(options, signal, async ({ path, owner }) => {
-      const tools = await findTools(Math.max(major, backup.pgVersion), { config, system, owner }, signal);
-      const file = join(path, 'tables.dump');
+      const needs = { config, system, owner };
+      const tools = await findTools(Math.max(major, backup.pgVersion), needs, signal);
+      const archive = join(path, 'tables');
       const gathered = await gather(options, source, { tables, schema: await freeSchema(there, system, signal) }, signal);
-      await tools.run('pg_dump', ['--format=custom', '--no-publications', `--schema=${gathered.schema}`, `--file=${file}`], signal, source);
+      const dump = ['--format=directory', '--compress=1', '--no-publications', `--schema=${gathered.schema}`, `--file=${archive}`];
+      await tools.run('pg_dump', dump, signal, source);
+      const rows = await readTables(archive, tools, signal);
+      const members = gathered.members.map((member) => ({ ...member, rows: rows.get(member.oid)?.rows ?? 0 }));
       system.log.info('tables.loading', `loading ${tables.join(', ')} of ${backup.label} beside what is there`, { label: backup.label });
-      await load(there, gathered, async () => {
-        const whole = ['--exit-on-error', '--single-transaction', '--no-password', `--dbname=${asConnectionString(target)}`, file];
-        await tools.run('pg_restore', whole, signal);
-      });
-      return placeTables(there, gathered);
+      const owned = await ownerOf(there, gathered);
+      return withLoader(
+        needs,
+        owned.isSuperuser ? [] : [owned.owner],
+        async (loader) => {
+          const loading = { archive, tools, loader, target, owner: owned.owner };
+          const missing = await loadTables(needs, there, { ...gathered, members }, loading, signal);
+          const own = owned.isSuperuser ? undefined : await loader.session(target);
+          try {
+            return { ...(await placeTables(there, { ...gathered, members }, (sql) => holds(own ?? there, sql))), missing };
+          } finally {
+            await own?.end();
+          }
+        },
+        signal,
+      );
     });
   } finally {
     await there.end();
   }
 }
+
+/** Whose the tables are to be. Rejects with `usage.invalid` where they are several roles': what one writes must not run with another's rights. */
+async function ownerOf(session: Connection, { members }: GatheredTables): Promise<{ owner: string; isSuperuser: boolean }> {
+  const owners = [...new Set(members.map(({ owner }) => owner))];
+  if (owners.length > 1)
+    throw new DbkitError('usage.invalid', `these tables belong to different roles: ${owners.join(', ')}`, {
+      hint: 'bring them back one after the other; nothing was changed',
+    });
+  const [found] = await session.query<{ owner: string; isSuperuser: boolean }>(
+    `SELECT rolname AS owner, rolsuper AS "isSuperuser" FROM pg_roles
+      WHERE rolname = $1 OR oid = (SELECT datdba FROM pg_database WHERE datname = current_database()) ORDER BY rolname = $1 DESC LIMIT 1`,
+    [owners[0]],
+  );
+  return found!;
+}
+
+/** What it refers to may have changed since the backup: then the table is worth more without it. */
+const holds = (session: Connection, sql: string): Promise<boolean> =>
+  session.query(sql).then(
+    () => true,
+    (cause: unknown) => {
+      if (sqlStateOf(cause) === undefined) throw cause;
+      return false;
+    },
+  );
 
 /** A schema that the running server does not have yet. */
 async function freeSchema(session: Connection, { clock }: PostgresqlOptions['system'], signal: AbortSignal): Promise<string> {
@@ -97,20 +142,6 @@ async function gather(
     return await gatherTables(session, request);
   } finally {
     await session.end();
-  }
-}
-
-/** One transaction of pg_restore's; counted afterwards, and dropped again when a row is missing. */
-async function load(session: Connection, { schema, members }: GatheredTables, restore: () => Promise<void>): Promise<void> {
-  await restore();
-  for (const { name, rows } of members) {
-    const table = `${session.escapeIdentifier(schema)}.${session.escapeIdentifier(name)}`;
-    const [found] = await session.query<{ rows: string }>(`SELECT count(*) AS rows FROM ONLY ${table}`);
-    if (Number(found!.rows) === rows) continue;
-    await session.query(`DROP SCHEMA ${session.escapeIdentifier(schema)} CASCADE`);
-    throw new DbkitError('data.corrupt', `${name} has ${found!.rows} rows instead of ${rows} after the restore`, {
-      hint: 'what was loaded has been dropped again, nothing else was changed: try another backup of `dbkit backup list`',
-    });
   }
 }
 

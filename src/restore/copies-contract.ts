@@ -44,6 +44,8 @@ export interface TablesReport {
   readonly tables: readonly BroughtTable[];
   /** Foreign keys that do not hold now, or that belong to another table: each the SQL that adds it. */
   readonly foreignKeysLeftOut: readonly string[];
+  /** What of a table did not come back, and why; its rows did. */
+  readonly missing: readonly { readonly what: string; readonly because: string }[];
   /** SQL for a person: what differs, what is missing, and the end of it, for the first table that lies beside. */
   readonly suggestions: readonly string[];
   readonly durationMs: number;

@@ -6,8 +6,9 @@ import { DbkitError } from '../kernel/errors.ts';
 export interface GatheredTable {
   readonly schema: string;
   readonly name: string;
-  /** Without its children's. */
-  readonly rows: number;
+  /** Its oid in the throw-away database, and whose it was. */
+  readonly oid: number;
+  readonly owner: string;
   /** The table that was asked for: itself, or the one it is a partition of. */
   readonly root: string;
 }
@@ -33,10 +34,11 @@ interface Row {
   readonly oid: number;
   readonly schema: string;
   readonly name: string;
+  readonly owner: string;
 }
 
 const USER_TABLES = `
-  SELECT c.oid::bigint::float8 AS oid, n.nspname AS schema, c.relname AS name
+  SELECT c.oid::bigint::float8 AS oid, n.nspname AS schema, c.relname AS name, pg_get_userbyid(c.relowner) AS owner
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind IN ('r', 'p') AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'`;
 
@@ -51,9 +53,10 @@ export async function gatherTables(
 ): Promise<GatheredTables> {
   const id = session.escapeIdentifier;
   const named = (table: Pick<Row, 'schema' | 'name'>): string => `${id(table.schema)}.${id(table.name)}`;
+  await silenceTriggers(session);
   const all = await session.query<Row>(USER_TABLES);
   const roots = tables.map((wanted) => find(wanted, all));
-  const members: (GatheredTable & { readonly oid: number })[] = [];
+  const members: GatheredTable[] = [];
   for (const root of roots) {
     for (const member of await familyOf(session, root)) {
       if (members.some(({ oid }) => oid === member.oid)) continue;
@@ -61,8 +64,7 @@ export async function gatherTables(
         throw new DbkitError('usage.invalid', `two of these tables are called ${member.name}`, {
           hint: 'bring them back one after the other',
         });
-      const [count] = await session.query<{ rows: string }>(`SELECT count(*) AS rows FROM ONLY ${named(member)}`);
-      members.push({ ...member, rows: Number(count!.rows), root: `${root.schema}.${root.name}` });
+      members.push({ ...member, root: `${root.schema}.${root.name}` });
     }
   }
   await session.query("SET search_path = ''"); // Definitions then name every schema.
@@ -70,7 +72,13 @@ export async function gatherTables(
   for (const root of roots) await leaveParents(session, root, members);
   await session.query(`CREATE SCHEMA ${id(schema)}`);
   for (const member of members) await session.query(`ALTER TABLE ${named(member)} SET SCHEMA ${id(schema)}`);
-  return { schema, members: members.map(({ oid: _, ...table }) => table), foreignKeys };
+  return { schema, members, foreignKeys };
+}
+
+/** Event triggers would run the user's code for every ALTER here, as the superuser. */
+async function silenceTriggers(session: Connection): Promise<void> {
+  for (const { name } of await session.query<{ name: string }>('SELECT evtname AS name FROM pg_event_trigger'))
+    await session.query(`ALTER EVENT TRIGGER ${session.escapeIdentifier(name)} DISABLE`);
 }
 
 function find(wanted: string, all: readonly Row[]): Row {
@@ -119,7 +127,8 @@ async function cutForeignKeys(
     `SELECT n.nspname AS schema, c.relname AS table, k.conname AS name, pg_get_constraintdef(k.oid) AS definition,
             k.conrelid::bigint::float8 AS own, k.confrelid::bigint::float8 AS other
        FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid::bigint = ANY ($1::bigint[])) <> (k.confrelid::bigint = ANY ($1::bigint[]))`,
+      WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid::bigint = ANY ($1::bigint[])) <> (k.confrelid::bigint = ANY ($1::bigint[]))
+      ORDER BY k.conrelid::bigint = ANY ($1::bigint[]) DESC, 1, 2, 3`,
     [members.map(({ oid }) => oid)],
   );
   for (const { schema, table, name } of keys) await session.query(`ALTER TABLE ${id(schema)}.${id(table)} DROP CONSTRAINT ${id(name)}`);

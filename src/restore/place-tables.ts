@@ -1,19 +1,24 @@
-import { type Connection, sqlStateOf } from '../instance/connection.ts';
+import type { Connection } from '../instance/connection.ts';
 import type { BroughtTable, TablesReport } from './copies-contract.ts';
-import type { GatheredTables } from './gather-tables.ts';
+import type { CutForeignKey, GatheredTable, GatheredTables } from './gather-tables.ts';
+
+/** A gathered table with the rows that were loaded, without its children's. */
+export type CountedTable = GatheredTable & { readonly rows: number };
 
 /**
  * Moves every table whose place is free there, with its partitions, and adds its foreign keys where they hold. The others stay in the schema
- * that they came in. One transaction: a kill leaves all of them beside.
+ * that they came in. One transaction: a kill leaves all of them beside. `addKey` adds a foreign key with the rights of the table's owner, as
+ * the comparison of the rows may run the user's code; false where it does not hold.
  */
 export async function placeTables(
   session: Connection,
-  { schema, members, foreignKeys }: GatheredTables,
+  { schema, members, foreignKeys }: Omit<GatheredTables, 'members'> & { readonly members: readonly CountedTable[] },
+  addKey: (sql: string) => Promise<boolean>,
 ): Promise<Pick<TablesReport, 'besideSchema' | 'tables' | 'foreignKeysLeftOut' | 'suggestions'>> {
   const id = session.escapeIdentifier;
   const named = (home: string, name: string): string => `${id(home)}.${id(name)}`;
   const tables: BroughtTable[] = [];
-  const leftOut: string[] = [];
+  const keys: CutForeignKey[] = [];
   await session.query('BEGIN');
   try {
     for (const root of new Set(members.map((member) => member.root))) {
@@ -24,8 +29,7 @@ export async function placeTables(
         await session.query(`CREATE SCHEMA IF NOT EXISTS ${id(member.schema)}`);
         await session.query(`ALTER TABLE ${named(schema, member.name)} SET SCHEMA ${id(member.schema)}`);
       }
-      for (const { sql, isOwn } of isInPlace ? foreignKeys.filter((key) => key.root === root) : [])
-        if (!(isOwn && (await holds(session, sql)))) leftOut.push(sql);
+      if (isInPlace) keys.push(...foreignKeys.filter((key) => key.root === root));
       for (const member of family) await session.query(`ANALYZE ${named(isInPlace ? member.schema : schema, member.name)}`);
       const rows = family.reduce((sum, member) => sum + member.rows, 0);
       tables.push({
@@ -39,6 +43,8 @@ export async function placeTables(
     const besideSchema = tables.every(({ isInPlace }) => isInPlace) ? null : schema;
     if (besideSchema === null) await session.query(`DROP SCHEMA ${id(schema)}`);
     await session.query('COMMIT');
+    const leftOut: string[] = [];
+    for (const { sql, isOwn } of keys) if (!(isOwn && (await addKey(sql)))) leftOut.push(sql);
     // A partition that outlived its table is in the way too; with the whole there, its partitions are compared with it.
     const [first] = tables.filter(({ taken }) => taken.length > 0);
     const besides = first?.taken.includes(first.table) ? first.table : first?.taken[0];
@@ -67,17 +73,4 @@ async function placesTaken(
     [family.map(({ schema }) => schema), family.map(({ name }) => name)],
   );
   return taken.map(({ name }) => name);
-}
-
-/** What it refers to may have changed since the backup: then the table is worth more without it. */
-async function holds(session: Connection, sql: string): Promise<boolean> {
-  await session.query('SAVEPOINT foreign_key');
-  try {
-    await session.query(sql);
-    return true;
-  } catch (cause) {
-    if (sqlStateOf(cause) === undefined) throw cause;
-    await session.query('ROLLBACK TO SAVEPOINT foreign_key');
-    return false;
-  }
 }

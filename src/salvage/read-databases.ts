@@ -112,8 +112,10 @@ async function listDatabases(
       await session.end();
     }
   };
+  const { username, database: own = username } = local.settings; // Whichever is left knows the others.
   return ask('postgres')
     .catch(() => ask('template1'))
+    .catch(() => ask(own))
     .catch((cause: unknown) => {
       signal.throwIfAborted();
       throw new DbkitError(

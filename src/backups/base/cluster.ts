@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ControlFile, parseControlFile } from '../../formats/control-file.ts';
 import type { Lsn } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
+import { readRegular } from '../regular-file.ts';
 
 /** What pg_control says of the cluster that is to be backed up. */
 export interface Cluster {
@@ -21,6 +21,8 @@ export interface Cluster {
   readonly checksums: boolean;
 }
 
+/** It has 8 kB (pg_control.h, PG_CONTROL_FILE_SIZE). */
+const CONTROL_MAX_BYTES = 65_536;
 const READ_ATTEMPTS = 5;
 const READ_PAUSE_MS = 20;
 
@@ -31,7 +33,7 @@ export const readCluster = async (dataDir: string, signal: AbortSignal): Promise
 export async function readControl(dataDir: string, signal: AbortSignal): Promise<{ bytes: Buffer; cluster: Cluster }> {
   let problem = 'it is missing';
   for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt += 1) {
-    const bytes = await readFile(join(dataDir, 'global/pg_control')).catch(() => undefined);
+    const bytes = await readRegular(join(dataDir, 'global/pg_control'), CONTROL_MAX_BYTES, { follow: true }).catch(() => undefined);
     if (bytes) {
       const read = parseControlFile(bytes);
       if ('control' in read) return { bytes, cluster: toCluster(read.control) };

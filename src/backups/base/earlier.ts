@@ -1,10 +1,8 @@
 import { chownSync, constants, copyFileSync, linkSync, lstatSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type BytePath, fromText, join as joinBytes, toBytes } from '../../formats/byte-path.ts';
 import { errnoOf } from '../../kernel/errors.ts';
 import type { Identity, Logger } from '../../kernel/machine.ts';
-import { type ManifestFile, parseManifest } from './manifest.ts';
+import { type ManifestFile, readManifestFile } from './manifest.ts';
 import { type BackupRecord, unpackStamps } from './record.ts';
 import { type FileStamp, isUnchanged } from './sharing.ts';
 
@@ -20,7 +18,7 @@ export const nothingToShare: Sharing = { label: null, method: () => 'none', shar
 
 /** Prepares sharing with the backup `record` at `directory`. Any doubt about it, its manifest included, means that nothing is shared. */
 export async function shareWith(record: BackupRecord, directory: string, owner: Identity | undefined, log: Logger): Promise<Sharing> {
-  const manifest = await readFile(join(directory, 'backup_manifest'), 'utf8').then(parseManifest, () => undefined);
+  const manifest = await readManifestFile(directory).catch(() => undefined);
   if (!manifest) {
     log.warn('backup.not-shared', `The manifest of ${record.label} cannot be read, so everything is copied.`, { label: record.label });
     return nothingToShare;

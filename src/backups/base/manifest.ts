@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
+import { join as joinPath } from 'node:path';
 import * as v from 'valibot';
 import { type BytePath, bytePath, toBytes } from '../../formats/byte-path.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
+import { isPathInside, parseJson } from '../names.ts';
+import { readRegular } from '../regular-file.ts';
 
 /** One file of a base backup, as PostgreSQL's `backup_manifest` lists it. */
 export interface ManifestFile {
@@ -63,10 +66,10 @@ export function parseManifest(text: string): Manifest {
   if (end < 0 || text.slice(end) !== `"Manifest-Checksum": "${sha256(text.slice(0, end))}"}\n`) {
     throw new DbkitError('data.corrupt', 'the backup_manifest does not match its own checksum');
   }
-  const parsed = v.safeParse(manifestSchema, JSON.parse(text));
+  const parsed = v.safeParse(manifestSchema, parseJson(Buffer.from(text, 'utf8'), 'the backup_manifest'));
   if (!parsed.success) throw new DbkitError('data.corrupt', `the backup_manifest has an unknown form: ${v.summarize(parsed.issues)}`);
   const [range] = parsed.output['WAL-Ranges'];
-  return {
+  const manifest: Manifest = {
     systemIdentifier: /^"System-Identifier": (\d+),$/m.exec(text.slice(0, 200))?.[1], // JSON numbers lose digits past 2^53.
     files: parsed.output.Files.map((file) => ({
       path: bytePath(file['Encoded-Path'] === undefined ? Buffer.from(file.Path ?? '', 'utf8') : Buffer.from(file['Encoded-Path'], 'hex')),
@@ -76,4 +79,16 @@ export function parseManifest(text: string): Manifest {
     })),
     wal: { timeline: range.Timeline, start: parseLsn(range['Start-LSN']), end: parseLsn(range['End-LSN']) },
   };
+  const outside = manifest.files.find(({ path }) => !isPathInside(path));
+  if (outside)
+    throw new DbkitError('data.corrupt', `the backup_manifest names ${JSON.stringify(outside.path)}, which leads out of the backup`);
+  return manifest;
 }
+
+/** Half a kilobyte for each file. */
+const SIZE_MAX_BYTES = 2 ** 30;
+
+/** The manifest of a backup as it lies there. Rejects with `data.corrupt`, or as open(2) does. */
+export const readManifestFile = async (directory: string): Promise<Manifest> => parseManifest(await readManifestText(directory));
+export const readManifestText = async (directory: string): Promise<string> =>
+  (await readRegular(joinPath(directory, 'backup_manifest'), SIZE_MAX_BYTES)).toString('utf8');

@@ -9,6 +9,12 @@ const digits = v.pipe(v.string(), v.regex(/^\d+$/));
 const lsn = v.pipe(v.string(), v.regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/));
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
+/** A segment, the last one of a timeline, a backup's note of its start, or the history of a timeline (xlog_internal.h). */
+const walName = v.pipe(
+  v.string(),
+  v.regex(/^([0-9A-F]{24}(\.partial|\.[0-9A-F]{8}\.backup)?|[0-9A-F]{8}\.history)$/, 'is no name of a WAL file'),
+);
+
 type Source = [path: string, sizeBytes: number, mtimeNs: string, ctimeNs: string, inode: string];
 /** By hand: a record has a row for each file, and the library would spend longer on them than on everything else that a list of backups costs. */
 const isSource = (row: unknown): row is Source => {
@@ -63,7 +69,7 @@ const recordSchema = v.looseObject({
   /** The manifest's own digest: a manifest swapped for another's is noticed. */
   manifestSha256: digest,
   /** WAL stored with the backup; PostgreSQL's manifest does not list it. */
-  wal: v.array(v.object({ name: text, sizeBytes: count, sha256: digest })),
+  wal: v.array(v.object({ name: walName, sizeBytes: count, sha256: digest })),
   /** Tablespaces lie inside the backup under pg_tblspc/<oid>; this is where they were. */
   tablespaces: v.array(v.object({ oid: digits, location: text })),
   /** What pg_backup_stop returned, byte for byte (latin1); null when there are no tablespaces. */

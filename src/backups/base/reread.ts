@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { type BytePath, join, toBytes } from '../../formats/byte-path.ts';
 import { pageBuffer } from '../../formats/page-buffer.ts';
 import type { SuspectPage } from '../../formats/pages.ts';
-import { errnoOf } from '../../kernel/errors.ts';
+import { DbkitError, errnoOf } from '../../kernel/errors.ts';
 import { fill } from '../copy-file.ts';
+import { openRegularSync } from '../regular-file.ts';
 
 /** One file of a backup to read again; `pages` where its page checksums are to be verified on the way. */
 export interface RereadTask {
@@ -20,14 +21,16 @@ export interface Reread {
   readonly found:
     | { readonly sizeBytes: number; readonly sha256: string; readonly unsound: readonly SuspectPage[] }
     | 'missing'
-    | 'unreadable';
+    | 'unreadable'
+    /** A link, a pipe or a device in its place. */
+    | 'irregular';
 }
 
 /** Reads one file to its end, synchronously: it runs on a thread of its own. Throws what is neither absence nor a read error. */
 export function reread({ root, path, pages }: RereadTask): Reread {
   let handle: number | undefined;
   try {
-    handle = openSync(toBytes(join(root, path)), 'r');
+    handle = openRegularSync(toBytes(join(root, path)));
     const hash = createHash('sha256');
     const unsound: SuspectPage[] = [];
     const { bytes: chunk, findUnsound } = pageBuffer();
@@ -40,6 +43,7 @@ export function reread({ root, path, pages }: RereadTask): Reread {
       if (bytesRead < chunk.length) return { path, found: { sizeBytes, sha256: hash.digest('hex'), unsound } };
     }
   } catch (thrown) {
+    if (thrown instanceof DbkitError) return { path, found: 'irregular' };
     const errno = errnoOf(thrown);
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return { path, found: 'missing' };
     if (errno === 'EIO' || errno === 'EISDIR') return { path, found: 'unreadable' };

@@ -50,7 +50,8 @@ export async function restoreBackup(
   await requireSpace(target.directory, record.sizeBytes + rolled.segments.length * record.walSegmentSizeBytes);
   const modes = record.groupAccess ? { directory: 0o750, file: 0o640 } : { directory: 0o700, file: 0o600 };
   const [from, to] = [fromText(source), fromText(target.directory)];
-  const { directories } = await listTree(from, signal);
+  const { directories, files: present, irregular } = await listTree(from, signal);
+  requirePresent(record, expected, { present: new Set(present), irregular });
   await mkdir(joinPath(target.directory, '..'), { recursive: true });
   await makeTree(to, directories, { mode: modes.directory, owner });
 
@@ -74,6 +75,20 @@ export async function restoreBackup(
   await system.files.syncDirectory(joinPath(target.directory, 'global'));
   warnAboutTablespaces(record, system);
   return { recoveredTo: describeEnd(record, rolled) };
+}
+
+/** Every file is where the manifest says, as a regular file that no link leads to: nothing of another folder is ever copied. */
+function requirePresent(
+  { label }: BackupRecord,
+  expected: readonly ExpectedFile[],
+  { present, irregular }: { readonly present: ReadonlySet<string>; readonly irregular: ReadonlySet<string> },
+): void {
+  const wrong = expected.find(({ path }) => !present.has(path) || irregular.has(path));
+  if (!wrong) return;
+  const what = present.has(wrong.path) ? 'is no regular file' : 'is missing';
+  throw new DbkitError('data.corrupt', `backup ${label} is damaged: ${toText(wrong.path)} ${what}`, {
+    hint: 'restore another backup: `dbkit backup list` shows which are good; nothing was changed',
+  });
 }
 
 async function requireEmpty(directory: string): Promise<void> {
@@ -128,7 +143,7 @@ async function restoreFiles(
   const tasks = files.map(({ path, sizeBytes }): CopyTask => {
     const target = path === 'global/pg_control' ? fromText(UNFINISHED_CONTROL) : path;
     const places = { path, from: join(from, path), to: join(to, target), mode, owner };
-    return { ...places, sizeBytes, sizeMaxBytes: Number.MAX_SAFE_INTEGER, pages: undefined, sync: false, clone: true };
+    return { ...places, sizeBytes, sizeMaxBytes: sizeBytes + 1, pages: undefined, sync: false, clone: true, untrusted: true };
   });
   let doneBytes = 0;
   const done = ({ path, copied }: CopyResult): void => {

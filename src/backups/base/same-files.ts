@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromText, join as joinBytes, toBytes } from '../../formats/byte-path.ts';
 import type { KnownFile } from '../../inspection/known-file.ts';
 import { hashFile } from '../copy-file.ts';
-import { parseManifest } from './manifest.ts';
+import { readManifestFile } from './manifest.ts';
 import { type BackupRecord, unpackStamps } from './record.ts';
 import { wasAtRest } from './sharing.ts';
 
@@ -20,7 +19,7 @@ export async function findSameFiles(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
-  const manifest = await readFile(join(directory, 'backup_manifest'), 'utf8').then(parseManifest, () => undefined);
+  const manifest = await readManifestFile(directory).catch(() => undefined);
   if (!manifest || record.state === 'damaged') return found;
   const digests = new Map<string, string>(manifest.files.map(({ path, sha256 }) => [path, sha256]));
   const stamps = unpackStamps(record);

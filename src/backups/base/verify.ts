@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { lstat, readFile } from 'node:fs/promises';
-import { join as joinPath } from 'node:path';
+import type { BigIntStats } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { type BytePath, fromText, join, toBytes, toText } from '../../formats/byte-path.ts';
 import { readWal } from '../../formats/wal-reader.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../formats/wal-segment.ts';
@@ -10,7 +10,7 @@ import { inThreads } from '../../machine/threads.ts';
 import { listTree } from '../list-tree.ts';
 import { readCluster } from './cluster.ts';
 import { checksummedSegment } from './exclusions.ts';
-import { type Manifest, parseManifest } from './manifest.ts';
+import { type Manifest, parseManifest, readManifestText } from './manifest.ts';
 import type { BackupRecord } from './record.ts';
 import { type Reread, type RereadTask, reread } from './reread.ts';
 import { identityOf } from './roll-forward.ts';
@@ -31,7 +31,7 @@ export interface VerifyNeeds {
 
 /** Reads the manifest and holds it against the record. Rejects with `data.corrupt` when either was tampered with. */
 export async function readManifest(record: BackupRecord, directory: string): Promise<Manifest> {
-  const text = await readFile(joinPath(directory, 'backup_manifest'), 'utf8').catch((cause: unknown) => {
+  const text = await readManifestText(directory).catch((cause: unknown) => {
     throw damaged(record, 'its backup_manifest cannot be read', cause);
   });
   if (createHash('sha256').update(text, 'utf8').digest('hex') !== record.manifestSha256) {
@@ -85,7 +85,7 @@ async function rereadAll(
   for (const { path, sizeBytes } of expected) {
     const stats = await lstat(toBytes(join(root, path)), { bigint: true }).catch(() => undefined);
     const identity = stats && `${deep} ${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs}`;
-    const before = identity === undefined ? undefined : seen.get(identity);
+    const before = stats && stats.size !== BigInt(sizeBytes) ? otherSize(stats) : identity === undefined ? undefined : seen.get(identity);
     if (before) {
       judge({ path, found: before });
       continue;
@@ -107,6 +107,10 @@ async function rereadAll(
   return wrong;
 }
 
+/** What it holds need not be read: it is not what was written, and may have no end. */
+const otherSize = (stats: BigIntStats): Reread['found'] =>
+  stats.isFile() ? { sizeBytes: Number(stats.size), sha256: '', unsound: [] } : 'irregular';
+
 /** A page of a hot backup that is as new as the backup may be torn: WAL replay writes it again. One that is newer still is damaged. */
 function compare(
   { sizeBytes, sha256 }: ExpectedFile,
@@ -115,6 +119,7 @@ function compare(
 ): string | undefined {
   if (found === 'missing') return 'is missing';
   if (found === 'unreadable') return 'cannot be read';
+  if (found === 'irregular') return 'is no regular file';
   if (found.sizeBytes !== sizeBytes) return `has ${found.sizeBytes} bytes instead of ${sizeBytes}`;
   if (found.sha256 !== sha256) return 'differs from what was written';
   const bad = found.unsound.filter(({ lsn }) => range === undefined || lsn < range.start || lsn > range.stop);

@@ -1,38 +1,31 @@
 import { chmod, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import type { Config } from '../../config/config.ts';
 import { fromText, toText } from '../../formats/byte-path.ts';
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
-import { openAsSuperuser } from '../../instance/sessions.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
-import type { Identity, System } from '../../kernel/machine.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
 import type { BackupOptions } from '../backup.ts';
 import { hashFile } from '../copy-file.ts';
 import { syncTree } from '../durable-tree.ts';
 import { listTree } from '../list-tree.ts';
 import type { RepositoryOf } from '../repository.ts';
-import { countTables, describeDatabase } from './contents.ts';
-import { type DumpedDatabase, type DumpManifest, digestOf, MANIFEST } from './manifest.ts';
+import { type ChosenDatabases, chooseDatabases, DATABASES, type KnownDatabase } from './choose-databases.ts';
+import { describeDatabase, listRelations } from './contents.ts';
+import { readTables } from './data-file.ts';
+import { type LoaderNeeds, openSession } from './loader.ts';
+import { type DumpedDatabase, type DumpedTable, type DumpManifest, digestOf, MANIFEST } from './manifest.ts';
 import type { DumpRecord } from './record.ts';
 import { listRoles } from './roles.ts';
 import { type DumpTools, findTools } from './tools.ts';
 
-export interface DumpNeeds {
-  readonly config: Config;
-  readonly system: System;
-  readonly owner: Identity | undefined;
+export interface DumpNeeds extends LoaderNeeds {
   readonly repository: RepositoryOf<DumpRecord>;
 }
 
-/** A session as the superuser. */
-export const openSession = ({ config }: Pick<DumpNeeds, 'config'>, database: string, signal: AbortSignal): Promise<Connection> =>
-  openAsSuperuser(config.postgresql, database, {}, signal);
-
 /**
- * Dumps databases with pg_dump, in its directory format, and publishes them whole, or leaves nothing. Each database is one snapshot, in which
- * its tables are counted too. Rejects with `usage.invalid` for a database that there is not.
+ * Dumps databases with pg_dump, in its directory format, and publishes them whole, or leaves nothing. Each database is one snapshot; its rows are
+ * counted in what pg_dump wrote. Rejects with `usage.invalid` for a database that there is not.
  */
 export async function createDump(needs: DumpNeeds, options: BackupOptions, signal: AbortSignal): Promise<DumpRecord> {
   const { system, owner, repository } = needs;
@@ -47,31 +40,19 @@ export async function createDump(needs: DumpNeeds, options: BackupOptions, signa
   try {
     const server = await serverFacts(session);
     const tools = await findTools(server.major, needs, signal);
-    const names = await chooseDatabases(session, options.databases);
+    const { chosen, leftOut } = chooseDatabases(await session.query<KnownDatabase>(DATABASES), options.databases);
     const label = await repository.freeLabel(signal);
     const staging = repository.stagingOf(label);
     await system.files.makeDirectory(staging, { mode: 0o700, owner });
-    system.log.info('dump.started', `Dumping ${names.map(({ name }) => name).join(', ')} as ${label}.`, { label });
+    system.log.info('dump.started', `Dumping ${chosen.map(({ name }) => name).join(', ')} as ${label}.`, { label });
+    for (const { database, because } of leftOut)
+      system.log.warn('dump.left-out', `${database} is not in the dump: ${because}`, { label, database });
     try {
-      const databases: DumpedDatabase[] = [];
-      for (const { name, oid } of names) {
-        const one = { name, directory: `database-${oid}`, staging, leaveOut: options.salvage?.leaveOut.get(name) ?? [] };
-        try {
-          databases.push(await dumpDatabase(needs, tools, one, signal));
-        } catch (cause) {
-          signal.throwIfAborted();
-          if (!options.salvage || names.length === 1) throw cause;
-          await rm(join(staging, one.directory), { recursive: true, force: true });
-          options.salvage.skip(name, wordsOf(cause));
-        }
-      }
-      if (databases.length === 0)
-        throw new DbkitError('data.corrupt', 'pg_dump can read none of these databases', {
-          hint: 'what it says of each is in the log; the damaged data is as it was: keep it, and restore a backup: `dbkit backup list`',
-        });
+      const dumped = await dumpAll(needs, { tools, staging, chosen, options }, signal);
       const roles = await listRoles(session, { withPasswords: options.rolePasswords ?? false });
-      const contents = { server, tool: tools.version, databases, roles };
-      const sealed = await seal(needs, { label, staging, contents, options }, signal);
+      const contents = { server, tool: tools.version, databases: dumped.map(({ database }) => database), leftOut: [...leftOut], roles };
+      const measured = new Map(dumped.flatMap((one) => [...one.measured]));
+      const sealed = await seal(needs, { label, staging, contents, measured, options }, signal);
       const record = { ...sealed, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };
       await repository.publish(record);
       return record;
@@ -92,53 +73,102 @@ async function serverFacts(session: Connection): Promise<DumpManifest['server']>
   return { version: row!.version, major: Math.floor(Number(row!.number) / 10_000), systemIdentifier: row!.identifier };
 }
 
-/** Those that were named, or all; else every one that holds something of the user's. */
-async function chooseDatabases(session: Connection, wanted: BackupOptions['databases']): Promise<{ name: string; oid: number }[]> {
-  const all = await session.query<{ name: string; oid: number; usual: boolean }>(
-    "SELECT datname AS name, oid::int4 AS oid, datname = 'postgres' AS usual FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate ORDER BY 1",
-  );
-  if (wanted === 'all') return all;
-  const missing = wanted?.find((name) => !all.some((database) => database.name === name));
-  if (missing !== undefined)
-    throw new DbkitError('usage.invalid', `there is no database ${missing}`, {
-      hint: `there are: ${all.map(({ name }) => name).join(', ')}`,
-    });
-  if (wanted) return all.filter(({ name }) => wanted.includes(name));
-  const own = all.filter(({ usual }) => !usual);
-  return own.length > 0 ? own : all;
+/** Size and digest of a file of the dump. */
+type Measured = ReadonlyMap<string, { readonly sizeBytes: number; readonly sha256: string }>;
+
+interface Dumping {
+  readonly tools: DumpTools;
+  readonly staging: string;
+  readonly chosen: ChosenDatabases['chosen'];
+  readonly options: BackupOptions;
+}
+
+async function dumpAll(
+  needs: DumpNeeds,
+  { tools, staging, chosen, options: { salvage } }: Dumping,
+  signal: AbortSignal,
+): Promise<{ database: DumpedDatabase; measured: Measured }[]> {
+  const dumped: { database: DumpedDatabase; measured: Measured }[] = [];
+  for (const { name, oid } of chosen) {
+    const leaveOut = salvage?.leaveOut.get(name) ?? [];
+    const one = { name, directory: `database-${oid}`, staging, leaveOut, isDamaged: salvage !== undefined };
+    try {
+      dumped.push(await dumpDatabase(needs, tools, one, signal));
+    } catch (cause) {
+      signal.throwIfAborted();
+      if (!salvage || chosen.length === 1) throw cause;
+      await rm(join(staging, one.directory), { recursive: true, force: true });
+      salvage.skip(name, wordsOf(cause));
+    }
+  }
+  if (dumped.length > 0) return dumped;
+  throw new DbkitError('data.corrupt', 'pg_dump can read none of these databases', {
+    hint: 'what it says of each is in the log; the damaged data is as it was: keep it, and restore a backup: `dbkit backup list`',
+  });
+}
+
+interface OneDatabase {
+  readonly name: string;
+  readonly directory: string;
+  readonly staging: string;
+  readonly leaveOut: readonly string[];
+  readonly isDamaged: boolean;
 }
 
 async function dumpDatabase(
   needs: DumpNeeds,
   tools: DumpTools,
-  { name, directory, staging, leaveOut }: { name: string; directory: string; staging: string; leaveOut: readonly string[] },
+  { name, directory, staging, leaveOut, isDamaged }: OneDatabase,
   signal: AbortSignal,
-): Promise<DumpedDatabase> {
+): Promise<{ database: DumpedDatabase; measured: Measured }> {
   const session = await openSession(needs, name, signal);
   try {
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
     const args = ['--format=directory', `--jobs=${availableParallelism()}`, `--snapshot=${snapshot!.id}`, '--compress=3', '--no-password'];
     for (const table of leaveOut) args.push(`--exclude-table=${table}`);
-    await tools.run('pg_dump', [...args, `--file=${join(staging, directory)}`], signal, { database: name });
+    const archive = join(staging, directory);
+    await tools.run('pg_dump', [...args, `--file=${archive}`], signal, { database: name });
     needs.system.reached('dump.database-dumped');
-    return { ...(await describeDatabase(session)), directory, tables: await countTables(session, leaveOut) };
+    const described = await describeDatabase(session, { isDamaged });
+    const { tables, measured } = await measureTables(session, tools, { staging, directory }, signal);
+    return { database: { ...described, directory, tables }, measured };
   } finally {
     await session.end();
   }
 }
 
+/** The tables that the archive defines, each with the rows that are in its file. */
+async function measureTables(
+  session: Connection,
+  tools: DumpTools,
+  { staging, directory }: { readonly staging: string; readonly directory: string },
+  signal: AbortSignal,
+): Promise<{ tables: DumpedTable[]; measured: Measured }> {
+  const archived = await readTables(join(staging, directory), tools, signal);
+  const measured = new Map<string, { sizeBytes: number; sha256: string }>();
+  const tables = (await listRelations(session, 'r')).flatMap((table): DumpedTable[] => {
+    const found = archived.get(table.oid);
+    if (!found) return [];
+    const { rows, file } = found;
+    if (file) measured.set(`${directory}/${file.name}`, { sizeBytes: file.sizeBytes, sha256: file.sha256 });
+    return [{ ...table, rows }];
+  });
+  return { tables, measured };
+}
+
 interface Sealing {
   readonly label: string;
   readonly staging: string;
-  readonly contents: Pick<DumpManifest, 'server' | 'tool' | 'databases' | 'roles'>;
+  readonly contents: Pick<DumpManifest, 'server' | 'tool' | 'databases' | 'leftOut' | 'roles'>;
+  readonly measured: Measured;
   readonly options: BackupOptions;
 }
 
 /** Hashes what pg_dump wrote, writes the manifest beside it, and makes both durable. */
 async function seal(
   { system, owner }: DumpNeeds,
-  { label, staging, contents, options }: Sealing,
+  { label, staging, contents, measured, options }: Sealing,
   signal: AbortSignal,
 ): Promise<DumpRecord> {
   const createdAt = system.clock.now().toISOString();
@@ -146,7 +176,7 @@ async function seal(
   const files: DumpManifest['files'] = [];
   for (const path of tree.files.map(toText).sort()) {
     await chmod(join(staging, path), 0o600);
-    files.push({ path, ...(await hashFile(Buffer.from(join(staging, path)), signal)) });
+    files.push({ path, ...(measured.get(path) ?? (await hashFile(Buffer.from(join(staging, path)), signal))) });
   }
   const manifest: DumpManifest = { schema: 'dbkit.dump-manifest/v1', createdAt, ...contents, files };
   const body = `${JSON.stringify(manifest, null, 1)}\n`;

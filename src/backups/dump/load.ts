@@ -1,17 +1,17 @@
-import { type Connection, sqlStateOf } from '../../instance/connection.ts';
+import type { Connection } from '../../instance/connection.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { makeLabel } from '../../kernel/labels.ts';
 import type { LoadReport, LoadRequest } from '../backup.ts';
-import { type DumpNeeds, openSession } from './create.ts';
+import type { DumpNeeds } from './create.ts';
+import type { Dump, Missing } from './fill.ts';
+import { openSession, withLoader } from './loader.ts';
 import { type DumpedDatabase, type DumpManifest, readManifest } from './manifest.ts';
+import { leftOut, loadLate } from './privileges.ts';
 import type { DumpRecord } from './record.ts';
-import { beginRestoring, type Dump, restoreBeside } from './scratch-database.ts';
-import { findTools } from './tools.ts';
+import { type Beside, beginRestoring, dropScratch, restoreBeside } from './scratch-database.ts';
+import { replacedName, requireNoPrepared, swap } from './swap.ts';
+import { type DumpTools, findTools } from './tools.ts';
 import { verifyFiles } from './verify.ts';
-
-const OBJECT_IN_USE = '55006';
-const SWAP_ATTEMPTS = 5;
-const TERMINATE_EVERY_MS = 50;
 
 /**
  * Brings one database back: under a temporary name, checked against the manifest, and only then in the place it is for. The database that was
@@ -23,48 +23,55 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
   const directory = repository.pathOf(record.label);
   const manifest = await verifyFiles(directory, record, signal);
   const database = databaseOf(manifest, request.database);
+  const dump: Dump = { directory, manifest, database };
   const into = request.into ?? database.name;
-  const session = await openSession(needs, 'postgres', signal);
-  try {
-    const tools = await findTools(manifest.server.major, needs, signal);
-    await beginRestoring(session, needs.system, signal);
+  return restoring(needs, manifest, signal, async (session, tools) => {
     const taken = await exists(session, into);
     if (taken && request.into !== undefined)
       throw new DbkitError('file.exists', `there is a database ${into} already`, { hint: 'name another with --into; nothing was changed' });
+    await requireNoPrepared(session, into);
     system.log.info('dump.restoring', `restoring ${database.name} of ${record.label} beside what is there`, { label: record.label });
-    const beside = await restoreBeside(needs, tools, session, { directory, manifest, database }, signal);
-    system.reached('dump.checked');
-    const replaced = taken ? `${into}_${makeLabel('replaced', system.clock.now())}` : null;
-    await swap(needs, session, { beside, into, replaced }, signal);
-    const rows = database.tables.reduce((sum, table) => sum + table.rows, 0);
-    const durationMs = Math.round(system.clock.monotonicMs() - begunMs);
-    return { label: record.label, database: database.name, into, replaced, tables: database.tables.length, rows, durationMs };
-  } finally {
-    await session.end();
-  }
+    return withLoader(
+      needs,
+      [],
+      async (loader) => {
+        const beside = await restoreBeside(needs, { tools, session, loader }, dump, signal);
+        system.reached('dump.checked');
+        const replaced = taken ? await replacedName(session, into, makeLabel('replaced', system.clock.now())) : null;
+        try {
+          if (request.into === undefined) requireWhole(beside);
+          await swap(needs, session, { beside: beside.name, into, replaced }, signal);
+        } catch (cause) {
+          await dropScratch(needs, session, beside.name, signal).catch(() => undefined); // Else the next restore does.
+          throw cause;
+        }
+        const late = async (): Promise<Missing[]> => {
+          if (into !== database.name) return leftOut(beside.later);
+          const inside = await openSession(needs, into, signal);
+          return loadLate({ needs, tools, loader, name: into, dump, session: inside }, beside.later, signal).finally(() => inside.end());
+        };
+        const missing = [...beside.missing, ...beside.short.map(asMissing), ...(await late())];
+        const rows = database.tables.reduce((sum, table) => sum + table.rows, 0);
+        const durationMs = Math.round(system.clock.monotonicMs() - begunMs);
+        return { label: record.label, database: database.name, into, replaced, tables: database.tables.length, rows, missing, durationMs };
+      },
+      signal,
+    );
+  });
 }
 
 /** Restores every database of a dump beside what is there, counts, and drops it again: the proof that it can be restored. */
 export async function testDump(needs: DumpNeeds, record: DumpRecord, signal: AbortSignal): Promise<void> {
   const directory = needs.repository.pathOf(record.label);
   const manifest = await readManifest(directory, record);
-  const session = await openSession(needs, 'postgres', signal);
-  try {
-    const tools = await findTools(manifest.server.major, needs, signal);
-    await beginRestoring(session, needs.system, signal);
-    for (const database of manifest.databases) {
-      const dump: Dump = { directory, manifest, database };
-      const name = await restoreBeside(needs, tools, session, dump, signal);
-      await session.query(`DROP DATABASE ${session.escapeIdentifier(name)} WITH (FORCE)`);
-    }
-  } finally {
-    await session.end();
-  }
+  for (const database of manifest.databases)
+    await onScratch(needs, { directory, manifest, database }, signal, async (beside) => {
+      requireWhole(beside);
+      tell(needs, record.label, [...beside.missing, ...leftOut(beside.later)]);
+    });
 }
 
-/**
- * One database of a dump beside what is there, whole and counted, for as long as `work` takes. Rejects as `loadDump` does.
- */
+/** One database of a dump beside what is there, as whole as it can be had, for as long as `work` takes. Rejects as `loadDump` does. */
 export async function onScratchDatabase<T>(
   needs: DumpNeeds,
   record: DumpRecord,
@@ -75,19 +82,60 @@ export async function onScratchDatabase<T>(
   const directory = needs.repository.pathOf(record.label);
   const manifest = await verifyFiles(directory, record, signal);
   const database = databaseOf(manifest, wanted);
+  return onScratch(needs, { directory, manifest, database }, signal, ({ name }) => work({ name, of: database.name }));
+}
+
+const onScratch = <T>(needs: DumpNeeds, dump: Dump, signal: AbortSignal, work: (beside: Beside) => Promise<T>): Promise<T> =>
+  restoring(needs, dump.manifest, signal, (session, tools) =>
+    withLoader(
+      needs,
+      [],
+      async (loader) => {
+        const beside = await restoreBeside(needs, { tools, session, loader }, dump, signal);
+        try {
+          return await work(beside);
+        } finally {
+          await dropScratch(needs, session, beside.name, signal);
+        }
+      },
+      signal,
+    ),
+  );
+
+/** The only restore of dumps on this server, for as long as `work` takes. */
+async function restoring<T>(
+  needs: DumpNeeds,
+  { server }: DumpManifest,
+  signal: AbortSignal,
+  work: (session: Connection, tools: DumpTools) => Promise<T>,
+): Promise<T> {
   const session = await openSession(needs, 'postgres', signal);
   try {
-    const tools = await findTools(manifest.server.major, needs, signal);
-    await beginRestoring(session, needs.system, signal);
-    const name = await restoreBeside(needs, tools, session, { directory, manifest, database }, signal);
-    try {
-      return await work({ name, of: database.name });
-    } finally {
-      await session.query(`DROP DATABASE ${session.escapeIdentifier(name)} WITH (FORCE)`);
-    }
+    const tools = await findTools(server.major, needs, signal);
+    await beginRestoring(needs, session, signal);
+    return await work(session, tools);
   } finally {
     await session.end();
   }
+}
+
+const asMissing = (what: string): Missing => ({ what, because: 'the rows of the dump could not all be loaded' });
+
+/** Rows are never replaced by fewer. Rejects with `data.corrupt` and the first few tables. */
+function requireWhole({ short, missing }: Beside): void {
+  if (short.length === 0) return;
+  const why = missing.find(({ what }) => what.startsWith('table data '))?.because;
+  throw new DbkitError(
+    'data.corrupt',
+    `what was restored is not what was dumped: ${short.slice(0, 5).join(', ')}${why ? ` (${why})` : ''}`,
+    {
+      hint: 'nothing was changed; `--into NAME` brings back what can be loaded beside what is there, `dbkit backup list` shows other dumps',
+    },
+  );
+}
+
+function tell({ system }: DumpNeeds, label: string, missing: readonly Missing[]): void {
+  for (const { what, because } of missing) system.log.warn('dump.missing', `not as it was: ${what}: ${because}`, { label, what });
 }
 
 function databaseOf({ databases }: DumpManifest, wanted: string | undefined): DumpedDatabase {
@@ -101,58 +149,3 @@ function databaseOf({ databases }: DumpManifest, wanted: string | undefined): Du
 
 const exists = async (session: Connection, name: string): Promise<boolean> =>
   (await session.query('SELECT FROM pg_database WHERE datname = $1', [name])).length > 0;
-
-/**
- * Both renames in one transaction: whoever connects meanwhile waits for its end, as ALTER DATABASE locks the name first, and a kill leaves
- * either all of it or nothing. It waits five seconds for the sessions that are there, which another session ends (dbcommands.c).
- */
-async function swap(
-  needs: DumpNeeds,
-  session: Connection,
-  { beside, into, replaced }: { beside: string; into: string; replaced: string | null },
-  signal: AbortSignal,
-): Promise<void> {
-  const id = session.escapeIdentifier;
-  if (replaced === null) {
-    await session.query(`ALTER DATABASE ${id(beside)} RENAME TO ${id(into)}`);
-    return;
-  }
-  for (let attempt = 1; ; attempt += 1) {
-    const ending = endSessions(needs, into, signal);
-    try {
-      await session.query('BEGIN');
-      await session.query(`ALTER DATABASE ${id(into)} RENAME TO ${id(replaced)}`);
-      await session.query(`ALTER DATABASE ${id(beside)} RENAME TO ${id(into)}`);
-      needs.system.reached('dump.swapping');
-      await session.query('COMMIT');
-      return;
-    } catch (cause) {
-      await session.query('ROLLBACK').catch(() => undefined);
-      if (sqlStateOf(cause) !== OBJECT_IN_USE || attempt >= SWAP_ATTEMPTS) throw cause;
-    } finally {
-      await ending.stop();
-    }
-  }
-}
-
-/** Ends the sessions of a database again and again, from a session of its own, until it is stopped. */
-function endSessions(needs: DumpNeeds, database: string, signal: AbortSignal): { stop(): Promise<void> } {
-  const over = new AbortController();
-  const work = (async () => {
-    const session = await openSession(needs, 'postgres', signal);
-    try {
-      while (!over.signal.aborted) {
-        await session.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
-        await needs.system.clock.sleep(TERMINATE_EVERY_MS, over.signal).catch(() => undefined);
-      }
-    } finally {
-      await session.end();
-    }
-  })();
-  return {
-    stop: async () => {
-      over.abort();
-      await work.catch(() => undefined); // The renames tell whether it did its work.
-    },
-  };
-}

@@ -1,24 +1,17 @@
-import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import type { Connection } from '../../instance/connection.ts';
-import { DbkitError } from '../../kernel/errors.ts';
+import { type Connection, sqlStateOf } from '../../instance/connection.ts';
+import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import { makeLabel } from '../../kernel/labels.ts';
-import { countTables, describeDatabase } from './contents.ts';
-import { type DumpNeeds, openSession } from './create.ts';
-import type { DumpedDatabase, DumpedTable, DumpManifest } from './manifest.ts';
+import type { DumpNeeds } from './create.ts';
+import { type Dump, type Filled, fill } from './fill.ts';
+import { type Loader, openSession } from './loader.ts';
+import { giveBack } from './owners.ts';
+import { type Late, loadPrivileges } from './privileges.ts';
+import { setProperties } from './properties.ts';
 import { createMissingRoles } from './roles.ts';
-import { quoteSetting } from './settings.ts';
-import { aroundRestore } from './special-extensions.ts';
-import { asConnectionString, type DumpTools } from './tools.ts';
+import type { DumpTools } from './tools.ts';
 
 /** By this name, which nobody else gives, a database is known that a killed restore left behind; one that is whole bears its own. */
-const TEMPORARY = 'dbkit_restore_';
-
-export interface Dump {
-  readonly directory: string;
-  readonly manifest: DumpManifest;
-  readonly database: DumpedDatabase;
-}
+export const TEMPORARY = 'dbkit_restore_';
 
 /** Any number will do, as long as nobody else's is the same: 'dbkit' in ASCII. */
 const ADVISORY_LOCK = 0x64626b6974;
@@ -28,7 +21,8 @@ const PATIENCE_MS = 60_000;
  * Makes this session the only one of the server that restores dumps, until it ends, and drops what killed restores left: their databases bear
  * a temporary name until they are whole. Rejects with `lock.held` when another restore takes longer than a minute.
  */
-export async function beginRestoring(session: Connection, { clock }: DumpNeeds['system'], signal: AbortSignal): Promise<void> {
+export async function beginRestoring(needs: DumpNeeds, session: Connection, signal: AbortSignal): Promise<void> {
+  const { clock, log } = needs.system;
   const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
   const isOurs = async (): Promise<boolean> =>
     (await session.query<{ ours: boolean }>(`SELECT pg_try_advisory_lock(${ADVISORY_LOCK}) AS ours`))[0]!.ours;
@@ -42,27 +36,78 @@ export async function beginRestoring(session: Connection, { clock }: DumpNeeds['
   const left = await session.query<{ name: string }>('SELECT datname AS name FROM pg_database WHERE datname ~ $1', [
     `^${TEMPORARY}\\d{8}_\\d{6}$`,
   ]);
-  for (const { name } of left) await session.query(`DROP DATABASE ${session.escapeIdentifier(name)} WITH (FORCE)`);
+  for (const { name } of left)
+    await dropScratch(needs, session, name, signal).catch((cause: unknown) => {
+      signal.throwIfAborted();
+      log.warn('dump.left', `the database ${name} of an interrupted restore could not be dropped: ${wordsOf(cause)}`);
+    });
 }
 
 /**
- * Restores one database of a dump under a new, temporary name and counts every table against the manifest. Resolves to that name; whatever
- * fails drops it again. Rejects with `data.corrupt` when tables or rows are missing.
+ * Drops a scratch database whatever keeps it: it is no template any more, its prepared transactions are rolled back, and subscriptions let go of
+ * slots that are not theirs to drop (dbcommands.c, dropdb).
+ */
+export async function dropScratch(needs: DumpNeeds, session: Connection, name: string, signal: AbortSignal): Promise<void> {
+  const id = session.escapeIdentifier;
+  const drop = (): Promise<unknown> => session.query(`DROP DATABASE IF EXISTS ${id(name)} WITH (FORCE)`);
+  try {
+    await drop();
+  } catch (cause) {
+    if (sqlStateOf(cause) === undefined) throw cause;
+    await session.query(`ALTER DATABASE ${id(name)} WITH IS_TEMPLATE false ALLOW_CONNECTIONS true CONNECTION LIMIT -1`);
+    const inside = await openSession(needs, name, signal);
+    try {
+      const prepared = await inside.query<{ gid: string }>('SELECT gid FROM pg_prepared_xacts WHERE database = current_database()');
+      for (const { gid } of prepared) await inside.query(`ROLLBACK PREPARED ${inside.escapeLiteral(gid)}`);
+      const subscriptions = await inside.query<{ name: string }>(
+        'SELECT subname AS name FROM pg_subscription WHERE subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())',
+      );
+      for (const subscription of subscriptions) {
+        await inside.query(`ALTER SUBSCRIPTION ${id(subscription.name)} DISABLE`);
+        await inside.query(`ALTER SUBSCRIPTION ${id(subscription.name)} SET (slot_name = NONE)`);
+        await inside.query(`DROP SUBSCRIPTION ${id(subscription.name)}`);
+      }
+    } finally {
+      await inside.end();
+    }
+    await drop();
+  }
+}
+
+/** A database of a dump under its temporary name. */
+export interface Beside extends Filled {
+  readonly name: string;
+  /** What can be there only when the database bears its own name. */
+  readonly later: Late;
+}
+
+/**
+ * Restores one database of a dump under a new, temporary name: loaded and counted by `loader`, then everything given to its owners. Whatever
+ * fails as a whole drops it again; what fails by itself is told.
  */
 export async function restoreBeside(
   needs: DumpNeeds,
-  tools: DumpTools,
-  session: Connection,
+  { tools, session, loader }: { readonly tools: DumpTools; readonly session: Connection; readonly loader: Loader },
   dump: Dump,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Beside> {
   const name = makeLabel('replaced', needs.system.clock.now()).replace('replaced_', TEMPORARY);
-  await createEmpty(needs, session, name, dump);
+  await createEmpty(needs, session, { name, owner: loader.name }, dump);
   try {
-    await fill(needs, tools, name, dump, signal);
-    return name;
+    const filled = await fill({ needs, tools, loader, name, dump }, signal);
+    const inside = await openSession(needs, name, signal);
+    try {
+      const { owner, owners: others } = dump.database;
+      const ownerless = await giveBack(inside, { loader: loader.name, owner, others });
+      const { missing, later } = await loadPrivileges({ needs, tools, loader, name, dump }, filled.late, signal);
+      await inside.query('ANALYZE');
+      await setProperties(session, name, dump.database);
+      return { ...filled, name, later, missing: [...filled.missing, ...ownerless, ...missing] };
+    } finally {
+      await inside.end();
+    }
   } catch (cause) {
-    await session.query(`DROP DATABASE IF EXISTS ${session.escapeIdentifier(name)} WITH (FORCE)`).catch(() => undefined); // Else the next one does.
+    await dropScratch(needs, session, name, signal).catch(() => undefined); // Else the next one does.
     throw cause;
   }
 }
@@ -74,64 +119,21 @@ const localeProviders = {
   b: 'LOCALE_PROVIDER builtin BUILTIN_LOCALE',
 } as const;
 
-async function createEmpty({ system }: DumpNeeds, session: Connection, name: string, { manifest, database }: Dump): Promise<void> {
+async function createEmpty(
+  { system }: DumpNeeds,
+  session: Connection,
+  { name, owner }: { readonly name: string; readonly owner: string },
+  { manifest, database }: Dump,
+): Promise<void> {
   const [id, text] = [session.escapeIdentifier, session.escapeLiteral];
   const left = await createMissingRoles(session, manifest, database);
   if (left.length > 0)
     system.log.warn('roles.left', `a restore makes nobody superuser; what these roles had is yours to give: ${left.join(' ')}`);
-  const { encoding, collate, ctype, owner, locale } = database;
+  const { encoding, collate, ctype, locale, tablespace } = database;
   const provided = locale.name === null ? '' : ` ${localeProviders[locale.provider]} ${text(locale.name)}`;
+  const isThere = (await session.query('SELECT FROM pg_tablespace WHERE spcname = $1', [tablespace])).length > 0;
+  const place = tablespace !== null && isThere ? ` TABLESPACE ${id(tablespace)}` : '';
   await session.query(
-    `CREATE DATABASE ${id(name)} OWNER ${id(owner)} TEMPLATE template0 ENCODING ${text(encoding)} LC_COLLATE ${text(collate)} LC_CTYPE ${text(ctype)}${provided}`,
+    `CREATE DATABASE ${id(name)} OWNER ${id(owner)} TEMPLATE template0 ENCODING ${text(encoding)} LC_COLLATE ${text(collate)} LC_CTYPE ${text(ctype)}${provided}${place}`,
   );
-  for (const setting of database.settings) await session.query(`ALTER DATABASE ${id(name)} SET ${quoteSetting(session, setting)}`);
-  for (const { role, ...setting } of database.roleSettings)
-    await session.query(`ALTER ROLE ${id(role)} IN DATABASE ${id(name)} SET ${quoteSetting(session, setting)}`);
-  if (database.privileges) await session.query(`REVOKE ALL ON DATABASE ${id(name)} FROM PUBLIC`);
-  for (const { grantee, privilege, grantable } of database.privileges ?? []) {
-    const to = grantee === '' ? 'PUBLIC' : id(grantee);
-    await session.query(`GRANT ${privilege} ON DATABASE ${id(name)} TO ${to}${grantable ? ' WITH GRANT OPTION' : ''}`);
-  }
-}
-
-async function fill(needs: DumpNeeds, tools: DumpTools, name: string, { directory, database }: Dump, signal: AbortSignal): Promise<void> {
-  const around = aroundRestore(database.extensions);
-  const inside = async (statements: readonly string[]): Promise<void> => {
-    if (statements.length === 0) return;
-    const session = await openSession(needs, name, signal);
-    try {
-      for (const statement of statements) await session.query(statement);
-    } finally {
-      await session.end();
-    }
-  };
-  await inside(around.before);
-  const args = ['--exit-on-error', `--jobs=${availableParallelism()}`, '--no-password', `--dbname=${asConnectionString(name)}`];
-  await tools.run('pg_restore', [...args, join(directory, database.directory)], signal);
-  needs.system.reached('dump.loaded');
-  await inside([...around.after, 'ANALYZE']);
-  const session = await openSession(needs, name, signal);
-  try {
-    requireSame(database.tables, await countTables(session));
-    const { largeObjects } = await describeDatabase(session);
-    if (largeObjects !== database.largeObjects)
-      throw new DbkitError('data.corrupt', `${largeObjects} large objects were restored instead of ${database.largeObjects}`);
-  } finally {
-    await session.end();
-  }
-}
-
-/** Pure. Every table of the manifest, with as many rows. Rejects with `data.corrupt` and the first few that differ. */
-export function requireSame(wanted: readonly DumpedTable[], found: readonly DumpedTable[]): void {
-  const key = ({ schema, name }: DumpedTable): string => `${schema}.${name}`;
-  const rows = new Map(found.map((table) => [key(table), table.rows]));
-  const wrong = wanted.flatMap((table): string[] => {
-    const now = rows.get(key(table));
-    if (now === table.rows) return [];
-    return [now === undefined ? `${key(table)} is missing` : `${key(table)} has ${now} rows instead of ${table.rows}`];
-  });
-  if (wrong.length > 0)
-    throw new DbkitError('data.corrupt', `what was restored is not what was dumped: ${wrong.slice(0, 5).join(', ')}`, {
-      hint: 'nothing was changed; restore another dump: `dbkit backup list`',
-    });
 }

@@ -5,19 +5,24 @@ import type { Config } from '../../config/config.ts';
 import { findBinaries } from '../../instance/binaries.ts';
 import { toolOptions } from '../../instance/sessions.ts';
 import { DbkitError } from '../../kernel/errors.ts';
-import type { Identity, System, ToolResult } from '../../kernel/machine.ts';
+import type { Identity, System, Tool, ToolResult } from '../../kernel/machine.ts';
 
 /** PostgreSQL's own client programs, called for one server; the password travels in the environment, names never meet a shell. */
 export interface DumpTools {
   /** 'pg_dump (PostgreSQL) 15.18'. */
   readonly version: string;
-  /** `socketDir`: another server of this machine than the instance's own. */
-  run(
-    program: 'pg_dump' | 'pg_restore',
-    args: readonly string[],
-    signal: AbortSignal,
-    at?: { readonly database: string; readonly socketDir?: string | undefined },
-  ): Promise<ToolResult>;
+  run(program: Program, args: readonly string[], signal: AbortSignal, at?: ToolTarget): Promise<ToolResult>;
+  /** The same, but a non-zero status is a result. */
+  attempt(program: Program, args: readonly string[], signal: AbortSignal, at?: ToolTarget): Promise<ToolResult>;
+}
+
+type Program = 'pg_dump' | 'pg_restore';
+
+/** A database to work on; on another server of this machine, or as another role, where these are given. */
+export interface ToolTarget {
+  readonly database: string;
+  readonly socketDir?: string | undefined;
+  readonly role?: { readonly name: string; readonly password: string } | undefined;
 }
 
 /** A dump of terabytes is not for this engine; a hang is. */
@@ -41,6 +46,8 @@ export async function findTools(
     if (Number(/(\d+)(\.\d+)?/.exec(stdout)?.[1]) < major) continue; // An older one refuses a newer server.
     const env = {
       ...system.childEnvironment,
+      LC_ALL: 'C', // What pg_restore says of an entry is read back by its number.
+      LANGUAGE: '',
       PGHOST: socketDir,
       PGPORT: String(port),
       PGUSER: superuser,
@@ -48,26 +55,30 @@ export async function findTools(
       PGOPTIONS: toolOptions(undefined),
       ...(superuserPassword ? { PGPASSWORD: superuserPassword.reveal() } : {}),
     };
+    const call = (program: Program, args: readonly string[], at: ToolTarget | undefined): Tool => ({
+      file: join(directory, program),
+      args,
+      env: { ...env, ...(at ? environmentOf(at, socketDir) : {}) },
+      as: owner,
+      timeoutMs: TIMEOUT_MS,
+    });
     return {
       version: stdout.trim(),
-      run: (program, args, abort, at) =>
-        system.runner.run(
-          {
-            file: join(directory, program),
-            args,
-            // As an argument the name would be taken for a connection string.
-            env: at === undefined ? env : { ...env, PGDATABASE: at.database, PGHOST: at.socketDir ?? socketDir },
-            as: owner,
-            timeoutMs: TIMEOUT_MS,
-          },
-          abort,
-        ),
+      run: (program, args, abort, at) => system.runner.run(call(program, args, at), abort),
+      attempt: (program, args, abort, at) => system.runner.attempt(call(program, args, at), abort),
     };
   }
   throw new DbkitError('program.missing', `pg_dump and pg_restore of PostgreSQL ${major} or newer are not installed`, {
     hint: `install them (Debian: apt-get install postgresql-client-${major}), or take a base backup: \`dbkit backup create\``,
   });
 }
+
+/** As an argument the name of a database would be taken for a connection string. */
+const environmentOf = ({ database, socketDir, role }: ToolTarget, own: string): Record<string, string> => ({
+  PGDATABASE: database,
+  PGHOST: socketDir ?? own,
+  ...(role ? { PGUSER: role.name, PGPASSWORD: role.password } : {}),
+});
 
 const executable = (file: string): Promise<boolean> =>
   access(file, constants.X_OK).then(

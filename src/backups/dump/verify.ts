@@ -6,8 +6,8 @@ import { hashFile } from '../copy-file.ts';
 import { listTree } from '../list-tree.ts';
 import { type DumpedDatabase, type DumpManifest, MANIFEST, readManifest } from './manifest.ts';
 import type { DumpRecord } from './record.ts';
+import { parseToc, type TocEntry } from './toc.ts';
 import type { DumpTools } from './tools.ts';
-
 /** Reads every file again. Resolves to the manifest; rejects with `data.corrupt`, naming what is missing, changed or too much. */
 export async function verifyFiles(directory: string, record: DumpRecord, signal: AbortSignal): Promise<DumpManifest> {
   const manifest = await readManifest(directory, record);
@@ -35,10 +35,15 @@ export async function verifyContents(directory: string, manifest: DumpManifest, 
   }
 }
 
-/** Pure. A line of pg_restore --list is `id; oid oid TYPE schema name owner`. */
+const blank = (text: string): string => text.replace(/[\r\n]/g, ' ');
+
+/**
+ * Pure. By oid where the manifest has it; else by name, in which the list shows line breaks as blanks (pg_backup_archiver.c, sanitize_line).
+ */
 export function tablesMissing({ tables }: Pick<DumpedDatabase, 'tables'>, contents: string): string[] {
-  const listed = [...contents.matchAll(/^\d+; \d+ \d+ (?:TABLE|MATERIALIZED VIEW) (.*)$/gm)].map(([, entry]) => entry!);
-  return tables
-    .filter(({ schema, name }) => !listed.some((entry) => entry.startsWith(`${schema} ${name} `)))
-    .map(({ schema, name }) => `${schema}.${name}`);
+  const entries = parseToc(contents).filter(({ type }) => type === 'TABLE' || type === 'MATERIALIZED VIEW');
+  const oids = new Set(entries.map(({ oid }) => oid));
+  const isListed = ({ schema, name, oid }: DumpedDatabase['tables'][number]): boolean =>
+    oid === undefined ? entries.some(({ label }: TocEntry) => label.startsWith(blank(`${schema} ${name} `))) : oids.has(oid);
+  return tables.filter((table) => !isListed(table)).map(({ schema, name }) => `${schema}.${name}`);
 }

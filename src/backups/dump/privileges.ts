@@ -1,0 +1,79 @@
+import { type Connection, sqlStateOf } from '../../instance/connection.ts';
+import { wordsOf } from '../../kernel/errors.ts';
+import { withArchive } from './archive.ts';
+import { type Filling, type Missing, makeExtension } from './fill.ts';
+import type { TocEntry } from './toc.ts';
+
+/** Extensions that live in the database of one name, their rows, and subscriptions: a scratch database never has one. */
+export interface Late {
+  readonly extensions: readonly string[];
+  readonly rows: readonly TocEntry[];
+  readonly subscriptions: readonly TocEntry[];
+}
+
+/** As the superuser, when everything belongs to its owner again: privileges, publications, and event triggers as the very last. */
+export async function loadPrivileges(
+  { needs, tools, loader, name, dump }: Filling,
+  late: readonly string[],
+  signal: AbortSignal,
+): Promise<{ missing: readonly Missing[]; later: Late }> {
+  const { database, directory } = dump;
+  const opening = { directory: `${directory}/${database.directory}`, database: name, tools, loader, withTablespaces: true, jobs: 1 };
+  return withArchive(
+    opening,
+    needs,
+    async ({ order, run }) => {
+      const wanted = [...order.privileges, ...order.last];
+      const failed = new Map([...(await run(order.privileges, 'superuser')), ...(await run(order.last, 'superuser'))]);
+      const tables = new Set(database.extensions.filter((one) => late.includes(one.name)).flatMap((one) => one.tables));
+      return {
+        missing: wanted.flatMap(({ id, type, label }): Missing[] =>
+          failed.has(id) ? [{ what: `${type.toLowerCase()} ${label}`, because: failed.get(id)! }] : [],
+        ),
+        later: { extensions: late, rows: order.data.filter(({ oid }) => tables.has(oid)), subscriptions: order.subscriptions },
+      };
+    },
+    signal,
+  );
+}
+
+/** Told where a database does not take the place of its own. */
+export const leftOut = ({ extensions, subscriptions }: Late): Missing[] => [
+  ...extensions.map((name) => ({ what: `extension ${name}`, because: 'it can be made only in the database that it is configured for' })),
+  ...subscriptions.map(({ label }) => ({
+    what: `subscription ${label}`,
+    because: 'two databases must not share one slot of the publisher',
+  })),
+];
+
+/**
+ * In the database that bears its own name again: extensions that live in no other, with their rows, and subscriptions, which come disabled.
+ */
+export async function loadLate(
+  { needs, tools, loader, name, dump, session }: Filling & { readonly session: Connection },
+  { extensions, rows, subscriptions }: Late,
+  signal: AbortSignal,
+): Promise<Missing[]> {
+  const { database, directory } = dump;
+  const missing: Missing[] = [];
+  for (const extension of database.extensions.filter((one) => extensions.includes(one.name))) {
+    await makeExtension(session, extension).catch((cause: unknown) => {
+      if (sqlStateOf(cause) === undefined) throw cause;
+      missing.push({ what: `extension ${extension.name}`, because: wordsOf(cause) });
+    });
+  }
+  if (rows.length + subscriptions.length === 0) return missing;
+  const opening = { directory: `${directory}/${database.directory}`, database: name, tools, loader, withTablespaces: true, jobs: 1 };
+  const wanted = [...rows, ...subscriptions];
+  const failed = await withArchive(opening, needs, ({ run }) => run(wanted, 'superuser'), signal);
+  for (const { id, type, label } of wanted) {
+    const because = failed.get(id);
+    if (because !== undefined) missing.push({ what: `${type.toLowerCase()} ${label}`, because });
+    else if (type === 'SUBSCRIPTION')
+      missing.push({
+        what: `subscription ${label}`,
+        because: 'it is there, but disabled: the database that was replaced still receives it',
+      });
+  }
+  return missing;
+}
