@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts';
-import type { BytePath } from '../../formats/byte-path.ts';
+import { type BytePath, toText } from '../../formats/byte-path.ts';
 import type { Lsn } from '../../formats/wal-segment.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { sizeBytes } from '../../kernel/units.ts';
@@ -58,6 +58,11 @@ export async function beginCopy(
 ): Promise<{ job: CopyJob; tree: SourceTree; copied: Copied; copyBeganNs: bigint }> {
   const copyBeganNs = BigInt(system.clock.now().getTime()) * 1_000_000n;
   const tree = await walkDataDirectory(dataDir, cluster.versionDirectory, signal);
+  for (const path of tree.skipped) {
+    system.log.warn('backup.left-out', `${toText(path)} is not in the backup: it is not PostgreSQL's, and cannot be copied`, {
+      path: toText(path),
+    });
+  }
   const sharing = earlier ? await shareWith(earlier, repository.pathOf(earlier.label), owner, system.log) : nothingToShare;
   const stamps = earlier ? unpackStamps(earlier) : undefined;
   const changed = tree.files.filter((file) => !isUnchanged(file, stamps?.get(file.path), BigInt(earlier?.copyBeganNs ?? 0)));

@@ -34,6 +34,7 @@ const excludedAtTop: ReadonlySet<string> = new Set([
 export function isExcluded(directory: BytePath, name: string): boolean {
   if (name.startsWith('pgsql_tmp') || name.startsWith('pg_internal.init')) return true;
   if (directory === '') return excludedAtTop.has(name) || name.startsWith('.dbkit');
+  if (directory === 'pg_tblspc') return !/^\d+$/.test(name); // No tablespace, and a restored server could not recover beside it.
   return directory === 'global' && name === 'pg_control'; // Copied last, by its own step.
 }
 

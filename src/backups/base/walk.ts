@@ -1,7 +1,9 @@
 import type { BigIntStats } from 'node:fs';
-import { lstat, readdir, readlink, realpath } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, lstat, readdir, readlink, realpath } from 'node:fs/promises';
 import { type BytePath, bytePath, fromText, join, nameOf, toBytes, toText } from '../../formats/byte-path.ts';
-import { errnoOf } from '../../kernel/errors.ts';
+import { isPostgresqls } from '../../instance/own-names.ts';
+import { DbkitError, errnoOf, isDenied } from '../../kernel/errors.ts';
 import { emptiedDirectories, isDatabaseDirectory, isExcluded, relationFilter } from './exclusions.ts';
 import type { FileStamp } from './sharing.ts';
 
@@ -18,7 +20,7 @@ export interface SourceTree {
   readonly files: readonly SourceFile[];
   /** Tablespaces that are links; their files are under pg_tblspc/<oid>/ in `files`. */
   readonly tablespaces: readonly { readonly oid: string; readonly location: BytePath }[];
-  /** What was left out because it is neither file nor directory; PostgreSQL's own base backup leaves it out too. */
+  /** What was left out although it may matter to somebody: not PostgreSQL's, and it may not be read or leads nowhere. Sockets are not told. */
   readonly skipped: readonly BytePath[];
 }
 
@@ -36,8 +38,9 @@ export const stampOf = (stats: BigIntStats): FileStamp => ({
 });
 
 /**
- * Lists what a base backup of `dataDir` consists of, as PostgreSQL's basebackup.c does: some directories emptied, some files left out, links
- * followed only below pg_tblspc, and pg_control not listed, because it is copied after everything else. `versionDirectory` is the
+ * Lists what a base backup of `dataDir` consists of, as PostgreSQL's basebackup.c does: some directories emptied, some files left out, and
+ * pg_control not listed, because it is copied after everything else. Links are followed, as the server follows them (basebackup.c leaves out
+ * what is behind them, without a word); one that leads nowhere fails the backup. `versionDirectory` is the
  * tablespaces' own ('PG_15_202209061'): others may belong to another major version.
  */
 export async function walkDataDirectory(dataDir: string, versionDirectory: string, signal: AbortSignal): Promise<SourceTree> {
@@ -53,7 +56,12 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
 
   async function enter(directory: BytePath, from: BytePath): Promise<void> {
     signal.throwIfAborted();
-    const names = (await readdir(toBytes(from), { encoding: 'buffer' }).catch(gone))?.map(bytePath);
+    const names = (
+      await readdir(toBytes(from), { encoding: 'buffer' }).catch((thrown: unknown) => {
+        if (!isDenied(thrown) || isPostgresqls(toText(directory))) return gone(thrown);
+        skipped.push(directory);
+      })
+    )?.map(bytePath);
     if (names === undefined) return;
     if (directory !== '') directories.push(directory);
     const leaveOut = isDatabaseDirectory(directory) ? relationFilter(names) : () => false;
@@ -67,10 +75,28 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
   async function visit(path: BytePath, from: BytePath, stats: BigIntStats): Promise<void> {
     if (path === 'pg_wal') directories.push(path, ...walDirectories);
     else if (emptiedDirectories.has(path)) directories.push(path);
-    else if (stats.isFile()) files.push({ path, from, ...stampOf(stats) });
+    else if (stats.isFile() && (isPostgresqls(toText(path)) || (await isReadable(from)))) files.push({ path, from, ...stampOf(stats) });
     else if (stats.isDirectory() && !elsewhere.has(from)) await enter(path, from);
     else if (stats.isSymbolicLink() && isTablespace(path)) await enterTablespace(path);
-    else if (!stats.isDirectory()) skipped.push(path);
+    else if (stats.isSymbolicLink()) await follow(path, from);
+  }
+
+  /** What is behind a link of the server's own belongs to the cluster; what somebody else has linked is followed where it leads to a file. */
+  async function follow(path: BytePath, from: BytePath): Promise<void> {
+    const target = await realpath(toBytes(from), { encoding: 'buffer' }).then(bytePath, gone);
+    const stats = target && (await lstat(toBytes(target), { bigint: true }).catch(gone));
+    const own = isPostgresqls(toText(path));
+    const goesRound = target !== undefined && `${from}/`.startsWith(`${target}/`);
+    if (stats?.isFile() || (own && stats?.isDirectory() && !goesRound)) await visit(path, target!, stats);
+    else if (!own) skipped.push(path);
+    else if (await lstat(toBytes(from)).catch(gone))
+      throw new DbkitError(
+        'data.corrupt',
+        `${toText(path)} is a link that leads ${stats ? 'to no file or folder of its own' : 'nowhere'}`,
+        {
+          hint: 'mount what it leads to, or remove the link if nobody misses it; no backup was taken without it',
+        },
+      );
   }
 
   async function enterTablespace(path: BytePath): Promise<void> {
@@ -83,6 +109,12 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
   await enter('' as BytePath, root);
   return { directories, files, tablespaces, skipped };
 }
+
+const isReadable = (path: BytePath): Promise<boolean> =>
+  access(toBytes(path), constants.R_OK).then(
+    () => true,
+    () => false,
+  );
 
 const isTablespace = (path: BytePath): boolean => /^pg_tblspc\/\d+$/.test(path);
 
