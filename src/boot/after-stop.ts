@@ -6,6 +6,7 @@ import { parseSegmentName } from '../formats/wal-segment.ts';
 import { isThatSegment, newestSegments } from '../formats/wal-tip.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { writeInventory } from '../inspection/inventory.ts';
+import { rememberTablespaces } from '../inspection/tablespace-links.ts';
 import type { Local } from '../instance/local.ts';
 import type { Child, ExitReason } from '../kernel/machine.ts';
 import { keepMark, type Marked, mark } from '../wal/keep-mark.ts';
@@ -19,6 +20,7 @@ export async function rememberStop(local: Local, damage: readonly Finding[]): Pr
       why: String(cause),
     }),
   );
+  await rememberTablespaces(volume.dataDir, local.owner, system).catch(() => undefined); // The list of the start still holds.
   await markStop(local).catch((cause: unknown) =>
     system.log.warn('mark.unwritten', 'how far the WAL has come could not be noted', { why: String(cause) }),
   );

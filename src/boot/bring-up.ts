@@ -4,6 +4,7 @@ import type { Launch } from '../instance/server/server.ts';
 import { lastLines } from '../instance/server/server-log.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { RunningService } from '../kernel/running-service.ts';
+import { ascend } from '../recovery/ascend.ts';
 import { carryOut } from '../recovery/carry-out.ts';
 import { rebuiltReport, reportOf, servedReport } from '../recovery/describe.ts';
 import { findingKey } from '../recovery/plan.ts';
@@ -11,7 +12,7 @@ import { replacesUnasked, rereadEvidence } from '../recovery/reread.ts';
 import { rememberStop } from './after-stop.ts';
 import { askAgain } from './ask-again.ts';
 import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
-import type { Judgement } from './judge.ts';
+import { type Judgement, planInput } from './judge.ts';
 import { type Course, down, isGood, oneRound } from './round.ts';
 import { settle } from './settle.ts';
 
@@ -74,7 +75,8 @@ async function raise(
       });
       for (const finding of complaints) unproven.add(findingKey(finding));
     } else if (plan && plan.decision !== 'start') {
-      handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
+      const input = planInput(options, { inspection: plan.inspection, reported: complaints, tried, answering: false });
+      handles.note((await ascend(local, input, { lock, spoiled: hold.spoiled, first: plan }, signal)).report);
       for (const finding of complaints) tried.add(findingKey(finding));
       course = { isJudged: false, isUnheard: false };
       continue;
@@ -127,7 +129,9 @@ async function serve(
 
 function gaveUp(launched: Launch, attempts: number): DbkitError {
   const lines = launched.kind === 'serving' ? [] : launched.lines;
-  const how = launched.kind === 'stuck' ? 'made no more progress while starting' : 'did not start';
+  const panics = launched.kind === 'stuck' ? launched.panics : undefined;
+  const stuck = panics === undefined ? 'made no more progress while starting' : `gave up its recovery and began it again ${panics} times`;
+  const how = launched.kind === 'stuck' ? stuck : 'did not start';
   return new DbkitError(
     'service.failed',
     `PostgreSQL ${how} (${attempts} ${attempts === 1 ? 'attempt' : 'attempts'})\n${lastLines(lines)}`.trimEnd(),

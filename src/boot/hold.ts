@@ -18,6 +18,8 @@ export interface PostgresqlOptions {
 export interface Hold {
   readonly local: Local;
   readonly lock: HeldLock;
+  /** Labels of backups that turned out to be damaged meanwhile. */
+  readonly spoiled: Set<string>;
   /** What was seen when the hold was taken; only the first who asks gets it, for soon it is the past. */
   firstLook(): Inspection | undefined;
 }

@@ -2,7 +2,7 @@ import type { Finding } from '../inspection/findings.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import type { Silence } from '../instance/server/databases.ts';
 import type { Launch } from '../instance/server/server.ts';
-import { findingKey, makePlan, type Plan } from '../recovery/plan.ts';
+import { findingKey, makePlan, type Plan, type PlanInput } from '../recovery/plan.ts';
 import { readMark } from '../wal/mark.ts';
 import { complaintsOf, examine } from './complaints.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
@@ -79,8 +79,8 @@ async function lastWordsOf(launched: Launch): Promise<Exclude<Launch, { kind: 's
 
 /** Looks again and asks the ladder. What the inspection had found of a server that runs now was judged before its start. */
 async function planFor(
-  { local }: Hold,
-  { config, backups }: PostgresqlOptions,
+  { local, spoiled }: Hold,
+  options: PostgresqlOptions,
   {
     reported,
     tried,
@@ -91,5 +91,11 @@ async function planFor(
 ): Promise<Plan> {
   const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false, readReached: readMark }, local.system, signal);
   const inspection = serving ? { ...seen, report: { ...seen.report, findings: [] } } : seen;
-  return makePlan(local, { inspection, reported, tried, answering, wish: undefined, recovery: config.recovery, backups }, signal);
+  return makePlan(local, { ...planInput(options, { inspection, reported, tried, answering }), spoiled }, signal);
 }
+
+/** A start leaves the choice to the ladder. */
+export const planInput = (
+  { config, backups }: PostgresqlOptions,
+  what: Pick<PlanInput, 'inspection' | 'reported' | 'tried' | 'answering'>,
+): PlanInput => ({ ...what, wish: undefined, recovery: config.recovery, backups });

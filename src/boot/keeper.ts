@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { findBinaries } from '../instance/binaries.ts';
+import { isOn } from '../instance/guard/lock.ts';
 import { occupy } from '../instance/guard/occupy.ts';
 import { clearStaleSocket, refusePortInUse } from '../instance/guard/ports.ts';
 import { refuseForeign, refuseFullVolume } from '../instance/guard/preflight.ts';
@@ -12,12 +13,10 @@ import { writableLog } from '../instance/server-log-file.ts';
 import { present, volumeOf } from '../instance/volume.ts';
 import { DbkitError, isAbort } from '../kernel/errors.ts';
 import type { RunningService } from '../kernel/running-service.ts';
-import { carryOut } from '../recovery/carry-out.ts';
-import { joinReports, reportOf } from '../recovery/describe.ts';
+import { ascend } from '../recovery/ascend.ts';
+import { goingOn, joinReports, reportOf } from '../recovery/describe.ts';
 import { incident } from '../recovery/incidents.ts';
-import { told } from '../recovery/losses.ts';
 import { makePlan } from '../recovery/plan.ts';
-import { newClusterLoses } from '../recovery/plan-losses.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import { finishReplacement } from '../recovery/resume.ts';
 import { readMark } from '../wal/mark.ts';
@@ -45,7 +44,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
   let last: RecoveryReport | undefined;
   let published = false; // A new cluster that has not been started yet: it bears the marker of an unfinished one, but this process knows better.
   const note = (report: RecoveryReport): void => {
-    if (report.findings.length > 0 || report.decision !== 'start') last = joinReports(last, report);
+    if (report.findings.some(({ code }) => code !== 'entry.foreign') || report.decision !== 'start') last = joinReports(last, report);
   };
   const release = async (): Promise<void> => {
     await hold?.lock.release();
@@ -54,6 +53,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
   /** Whatever fails lets go of the lock: a person, or another dbkit, may then look and mend. */
   const holding = async <T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T> => {
     try {
+      if (hold && !(await isOn(hold.lock, options.config.postgresql.dataDir))) await release(); // The directory was removed and made again: the lock is on the one that is gone.
       hold ??= await takeHold(options, signal);
       return await work(hold);
     } catch (cause) {
@@ -163,7 +163,7 @@ async function takeHold(
       fresh = undefined;
       return once;
     };
-    return { local, lock, firstLook };
+    return { local, lock, spoiled: new Set(), firstLook };
   } catch (cause) {
     await lock.release();
     throw cause;
@@ -177,32 +177,29 @@ interface Mended {
 
 /** Inspects, plans and carries the plan out. */
 async function mend(
-  { local, lock, firstLook }: Hold,
+  { local, lock, spoiled, firstLook }: Hold,
   { config, backups }: PostgresqlOptions,
   request: RecoverRequest,
   signal: AbortSignal,
 ): Promise<Mended> {
   const begunMs = local.system.clock.monotonicMs();
   const inspection = firstLook() ?? (await look(local, signal)); // Walking twenty thousand files once is enough.
-  const plan = await makePlan(
-    local,
-    { inspection, reported: [], tried: new Set(), answering: false, wish: request.strategy, recovery: config.recovery, backups },
-    signal,
-  );
-  const outcome = request.dryRun ? undefined : await carryOut(local, plan, lock, signal);
-  const report = reportOf(local, plan, outcome, begunMs);
-  const goesOn = plan.decision === 'start' && (await present(local.volume.initializing));
-  return { report: goesOn ? goingOn(report, await replacedBefore(local.volume, local.system)) : report, inspection };
+  const input = {
+    inspection,
+    reported: [],
+    tried: new Set<string>(),
+    answering: false,
+    wish: request.strategy,
+    recovery: config.recovery,
+    backups,
+  };
+  const plan = request.dryRun ? await makePlan(local, input, signal) : undefined;
+  const ended = plan
+    ? { plan, inspection, report: reportOf(local, plan, undefined, begunMs) }
+    : await ascend(local, input, { lock, spoiled }, signal);
+  const goesOn = ended.plan.decision === 'start' && (await present(local.volume.initializing));
+  return goesOn ? { ...ended, report: goingOn(ended.report, await replacedBefore(local.volume, local.system)) } : ended;
 }
-
-/** A new cluster whose first start was cut off: nothing is done again, and where its predecessor went is still to be told. */
-const goingOn = (report: RecoveryReport, replaced: string | null): RecoveryReport => ({
-  ...report,
-  decision: 'initialize',
-  ...incident('first-start-goes-on'),
-  quarantine: replaced,
-  ...told(newClusterLoses(replaced)),
-});
 
 const look = ({ volume, stateDir, system }: Local, signal: AbortSignal): Promise<Inspection> =>
   inspect(volume.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);

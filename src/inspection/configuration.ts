@@ -1,24 +1,26 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseConf, parseHba, parseIdent } from '../formats/conf.ts';
 import type { Finding } from './findings.ts';
 import type { Walk } from './walk.ts';
 
-const emptyIsFine = new Set(['postgresql.auto.conf', 'pg_ident.conf']);
-const mayBeMissing = new Set(['postgresql.auto.conf']);
+const emptyIsFine = new Set(['pg_ident.conf']);
 
 /** The four configuration files in PGDATA: present, not empty, parsed. Those that are kept elsewhere are not looked for. */
-export function inspectConfiguration(dataDir: string, { entries, configFile }: Walk): Finding[] {
+export function inspectConfiguration(dataDir: string, { entries, configFile }: Walk, stateDir?: string): Finding[] {
   const read = (path: string): string | undefined =>
     entries.get(path)?.kind === 'directory' || !entries.has(path) ? undefined : readText(join(dataDir, path));
   const main = read('postgresql.conf');
   const { settings } = parseConf(main ?? '');
   const beside = [...(settings.has('hba_file') ? [] : ['pg_hba.conf']), ...(settings.has('ident_file') ? [] : ['pg_ident.conf'])];
   const files = ['postgresql.auto.conf', ...(configFile === undefined ? ['postgresql.conf', ...beside] : [])];
-  return files.flatMap((path): Finding[] => {
+  const elsewhere = configFile === undefined ? servesElsewhere(dataDir, settings.get('data_directory')) : [];
+  return [...elsewhere, ...files.flatMap(judge)];
+
+  function judge(path: string): Finding[] {
     const text = read(path);
+    if (path === ALTER_SYSTEM && (text ?? '').trim() === '') return lostSettings(stateDir, text === undefined);
     if (text === undefined) {
-      if (mayBeMissing.has(path)) return [];
       const says =
         path === 'postgresql.conf'
           ? `could not access the server configuration file "${path}": No such file or directory`
@@ -37,7 +39,34 @@ export function inspectConfiguration(dataDir: string, { entries, configFile }: W
             postgresSays: path.startsWith('postgresql') ? `configuration file "${path}" contains errors` : `could not load ${path}`,
           },
         ];
-  });
+  }
+}
+
+const ALTER_SYSTEM = 'postgresql.auto.conf';
+
+/** The server always writes two lines of comments into it: where it is empty or gone, what ALTER SYSTEM had set is lost, as dbkit's copies know. */
+function lostSettings(stateDir: string | undefined, isGone: boolean): Finding[] {
+  if (stateDir === undefined) return []; // Of a running server: it has read its settings.
+  const copies = ['kept', 'started'].map((folder) => readText(join(stateDir, folder, ALTER_SYSTEM)) ?? '');
+  const set = copies.map((text) => [...parseConf(text).settings.keys()]).find((names) => names.length > 0);
+  if (set === undefined) return [];
+  const evidence = `it is ${isGone ? 'gone' : 'empty'}, and had set ${set.slice(0, 5).join(', ')}${set.length > 5 ? ', …' : ''}`;
+  return [{ code: isGone ? 'conf.missing' : 'conf.broken', path: ALTER_SYSTEM, evidence, severity: 'certain' }];
+}
+
+/** data_directory in the file wins over the -D that the server is started with (guc.c, SelectConfigFiles). */
+function servesElsewhere(dataDir: string, named: string | undefined): Finding[] {
+  if (named === undefined || real(named) === real(dataDir)) return [];
+  const evidence = `data_directory = '${named}': with it the server serves that directory, and not ${dataDir}`;
+  return [{ code: 'conf.elsewhere', path: 'postgresql.conf', evidence, severity: 'certain' }];
+}
+
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path; // It is not there: it is elsewhere all the same.
+  }
 }
 
 function readText(path: string): string | undefined {

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
+import { isOnlyRead, isPostgresqls } from '../instance/own-names.ts';
 import type { Finding } from './findings.ts';
 import type { Entry, Walk } from './walk.ts';
 
@@ -73,6 +74,18 @@ export function inspectDirectories(dataDir: string, { entries }: Walk, major: nu
   return findings;
 }
 
+/** What lies in pg_tblspc and is no tablespace: crash recovery reads every entry there as one, and ends at it (reinit.c). */
+export function inspectTablespaceFolder({ entries }: Walk): Finding[] {
+  const junk = [...entries.values()].filter(({ path }) => /^pg_tblspc\/[^/]*[^/\d][^/]*$/.test(path));
+  return junk.map(({ path }) => ({
+    code: 'tablespace.junk',
+    path,
+    evidence: 'it is no tablespace, and the server cannot recover from a crash beside it',
+    severity: 'certain',
+    postgresSays: `could not open directory "${path}`,
+  }));
+}
+
 /** Tablespaces whose volume is not there: the link leads nowhere, or to an empty mount point without this version's directory. */
 export function inspectTablespaces(dataDir: string, { entries }: Walk, control: ControlFile | undefined): Finding[] {
   const home = control && `PG_${control.major}_${control.catalogVersion}`;
@@ -85,6 +98,28 @@ export function inspectTablespaces(dataDir: string, { entries }: Walk, control: 
 }
 
 const dangling = (path: string, evidence: string): Finding => ({ code: 'tablespace.dangling', path, evidence, severity: 'certain' });
+
+/** Its own files the server must own; configuration it must be able to read; all else is left as it is. */
+const mustBelong = ({ path, mode }: Entry): boolean => isPostgresqls(path) || (isOnlyRead(path) && (mode & 0o044) === 0);
+
+const isClosed = ({ path, kind, mode }: Entry): boolean => {
+  if (isOnlyRead(path)) return kind === 'file' && (mode & 0o444) === 0;
+  const wanted = kind === 'file' ? 0o600 : kind === 'directory' ? 0o700 : 0;
+  return isPostgresqls(path) && (mode & wanted) !== wanted;
+};
+
+/** What belongs to somebody else and is not PostgreSQL's: a key of root's, notes. Named, and left as it is. */
+export function inspectForeignEntries(root: { uid: number }, { entries }: Walk): Finding[] {
+  const foreign = [...entries.values()].filter(
+    ({ path, uid }) => uid !== root.uid && !path.includes('/') && !isPostgresqls(path) && !isOnlyRead(path),
+  );
+  return foreign.map(({ path, uid }) => ({
+    code: 'entry.foreign',
+    path,
+    evidence: `it belongs to uid ${uid} and is not PostgreSQL’s: it is left as it is`,
+    severity: 'info',
+  }));
+}
 
 /** PGDATA must be 0700 or 0750 and belong to one user, who is neither root nor somebody else. */
 export function inspectPermissions(root: { uid: number; mode: number }, { entries, denied }: Walk, self: { uid: number }): Finding[] {
@@ -113,15 +148,13 @@ export function inspectPermissions(root: { uid: number; mode: number }, { entrie
     });
   }
   const foreign = [...entries.values()].filter(
-    ({ uid, kind, path }) => uid !== root.uid && kind !== 'link' && !/^pg_tblspc\/\d+$/.test(path),
+    (entry) => entry.uid !== root.uid && entry.kind !== 'link' && !/^pg_tblspc\/\d+$/.test(entry.path) && mustBelong(entry),
   );
   if (foreign[0]) {
     const evidence = `${foreign.length} ${foreign.length === 1 ? 'entry belongs' : 'entries belong'} to another user, ${foreign[0].path} to uid ${foreign[0].uid}`;
     findings.push({ code: 'owner.wrong', path: foreign[0].path, evidence, severity: 'certain' });
   }
-  const closed = [...entries.values()].filter(
-    ({ kind, mode: bits }) => (kind === 'file' && (bits & 0o600) !== 0o600) || (kind === 'directory' && (bits & 0o700) !== 0o700),
-  );
+  const closed = [...entries.values()].filter(isClosed);
   if (closed[0])
     findings.push({
       code: 'mode.wrong',

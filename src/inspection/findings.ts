@@ -40,6 +40,11 @@ export const findingCodes = {
   'volume.full': 'the volume is full',
   'volume.read-only': 'the volume cannot be written',
   'file.unreadable': 'the disk answers with an error where a file is read',
+  'entry.foreign': 'a file that is not PostgreSQL’s belongs to another user; it is left as it is',
+  'data.unmounted': 'the directory is empty, and the volume that it lay on is not mounted',
+  'data.emptied': 'the directory was emptied while a server runs on it',
+  'upgrade.old-half': 'the old half of a pg_upgrade --link: its files belong to the new directory too',
+  'conf.elsewhere': 'a configuration file makes the server serve another directory',
   'server.settings': 'a setting cannot be satisfied on this machine',
   // B: one right answer
   'directory.missing': 'a directory that is normally empty is missing',
@@ -65,6 +70,8 @@ export const findingCodes = {
   'signal.stray': 'a recovery signal file is present that no restore of dbkit put there',
   'backup-label.stray': 'a backup_label is present that contradicts the control file',
   'tablespace.dangling': 'a tablespace link leads nowhere',
+  'tablespace.unlinked': 'the link of a tablespace is gone, and its files are where they were',
+  'tablespace.junk': 'something that is no tablespace lies in pg_tblspc',
   'replication-slot.damaged': 'the state of a replication slot is damaged',
   // C: needs other bytes
   'catalog.missing': 'a system catalog is missing',

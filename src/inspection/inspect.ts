@@ -3,12 +3,21 @@ import { join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import { configFileElsewhere } from '../instance/external-configuration.ts';
+import { serversIn } from '../instance/guard/servers-in.ts';
+import { isUnmounted } from '../instance/places.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { inspectConfiguration } from './configuration.ts';
 import { ownerByWal } from './contradictions.ts';
 import { readDeep } from './deep.ts';
-import { inspectDirectories, inspectPermissions, inspectSlots, inspectTablespaces } from './directories.ts';
+import {
+  inspectDirectories,
+  inspectForeignEntries,
+  inspectPermissions,
+  inspectSlots,
+  inspectTablespaceFolder,
+  inspectTablespaces,
+} from './directories.ts';
 import type { Finding } from './findings.ts';
 import { type BehindGap, type Gaps, inspectGaps } from './gaps.ts';
 import { filesAt, readInventory } from './inventory.ts';
@@ -23,6 +32,7 @@ import type { InspectionReport } from './report.ts';
 import { type Compared, compare, keptCopies, lossesOf, withEmptyFiles } from './since-shutdown.ts';
 import { isDiskError, stateFindings, stateOf } from './state.ts';
 import { inspectStatus } from './status-bits.ts';
+import { inspectTablespaceLinks } from './tablespace-links.ts';
 import { inspectTransactions } from './transactions.ts';
 import { inspectWal } from './wal.ts';
 import { type Walk, walk } from './walk.ts';
@@ -86,12 +96,15 @@ async function inspectAnswering(
   const { control, doubts } = await judgeControl(dataDir, seen, state, { reached, inventory }, signal);
   const compared = inventory && (await compare(seen, inventory, { dataDir, stateDir, control, log: system.log }, signal));
   const root = state === 'cluster' ? statSync(dataDir) : undefined; // PGDATA itself may be a link.
-  const permissions = root ? inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self) : stateFindings(state);
+  const permissions = root
+    ? inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self)
+    : await emptyFindings(state, dataDir, stateDir);
   // What this user may not read says nothing about the data: permissions come first, and then everything is looked at again.
   const readable = system.rights.isRoot() || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
+  const foreign = root ? inspectForeignEntries(root, seen) : [];
   const findings =
     root && readable
-      ? [...permissions, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir, isServed }, signal))]
+      ? [...permissions, ...foreign, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir, isServed }, signal))]
       : [...permissions];
   const known = state === 'cluster' && 'control' in control ? control.control : undefined;
   const follows = state === 'cluster' && readable && followsAnother(dataDir, seen, known);
@@ -139,6 +152,9 @@ const recovers = ({ entries }: Pick<Walk, 'entries'>): boolean =>
 const mayHaveGap = ({ state }: ControlFile, follows: boolean, { entries }: Walk, findings: readonly Finding[]): boolean =>
   !state.startsWith('shut down') && !follows && !recovers({ entries }) && !findings.some(({ code }) => code.startsWith('wal'));
 const noGap: Gaps = { findings: [], behind: undefined };
+/** An empty directory says little by itself: whether a server still works in it, and whether its volume is mounted. */
+const emptyFindings = async (state: InspectionReport['state'], dataDir: string, stateDir: string): Promise<Finding[]> =>
+  state === 'empty' ? stateFindings(state, await serversIn(dataDir), await isUnmounted(stateDir, dataDir)) : stateFindings(state);
 
 const emptyWalk: Walk = { entries: new Map(), denied: [] };
 
@@ -167,7 +183,7 @@ async function look(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
-  if ('problem' in control) findings.push(controlFinding(control));
+  if ('problem' in control) findings.push(controlFinding(control, seen));
   const known = 'control' in control ? control.control : undefined;
   const clean = known?.state === 'shut down';
   const severity = clean ? 'certain' : 'suspect';
@@ -180,7 +196,12 @@ async function look(
       known,
     ),
   );
-  findings.push(...inspectConfiguration(dataDir, seen), ...inspectTablespaces(dataDir, seen, known), ...inspectSlots(dataDir, seen));
+  findings.push(
+    ...inspectConfiguration(dataDir, seen, stateDir),
+    ...inspectTablespaces(dataDir, seen, known),
+    ...inspectSlots(dataDir, seen),
+  );
+  findings.push(...inspectTablespaceFolder(seen), ...inspectTablespaceLinks(dataDir, seen, known));
   findings.push(...inspectCatalogs(dataDir, seen, severity));
   if (known) {
     if (!clean && !known.state.startsWith('shut down'))
@@ -212,7 +233,9 @@ async function look(
   if (!compared?.proven) return findings;
   findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage);
   if (compared.touched) findings.push(compared.touched);
-  return withEmptyFiles(findings, compared.differences);
+  const behindLostLinks = findings.filter(({ code }) => code === 'tablespace.unlinked').map(({ path }) => `${path}/`);
+  const seenWithLinks = findings.filter(({ path }) => !behindLostLinks.some((home) => path.startsWith(home)));
+  return withEmptyFiles(seenWithLinks, compared.differences);
 }
 
 /** PostgreSQL ignores a torn page at a file's end, so an odd size alone proves nothing; the inventory knows whether it is new. */

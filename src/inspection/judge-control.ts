@@ -38,7 +38,12 @@ const controlFindings = {
   unreadable: ['owner.wrong', 'could not open file "global/pg_control": Permission denied'],
 } as const;
 
-export function controlFinding({ problem, why }: Extract<Judged, { problem: string }>): Finding {
+export function controlFinding({ problem, why }: Extract<Judged, { problem: string }>, { entries }: Walk): Finding {
+  const renamed = 'global/pg_control.old'; // So that nobody starts it (pg_upgrade/controldata.c, disable_old_cluster).
+  if (why === 'missing' && entries.has(renamed)) {
+    const evidence = 'pg_upgrade has renamed pg_control, because both directories share their files from then on';
+    return { code: 'upgrade.old-half', path: renamed, evidence, severity: 'certain' };
+  }
   const [code, postgresSays] = controlFindings[why];
   return { code, path: 'global/pg_control', evidence: problem, severity: 'certain', postgresSays };
 }

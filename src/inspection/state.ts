@@ -42,7 +42,20 @@ function neverUsed(dataDir: string): boolean {
 }
 
 /** What the state itself is worth saying; a cluster's findings come from looking into it. */
-export function stateFindings(state: InspectionReport['state']): Finding[] {
+export function stateFindings(state: InspectionReport['state'], servers: readonly number[] = [], unmounted = false): Finding[] {
+  if (servers.length > 0) {
+    const evidence = `it was emptied while a server runs on it (pid ${servers[0]}), and the files that server has open are the last copies`;
+    return [{ code: 'data.emptied', path: '.', evidence, severity: 'certain' }];
+  }
+  if (unmounted)
+    return [
+      {
+        code: 'data.unmounted',
+        path: '.',
+        evidence: 'it is empty, and the volume that it lay on when the server last ran is not mounted',
+        severity: 'certain',
+      },
+    ];
   if (state === 'unfinished')
     return [
       {

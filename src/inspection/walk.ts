@@ -1,8 +1,9 @@
-import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isPostgresqls } from '../instance/own-names.ts';
 import { errnoOf, isDenied } from '../kernel/errors.ts';
 
-/** One entry of a data directory, as lstat saw it. */
+/** One entry of a data directory, as lstat saw it; what lies behind a link that is PostgreSQL's to follow is described as what it leads to. */
 export interface Entry {
   /** Relative to PGDATA. */
   readonly path: string;
@@ -11,6 +12,8 @@ export interface Entry {
   readonly mtimeMs: number;
   readonly uid: number;
   readonly mode: number;
+  /** It is a link, and what is said here is said of what it leads to. */
+  readonly linked?: boolean;
 }
 
 export interface Walk {
@@ -38,8 +41,9 @@ export function walk(dataDir: string, signal: AbortSignal, wanted: (path: string
     try {
       names = readdirSync(join(dataDir, path));
     } catch (cause) {
-      if (isDenied(cause)) denied.push(path || '.');
-      else if (errnoOf(cause) !== 'ENOENT' && errnoOf(cause) !== 'ENOTDIR') throw cause;
+      if (isDenied(cause)) {
+        if (path === '' || isPostgresqls(path)) denied.push(path || '.');
+      } else if (errnoOf(cause) !== 'ENOENT' && errnoOf(cause) !== 'ENOTDIR') throw cause;
       return;
     }
     for (const name of names) {
@@ -48,7 +52,7 @@ export function walk(dataDir: string, signal: AbortSignal, wanted: (path: string
       const entry = wanted(at) ? entryAt(dataDir, at, denied) : undefined;
       if (!entry) continue;
       entries.set(at, entry);
-      if (entry.kind === 'directory' || (entry.kind === 'link' && leadsOn(dataDir, at))) visit(at);
+      if (entry.kind === 'directory' ? !goesRound(dataDir, entry) : entry.kind === 'link' && leadsOn(dataDir, at)) visit(at);
     }
   };
   visit('');
@@ -58,8 +62,13 @@ export function walk(dataDir: string, signal: AbortSignal, wanted: (path: string
 /** What is at `path`; undefined when there is nothing, or it may not be looked at, which `denied` then tells. */
 export function entryAt(dataDir: string, path: string, denied: string[]): Entry | undefined {
   const stats = statOf(`${dataDir}/${path}`); // A name that is not UTF-8 is not found again: it is none of PostgreSQL's.
-  if (stats === 'denied') denied.push(path);
+  if (stats === 'denied' && isPostgresqls(path)) denied.push(path);
   if (!stats || stats === 'denied') return undefined;
+  const behind = stats.isSymbolicLink() && isFollowed(path) ? targetOf(dataDir, path) : undefined;
+  return behind ? { ...described(path, behind), linked: true } : described(path, stats);
+}
+
+function described(path: string, stats: Stats): Entry {
   const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : stats.isSymbolicLink() ? 'link' : 'other';
   return { path, kind, sizeBytes: stats.size, mtimeMs: stats.mtimeMs, uid: stats.uid, mode: stats.mode & 0o7777 };
 }
@@ -73,7 +82,27 @@ function statOf(path: string): Stats | 'denied' | undefined {
   }
 }
 
-/** The links that PostgreSQL follows: pg_wal and those in pg_tblspc; others are not its own. */
+/** PostgreSQL follows every link among its own files (open(2)); pg_wal, tablespaces and configuration have rules of their own. */
+const isFollowed = (path: string): boolean => isPostgresqls(path) && path !== 'pg_wal' && !/^pg_tblspc\/[^/]+$/.test(path);
+
+/** Undefined where it leads nowhere, or may not be looked at. */
+function targetOf(dataDir: string, path: string): Stats | undefined {
+  try {
+    return statSync(join(dataDir, path), { throwIfNoEntry: false });
+  } catch (cause) {
+    if (isDenied(cause) || errnoOf(cause) === 'ELOOP') return undefined;
+    throw cause;
+  }
+}
+
+/** A link to a folder that it lies in. */
+function goesRound(dataDir: string, { path, linked }: Entry): boolean {
+  if (!linked) return false;
+  const target = realpathSync(join(dataDir, path));
+  return `${realpathSync(join(dataDir, path, '..'))}/`.startsWith(`${target}/`);
+}
+
+/** The links that lead to whole folders by PostgreSQL's own design: pg_wal and those in pg_tblspc. */
 function leadsOn(dataDir: string, path: string): boolean {
   if (path !== 'pg_wal' && !path.startsWith('pg_tblspc/')) return false;
   return statSync(join(dataDir, path), { throwIfNoEntry: false })?.isDirectory() ?? false;

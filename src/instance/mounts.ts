@@ -21,12 +21,15 @@ export async function mountsBelow(directory: string): Promise<MountPoint[]> {
   return (await Promise.all(found)).flat();
 }
 
-/** True when something is mounted on `directory` itself. */
-export async function isMountPoint(directory: string): Promise<boolean> {
-  const home = await realpath(directory).catch(() => directory);
-  const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
-  return pathsOf(text).includes(home);
-}
+/** The innermost mount point that `path`, a real path, lies on; undefined where there is no list of mounts. */
+export const mountAround = async (path: string): Promise<string | undefined> =>
+  innermost(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''), path);
+
+/** Pure. */
+export const innermost = (mountinfo: string, path: string): string | undefined =>
+  pathsOf(mountinfo)
+    .filter((mount) => mount === '/' || path === mount || path.startsWith(`${mount}/`))
+    .sort((a, b) => b.length - a.length)[0];
 
 /** The mount points strictly below `home`, relative to it, each once. Pure. */
 export const mountPoints = (mountinfo: string, home: string): string[] => [

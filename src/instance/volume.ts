@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../kernel/errors.ts';
 import { parseLabel } from '../kernel/labels.ts';
 import type { Files, Identity } from '../kernel/machine.ts';
+import { isUnmounted } from './places.ts';
 
 /** Names that a volume may hold without being anybody's data: file systems, editors and version control leave them. */
 const bystanders = new Set([
@@ -73,6 +74,8 @@ export async function quarantineRoot(volume: Volume, backupDir: string, owner: I
   const [shared, own] = quarantineRoots(volume.dataDir, backupDir);
   const probe = join(volume.dataDir, '.dbkit', 'rename-probe');
   try {
+    if (await isUnmounted(join(volume.dataDir, '.dbkit'), backupDir))
+      throw new Error('what is written there now would be hidden by its mount');
     await files.makeDirectory(shared, { mode: 0o700, owner });
     await files.makeDirectory(probe, { mode: 0o700, owner });
     await rename(probe, join(shared, '.rename-probe')); // Two bind mounts of one filesystem have one st_dev and still refuse a rename.

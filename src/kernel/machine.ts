@@ -162,8 +162,8 @@ export interface Rights {
   handOver(path: string, owner: Owner, isOurs: (names: readonly string[]) => boolean): void;
   /** May the server's user make files in that folder? access(2) would ask about root. */
   mayWriteIn(path: string, user: Owner): boolean;
-  /** Gives a directory away with everything in it, and modes that let the owner use it; links are never followed. */
-  handOverTree(path: string, owner: Owner, signal: AbortSignal): void;
+  /** Gives a directory away with everything in it that is `taken`, and modes that let the owner use it; links are never followed. */
+  handOverTree(path: string, owner: Owner, signal: AbortSignal, options?: { taken?: (below: string) => boolean }): void;
 }
 
 /** Where a test may kill dbkit: `reached('replace.journaled')`. Does nothing unless DBKIT_FAIL_AT names the step. */

@@ -11,7 +11,7 @@ import {
   readdirSync,
   readlinkSync,
 } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { DbkitError, isDenied } from '../kernel/errors.ts';
 import type { Owner } from '../kernel/machine.ts';
 import { actingAs, actsAsRoot, asCaller } from './privileges.ts';
@@ -93,7 +93,7 @@ export function handOver(path: string, owner: Owner, isOurs: (names: readonly st
 
 /** What dbkit keeps in its state directory; the programs that it copies there stay root's. */
 const kept =
-  /^(status\.json|ready|control\.sock|monitor(-samples)?\.json|monitor\.lock|alerts\.json|health-.*|inventory\.json|kept(\.new|\.old)?|started|recoveries|scratch|secrets|.*\.tmp|.*\.broken-.*)$/;
+  /^(status\.json|ready|control\.sock|monitor(-samples)?\.json|monitor\.lock|alerts\.json|health-.*|(inventory|places|mark)\.json|kept(\.new|\.old)?|started|recoveries|scratch|secrets|.*\.tmp|.*\.broken-.*)$/;
 
 /**
  * dbkit's state, left by a run as root before the server's user was known: it becomes that user's, with the modes it has. Done only where nobody
@@ -106,7 +106,7 @@ export function handOverState(path: string, owner: Owner): void {
     if (!names.every((name) => kept.test(name))) return;
     for (const name of names) {
       if (lstatSync(join(path, name)).isDirectory())
-        handOverTree(join(path, name), owner, new AbortController().signal, { file: 0, directory: 0 });
+        handOverTree(join(path, name), owner, new AbortController().signal, { mode: { file: 0, directory: 0 } });
       else lchownSync(join(path, name), owner.uid, owner.gid); // The folder itself comes last: until then nobody else can change what stands in it.
     }
     withFolder(path, (folder) => fchownSync(folder, owner.uid, owner.gid));
@@ -115,12 +115,21 @@ export function handOverState(path: string, owner: Owner): void {
 
 /**
  * Owner and mode of everything below `path`, changed only where they differ. Links are given away, never followed; a file with a second name
- * may be somebody else's, and throws `data.owner`. `signal` ends it between two entries.
+ * may be somebody else's, and throws `data.owner`. `signal` ends it between two entries. What is not `taken`, by its path below, stays whose it is.
  */
-export function handOverTree(path: string, owner: Owner, signal: AbortSignal, mode = { file: 0o600, directory: 0o700 }): void {
+export function handOverTree(
+  path: string,
+  owner: Owner,
+  signal: AbortSignal,
+  {
+    mode = { file: 0o600, directory: 0o700 },
+    taken = () => true,
+  }: { mode?: { file: number; directory: number }; taken?: (below: string) => boolean } = {},
+): void {
   const visit = (folder: number, where: string): void => {
     for (const name of readdirSync(`/proc/self/fd/${folder}`)) {
       signal.throwIfAborted();
+      if (!taken(relative(path, join(where, name)))) continue;
       const inside = `/proc/self/fd/${folder}/${name}`;
       const entry = lstatSync(inside, { throwIfNoEntry: false });
       if (entry?.isSymbolicLink() && entry.uid !== owner.uid) lchownSync(inside, owner.uid, owner.gid);

@@ -80,7 +80,11 @@ export async function mendServer(
 
 /** Where there never was a server, or nothing is left of it and there is no backup, only a person begins a new one. */
 async function refuseNew({ config, recover }: Needs, signal: AbortSignal): Promise<void> {
-  const { decision } = await recover({ dryRun: true, strategy: undefined }, signal);
+  const { decision, because } = await recover({ dryRun: true, strategy: undefined }, signal);
+  if (decision === 'refuse')
+    throw new DbkitError('recovery.refused', because, {
+      hint: '`dbkit recover --dry-run` shows the evidence; nothing was stopped or changed',
+    });
   if (decision !== 'initialize') return;
   throw new DbkitError('recovery.refused', `there is no data in ${config.postgresql.dataDir}, and no backup of it`, {
     hint: '`dbkit up --detach` begins a new, empty instance there; where its files are elsewhere, start it there',

@@ -4,18 +4,22 @@ import { discardUnfinished, stageNewCluster } from '../instance/initialize/initi
 import { markInitializing, replacedBefore } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
 import { clusterEntries, present } from '../instance/volume.ts';
-import { DbkitError } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
 import type { Refusal } from '../kernel/reasons.ts';
+import { carryConfiguration } from './carry-configuration.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
 import { damageOf, newClusterLoses, preparedLoss, restoreLoses, slotsOf } from './plan-losses.ts';
 import { newQuarantine } from './quarantine.ts';
+import { raiseSettings } from './raise-settings.ts';
 import { remedies } from './remedies.ts';
+import type { Mend } from './remedy.ts';
 import { repairs } from './repairs.ts';
 import { mountsInTheWay, replaceContents } from './replace.ts';
 import { requireEvidence } from './reread.ts';
 import { asideDirectory } from './set-aside.ts';
+import { unloggedLosses, unloggedTables } from './unlogged.ts';
 
 const DAMAGE_SHOWN = 3;
 
@@ -24,6 +28,8 @@ export interface Outcome {
   readonly done: readonly PlannedStep[];
   readonly quarantine: string | null;
   readonly losses: readonly Loss[];
+  /** Repairs that did not succeed: each stands for itself, and what is left to do is planned anew. */
+  readonly failed: readonly PlannedStep[];
 }
 
 /** Carries out what was decided. The server is down and the volume's lock is held. Rejects with the refusal's own code and words. */
@@ -33,7 +39,7 @@ export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal:
     case 'refuse':
       throw refusal(plan);
     case 'start':
-      return { done: plan.steps, quarantine: null, losses: damageOf(plan) };
+      return { done: plan.steps, quarantine: null, losses: damageOf(plan), failed: [] };
     case 'repair':
       return repairAll(local, plan, signal);
     case 'initialize':
@@ -53,17 +59,29 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
     backedUp: plan.backedUp,
   };
   const done = plan.steps.filter(({ remedy }) => remedy.then === 'start' || remedy.then === 'serve');
+  const failed: PlannedStep[] = [];
   local.system.reached('repair.begun');
   for (const step of inOrder(plan.steps)) {
     signal.throwIfAborted();
     const { finding, remedy } = step;
+    if (failed.some((one) => sameDatabase(one, step))) {
+      failed.push(step); // Where one index of a database cannot be built for want of its catalogs, none can.
+      continue;
+    }
     local.system.log.info('repair.step', `${finding.path}: ${finding.evidence}; ${remedy.mend}: ${remedy.words}`, {
       code: finding.code,
       path: finding.path,
       reason: remedy.id,
     });
-    await repairs[remedy.mend](bench, finding, signal);
-    done.push(step);
+    const problem = await repairs[remedy.mend](bench, finding, signal).then(() => undefined, unlessItStandsAlone(remedy.mend, signal));
+    if (problem === undefined) done.push(step);
+    else {
+      failed.push(step);
+      local.system.log.warn('repair.failed', `${finding.path} could not be mended; everything else goes on`, {
+        path: finding.path,
+        why: problem,
+      });
+    }
   }
   local.system.reached('repair.done');
   const quarantine = (await present(bench.asideDir)) ? bench.asideDir : null;
@@ -71,7 +89,33 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
   for (const { finding, remedy } of done)
     if (remedy.id === 'prepared-transaction-damaged' && !(await present(join(local.volume.dataDir, finding.path))))
       unprepared.push(preparedLoss(finding, quarantine));
-  return { done, quarantine, losses: [...damageOf(plan), ...unprepared, ...slotsOf(plan, quarantine)] };
+  return { done, quarantine, failed, losses: [...damageOf(plan), ...unprepared, ...slotsOf(plan, quarantine)] };
+}
+
+/** Repairs whose failure says something of one file or one database only. */
+const standsAlone: ReadonlySet<Mend> = new Set<Mend>([
+  'bring-back-kept-file',
+  'bring-back-from-backup',
+  'set-aside-file',
+  'set-aside-slot',
+  'rebuild-catalog-index',
+  'relink-tablespace',
+]);
+
+/** Resolves to what went wrong, in words; whatever stops every repair is thrown. */
+const unlessItStandsAlone =
+  (mend: Mend, signal: AbortSignal) =>
+  (cause: unknown): string => {
+    signal.throwIfAborted();
+    const isFailure = cause instanceof DbkitError || errnoOf(cause) !== undefined;
+    if (!standsAlone.has(mend) || !isFailure || errnoOf(cause) === 'ENOSPC') throw cause;
+    return wordsOf(cause);
+  };
+
+function sameDatabase(a: PlannedStep, b: PlannedStep): boolean {
+  const of = ({ finding, remedy }: PlannedStep): string | undefined =>
+    remedy.then === 'repair' && remedy.mend === 'rebuild-catalog-index' ? /^base\/\d+(?=\/)/.exec(finding.path)?.[0] : undefined;
+  return of(a) !== undefined && of(a) === of(b);
 }
 
 /** In the order of the table: permissions first, then files, then what needs a server that can start. */
@@ -95,7 +139,7 @@ async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: Abor
   await markInitializing(volume, owner, replaced, system);
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words }, system);
   system.reached('initialize.published');
-  return { done: plan.steps, quarantine: quarantine ?? replaced, losses: newClusterLoses(replaced) };
+  return { done: plan.steps, quarantine: quarantine ?? replaced, losses: newClusterLoses(replaced), failed: [] };
 }
 
 /** Sound data that a person wanted replaced is filed like that of a restore, so that `backup undo` brings it back. */
@@ -113,11 +157,15 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined },
     signal,
   );
+  const reverted = await carryConfiguration(local, volume.incoming);
+  await raiseSettings(local, volume.incoming);
   system.reached('restore.staged');
   await closeToOthers(volume.dataDir);
+  const unlogged = plan.inspection.cleanShutdown ? unloggedTables(volume.dataDir, signal) : [];
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, kindOf(plan)) : null;
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words }, system);
-  return { done: plan.steps, quarantine, losses: restoreLoses(plan.backup!, recoveredTo, quarantine) };
+  const losses = [...restoreLoses(plan.backup!, recoveredTo, quarantine), ...reverted, ...unloggedLosses(unlogged, quarantine)];
+  return { done: plan.steps, quarantine, losses, failed: [] };
 }
 
 /** A fresh volume is open to everybody (0755, 1777), and PostgreSQL refuses that; one that PostgreSQL accepts stays as it is. */

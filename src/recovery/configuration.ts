@@ -3,12 +3,17 @@ import { dirname, join } from 'node:path';
 import { parseConf, parseHba, parseIdent } from '../formats/conf.ts';
 import type { ControlFile } from '../formats/control-file.ts';
 import { keptBytes, readKept } from '../inspection/kept.ts';
+import { rememberTablespaces } from '../inspection/tablespace-links.ts';
 import type { Local } from '../instance/local.ts';
+import { rememberPlace } from '../instance/places.ts';
 
 const STARTED = 'started';
 
 /** A server has just come up with them: unlike what lies there when it stops, these are proven. */
-export async function rememberStarted({ stateDir, volume, system }: Local): Promise<void> {
+export async function rememberStarted({ stateDir, volume, backupDir, owner, system }: Local): Promise<void> {
+  await rememberTablespaces(volume.dataDir, owner, system);
+  await rememberPlace(join(volume.dataDir, '.dbkit'), backupDir, owner, system);
+  await rememberPlace(stateDir, volume.dataDir, undefined, system);
   for (const path of ['postgresql.conf', 'postgresql.auto.conf', 'pg_hba.conf', 'pg_ident.conf']) {
     const body = await readText(join(volume.dataDir, path));
     const remembered = join(stateDir, STARTED, path);

@@ -4,7 +4,7 @@ import type { Outcome } from './carry-out.ts';
 import { incident } from './incidents.ts';
 import { nothing, told } from './losses.ts';
 import type { Plan } from './plan.ts';
-import { damageLoss, plannedLosses } from './plan-losses.ts';
+import { damageLoss, newClusterLoses, plannedLosses } from './plan-losses.ts';
 import type { RecoveryReport, RecoveryTarget } from './report.ts';
 
 /** What a person is told about a plan (no outcome yet) or about what was done. */
@@ -84,3 +84,12 @@ export function joinReports(earlier: RecoveryReport | undefined, later: Recovery
     durationMs: earlier.durationMs + later.durationMs,
   };
 }
+
+/** A new cluster whose first start was cut off: nothing is done again, and where its predecessor went is still to be told. */
+export const goingOn = (report: RecoveryReport, replaced: string | null): RecoveryReport => ({
+  ...report,
+  decision: 'initialize',
+  ...incident('first-start-goes-on'),
+  quarantine: replaced,
+  ...told(newClusterLoses(replaced)),
+});

@@ -24,6 +24,10 @@ export interface Facts {
   readonly allow: readonly Strategy[];
   /** A person's choice; undefined lets the ladder decide. */
   readonly wish: Strategy | undefined;
+  /** Of an empty directory: the state folder or the repository tells of an instance that was here. */
+  readonly known: boolean;
+  /** BACKUP_DIR is empty, and the volume that it lay on is not mounted. */
+  readonly backupsUnmounted: boolean;
 }
 
 /** One rung, with the circumstances in which it is taken. */
@@ -85,6 +89,23 @@ const rows = [
     when: ({ state, backup, allow }) => state === 'empty' && backup !== undefined && allow.includes('restore'),
     then: 'restore',
     words: 'the directory is empty and a good backup exists',
+  },
+  {
+    id: 'backups-not-mounted',
+    when: (facts) => facts.backupsUnmounted && facts.backup === undefined && (facts.state === 'empty' || mustReplace(facts)),
+    then: 'refuse',
+    words: 'the backups are on a volume that is not mounted',
+    refusal: { code: 'recovery.refused', hint: 'mount the volume of BACKUP_DIR first; nothing was changed' },
+  },
+  {
+    id: 'empty-where-an-instance-was',
+    when: ({ state, known }) => state === 'empty' && known,
+    then: 'refuse',
+    words: 'the directory is empty, and dbkit knows an instance that was here: this is no first boot',
+    refusal: {
+      code: 'recovery.refused',
+      hint: 'mount its volume, or bring it back (`dbkit backup list`); `dbkit recover --strategy reinitialize` begins a new instance; nothing was changed',
+    },
   },
   { id: 'first-boot', when: ({ state }) => state === 'empty', then: 'initialize', words: 'the directory is empty: a first boot' },
   {

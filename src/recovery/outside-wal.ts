@@ -1,8 +1,9 @@
-import { chmod, cp, lchown, lstat, mkdir, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
+import { lchown, lstat, mkdir, readdir, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { clusterEntries, present } from '../instance/volume.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
+import { copyAll } from './copy-all.ts';
 
 /** WAL that leads out of PGDATA, or is a volume of its own, is gathered in a folder of this name where it is. */
 const folderOf = (quarantine: string): string => `.dbkit-${basename(quarantine)}`;
@@ -29,7 +30,7 @@ async function gather(wal: string, quarantine: string, system: System): Promise<
   const kept = join(wal, folderOf(quarantine));
   await mkdir(kept, { recursive: true, mode: 0o700 });
   const { uid, gid } = await lstat(wal);
-  if (system.self.uid === 0) await lchown(kept, uid, gid);
+  if (system.rights.isRoot()) await lchown(kept, uid, gid);
   for (const name of await clusterEntries(wal)) if (!isFolder(name)) await rename(join(wal, name), join(kept, name));
   await system.files.syncDirectory(kept);
   return kept;
@@ -47,21 +48,6 @@ export async function spreadMountedWal(from: string, wal: string, system: System
   }
   await system.files.syncDirectory(wal);
   if (isLink) await rm(source, { recursive: true, force: true });
-}
-
-/** Owner, mode and time stay; a copy that a kill cut off is made again, as its source is there until all of it is. */
-async function copyAll(from: string, to: string, system: System): Promise<void> {
-  const entry = await lstat(from);
-  if (!entry.isDirectory()) {
-    await rm(to, { recursive: true, force: true });
-    if (!entry.isFile()) return cp(from, to, { verbatimSymlinks: true });
-    const owner = { uid: entry.uid, gid: entry.gid, name: '', home: '' };
-    return system.files.copy(from, to, { mode: entry.mode & 0o7777, owner, modifiedMs: entry.mtimeMs });
-  }
-  await mkdir(to, { recursive: true });
-  await chmod(to, entry.mode & 0o7777);
-  if (system.self.uid === 0) await lchown(to, entry.uid, entry.gid);
-  for (const name of await readdir(from)) await copyAll(join(from, name), join(to, name), system);
 }
 
 /** The way back: what was gathered is spread again, and the link is as it was. */

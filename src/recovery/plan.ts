@@ -1,10 +1,12 @@
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Backup, Backups, BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
 import { mayMendOwner } from '../instance/owner.ts';
+import { isUnmounted } from '../instance/places.ts';
 import { replacementsSince } from '../instance/volume.ts';
 import { newestFirst } from '../kernel/labels.ts';
 import { evidenceAmong } from './evidence.ts';
@@ -13,6 +15,7 @@ import { type RemedyId, remedyFor } from './remedies.ts';
 import { type Remedy, wholeFiles } from './remedy.ts';
 import { canReplayFromKept, isReplayed } from './replay-kept.ts';
 import type { BackedUpFile } from './set-aside.ts';
+import { isKnown } from './traces.ts';
 
 /** One finding with what will be done about it. */
 export interface PlannedStep {
@@ -46,6 +49,8 @@ export interface PlanInput {
   readonly reported: readonly Finding[];
   /** Findings whose repair was tried in this boot and did not help, by `findingKey`. */
   readonly tried: ReadonlySet<string>;
+  /** Labels of backups that turned out to be damaged when they were restored; none by default. */
+  readonly spoiled?: ReadonlySet<string> | undefined;
   /** The server runs, and every database has answered. */
   readonly answering: boolean;
   readonly wish: Strategy | undefined;
@@ -78,7 +83,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
       });
       return { finding, remedy };
     });
-  const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input.backups, inspection, signal) : undefined;
+  const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input, signal) : undefined;
   const backedUp = await filesInBackup(backup, inspection, findings, signal);
   const steps = judge(backedUp);
   const since = new Date(local.system.clock.now().getTime() - HOUR_MS);
@@ -93,6 +98,8 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     maxReplacements: input.recovery.maxReplacementsPerHour,
     allow: input.recovery.allow,
     wish: input.wish,
+    known: inspection.report.state === 'empty' && (await isKnown(local, input.backups, signal)),
+    backupsUnmounted: backup === undefined && (await isUnmounted(join(local.volume.dataDir, '.dbkit'), local.backupDir)),
   });
   return { inspection, findings, decision: rung.then, rung, steps, backup, backedUp, wish: input.wish };
 }
@@ -159,8 +166,7 @@ function merge(seen: readonly Finding[], reported: readonly Finding[]): Finding[
  */
 async function newestGood(
   local: Local,
-  kinds: readonly Backups[],
-  inspection: Inspection,
+  { backups: kinds, inspection, spoiled }: PlanInput,
   signal: AbortSignal,
 ): Promise<Source | undefined> {
   const { major, systemIdentifier } = inspection.report;
@@ -175,7 +181,7 @@ async function newestGood(
       return [];
     });
     const candidates = backups
-      .filter(({ state, pgVersion }) => state !== 'damaged' && pgVersion === wanted)
+      .filter(({ label, state, pgVersion }) => state !== 'damaged' && !spoiled?.has(label) && pgVersion === wanted)
       .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
       .sort(newestFirst);
     const good = (await firstOwn(candidates, of, local.volume.dataDir, signal)) ?? candidates[0];

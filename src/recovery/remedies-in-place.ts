@@ -11,6 +11,22 @@ export const inPlace = [
     words: 'the directory is normally empty',
   },
   {
+    id: 'tablespace-link-gone',
+    findings: ['tablespace.unlinked'],
+    when: ({ tried }) => !tried,
+    ...repairs,
+    mend: 'relink-tablespace',
+    words: 'where its link led is known, and its files are there',
+  },
+  {
+    id: 'junk-among-tablespaces',
+    findings: ['tablespace.junk'],
+    when: always,
+    ...repairs,
+    mend: 'set-aside-file',
+    words: 'it is nobody’s data, and a crash recovery would end at it',
+  },
+  {
     id: 'empty-file-gone',
     findings: ['empty-file.missing'],
     when: always,

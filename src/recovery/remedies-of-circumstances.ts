@@ -19,6 +19,47 @@ export const circumstances = [
     refusal: { code: 'data.foreign', hint: 'set PGDATA to the data directory; nothing was changed' },
   },
   {
+    id: 'emptied-under-a-server',
+    findings: ['data.emptied'],
+    when: always,
+    ...refuses,
+    words: 'the data directory was emptied under a running server, whose open files are the last copies',
+    refusal: {
+      code: 'server.running',
+      hint: 'dump what still answers (pg_dump) and copy its open files (/proc/PID/fd) before anything ends it; then stop it and try again; nothing was changed',
+    },
+  },
+  {
+    id: 'data-not-mounted',
+    findings: ['data.unmounted'],
+    when: always,
+    ...refuses,
+    words: 'the data is on a volume that is not mounted',
+    refusal: { code: 'recovery.refused', hint: 'mount the volume of PGDATA first; nothing was changed' },
+  },
+  {
+    id: 'old-half-of-an-upgrade',
+    findings: ['upgrade.old-half'],
+    when: always,
+    ...refuses,
+    words: 'its files belong to the new directory too, and one server’s writes would destroy the other’s data',
+    refusal: {
+      code: 'recovery.refused',
+      hint: 'start the new directory that pg_upgrade made; only if that one was never started, rename pg_control.old back here; nothing was changed',
+    },
+  },
+  {
+    id: 'serves-another-directory',
+    findings: ['conf.elsewhere'],
+    when: always,
+    ...refuses,
+    words: 'the server would serve another directory; nothing is wrong with the data',
+    refusal: {
+      code: 'server.settings',
+      hint: 'take data_directory out of that file, or set PGDATA to that directory; nothing was changed',
+    },
+  },
+  {
     id: 'other-major-version',
     findings: ['version.mismatch'],
     when: always,
@@ -91,6 +132,13 @@ export const circumstances = [
     when: always,
     ...starts,
     words: 'a crash is not corruption: PostgreSQL replays its own WAL',
+  },
+  {
+    id: 'entry-of-somebody-else',
+    findings: ['entry.foreign'],
+    when: always,
+    ...starts,
+    words: 'what is not PostgreSQL’s is left as it is',
   },
   { id: 'times-changed', findings: ['times.differ'], when: always, ...starts, words: 'a copy keeps the bytes and not always the times' },
   {

@@ -57,7 +57,7 @@ export const damage = [
   },
   {
     id: 'tablespace-not-mounted',
-    findings: ['tablespace.dangling'],
+    findings: ['tablespace.dangling', 'tablespace.unlinked'],
     when: always,
     ...served,
     words: 'the rest is sound; mount the tablespace again',

@@ -12,6 +12,7 @@ export type Mend =
   | 'set-aside-slot'
   | 'bring-back-kept-file'
   | 'bring-back-from-backup'
+  | 'relink-tablespace'
   | 'rebuild-catalog-index'
   | 'rebuild-prepared-transaction'
   | 'replay-from-older-control'

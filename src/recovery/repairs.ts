@@ -1,9 +1,11 @@
-import { chmod, copyFile, lstat, readdir, readFile } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { chmod, copyFile, lstat, readdir, readFile, symlink } from 'node:fs/promises';
+import { basename, dirname, join, relative } from 'node:path';
 import { resetWal } from '../formats/reset-wal.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { keptBytes, keptPath, readKept } from '../inspection/kept.ts';
+import { tablespaceHome } from '../inspection/tablespace-links.ts';
 import type { Local } from '../instance/local.ts';
+import { isOnlyRead, isPostgresqls } from '../instance/own-names.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
 import { goodConfiguration } from './configuration.ts';
@@ -34,6 +36,11 @@ export const repairs: Record<Mend, Hand> = {
     await write(bench.local, file, `${major}\n`);
   },
   'set-aside-file': async (bench, { path }) => setAside(bench, path),
+  'relink-tablespace': async ({ local: { volume } }, { path }) => {
+    const home = tablespaceHome(volume.dataDir, basename(path));
+    if (home === undefined) return; // Then the server says that it is missing.
+    await symlink(home, join(volume.dataDir, path));
+  },
   'set-aside-slot': async (bench, { path }) => setAside(bench, path.split('/').slice(0, 2).join('/')),
   'bring-back-kept-file': (bench, { path }) => bringBackKept(bench, path),
   'bring-back-from-backup': bringBackFromBackup,
@@ -72,7 +79,7 @@ async function bringBackKept(bench: Bench, path: string): Promise<void> {
 /** Owner and mode of everything below PGDATA, changed only where they differ; links are never followed. */
 async function mendPermissions({ local }: Bench, _finding: Finding, signal: AbortSignal): Promise<void> {
   const { owner, volume, system } = local;
-  if (system.self.uid === 0) return system.rights.handOverTree(volume.dataDir, owner, signal);
+  if (system.self.uid === 0) return system.rights.handOverTree(volume.dataDir, owner, signal, { taken: isTheServers });
   const visit = async (path: string): Promise<void> => {
     signal.throwIfAborted();
     const entry = await lstat(path);
@@ -85,11 +92,16 @@ async function mendPermissions({ local }: Bench, _finding: Finding, signal: Abor
       return;
     }
     if ((entry.mode & 0o700) !== 0o700) await chmod(path, 0o700);
-    for (const name of await readdir(path)) await visit(join(path, name));
+    for (const name of await readdir(path)) {
+      if (isTheServers(relative(volume.dataDir, join(path, name)))) await visit(join(path, name));
+    }
   };
   await visit(volume.dataDir);
   await chmod(volume.dataDir, 0o700);
 }
+
+/** What is not PostgreSQL's is left as it is, whoever owns it. */
+const isTheServers = (path: string): boolean => isPostgresqls(path) || isOnlyRead(path);
 
 /** Each file with the time it had, so that the inventory holds again; what stands in its place is set aside first. */
 async function bringBackFromBackup(bench: Bench, finding: Finding, signal: AbortSignal): Promise<void> {

@@ -160,6 +160,7 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
     const plan = await unit.service.recover!({ ...request, dryRun: true }, signal);
     if (unit.state() === 'ready' && plan.decision === 'start' && !(await isDamaged(app, signal))) return serving(plan);
     if (request.dryRun) return plan;
+    if (unit.state() === 'ready' && plan.decision === 'refuse') throw refusedWhileServing(plan);
     await unit.stop(config.stopSeconds * 1000, signal);
     await makeRoom(app, signal);
     const report = await unit.service.recover!(request, signal);
@@ -229,3 +230,11 @@ const disabledRow = (name: string, since: string): ServiceStatus => ({
   failure: null,
   details: {},
 });
+
+/** A server is not ended for a recovery that is refused: it may be all that is left of the data. */
+function refusedWhileServing({ findings, because }: RecoveryReport): DbkitError {
+  const evidence = findings.find(({ severity }) => severity === 'certain')?.evidence;
+  return new DbkitError('recovery.refused', evidence === undefined ? because : `${evidence}; ${because}`, {
+    hint: 'the server was left running: dump what it still answers (pg_dump) before anything ends it; `dbkit recover --dry-run` shows the evidence',
+  });
+}

@@ -84,7 +84,14 @@ export async function expectReport(instance: Instance, disaster: Disaster, words
     ).toContain(finding);
   if (['reinitialize', 'repair', 'restore'].includes(disaster.healedBy)) expect(report?.decision, words).toBe(disaster.healedBy);
   if (lost) expect(report?.lost).toMatch(lost);
-  else if (report && rows === 'all') expect(report).toMatchObject({ lost: 'nothing', losses: [{ kind: 'nothing' }] });
+  else if (report && rows === 'all') {
+    // The template's unlogged table is emptied by a restore, which says so.
+    const others = report.losses.filter(({ kind }) => kind !== 'unlogged' || disaster.healedBy !== 'restore');
+    expect(
+      others.every(({ kind }) => kind === 'nothing'),
+      report.lost,
+    ).toBe(true);
+  }
   if (losses) expect(report?.losses.map(({ kind }) => kind)).toEqual(losses);
 }
 

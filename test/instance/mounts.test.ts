@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mountPoints } from '../../src/instance/mounts.ts';
+import { innermost, mountPoints } from '../../src/instance/mounts.ts';
 
 const mountinfo = `36 35 98:0 / / rw,noatime shared:1 - ext4 /dev/root rw
 61 36 0:52 / /var/lib/data rw - tmpfs tmpfs rw
@@ -13,4 +13,11 @@ const mountinfo = `36 35 98:0 / / rw,noatime shared:1 - ext4 /dev/root rw
 test('what is mounted below a directory, each place once, in its own letters', () => {
   expect(mountPoints(mountinfo, '/var/lib/data')).toEqual(['pg_wal', 'postgresql.conf', 'with blank']);
   expect(mountPoints(mountinfo, '/srv')).toEqual([]);
+});
+
+test('the mount that a path lies on is the innermost', () => {
+  expect(innermost(mountinfo, '/var/lib/data/pg_wal')).toBe('/var/lib/data/pg_wal');
+  expect(innermost(mountinfo, '/var/lib/data/base')).toBe('/var/lib/data');
+  expect(innermost(mountinfo, '/var/lib/data2')).toBe('/');
+  expect(innermost('', '/srv')).toBeUndefined();
 });

@@ -130,6 +130,8 @@ test('the ladder reaches no replacement through findings that prove nothing, in 
       maxReplacements: 3,
       allow: ['repair', 'restore', 'reinitialize'],
       wish: undefined,
+      known: false,
+      backupsUnmounted: false,
     });
     expect(decision, JSON.stringify(findings)).not.toMatch(/restore|reinitialize/);
   }

@@ -1,4 +1,5 @@
-import { rename } from 'node:fs/promises';
+import { fstatSync } from 'node:fs';
+import { rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DbkitError, errnoOf, wordsOf } from '../../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../../kernel/machine.ts';
@@ -68,4 +69,12 @@ function inWords({ dataDir, lock }: Volume, cause: unknown): unknown {
     hint: `look at it (ls -la, lsattr) and move away what stands in its place; nothing was changed`,
     cause,
   });
+}
+
+/** True where the lock is on the very directory that `dataDir` is now; always where directories cannot be locked. */
+export async function isOn({ fd }: HeldLock, dataDir: string): Promise<boolean> {
+  const held = fstatSync(fd);
+  if (!held.isDirectory()) return true;
+  const now = await stat(dataDir).catch(() => undefined);
+  return now?.ino === held.ino && now.dev === held.dev;
 }

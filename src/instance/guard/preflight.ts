@@ -19,13 +19,13 @@ export async function refuseForeign(dataDir: string): Promise<void> {
     throw cause;
   });
   if (await present(volumeOf(dataDir).journal)) return; // An earlier run was stopped half-way through a replacement: what is left is ours.
-  const own = ['PG_VERSION', 'global', 'base', 'dbkit.initializing'];
+  const own = ['PG_VERSION', 'global', 'base', 'pg_xact', 'pg_wal', 'dbkit.initializing'];
   if (entries.length === 0 || entries.some((name) => own.includes(name))) return;
   throw new DbkitError(
     'data.foreign',
     `${dataDir} holds ${entries.length} entries that are not PostgreSQL's (${entries.slice(0, 3).join(', ')}${entries.length > 3 ? ', …' : ''})`,
     {
-      hint: 'set PGDATA to an empty directory or to a database; nothing was changed',
+      hint: 'set PGDATA to the directory that holds the database, or mount its volume there; nothing was changed',
     },
   );
 }

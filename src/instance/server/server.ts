@@ -11,7 +11,8 @@ import { type LogTail, tailFrom } from './server-log.ts';
 export type Launch =
   | { readonly kind: 'serving'; readonly child: Child; readonly standby: boolean; lines(): Promise<readonly string[]> }
   | { readonly kind: 'exited'; readonly exit: ExitReason; readonly lines: readonly string[] }
-  | { readonly kind: 'stuck'; readonly child: Child; readonly lines: readonly string[] };
+  /** `panics`: how often it had begun its recovery again, where that is why. */
+  | { readonly kind: 'stuck'; readonly child: Child; readonly lines: readonly string[]; readonly panics?: number };
 
 export interface LaunchOptions {
   readonly dataDir: string;
@@ -27,6 +28,8 @@ export interface LaunchOptions {
 const pollMs = (sinceMs: number): number => (sinceMs < 300 ? 3 : sinceMs < 2_000 ? 10 : 100);
 const CANNOT_CONNECT_NOW = '57P03';
 const REPORT_EVERY_MS = 10_000;
+/** A server whose children die begins again by itself, without end (postmaster.c, PostmasterStateMachine): that is no progress. */
+const RECOVERIES_MAX = 5;
 const signals = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const satisfies Record<StopMode, NodeJS.Signals>;
 
 /** Translates a stop mode for the postmaster only: never its group, never SIGKILL (server chapter "Shutting Down the Server"). */
@@ -90,6 +93,7 @@ async function waitUntilServing(local: Local, child: Child, { dataDir, privateSo
   let lastSign = begun;
   let lastReport = begun;
   let seen = '';
+  const recoveries = new Set<string>();
   for (;;) {
     if (exit) return { kind: 'exited', exit, lines: await log.lines() };
     const status = await statusLine(pidFile, child.pid);
@@ -97,7 +101,10 @@ async function waitUntilServing(local: Local, child: Child, { dataDir, privateSo
     if (status === 'standby' && (await letsIn(local, socketDir))) return { kind: 'serving', child, standby: true, lines: log.lines };
     const nowMs = clock.monotonicMs();
     if (nowMs - begun > 250) {
-      const sign = `${await log.size()}/${await childrenTicks(child.pid)}`; // Cheap, but not free: a quick start never gets here.
+      const children = await childrenOf(child.pid); // Cheap, but not free: a quick start never gets here.
+      for (const { pid, replays } of children) if (replays) recoveries.add(pid);
+      if (recoveries.size > RECOVERIES_MAX) return { kind: 'stuck', child, lines: await log.lines(), panics: recoveries.size - 1 };
+      const sign = `${await log.size()}/${children.reduce((sum, { ticks }) => sum + ticks, 0)}`;
       if (sign !== seen) lastSign = nowMs;
       seen = sign;
     }
@@ -132,14 +139,22 @@ async function statusLine(pidFile: string, pid: number): Promise<string | undefi
   return Number(lines[0]) === pid ? lines[7]?.trim() : undefined;
 }
 
-/** Processor time of the postmaster's children in clock ticks: the startup process moves it while it replays WAL. */
-async function childrenTicks(pid: number): Promise<number> {
+interface ServerChild {
+  readonly pid: string;
+  /** Processor time in clock ticks: the startup process moves it while it replays WAL. */
+  readonly ticks: number;
+  /** It is the startup process; titles are not translated (ps_status.c). */
+  readonly replays: boolean;
+}
+
+async function childrenOf(pid: number): Promise<ServerChild[]> {
   const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')).split(' ').filter(Boolean);
-  const ticks = await Promise.all(
+  return Promise.all(
     children.map(async (child) => {
       const fields = (await readFile(`/proc/${child}/stat`, 'utf8').catch(() => '')).split(') ').at(-1)?.split(' ');
-      return Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0); // utime and stime: proc(5), fields 14 and 15.
+      const title = await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '');
+      const ticks = Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0); // utime and stime: proc(5), fields 14 and 15.
+      return { pid: child, ticks, replays: /^postgres: (.*: )?startup( |\0|$)/.test(title) };
     }),
   );
-  return ticks.reduce((sum, tick) => sum + tick, 0);
 }

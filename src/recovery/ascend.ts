@@ -1,0 +1,74 @@
+import { rm } from 'node:fs/promises';
+import { type Inspection, inspect } from '../inspection/inspect.ts';
+import type { Local } from '../instance/local.ts';
+import { DbkitError, type FailureCode } from '../kernel/errors.ts';
+import type { HeldLock } from '../kernel/machine.ts';
+import { readMark } from '../wal/mark.ts';
+import { carryOut, type Outcome } from './carry-out.ts';
+import { joinReports, reportOf } from './describe.ts';
+import { findingKey, makePlan, type Plan, type PlanInput } from './plan.ts';
+import type { RecoveryReport } from './report.ts';
+
+/** What was planned, as it was carried out in the end, and what was seen last. */
+export interface Ascended {
+  readonly report: RecoveryReport;
+  readonly plan: Plan;
+  readonly inspection: Inspection;
+}
+
+/** A rung that gave way: by the backup that cannot be used, or by the repairs that failed. */
+interface Progress {
+  readonly spoiled: Set<string>;
+  readonly tried: Set<string>;
+}
+
+/** What the climb has in hand. */
+export interface Ascent {
+  readonly lock: HeldLock;
+  /** Labels of backups that turned out to be damaged; added to, so that the same boot does not try them again. */
+  readonly spoiled: Set<string>;
+  /** What was planned already. */
+  readonly first?: Plan;
+}
+
+const STEPS_MAX = 20; // Each one takes a backup or a finding out of the plan: a limit for the day this is wrong.
+
+/**
+ * Plans and carries out, rung after rung: a backup that turns out to be damaged is left out and the next older one decides, a repair that fails
+ * counts as tried, and neither ends the boot. Rejects with what the last rung says.
+ */
+export async function ascend(local: Local, input: PlanInput, { lock, spoiled, first }: Ascent, signal: AbortSignal): Promise<Ascended> {
+  const begunMs = local.system.clock.monotonicMs();
+  const state: Progress = { spoiled, tried: new Set(input.tried) };
+  let inspection = input.inspection;
+  let report: RecoveryReport | undefined;
+  for (let step = 1; step <= STEPS_MAX; step += 1) {
+    const plan = (step === 1 && first) || (await makePlan(local, { ...input, ...state, inspection }, signal));
+    const outcome = await carryOut(local, plan, lock, signal).catch(unlessBackupsFault(local, plan, state));
+    if (outcome === undefined) continue;
+    report = joinReports(report, reportOf(local, plan, outcome, begunMs));
+    if (outcome.failed.length === 0) return { report, plan, inspection };
+    for (const { finding } of outcome.failed) state.tried.add(findingKey(finding));
+    inspection = await inspect(
+      local.volume.dataDir,
+      { stateDir: local.stateDir, deep: false, readReached: readMark },
+      local.system,
+      signal,
+    );
+  }
+  throw new DbkitError('service.failed', 'every remedy was tried', { hint: '`dbkit inspect --deep` shows what is damaged' });
+}
+
+/** What says that this backup cannot be restored, and another may. */
+const backupsFault: ReadonlySet<FailureCode> = new Set<FailureCode>(['data.corrupt', 'backup.missing']);
+
+const unlessBackupsFault =
+  ({ volume, system }: Local, { decision, backup }: Plan, { spoiled }: Progress) =>
+  async (cause: unknown): Promise<Outcome | undefined> => {
+    if (decision !== 'restore' || !backup || !(cause instanceof DbkitError) || !backupsFault.has(cause.code)) throw cause;
+    const { label } = backup.backup;
+    system.log.warn('backup.unusable', `${cause.message}; it is set aside as damaged, and what else there is decides`, { label });
+    spoiled.add(label);
+    await rm(volume.incoming, { recursive: true, force: true });
+    return undefined;
+  };

@@ -1,0 +1,20 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Backups } from '../backups/backup.ts';
+import type { Local } from '../instance/local.ts';
+import { present, quarantineRoots } from '../instance/volume.ts';
+import { parseLabel } from '../kernel/labels.ts';
+
+/** What a server that has been ready leaves in the state folder (rememberStarted, writeInventory): a first boot has none of it. */
+const traces = ['started', 'kept', 'inventory.json'];
+
+/** True when the state folder or the repository tells of an instance that was here: then an empty directory is no first boot. */
+export async function isKnown({ stateDir, volume, backupDir }: Local, backups: readonly Backups[], signal: AbortSignal): Promise<boolean> {
+  for (const name of traces) if (await present(join(stateDir, name))) return true;
+  for (const root of quarantineRoots(volume.dataDir, backupDir)) {
+    const names = await readdir(root).catch(() => []);
+    if (names.some((name) => ['corrupt', 'replaced'].includes(parseLabel(name)?.kind ?? ''))) return true;
+  }
+  for (const { repository } of backups) if ((await repository.list(signal).catch(() => [])).length > 0) return true;
+  return false;
+}
