@@ -16,7 +16,7 @@ export function rememberSecret(value: string): void {
 const places: readonly (readonly [pattern: RegExp, instead: string])[] = [
   // libpq connection strings (libpq chapter "Connection Strings").
   [
-    /\b(password|passwd|sslpassword|passfile|scram_client_key|scram_server_key)(\s*=\s*)(?:\\?'(?:[^'\\\n]|\\[^\n]|'')*'?|[^\s'",;&}]+)/gi,
+    /\b(password|passwd|sslpassword|passfile|scram_client_key|scram_server_key)(\s*=\s*)(?:''[^'\n]+'{0,2}|\\?'(?:[^'\\\n]|\\[^\n]|'')*'?|[^\s'",;&}]+)/gi,
     `$1$2${HIDDEN}`,
   ],
   [/\b([a-z][a-z0-9+.-]*:\/\/[^\s:@/'"]*):[^\s@/'"]+@/gi, `$1:${HIDDEN}@`],

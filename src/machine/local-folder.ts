@@ -32,6 +32,7 @@ export async function localPort(base: string, files: Files): Promise<number> {
   try {
     await files.makeDirectory(base, { mode: 0o755 });
     await files.write(join(base, 'port'), `${port}\n`);
+    if (await isMissing(join(base, '.gitignore'))) await files.write(join(base, '.gitignore'), '*\n'); // A project must not commit a database.
   } catch (cause) {
     if (!cannotWrite.has(errnoOf(cause) ?? '')) throw cause;
   }

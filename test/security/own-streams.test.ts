@@ -1,0 +1,50 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { expect, test } from 'vitest';
+import { isThisMachine } from '../../src/alerts/email.ts';
+import { toFailure } from '../../src/kernel/errors.ts';
+import { isOwnLog } from '../../src/upkeep/prune-logs.ts';
+import { program } from '../harness/dbkit.ts';
+
+const noFull = existsSync('/dev/full') ? undefined : 'there is no /dev/full';
+const sh = (words: string): number | null =>
+  spawnSync('sh', ['-c', `"${process.execPath}" "${program}" ${words}`], { env: { PATH: process.env['PATH'] } }).status;
+
+test.skipIf(noFull)('a report that cannot be written fails in words, and stderr may fail as it likes', () => {
+  expect(sh('config schema >/dev/full')).toBe(69);
+  expect(sh('config schema >/dev/full 2>/dev/full')).toBe(69);
+  expect(sh('config schema 2>/dev/full >/dev/null')).toBe(0);
+  expect(sh('config schema >&- 2>&-')).toBe(0);
+  expect(sh('config schema | head -c 1 >/dev/null')).toBe(0);
+});
+
+test('what dbkit makes is for nobody else to write, whatever umask it was started with', () => {
+  const script = `umask 000; cd "$(mktemp -d)" && "${process.execPath}" "${program}" config init >/dev/null && stat -c %a dbkit.yaml; rm -f dbkit.yaml`;
+  expect(execFileSync('sh', ['-c', script], { encoding: 'utf8', env: { PATH: process.env['PATH'] } }).trim()).toBe('644');
+});
+
+test.each([
+  ['ENOSPC', 'volume.full'],
+  ['EROFS', 'volume.read-only'],
+  ['EMFILE', 'machine.exhausted'],
+  ['ENOMEM', 'machine.exhausted'],
+  ['EIO', 'volume.failing'],
+  ['EACCES', 'data.owner'],
+  ['ECONNRESET', 'service.failed'],
+])('%s is the machine’s trouble, and no bug of dbkit’s', (code, failure) => {
+  expect(toFailure(Object.assign(new Error(`${code}: words, write`), { code })).code).toBe(failure);
+});
+
+test('a password goes without TLS to loopback alone', () => {
+  expect(['localhost', '127.0.0.1', '127.1.2.3', '::1'].every(isThisMachine)).toBe(true);
+  expect(['localhost.example.org', '127.0.0.1.nip.io', '127.evil.example', 'mylocalhost'].some(isThisMachine)).toBe(false);
+});
+
+test('only this instance’s own logs are its business', () => {
+  const debian = isOwnLog('postgresql-15-main.log');
+  expect(['postgresql-15-main.log', 'postgresql-15-main.log.2.gz', 'dbkit.log.1'].every(debian)).toBe(true);
+  expect(['postgresql-16-main.log', 'postgresql.log', 'postgresql-15-other.log.1', 'notes.log'].some(debian)).toBe(false);
+  const dated = isOwnLog('postgresql-2026-11-28_000000.log');
+  expect(dated('postgresql-2026-11-27_000000.log')).toBe(true);
+  expect(isOwnLog('postgresql.log')('postgresql-16-main.log')).toBe(false);
+});
