@@ -89,7 +89,8 @@ const BLOCKED = `
          CASE WHEN b.pid IS NULL THEN (
            SELECT p.gid FROM pg_locks w JOIN pg_locks h ON h.granted AND h.pid IS NULL AND h.locktype = w.locktype
              AND (h.transactionid = w.transactionid OR (h.relation = w.relation AND h.database = w.database))
-             JOIN pg_prepared_xacts p ON h.virtualtransaction = '-1/' || p.transaction::text
+             JOIN pg_locks x ON x.virtualtransaction = h.virtualtransaction AND x.pid IS NULL AND x.locktype = 'transactionid' AND x.granted
+             JOIN pg_prepared_xacts p ON p.transaction = x.transactionid
             WHERE w.pid = a.pid AND NOT w.granted LIMIT 1) END AS gid
     FROM pg_stat_activity a
     LEFT JOIN LATERAL (SELECT min((to_jsonb(l) ->> 'waitstart')::timestamptz) AS since FROM pg_locks l WHERE l.pid = a.pid AND NOT l.granted) w ON true
