@@ -7,7 +7,8 @@ import { monitor } from '../monitor/loop.ts';
 import { endPlannedStop } from '../monitor/pause.ts';
 import { startBackup } from './start-backup.ts';
 import { planStop } from './stop-plan.ts';
-import { type SuperviseNeeds, type Supervisor, supervise } from './supervise.ts';
+import { type Supervisor, supervise } from './supervise.ts';
+import type { SuperviseNeeds } from './supervision.ts';
 
 type Needs = SuperviseNeeds &
   MonitorNeeds & { readonly spawn: SpawnChild; readonly signals: Signals; readonly commandEnvironment: Readonly<Record<string, string>> };

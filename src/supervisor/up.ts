@@ -6,7 +6,7 @@ import { DbkitError, type FailureCode, failures } from '../kernel/errors.ts';
 import type { Clock, Signals, SpawnChild } from '../kernel/machine.ts';
 import type { MonitorNeeds } from '../monitor/check.ts';
 import { runEntrypoint } from './entrypoint.ts';
-import type { SuperviseNeeds } from './supervise.ts';
+import type { SuperviseNeeds } from './supervision.ts';
 
 type Needs = SuperviseNeeds &
   MonitorNeeds & { readonly spawn: SpawnChild; readonly signals: Signals; readonly commandEnvironment: Readonly<Record<string, string>> };

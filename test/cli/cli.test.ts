@@ -17,7 +17,7 @@ const commands = [
   ...['entrypoint', 'up', 'down', 'restart', 'status', 'inspect', 'recover', 'services', 'completion', 'config', 'maintenance', 'backup'],
   ...['monitor', 'alert', 'alert setup', 'alert test', 'k8s', 'k8s render', 'manual'],
   ...['health', 'hooks', ...['install', 'uninstall', 'run'].map((verb) => `hooks ${verb}`)],
-  ...['show', 'check', 'init', 'schema'].map((verb) => `config ${verb}`),
+  ...['show', 'check', 'init', 'schema', 'trust'].map((verb) => `config ${verb}`),
   ...['init', 'init devcontainer'],
   ...['create', 'list', 'show', 'verify', 'cleanup', 'pin', 'restore', 'undo', 'open', 'drill'].map((verb) => `backup ${verb}`),
   ...['status', 'health', 'backup', 'list-backups', 'restart', 'cleanup'].map((verb) => `maintenance ${verb}`),

@@ -10,7 +10,7 @@ const cases: readonly (readonly [words: readonly string[], offered: readonly str
   [['st'], ['status']],
   [
     ['config', ''],
-    ['check', 'init', 'schema', 'show'],
+    ['check', 'init', 'schema', 'show', 'trust'],
   ],
   [['config', 'show', '--or'], ['--origin']],
   [['--config', 'status', 'down', '--jso'], ['--json']], // The file is called `status`; the command is `down`.
