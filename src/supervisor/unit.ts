@@ -31,147 +31,168 @@ export interface Unit {
   reload(): Promise<void>;
 }
 
+/** The life of one service, as the functions below change it. */
+interface Life {
+  readonly service: Service;
+  readonly needs: UnitNeeds;
+  readonly deathsMs: number[];
+  state: ServiceState;
+  since: string;
+  running: RunningService | undefined;
+  attempt: Promise<void>;
+  cancel: AbortController;
+  failure: ServiceStatus['failure'];
+  note: string | null;
+  recovery: ServiceStatus['recovery'];
+  restarts: number;
+}
+
 export function createUnit(service: Service, needs: UnitNeeds): Unit {
-  const { clock, log } = needs;
-  let state: ServiceState = 'waiting';
-  let since = clock.now().toISOString();
-  let running: RunningService | undefined;
-  let attempt: Promise<void> = Promise.resolve();
-  let cancel = new AbortController();
-  let failure: ServiceStatus['failure'] = null;
-  let note: string | null = null;
-  let recovery: ServiceStatus['recovery'] = null;
-  let restarts = 0;
-  const deathsMs: number[] = [];
-
-  const enter = (next: ServiceState): void => {
-    state = next;
-    since = clock.now().toISOString();
-    needs.changed();
+  const life: Life = {
+    service,
+    needs,
+    deathsMs: [],
+    state: 'waiting',
+    since: needs.clock.now().toISOString(),
+    running: undefined,
+    attempt: Promise.resolve(),
+    cancel: new AbortController(),
+    failure: null,
+    note: null,
+    recovery: null,
+    restarts: 0,
   };
-
-  async function bringUp(signal: AbortSignal): Promise<void> {
-    failure = null;
-    note = null;
-    recovery = null;
-    try {
-      enter('preparing');
-      await service.prepare(signal);
-      await rememberRecovery(); // Now, too: should the start be cut off, the next boot still knows what was done.
-      enter('starting');
-      running = await service.start(signal);
-    } catch (cause) {
-      await rememberRecovery();
-      throw cause;
-    }
-    await rememberRecovery(clock.now().toISOString());
-    if (signal.aborted) return; // Whoever stops it waits for this, and stops what has come up.
-    void watch(running, signal);
-    enter('ready');
-    log.info('service.ready', `${service.name} is ready`, { service: service.name, pid: running.pid });
-  }
-
-  async function rememberRecovery(readyAt?: string): Promise<void> {
-    const report = service.lastRecovery?.();
-    if (!report) return;
-    const isTold = report.losses.some((loss) => 'oldBytes' in loss && loss.oldBytes === report.quarantine);
-    const where = report.quarantine === null || isTold ? '' : `; the old bytes are in ${report.quarantine}`;
-    recovery = report.decision;
-    note = `${report.decision}: ${report.because}; lost: ${report.lost}${where}`;
-    await needs.recovered({ ...report, trigger: 'start', ...(readyAt ? { readyAt } : {}) });
-  }
-
-  /** A death that nobody asked for: the policy decides; preparing again is what makes PostgreSQL's death go through inspection. */
-  async function watch(service_: RunningService, signal: AbortSignal): Promise<void> {
-    const exit = await service_.exited;
-    if (running !== service_) return;
-    running = undefined;
-    if (state === 'stopping' || signal.aborted) return;
-    deathsMs.push(clock.monotonicMs());
-    log.error('service.died', `${service.name} ${howItEnded(exit)}`, { service: service.name });
-    const decision = needs.decideRestart(service.restart, exit, deathsMs, clock.monotonicMs());
-    if (!decision.restart)
-      return giveUp(new DbkitError('service.failed', `${service.name} ${howItEnded(exit)} and is not started again: ${decision.because}`));
-    enter('restarting');
-    attempt = revive(decision.afterMs, signal);
-  }
-
-  async function revive(afterMs: number, signal: AbortSignal): Promise<void> {
-    try {
-      await clock.sleep(afterMs, signal);
-      restarts += 1;
-      await bringUp(signal);
-    } catch (cause) {
-      if (isAbort(cause)) return;
-      giveUp(cause);
-    }
-  }
-
-  function giveUp(cause: unknown): void {
-    settleFailure(cause);
-    if (service.onFail === 'exit') needs.failed(cause);
-  }
-
-  function settleFailure(cause: unknown): void {
-    const { code, message, hint } = toFailure(cause);
-    failure = { code, message, hint };
-    enter(service.onFail === 'hold' ? 'held' : 'failed');
-    if (service.onFail !== 'exit') {
-      const held =
-        service.onFail === 'hold'
-          ? '; it is held back: `dbkit status` shows why, `dbkit recover` goes on from here'
-          : '; the others go on without it';
-      log.error('service.failed', `${service.name} cannot run: ${message}${held}${hint ? ` (${hint})` : ''}`, {
-        service: service.name,
-        code,
-      });
-    }
-  }
-
   return {
     name: service.name,
     service,
-    state: () => state,
-    status: () => ({
-      name: service.name,
-      state,
-      pid: running?.pid ?? null,
-      since,
-      restarts,
-      note,
-      recovery,
-      failure,
-      details: running?.details ?? {},
-    }),
-    start(outer) {
-      if (state === 'ready' || state === 'preparing' || state === 'starting') return attempt;
-      cancel = new AbortController();
-      const { signal } = bound([outer, cancel.signal]); // For as long as it runs: its death is a start of its own.
-      attempt = bringUp(signal).catch((cause: unknown) => {
-        if (isAbort(cause)) {
-          if (outer.aborted) throw cause;
-          return; // Stopped by name in the middle of its start; the others go on.
-        }
-        settleFailure(cause);
-        if (service.onFail === 'exit') throw cause;
-      });
-      return attempt;
+    state: () => life.state,
+    status: () => {
+      const { state, since, restarts, note, recovery, failure, running } = life;
+      const details = running?.details ?? {};
+      return { name: service.name, state, pid: running?.pid ?? null, since, restarts, note, recovery, failure, details };
     },
-    async stop(budgetMs, hurried) {
-      const isUnderWay = state === 'preparing' || state === 'starting' || state === 'restarting';
-      if (!running && !isUnderWay) return; // Held, failed or never begun: its reason stays to be read.
-      const begunMs = clock.monotonicMs();
-      enter('stopping');
-      cancel.abort();
-      if (!running) await untilSettled(attempt, budgetMs, clock);
-      const left = budgetMs - (clock.monotonicMs() - begunMs);
-      if (running) await stopWithin(running, Math.min(left, service.stopTimeoutMs), hurried, needs); // Also one that was ready just now.
-      running = undefined;
-      enter('stopped');
-      log.info('service.stopped', `${service.name} is stopped`, { service: service.name });
-    },
-    reload: async () => running?.reload?.(),
+    start: (outer) => start(life, outer),
+    stop: (budgetMs, hurried) => stop(life, budgetMs, hurried),
+    reload: async () => life.running?.reload?.(),
   };
+}
+
+function enter(life: Life, next: ServiceState): void {
+  life.state = next;
+  life.since = life.needs.clock.now().toISOString();
+  life.needs.changed();
+}
+
+function start(life: Life, outer: AbortSignal): Promise<void> {
+  if (life.state === 'ready' || life.state === 'preparing' || life.state === 'starting') return life.attempt;
+  life.cancel = new AbortController();
+  const { signal } = bound([outer, life.cancel.signal]); // For as long as it runs: its death is a start of its own.
+  life.attempt = bringUp(life, signal).catch((cause: unknown) => {
+    if (isAbort(cause)) {
+      if (outer.aborted) throw cause;
+      return; // Stopped by name in the middle of its start; the others go on.
+    }
+    settleFailure(life, cause);
+    if (life.service.onFail === 'exit') throw cause;
+  });
+  return life.attempt;
+}
+
+async function stop(life: Life, budgetMs: number, hurried: AbortSignal): Promise<void> {
+  const { service, needs, state } = life;
+  const { clock, log } = needs;
+  const isUnderWay = state === 'preparing' || state === 'starting' || state === 'restarting';
+  if (!life.running && !isUnderWay) return; // Held, failed or never begun: its reason stays to be read.
+  const begunMs = clock.monotonicMs();
+  enter(life, 'stopping');
+  life.cancel.abort();
+  if (!life.running) await untilSettled(life.attempt, budgetMs, clock);
+  const left = budgetMs - (clock.monotonicMs() - begunMs);
+  if (life.running) await stopWithin(life.running, Math.min(left, service.stopTimeoutMs), hurried, needs); // Also one that was ready just now.
+  life.running = undefined;
+  enter(life, 'stopped');
+  log.info('service.stopped', `${service.name} is stopped`, { service: service.name });
+}
+
+async function bringUp(life: Life, signal: AbortSignal): Promise<void> {
+  const { service, needs } = life;
+  life.failure = null;
+  life.note = null;
+  life.recovery = null;
+  try {
+    enter(life, 'preparing');
+    await service.prepare(signal);
+    await rememberRecovery(life); // Now, too: should the start be cut off, the next boot still knows what was done.
+    enter(life, 'starting');
+    life.running = await service.start(signal);
+  } catch (cause) {
+    await rememberRecovery(life);
+    throw cause;
+  }
+  const { running } = life;
+  await rememberRecovery(life, needs.clock.now().toISOString());
+  if (signal.aborted) return; // Whoever stops it waits for this, and stops what has come up.
+  void watch(life, running, signal);
+  enter(life, 'ready');
+  needs.log.info('service.ready', `${service.name} is ready`, { service: service.name, pid: running.pid });
+}
+
+async function rememberRecovery(life: Life, readyAt?: string): Promise<void> {
+  const report = life.service.lastRecovery?.();
+  if (!report) return;
+  const isTold = report.losses.some((loss) => 'oldBytes' in loss && loss.oldBytes === report.quarantine);
+  const where = report.quarantine === null || isTold ? '' : `; the old bytes are in ${report.quarantine}`;
+  life.recovery = report.decision;
+  life.note = `${report.decision}: ${report.because}; lost: ${report.lost}${where}`;
+  await life.needs.recovered({ ...report, trigger: 'start', ...(readyAt ? { readyAt } : {}) });
+}
+
+/** A death that nobody asked for: the policy decides; preparing again is what makes PostgreSQL's death go through inspection. */
+async function watch(life: Life, running: RunningService, signal: AbortSignal): Promise<void> {
+  const { service, needs, deathsMs } = life;
+  const exit = await running.exited;
+  if (life.running !== running) return;
+  life.running = undefined;
+  if (life.state === 'stopping' || signal.aborted) return;
+  deathsMs.push(needs.clock.monotonicMs());
+  needs.log.error('service.died', `${service.name} ${howItEnded(exit)}`, { service: service.name });
+  const decision = needs.decideRestart(service.restart, exit, deathsMs, needs.clock.monotonicMs());
+  if (!decision.restart)
+    return giveUp(
+      life,
+      new DbkitError('service.failed', `${service.name} ${howItEnded(exit)} and is not started again: ${decision.because}`),
+    );
+  enter(life, 'restarting');
+  life.attempt = revive(life, decision.afterMs, signal);
+}
+
+async function revive(life: Life, afterMs: number, signal: AbortSignal): Promise<void> {
+  try {
+    await life.needs.clock.sleep(afterMs, signal);
+    life.restarts += 1;
+    await bringUp(life, signal);
+  } catch (cause) {
+    if (isAbort(cause)) return;
+    giveUp(life, cause);
+  }
+}
+
+function giveUp(life: Life, cause: unknown): void {
+  settleFailure(life, cause);
+  if (life.service.onFail === 'exit') life.needs.failed(cause);
+}
+
+function settleFailure(life: Life, cause: unknown): void {
+  const { name, onFail } = life.service;
+  const { code, message, hint } = toFailure(cause);
+  life.failure = { code, message, hint };
+  enter(life, onFail === 'hold' ? 'held' : 'failed');
+  if (onFail === 'exit') return;
+  const held =
+    onFail === 'hold'
+      ? '; it is held back: `dbkit status` shows why, `dbkit recover` goes on from here'
+      : '; the others go on without it';
+  life.needs.log.error('service.failed', `${name} cannot run: ${message}${held}${hint ? ` (${hint})` : ''}`, { service: name, code });
 }
 
 /** Waits for a start that was cancelled to come to its end, but not beyond the budget. */
