@@ -40,6 +40,7 @@ export function writeProbe(clock: Clock, sessions: SharedSessions, timeoutMs: nu
           const waits = await missingStandbys(session);
           await session.query(`SET statement_timeout = ${Math.round(timeoutMs)}`);
           await session.query('SET synchronous_commit = local');
+          if (await isSomebodys(session)) return skipped('the schema dbkit belongs to another role, so nothing is written into it');
           const way = await commit(session);
           const seconds = (clock.monotonicMs() - begunMs) / 1000;
           if (waits !== undefined) return waiting(waits, seconds);
@@ -49,6 +50,17 @@ export function writeProbe(clock: Clock, sessions: SharedSessions, timeoutMs: nu
         }
       }),
   };
+}
+
+/** A table of somebody else's may have triggers, which would run as the superuser. */
+async function isSomebodys(session: Connection): Promise<boolean> {
+  const [row] = await session.query<{ others: number }>(
+    `SELECT count(*)::int AS others
+       FROM (SELECT nspowner AS owner FROM pg_namespace WHERE nspname = 'dbkit'
+             UNION ALL SELECT relowner FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'dbkit' AND c.relname = 'health') AS o
+      WHERE pg_get_userbyid(owner) <> current_user`,
+  );
+  return row!.others > 0;
 }
 
 /** How dbkit's own row was written; words for where it may not be. */
