@@ -85,15 +85,30 @@ export async function openPrivateWay(local: Local): Promise<PrivateWay> {
   };
 }
 
-/** In the system's folder for such things, else, where that takes no writes (a read-only root), beside the instance's own socket. */
-async function privateSocketDir({ settings, owner }: Local): Promise<string> {
-  const make = (root: string): Promise<string> => mkdtemp(join(root, 'dbkit-'));
-  const made = await make(tmpdir()).catch((cause: unknown) => {
-    if (!['EACCES', 'EROFS', 'ENOENT', 'ENOSPC'].includes(errnoOf(cause) ?? '')) throw cause;
-    return make(settings.socketDir);
-  });
-  await chown(made, owner.uid, owner.gid);
-  return made;
+const SOCKET_NAME_BYTES = '/dbkit-abcdef/.s.PGSQL.65535'.length;
+const SOCKET_PATH_BYTES_MAX = 107; // sun_path (unix(7)).
+const cannotMake = ['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'ENOSPC'];
+
+/**
+ * In the system's folder for such things, where the server's user gets there too; else, where none takes writes (a read-only root), beside the
+ * instance's own socket.
+ */
+async function privateSocketDir({ settings, owner, system }: Local): Promise<string> {
+  const isOther = system.self.uid !== owner.uid;
+  for (const root of new Set([tmpdir(), '/tmp', settings.socketDir])) {
+    if (root !== settings.socketDir) {
+      if (root.length + SOCKET_NAME_BYTES > SOCKET_PATH_BYTES_MAX) continue;
+      if (isOther && !(await system.reachableByOthers(join(root, 'below')))) continue;
+    }
+    const made = await mkdtemp(join(root, 'dbkit-')).catch((cause: unknown) => {
+      if (root === settings.socketDir || !cannotMake.includes(errnoOf(cause) ?? '')) throw cause;
+      return undefined;
+    });
+    if (made === undefined) continue;
+    await chown(made, owner.uid, owner.gid);
+    return made;
+  }
+  throw new DbkitError('internal.bug', 'no folder for a private socket was tried'); // The last one of the list either makes it or rejects.
 }
 
 /**
