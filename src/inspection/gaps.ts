@@ -169,3 +169,11 @@ async function countBehind(
   }
   return { end, commits, firstAt: times[0]?.toISOString() ?? null, lastAt: times.at(-1)?.toISOString() ?? null };
 }
+
+/** It begins from a backup’s label or goes on as another server’s copy: its files are of several moments until it has come to its end. */
+export const recovers = ({ entries }: Pick<Walk, 'entries'>): boolean =>
+  ['backup_label', 'recovery.signal', 'standby.signal'].some((path) => entries.has(path));
+
+/** Only a crashed server replays WAL from its own pg_wal alone. */
+export const mayHaveGap = ({ state }: ControlFile, follows: boolean, { entries }: Walk, findings: readonly Finding[]): boolean =>
+  !state.startsWith('shut down') && !follows && !recovers({ entries }) && !findings.some(({ code }) => code.startsWith('wal'));

@@ -19,7 +19,7 @@ import {
   inspectTablespaces,
 } from './directories.ts';
 import type { Finding } from './findings.ts';
-import { type BehindGap, type Gaps, inspectGaps } from './gaps.ts';
+import { type BehindGap, type Gaps, inspectGaps, mayHaveGap, recovers } from './gaps.ts';
 import { filesAt, readInventory } from './inventory.ts';
 import { controlFinding, type Judged, judgeControl } from './judge-control.ts';
 import { readKept } from './kept.ts';
@@ -91,10 +91,6 @@ async function inspectAnswering(
   const state = await stateOf(dataDir);
   const seen: Walk =
     state === 'empty' || state === 'foreign' ? emptyWalk : { ...walk(dataDir, signal), configFile: await configFileElsewhere(dataDir) };
-  const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
-  const reached = state === 'cluster' ? await readReached?.(stateDir, dataDir, undefined) : undefined;
-  const { control, doubts } = await judgeControl(dataDir, seen, state, { reached, inventory }, signal);
-  const compared = inventory && (await compare(seen, inventory, { dataDir, stateDir, control, log: system.log }, signal));
   const root = state === 'cluster' ? statSync(dataDir) : undefined; // PGDATA itself may be a link.
   const permissions = root
     ? inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self)
@@ -102,6 +98,10 @@ async function inspectAnswering(
   // What this user may not read says nothing about the data: permissions come first, and then everything is looked at again.
   const readable = system.rights.isRoot() || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
   const foreign = root ? inspectForeignEntries(root, seen) : [];
+  const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
+  const reached = state === 'cluster' ? await readReached?.(stateDir, dataDir, undefined) : undefined;
+  const { control, doubts } = await judgeControl(dataDir, seen, state === 'cluster' && readable, { reached, inventory }, signal);
+  const compared = inventory && (await compare(seen, inventory, { dataDir, stateDir, control, log: system.log }, signal));
   const findings =
     root && readable
       ? [...permissions, ...foreign, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir, isServed }, signal))]
@@ -130,7 +130,10 @@ async function inspectAnswering(
       state,
       major: known?.major ?? versionFile(dataDir),
       systemIdentifier:
-        known?.systemIdentifier ?? (compared?.proven ? inventory!.systemIdentifier : null) ?? ownerByWal(dataDir, seen) ?? null,
+        known?.systemIdentifier ??
+        (compared?.proven ? inventory!.systemIdentifier : null) ??
+        (readable ? ownerByWal(dataDir, seen) : undefined) ??
+        null,
       clusterState: known?.state ?? null,
       clean: shutDown && !findings.some(({ severity }) => severity !== 'info'),
       inventory: compared === undefined ? 'none' : !compared.proven ? 'void' : compared.differences.length === 0 ? 'match' : 'differs',
@@ -144,13 +147,6 @@ async function inspectAnswering(
   };
 }
 
-/** It begins from a backup’s label or goes on as another server’s copy: its files are of several moments until it has come to its end. */
-const recovers = ({ entries }: Pick<Walk, 'entries'>): boolean =>
-  ['backup_label', 'recovery.signal', 'standby.signal'].some((path) => entries.has(path));
-
-/** Only a crashed server replays WAL from its own pg_wal alone. */
-const mayHaveGap = ({ state }: ControlFile, follows: boolean, { entries }: Walk, findings: readonly Finding[]): boolean =>
-  !state.startsWith('shut down') && !follows && !recovers({ entries }) && !findings.some(({ code }) => code.startsWith('wal'));
 const noGap: Gaps = { findings: [], behind: undefined };
 /** An empty directory says little by itself: whether a server still works in it, and whether its volume is mounted. */
 const emptyFindings = async (state: InspectionReport['state'], dataDir: string, stateDir: string): Promise<Finding[]> =>

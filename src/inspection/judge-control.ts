@@ -3,7 +3,6 @@ import { findContradiction } from './contradictions.ts';
 import type { Finding } from './findings.ts';
 import type { Inventory } from './inventory.ts';
 import type { Reached } from './reached.ts';
-import type { InspectionReport } from './report.ts';
 import { readControl } from './state.ts';
 import type { Walk } from './walk.ts';
 
@@ -14,13 +13,12 @@ export type Judged = ReadControl | { readonly problem: string; readonly why: 'an
 export async function judgeControl(
   dataDir: string,
   seen: Walk,
-  state: InspectionReport['state'],
+  mayLook: boolean,
   notes: { reached: Reached | undefined; inventory: Inventory | undefined },
   signal: AbortSignal,
 ): Promise<{ control: Judged; doubts: Finding[] }> {
   const control = readControl(dataDir);
-  const against =
-    state === 'cluster' && 'control' in control ? await findContradiction(dataDir, seen, control.control, notes, signal) : undefined;
+  const against = mayLook && 'control' in control ? await findContradiction(dataDir, seen, control.control, notes, signal) : undefined;
   if (!against) return { control, doubts: [] };
   if (against.verdict !== 'contradicted') return { control: { problem: against.words, why: against.verdict }, doubts: [] };
   return {

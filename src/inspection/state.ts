@@ -10,8 +10,8 @@ import type { InspectionReport } from './report.ts';
 /** Something else stands where a file, or its directory, should be. */
 const notAFile = new Set(['EISDIR', 'ENOTDIR']);
 
-/** What this process is short of, which is no word about the disk. */
-const shortages = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN']);
+/** What this process is short of, its rights too, which is no word about the disk. */
+const shortages = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EACCES']);
 
 /** A system call failed for a reason that is neither "there is no such file" nor a shortage of this process: the disk or the mount did not answer. */
 export const isDiskError = (cause: unknown): boolean => {

@@ -95,12 +95,12 @@ export async function replacementsSince(volume: Volume, backupDir: string, since
   return names.map(parseLabel).filter((label) => label?.kind === 'corrupt' && label.at >= since).length;
 }
 
-/** True when `path` exists, a dangling link included. Rejects with whatever else than "no such file" the system says: that is no answer. */
+/** True when `path` exists, a dangling link included. Rejects with what a disk says that does not answer. */
 export async function present(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
     (cause: unknown) => {
-      if (errnoOf(cause) === 'ENOENT' || errnoOf(cause) === 'ENOTDIR') return false;
+      if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(errnoOf(cause) ?? '')) return false; // Who may not look is told so by another question.
       throw cause;
     },
   );
