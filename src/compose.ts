@@ -5,6 +5,7 @@ import type { Alerter } from './alerts/contract.ts';
 import type { Backups } from './backups/backup.ts';
 import { createBackups } from './backups/backups.ts';
 import type { Open, OpenOptions } from './cli/cli.ts';
+import { settingFlags } from './cli/global-flags.ts';
 import type { Parts } from './cli/parts.ts';
 import type { Config } from './config/config.ts';
 import { configPath, readConfigFile, readEnvironment } from './config/file.ts';
@@ -53,7 +54,7 @@ async function load({ flags, environment, workingDirectory }: OpenOptions, syste
       inDevContainer: isInDevContainer(environment),
     }),
     ...(await readEnvironment(environment)),
-    flags: [...local, ...(await clusterFlags(flags.cluster)), ...settingFlags({ flags, workingDirectory })],
+    flags: [...local, ...(await clusterFlags(flags.cluster)), ...settingFlags(flags, (path) => resolve(workingDirectory, path))],
   });
 }
 
@@ -68,20 +69,6 @@ async function clusterFlags(cluster: string | undefined): Promise<Layers['flags'
     ['postgresql.port', port === undefined ? undefined : Number(port)],
   ] as const;
   return given.filter(([, value]) => value !== undefined).map(([path, value]) => ({ path, value, flag: '--cluster' }));
-}
-
-function settingFlags({ flags, workingDirectory }: Pick<OpenOptions, 'flags' | 'workingDirectory'>): Layers['flags'] {
-  const folder = (value: string | undefined): string | undefined => (value === undefined ? undefined : resolve(workingDirectory, value));
-  const given = [
-    ['postgresql.dataDir', folder(flags.dataDir), '--data-dir'],
-    ['postgresql.socketDir', folder(flags.socketDir), '--socket-dir'],
-    ['postgresql.port', flags.port, '--port'],
-    ['postgresql.binDir', folder(flags.binDir), '--bin-dir'],
-    ['stateDir', folder(flags.stateDir), '--state-dir'],
-    ['logDir', folder(flags.logDir), '--log-dir'],
-    ['backupDir', folder(flags.backupDir), '--backup-dir'],
-  ] as const;
-  return given.filter(([, value]) => value !== undefined).map(([path, value, flag]) => ({ path, value, flag }));
 }
 
 /** `--local`: one folder for everything, its own port, and the embedded programs where npm brought them. */

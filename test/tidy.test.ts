@@ -44,6 +44,10 @@ const homes: readonly (readonly [pattern: RegExp, home: RegExp])[] = [
   [/TODO|FIXME|XXX|@ts-(ignore|expect-error|nocheck)|biome-ignore|\bas any\b/, /^$/],
 ];
 
+/** A row of a decision table, and what its file must not import: a decision is made of facts, so that every row can have a test. */
+const decisionRow = /\bid: '[a-z0-9-]+',[\s\S]{0,200}?\b(when|says|findings):/;
+const inputOutput = /from '(node:(fs|fs\/promises|net|http|os|worker_threads)|[^']*\/machine\/[^']*|[^']*\/connection\.ts|execa|pg)'/;
+
 /** Names that say nothing. */
 const emptyNames = /(^|[/-])(utils?|helpers?|common|manager|misc)([./-]|$)|(^|\/)index\.ts$/;
 const LINES_MAX = 250;
@@ -62,6 +66,7 @@ test.each(files)('%s', (file) => {
     }
   }
   for (const [pattern, home] of homes) if (!home.test(file)) expect(text, `${pattern} does not belong in ${file}`).not.toMatch(pattern);
+  if (decisionRow.test(text)) expect(text, `${file} decides, so it does no I/O`).not.toMatch(inputOutput);
   expect(file, 'a name that says nothing').not.toMatch(emptyNames);
   expect(text.split('\n').length, `${file} is long: is it one idea?`).toBeLessThanOrEqual(LINES_MAX);
 });

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
 import { environment } from '../config/environment.ts';
+import { exitStatuses, signalStatus } from '../kernel/exit-statuses.ts';
 import type { Cli } from './cli.ts';
 
 /** What a person has to know before the list of commands means anything. */
@@ -7,22 +8,13 @@ const ABOUT = `dbkit is a container's entry point, the backup tool, the health c
 data directory, makes it startable in the least destructive way there is, starts PostgreSQL, proves that it answers, runs a command, and stops
 everything cleanly. What it replaces it keeps; what it says goes to standard error, and standard output belongs to the report.`;
 
+/** `health` speaks the dialect of monitoring tools. */
+const dialect: Readonly<Record<string, string>> = { 1: '; `health`: warnings with --strict', 2: '; `health`: something is critical' };
 const STATUSES: readonly (readonly [status: string, meaning: string])[] = [
-  ['0', 'done'],
-  ['1', 'failed; `health`: warnings with --strict'],
-  ['2', 'wrong usage; `health`: something is critical'],
-  ['3', '`health`: something could not be found out'],
-  ['65', 'data or a backup is corrupt'],
-  ['69', 'a service or a volume is not available'],
-  ['70', 'a bug in dbkit'],
-  ['73', 'something would be overwritten'],
-  ['75', 'locked or busy'],
-  ['77', 'refused for safety'],
-  ['78', 'the configuration is wrong'],
-  ['126', 'a program cannot be run'],
-  ['127', 'a program is missing'],
-  ['128+n', 'ended by signal n'],
-];
+  ...Object.entries(exitStatuses).map(([status, meaning]) => [status, `${meaning}${dialect[status] ?? ''}`] as const),
+  ['3', '`health`: something could not be found out'] as const,
+  [signalStatus.status, signalStatus.meaning] as const,
+].toSorted(([a], [b]) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
 
 const FILES: readonly (readonly [path: string, meaning: string])[] = [
   ['dbkit.yaml', 'the configuration, found upward from the working directory; `dbkit config init` writes one'],
@@ -37,6 +29,7 @@ const pages = {
   man: pageOf,
   commands: async (program: Command) => (await import('./pages.ts')).commandsPage(program),
   configuration: async () => (await import('./pages.ts')).configurationPage(),
+  reasons: async () => (await import('./reasons-page.ts')).reasonsPage(),
 } satisfies Record<string, (program: Command, version: string) => string | Promise<string>>;
 
 export function registerManual(program: Command, cli: Cli): void {

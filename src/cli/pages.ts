@@ -38,8 +38,9 @@ const pathOf = (command: Command): string => (command.parent?.parent ? `${pathOf
 const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 const blocks = (...parts: readonly string[]): string => parts.join('\n\n');
 /** A page as it lies in docs/. */
-const page = (title: string, ...parts: readonly string[]): string => `${blocks(`# ${title}`, GENERATED, ...parts)}\n`;
-const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
+export const page = (title: string, ...parts: readonly string[]): string => `${blocks(`# ${title}`, GENERATED, ...parts)}\n`;
+/** A table in Markdown. */
+export const table = (head: readonly string[], rows: readonly (readonly string[])[]): string =>
   [head, head.map(() => '---'), ...rows].map((row) => `| ${row.map(cell).join(' | ')} |`).join('\n');
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 

@@ -1,5 +1,6 @@
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, CommanderError } from 'commander';
 import { DbkitError, failures, toFailure } from '../kernel/errors.ts';
+import { exitWords } from '../kernel/exit-statuses.ts';
 import { redact } from '../kernel/redact.ts';
 import { registerAlert } from './alert.ts';
 import { registerBackup } from './backup.ts';
@@ -7,6 +8,8 @@ import { createCli, nameOf, type Surroundings } from './cli.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerEntrypoint } from './entrypoint.ts';
+import { registerExplain } from './explain.ts';
+import { globalOptions } from './global-flags.ts';
 import { registerHealth } from './health.ts';
 import { registerHooks } from './hooks.ts';
 import { registerInit } from './init.ts';
@@ -23,9 +26,8 @@ import { registerStatus } from './status.ts';
 import { registerSystemd } from './systemd.ts';
 import { registerUp } from './up.ts';
 
-const EXIT_STATUSES = `
-Exit status: 0 done, 1 failed, 2 wrong usage, 65 data corrupt, 69 service unavailable, 70 bug in dbkit, 73 would overwrite,
-75 locked or busy, 77 refused for safety, 78 configuration, 126 a program cannot be run, 127 it is missing, 128+n ended by a signal.`;
+const LINE = 7; // So many of them fit in a line.
+const EXIT_STATUSES = `\nExit status: ${exitWords.slice(0, LINE).join(', ')},\n${exitWords.slice(LINE).join(', ')}.`;
 
 /** Parses, runs one command, and answers with the exit status. */
 export async function runProgram(argv: readonly string[], given: Surroundings): Promise<number> {
@@ -38,6 +40,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
     registerHealth(registered, cli);
     registerInspect(registered, cli);
     registerRecover(registered, cli);
+    registerExplain(registered, cli);
     registerSalvage(registered, cli);
     registerBackup(registered, cli);
     registerConfig(registered, cli);
@@ -112,31 +115,4 @@ function createProgram({ version, terminal }: Surroundings, register: (program: 
 
 function everyCommand(command: Command): Command[] {
   return command.commands.flatMap((child) => [child, ...everyCommand(child)]);
-}
-
-const port = (text: string): number => {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > 65_535) throw new InvalidArgumentError('a port is a number from 1 to 65535.');
-  return value;
-};
-
-function globalOptions(): Option[] {
-  return [
-    new Option('--json', 'print one JSON document on stdout, also on failure'),
-    new Option('-q, --quiet', 'say warnings and errors only'),
-    new Option('-v, --verbose', 'say more'),
-    new Option('--no-color', 'no colours'),
-    new Option('-y, --yes', 'answer every question with yes'),
-    new Option('--config <file>', 'configuration file'),
-    new Option('--log-format <format>', 'how events look on stderr').choices(['human', 'json']),
-    new Option('--local [dir]', 'keep everything below one folder (.dbkit)'),
-    new Option('--cluster <version/name>', 'a cluster of Debian’s: its data, socket and port'),
-    new Option('--data-dir <dir>', 'data directory (PGDATA)'),
-    new Option('--socket-dir <dir>', 'socket directory (PGHOST)'),
-    new Option('--port <port>', 'port (PGPORT)').argParser(port),
-    new Option('--state-dir <dir>', 'state directory (DBKIT_STATE_DIR)'),
-    new Option('--log-dir <dir>', 'log directory (LOG_DIR)'),
-    new Option('--backup-dir <dir>', 'repository (BACKUP_DIR)'),
-    new Option('--bin-dir <dir>', 'where postgres and initdb are (POSTGRES_BIN_DIR)'),
-  ];
 }

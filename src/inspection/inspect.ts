@@ -8,7 +8,6 @@ import { isUnmounted } from '../instance/places.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { inspectConfiguration } from './configuration.ts';
-import { ownerByWal } from './contradictions.ts';
 import { readDeep } from './deep.ts';
 import {
   inspectDirectories,
@@ -36,6 +35,7 @@ import { inspectTablespaceLinks } from './tablespace-links.ts';
 import { inspectTransactions } from './transactions.ts';
 import { inspectWal } from './wal.ts';
 import { type Walk, walk } from './walk.ts';
+import { ownerByWal } from './witnesses.ts';
 
 /** What was seen, for people and for the ladder. */
 export interface Inspection {

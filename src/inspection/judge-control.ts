@@ -1,10 +1,10 @@
 import type { ReadControl } from '../formats/control-file.ts';
-import { findContradiction } from './contradictions.ts';
 import type { Finding } from './findings.ts';
 import type { Inventory } from './inventory.ts';
 import type { Reached } from './reached.ts';
 import { readControl } from './state.ts';
 import type { Walk } from './walk.ts';
+import { findContradiction } from './witnesses.ts';
 
 /** pg_control, or why it is not to be believed although it can be read. */
 export type Judged = ReadControl | { readonly problem: string; readonly why: 'anothers' | 'outdated' };

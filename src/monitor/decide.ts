@@ -66,7 +66,7 @@ export interface Decision {
 /** Somebody works on it: the supervisor says in which state the service is. */
 export type Busy = 'held' | 'stopped' | 'working';
 
-interface Facts {
+export interface Facts {
   readonly seen: Seen;
   readonly state: MonitorState;
   readonly limits: MonitorLimits;

@@ -13,6 +13,7 @@ test.each([
   ['docs/man/dbkit.1', 'man'],
   ['docs/COMMANDS.md', 'commands'],
   ['docs/CONFIGURATION.md', 'configuration'],
+  ['docs/REASONS.md', 'reasons'],
 ])('%s is what the program prints of itself; `npm run docs` writes it anew', async (path, name) => {
   const { out, opened } = await inProcess(['manual', '--page', name]);
   expect(opened).toEqual([]);

@@ -73,7 +73,7 @@ describe('restarting', () => {
   );
   test('without tolerance the first death ends it, whatever always says', () => {
     const decision = decideRestart({ ...policy, policy: 'always', max: 0 }, died, [100], 100);
-    expect(decision).toMatchObject({ restart: false, reason: 'died-too-often', because: expect.stringContaining('60 s') });
+    expect(decision).toMatchObject({ restart: false, reason: 'died-too-often' });
   });
 });
 

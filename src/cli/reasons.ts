@@ -1,0 +1,94 @@
+import { quarantineRules } from '../backups/quarantine-retention.ts';
+import { retentionRules } from '../backups/retention.ts';
+import { doorRows } from '../boot/door.ts';
+import { logRows } from '../health/log-messages.ts';
+import { findingCodes } from '../inspection/findings.ts';
+import { troubleRows } from '../instance/session-trouble.ts';
+import { type FailureCode, failures } from '../kernel/errors.ts';
+import type { exitStatuses } from '../kernel/exit-statuses.ts';
+import type { Refusal } from '../kernel/reasons.ts';
+import { decisions } from '../monitor/decide.ts';
+import { verdicts } from '../monitor/verdict.ts';
+import { incidents } from '../recovery/incidents.ts';
+import { ladder } from '../recovery/ladder.ts';
+import { unknownReasons } from '../recovery/losses.ts';
+import { remedies } from '../recovery/remedies.ts';
+import { resumptions } from '../recovery/resumption.ts';
+import { messages } from '../recovery/triage.ts';
+import { restartRules } from '../supervisor/restart-policy.ts';
+
+/** One row of a decision table, for people. */
+export interface Reason {
+  readonly id: string;
+  /** The table that it is in. */
+  readonly table: string;
+  readonly words: string;
+  /** What dbkit does then; null where the row only names something. */
+  readonly then: string | null;
+  /** What a person does next; null where there is nothing to do. */
+  readonly next: string | null;
+  readonly failure: FailureCode | null;
+  readonly exit: keyof typeof exitStatuses | null;
+}
+
+interface Row {
+  readonly id: string;
+  readonly words: string;
+  /** Left out of the page where it is no word. */
+  readonly then?: unknown;
+  readonly mend?: string;
+  readonly refusal?: Refusal;
+}
+
+/** A list of names with their words has ids too, and decides nothing. */
+const named = (names: Readonly<Record<string, string>>): Row[] => Object.entries(names).map(([id, words]) => ({ id, words }));
+const codes = Object.keys(failures) as FailureCode[];
+
+/** Every table whose ids are shown to somebody, in the order of docs/REASONS.md. */
+export const tables = {
+  Findings: named(findingCodes),
+  Remedies: remedies,
+  'The ladder of recovery': ladder,
+  'Other steps of a recovery': named(incidents),
+  'Loss not known': named(unknownReasons),
+  'What the server says': messages,
+  'What an error of a session means': troubleRows,
+  'When clients are let in': doorRows,
+  'A replacement that was interrupted': resumptions,
+  'Retention of backups': retentionRules,
+  'Retention of data that was set aside': quarantineRules,
+  'Restart of services': restartRules,
+  'What a health check means for the monitor': verdicts,
+  'What the monitor does': decisions,
+  'Messages in the server’s log': logRows,
+} as const satisfies Readonly<Record<string, readonly Row[]>>;
+
+/** Failures have no words of their own: each message says what happened. */
+const failureReasons = (): Reason[] =>
+  codes.map((code) => ({
+    id: code,
+    table: 'Failures',
+    words: failures[code].retryable
+      ? 'a failure; the same command may work later'
+      : 'a failure; the message and its hint say what happened',
+    then: null,
+    next: null,
+    failure: code,
+    exit: failures[code].exit,
+  }));
+
+/** All reasons, by table. An id may name a finding and a failure. */
+export const reasons = (): Reason[] => [
+  ...Object.entries<readonly Row[]>(tables).flatMap(([table, rows]) => rows.map((row) => reasonOf(table, row))),
+  ...failureReasons(),
+];
+
+const reasonOf = (table: string, { id, words, then, mend, refusal }: Row): Reason => ({
+  id,
+  table,
+  words,
+  then: mend ?? (typeof then === 'string' ? then : null),
+  next: refusal?.hint ?? null,
+  failure: refusal?.code ?? null,
+  exit: refusal ? failures[refusal.code].exit : null,
+});
