@@ -79,6 +79,7 @@ export function createDelivery({ stateDir, system, repeatAfterMs, stamp, send }:
     alert: StampedAlert,
     signal: AbortSignal,
   ): Promise<string | null | undefined> {
+    let waitedMs = 0;
     for (const pauseMs of [...BACKOFF_MS, undefined]) {
       try {
         await send(channel, alert, signal);
@@ -88,11 +89,12 @@ export function createDelivery({ stateDir, system, repeatAfterMs, stamp, send }:
         if (signal.aborted) return null;
         const wantedMs = cause instanceof Unaccepted ? cause.retryAfterMs : undefined;
         const waitMs = Math.max(pauseMs ?? 0, wantedMs ?? 0);
-        if (pauseMs === undefined || waitMs > PATIENCE_MS) {
+        if (pauseMs === undefined || waitedMs + waitMs > PATIENCE_MS) {
           log.warn('alert.failed', `the alert did not get through to ${name}: ${wordsOf(cause)}`, { channel: name });
           return wantedMs === undefined ? null : new Date(clock.now().getTime() + wantedMs).toISOString();
         }
         await clock.sleep(waitMs, signal).catch(() => undefined);
+        waitedMs += waitMs;
       }
     }
     return null;

@@ -58,7 +58,8 @@ async function recover(supervision: Supervision, request: RecoverRequest, signal
   const unit = units.find(({ service }) => service.recover !== undefined);
   if (!unit) throw new DbkitError('usage.invalid', 'no service here can be recovered');
   const plan = await unit.service.recover!({ ...request, dryRun: true }, signal);
-  if (unit.state() === 'ready' && plan.decision === 'start' && !(await isDamaged(app, signal))) return serving(plan);
+  const mayServe = unit.state() === 'ready' && plan.decision === 'start';
+  if (mayServe && (request.trigger === 'monitor' || !(await isDamaged(app, signal)))) return serving(plan); // A monitor has looked itself.
   if (request.dryRun) return plan;
   if (unit.state() === 'ready' && plan.decision === 'refuse') throw refusedWhileServing(plan);
   await unit.stop(app.config.stopSeconds * 1000, signal);
@@ -69,7 +70,9 @@ async function recover(supervision: Supervision, request: RecoverRequest, signal
   await unit.start(stopping);
   await settled();
   if (unit.state() !== 'ready') return told;
-  const ready = { ...told, readyAt: app.clock.now().toISOString() };
+  const atStart = supervision.status().lastRecovery; // The server itself may have known of more than the files show.
+  const outcome = atStart !== null && atStart.at !== told.at && atStart.decision !== 'start' ? { ...atStart, trigger: told.trigger } : told;
+  const ready = { ...outcome, readyAt: app.clock.now().toISOString() };
   await recovered(ready);
   const checked = await withAmcheck(app, ready, signal);
   if (checked !== ready) await recovered(checked);

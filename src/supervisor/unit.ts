@@ -189,9 +189,7 @@ function settleFailure(life: Life, cause: unknown): void {
   enter(life, onFail === 'hold' ? 'held' : 'failed');
   if (onFail === 'exit') return;
   const held =
-    onFail === 'hold'
-      ? '; it is held back: `dbkit status` shows why, `dbkit recover` goes on from here'
-      : '; the others go on without it';
+    onFail === 'hold' ? '; it is held back: `dbkit status` shows why, `dbkit recover` goes on from here' : '; the others go on without it';
   life.needs.log.error('service.failed', `${name} cannot run: ${message}${held}${hint ? ` (${hint})` : ''}`, { service: name, code });
 }
 

@@ -268,7 +268,8 @@ test('systemd is told that the monitor is ready, what it sees, and that it lives
   const watching = start(instance, ['monitor'], { env });
   const lines = async (): Promise<string[]> => (await readFile(heard, 'utf8').catch(() => '')).split('\n');
   await until(
-    async () => (await lines()).filter((line) => line.endsWith('WATCHDOG=1')).length > 3,
+    async () =>
+      (await lines()).filter((line) => line.endsWith('WATCHDOG=1')).length > 3 && (await lines()).some((line) => line.includes('STATUS=')),
     () => 'no beat is heard',
   );
   await watching.stop();
