@@ -37,6 +37,10 @@ async function lockFile(volume: Volume, owner: Identity, system: System, dispens
   try {
     await files.makeDirectory(dirname(volume.lock), { mode: 0o700, owner });
     return await acquire().catch(async (cause: unknown) => {
+      if (errnoOf(cause) === 'EACCES' && system.self.uid === 0) {
+        system.rights.handOverTree(dirname(volume.lock), owner, new AbortController().signal); // Copied as root, with the data.
+        return acquire();
+      }
       if (errnoOf(cause) !== 'EISDIR') throw cause;
       const aside = `${volume.lock}.broken-${clock.now().toISOString().replace(/[-:.]/g, '')}`;
       await rename(volume.lock, aside);
