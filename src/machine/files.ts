@@ -12,118 +12,139 @@ import { actingAs } from './privileges.ts';
 const isRoot = (): boolean => process.getuid?.() === 0;
 
 /** Small files that survive a power cut (SQLite's and restic's order: write aside, fsync, rename, fsync the directory). */
-export function createFiles(log: Logger): Files {
-  const files: Files = {
-    async write(path, body, { mode = 0o644, owner } = {}) {
-      const aside = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-      const handle = await open(aside, 'wx', mode);
-      try {
-        await handle.writeFile(body);
-        await handle.chmod(mode);
-        if (owner && isRoot()) await handle.chown(owner.uid, owner.gid);
-        await handle.sync();
-        await handle.close();
-        await rename(aside, path);
-      } catch (cause) {
-        await handle.close().catch(() => undefined);
-        await rm(aside, { force: true });
-        throw cause;
-      }
-      await files.syncDirectory(dirname(path));
-    },
-    async publish(path, body) {
-      const aside = `${path}.${randomBytes(4).toString('hex')}.tmp`;
-      try {
-        await writeFile(aside, body, { mode: 0o644, flag: 'wx' });
-        await chmod(aside, 0o644);
-        await rename(aside, path);
-      } catch (cause) {
-        await rm(aside, { force: true }); // A full disk would gather them.
-        throw cause;
-      }
-    },
-    async copy(from, to, { mode, owner, modifiedMs }) {
-      const aside = `${to}.dbkit-copy`; // One name: what a killed copy left is written over by the next.
-      await copyFile(from, aside, constants.COPYFILE_FICLONE);
-      const handle = await open(aside, 'r+');
-      try {
-        await handle.chmod(mode);
-        if (owner && isRoot()) await handle.chown(owner.uid, owner.gid);
-        await handle.utimes(modifiedMs / 1000, modifiedMs / 1000);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      await rename(aside, to);
-      await files.syncDirectory(dirname(to));
-    },
-    async rename(from, to) {
-      if (await exists(to)) throw new DbkitError('file.exists', `${to} exists already`, { hint: 'move it away and try again' });
-      await rename(from, to);
-      await files.syncDirectory(dirname(to));
-      if (dirname(from) !== dirname(to)) await files.syncDirectory(dirname(from));
-    },
-    async makeDirectory(path, { mode = 0o755, owner } = {}) {
-      const first = await mkdir(path, { recursive: true, mode }).catch((cause: unknown) => {
-        const whose = owner ?? actingAs();
-        if (!isDenied(cause) || whose === undefined || !makeAsRoot(path, mode, whose)) throw cause;
-        return undefined; // Made, and handed over.
-      });
-      if (first === undefined) return;
-      for (let made = path; made.length >= first.length; made = dirname(made)) await adopt(made, mode, owner);
-      await files.syncDirectory(dirname(first));
-    },
-    async ownDirectory(path, options) {
-      await files.makeDirectory(path, options);
-      const whose = actingAs();
-      if (whose !== undefined && (await stat(path)).uid === 0) handOver(path, options?.owner ?? whose, isOwn);
-    },
-    async syncDirectory(path) {
-      const directory = await open(path, 'r');
-      try {
-        await directory.sync();
-      } finally {
-        await directory.close();
-      }
-    },
-    firstWritable: (paths, { mode }) =>
-      paths.find((path) => {
-        try {
-          closeSync(openToAppend(path, mode));
-          return true;
-        } catch {
-          return false;
-        }
-      }),
-    async append(path, text, { mode }) {
-      const fd = openToAppend(path, mode);
-      try {
-        await promisify(appendFile)(fd, text);
-      } finally {
-        closeSync(fd);
-      }
-    },
-    async readJson(path, parse) {
-      const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-        if (errnoOf(cause) === 'ENOENT') return undefined;
-        if (errnoOf(cause) === 'EISDIR') return ''; // No JSON either.
-        throw cause;
-      });
-      if (text === undefined) return undefined;
-      try {
-        return parse(JSON.parse(text));
-      } catch (cause) {
-        const broken = `${path}.broken-${clock.now().toISOString().replace(/[-:.]/g, '')}`;
-        const kept = await rename(path, broken).then(
-          () => `was set aside as ${broken}`,
-          (thrown: unknown) => `cannot be set aside either (${wordsOf(thrown)})`, // Whoever only looks may not write here.
-        );
-        log.warn('file.broken', `${path} cannot be read and ${kept}`, { path, why: wordsOf(cause) });
-        return undefined;
-      }
-    },
-  };
-  return files;
+export const createFiles = (log: Logger): Files => ({
+  write: writeDurably,
+  publish,
+  copy: copyDurably,
+  rename: renameDurably,
+  makeDirectory,
+  ownDirectory,
+  syncDirectory,
+  firstWritable,
+  append: appendLine,
+  readJson: (path, parse) => readJson(log, path, parse),
+});
+
+async function writeDurably(
+  path: string,
+  body: string | Uint8Array,
+  { mode = 0o644, owner }: { mode?: number; owner?: Owner | undefined } = {},
+): Promise<void> {
+  const aside = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  const handle = await open(aside, 'wx', mode);
+  try {
+    await handle.writeFile(body);
+    await handle.chmod(mode);
+    if (owner && isRoot()) await handle.chown(owner.uid, owner.gid);
+    await handle.sync();
+    await handle.close();
+    await rename(aside, path);
+  } catch (cause) {
+    await handle.close().catch(() => undefined);
+    await rm(aside, { force: true });
+    throw cause;
+  }
+  await syncDirectory(dirname(path));
+}
+
+async function publish(path: string, body: string): Promise<void> {
+  const aside = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+  try {
+    await writeFile(aside, body, { mode: 0o644, flag: 'wx' });
+    await chmod(aside, 0o644);
+    await rename(aside, path);
+  } catch (cause) {
+    await rm(aside, { force: true }); // A full disk would gather them.
+    throw cause;
+  }
+}
+
+async function copyDurably(from: string, to: string, { mode, owner, modifiedMs }: Parameters<Files['copy']>[2]): Promise<void> {
+  const aside = `${to}.dbkit-copy`; // One name: what a killed copy left is written over by the next.
+  await copyFile(from, aside, constants.COPYFILE_FICLONE);
+  const handle = await open(aside, 'r+');
+  try {
+    await handle.chmod(mode);
+    if (owner && isRoot()) await handle.chown(owner.uid, owner.gid);
+    await handle.utimes(modifiedMs / 1000, modifiedMs / 1000);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(aside, to);
+  await syncDirectory(dirname(to));
+}
+
+async function renameDurably(from: string, to: string): Promise<void> {
+  if (await exists(to)) throw new DbkitError('file.exists', `${to} exists already`, { hint: 'move it away and try again' });
+  await rename(from, to);
+  await syncDirectory(dirname(to));
+  if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
+}
+
+async function makeDirectory(path: string, { mode = 0o755, owner }: { mode?: number; owner?: Owner | undefined } = {}): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode }).catch((cause: unknown) => {
+    const whose = owner ?? actingAs();
+    if (!isDenied(cause) || whose === undefined || !makeAsRoot(path, mode, whose)) throw cause;
+    return undefined; // Made, and handed over.
+  });
+  if (first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) await adopt(made, mode, owner);
+  await syncDirectory(dirname(first));
+}
+
+async function ownDirectory(path: string, options?: { mode?: number; owner?: Owner | undefined }): Promise<void> {
+  await makeDirectory(path, options);
+  const whose = actingAs();
+  if (whose !== undefined && (await stat(path)).uid === 0) handOver(path, options?.owner ?? whose, isOwn);
+}
+
+async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
+  }
+}
+
+const firstWritable: Files['firstWritable'] = (paths, { mode }) =>
+  paths.find((path) => {
+    try {
+      closeSync(openToAppend(path, mode));
+      return true;
+    } catch {
+      return false;
+    }
+  });
+
+async function appendLine(path: string, text: string, { mode }: { mode: number }): Promise<void> {
+  const fd = openToAppend(path, mode);
+  try {
+    await promisify(appendFile)(fd, text);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function readJson<T>(log: Logger, path: string, parse: (value: unknown) => T): Promise<T | undefined> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    if (errnoOf(cause) === 'ENOENT') return undefined;
+    if (errnoOf(cause) === 'EISDIR') return ''; // No JSON either.
+    throw cause;
+  });
+  if (text === undefined) return undefined;
+  try {
+    return parse(JSON.parse(text));
+  } catch (cause) {
+    const broken = `${path}.broken-${clock.now().toISOString().replace(/[-:.]/g, '')}`;
+    const kept = await rename(path, broken).then(
+      () => `was set aside as ${broken}`,
+      (thrown: unknown) => `cannot be set aside either (${wordsOf(thrown)})`, // Whoever only looks may not write here.
+    );
+    log.warn('file.broken', `${path} cannot be read and ${kept}`, { path, why: wordsOf(cause) });
+    return undefined;
+  }
 }
 
 /** What dbkit keeps in folders of its own: labels of backups with their records, and hidden names. */
