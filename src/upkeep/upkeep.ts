@@ -15,145 +15,157 @@ const skippable = new Map([
   ['0A000', 'PostgreSQL cannot do that without locking everybody out'],
 ]);
 
+/** The sessions that chores work with, and their patience. */
+interface Means {
+  readonly postgresql: PostgresqlOptions['config']['postgresql'];
+  readonly maintenance: PostgresqlOptions['config']['maintenance'];
+  readonly system: PostgresqlOptions['system'];
+  readonly limits: { readonly lockTimeoutMs: number };
+  enter(database: string, signal: AbortSignal): Promise<Connection>;
+}
+
 /** Vacuum, analyze, reindex and checkpoint on a server that people are using. */
 export function createUpkeep(options: PostgresqlOptions): Upkeep {
   const { config, system } = options;
   const { postgresql, maintenance } = config;
-  const patience = (session: Connection, seconds: number) => session.query(`SET lock_timeout = ${Math.round(seconds * 1000)}`);
   const limits = { lockTimeoutMs: maintenance.lockTimeoutSeconds * 1000 };
   const enter = (database: string, signal: AbortSignal): Promise<Connection> => openAsSuperuser(postgresql, database, limits, signal);
+  const means: Means = { postgresql, maintenance, system, limits, enter };
+  return {
+    needs: async (database, signal) => (await inEach(means, database, signal, needsIn)).sort((a, b) => b.benefitBytes - a.benefitBytes),
+    run: (wish, signal) => {
+      const database = wish.tables.length > 0 ? (wish.database ?? postgresql.database ?? postgresql.username) : wish.database;
+      return inEach(means, database, signal, (session, name) => runIn(means, session, name, wish, signal));
+    },
+    checkpoint: (signal) => checkpoint(means, signal),
+    pruneLogs: (wish) => pruneLogs(config, system, wish),
+    amcheck: (signal) => amcheck(options, signal),
+  };
+}
 
-  async function databases(only: string | undefined, signal: AbortSignal): Promise<string[]> {
-    const session = await openForServer(postgresql, limits, signal);
+const patience = (session: Connection, seconds: number) => session.query(`SET lock_timeout = ${Math.round(seconds * 1000)}`);
+
+async function needsIn(session: Connection, name: string): Promise<Need[]> {
+  const { tables, indexes } = await factsOf(session, name);
+  return [...needsOf(tables, indexes)];
+}
+
+async function runIn(means: Means, session: Connection, name: string, wish: ChoreWish, signal: AbortSignal): Promise<ChoreStep[]> {
+  const wanted = await wantedIn(session, name, wish);
+  const steps: ChoreStep[] = [];
+  await session.query('SET vacuum_cost_delay = 2'); // Autovacuum's own pace: others come first.
+  for (const need of wanted)
+    steps.push(
+      wish.dryRun
+        ? { ...need, outcome: 'planned', why: null, freedBytes: 0, durationMs: 0 }
+        : await carryOut(means, session, need, signal),
+    );
+  return steps;
+}
+
+async function checkpoint({ postgresql, limits, system }: Means, signal: AbortSignal): ReturnType<Upkeep['checkpoint']> {
+  const session = await openForServer(postgresql, limits, signal);
+  const lsn = async (): Promise<string> =>
+    (await session.query<{ lsn: string }>('SELECT redo_lsn::text AS lsn FROM pg_control_checkpoint()'))[0]!.lsn;
+  try {
+    const from = await lsn();
+    const begunMs = system.clock.monotonicMs();
+    await session.query('CHECKPOINT');
+    const durationMs = Math.round(system.clock.monotonicMs() - begunMs);
+    const [row] = await session.query<{ size: number }>('SELECT ($1::pg_lsn - $2::pg_lsn)::float8 AS size', [await lsn(), from]);
+    return { durationMs, walBytes: row!.size };
+  } finally {
+    await session.end();
+  }
+}
+
+async function databases({ postgresql, limits }: Means, only: string | undefined, signal: AbortSignal): Promise<string[]> {
+  const session = await openForServer(postgresql, limits, signal);
+  try {
+    const rows = await session.query<{ name: string }>(
+      'SELECT datname AS name FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate ORDER BY datname',
+    );
+    const names = rows.map(({ name }) => name);
+    if (only === undefined) return names;
+    if (names.includes(only)) return [only];
+    throw new DbkitError('usage.invalid', `there is no database '${only}'`, { hint: `there are: ${names.join(', ')}` });
+  } finally {
+    await session.end();
+  }
+}
+
+/** With a session in each database, one after the other: maintenance may take its time, and leaves connections to others. */
+async function inEach<T>(
+  means: Means,
+  only: string | undefined,
+  signal: AbortSignal,
+  work: (session: Connection, name: string) => Promise<T[]>,
+): Promise<T[]> {
+  const done: T[] = [];
+  for (const name of await databases(means, only, signal)) {
+    const session = await means.enter(name, signal);
     try {
-      const rows = await session.query<{ name: string }>(
-        'SELECT datname AS name FROM pg_database WHERE datallowconn AND datconnlimit <> -2 AND NOT datistemplate ORDER BY datname',
-      );
-      const names = rows.map(({ name }) => name);
-      if (only === undefined) return names;
-      if (names.includes(only)) return [only];
-      throw new DbkitError('usage.invalid', `there is no database '${only}'`, { hint: `there are: ${names.join(', ')}` });
+      done.push(...(await work(session, name)));
     } finally {
       await session.end();
     }
   }
+  return done;
+}
 
-  /** With a session in each database, one after the other: maintenance may take its time, and leaves connections to others. */
-  async function inEach<T>(
-    only: string | undefined,
-    signal: AbortSignal,
-    work: (session: Connection, name: string) => Promise<T[]>,
-  ): Promise<T[]> {
-    const done: T[] = [];
-    for (const name of await databases(only, signal)) {
-      const session = await enter(name, signal);
-      try {
-        done.push(...(await work(session, name)));
-      } finally {
-        await session.end();
-      }
-    }
-    return done;
-  }
+/** The lock that others queue behind must be free at once; older transactions, which nobody queues behind, may take longer. */
+async function readyToRebuild(session: Connection, target: string, waitSeconds: number): Promise<void> {
+  const [row] = await session.query<{ name: string }>(
+    `SELECT coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass($1)), to_regclass($1))::regclass::text AS name`,
+    [target],
+  );
+  await session.tuples(`BEGIN; LOCK TABLE ${row!.name} IN SHARE UPDATE EXCLUSIVE MODE; COMMIT`).catch(async (cause: unknown) => {
+    await session.query('ROLLBACK');
+    throw cause;
+  });
+  await patience(session, waitSeconds);
+}
 
-  const needsIn = async (session: Connection, name: string): Promise<Need[]> => {
-    const { tables, indexes } = await factsOf(session, name);
-    return [...needsOf(tables, indexes)];
+async function carryOut({ system, maintenance, enter }: Means, session: Connection, need: Need, signal: AbortSignal): Promise<ChoreStep> {
+  const begunMs = system.clock.monotonicMs();
+  const watcher = await enter(need.database, signal);
+  const ended = (outcome: ChoreStep['outcome'], why: string | null, freedBytes: number): ChoreStep => ({
+    ...need,
+    outcome,
+    why,
+    freedBytes,
+    durationMs: Math.round(system.clock.monotonicMs() - begunMs),
+  });
+  const size = async (): Promise<number> => {
+    const [row] = await watcher.query<{ size: number | null }>('SELECT pg_total_relation_size(to_regclass($1))::float8 AS size', [
+      need.target,
+    ]);
+    return row?.size ?? 0;
   };
-
-  /** The lock that others queue behind must be free at once; older transactions, which nobody queues behind, may take longer. */
-  async function readyToRebuild(session: Connection, target: string): Promise<void> {
-    const [row] = await session.query<{ name: string }>(
-      `SELECT coalesce((SELECT indrelid FROM pg_index WHERE indexrelid = to_regclass($1)), to_regclass($1))::regclass::text AS name`,
-      [target],
-    );
-    await session.tuples(`BEGIN; LOCK TABLE ${row!.name} IN SHARE UPDATE EXCLUSIVE MODE; COMMIT`).catch(async (cause: unknown) => {
-      await session.query('ROLLBACK');
-      throw cause;
-    });
-    await patience(session, maintenance.rebuildWaitSeconds);
+  try {
+    const before = await size();
+    const [self] = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    if (need.chore === 'reindex') await readyToRebuild(session, need.target, maintenance.rebuildWaitSeconds);
+    system.log.info('maintenance.begun', `${need.statement} in ${need.database}`);
+    await withProgress(watcher, { ...need, pid: self!.pid }, system, session.query(need.statement));
+    return ended('done', null, Math.max(0, before - (await size().catch(() => before))));
+  } catch (cause) {
+    if (isAbort(cause)) throw cause;
+    const why = skippable.get(sqlStateOf(cause) ?? '');
+    if (need.chore === 'reindex') await clearLeftovers(watcher, need.target);
+    if (why === undefined) throw cause;
+    system.log.warn('maintenance.skipped', `${need.target}: ${why}`, { said: wordsOf(cause) });
+    return ended('skipped', why, 0);
+  } finally {
+    if (need.chore === 'reindex') await patience(session, maintenance.lockTimeoutSeconds).catch(() => undefined);
+    await watcher.end();
   }
-
-  async function carryOut(session: Connection, need: Need, signal: AbortSignal): Promise<ChoreStep> {
-    const begunMs = system.clock.monotonicMs();
-    const watcher = await enter(need.database, signal);
-    const ended = (outcome: ChoreStep['outcome'], why: string | null, freedBytes: number): ChoreStep => ({
-      ...need,
-      outcome,
-      why,
-      freedBytes,
-      durationMs: Math.round(system.clock.monotonicMs() - begunMs),
-    });
-    const size = async (): Promise<number> => {
-      const [row] = await watcher.query<{ size: number | null }>('SELECT pg_total_relation_size(to_regclass($1))::float8 AS size', [
-        need.target,
-      ]);
-      return row?.size ?? 0;
-    };
-    try {
-      const before = await size();
-      const [self] = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
-      if (need.chore === 'reindex') await readyToRebuild(session, need.target);
-      system.log.info('maintenance.begun', `${need.statement} in ${need.database}`);
-      await withProgress(watcher, { ...need, pid: self!.pid }, system, session.query(need.statement));
-      return ended('done', null, Math.max(0, before - (await size().catch(() => before))));
-    } catch (cause) {
-      if (isAbort(cause)) throw cause;
-      const why = skippable.get(sqlStateOf(cause) ?? '');
-      if (need.chore === 'reindex') await clearLeftovers(watcher, need.target);
-      if (why === undefined) throw cause;
-      system.log.warn('maintenance.skipped', `${need.target}: ${why}`, { said: wordsOf(cause) });
-      return ended('skipped', why, 0);
-    } finally {
-      if (need.chore === 'reindex') await patience(session, maintenance.lockTimeoutSeconds).catch(() => undefined);
-      await watcher.end();
-    }
-  }
-
-  return {
-    needs: async (database, signal) => (await inEach(database, signal, needsIn)).sort((a, b) => b.benefitBytes - a.benefitBytes),
-    run: (wish, signal) =>
-      inEach(
-        wish.tables.length > 0 ? (wish.database ?? postgresql.database ?? postgresql.username) : wish.database,
-        signal,
-        async (session, name) => {
-          const wanted = await wantedIn(session, name, wish, needsIn);
-          const steps: ChoreStep[] = [];
-          await session.query('SET vacuum_cost_delay = 2'); // Autovacuum's own pace: others come first.
-          for (const need of wanted)
-            steps.push(
-              wish.dryRun
-                ? { ...need, outcome: 'planned', why: null, freedBytes: 0, durationMs: 0 }
-                : await carryOut(session, need, signal),
-            );
-          return steps;
-        },
-      ),
-    async checkpoint(signal) {
-      const session = await openForServer(postgresql, limits, signal);
-      const lsn = async (): Promise<string> =>
-        (await session.query<{ lsn: string }>('SELECT redo_lsn::text AS lsn FROM pg_control_checkpoint()'))[0]!.lsn;
-      try {
-        const from = await lsn();
-        const begunMs = system.clock.monotonicMs();
-        await session.query('CHECKPOINT');
-        const durationMs = Math.round(system.clock.monotonicMs() - begunMs);
-        const [row] = await session.query<{ size: number }>('SELECT ($1::pg_lsn - $2::pg_lsn)::float8 AS size', [await lsn(), from]);
-        return { durationMs, walBytes: row!.size };
-      } finally {
-        await session.end();
-      }
-    },
-    pruneLogs: (wish) => pruneLogs(config, system, wish),
-    amcheck: (signal) => amcheck(options, signal),
-  };
 }
 
 async function wantedIn(
   session: Connection,
   database: string,
   { chore, tables, all }: ChoreWish,
-  needsIn: (session: Connection, name: string) => Promise<Need[]>,
 ): Promise<readonly Need[]> {
   if (tables.length === 0 && !all) return (await needsIn(session, database)).filter((need) => need.chore === chore);
   const facts = await factsOf(session, database);
