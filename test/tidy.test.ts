@@ -51,6 +51,7 @@ const inputOutput = /from '(node:(fs|fs\/promises|net|http|os|worker_threads)|[^
 /** Names that say nothing. */
 const emptyNames = /(^|[/-])(utils?|helpers?|common|manager|misc)([./-]|$)|(^|\/)index\.ts$/;
 const LINES_MAX = 250;
+const FUNCTION_LINES_MAX = 70;
 
 const src = resolve('src');
 const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
@@ -69,6 +70,22 @@ test.each(files)('%s', (file) => {
   if (decisionRow.test(text)) expect(text, `${file} decides, so it does no I/O`).not.toMatch(inputOutput);
   expect(file, 'a name that says nothing').not.toMatch(emptyNames);
   expect(text.split('\n').length, `${file} is long: is it one idea?`).toBeLessThanOrEqual(LINES_MAX);
+});
+
+/** Functions at the top level of a file, with their length; a factory counts with all that it holds. */
+function functionsOf(text: string): { readonly name: string; readonly lines: number }[] {
+  const lines = text.split('\n');
+  return lines.flatMap((line, start) => {
+    const name = /^(?:export )?(?:async )?function (\w+)|^(?:export )?const (\w+) = (?:async )?(?:<[^=]*>)?\(/.exec(line);
+    if (!name || line.endsWith(';')) return [];
+    if (line.endsWith('=>')) return [{ name: name[1] ?? name[2]!, lines: lines.slice(start).findIndex((next) => next.endsWith(';')) + 1 }];
+    const length = lines.slice(start + 1).findIndex((next) => /^(\}|\]|\)(?!: |:$| =>)).*;?$/.test(next) && !/[{(]$/.test(next));
+    return [{ name: name[1] ?? name[2]!, lines: length + 2 }];
+  });
+}
+
+test.each(files)('%s: no function is longer than 70 lines', (file) => {
+  expect(functionsOf(readFileSync(join(src, file), 'utf8')).filter(({ lines }) => lines > FUNCTION_LINES_MAX)).toEqual([]);
 });
 
 test('the README stays short', () => {

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { type ChannelSettings, channelSettings, type SecretPlace, secret as secretPlace } from '../config/alert-settings.ts';
 import type { Config } from '../config/config.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
-import type { System } from '../kernel/machine.ts';
+import type { Logger, System } from '../kernel/machine.ts';
 import { redact, rememberSecret } from '../kernel/redact.ts';
 import { durationMs } from '../kernel/units.ts';
 import type { Alert, StampedAlert } from './alert.ts';
@@ -46,19 +46,7 @@ export function createAlerter(
       await Promise.all(Object.entries(settings.channels).map(([name, channel]) => delivery.tell(name, channel, alert, signal)));
     },
     reveal: needs.reveal,
-    async ping(signal) {
-      if (!pingUrl) return true;
-      return reveal(pingUrl, environment)
-        .then((url) => ping(url, signal))
-        .then(
-          () => true,
-          (cause: unknown) => {
-            if (!signal.aborted)
-              log.warn('ping.failed', `the ping that says that this monitor lives did not get through: ${wordsOf(cause)}`);
-            return false;
-          },
-        );
-    },
+    ping: async (signal) => pingUrl === undefined || answers(reveal(pingUrl, environment), log, signal),
     async test(name, signal) {
       const channel = settings.channels[name];
       if (!channel)
@@ -79,15 +67,7 @@ export function createAlerter(
         );
       await tryOut(name, checked.output, signal);
     },
-    async telegramChats(given, signal) {
-      const { token, api } = v.parse(v.looseObject({ token: secretPlace, api: v.optional(v.string(), 'https://api.telegram.org') }), given);
-      try {
-        return chatsOf(await getJson(`${api}/bot${await needs.reveal(token)}/getUpdates`, signal));
-      } catch (cause) {
-        signal.throwIfAborted();
-        throw new DbkitError('service.failed', `Telegram does not say who has written to this bot: ${wordsOf(cause)}`, { cause });
-      }
-    },
+    telegramChats: (given, signal) => telegramChats(given, needs.reveal, signal),
   };
 
   async function tryOut(name: string, channel: ChannelSettings, signal: AbortSignal): Promise<void> {
@@ -101,6 +81,27 @@ export function createAlerter(
         cause,
       });
     });
+  }
+}
+
+/** Asks the URL of `monitor.pingUrl`; false, and told, when that did not work. */
+async function answers(url: Promise<string>, log: Logger, signal: AbortSignal): Promise<boolean> {
+  try {
+    await ping(await url, signal);
+    return true;
+  } catch (cause) {
+    if (!signal.aborted) log.warn('ping.failed', `the ping that says that this monitor lives did not get through: ${wordsOf(cause)}`);
+    return false;
+  }
+}
+
+async function telegramChats(given: unknown, revealed: Alerter['reveal'], signal: AbortSignal): ReturnType<Alerter['telegramChats']> {
+  const { token, api } = v.parse(v.looseObject({ token: secretPlace, api: v.optional(v.string(), 'https://api.telegram.org') }), given);
+  try {
+    return chatsOf(await getJson(`${api}/bot${await revealed(token)}/getUpdates`, signal));
+  } catch (cause) {
+    signal.throwIfAborted();
+    throw new DbkitError('service.failed', `Telegram does not say who has written to this bot: ${wordsOf(cause)}`, { cause });
   }
 }
 

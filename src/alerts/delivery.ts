@@ -42,16 +42,9 @@ export interface Delivery {
   tell(name: string, channel: ChannelSettings, alert: Alert, signal: AbortSignal): Promise<void>;
 }
 
-/**
- * What each channel has been told is `<stateDir>/alerts.json`. An alert counts as told only when its channel has taken it: a channel that was
- * down hears of a trouble that goes on with the next check, and never of the end of one that it was not told.
- */
-export function createDelivery({ stateDir, system, repeatAfterMs, stamp, send }: Delivering): Delivery {
-  const { clock, files, log } = system;
+/** `<stateDir>/alerts.json`, one writer at a time. */
+function channelMemories(stateDir: string, { files, log }: Delivering['system']) {
   const path = join(stateDir, 'alerts.json');
-  const turns = new Map<string, Promise<void>>();
-  /** What a channel that is slow has not come to yet: of one trouble only the newest word counts. */
-  const waiting = new Map<string, { alert: Alert; readonly turn: Promise<void> }>();
   let writing: Promise<void> = Promise.resolve();
 
   const recall = async (name: string): Promise<ChannelMemory> => {
@@ -71,7 +64,19 @@ export function createDelivery({ stateDir, system, repeatAfterMs, stamp, send }:
     });
     return writing;
   };
+  return { recall, keep };
+}
 
+/**
+ * What each channel has been told is `<stateDir>/alerts.json`. An alert counts as told only when its channel has taken it: a channel that was
+ * down hears of a trouble that goes on with the next check, and never of the end of one that it was not told.
+ */
+export function createDelivery({ stateDir, system, repeatAfterMs, stamp, send }: Delivering): Delivery {
+  const { clock, log } = system;
+  const { recall, keep } = channelMemories(stateDir, system);
+  const turns = new Map<string, Promise<void>>();
+  /** What a channel that is slow has not come to yet: of one trouble only the newest word counts. */
+  const waiting = new Map<string, { alert: Alert; readonly turn: Promise<void> }>();
   /** Undefined when the channel has it; else until when it wants to be left alone, or null. */
   async function attempt(
     name: string,

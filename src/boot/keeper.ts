@@ -39,28 +39,13 @@ export interface Keeper {
 }
 
 export function createKeeper(options: PostgresqlOptions): Keeper {
-  let hold: Hold | undefined;
   let seen: Inspection | undefined;
   let last: RecoveryReport | undefined;
   let published = false; // A new cluster that has not been started yet: it bears the marker of an unfinished one, but this process knows better.
   const note = (report: RecoveryReport): void => {
     if (report.findings.some(({ code }) => code !== 'entry.foreign') || report.decision !== 'start') last = joinReports(last, report);
   };
-  const release = async (): Promise<void> => {
-    await hold?.lock.release();
-    hold = undefined;
-  };
-  /** Whatever fails lets go of the lock: a person, or another dbkit, may then look and mend. */
-  const holding = async <T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T> => {
-    try {
-      if (hold && !(await isOn(hold.lock, options.config.postgresql.dataDir))) await release(); // The directory was removed and made again: the lock is on the one that is gone.
-      hold ??= await takeHold(options, signal);
-      return await work(hold);
-    } catch (cause) {
-      await release();
-      throw cause;
-    }
-  };
+  const { release, holding, borrow } = createHolder(options);
 
   /** Where permissions were in the way everything is looked at again after they are mended, the choice of the programs included. */
   const mendAll = async (request: RecoverRequest, signal: AbortSignal): Promise<Mended> => {
@@ -77,15 +62,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
 
   return {
     lastRecovery: () => last,
-    borrow: async (signal, work) => {
-      if (hold) return work(hold);
-      try {
-        hold = await takeHold(options, signal, { keepsStaged: true });
-        return await work(hold);
-      } finally {
-        await release();
-      }
-    },
+    borrow,
     forget: () => {
       seen = undefined;
       last = undefined;
@@ -115,6 +92,42 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
       published = makesNew(report);
       await release();
       return last ?? report;
+    },
+  };
+}
+
+/** The hold on the data, taken when it is first needed. */
+function createHolder(options: PostgresqlOptions): Pick<Keeper, 'borrow'> & {
+  release(): Promise<void>;
+  holding<T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T>;
+} {
+  let hold: Hold | undefined;
+  const release = async (): Promise<void> => {
+    await hold?.lock.release();
+    hold = undefined;
+  };
+  /** Whatever fails lets go of the lock: a person, or another dbkit, may then look and mend. */
+  const holding = async <T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T> => {
+    try {
+      if (hold && !(await isOn(hold.lock, options.config.postgresql.dataDir))) await release(); // The directory was removed and made again: the lock is on the one that is gone.
+      hold ??= await takeHold(options, signal);
+      return await work(hold);
+    } catch (cause) {
+      await release();
+      throw cause;
+    }
+  };
+  return {
+    release,
+    holding,
+    borrow: async (signal, work) => {
+      if (hold) return work(hold);
+      try {
+        hold = await takeHold(options, signal, { keepsStaged: true });
+        return await work(hold);
+      } finally {
+        await release();
+      }
     },
   };
 }

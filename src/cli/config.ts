@@ -50,6 +50,21 @@ export function registerConfig(program: Command, cli: Cli): void {
         return { report, text: () => `wrote ${report.path}` };
       }),
     );
+  registerTrust(config, cli);
+  config
+    .command('schema')
+    .description('print the JSON Schema of dbkit.yaml, for editors')
+    .addHelpText('after', '\nExample:\n  dbkit config schema > dbkit.schema.json')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async () => {
+        const { configJsonSchema } = await import('../config/json-schema.ts');
+        const report = configJsonSchema();
+        return { report, text: () => JSON.stringify(report, null, 2) };
+      }),
+    );
+}
+
+function registerTrust(config: Command, cli: Cli): void {
   config
     .command('trust')
     .description('allow a configuration file that others could have written, as it is now')
@@ -66,17 +81,6 @@ export function registerConfig(program: Command, cli: Cli): void {
           report,
           text: () => (report.outcome === 'trusted' ? `trusted as it is now: ${report.path}` : `no longer trusted: ${report.path}`),
         };
-      }),
-    );
-  config
-    .command('schema')
-    .description('print the JSON Schema of dbkit.yaml, for editors')
-    .addHelpText('after', '\nExample:\n  dbkit config schema > dbkit.schema.json')
-    .action((_flags: object, command: Command) =>
-      cli.run(command, async () => {
-        const { configJsonSchema } = await import('../config/json-schema.ts');
-        const report = configJsonSchema();
-        return { report, text: () => JSON.stringify(report, null, 2) };
       }),
     );
 }

@@ -2,6 +2,7 @@ import type { Backup } from '../backups/backup.ts';
 import { factsOf, type HealthReport } from '../health/health.ts';
 import { exposition, type Gauge, ofHealth, one } from '../health/metrics.ts';
 import { howMuch } from '../recovery/losses.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
 import type { Picture } from './overview.ts';
 
 /** What a monitor knows: the last check, itself, backups and recoveries. */
@@ -18,31 +19,35 @@ export const pictureMetrics = (picture: Picture): Promise<string> =>
       gauge('dbkit_monitor_gave_up', '1 when a person must look before anything is recovered again.', one(gaveUp ? 1 : 0));
     }
     ofBackups(gauge, backups);
-    const [last] = recoveries;
-    const kinds = new Map<string, number>();
-    for (const { decision } of recoveries) kinds.set(decision, (kinds.get(decision) ?? 0) + 1);
-    gauge(
-      'dbkit_recoveries_remembered',
-      'Recoveries in the history, which keeps the newest hundred.',
-      [...kinds].map(([decision, count]) => [{ decision }, count]),
-    );
-    if (last) {
-      gauge('dbkit_last_recovery_timestamp_seconds', 'When the last recovery was decided, in Unix time.', one(Date.parse(last.at) / 1000));
-      const much = howMuch(last.losses);
-      gauge('dbkit_last_recovery_lost', '1 when the last recovery lost something.', one(much === 'something' ? 1 : 0));
-      gauge(
-        'dbkit_last_recovery_loss_unknown',
-        '1 when nothing proves that the last recovery lost nothing.',
-        one(much === 'unknown' ? 1 : 0),
-      );
-      if (last.readyAt)
-        gauge(
-          'dbkit_last_recovery_duration_seconds',
-          'From the first look at the data until the server answered.',
-          one((Date.parse(last.readyAt) - Date.parse(last.at) + last.durationMs) / 1000),
-        );
-    }
+    ofRecoveries(gauge, recoveries);
   });
+
+function ofRecoveries(gauge: Gauge, recoveries: readonly RecoveryReport[]): void {
+  const [last] = recoveries;
+  const kinds = new Map<string, number>();
+  for (const { decision } of recoveries) kinds.set(decision, (kinds.get(decision) ?? 0) + 1);
+  gauge(
+    'dbkit_recoveries_remembered',
+    'Recoveries in the history, which keeps the newest hundred.',
+    [...kinds].map(([decision, count]) => [{ decision }, count]),
+  );
+  if (last) {
+    gauge('dbkit_last_recovery_timestamp_seconds', 'When the last recovery was decided, in Unix time.', one(Date.parse(last.at) / 1000));
+    const much = howMuch(last.losses);
+    gauge('dbkit_last_recovery_lost', '1 when the last recovery lost something.', one(much === 'something' ? 1 : 0));
+    gauge(
+      'dbkit_last_recovery_loss_unknown',
+      '1 when nothing proves that the last recovery lost nothing.',
+      one(much === 'unknown' ? 1 : 0),
+    );
+    if (last.readyAt)
+      gauge(
+        'dbkit_last_recovery_duration_seconds',
+        'From the first look at the data until the server answered.',
+        one((Date.parse(last.readyAt) - Date.parse(last.at) + last.durationMs) / 1000),
+      );
+  }
+}
 
 /** Figures that probes have measured, where they have. */
 function ofProbes(gauge: Gauge, { probes }: HealthReport): void {

@@ -74,15 +74,7 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
     const local: Local = { settings, passwordIsGiven, volume: volumeOf(path), stateDir, backupDir, logFile, owner, binaries, system };
     const onServer = startable(local, copy, lock, assumptions, signal);
     const gone = new Set<string>();
-    const mend = async (words: string): Promise<boolean> => {
-      const file = missingFile(words);
-      if (!file || assumptions.size > STAND_INS_MAX) return false;
-      const sentence = await standIn(copy, file);
-      if (file.kind === 'relation') gone.add(file.path);
-      const isNew = !assumptions.has(sentence);
-      assumptions.add(sentence);
-      return isNew;
-    };
+    const mend = (words: string): Promise<boolean> => standInFor(copy, words, { assumptions, gone });
     const losses = createLosses();
     const emptied = new Map<string, Set<number>>();
     for (let round = 1; ; round += 1) {
@@ -123,6 +115,21 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
       for (const { path: file, block } of done) emptied.set(file, (emptied.get(file) ?? new Set()).add(block));
     }
   });
+}
+
+/** Puts something in the place of the file that these words of the server miss; false when that helps no further. */
+async function standInFor(
+  copy: DamagedCopy,
+  words: string,
+  { assumptions, gone }: { readonly assumptions: Set<string>; readonly gone: Set<string> },
+): Promise<boolean> {
+  const file = missingFile(words);
+  if (!file || assumptions.size > STAND_INS_MAX) return false;
+  const sentence = await standIn(copy, file);
+  if (file.kind === 'relation') gone.add(file.path);
+  const isNew = !assumptions.has(sentence);
+  assumptions.add(sentence);
+  return isNew;
 }
 
 /** Into one dump; a database that pg_dump cannot read does not take the others with it. */

@@ -4,8 +4,8 @@ import type { Identity, System } from '../../kernel/machine.ts';
 import { readMark } from '../../wal/mark.ts';
 import type { BaseBackups } from '../backup.ts';
 import { inWords } from '../disk-failures.ts';
-import { damages } from '../drill.ts';
-import { openRepository } from '../repository.ts';
+import { type DrillReport, damages } from '../drill.ts';
+import { openRepository, type RepositoryOf } from '../repository.ts';
 import { changedSince } from './changed-since.ts';
 import { readCluster } from './cluster.ts';
 import { createBackup } from './create.ts';
@@ -58,12 +58,8 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     stage: (backup, target, signal) =>
       inWords(`restore ${backup.label}`, async () => {
         const record = await recordOf(backup, signal);
-        const rolled = await planRollForward(
-          record,
-          target.walFrom,
-          await knownToHave(record, { stateDir: config.stateDir, dataDir }, signal),
-          signal,
-        );
+        const known = await knownToHave(record, { stateDir: config.stateDir, dataDir }, signal);
+        const rolled = await planRollForward(record, target.walFrom, known, signal);
         const needs = { record, rolled, source: pathOf(record.label), owner: fileOwner, system };
         return reading(record.label, () => restoreBackup(needs, target, signal)).catch((thrown: unknown) =>
           rememberDamage(record.label, {}, thrown, signal),
@@ -72,14 +68,8 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     rollsForward: (backup, from, signal) =>
       inWords(`look at the WAL since ${backup.label}`, async () => {
         const record = await recordOf(backup, signal);
-        return (
-          await planRollForward(
-            record,
-            `${from}/pg_wal`,
-            await knownToHave(record, { stateDir: config.stateDir, dataDir: from }, signal),
-            signal,
-          )
-        ).complete;
+        const known = await knownToHave(record, { stateDir: config.stateDir, dataDir: from }, signal);
+        return (await planRollForward(record, `${from}/pg_wal`, known, signal)).complete;
       }),
     walSegment: async (backup, name, signal) => findWalSegment(await recordOf(backup, signal), pathOf(backup.label), name, signal),
     sameFiles: (backup, files, signal) =>
@@ -96,16 +86,23 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
         );
         await remember(record.label, (now) => ({ ...now, ...read, state: stateAfter(now), problem: null }), signal);
       }),
-    async prove({ label }, drill, signal) {
-      const { at: provenAt, rtoMs } = drill;
-      const failed = damages(drill);
-      const proven = (now: BackupRecord): BackupRecord['state'] => (now.damage.length > 0 ? now.state : 'proven');
-      if (drill.ok) await remember(label, (now) => ({ ...now, state: proven(now), provenAt, rtoMs, problem: null }), signal);
-      else if (failed) await remember(label, (now) => ({ ...now, state: 'damaged', problem: `${failed.name}: ${failed.because}` }), signal);
-    },
+    prove: ({ label }, drill, signal) => rememberDrill(remember, label, drill, signal),
     descends: async (backup, from, signal) => descendsFrom(await recordOf(backup, signal), from, signal),
     changedSinceLast: async (signal) => changedSince((await repository.records(signal)).at(-1), dataDir, signal),
   };
+}
+
+async function rememberDrill(
+  remember: RepositoryOf<BackupRecord>['remember'],
+  label: string,
+  drill: DrillReport,
+  signal: AbortSignal,
+): Promise<void> {
+  const { at: provenAt, rtoMs } = drill;
+  const failed = damages(drill);
+  const proven = (now: BackupRecord): BackupRecord['state'] => (now.damage.length > 0 ? now.state : 'proven');
+  if (drill.ok) await remember(label, (now) => ({ ...now, state: proven(now), provenAt, rtoMs, problem: null }), signal);
+  else if (failed) await remember(label, (now) => ({ ...now, state: 'damaged', problem: `${failed.name}: ${failed.because}` }), signal);
 }
 
 /** All bytes are as they were written: that clears an earlier reading, but not pages that were damaged when they were copied. */
