@@ -78,12 +78,8 @@ export function createDelivery({ stateDir, system, repeatAfterMs, stamp, send }:
   /** What a channel that is slow has not come to yet: of one trouble only the newest word counts. */
   const waiting = new Map<string, { alert: Alert; readonly turn: Promise<void> }>();
   /** Undefined when the channel has it; else until when it wants to be left alone, or null. */
-  async function attempt(
-    name: string,
-    channel: ChannelSettings,
-    alert: StampedAlert,
-    signal: AbortSignal,
-  ): Promise<string | null | undefined> {
+  type Outcome = Promise<string | null | undefined>;
+  async function attempt(name: string, channel: ChannelSettings, alert: StampedAlert, signal: AbortSignal): Outcome {
     let waitedMs = 0;
     for (const pauseMs of [...BACKOFF_MS, undefined]) {
       try {

@@ -1,15 +1,10 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { findBinaries } from '../instance/binaries.ts';
-import { isOn } from '../instance/guard/lock.ts';
-import { occupy } from '../instance/guard/occupy.ts';
 import { clearStaleSocket, refusePortInUse } from '../instance/guard/ports.ts';
-import { refuseForeign, refuseFullVolume } from '../instance/guard/preflight.ts';
 import { replacedBefore } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
-import { claimDirectory, claimLogDirectory, serverOwner } from '../instance/owner.ts';
-import { writableLog } from '../instance/server-log-file.ts';
+import { serverOwner } from '../instance/owner.ts';
 import { present, volumeOf } from '../instance/volume.ts';
 import { DbkitError, isAbort } from '../kernel/errors.ts';
 import type { RunningService } from '../kernel/running-service.ts';
@@ -18,10 +13,10 @@ import { goingOn, joinReports, reportOf } from '../recovery/describe.ts';
 import { incident } from '../recovery/incidents.ts';
 import { makePlan } from '../recovery/plan.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
-import { finishReplacement } from '../recovery/resume.ts';
 import { readMark } from '../wal/mark.ts';
 import { bringUp } from './bring-up.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
+import { createHolder } from './holder.ts';
 
 /** Keeps one instance: what the service does with it, from the first look at the directory to the running server. */
 export interface Keeper {
@@ -96,92 +91,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
   };
 }
 
-/** The hold on the data, taken when it is first needed. */
-function createHolder(options: PostgresqlOptions): Pick<Keeper, 'borrow'> & {
-  release(): Promise<void>;
-  holding<T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T>;
-} {
-  let hold: Hold | undefined;
-  const release = async (): Promise<void> => {
-    await hold?.lock.release();
-    hold = undefined;
-  };
-  /** Whatever fails lets go of the lock: a person, or another dbkit, may then look and mend. */
-  const holding = async <T>(signal: AbortSignal, work: (held: Hold) => Promise<T>): Promise<T> => {
-    try {
-      if (hold && !(await isOn(hold.lock, options.config.postgresql.dataDir))) await release(); // The directory was removed and made again: the lock is on the one that is gone.
-      hold ??= await takeHold(options, signal);
-      return await work(hold);
-    } catch (cause) {
-      await release();
-      throw cause;
-    }
-  };
-  return {
-    release,
-    holding,
-    borrow: async (signal, work) => {
-      if (hold) return work(hold);
-      try {
-        hold = await takeHold(options, signal, { keepsStaged: true });
-        return await work(hold);
-      } finally {
-        await release();
-      }
-    },
-  };
-}
-
 const makesNew = ({ decision }: RecoveryReport): boolean => decision === 'initialize' || decision === 'reinitialize';
-
-/** Everything that must be true before the data may be touched. Refusals come first and change nothing. */
-async function takeHold(
-  { config, system, passwordIsGiven }: PostgresqlOptions,
-  signal: AbortSignal,
-  { keepsStaged = false }: { keepsStaged?: boolean } = {},
-): Promise<Hold> {
-  const { postgresql: settings, stateDir, logDir, backupDir } = config;
-  await refuseForeign(settings.dataDir);
-  const owner = await serverOwner(settings, system);
-  await claimDirectory(settings.dataDir, owner, 0o700, system, signal);
-  await refuseFullVolume(settings.dataDir);
-  const volume = volumeOf(settings.dataDir);
-  const lock = await occupy(volume, owner, system, signal);
-  try {
-    await claimDirectory(backupDir, owner, 0o700, system, signal);
-    await claimDirectory(settings.socketDir, owner, 0o755, system, signal);
-    await claimLogDirectory(logDir, owner, system, signal);
-    await system.files.ownDirectory(stateDir, { mode: 0o755 });
-    await finishReplacement(volume, backupDir, owner, system);
-    for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])]) {
-      await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
-    }
-    const inspection = await inspect(settings.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
-    const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
-    const local = {
-      settings,
-      passwordIsGiven,
-      volume,
-      stateDir,
-      backupDir,
-      logFile: await writableLog('postgresql.log', config, system),
-      owner,
-      binaries,
-      lock,
-      system,
-    };
-    let fresh: Inspection | undefined = inspection;
-    const firstLook = (): Inspection | undefined => {
-      const once = fresh;
-      fresh = undefined;
-      return once;
-    };
-    return { local, lock, spoiled: new Set(), firstLook };
-  } catch (cause) {
-    await lock.release();
-    throw cause;
-  }
-}
 
 interface Mended {
   readonly report: RecoveryReport;

@@ -56,9 +56,7 @@ async function runIn(means: Means, session: Connection, name: string, wish: Chor
   await session.query('SET vacuum_cost_delay = 2'); // Autovacuum's own pace: others come first.
   for (const need of wanted)
     steps.push(
-      wish.dryRun
-        ? { ...need, outcome: 'planned', why: null, freedBytes: 0, durationMs: 0 }
-        : await carryOut(means, session, need, signal),
+      wish.dryRun ? { ...need, outcome: 'planned', why: null, freedBytes: 0, durationMs: 0 } : await carryOut(means, session, need, signal),
     );
   return steps;
 }
@@ -162,11 +160,7 @@ async function carryOut({ system, maintenance, enter }: Means, session: Connecti
   }
 }
 
-async function wantedIn(
-  session: Connection,
-  database: string,
-  { chore, tables, all }: ChoreWish,
-): Promise<readonly Need[]> {
+async function wantedIn(session: Connection, database: string, { chore, tables, all }: ChoreWish): Promise<readonly Need[]> {
   if (tables.length === 0 && !all) return (await needsIn(session, database)).filter((need) => need.chore === chore);
   const facts = await factsOf(session, database);
   const named = new Set<string>();

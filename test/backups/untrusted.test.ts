@@ -34,7 +34,14 @@ test.each(irregular)('in place of a file a %s is read by nobody, and nobody wait
   await expect(readRegular(within(name), 100)).rejects.toMatchObject({ code: 'data.corrupt' });
   await expect(hashFile(Buffer.from(within(name)), signal)).rejects.toMatchObject({ code: 'data.corrupt' });
   expect(reread({ root: fromText(root), path: fromText(name), sizeBytes: 5, pages: undefined })).toMatchObject({ found: 'irregular' });
-  const task = { path: fromText('f'), from: fromText(within(name)), to: fromText(within('copy')), sizeBytes: 5, sizeMaxBytes: 6, mode: 0o600 };
+  const task = {
+    path: fromText('f'),
+    from: fromText(within(name)),
+    to: fromText(within('copy')),
+    sizeBytes: 5,
+    sizeMaxBytes: 6,
+    mode: 0o600,
+  };
   const how = { owner: undefined, pages: undefined, sync: false, clone: true, untrusted: true };
   expect(() => copyFile({ ...task, ...how })).toThrow(/is no regular file/);
 });
