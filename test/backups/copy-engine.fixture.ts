@@ -113,8 +113,12 @@ export async function startServer(
     dataDir,
     port,
     socketDir,
-    connect: (database = 'postgres') =>
-      connect({ socketDir, port, user: 'postgres', database }, { as: 'superuser', timeoutMs: 5_000 }, signal),
+    connect: async (database = 'postgres') => {
+      const session = await connect({ socketDir, port, user: 'postgres', database }, { as: 'superuser', timeoutMs: 5_000 }, signal);
+      await session.query('SET search_path = "$user", public'); // As an application has it; dbkit's own sessions look nowhere but in pg_catalog.
+      await session.query('SET statement_timeout = 0');
+      return session;
+    },
     async stop(signalName = 'SIGINT') {
       if (child.exitCode === null && child.signalCode === null) child.kill(signalName);
       await exited;
