@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { type ChannelSettings, channelSettings, type SecretPlace, secret as secretPlace } from '../config/alert-settings.ts';
@@ -7,6 +7,7 @@ import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Logger, System } from '../kernel/machine.ts';
 import { redact, rememberSecret } from '../kernel/redact.ts';
 import { durationMs } from '../kernel/units.ts';
+import { asCaller } from '../machine/privileges.ts';
 import type { Alert, StampedAlert } from './alert.ts';
 import { send } from './channel.ts';
 import type { Alerter } from './contract.ts';
@@ -112,9 +113,16 @@ async function reveal(place: SecretPlace, environment: Readonly<Record<string, s
     rememberSecret(value);
     return value;
   }
-  const text = await readFile(place.file, 'utf8').catch((cause: unknown) => {
-    throw new DbkitError('config.invalid', `the secret's file ${place.file} cannot be read`, { cause });
-  });
+  const text = readAsCaller(place.file);
   rememberSecret(text.trim());
   return text.trim();
+}
+
+/** The configuration that names it is trusted, and a secret of root's own is what root's dbkit is meant to read. */
+function readAsCaller(path: string): string {
+  try {
+    return asCaller(() => readFileSync(path, 'utf8'));
+  } catch (cause) {
+    throw new DbkitError('config.invalid', `the secret's file ${path} cannot be read`, { cause });
+  }
 }

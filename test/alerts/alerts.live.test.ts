@@ -192,6 +192,7 @@ async function setUp(instance: Instance, file: string, answers: readonly (string
   const asking = person(answers);
   const flags = { config: file, stateDir: instance.stateDir };
   const app = await compose.parts({
+    asCaller: true,
     flags,
     environment: instance.env,
     workingDirectory: instance.root,
@@ -240,6 +241,7 @@ test('the chat of a Telegram bot is found among those who have written to it', a
   const instance = await open();
   const token = await secretFile(instance, 'token', '123:abc');
   const app = await compose.parts({
+    asCaller: true,
     flags: { stateDir: instance.stateDir },
     environment: instance.env,
     workingDirectory: instance.root,
