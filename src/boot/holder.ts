@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { findBinaries } from '../instance/binaries.ts';
 import { isOn } from '../instance/guard/lock.ts';
@@ -6,7 +6,9 @@ import { occupy } from '../instance/guard/occupy.ts';
 import { refuseForeign, refuseFullVolume } from '../instance/guard/preflight.ts';
 import { claimDirectory, claimLogDirectory, serverOwner } from '../instance/owner.ts';
 import { writableLog } from '../instance/server-log-file.ts';
-import { volumeOf } from '../instance/volume.ts';
+import { type Volume, volumeOf } from '../instance/volume.ts';
+import { isDenied } from '../kernel/errors.ts';
+import type { Identity, System } from '../kernel/machine.ts';
 import { finishReplacement } from '../recovery/resume.ts';
 import { readMark } from '../wal/mark.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
@@ -71,10 +73,7 @@ async function takeHold(
     await claimDirectory(settings.socketDir, owner, 0o755, system, signal);
     await claimLogDirectory(logDir, owner, system, signal);
     await system.files.ownDirectory(stateDir, { mode: 0o755 });
-    await finishReplacement(volume, backupDir, owner, system);
-    for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])]) {
-      await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
-    }
+    if (!(await isClosed(settings.dataDir))) await clearUp(volume, { backupDir, owner, system, keepsStaged }); // Else once its mode is mended, when the hold is taken anew.
     const inspection = await inspect(settings.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
     const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
     const local = {
@@ -101,3 +100,20 @@ async function takeHold(
     throw cause;
   }
 }
+
+/** Finishes what an earlier run began, and removes what a killed one had staged and not yet counted: there is no journal of that any more. */
+async function clearUp(
+  volume: Volume,
+  { backupDir, owner, system, keepsStaged }: { backupDir: string; owner: Identity; system: System; keepsStaged: boolean },
+): Promise<void> {
+  await finishReplacement(volume, backupDir, owner, system);
+  for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])])
+    await rm(staged, { recursive: true, force: true });
+}
+
+/** The server's user may not read it: nothing in it is replaced before that is mended. */
+const isClosed = async (directory: string): Promise<boolean> =>
+  readdir(directory).then(
+    () => false,
+    (cause: unknown) => isDenied(cause),
+  );

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
@@ -6,6 +6,7 @@ import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import type { HeldLock, Locks, Owner } from '../kernel/machine.ts';
 import { runWithDescriptor } from './child.ts';
 import { clock } from './clock.ts';
+import { asCaller } from './privileges.ts';
 
 /** What the lock file tells whoever is refused; information, never proof. */
 interface Holder {
@@ -36,7 +37,7 @@ export const locks: Locks = {
     }
   },
   async guard(directory, note) {
-    const file = await open(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+    const file = openAsCaller(directory);
     const status = await runWithDescriptor('flock', ['-n', '-x', '3'], file.fd).catch(async (cause: unknown) => {
       await file.close();
       throw cause;
@@ -58,7 +59,15 @@ export const locks: Locks = {
   },
 };
 
-function held(path: string, file: FileHandle, guard: HeldLock['guard']): HeldLock {
+/** A data directory that nobody may enter is found before its mode is mended. Only locked: nothing in it is reached by this. */
+function openAsCaller(directory: string): Open {
+  const fd = asCaller(() => openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW));
+  return { fd, close: async () => closeSync(fd) };
+}
+
+type Open = Pick<FileHandle, 'fd' | 'close'>;
+
+function held(path: string, file: Open, guard: HeldLock['guard']): HeldLock {
   let open = true;
   return {
     path,

@@ -1,6 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import { constants } from 'node:fs';
-import { access, lstat, readdir, readlink, realpath } from 'node:fs/promises';
+import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
 import { type BytePath, bytePath, fromText, join, nameOf, toBytes, toText } from '../../formats/byte-path.ts';
 import { isPostgresqls } from '../../instance/own-names.ts';
 import { DbkitError, errnoOf, isDenied } from '../../kernel/errors.ts';
@@ -75,7 +75,8 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
   async function visit(path: BytePath, from: BytePath, stats: BigIntStats): Promise<void> {
     if (path === 'pg_wal') directories.push(path, ...walDirectories);
     else if (emptiedDirectories.has(path)) directories.push(path);
-    else if (stats.isFile() && (isPostgresqls(toText(path)) || (await isReadable(from)))) files.push({ path, from, ...stampOf(stats) });
+    else if (stats.isFile() && !isPostgresqls(toText(path)) && !(await isReadable(from))) skipped.push(path);
+    else if (stats.isFile()) files.push({ path, from, ...stampOf(stats) });
     else if (stats.isDirectory() && !elsewhere.has(from)) await enter(path, from);
     else if (stats.isSymbolicLink() && isTablespace(path)) await enterTablespace(path);
     else if (stats.isSymbolicLink()) await follow(path, from);
@@ -110,11 +111,16 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
   return { directories, files, tablespaces, skipped };
 }
 
-const isReadable = (path: BytePath): Promise<boolean> =>
-  access(toBytes(path), constants.R_OK).then(
-    () => true,
-    () => false,
-  );
+/** By opening it: access(2) would answer for root where root's dbkit acts as the server's user. */
+async function isReadable(path: BytePath): Promise<boolean> {
+  try {
+    const file = await open(toBytes(path), constants.O_RDONLY | constants.O_NONBLOCK);
+    await file.close();
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const isTablespace = (path: BytePath): boolean => /^pg_tblspc\/\d+$/.test(path);
 
