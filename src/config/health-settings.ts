@@ -1,33 +1,10 @@
 import * as v from 'valibot';
+import { probeNames } from './probe-names.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 const amount = v.pipe(v.number(), v.minValue(0));
 const percent = v.pipe(amount, v.maxValue(100));
 
-/** dbkit's own probes, in the order in which a person would read their answers. */
-export const probeNames = [
-  'service',
-  'connection',
-  'authentication',
-  'latency',
-  'write',
-  'data-directory',
-  'disk',
-  'connections',
-  'long-queries',
-  'idle-in-transaction',
-  'blocked',
-  'wal',
-  'replication',
-  'slots',
-  'wraparound',
-  'collations',
-  'checksums',
-  'log',
-  'backups',
-  'migrations',
-] as const;
-export type ProbeName = (typeof probeNames)[number];
 const ownName = v.pipe(
   v.string(),
   v.regex(/^[a-z][a-z0-9-]*$/, 'is not a probe name (a-z, 0-9, -)'),

@@ -1,4 +1,4 @@
-import type { ProbeName } from '../config/health-settings.ts';
+import type { ProbeName } from '../config/probe-names.ts';
 import type { Finding } from '../inspection/findings.ts';
 
 /** Why there is no session with the server. */

@@ -1,4 +1,5 @@
-import type { Levels, ProbeName } from '../config/health-settings.ts';
+import type { Levels } from '../config/health-settings.ts';
+import type { ProbeName } from '../config/probe-names.ts';
 import type { AnyFacts, ProbeFacts } from './facts.ts';
 import type { ProbeResult, ProbeStatus } from './probe.ts';
 

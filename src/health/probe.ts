@@ -1,4 +1,4 @@
-import type { ProbeName } from '../config/health-settings.ts';
+import type { ProbeName } from '../config/probe-names.ts';
 import type { AnyFacts, ProbeFacts } from './facts.ts';
 
 /** 'skipped': the question does not arise, or this user may not ask it; the summary says which. It does not count. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ConfigInput } from '../../src/config/config.ts';
-import { probeNames } from '../../src/config/health-settings.ts';
+import { probeNames } from '../../src/config/probe-names.ts';
 import type { HealthReport, ProbeReport } from '../../src/health/health.ts';
 import { account, isRoot, serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';

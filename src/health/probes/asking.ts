@@ -1,4 +1,4 @@
-import type { ProbeName } from '../../config/health-settings.ts';
+import type { ProbeName } from '../../config/probe-names.ts';
 import { skipped } from '../health.ts';
 import type { ProbeOf, ProbeResult, ResultOf } from '../probe.ts';
 import type { Sessions, SharedSessions, Watch } from './sessions.ts';
