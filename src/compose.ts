@@ -154,10 +154,10 @@ async function assemble(options: OpenOptions): Promise<Parts> {
 
 /**
  * Root's dbkit works in folders that the server's user may write to, so it works there as that user. Whoever has no such user has nothing to
- * work on either, which the command then says.
+ * work on either, which the command then says; where PostgreSQL is disabled, the other services are root's own.
  */
-async function putRootsRightsDown({ postgresql, stateDir }: Config, system: System): Promise<void> {
-  if (system.self.uid !== 0) return;
+async function putRootsRightsDown({ postgresql, stateDir, disabledServices }: Config, system: System): Promise<void> {
+  if (system.self.uid !== 0 || disabledServices.includes('postgresql')) return;
   const owner = await serverOwner(postgresql, system).catch(() => undefined);
   if (owner === undefined) return;
   handOverState(stateDir, owner);

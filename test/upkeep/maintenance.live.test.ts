@@ -4,8 +4,10 @@ import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ConfigInput } from '../../src/config/config.ts';
 import type { ChoreReport, LogDecision, Need } from '../../src/upkeep/needs.ts';
+import { serverUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
+import { ownedBy } from '../harness/files.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { expectAllRows } from '../harness/rows.ts';
@@ -142,6 +144,7 @@ test('a checkpoint says what it took, and logs go by age and size but never one 
   await writeFile(path('dbkit.log'), 'x'.repeat(400_000));
   await writeFile(path('notes.txt'), 'mine');
   await utimes(path('notes.txt'), old, old);
+  for (const name of ['postgresql.log.1', 'postgresql-2026-01-01.log.gz', 'dbkit.log']) await ownedBy(path(name), serverUser);
   const { decisions } = await report<{ decisions: LogDecision[] }>(instance, 'logs', '--dry-run');
   expect(Object.fromEntries(decisions.map(({ name, action }) => [name, action]))).toEqual({
     'postgresql.log': 'keep',
