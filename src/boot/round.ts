@@ -1,3 +1,4 @@
+import { readdir } from 'node:fs/promises';
 import type { Inspection } from '../inspection/inspect.ts';
 import { voidInventory } from '../inspection/inventory.ts';
 import type { Local } from '../instance/local.ts';
@@ -5,6 +6,8 @@ import { openPrivateWay, type PrivateWay } from '../instance/server/private-serv
 import { type Launch, launch, signalStop } from '../instance/server/server.ts';
 import { walKeepSetting } from '../instance/server/wal-keep.ts';
 import { present } from '../instance/volume.ts';
+import { errnoOf } from '../kernel/errors.ts';
+import { parseLabel } from '../kernel/labels.ts';
 import type { Clock } from '../kernel/machine.ts';
 import type { Plan } from '../recovery/plan.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
@@ -49,7 +52,7 @@ export async function oneRound(
   const { local, lock } = hold;
   const { system, volume } = local;
   const overrides = await walKeepSetting(local, options.config.recovery.walKeep);
-  const facts = await doorFacts(local, options, before, course.isJudged, signal);
+  const facts = await doorFacts(local, before, course.isJudged);
   const door = course.isUnheard ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {
     await voidInventory(system, local.stateDir);
@@ -96,29 +99,25 @@ export async function oneRound(
 /** The server may serve. */
 export const isGood = (plan: Plan | undefined): boolean => plan === undefined || plan.decision === 'start';
 
-async function doorFacts(
-  { volume }: Local,
-  { backups }: PostgresqlOptions,
-  { report, saw }: Inspection,
-  isJudged: boolean,
-  signal: AbortSignal,
-): Promise<DoorFacts> {
+async function doorFacts({ volume, backupDir }: Local, { report, saw }: Inspection, isJudged: boolean): Promise<DoorFacts> {
   const isProven = report.clean && report.inventory === 'match';
   const isSound = report.clean && report.findings.length === 0;
-  const list = async (): Promise<boolean> => {
-    for (const { kind, repository } of backups)
-      if (kind === 'physical' && (await repository.list(signal).catch(() => [undefined])).length > 0) return true; // One that cannot be listed may hold one.
-    return false;
-  };
   return {
     isJudged,
     isNew: await present(volume.initializing),
     isStandby: saw('standby.signal'),
     isProven,
     isSound,
-    hasBackup: !isProven && isSound && (await list()),
+    hasBackup: !isProven && isSound && (await hasBaseBackup(backupDir)),
   };
 }
+
+/** By its label alone: no record is read for a start that needs none. A repository that cannot be listed may hold one. */
+const hasBaseBackup = async (backupDir: string): Promise<boolean> =>
+  readdir(backupDir).then(
+    (names) => names.some((name) => parseLabel(name)?.kind === 'data'),
+    (cause: unknown) => errnoOf(cause) !== 'ENOENT',
+  );
 
 /** Ends a server that is not to serve. */
 export async function down(launched: Launch, clock: Clock): Promise<void> {

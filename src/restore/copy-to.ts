@@ -38,6 +38,7 @@ export async function copyTo(
     wanted === false ? undefined : await findBinaries({ major: backup.pgVersion, directory: settings.binDir }, system, signal);
   const existed = await requireEmpty(directory);
   try {
+    await system.files.makeDirectory(directory, { mode: 0o700, owner }); // Where only root may make it, root does, and hands it over.
     await of.stage(backup, { directory, walFrom: undefined }, signal);
     await appendFile(join(directory, 'postgresql.auto.conf'), independence(port));
     const local: Local | undefined = binaries && {

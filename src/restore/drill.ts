@@ -5,7 +5,7 @@ import type { DrillCheck, DrillReport } from '../backups/drill.ts';
 import { isProof } from '../backups/drill.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { checkDatabases } from '../instance/server/databases.ts';
-import { openAsRole, superuserToolOptions } from '../instance/sessions.ts';
+import { openAsRole, openForServer, superuserToolOptions } from '../instance/sessions.ts';
 import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
 import { onScratchCopy, type Scratch } from './scratch.ts';
 
@@ -56,6 +56,7 @@ export async function drill(
     });
     const rtoMs = clock.monotonicMs() - begunMs; // What comes now proves more, but nobody would wait for it.
     await timed('pg_amcheck', () => amcheck(scratch, signal));
+    if (config.drill.assertions.length > 0) await letRead(scratch, signal);
     for (const [index, { name = String(index + 1), ...assertion }] of config.drill.assertions.entries())
       await timed(`assertion ${name}`, () => assertTrue(scratch, assertion, signal));
     return {
@@ -95,6 +96,20 @@ async function amcheck({ local, socketDir }: Scratch, signal: AbortSignal): Prom
   if (/could not open extension control file|extension "amcheck" is not available/.test(stderr))
     return { skipped: 'the extension amcheck is not installed (Debian: postgresql-contrib)' };
   return `${stdout}\n${stderr}`.trim().split('\n').slice(0, 5).join('; ');
+}
+
+/**
+ * In the copy, which is thrown away, the application's role may read every table: an assertion may be about tables of other owners. Its functions
+ * still run with that role's rights. PostgreSQL 13 has no such right (pg_read_all_data came with 14).
+ */
+async function letRead({ local, socketDir }: Scratch, signal: AbortSignal): Promise<void> {
+  if (local.binaries.major < 14) return;
+  const session = await openForServer({ ...local.settings, socketDir }, {}, signal);
+  try {
+    await session.query(`GRANT pg_read_all_data TO ${session.escapeIdentifier(local.settings.username)}`);
+  } finally {
+    await session.end();
+  }
 }
 
 /** One query whose first column of its first row must be true. It asks as the application's role, as what it calls is the application's. */

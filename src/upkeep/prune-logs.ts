@@ -34,7 +34,7 @@ export async function pruneLogs(
   const folder = dirname(current);
   const { maxAge, maxSize } = config.maintenance.logs;
   const policy = { maxAgeMs: durationMs(maxAge), maxSizeBytes: sizeBytes(maxSize), nowMs: clock.now().getTime() };
-  const owners = new Set([self.uid, (await stat(current).catch(() => undefined))?.uid]);
+  const owners = new Set([self.uid, process.geteuid?.(), (await stat(current).catch(() => undefined))?.uid]);
   const planned = planLogs(
     (await logsIn(folder, current)).filter(({ uid }) => owners.has(uid)),
     policy,
