@@ -131,7 +131,7 @@ export const inPlace = [
     when: clean,
     ...repairs,
     mend: 'reset-wal',
-    words: 'after a clean shutdown all data is in the files, and no WAL is needed',
+    words: 'after a clean shutdown all data is in the files, and no WAL is needed: new WAL is begun, as pg_resetwal does it',
   },
   {
     id: 'catalog-index-after-crash',
