@@ -17,7 +17,7 @@ disaster({
   },
   expect: {
     finding: 'relation.missing',
-    message: /bringing back its very bytes from the newest backup/,
+    message: /bring-back-from-backup/,
     quarantine: ({ places }) => [places.archiveLedger],
   },
 });
