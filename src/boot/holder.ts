@@ -8,8 +8,7 @@ import { claimDirectory, claimLogDirectory, serverOwner } from '../instance/owne
 import { writableLog } from '../instance/server-log-file.ts';
 import { volumeOf } from '../instance/volume.ts';
 import { finishReplacement } from '../recovery/resume.ts';
-import { readMark } from '../wal/mark.ts';
-import type { Hold, PostgresqlOptions } from './hold.ts';
+import { type Hold, type PostgresqlOptions, sources } from './hold.ts';
 
 /** Lends the hold on the data. */
 export interface Holder {
@@ -55,7 +54,7 @@ export function createHolder(options: PostgresqlOptions): Holder {
 
 /** Everything that must be true before the data may be touched. Refusals come first and change nothing. */
 async function takeHold(
-  { config, system, passwordIsGiven }: PostgresqlOptions,
+  { config, system, passwordIsGiven, backups }: PostgresqlOptions,
   signal: AbortSignal,
   { keepsStaged = false }: { keepsStaged?: boolean } = {},
 ): Promise<Hold> {
@@ -75,7 +74,7 @@ async function takeHold(
     for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])]) {
       await rm(staged, { recursive: true, force: true }); // What a killed run had staged and not yet counted: there is no journal any more.
     }
-    const inspection = await inspect(settings.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
+    const inspection = await inspect(settings.dataDir, { stateDir, ...sources(backups) }, system, signal);
     const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
     const local = {
       settings,

@@ -13,6 +13,7 @@ import { ensurePatiently } from './ensure.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, judge } from './judge.ts';
 import { beforeStart, judgeRecovery } from './judge-recovery.ts';
+import { rememberSuspects } from './recheck.ts';
 
 const IMMEDIATE_AFTER_S = 20;
 
@@ -52,6 +53,7 @@ export async function oneRound(
   const facts = await doorFacts(local, options, before, course.isJudged, signal);
   const door = course.isUnheard ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {
+    await rememberSuspects(local, before);
     await voidInventory(system, local.stateDir);
     system.reached('server.voided-inventory');
     const all = { ...overrides, ...way?.settings };

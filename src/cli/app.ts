@@ -17,6 +17,7 @@ import { renderManifests } from '../homes/kubernetes/render-manifests.ts';
 import { installUnits, printUnits, uninstallUnits } from '../homes/systemd/install.ts';
 import { monitor, monitorOnce } from '../monitor/loop.ts';
 import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
+import { acceptDamage } from '../recovery/accept-damage.ts';
 import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
 import { openBackup } from '../restore/open-backup.ts';
 import { runEntrypoint } from '../supervisor/entrypoint.ts';
@@ -62,7 +63,7 @@ export function createApp(parts: Parts) {
       load: loadDump,
     },
     restore: { replace: on(replaceData), open: on(openBackup), copies },
-    recovery: { recover: on(recoverInstance), history: on(listRecoveries), show: on(showRecovery) },
+    recovery: { recover: on(recoverInstance), accept: on(acceptDamage), history: on(listRecoveries), show: on(showRecovery) },
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },
     alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },

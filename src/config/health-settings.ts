@@ -12,6 +12,7 @@ export const probeNames = [
   'latency',
   'write',
   'data-directory',
+  'damage',
   'disk',
   'connections',
   'long-queries',

@@ -1,0 +1,98 @@
+import { type FileHandle, open, stat } from 'node:fs/promises';
+import { errnoOf } from '../kernel/errors.ts';
+import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
+import {
+  LONG_HEADER_BYTES,
+  type Lsn,
+  SHORT_HEADER_BYTES,
+  segmentName,
+  segmentOf,
+  WAL_PAGE_BYTES,
+  type WalIdentity,
+} from './wal-segment.ts';
+
+export const PAGE = BigInt(WAL_PAGE_BYTES);
+
+/** Pages of WAL by their address, wherever the segment files are. */
+export interface Pages {
+  /** The page that begins at `address`; undefined when it does not hold what belongs there. */
+  at(address: Lsn): Promise<Buffer | undefined>;
+  /** Whether the segment of `address` is there, and too short to hold the page that begins at it. */
+  isCutBefore(address: Lsn): Promise<boolean>;
+  /** Whether the last page that was asked for before the end had no segment to be in. */
+  lacked(): boolean;
+  close(): Promise<void>;
+}
+
+const WINDOW_BYTES = 1024 * 1024;
+/** Where one record is enough, a megabyte would be read for nothing. */
+const FIRST_WINDOW_BYTES = 64 * 1024;
+
+/** Pages of consecutive segments, read a window at a time. */
+export function openPages(directories: readonly BytePath[], { timeline, firstTimeline = timeline, segmentSizeBytes }: WalIdentity): Pages {
+  let file: { readonly handle: FileHandle; readonly segment: bigint } | undefined;
+  let window: { readonly from: Lsn; readonly bytes: Buffer } | undefined;
+  let buffer = Buffer.allocUnsafe(FIRST_WINDOW_BYTES); // One for all windows: records are put together as copies.
+  let loads = 0;
+  let lacks = false;
+  const timelines = Array.from({ length: timeline - firstTimeline + 1 }, (_, back) => timeline - back);
+  const candidates = (segment: bigint): Buffer[] =>
+    timelines.flatMap((of) =>
+      directories.map((directory) => toBytes(join(directory, fromText(segmentName(of, segment, segmentSizeBytes))))),
+    );
+
+  async function load(address: Lsn): Promise<void> {
+    const segment = segmentOf(address, segmentSizeBytes);
+    window = undefined;
+    if (file?.segment !== segment) {
+      await file?.handle.close();
+      file = undefined;
+      const handle = await openFirst(candidates(segment));
+      lacks = handle === undefined;
+      if (!handle) return;
+      file = { handle, segment };
+    }
+    const offset = Number(address % BigInt(segmentSizeBytes));
+    if (loads === 1) buffer = Buffer.allocUnsafe(WINDOW_BYTES);
+    loads += 1;
+    const length = Math.min(buffer.length, segmentSizeBytes - offset);
+    const { bytesRead } = await file.handle.read(buffer, 0, length, offset);
+    window = { from: address, bytes: buffer.subarray(0, bytesRead) };
+  }
+
+  return {
+    async at(address) {
+      const held = window && address >= window.from && address + PAGE <= window.from + BigInt(window.bytes.length);
+      if (!held) await load(address);
+      if (!window) return undefined;
+      const offset = Number(address - window.from);
+      const page = window.bytes.subarray(offset, offset + WAL_PAGE_BYTES);
+      if (page.length < WAL_PAGE_BYTES || (page.readUInt16LE(0) & 0xff00) !== 0xd100) return undefined;
+      return page.readBigUInt64LE(8) === address && page.readUInt32LE(4) <= timeline ? page : undefined;
+    },
+    async isCutBefore(address) {
+      for (const path of candidates(segmentOf(address, segmentSizeBytes))) {
+        const found = await stat(path).catch(() => undefined);
+        if (found) return found.size < Number(address % BigInt(segmentSizeBytes)) + WAL_PAGE_BYTES;
+      }
+      return false;
+    },
+    lacked: () => lacks,
+    async close() {
+      await file?.handle.close();
+    },
+  };
+}
+
+async function openFirst(paths: readonly Buffer[]): Promise<FileHandle | undefined> {
+  for (const path of paths) {
+    const handle = await open(path, 'r').catch((thrown: unknown) => {
+      if (errnoOf(thrown) === 'ENOENT') return undefined;
+      throw thrown;
+    });
+    if (handle) return handle;
+  }
+  return undefined;
+}
+
+export const headerBytes = (page: Buffer): number => ((page.readUInt16LE(2) & 0x0002) === 0 ? SHORT_HEADER_BYTES : LONG_HEADER_BYTES);
