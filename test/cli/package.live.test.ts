@@ -35,6 +35,7 @@ test('the package holds what is used, and nothing of those who make it', async (
 
 test('a plugin is written against the types that the package exports, as docs/PLUGINS.md shows it', async () => {
   const folder = await emptyFolder();
+  await execute('npm', ['run', '--silent', 'build:types']); // As `prepack` does; the build alone makes none.
   const { tarball } = await pack(folder);
   await execute('npm', ['install', '--no-audit', '--no-fund', '--offline', tarball], { cwd: folder });
   await symlink(resolve('node_modules/@types'), join(folder, 'node_modules/@types'));
