@@ -10,6 +10,7 @@ import { rememberTablespaces } from '../inspection/tablespace-links.ts';
 import type { Local } from '../instance/local.ts';
 import type { Child, ExitReason } from '../kernel/machine.ts';
 import { keepMark, type Marked, mark } from '../wal/keep-mark.ts';
+import { readMark } from '../wal/mark.ts';
 import type { Handles } from './hold.ts';
 
 /** What the next start may build on, while the lock still keeps everybody else away: the inventory, and the mark. Never rejects. */
@@ -29,6 +30,17 @@ export async function rememberStop(local: Local, damage: readonly Finding[]): Pr
 async function markStop(local: Local): Promise<void> {
   const marked = await markedOf(local);
   if (marked?.state.startsWith('shut down')) await mark(marked, true, new AbortController().signal);
+}
+
+/** A cluster that has no mark yet gets one before it is ready: what its first clients commit is judged by it, however soon it dies. Never rejects. */
+export async function markFirst(local: Local): Promise<void> {
+  try {
+    const marked = await markedOf(local);
+    if (!marked || (await readMark(local.stateDir, local.volume.dataDir, marked.systemIdentifier))) return;
+    await mark(marked, false, new AbortController().signal);
+  } catch {
+    return; // It is noted while the server runs, which also complains where that cannot be.
+  }
 }
 
 /** Notes how far the WAL has come for as long as the server lives. Never rejects. */

@@ -5,7 +5,7 @@ import { type Launch, signalStop } from '../instance/server/server.ts';
 import { present } from '../instance/volume.ts';
 import type { RunningService } from '../kernel/running-service.ts';
 import { rememberStarted } from '../recovery/configuration.ts';
-import { afterwards, markWhileRunning } from './after-stop.ts';
+import { afterwards, markFirst, markWhileRunning } from './after-stop.ts';
 import { ensurePatiently } from './ensure.ts';
 import { forgetRestore } from './forget-restore.ts';
 import type { Handles, Hold } from './hold.ts';
@@ -38,6 +38,7 @@ export async function settle(
     );
     await durable;
     if (isNew) await unlink(volume.initializing);
+    await markFirst(local);
   } catch (cause) {
     signalStop(child, 'fast');
     await child.exited;

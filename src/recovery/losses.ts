@@ -67,6 +67,10 @@ export function howMuch(losses: readonly Loss[]): 'nothing' | 'unknown' | 'somet
   return losses.some(({ kind }) => kind === 'unknown') ? 'unknown' : 'nothing';
 }
 
+/** Does one of the losses' own words already name `path` as the place of the old bytes? */
+export const tellsWhere = (losses: readonly Loss[], path: string): boolean =>
+  losses.some((loss) => (loss.kind === 'window' || loss.kind === 'since-backup' || loss.kind === 'cluster') && loss.oldBytes === path);
+
 const DAMAGED_SHOWN = 5;
 type LossOf<Kind extends Loss['kind']> = Extract<Loss, { kind: Kind }>;
 const damagedWords = ({ path, evidence }: Damaged): string => `${path} (${evidence})`;

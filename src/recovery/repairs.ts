@@ -79,7 +79,10 @@ async function bringBackKept(bench: Bench, path: string): Promise<void> {
 /** Owner and mode of everything below PGDATA, changed only where they differ; links are never followed. */
 async function mendPermissions({ local }: Bench, _finding: Finding, signal: AbortSignal): Promise<void> {
   const { owner, volume, system } = local;
-  if (system.self.uid === 0) return system.rights.handOverTree(volume.dataDir, owner, signal, { taken: isTheServers });
+  if (system.self.uid === 0) {
+    system.rights.handOverTree(volume.dataDir, owner, signal, { taken: isTheServers });
+    return closeToOthers(volume.dataDir);
+  }
   const visit = async (path: string): Promise<void> => {
     signal.throwIfAborted();
     const entry = await lstat(path);
@@ -97,7 +100,12 @@ async function mendPermissions({ local }: Bench, _finding: Finding, signal: Abor
     }
   };
   await visit(volume.dataDir);
-  await chmod(volume.dataDir, 0o700);
+  await closeToOthers(volume.dataDir);
+}
+
+/** PostgreSQL starts on 0700 and 0750 only (miscinit.c, checkDataDir). */
+async function closeToOthers(dataDir: string): Promise<void> {
+  if (((await lstat(dataDir)).mode & 0o027) !== 0) await chmod(dataDir, 0o700);
 }
 
 /** What is not PostgreSQL's is left as it is, whoever owns it. */

@@ -3,6 +3,7 @@ import { bound, withAny } from '../kernel/deadline.ts';
 import { DbkitError, isAbort, toFailure } from '../kernel/errors.ts';
 import type { Clock, ExitReason, Logger } from '../kernel/machine.ts';
 import type { RunningService, StopMode } from '../kernel/running-service.ts';
+import { tellsWhere } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { decideRestart } from './restart-policy.ts';
 import type { Service } from './service.ts';
@@ -140,8 +141,8 @@ async function bringUp(life: Life, signal: AbortSignal): Promise<void> {
 async function rememberRecovery(life: Life, readyAt?: string): Promise<void> {
   const report = life.service.lastRecovery?.();
   if (!report) return;
-  const isTold = report.losses.some((loss) => 'oldBytes' in loss && loss.oldBytes === report.quarantine);
-  const where = report.quarantine === null || isTold ? '' : `; the old bytes are in ${report.quarantine}`;
+  const { quarantine, losses } = report;
+  const where = quarantine === null || tellsWhere(losses, quarantine) ? '' : `; the old bytes are in ${quarantine}`;
   life.recovery = report.decision;
   life.note = `${report.decision}: ${report.because}; lost: ${report.lost}${where}`;
   await life.needs.recovered({ ...report, trigger: 'start', ...(readyAt ? { readyAt } : {}) });
