@@ -51,12 +51,16 @@ export interface Examination {
  * nothing follows from it: a server that lets dbkit in less easily than expected is not damaged.
  */
 export async function examine(local: Local, before: Inspection, questions: DatabaseQuestions, signal: AbortSignal): Promise<Examination> {
-  const { silent, closed, unknown, lost } = await checkDatabases(
-    local,
-    { madeAnew: madeAnew(local.volume.dataDir, before, signal), ...questions },
-    signal,
-  );
+  const check = await checkDatabases(local, { madeAnew: madeAnew(local.volume.dataDir, before, signal), ...questions }, signal);
+  const { closed, unknown, lost } = check;
   const { log } = local.system;
+  const refusals = check.silent.flatMap((silence) => refusalIn(silence) ?? []);
+  if (check.databases === 0 && refusals[0]) throw refusals[0].failure;
+  for (const { database, failure } of refusals)
+    log.error('database.refused', `database ${database} takes no sessions: ${failure.message}; the others are served`, {
+      hint: failure.hint,
+    });
+  const silent = check.silent.filter((silence) => refusalIn(silence) === undefined);
   for (const { database, id, words } of closed)
     log.info('database.closed', `database ${database} takes no sessions, so it was not looked at`, { id, why: words });
   for (const { database, id, words } of unknown)
@@ -72,15 +76,24 @@ export async function examine(local: Local, before: Inspection, questions: Datab
   // Nobody is let in either where the catalog of roles is what was lost: then the files say so.
   if (unknown.some(({ id }) => id === 'not-let-in'))
     complaints.push(...before.report.findings.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/')));
-  return { complaints, rebuilt, unknown, answering: silent.length === 0 && unknown.length === 0 };
+  return { complaints, rebuilt, unknown, answering: check.silent.length === 0 && unknown.length === 0 };
 }
+
+/** PostgreSQL's words may say that something of the machine is missing for this database (its locale): then its data is not what is wrong. */
+function refusalIn({ database, words }: Silence): { readonly database: string; readonly failure: DbkitError } | undefined {
+  const meaning = triage(words.split('\n'));
+  return meaning?.kind === 'refusal' ? { database, failure: refusalOf(meaning) } : undefined;
+}
+
+const refusalOf = ({ code, line, hint }: Extract<Meaning, { kind: 'refusal' }>): DbkitError =>
+  new DbkitError(code, wordsOfLine(line).replace(saidBy, ''), { hint });
 
 /** PostgreSQL's own evidence as a finding: by its words where the triage table knows them, else by SQLSTATE and the file that they name. */
 async function damageOf(local: Local, { database, path, sqlState, words }: Silence): Promise<Finding[]> {
   const lines = words.split('\n');
   const meaning = triage(lines);
   if (meaning?.kind === 'finding') return meaningToFindings(local, meaning);
-  const evidence = lines[0]!.replace(/^PostgreSQL (does not answer on port \d+|answered): /, '');
+  const evidence = lines[0]!.replace(saidBy, '');
   const file = dataFileIn(words);
   if (file === undefined || meaning !== undefined)
     return [{ code: 'database.missing', path: path ?? database, evidence, severity: 'certain', postgresSays: evidence }];
@@ -131,11 +144,14 @@ async function rebuildIndex(
   }
 }
 
+/** How a session's failure begins (instance/connection.ts). */
+const saidBy = /^PostgreSQL (does not answer on port \d+|answered): /;
+
 const wordsOfLine = (line: string): string => line.replace(/^.*?(FATAL|ERROR|LOG|PANIC):\s*/, '');
 
 async function meaningToFindings(local: Local, meaning: Meaning | undefined): Promise<Finding[]> {
   if (meaning === undefined || meaning.kind === 'again') return [];
-  if (meaning.kind === 'refusal') throw new DbkitError(meaning.code, wordsOfLine(meaning.line), { hint: meaning.hint });
+  if (meaning.kind === 'refusal') throw refusalOf(meaning);
   const path = meaning.path.startsWith('/') ? relative(local.volume.dataDir, meaning.path) || '.' : meaning.path;
   if (path.startsWith('../'))
     throw new DbkitError('server.settings', wordsOfLine(meaning.line), {
