@@ -3,6 +3,19 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, context } from 'esbuild';
 
+/** zstd's WebAssembly goes into its chunk: a file beside it would have to be found, and read by whom dbkit acts as. */
+const embedZstd = {
+  name: 'embed-zstd',
+  setup({ onLoad }) {
+    onLoad({ filter: /zstd-wasm\/dist\/common\/index\.node\.js$/ }, async ({ path }) => {
+      const text = await readFile(path, 'utf8');
+      const contents = text.replace("yield readFile(resolve(__dirname, './zstd.wasm'))", "require('./zstd.wasm')");
+      if (contents === text) throw new Error(`${path} loads its WebAssembly in another way by now`);
+      return { contents, loader: 'js' };
+    });
+  },
+};
+
 await rm('dist', { recursive: true, force: true });
 const options = {
   entryPoints: {
@@ -20,6 +33,8 @@ const options = {
   target: 'node20.19',
   chunkNames: 'chunks/[name]-[hash]',
   external: ['pg-native'],
+  plugins: [embedZstd],
+  loader: { '.wasm': 'binary' },
   // Its CommonJS files find one another in a way that no bundler can follow.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   // pg asks `new Response()` whether it runs on Cloudflare, and Node then loads its whole HTTP client: ten megabytes and as many milliseconds.

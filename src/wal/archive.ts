@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { parseTimelineHistory } from '../formats/timeline-history.ts';
+import { timelineOfHistory } from '../formats/wal-segment.ts';
+import { zstd } from '../formats/zstd.ts';
+import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import type { Files } from '../kernel/machine.ts';
+import type { ArchivedSegment, ArchivedTimeline, ArchiveRecord, WalArchive } from './contract.ts';
+import { archiveDir, historyFile, parseKept, RECORD, startOf, timelineFolder, timelineOfFolder } from './layout.ts';
+
+/** wal_segment_size is a power of two from 1 MiB to 1 GiB (initdb). */
+const segmentSize = v.pipe(
+  v.number(),
+  v.integer(),
+  v.minValue(1024 * 1024),
+  v.maxValue(1024 * 1024 * 1024),
+  v.check((bytes) => Number.isInteger(Math.log2(bytes))),
+);
+const recordSchema = v.object({
+  schema: v.literal('dbkit.wal/v1'),
+  systemIdentifier: v.pipe(v.string(), v.regex(/^\d+$/)),
+  segmentSizeBytes: segmentSize,
+});
+
+/** Undefined where nothing has been kept yet. Rejects with `wal.damaged` for a record that cannot be read: no segment of it could be placed. */
+export async function readArchiveRecord(dir: string): Promise<ArchiveRecord | undefined> {
+  const path = join(dir, RECORD);
+  const text = await orMissing(readFile(path, 'utf8'));
+  if (text === undefined) return undefined;
+  try {
+    return v.parse(recordSchema, JSON.parse(text));
+  } catch (cause) {
+    throw new DbkitError('wal.damaged', `${path} is no record of a WAL archive`, {
+      hint: 'write it again: { "schema": "dbkit.wal/v1", "systemIdentifier": the folder\'s name, "segmentSizeBytes": 16777216 by default }',
+      cause,
+    });
+  }
+}
+
+/** The kept WAL of one server, for whoever reads it: files that come and go meanwhile do no harm. */
+export function openArchive(repositoryDir: string, systemIdentifier: string, files: Pick<Files, 'write'>): WalArchive {
+  const dir = archiveDir(repositoryDir, systemIdentifier);
+  const segmentSizeBytes = async (): Promise<number | undefined> => (await readArchiveRecord(dir))?.segmentSizeBytes;
+  return {
+    systemIdentifier,
+    dir,
+    segmentSizeBytes,
+    async timelines(signal) {
+      const size = await segmentSizeBytes();
+      if (size === undefined) return [];
+      const ids = (await readdir(dir)).map(timelineOfFolder).filter((id) => id !== undefined);
+      const found: ArchivedTimeline[] = [];
+      for (const id of ids.sort((a, b) => a - b)) {
+        signal.throwIfAborted();
+        found.push({ id, history: await historyOf(dir, id), segments: await segmentsIn(dir, id, size) });
+      }
+      return found;
+    },
+    read: (segment, signal) => readSegment(segment, signal),
+    async fetch(name, to, signal) {
+      const plain = await plainOf(dir, name, segmentSizeBytes, signal);
+      if (plain === undefined) return false;
+      await files.write(to, plain, { mode: 0o600 });
+      return true;
+    },
+  };
+}
+
+async function plainOf(
+  dir: string,
+  name: string,
+  segmentSizeBytes: () => Promise<number | undefined>,
+  signal: AbortSignal,
+): Promise<Buffer | undefined> {
+  const ofHistory = timelineOfHistory(name);
+  if (ofHistory !== undefined) return orMissing(readFile(join(dir, timelineFolder(ofHistory), historyFile(ofHistory))));
+  const size = await segmentSizeBytes();
+  const place = size === undefined ? undefined : startOf(name, size);
+  if (size === undefined || place === undefined) return undefined;
+  const [one, other] = (await segmentsIn(dir, place.timeline, size)).filter((segment) => segment.name === name);
+  if (one === undefined) return undefined;
+  if (other !== undefined) throw conflictOf(one, other);
+  const bytes = await readSegment(one, signal);
+  return bytes.length === size ? bytes : Buffer.concat([bytes, Buffer.alloc(size - bytes.length)]);
+}
+
+const conflictOf = (one: ArchivedSegment, other: ArchivedSegment): DbkitError =>
+  new DbkitError('wal.conflict', `the archive holds two different segments ${one.name}: ${one.path} and ${other.path}`, {
+    hint: 'two servers wrote to one archive; keep the file of the server that you mean and move the other one away',
+  });
+
+async function historyOf(dir: string, id: number): Promise<ArchivedTimeline['history']> {
+  const text = await orMissing(readFile(join(dir, timelineFolder(id), historyFile(id)), 'utf8'));
+  return text === undefined ? [] : parseTimelineHistory(text);
+}
+
+/** Sorted by LSN. A tail is left out where its segment is there whole: dbkit was killed between the two. */
+export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes: number): Promise<readonly ArchivedSegment[]> {
+  const folder = join(dir, timelineFolder(timeline));
+  const names = (await orMissing(readdir(folder))) ?? [];
+  const segments: ArchivedSegment[] = [];
+  for (const file of names) {
+    const kept = parseKept(file);
+    const place = kept && startOf(kept.name, segmentSizeBytes);
+    if (kept === undefined || place?.timeline !== timeline) continue;
+    const path = join(folder, file);
+    const found = await orMissing(stat(path));
+    if (!found?.isFile()) continue; // Expired, or whole by now.
+    const sizeBytes = kept.kind === 'whole' ? segmentSizeBytes : found.size;
+    segments.push({ ...kept, ...place, path, endLsn: place.startLsn + BigInt(sizeBytes), sizeBytes, storedBytes: found.size });
+  }
+  const whole = new Set(segments.filter(({ kind }) => kind === 'whole').map(({ name }) => name));
+  return segments
+    .filter(({ kind, name }) => kind === 'whole' || !whole.has(name))
+    .sort((a, b) => Number(a.startLsn - b.startLsn) || (a.path < b.path ? -1 : 1));
+}
+
+/** The name a whole segment has in the archive carries this of its plain bytes. */
+export const sha16Of = (plain: Uint8Array): string => createHash('sha256').update(plain).digest('hex').slice(0, 16);
+
+async function readSegment({ path, kind, sizeBytes, sha16 }: ArchivedSegment, signal: AbortSignal): Promise<Buffer> {
+  const stored = await readFile(path, { signal });
+  if (kind === 'tail') return stored;
+  const plain = await (await zstd()).decompress(stored, sizeBytes).catch((cause: unknown) => {
+    throw damaged(path, 'it cannot be unpacked', cause);
+  });
+  if (plain.length !== sizeBytes) throw damaged(path, `it holds ${plain.length} bytes instead of ${sizeBytes}`);
+  if (sha16Of(plain) !== sha16) throw damaged(path, 'it does not hold what its name says');
+  return plain;
+}
+
+const damaged = (path: string, how: string, cause?: unknown): DbkitError =>
+  new DbkitError('wal.damaged', `${path} is damaged: ${how}`, {
+    hint: 'take a base backup: `dbkit backup create`; what is before it can only be reached with another copy of this file',
+    cause,
+  });
+
+async function orMissing<T>(asked: Promise<T>): Promise<T | undefined> {
+  return asked.catch((cause: unknown) => {
+    if (errnoOf(cause) === 'ENOENT') return undefined;
+    throw cause;
+  });
+}
