@@ -1,5 +1,6 @@
 import { accessSync, constants, statfsSync } from 'node:fs';
 import { configDefaults, defineConfig } from 'vitest/config';
+import { daily } from './test/fault/daily.ts';
 
 const MEMORY = '/dev/shm';
 const ROOM_BYTES = 6 * 1024 ** 3;
@@ -16,11 +17,15 @@ function hasRoomInMemory(): boolean {
 }
 if (process.env['TMPDIR'] === undefined && hasRoomInMemory()) process.env['TMPDIR'] = MEMORY;
 
+/** Every disaster takes seconds and there are two hundred of them: the daily tests run some, and whoever names them runs those. */
+const isAskedForFaults = process.env['DBKIT_TEST_FAULT'] === '1' || process.argv.some((argument) => argument.includes('test/fault'));
+const faults = isAskedForFaults ? ['test/fault/**/*.test.ts'] : daily.map((name) => `test/fault/${name}.test.ts`);
+
 /** Files run side by side in processes of their own; two at a time, because each of them may run a PostgreSQL server. */
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, 'test/container/**'], // They need podman, or the network, and have a configuration of their own.
+    include: ['test/*.test.ts', 'test/!(fault)/**/*.test.ts', ...faults],
+    exclude: [...configDefaults.exclude, 'test/container/**', 'test/cluster/**'], // They need podman, or the network, and have a configuration of their own.
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

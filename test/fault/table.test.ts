@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { expect, test, vi } from 'vitest';
+import { daily } from './daily.ts';
 import type { Class } from './declaration.ts';
 import { renderTable } from './table.ts';
 
@@ -21,4 +22,10 @@ test('docs/FAULTS.md is what the tests declare', async () => {
   expect(new Set(classes.map(({ name }) => name)).size, 'every class has a name of its own').toBe(classes.length);
   expect(classes.length).toBeGreaterThanOrEqual(45);
   await expect(renderTable(classes)).toMatchFileSnapshot('../../docs/FAULTS.md');
+});
+
+test('each of the daily disasters has a file', () => {
+  const files = readdirSync(import.meta.dirname);
+  expect(daily.filter((name) => !files.includes(`${name}.test.ts`))).toEqual([]);
+  expect(new Set(daily).size).toBe(daily.length);
 });

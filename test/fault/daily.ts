@@ -1,0 +1,37 @@
+/**
+ * The disasters of `npm test`: one of each kind, and those that concern every major version. `npm run test:fault` runs every class. A class stands
+ * here when nothing else in the daily tests would see its promise broken.
+ */
+export const daily = [
+  'table', // docs/FAULTS.md
+  // A crash, or something of the machine, is not corruption.
+  'killed-server',
+  'live-server-without-dbkit',
+  'second-server-on-the-same-volume',
+  'clients-storm-a-start',
+  'volume-full-before-start',
+  'locale-that-is-gone',
+  'port-in-use',
+  // One right answer.
+  'lost-empty-directories',
+  'missing-global-2671',
+  'missing-postgresql-conf',
+  'missing-pg-version',
+  'missing-pg-xact',
+  'truncated-pg-control',
+  'mode-of-everybody',
+  'not-a-plain-tree',
+  // Other bytes are needed.
+  'missing-checkpoint-wal',
+  'overwritten-page-of-a-user-table',
+  'unchanged-table-and-a-backup',
+  'restored-after-a-lost-global-directory',
+  'pg-control-of-another-cluster',
+  'wal-gap',
+  // Nothing to restore from.
+  'emptied-data-directory',
+  'replacing-is-not-allowed',
+  // kill -9 in the middle.
+  'killed-at-every-step',
+  'killed-during-a-restore',
+] as const;
