@@ -5,7 +5,7 @@ import { DbkitError, failures, isAbort, toFailure } from '../kernel/errors.ts';
 import type { LogEvent, Logger, Signals } from '../kernel/machine.ts';
 import { type App, createApp } from './app.ts';
 import { createSink } from './output/log-sink.ts';
-import { printableView } from './output/printable.ts';
+import { drawn } from './output/printable.ts';
 import { failureDocument, failureText, successDocument } from './output/report.ts';
 import { createStyle, type Style } from './output/style.ts';
 import type { Parts } from './parts.ts';
@@ -147,7 +147,7 @@ export function createCli(surroundings: Surroundings): Cli {
         status = answer.exit ?? 0;
         if (flags.json) terminal.writeOut(successDocument(nameOf(command), answer.report));
         else if (!silentText) {
-          const text = printableView(answer.text(style));
+          const text = drawn(style, answer.text);
           if (text) terminal.writeOut(text.endsWith('\n') ? text : `${text}\n`);
         }
       } catch (thrown) {

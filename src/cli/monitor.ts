@@ -6,6 +6,7 @@ import type { MonitorCheck } from '../monitor/check.ts';
 import type { MonitorReport } from '../monitor/pause.ts';
 import type { Answer, Call, Cli } from './cli.ts';
 import { healthView } from './health.ts';
+import { drawn } from './output/printable.ts';
 import type { Style } from './output/style.ts';
 import { again } from './relaunch.ts';
 import { durationArgument, secondsFlag } from './up.ts';
@@ -77,7 +78,7 @@ async function watch(
     pages?.onCheck(check);
     if (draw)
       surroundings.terminal.writeOut(
-        `\u001b[H\u001b[2J${checkView(check, style, app.clock.now())}\n\n${style.dim(`the next check comes in ${duration(intervalMs / 1000)}; Ctrl-C ends this`)}\n`,
+        `\u001b[H\u001b[2J${drawn(style, (look) => checkView(check, look, app.clock.now()))}\n\n${style.dim(`the next check comes in ${duration(intervalMs / 1000)}; Ctrl-C ends this`)}\n`,
       );
   };
   if (!draw) app.log.info('monitor.begun', `watching every ${duration(intervalMs / 1000)}`);

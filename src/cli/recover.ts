@@ -3,6 +3,7 @@ import type { Strategy } from '../recovery/ladder.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { Cli } from './cli.ts';
 import { registerHistory } from './history.ts';
+import { drawn } from './output/printable.ts';
 import { confirm } from './output/prompt.ts';
 import { recoverView } from './recovery-views.ts';
 
@@ -21,7 +22,7 @@ export function registerRecover(program: Command, cli: Cli): void {
         const app = await open();
         const mayAsk = terminal.stdin && terminal.stderr && !environment['CI'];
         const ask = async (plan: RecoveryReport): Promise<boolean> => {
-          if (!global.yes && !global.json) terminal.writeError(`${recoverView(plan, style, true)}\n\n`);
+          if (!global.yes && !global.json) terminal.writeError(`${drawn(style, (look) => recoverView(plan, look, true))}\n\n`);
           return confirm('Replace the data as planned?', { mayAsk, yes: global.yes ?? false });
         };
         const report = await app.recovery.recover({ dryRun: flags.dryRun ?? false, strategy: flags.strategy }, ask, signal);

@@ -10,6 +10,7 @@ import type { replaceData } from '../supervisor/replace-data.ts';
 import type { App } from './app.ts';
 import { choiceView } from './backup-views.ts';
 import type { Answer, Call, Cli } from './cli.ts';
+import { drawn } from './output/printable.ts';
 import { choose, confirm } from './output/prompt.ts';
 import { automaticBackup } from './relaunch.ts';
 import { copyView, loadView, restoreView, tablesView } from './restore-views.ts';
@@ -77,7 +78,7 @@ async function replace(app: App, call: Call, request: Parameters<typeof replaceD
   const { flags, style, signal, surroundings } = call;
   const now = app.clock.now();
   const ask = async (plan: RestoreReport): Promise<boolean> => {
-    if (!flags.yes && !flags.json) surroundings.terminal.writeError(`${restoreView(plan, style, now)}\n\n`);
+    if (!flags.yes && !flags.json) surroundings.terminal.writeError(`${drawn(style, (look) => restoreView(plan, look, now))}\n\n`);
     return confirm('Replace the data as planned?', { mayAsk: mayAsk(call), yes: flags.yes ?? false });
   };
   const report = await app.restore.replace(request, ask, signal);

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
-import { printable, printableView } from '../../src/cli/output/printable.ts';
+import { drawn, printable } from '../../src/cli/output/printable.ts';
 import { failureText } from '../../src/cli/output/report.ts';
+import { createStyle } from '../../src/cli/output/style.ts';
 import { parseConf, parseHba, parseIdent } from '../../src/formats/conf.ts';
 import { DbkitError } from '../../src/kernel/errors.ts';
 import { redact, rememberSecret } from '../../src/kernel/redact.ts';
@@ -61,10 +62,19 @@ test('no stream of a command shows a secret, not even in a crash', async () => {
   expect(`${out}${error}`).not.toContain(CANARY);
 });
 
-test('names steer no terminal: escapes, C1 controls and marks that turn text around are written out', () => {
+test('names steer no terminal: escapes, C1 controls and marks that turn text around are written out', async () => {
+  const [plain, coloured] = [await createStyle(false), await createStyle(true)];
   const name = '\u001b[31mred\u001b]0;title\u0007 \u009b2J \u202etxt.exe';
-  for (const text of [printable(name), printableView(name), failureText(new DbkitError('command.failed', name))])
+  for (const text of [
+    printable(name),
+    drawn(plain, () => name),
+    drawn(coloured, ({ dim }) => dim(name)),
+    failureText(new DbkitError('command.failed', name)),
+  ])
     expect(text).not.toMatch(/[\u0007\u009b\u202e]|\u001b\]/);
   expect(printable('two\nlines\tand a tab, ü')).toBe('two\nlines\tand a tab, ü');
-  expect(printableView('\u001b[32mok\u001b[39m \u001b[8mhidden')).toBe('\u001b[32mok\u001b[39m \\x1b[8mhidden');
+  expect(drawn(coloured, ({ good }) => `${good('ok')} \u001b[32mred\u001b[8mhidden`)).toBe(
+    '\u001b[32mok\u001b[39m \\x1b[32mred\\x1b[8mhidden',
+  );
+  expect(drawn(plain, ({ good }) => good('\u001b[31mred'))).toBe('\\x1b[31mred');
 });

@@ -1,4 +1,5 @@
 import { DbkitError } from '../../kernel/errors.ts';
+import { printable } from './printable.ts';
 
 export interface Asker {
   /** Both ends are a terminal and nobody automates it. */
@@ -19,7 +20,12 @@ export async function confirm(question: string, { mayAsk, yes }: Asker): Promise
 
 /** Offers a list to choose from. Call only where somebody can answer. */
 export async function choose(question: string, choices: readonly { readonly name: string; readonly value: string }[]): Promise<string> {
-  return (await ask({ type: 'select', message: question, choices: [...choices], pageSize: 12 })) as string;
+  return (await ask({
+    type: 'select',
+    message: printable(question),
+    choices: choices.map(({ name, value }) => ({ name: printable(name), value })),
+    pageSize: 12,
+  })) as string;
 }
 
 /** One line; empty is only taken where it may be. */
@@ -38,7 +44,7 @@ export async function askSecret(question: string, { isOptional }: { readonly isO
 }
 
 export const askYes = async (question: string, suggestion: boolean): Promise<boolean> =>
-  (await ask({ type: 'confirm', message: question, default: suggestion })) as boolean;
+  (await ask({ type: 'confirm', message: printable(question), default: suggestion })) as boolean;
 
 async function ask(question: object): Promise<unknown> {
   const { default: inquirer } = await import('inquirer');
