@@ -1,12 +1,24 @@
 #!/usr/bin/env node
+import { writeSync } from 'node:fs';
+
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
   process.stderr.write(`dbkit: Node ${process.versions.node} is too old\nHINT: install Node 20.19 or newer\n`);
   process.exit(1);
 }
+/** What the machine is short of before anything of dbkit's is loaded (errno(3)); everything later is told by src/kernel/errors.ts. */
+const shortages = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ENOBUFS']);
 process.on('uncaughtException', (cause) => {
-  process.stderr.write(`dbkit: ${cause?.stack ?? cause}\nHINT: this is a bug in dbkit: please report it with the lines above\n`);
-  process.exit(70);
+  const isShort = shortages.has(cause?.code);
+  const words = isShort
+    ? `dbkit: ${cause.message}\nHINT: raise the limit (\`ulimit -n\`, the memory of the container) or end other programs, and try again\n`
+    : `dbkit: ${cause?.stack ?? cause}\nHINT: this is a bug in dbkit: please report it with the lines above\n`;
+  try {
+    writeSync(2, words);
+  } catch {
+    // There is nowhere to say it.
+  }
+  process.exit(isShort ? 69 : 70);
 });
 const { main } = await import('../dist/main.js').catch((cause) => {
   if (cause.code !== 'ERR_MODULE_NOT_FOUND') throw cause;

@@ -18,6 +18,13 @@ test.skipIf(noFull)('a report that cannot be written fails in words, and stderr 
   expect(sh('config schema | head -c 1 >/dev/null')).toBe(0);
 });
 
+test.each([20, 24, 28])('with %i descriptors the machine is short of something, and dbkit has no bug', (descriptors) => {
+  const run = spawnSync('sh', ['-c', `ulimit -n ${descriptors}; exec "${process.execPath}" "${program}" config schema`], {
+    encoding: 'utf8',
+  });
+  expect({ status: run.status, bug: run.stderr.includes('bug in dbkit') }).toEqual({ status: 69, bug: false });
+});
+
 test('what dbkit makes is for nobody else to write, whatever umask it was started with', () => {
   const script = `umask 000; cd "$(mktemp -d)" && "${process.execPath}" "${program}" config init >/dev/null && stat -c %a dbkit.yaml; rm -f dbkit.yaml`;
   expect(execFileSync('sh', ['-c', script], { encoding: 'utf8', env: { PATH: process.env['PATH'] } }).trim()).toBe('644');
