@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import type { LogEntry } from './log-messages.ts';
+import { isError, type LogEntry } from './log-messages.ts';
 
 /** How the server writes its log: log_destination's words ("Where to Log"). */
 export type LogFormat = 'stderr' | 'csvlog' | 'jsonlog';
@@ -23,14 +23,15 @@ const readers: Record<LogFormat, (line: string) => LogEntry | undefined> = { std
 
 /**
  * The severity stands after the prefix (log_line_prefix), and so does the code where the prefix has it (%e). The server's own words of severity
- * are translated; a line in another language is understood by its code.
+ * are translated; a line in another language is understood by its code, or by its severity and the file that it names.
  */
 function fromStderr(line: string): LogEntry | undefined {
   const [, prefix = '', severity, message = ''] = /^(.*?)(?:^|\s)(LOG|WARNING|ERROR|FATAL|PANIC):\s+(.*)$/.exec(line) ?? [];
   if (severity !== undefined) return { severity, sqlState: stateIn(prefix), message };
-  const [, before = '', foreign, words = ''] = /^(.*?)(?:^|\s)(\p{Lu}{3,}):\s+(.*)$/u.exec(line) ?? [];
+  const [, before = '', foreign, words = ''] = /^(.*?)(?:^|\s)([\p{Lu}\p{Lo}]{2,}):\s+(.*)$/u.exec(line) ?? [];
   const sqlState = stateIn(before);
-  return foreign === undefined || sqlState === undefined ? undefined : { severity: foreign, sqlState, message: words };
+  if (foreign === undefined || (sqlState === undefined && !isError(foreign))) return undefined;
+  return { severity: foreign, sqlState, message: words };
 }
 
 /** Only codes that tell of trouble with data or disks: anything of five characters may stand in a prefix. */

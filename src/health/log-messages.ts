@@ -32,6 +32,34 @@ const hasState =
 const ofSharedMemory = says(/"\/PostgreSQL\.\d+"|pg_dynshmem\//);
 /** A file of the data; quoted names are the same in every language. */
 const ofTheData = says(/"(\.\/)?(base|global|pg_tblspc|pg_xact|pg_multixact|pg_subtrans|pg_commit_ts|pg_twophase)\//);
+/** ERROR, FATAL and PANIC as the server's catalogs of messages have them (src/backend/po, 13 to 18). */
+const panics = ['PANIC', 'PANIK', 'ПАНИКА', 'ПАНІКА', 'PANICO', 'PÁNICO', 'პანიკა', '손상', '比致命错误还过分的错误'];
+const errors: ReadonlySet<string> = new Set([
+  ...panics,
+  ...[
+    'ERROR',
+    'FEHLER',
+    'ERREUR',
+    'ERRORE',
+    'ERRO',
+    'ОШИБКА',
+    'ПОМИЛКА',
+    'FEL',
+    'HATA',
+    'BŁĄD',
+    'CHYBA',
+    'ΣΦΑΛΜΑ',
+    'შეცდომა',
+    '오류',
+    '错误',
+    '錯誤',
+  ],
+  ...['FATAL', 'FATALE', 'FATALT', 'ВАЖНО', 'ФАТАЛЬНО', 'ÖLÜMCÜL', 'KATASTROFALNY', 'ფატალური', '치명적오류', '致命错误'],
+]);
+/** An error or worse, in whichever language the server speaks. */
+export const isError = (severity: string): boolean => errors.has(severity);
+/** The path of a relation's file, without its fork and segment; it is the same in every language. */
+const namesRelationFile = says(/(^|[^\w/])(global|base\/\d+|pg_tblspc\/\d+\/PG_\w+\/\d+)\/\d+/);
 const isFull = (entry: LogEntry): boolean => hasState('53100')(entry) || says(/No space left on device|Disk quota exceeded/)(entry);
 /** Of the triage table, what says that bytes are wrong or gone. */
 const damage: ReadonlySet<FindingCode> = new Set<FindingCode>([
@@ -110,8 +138,14 @@ export const logRows = [
   },
   { id: 'mendable-damage', when: ({ message }) => isDamage(message), then: ['critical', 'data'], words: 'data is damaged' },
   {
+    id: 'error-names-a-data-file', // Without its code, and in words that nobody here reads.
+    when: (entry) => entry.sqlState === undefined && isError(entry.severity) && namesRelationFile(entry),
+    then: ['critical', 'data'],
+    words: 'an error names a file of the data',
+  },
+  {
     id: 'panic',
-    when: ({ severity }) => ['PANIC', 'PANIK', 'ПАНИКА', 'PANICO', 'PÁNICO'].includes(severity),
+    when: ({ severity }) => panics.includes(severity),
     then: ['critical', 'process'],
     words: 'the server gave up',
   },

@@ -137,6 +137,11 @@ describe('words of the log', () => {
     ['csvlog', csv('FEHLER', '58030', 'konnte Block 7 in Datei ""base/5/1"" nicht lesen: Eingabe-/Ausgabefehler'), 'disk'],
     ['jsonlog', '{"timestamp":"2026-11-20","error_severity":"ERROR","state_code":"XX001","message":"invalid page in block 2"}', 'data'],
     ['stderr', '2026-11-20 19:54:00 CET [77] XX001 FEHLER:  ungültige Seite in Block 2', 'data'],
+    ['stderr', '2026-11-20 19:54:00 CET [77] FEHLER:  ungültige Seite in Block 2 von Relation base/5/16384', 'data'],
+    ['stderr', '2026-11-20 19:54:00 MSK [77] ОШИБКА:  некорректная страница в блоке 2 отношения base/5/16384', 'data'],
+    ['stderr', '2026-11-20 19:54:00 CST [77] 错误:  关系 "base/5/16384" 中的块 2 存在无效的页', 'data'],
+    ['stderr', '2026-11-20 19:54:00 JST [77] ERROR:  リレーションbase/5/16384のブロック2に不正なページ', 'data'],
+    ['stderr', '2026-11-20 19:54:00 KST [77] 손상:  x', 'process'],
   ] as const)('%s: %s', (format, text, subject) => expect(meaningIn(text, format)).toMatchObject({ subject }));
 
   test.each([
@@ -145,6 +150,8 @@ describe('words of the log', () => {
     ['jsonlog', '{"error_severity":"ERROR","state_code":"42P01","message":"relation does not exist"}'],
     ['jsonlog', '{"error_severity":"ERR'],
     ['stderr', '2026-11-20 19:54:00 CET [77] FEHLER:  ungültige Seite'],
+    ['stderr', "2026-11-20 19:54:00 CET [77] ANWEISUNG:  SELECT 'base/5/16384'"],
+    ['stderr', '2026-11-20 19:54:00 CET [77] LOG:  temporäre Datei: Pfad »base/pgsql_tmp/pgsql_tmp77.0«, Größe 8192'],
   ] as const)('%s, daily business: %s', (format, text) => expect(meaningIn(text, format)).toBeUndefined());
 
   test('every row is heard', () => expect(logRows.map(({ id }) => id).filter((id) => !heard.has(id))).toEqual([]));

@@ -60,5 +60,6 @@ everyRow<LogMeaningId, LogEntry>('messages in the log', (given) => decide(logRow
   'recovery-interrupted': entry('database system was interrupted while in recovery at 2026-11-28 01:00:00 UTC'),
   'data-damaged': entry('could not access status of transaction 4242'),
   'mendable-damage': entry('incorrect checksum in control file'),
+  'error-names-a-data-file': entry('ungültige Seite in Block 2 von Relation base/5/16384', { severity: 'FEHLER' }),
   panic: entry('x', { severity: 'PANIC' }),
 });
