@@ -36,10 +36,25 @@ export async function connect(
   signal: AbortSignal,
 ): Promise<Connection> {
   try {
-    return await attempt(target, { timeoutMs, needs, trusted: true }, signal);
+    return await enter(target, { timeoutMs, needs, trusted: true }, signal);
   } catch (cause) {
     if (needs.as !== 'superuser' || !refusesSettings(sqlStateOf(cause))) throw cause;
-    return attempt(target, { timeoutMs, needs: { ...needs, major: undefined }, trusted: false }, signal); // Not a superuser, or an older server than was thought.
+    return enter(target, { timeoutMs, needs: { ...needs, major: undefined }, trusted: false }, signal); // Not a superuser, or an older server than was thought.
+  }
+}
+
+/** invalid_authorization_specification: no line of pg_hba.conf lets this client in, as for a hostssl line without TLS. */
+const NO_LINE = '28000';
+
+/** As libpq's sslmode=allow: without TLS, and with it where the server lets nobody in over TCP otherwise. Rejects with what the server said last. */
+async function enter(target: ConnectionTarget, how: Omit<Attempt, 'encrypted'>, signal: AbortSignal): Promise<Connection> {
+  try {
+    return await attempt(target, { ...how, encrypted: false }, signal);
+  } catch (cause) {
+    if (target.socketDir.startsWith('/') || sqlStateOf(cause) !== NO_LINE) throw cause;
+    return attempt(target, { ...how, encrypted: true }, signal).catch((second: unknown) => {
+      throw sqlStateOf(second) === undefined ? cause : second;
+    });
   }
 }
 
@@ -47,9 +62,14 @@ interface Attempt {
   readonly timeoutMs: number;
   readonly needs: SessionNeeds;
   readonly trusted: boolean;
+  readonly encrypted: boolean;
 }
 
-async function attempt(target: ConnectionTarget, { timeoutMs, needs, trusted }: Attempt, signal: AbortSignal): Promise<Connection> {
+async function attempt(
+  target: ConnectionTarget,
+  { timeoutMs, needs, trusted, encrypted }: Attempt,
+  signal: AbortSignal,
+): Promise<Connection> {
   signal.throwIfAborted();
   const { default: pg } = await import('pg');
   const client = new pg.Client({
@@ -63,7 +83,7 @@ async function attempt(target: ConnectionTarget, { timeoutMs, needs, trusted }: 
     application_name: 'dbkit',
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
-    ssl: false,
+    ssl: encrypted && { rejectUnauthorized: false }, // Its certificate is its owner's own as a rule; without TLS it would prove less.
   });
   let version = '';
   client.connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {

@@ -1,8 +1,13 @@
+import { execFileSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import type { HealthReport, ProbeReport } from '../../src/health/health.ts';
+import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
+import { ownedBy } from '../harness/files.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { until } from '../harness/processes.ts';
@@ -24,6 +29,29 @@ async function waiting({ socketDir: host, port }: Instance, sql: string): Promis
   await session.connect();
   onTestFinished(() => session.end().catch(() => undefined));
   void session.query(sql).catch(() => undefined);
+}
+
+/** A certificate of the server's own, and lines that let nobody in over TCP without TLS. */
+async function encrypt({ dataDir }: Instance): Promise<void> {
+  const [key, certificate] = [join(dataDir, 'server.key'), join(dataDir, 'server.crt')];
+  const made = [
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    certificate,
+    '-days',
+    '1',
+    '-subj',
+    '/CN=localhost',
+  ];
+  execFileSync('openssl', made, { stdio: 'ignore' });
+  for (const path of [key, certificate]) await ownedBy(path, serverUser);
+  await writeFile(join(dataDir, 'pg_hba.conf'), 'local all all trust\nhostssl all all all scram-sha-256\n');
 }
 
 /** One server for all of them, as each only looks: what people were bitten by, one after the other, and undone again. */
@@ -94,5 +122,14 @@ test('health sees what people were bitten by: prepared transactions, slots, abse
   expect(await probe(instance, 'write')).toMatchObject({ status: 'critical', summary: expect.stringContaining("'gone'") as string });
   expect(performance.now() - begunMs).toBeLessThan(30_000);
   await sql('ALTER SYSTEM RESET synchronous_standby_names', 'SELECT pg_reload_conf()');
+
+  // Clients are let in over TLS only, as on most hosted servers.
+  await encrypt(instance);
+  await sql('ALTER SYSTEM SET ssl = on', 'SELECT pg_reload_conf()');
+  await until(
+    async () => (await sql('SHOW ssl'))[0]?.['ssl'] === 'on',
+    () => running.words(),
+  );
+  expect(await probe(instance, 'authentication')).toMatchObject({ status: 'ok' });
   await running.stop();
 });
