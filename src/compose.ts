@@ -28,7 +28,7 @@ import { handOverState } from './machine/hand-over.ts';
 import { isMissing, localPort, reachableByOthers } from './machine/local-folder.ts';
 import { createLogger, type LogTaps } from './machine/logger.ts';
 import { createSystem } from './machine/machine.ts';
-import { actAs } from './machine/privileges.ts';
+import { actAs, readAsCaller } from './machine/privileges.ts';
 import { createSdNotify } from './machine/sd-notify.ts';
 import { createSystemd } from './machine/systemd.ts';
 import { createMonitorMemory } from './monitor/memory.ts';
@@ -185,7 +185,7 @@ async function prepareFolders({ stateDir, backupDir, logDir, postgresql }: Confi
 
 /** Most commands tell nobody anything. */
 function lazyAlerts(config: Config, system: System, { environment }: OpenOptions): Alerter & Pick<Parts, 'ping'> {
-  const load = async () => (await import('./alerts/alerter.ts')).createAlerter(config, system, environment);
+  const load = async () => (await import('./alerts/alerter.ts')).createAlerter(config, system, { environment, readAsCaller });
   return { channels: Object.keys(config.alerts.channels), ...lazily(['tell', 'test', 'tryOut', 'telegramChats', 'reveal', 'ping'], load) };
 }
 

@@ -1,28 +1,41 @@
-import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import * as v from 'valibot';
-import { type ChannelSettings, channelSettings, type SecretPlace, secret as secretPlace } from '../config/alert-settings.ts';
-import type { Config } from '../config/config.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Logger, System } from '../kernel/machine.ts';
 import { redact, rememberSecret } from '../kernel/redact.ts';
 import { durationMs } from '../kernel/units.ts';
-import { asCaller } from '../machine/privileges.ts';
 import type { Alert, StampedAlert } from './alert.ts';
-import { send } from './channel.ts';
+import { type SecretPlace, secret as secretPlace } from './channel.ts';
+import { chatsOf } from './channels/telegram.ts';
+import { type ChannelSettings, channelSettings, send } from './channels.ts';
 import type { Alerter } from './contract.ts';
 import { createDelivery } from './delivery.ts';
-import { getJson, ping } from './http.ts';
-import { chatsOf } from './questions.ts';
+import { getJson, ping, post } from './http.ts';
+import type { AlertSettings } from './settings.ts';
+
+/** The settings that alerts need, whatever else is configured. */
+export interface Alerting {
+  readonly alerts: AlertSettings;
+  readonly monitor: { readonly pingUrl?: SecretPlace | undefined };
+  readonly stateDir: string;
+  readonly postgresql: { readonly port: number; readonly dataDir: string };
+}
+
+/** Where secrets are read from. */
+export interface SecretSources {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** With the rights dbkit was started with: the configuration that names the file is trusted, and root's dbkit is meant to read root's secret. */
+  readAsCaller(path: string): string;
+}
 
 /** Tells people through the configured channels: what is news only, each channel by itself, and never louder than its severities. */
 export function createAlerter(
-  { alerts: settings, monitor: { pingUrl }, stateDir, postgresql }: Pick<Config, 'alerts' | 'monitor' | 'stateDir' | 'postgresql'>,
+  { alerts: settings, monitor: { pingUrl }, stateDir, postgresql }: Alerting,
   system: Pick<System, 'clock' | 'files' | 'log' | 'runner' | 'childEnvironment'>,
-  environment: Readonly<Record<string, string | undefined>>,
+  sources: SecretSources,
 ): Alerter & { readonly ping: (signal: AbortSignal) => Promise<boolean> } {
   const { clock, log } = system;
-  const needs = { ...system, reveal: (place: SecretPlace) => reveal(place, environment) };
+  const needs = { ...system, post, reveal: (place: SecretPlace) => reveal(place, sources) };
   const stamp = (alert: Alert): StampedAlert => ({
     ...alert,
     title: redact(alert.title),
@@ -47,7 +60,7 @@ export function createAlerter(
       await Promise.all(Object.entries(settings.channels).map(([name, channel]) => delivery.tell(name, channel, alert, signal)));
     },
     reveal: needs.reveal,
-    ping: async (signal) => pingUrl === undefined || answers(reveal(pingUrl, environment), log, signal),
+    ping: async (signal) => pingUrl === undefined || answers(needs.reveal(pingUrl), log, signal),
     async test(name, signal) {
       const channel = settings.channels[name];
       if (!channel)
@@ -106,22 +119,16 @@ async function telegramChats(given: unknown, revealed: Alerter['reveal'], signal
   }
 }
 
-async function reveal(place: SecretPlace, environment: Readonly<Record<string, string | undefined>>): Promise<string> {
-  if ('env' in place) {
-    const value = environment[place.env];
-    if (!value) throw new DbkitError('config.invalid', `the variable ${place.env} is not set`);
-    rememberSecret(value);
-    return value;
-  }
-  const text = readAsCaller(place.file);
-  rememberSecret(text.trim());
-  return text.trim();
+async function reveal(place: SecretPlace, { environment, readAsCaller }: SecretSources): Promise<string> {
+  const given = 'env' in place ? environment[place.env] : fileText(place.file, readAsCaller).trim();
+  if (!given && 'env' in place) throw new DbkitError('config.invalid', `the variable ${place.env} is not set`);
+  rememberSecret(given ?? '');
+  return given ?? '';
 }
 
-/** The configuration that names it is trusted, and a secret of root's own is what root's dbkit is meant to read. */
-function readAsCaller(path: string): string {
+function fileText(path: string, readAsCaller: SecretSources['readAsCaller']): string {
   try {
-    return asCaller(() => readFileSync(path, 'utf8'));
+    return readAsCaller(path);
   } catch (cause) {
     throw new DbkitError('config.invalid', `the secret's file ${path} cannot be read`, { cause });
   }

@@ -1,59 +1,49 @@
-import type { ChannelSettings, SecretPlace } from '../config/alert-settings.ts';
+import * as v from 'valibot';
 import type { Files, Runner } from '../kernel/machine.ts';
+import { severities } from '../kernel/severity.ts';
 import type { StampedAlert } from './alert.ts';
-import { discordPost } from './discord.ts';
-import { post } from './http.ts';
-import { ntfyPost } from './ntfy.ts';
-import { pagerdutyPosts } from './pagerduty.ts';
-import { slackPost } from './slack.ts';
-import { telegramPost } from './telegram.ts';
+import type { Post } from './http.ts';
 
-/** What channels may use of the machine. */
+export const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
+/** Secrets are never in the configuration itself: it names the file, or the variable, that holds one. */
+export const secret = v.union(
+  [v.strictObject({ file: v.pipe(text, v.startsWith('/', 'must be an absolute path')) }), v.strictObject({ env: text })],
+  'must name where the secret is: { file: /path } or { env: NAME }',
+);
+export type SecretPlace = v.InferOutput<typeof secret>;
+
+/** Which alerts a channel hears; part of each channel's settings. */
+export const heard = { severities: v.optional(v.array(v.picklist(severities)), ['WARNING', 'ERROR', 'CRITICAL', 'SUCCESS']) };
+
+/** One thing that `dbkit alert setup` asks a person. A secret goes into a file of its own, never into the configuration. */
+export interface Question {
+  readonly field: string;
+  readonly words: string;
+  readonly kind: 'text' | 'secret' | 'list' | 'number' | 'yes-no' | 'chat';
+  /** May be left empty. */
+  readonly isOptional?: boolean;
+  readonly default?: string;
+}
+
+/** The part of the machine that channels may use. */
 export interface ChannelNeeds {
   readonly runner: Runner;
   /** Reads a secret at the moment it is needed, so that one that was changed is used at once. */
   reveal(place: SecretPlace): Promise<string>;
+  /** An HTTP POST that must be answered with a 2xx; rejects without the URL in its words. */
+  post(one: Post, signal: AbortSignal): Promise<void>;
   readonly childEnvironment: Readonly<Record<string, string>>;
   readonly files: Pick<Files, 'append'>;
 }
 
-const COMMAND_TIMEOUT_MS = 30_000;
-
-/** Sends one alert through one channel, once. Rejects with the reason; no secret is in its words. */
-export async function send(settings: ChannelSettings, alert: StampedAlert, needs: ChannelNeeds, signal: AbortSignal): Promise<void> {
-  const { reveal, runner } = needs;
-  switch (settings.type) {
-    case 'file':
-      return needs.files.append(settings.path, `${JSON.stringify(alert)}\n`, { mode: 0o600 });
-    case 'command': {
-      const [file, ...args] = settings.command;
-      const tool = {
-        file: file!,
-        args,
-        input: JSON.stringify(alert),
-        env: { ...needs.childEnvironment },
-        as: 'caller' as const,
-        timeoutMs: COMMAND_TIMEOUT_MS,
-      };
-      await runner.run(tool, signal);
-      return;
-    }
-    case 'webhook':
-      return post({ url: await reveal(settings.url), body: { schema: 'dbkit.alert/v1', ...alert } }, signal);
-    case 'slack':
-      return post(slackPost(await reveal(settings.url), alert), signal);
-    case 'discord':
-      return post(discordPost(await reveal(settings.url), alert), signal);
-    case 'telegram':
-      return post(telegramPost(settings.api, await reveal(settings.token), settings.chatId, alert), signal);
-    case 'ntfy':
-      return post(ntfyPost(await reveal(settings.url), settings.token && (await reveal(settings.token)), alert), signal);
-    case 'pagerduty':
-      for (const one of pagerdutyPosts(settings.api, await reveal(settings.routingKey), alert)) await post(one, signal);
-      return;
-    case 'email': {
-      const { sendMail } = await import('./email.ts');
-      return sendMail(settings, settings.password && (await reveal(settings.password)), alert);
-    }
-  }
+/** One way to tell people: its settings in `alerts.channels`, what `dbkit alert setup` asks for them, and how a message is sent. */
+export interface Channel<Settings extends v.GenericSchema> {
+  readonly settings: Settings;
+  /** In the order in which a person has the answers at hand. */
+  readonly questions: readonly Question[];
+  /** Sends one alert, once. Rejects with the reason; no secret is in its words. */
+  send(settings: v.InferOutput<Settings>, alert: StampedAlert, needs: ChannelNeeds, signal: AbortSignal): Promise<void>;
 }
+
+/** Lets the compiler know `send`'s settings from the schema beside it. */
+export const channel = <const Settings extends v.GenericSchema>(one: Channel<Settings>): Channel<Settings> => one;

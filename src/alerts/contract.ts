@@ -1,6 +1,6 @@
-import type { SecretPlace } from '../config/alert-settings.ts';
 import type { Alert } from './alert.ts';
-import type { Chat } from './questions.ts';
+import type { SecretPlace } from './channel.ts';
+import type { Chat } from './channels/telegram.ts';
 
 /** Tells people. */
 export interface Alerter {

@@ -1,7 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import type { ChannelSettings } from '../config/alert-settings.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { severities } from '../kernel/severity.ts';
@@ -16,6 +15,7 @@ import {
   untold,
   withoutOver,
 } from './alert.ts';
+import type { ChannelSettings } from './channels.ts';
 import { Unaccepted } from './http.ts';
 
 /** How long to wait before the second, third and fourth attempt. */

@@ -1,7 +1,7 @@
-import type { Config } from '../config/config.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Alerter } from './contract.ts';
 import { secretsOf } from './secrets.ts';
+import type { AlertSettings } from './settings.ts';
 
 /** A Kubernetes Secret; `stringData` is what people can read and the API server encodes. */
 export interface SecretManifest {
@@ -17,7 +17,7 @@ export interface SecretManifest {
  * channel has one, with `config.invalid` when one cannot be read.
  */
 export async function makeAlertSecret(
-  { config, alerts }: { readonly config: Config; readonly alerts: Alerter },
+  { config, alerts }: { readonly config: { readonly alerts: AlertSettings }; readonly alerts: Alerter },
   { name, namespace }: { readonly name: string; readonly namespace: string | undefined },
 ): Promise<SecretManifest> {
   const secrets = secretsOf(config.alerts.channels);

@@ -1,4 +1,5 @@
-import type { ChannelSettings, SecretPlace } from '../config/alert-settings.ts';
+import type { SecretPlace } from './channel.ts';
+import type { ChannelSettings } from './channels.ts';
 
 /** Where deploy/kubernetes mounts the Secret of the alert channels. */
 export const ALERTS_FOLDER = '/run/secrets/dbkit-alerts';

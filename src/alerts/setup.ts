@@ -1,8 +1,17 @@
-import type { Config } from '../config/config.ts';
-import type { SettingsFile } from '../config/settings-file-contract.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import type { Question } from './channel.ts';
+import type { Chat } from './channels/telegram.ts';
+import { type ChannelType, channels } from './channels.ts';
 import type { Alerter } from './contract.ts';
-import { type ChannelType, type Chat, type Question, questions } from './questions.ts';
+import type { AlertSettings } from './settings.ts';
+
+/** Where a new channel is written down; config/settings-file.ts is one. */
+export interface ChannelFile {
+  /** Puts a value under these keys and keeps everything else; where it is now. Rejects with `config.invalid`. */
+  set(keys: readonly string[], value: unknown): Promise<string>;
+  keepSecret(name: string, text: string): Promise<string>;
+  forgetSecret(file: string): Promise<void>;
+}
 
 /** How a person is asked. Each rejects with `recovery.refused` when he leaves. */
 export interface Asking {
@@ -29,13 +38,17 @@ export interface AlertSetupReport {
  * their own. Nothing is left behind when the person gives up. Rejects with `usage.invalid` for a name that is taken or none.
  */
 export async function setupAlert(
-  { config, alerts, settingsFile }: { readonly config: Config; readonly alerts: Alerter; readonly settingsFile: SettingsFile },
+  {
+    config,
+    alerts,
+    settingsFile,
+  }: { readonly config: { readonly alerts: AlertSettings }; readonly alerts: Alerter; readonly settingsFile: ChannelFile },
   asking: Asking,
   signal: AbortSignal,
 ): Promise<AlertSetupReport> {
   const type = (await asking.choose(
     'Through what shall people be told?',
-    Object.keys(questions).map((value) => ({ name: value, value })),
+    Object.keys(channels).map((value) => ({ name: value, value })),
   )) as ChannelType;
   const channel = await asking.text('Its name in the configuration', { default: type, isOptional: false });
   if (config.alerts.channels[channel])
@@ -45,7 +58,7 @@ export async function setupAlert(
   const settings: Record<string, unknown> = { type };
   const secretFiles: string[] = [];
   try {
-    for (const question of questions[type]) {
+    for (const question of channels[type].questions) {
       const value = await answerTo(question, { asking, alerts, settings }, signal);
       if (value === undefined) continue;
       if (question.kind !== 'secret') settings[question.field] = value;

@@ -1,8 +1,9 @@
 import * as v from 'valibot';
+import { alertSettings } from '../alerts/settings.ts';
 import { Secret } from '../kernel/secret.ts';
 import { DURATION, SIZE } from '../kernel/units.ts';
-import { alertSettings, monitorSettings } from './alert-settings.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
+import { monitorSettings } from './monitor-settings.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 const path = v.pipe(text, v.startsWith('/', 'must be an absolute path'));

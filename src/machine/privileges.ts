@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Identity, Owner } from '../kernel/machine.ts';
 
 interface Caller {
@@ -37,6 +38,9 @@ export function asCaller<T>(work: () => T extends PromiseLike<unknown> ? never :
     putDown(owner);
   }
 }
+
+/** The text of a file that the person who started dbkit named, with that person's rights. Throws the system's failure. */
+export const readAsCaller = (path: string): string => asCaller(() => readFileSync(path, 'utf8'));
 
 /** Whom dbkit acts as since it put root's rights down; undefined where it acts as whoever started it. */
 export const actingAs = (): Owner | undefined => (isInside ? undefined : dropped?.owner);

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { isThisMachine } from '../../src/alerts/email.ts';
+import { isThisMachine } from '../../src/alerts/channels/email.ts';
 import { toFailure } from '../../src/kernel/errors.ts';
 import { isOwnLog } from '../../src/upkeep/prune-logs.ts';
 import { program } from '../harness/dbkit.ts';

@@ -1,5 +1,7 @@
-import { clipped, plainText, type StampedAlert } from './alert.ts';
-import type { Post } from './http.ts';
+import * as v from 'valibot';
+import { clipped, plainText, type StampedAlert } from '../alert.ts';
+import { channel, heard, secret, text } from '../channel.ts';
+import type { Post } from '../http.ts';
 
 const levels = { INFO: 'info', SUCCESS: 'info', WARNING: 'warning', ERROR: 'error', CRITICAL: 'critical' } as const;
 
@@ -34,3 +36,16 @@ export function pagerdutyPosts(api: string, routingKey: string, alert: StampedAl
   const payload = { summary, source: alert.host, timestamp: alert.at, custom_details: details };
   return [{ url: `${api}/v2/change/enqueue`, body: { routing_key: routingKey, payload } }];
 }
+
+export const pagerduty = channel({
+  settings: v.strictObject({
+    type: v.literal('pagerduty'),
+    routingKey: secret,
+    api: v.optional(text, 'https://events.pagerduty.com'),
+    ...heard,
+  }),
+  questions: [{ field: 'routingKey', words: 'Integration key (Events API v2)', kind: 'secret' }],
+  send: async ({ api, routingKey }, alert, { reveal, post }, signal) => {
+    for (const one of pagerdutyPosts(api, await reveal(routingKey), alert)) await post(one, signal);
+  },
+});

@@ -1,5 +1,7 @@
-import { clipped, headline, plainText, type StampedAlert } from './alert.ts';
-import type { Post } from './http.ts';
+import * as v from 'valibot';
+import { clipped, headline, plainText, type StampedAlert } from '../alert.ts';
+import { channel, heard, secret } from '../channel.ts';
+import type { Post } from '../http.ts';
 
 /** A section holds 3,000 characters; &, < and > are Slack's own (Slack's documentation, "Formatting text for app surfaces"). */
 const SECTION_LIMIT = 3_000;
@@ -15,4 +17,10 @@ export const slackPost = (url: string, alert: StampedAlert): Post => ({
       { type: 'section', text: { type: 'mrkdwn', text: clipped(escaped(plainText(alert)), SECTION_LIMIT) } },
     ],
   },
+});
+
+export const slack = channel({
+  settings: v.strictObject({ type: v.literal('slack'), url: secret, ...heard }),
+  questions: [{ field: 'url', words: 'Address of the incoming webhook', kind: 'secret' }],
+  send: async ({ url }, alert, { reveal, post }, signal) => post(slackPost(await reveal(url), alert), signal),
 });

@@ -1,5 +1,7 @@
-import { clipped, headline, plainText, type StampedAlert } from './alert.ts';
-import type { Post } from './http.ts';
+import * as v from 'valibot';
+import { clipped, headline, plainText, type StampedAlert } from '../alert.ts';
+import { channel, heard, secret } from '../channel.ts';
+import type { Post } from '../http.ts';
 
 const colours = { INFO: 0x8b949e, SUCCESS: 0x2da44e, WARNING: 0xbf8700, ERROR: 0xcf222e, CRITICAL: 0x82071e } as const;
 
@@ -17,4 +19,10 @@ export const discordPost = (url: string, alert: StampedAlert): Post => ({
       },
     ],
   },
+});
+
+export const discord = channel({
+  settings: v.strictObject({ type: v.literal('discord'), url: secret, ...heard }),
+  questions: [{ field: 'url', words: 'Address of the webhook', kind: 'secret' }],
+  send: async ({ url }, alert, { reveal, post }, signal) => post(discordPost(await reveal(url), alert), signal),
 });
