@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chown, lstat, mkdir, readdir, readFile, readlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isRoot, type Person } from './as-user.ts';
 
@@ -17,9 +17,10 @@ export async function ownedBy(path: string, { uid, gid }: Person): Promise<void>
   if (isRoot) await chown(path, uid, gid);
 }
 
-/** mkdir with an owner. */
+/** mkdir with an owner, also of the folders above that were missing. */
 export async function makeDirectory(path: string, owner: Person, mode = 0o755): Promise<void> {
-  await mkdir(path, { recursive: true, mode });
+  const first = await mkdir(path, { recursive: true, mode });
+  for (let made = path; first !== undefined && made.length > first.length; made = dirname(made)) await ownedBy(dirname(made), owner);
   await ownedBy(path, owner);
 }
 
