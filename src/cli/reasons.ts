@@ -1,8 +1,11 @@
 import { quarantineRules } from '../backups/quarantine-retention.ts';
 import { retentionRules } from '../backups/retention.ts';
 import { doorRows } from '../boot/door.ts';
+import { trustRows } from '../config/trust.ts';
 import { logRows } from '../health/log-messages.ts';
+import { contradictions } from '../inspection/contradictions.ts';
 import { findingCodes } from '../inspection/findings.ts';
+import { directoryRules, volumeRules } from '../instance/guard/refusals.ts';
 import { troubleRows } from '../instance/session-trouble.ts';
 import { type FailureCode, failures } from '../kernel/errors.ts';
 import type { exitStatuses } from '../kernel/exit-statuses.ts';
@@ -12,10 +15,14 @@ import { verdicts } from '../monitor/verdict.ts';
 import { incidents } from '../recovery/incidents.ts';
 import { ladder } from '../recovery/ladder.ts';
 import { unknownReasons } from '../recovery/losses.ts';
+import { mountedEntries } from '../recovery/mounted-entries.ts';
 import { remedies } from '../recovery/remedies.ts';
 import { resumptions } from '../recovery/resumption.ts';
+import { shortfalls } from '../recovery/shortfall.ts';
 import { messages } from '../recovery/triage.ts';
 import { restartRules } from '../supervisor/restart-policy.ts';
+import { logRules } from '../upkeep/log-retention.ts';
+import { indexNeeds, tableNeeds } from '../upkeep/needs.ts';
 
 /** One row of a decision table, for people. */
 export interface Reason {
@@ -46,11 +53,16 @@ const codes = Object.keys(failures) as FailureCode[];
 
 /** Every table whose ids are shown to somebody, in the order of docs/REASONS.md. */
 export const tables = {
+  'Before anything is written': [...directoryRules, ...volumeRules],
+  'Is a configuration file obeyed?': trustRows,
   Findings: named(findingCodes),
+  'What stands against pg_control': contradictions,
   Remedies: remedies,
   'The ladder of recovery': ladder,
   'Other steps of a recovery': named(incidents),
+  'Did recovery come to the end of the WAL?': shortfalls,
   'Loss not known': named(unknownReasons),
+  'Mounts below the data directory': mountedEntries,
   'What the server says': messages,
   'What an error of a session means': troubleRows,
   'When clients are let in': doorRows,
@@ -61,18 +73,17 @@ export const tables = {
   'What a health check means for the monitor': verdicts,
   'What the monitor does': decisions,
   'Messages in the server’s log': logRows,
+  'Upkeep of tables and indexes': [...tableNeeds, ...indexNeeds],
+  'Retention of logs': logRules,
 } as const satisfies Readonly<Record<string, readonly Row[]>>;
 
-/** Failures have no words of their own: each message says what happened. */
 const failureReasons = (): Reason[] =>
   codes.map((code) => ({
     id: code,
     table: 'Failures',
-    words: failures[code].retryable
-      ? 'a failure; the same command may work later'
-      : 'a failure; the message and its hint say what happened',
+    words: failures[code].words,
     then: null,
-    next: null,
+    next: failures[code].next,
     failure: code,
     exit: failures[code].exit,
   }));

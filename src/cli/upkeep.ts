@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { bytes, counted, duration } from '../kernel/units.ts';
-import type { Chore, ChoreReport, ChoreStep, LogsPruned, Need } from '../upkeep/needs.ts';
+import type { ChoreReport, ChoreStep, LogsPruned } from '../upkeep/contract.ts';
+import type { Chore, Need } from '../upkeep/needs.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';

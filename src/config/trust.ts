@@ -1,4 +1,5 @@
 import type { FailureCode } from '../kernel/errors.ts';
+import { decide, fill } from '../kernel/reasons.ts';
 
 /** A file's owner and mode, and those of what leads to it, as far as somebody else could use them; undefined: nobody else could. */
 export interface Stranger {
@@ -28,37 +29,35 @@ export type TrustId = 'trusted' | 'of-somebody-else' | 'programs-of-a-repository
 interface Row {
   readonly id: TrustId;
   when(facts: FileFacts): boolean;
-  readonly verdict: 'obey' | 'refuse';
-  words(facts: FileFacts): string;
+  readonly then: 'obey' | 'refuse';
+  readonly words: string;
 }
 
 /** Whether a configuration file is obeyed; first match wins (git's safe.directory, direnv's allow). */
 export const trustRows: readonly Row[] = [
-  { id: 'trusted', when: ({ trusted }) => trusted, verdict: 'obey', words: () => 'you have trusted these very bytes' },
+  { id: 'trusted', when: ({ trusted }) => trusted, then: 'obey', words: 'you have trusted these very bytes' },
   {
     id: 'of-somebody-else',
     when: ({ stranger }) => stranger !== undefined,
-    verdict: 'refuse',
-    words: ({ path, stranger }) =>
-      stranger!.path === path
-        ? `${path} is not obeyed: ${stranger!.who} may change it`
-        : `${path} is not obeyed: ${stranger!.who} may change ${stranger!.path}`,
+    then: 'refuse',
+    words: '{path} is not obeyed: {who} may change {where}',
   },
   {
     id: 'programs-of-a-repository',
     when: ({ how, inRepository, inDevContainer, programs }) => how === 'found' && inRepository && !inDevContainer && programs.length > 0,
-    verdict: 'refuse',
-    words: ({ path, programs }) =>
-      `${path} is part of a repository, which may set data but may not name programs or secrets: ${programs.join(', ')}`,
+    then: 'refuse',
+    words: '{path} is part of a repository, which may set data but may not name programs or secrets: {programs}',
   },
-  { id: 'own', when: () => true, verdict: 'obey', words: () => 'nobody else may change it' },
+  { id: 'own', when: () => true, then: 'obey', words: 'nobody else may change it' },
 ];
 
 export const UNTRUSTED: FailureCode = 'config.untrusted';
 
 export function judgeFile(facts: FileFacts): { readonly id: TrustId; readonly verdict: 'obey' | 'refuse'; readonly words: string } {
-  const row = trustRows.find(({ when }) => when(facts))!; // The last row always matches.
-  return { id: row.id, verdict: row.verdict, words: row.words(facts) };
+  const { id, then, words } = decide(trustRows, facts);
+  const { path, stranger, programs: named } = facts;
+  const where = stranger?.path === path ? 'it' : stranger?.path;
+  return { id, verdict: then, words: fill(words, { path, who: stranger?.who, where, programs: named.join(', ') }) };
 }
 
 /** Settings that run something, or that read a secret and send it to where the same file says. */

@@ -27,7 +27,8 @@ interface Row {
   readonly id: string;
   readonly when: (seen: Witnesses) => boolean;
   readonly then: Verdict;
-  readonly words: (seen: Witnesses) => string;
+  /** `{name}` stands for a figure of `figuresOf`. */
+  readonly words: string;
 }
 
 const isShutDown = ({ control }: Witnesses): boolean => control.state === 'shut down';
@@ -39,47 +40,53 @@ export const contradictions: readonly Row[] = [
     when: ({ walOf, control, noted }) =>
       walOf.length > 0 && !walOf.includes(control.systemIdentifier) && noted !== undefined && walOf.includes(noted.systemIdentifier),
     then: 'anothers',
-    words: ({ walOf, control }) =>
-      `it is another cluster’s: its system identifier is ${control.systemIdentifier}, that of the WAL ${walOf[0]}`,
+    words: 'it is another cluster’s: its system identifier is {own}, that of the WAL {ofWal}',
   },
   {
     id: 'wal-goes-on',
     when: (seen) => isShutDown(seen) && seen.walGoesOn,
     then: 'outdated',
-    words: ({ control }) => `it is older than the WAL, which goes on behind its shutdown checkpoint at ${formatLsn(control.checkpointLsn)}`,
+    words: 'it is older than the WAL, which goes on behind its shutdown checkpoint at {stoppedAt}',
   },
   {
     id: 'never-held-an-object',
     when: (seen) => isShutDown(seen) && !seen.hasItsWal && seen.control.nextOid <= FIRST_USER_OID && seen.hasUserFiles,
     then: 'anothers',
-    words: () => 'it is of a cluster in which nobody has ever made an object, and here are files of such objects',
+    words: 'it is of a cluster in which nobody has ever made an object, and here are files of such objects',
   },
   {
     id: 'newer-page',
     when: (seen) => isShutDown(seen) && seen.newerPage !== undefined,
     then: 'anothers',
-    words: ({ control, newerPage }) => `it says that the server stopped at ${formatLsn(control.checkpointLsn)}, and ${newerPage}`,
+    words: 'it says that the server stopped at {stoppedAt}, and {newerPage}',
   },
   {
     id: 'wal-of-nobody-known',
     when: ({ walOf, control, noted }) =>
       walOf.length > 0 && !walOf.includes(control.systemIdentifier) && noted?.systemIdentifier !== control.systemIdentifier,
     then: 'contradicted',
-    words: ({ walOf, control }) =>
-      `its system identifier is ${control.systemIdentifier}, that of the WAL ${walOf[0]}, and nothing tells which of the two is this cluster’s`,
+    words: 'its system identifier is {own}, that of the WAL {ofWal}, and nothing tells which of the two is this cluster’s',
   },
   {
     id: 'noted-of-another-cluster',
     when: ({ hasItsWal, noted, control }) => !hasItsWal && noted !== undefined && noted.systemIdentifier !== control.systemIdentifier,
     then: 'contradicted',
-    words: ({ noted, control }) =>
-      `its system identifier is ${control.systemIdentifier}, that of the cluster that ran here last ${noted!.systemIdentifier}, and there is no WAL that tells which is right`,
+    words: 'its system identifier is {own}, that of the cluster that ran here last {ofLast}, and there is no WAL that tells which is right',
   },
   {
     id: 'noted-later',
     when: (seen) => isShutDown(seen) && !seen.hasItsWal && seen.noted !== undefined && seen.noted.lsn > seen.control.checkpointLsn,
     then: 'contradicted',
-    words: ({ noted, control }) =>
-      `it says that the server stopped at ${formatLsn(control.checkpointLsn)}, but its WAL had come to ${formatLsn(noted!.lsn)}, and that is gone`,
+    words: 'it says that the server stopped at {stoppedAt}, but its WAL had come to {cameTo}, and that is gone',
   },
 ];
+
+/** The figures that the words name. */
+export const figuresOf = ({ control, walOf, newerPage, noted }: Witnesses): Readonly<Record<string, string | undefined>> => ({
+  own: control.systemIdentifier,
+  ofWal: walOf[0],
+  stoppedAt: formatLsn(control.checkpointLsn),
+  newerPage,
+  ofLast: noted?.systemIdentifier,
+  cameTo: noted && formatLsn(noted.lsn),
+});

@@ -5,7 +5,8 @@ import type { ControlFile } from '../formats/control-file.ts';
 import { readWal } from '../formats/wal-reader.ts';
 import { formatLsn, holdsSegment, LONG_HEADER_BYTES, parseSegmentName, readSegmentHeader, segmentOf } from '../formats/wal-segment.ts';
 import { errnoOf } from '../kernel/errors.ts';
-import { contradictions, FIRST_USER_OID, type Verdict, type Witnesses } from './contradictions.ts';
+import { fill } from '../kernel/reasons.ts';
+import { contradictions, FIRST_USER_OID, figuresOf, type Verdict, type Witnesses } from './contradictions.ts';
 import type { Inventory } from './inventory.ts';
 import type { Reached } from './reached.ts';
 import { RELATION } from './relations.ts';
@@ -37,7 +38,7 @@ export async function findContradiction(
     noted,
   };
   const row = contradictions.find(({ when }) => when(witnesses));
-  return row && { verdict: row.then, words: row.words(witnesses) };
+  return row && { verdict: row.then, words: fill(row.words, figuresOf(witnesses)) };
 }
 
 const notedBy = (inventory: Inventory | undefined): Witnesses['noted'] => {

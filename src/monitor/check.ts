@@ -16,7 +16,7 @@ import type { SdNotify } from '../machine/systemd-contract.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
 import { howMuch } from '../recovery/losses.ts';
 import type { Recover, RecoveryReport } from '../recovery/report.ts';
-import type { Upkeep } from '../upkeep/needs.ts';
+import type { Upkeep } from '../upkeep/contract.ts';
 import type { MonitorMemory } from './decide.ts';
 import {
   type Action,

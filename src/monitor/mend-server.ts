@@ -13,8 +13,8 @@ import { incident } from '../recovery/incidents.ts';
 import { nothing, told } from '../recovery/losses.ts';
 import type { Recover, RecoveryReport } from '../recovery/report.ts';
 import { withAmcheck } from '../upkeep/check-structures.ts';
+import type { Upkeep } from '../upkeep/contract.ts';
 import { makeRoom } from '../upkeep/make-room.ts';
-import type { Upkeep } from '../upkeep/needs.ts';
 
 type Needs = {
   readonly config: Config;

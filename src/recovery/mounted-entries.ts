@@ -12,6 +12,7 @@ interface Row {
   readonly id: string;
   readonly when: (mounted: Mounted) => boolean;
   readonly then: Handling;
+  readonly words: string;
 }
 
 /** Files that a replacement must be able to change, or that belong to one cluster. */
@@ -23,11 +24,26 @@ const holdsData = ({ path }: Mounted): boolean => /^(base|global|pg_(?!wal$|log$
 
 /** First match wins. What is mounted deeper would go with the directory around it, and come back to another cluster at the next mount. */
 export const mountedEntries: readonly Row[] = [
-  { id: 'wal-volume', when: ({ path, kind }) => path === 'pg_wal' && kind === 'directory', then: 'contents' },
-  { id: 'data-of-one-cluster', when: (mounted) => holdsData(mounted) || mustChange(mounted), then: 'refuse' },
-  { id: 'mounted-file', when: (mounted) => isTop(mounted) && mounted.kind === 'file', then: 'stays' },
-  { id: 'other-folder', when: isTop, then: 'stays' },
-  { id: 'deeper', when: () => true, then: 'refuse' },
+  {
+    id: 'wal-volume',
+    when: ({ path, kind }) => path === 'pg_wal' && kind === 'directory',
+    then: 'contents',
+    words: 'pg_wal is a volume of its own: what it holds is moved',
+  },
+  {
+    id: 'data-of-one-cluster',
+    when: (mounted) => holdsData(mounted) || mustChange(mounted),
+    then: 'refuse',
+    words: 'data of one cluster is mounted there, and a mount point cannot be renamed',
+  },
+  {
+    id: 'mounted-file',
+    when: (mounted) => isTop(mounted) && mounted.kind === 'file',
+    then: 'stays',
+    words: 'a file that is mounted there is for every cluster',
+  },
+  { id: 'other-folder', when: isTop, then: 'stays', words: 'a folder that is mounted there and holds no data of the cluster stays' },
+  { id: 'deeper', when: () => true, then: 'refuse', words: 'what is mounted deeper would go with the directory around it' },
 ];
 
 /** How a replacement deals with one mount point. */

@@ -29,6 +29,7 @@ interface Row {
   readonly id: string;
   readonly when: (facts: ShortfallFacts) => boolean;
   readonly then: (facts: ShortfallFacts) => Shortfall;
+  readonly words: string;
 }
 
 const none = (): Shortfall => ({ kind: 'none' });
@@ -38,7 +39,7 @@ const endsBefore = ({ wasClean, wentOnAt }: ShortfallFacts, lastRecordLsn: Lsn):
 
 /** First match wins. Whether the server came as far as it once was. */
 export const shortfalls: readonly Row[] = [
-  { id: 'follows-another', when: ({ follows }) => follows, then: none },
+  { id: 'follows-another', when: ({ follows }) => follows, then: none, words: 'it follows another server, which has what is missing here' },
   {
     id: 'behind-a-gap',
     when: ({ behindGap, wentOnAt }) => behindGap !== undefined && behindGap.end > wentOnAt,
@@ -48,20 +49,28 @@ export const shortfalls: readonly Row[] = [
       toLsn: mark && mark.flushedLsn > behindGap!.end ? mark.flushedLsn : behindGap!.end,
       until: behindGap!.lastAt ?? mark?.at ?? null,
     }),
+    words: 'WAL is missing in the middle: what lies behind the gap was not replayed',
   },
   {
     id: 'no-mark-after-a-crash',
     when: ({ mark, wasClean, isRestored }) => mark === undefined && !wasClean && !isRestored,
     then: () => ({ kind: 'unknown', why: 'no-mark' }),
+    words: 'no mark tells how far the WAL had come before the crash',
   },
-  { id: 'no-mark', when: ({ mark }) => mark === undefined, then: none },
-  { id: 'another-timeline', when: ({ mark, timeline }) => mark!.timeline !== timeline, then: none },
+  { id: 'no-mark', when: ({ mark }) => mark === undefined, then: none, words: 'it was shut down cleanly, and no mark says more' },
+  {
+    id: 'another-timeline',
+    when: ({ mark, timeline }) => mark!.timeline !== timeline,
+    then: none,
+    words: 'the mark is of another timeline',
+  },
   {
     id: 'short-of-the-mark',
     when: (facts) => endsBefore(facts, facts.mark!.lastRecordLsn),
     then: ({ wentOnAt, mark }) => ({ kind: 'window', fromLsn: wentOnAt, toLsn: mark!.flushedLsn, until: mark!.at }),
+    words: 'recovery ended before the mark, so commits behind its end are missing',
   },
-  { id: 'came-to-the-mark', when: () => true, then: none },
+  { id: 'came-to-the-mark', when: () => true, then: none, words: 'it came as far as the mark' },
 ];
 
 export function shortfallOf(facts: ShortfallFacts): Shortfall {

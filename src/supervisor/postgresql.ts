@@ -12,7 +12,7 @@ import type { Recover } from '../recovery/report.ts';
 import type { Restorer } from '../restore/contract.ts';
 import type { Copies } from '../restore/copies-contract.ts';
 import type { Salvage } from '../salvage/report.ts';
-import type { Upkeep } from '../upkeep/needs.ts';
+import type { Upkeep } from '../upkeep/contract.ts';
 import { readMark } from '../wal/mark.ts';
 import type { Service } from './service.ts';
 

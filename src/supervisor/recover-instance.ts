@@ -9,8 +9,8 @@ import { DbkitError } from '../kernel/errors.ts';
 import type { Clock, Logger } from '../kernel/machine.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
 import { type Recover, type RecoverRequest, type RecoveryReport, serving } from '../recovery/report.ts';
+import type { Upkeep } from '../upkeep/contract.ts';
 import { makeRoom } from '../upkeep/make-room.ts';
-import type { Upkeep } from '../upkeep/needs.ts';
 
 const replacesData = ({ decision }: RecoveryReport): boolean => decision === 'restore' || decision === 'reinitialize';
 

@@ -7,7 +7,7 @@ import type { Instance } from '../instance/contract.ts';
 import type { Clock, Logger } from '../kernel/machine.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import type { Upkeep } from '../upkeep/needs.ts';
+import type { Upkeep } from '../upkeep/contract.ts';
 import type { InitScript } from './init-script.ts';
 import type { Service } from './service.ts';
 import type { Unit } from './unit.ts';

@@ -3,7 +3,7 @@ import { isAbort, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
 import { incident } from '../recovery/incidents.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import type { Upkeep } from './needs.ts';
+import type { Upkeep } from './contract.ts';
 
 const SHOWN = 3;
 

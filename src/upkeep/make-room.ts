@@ -6,7 +6,7 @@ import type { Instance } from '../instance/contract.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
-import type { Upkeep } from './needs.ts';
+import type { Upkeep } from './contract.ts';
 
 type Needs = {
   readonly config: Config;

@@ -1,3 +1,4 @@
+import { decide, fill } from '../kernel/reasons.ts';
 import { bytes } from '../kernel/units.ts';
 
 /** What a table tells about itself (pg_stat_user_tables, pg_class). */
@@ -36,6 +37,8 @@ export interface Need {
   readonly target: string;
   readonly sizeBytes: number;
   readonly benefitBytes: number;
+  /** The row's id. */
+  readonly reason: NeedId;
   readonly because: string;
   readonly statement: string;
 }
@@ -47,79 +50,115 @@ const figure = (value: number): string => value.toFixed(value < 10 ? 1 : 0);
 const DEAD_ROWS_MIN = 1_000;
 const BLOAT_BYTES_MIN = 8 * 1024 * 1024;
 
-type Row<Facts> = readonly [
-  when: (facts: Facts) => boolean,
-  chore: Chore,
-  benefitBytes: (facts: Facts) => number,
-  because: (facts: Facts) => string,
-];
+/** One reason to help a table or an index. `then`: the chore; null: it needs nothing. `benefitBytes`: what comes back, or is read in vain meanwhile. */
+interface NeedRow<Facts> {
+  readonly id: string;
+  readonly when: (facts: Facts) => boolean;
+  readonly then: Chore | null;
+  readonly benefitBytes: (facts: Facts) => number;
+  readonly words: string;
+}
 
 /** First match wins for a table: a vacuum analyzes it too. */
-export const tableNeeds: readonly Row<TableFacts>[] = [
-  [
-    ({ agePercent }) => agePercent >= 90,
-    'vacuum',
-    ({ sizeBytes }) => sizeBytes,
-    ({ agePercent }) => `it is ${figure(agePercent)} % of the way to a forced vacuum`,
-  ],
-  [
-    (facts) => facts.deadRows >= DEAD_ROWS_MIN && deadPercent(facts) >= 10,
-    'vacuum',
-    (facts) => (facts.sizeBytes * deadPercent(facts)) / 100,
-    (facts) => `${figure(deadPercent(facts))} % of its rows are dead (${facts.deadRows})`,
-  ],
-  [
-    ({ isAnalyzed, liveRows, sizeBytes }) => !isAnalyzed && (liveRows > 0 || sizeBytes > 0),
-    'analyze',
-    ({ sizeBytes }) => sizeBytes / 10,
-    () => 'it was never analyzed: plans are guesses',
-  ],
-  [
-    ({ changedRows, liveRows }) => changedRows >= DEAD_ROWS_MIN && percent(changedRows, liveRows) >= 20,
-    'analyze',
-    ({ sizeBytes, changedRows, liveRows }) => (sizeBytes / 10) * Math.min(1, changedRows / Math.max(1, liveRows)),
-    ({ changedRows }) => `${changedRows} rows have changed since it was analyzed`,
-  ],
-];
+const tableRows = [
+  {
+    id: 'wraparound-near',
+    when: ({ agePercent }) => agePercent >= 90,
+    then: 'vacuum',
+    benefitBytes: ({ sizeBytes }) => sizeBytes,
+    words: 'it is {agePercent} % of the way to a forced vacuum',
+  },
+  {
+    id: 'dead-rows',
+    when: (facts) => facts.deadRows >= DEAD_ROWS_MIN && deadPercent(facts) >= 10,
+    then: 'vacuum',
+    benefitBytes: (facts) => (facts.sizeBytes * deadPercent(facts)) / 100,
+    words: '{deadPercent} % of its rows are dead ({deadRows})',
+  },
+  {
+    id: 'never-analyzed',
+    when: ({ isAnalyzed, liveRows, sizeBytes }) => !isAnalyzed && (liveRows > 0 || sizeBytes > 0),
+    then: 'analyze',
+    benefitBytes: ({ sizeBytes }) => sizeBytes / 10,
+    words: 'it was never analyzed: plans are guesses',
+  },
+  {
+    id: 'rows-changed',
+    when: ({ changedRows, liveRows }) => changedRows >= DEAD_ROWS_MIN && percent(changedRows, liveRows) >= 20,
+    then: 'analyze',
+    benefitBytes: ({ sizeBytes, changedRows, liveRows }) => (sizeBytes / 10) * Math.min(1, changedRows / Math.max(1, liveRows)),
+    words: '{changedRows} rows have changed since it was analyzed',
+  },
+  { id: 'table-is-well', when: () => true, then: null, benefitBytes: () => 0, words: 'it needs nothing' },
+] as const satisfies readonly NeedRow<TableFacts>[];
 
 /** The same for an index. One that is invalid is written to by every change and read by nobody. */
-export const indexNeeds: readonly Row<IndexFacts>[] = [
-  [
-    ({ isLeftover, isValid }) => isLeftover && !isValid,
-    'reindex',
-    ({ sizeBytes }) => Math.max(sizeBytes, BLOAT_BYTES_MIN),
-    () => 'a rebuild that was cut off has left it: written to by every change, and of no use',
-  ],
-  [
-    ({ isValid }) => !isValid,
-    'reindex',
-    ({ sizeBytes }) => Math.max(sizeBytes, BLOAT_BYTES_MIN),
-    () => 'it is invalid: written to by every change, and of no use',
-  ],
-  [
-    ({ neededBytes, sizeBytes }) =>
+const indexRows = [
+  {
+    id: 'rebuild-cut-off',
+    when: ({ isLeftover, isValid }) => isLeftover && !isValid,
+    then: 'reindex',
+    benefitBytes: ({ sizeBytes }) => Math.max(sizeBytes, BLOAT_BYTES_MIN),
+    words: 'a rebuild that was cut off has left it: written to by every change, and of no use',
+  },
+  {
+    id: 'index-invalid',
+    when: ({ isValid }) => !isValid,
+    then: 'reindex',
+    benefitBytes: ({ sizeBytes }) => Math.max(sizeBytes, BLOAT_BYTES_MIN),
+    words: 'it is invalid: written to by every change, and of no use',
+  },
+  {
+    id: 'index-bloated',
+    when: ({ neededBytes, sizeBytes }) =>
       neededBytes !== null && sizeBytes - neededBytes >= BLOAT_BYTES_MIN && percent(sizeBytes - neededBytes, sizeBytes) >= 50,
-    'reindex',
-    ({ neededBytes, sizeBytes }) => sizeBytes - neededBytes!,
-    ({ neededBytes, sizeBytes }) => `about ${bytes(sizeBytes - neededBytes!)} of its ${bytes(sizeBytes)} are empty`,
-  ],
-];
+    then: 'reindex',
+    benefitBytes: ({ neededBytes, sizeBytes }) => sizeBytes - neededBytes!,
+    words: 'about {empty} of its {size} are empty',
+  },
+  { id: 'index-is-well', when: () => true, then: null, benefitBytes: () => 0, words: 'it needs nothing' },
+] as const satisfies readonly NeedRow<IndexFacts>[];
 
-/** What would help, the most first. Pure. */
+export type TableNeedId = (typeof tableRows)[number]['id'];
+export type IndexNeedId = (typeof indexRows)[number]['id'];
+/** 'asked-for': a person named the table. */
+export type NeedId = TableNeedId | IndexNeedId | 'asked-for';
+export const tableNeeds: readonly (NeedRow<TableFacts> & { readonly id: TableNeedId })[] = tableRows;
+export const indexNeeds: readonly (NeedRow<IndexFacts> & { readonly id: IndexNeedId })[] = indexRows;
+
+/** The figures that the words name. */
+export const tableFigures = (facts: TableFacts): Readonly<Record<string, string | number>> => ({
+  agePercent: figure(facts.agePercent),
+  deadPercent: figure(deadPercent(facts)),
+  deadRows: facts.deadRows,
+  changedRows: facts.changedRows,
+});
+export const indexFigures = ({ sizeBytes, neededBytes }: IndexFacts): Readonly<Record<string, string | number>> => ({
+  empty: bytes(sizeBytes - (neededBytes ?? sizeBytes)),
+  size: bytes(sizeBytes),
+});
+
+/** The statements that would help, the most useful first. Pure. */
 export function needsOf(tables: readonly TableFacts[], indexes: readonly IndexFacts[]): readonly Need[] {
-  const of = <Facts extends TableFacts | IndexFacts>(rows: readonly Row<Facts>[], facts: Facts, isLeftover: boolean): Need[] => {
-    const row = rows.find(([when]) => when(facts));
-    if (!row) return [];
-    const [, chore, benefit, because] = row;
-    const { database, name: target, sizeBytes } = facts;
-    const statement = isLeftover ? dropLeftover(target) : statementFor(chore, target, 'index');
-    return [{ chore, database, target, sizeBytes, benefitBytes: Math.round(benefit(facts)), because: because(facts), statement }];
+  const ofTable = (facts: TableFacts): Need[] => {
+    const { id, then, benefitBytes, words } = decide(tableNeeds, facts);
+    if (then === null) return [];
+    const statement = statementFor(then, facts.name, 'table');
+    return [needOf(facts, { chore: then, reason: id, benefit: benefitBytes(facts), because: fill(words, tableFigures(facts)), statement })];
   };
-  return [
-    ...tables.flatMap((table) => of(tableNeeds, table, false)),
-    ...indexes.flatMap((index) => of(indexNeeds, index, index.isLeftover && !index.isValid)),
-  ].sort((a, b) => b.benefitBytes - a.benefitBytes);
+  const ofIndex = (facts: IndexFacts): Need[] => {
+    const { id, then, benefitBytes, words } = decide(indexNeeds, facts);
+    if (then === null) return [];
+    const statement = id === 'rebuild-cut-off' ? dropLeftover(facts.name) : statementFor(then, facts.name, 'index');
+    return [needOf(facts, { chore: then, reason: id, benefit: benefitBytes(facts), because: fill(words, indexFigures(facts)), statement })];
+  };
+  return [...tables.flatMap(ofTable), ...indexes.flatMap(ofIndex)].sort((a, b) => b.benefitBytes - a.benefitBytes);
 }
+
+const needOf = (
+  { database, name: target, sizeBytes }: TableFacts | IndexFacts,
+  { benefit, ...rest }: Pick<Need, 'chore' | 'reason' | 'because' | 'statement'> & { readonly benefit: number },
+): Need => ({ database, target, sizeBytes, benefitBytes: Math.round(benefit), ...rest });
 
 /** None of these keeps anybody from reading or writing: no FULL, and every rebuild is CONCURRENTLY. Autovacuum's own pace is set beside it. */
 export function statementFor(chore: Chore, target: string, kind: 'table' | 'index'): string {
@@ -129,89 +168,3 @@ export function statementFor(chore: Chore, target: string, kind: 'table' | 'inde
 }
 
 export const dropLeftover = (index: string): string => `DROP INDEX CONCURRENTLY IF EXISTS ${index}`;
-
-/** What became of one statement. */
-export interface ChoreStep extends Need {
-  readonly outcome: 'planned' | 'done' | 'skipped';
-  /** Why it was skipped; null otherwise. */
-  readonly why: string | null;
-  readonly freedBytes: number;
-  readonly durationMs: number;
-}
-
-export interface ChoreWish {
-  readonly chore: Chore;
-  /** Tables, 'schema.name' or as the search path finds them; none: whatever needs it. */
-  readonly tables: readonly string[];
-  /** Every table, whether it needs it or not. */
-  readonly all: boolean;
-  /** Undefined: every database. */
-  readonly database: string | undefined;
-  readonly dryRun: boolean;
-}
-
-/** Work on a running server that PostgreSQL would leave to a person. */
-export interface Upkeep {
-  /** Rejects with `service.unready` when the server does not let dbkit in. */
-  needs(database: string | undefined, signal: AbortSignal): Promise<readonly Need[]>;
-  /** What is locked for longer than the patience is skipped, and said. Rejects with `usage.invalid` for a table that there is not. */
-  run(wish: ChoreWish, signal: AbortSignal): Promise<readonly ChoreStep[]>;
-  checkpoint(signal: AbortSignal): Promise<{ readonly durationMs: number; readonly walBytes: number }>;
-  /** What pg_amcheck complains about, a line each. Rejects with `program.missing` or `tool.failed` when it cannot look. */
-  amcheck(signal: AbortSignal): Promise<readonly string[]>;
-  /** With `onlyRemove` a log that is written to stays as it is: a volume that is full has no room for its copy. */
-  pruneLogs(options: { readonly dryRun: boolean; readonly onlyRemove?: boolean }, signal: AbortSignal): Promise<LogsPruned>;
-}
-
-export interface LogsPruned {
-  readonly folder: string;
-  readonly decisions: readonly LogDecision[];
-}
-
-export interface LogFile {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly modifiedMs: number;
-  /** The server, or dbkit, writes to it now. */
-  readonly isCurrent: boolean;
-}
-
-export interface LogDecision {
-  readonly name: string;
-  readonly sizeBytes: number;
-  readonly action: 'keep' | 'remove' | 'rotate';
-  readonly because: string;
-}
-
-export interface LogPolicy {
-  readonly maxAgeMs: number;
-  readonly maxSizeBytes: number;
-  readonly nowMs: number;
-}
-
-/** A log in use that is larger than this part of all is begun anew. */
-const CURRENT_PART = 0.25;
-
-/** Newest first: what is written to stays, then as many as age and size allow. Pure. */
-export function planLogs(files: readonly LogFile[], { maxAgeMs, maxSizeBytes, nowMs }: LogPolicy): readonly LogDecision[] {
-  let kept = 0;
-  const newestFirst = [...files].sort((a, b) => Number(b.isCurrent) - Number(a.isCurrent) || b.modifiedMs - a.modifiedMs);
-  return newestFirst.map(({ name, sizeBytes, modifiedMs, isCurrent }): LogDecision => {
-    const decided = (action: LogDecision['action'], because: string): LogDecision => ({ name, sizeBytes, action, because });
-    if (isCurrent && sizeBytes > maxSizeBytes * CURRENT_PART)
-      return decided('rotate', `it is written to, and larger than a quarter of ${bytes(maxSizeBytes)}`);
-    if (isCurrent) return decided('keep', 'it is written to');
-    if (nowMs - modifiedMs > maxAgeMs)
-      return decided('remove', `nothing was written to it for ${Math.floor((nowMs - modifiedMs) / 86_400_000)} days`);
-    if (kept + sizeBytes > maxSizeBytes) return decided('remove', `the newer ones take ${bytes(kept)} of ${bytes(maxSizeBytes)}`);
-    kept += sizeBytes;
-    return decided('keep', 'young and small enough');
-  });
-}
-
-/** One chore as `dbkit maintenance CHORE` reports it. */
-export interface ChoreReport {
-  readonly chore: ChoreWish['chore'];
-  readonly dryRun: boolean;
-  readonly steps: readonly ChoreStep[];
-}

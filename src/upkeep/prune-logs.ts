@@ -5,7 +5,8 @@ import { serverLogFile } from '../instance/server-log-file.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { durationMs, sizeBytes } from '../kernel/units.ts';
-import { type LogFile, type LogsPruned, planLogs } from './needs.ts';
+import type { LogsPruned } from './contract.ts';
+import { type LogFile, planLogs } from './log-retention.ts';
 
 const DATE = String.raw`\d{4}-?\d{2}-?\d{2}([_T-]?\d{4,6})?`;
 

@@ -3,8 +3,9 @@ import { type Connection, sqlStateOf } from '../instance/connection.ts';
 import { openAsSuperuser, openForServer } from '../instance/sessions.ts';
 import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
 import { amcheck } from './amcheck.ts';
+import type { ChoreStep, ChoreWish, Upkeep } from './contract.ts';
 import { factsOf } from './facts.ts';
-import { type ChoreStep, type ChoreWish, dropLeftover, type Need, needsOf, statementFor, type Upkeep } from './needs.ts';
+import { dropLeftover, type Need, needsOf, statementFor } from './needs.ts';
 import { withProgress } from './progress.ts';
 import { pruneLogs } from './prune-logs.ts';
 
@@ -174,7 +175,7 @@ async function wantedIn(session: Connection, database: string, { chore, tables, 
     .filter(({ name }) => all || named.has(name))
     .sort((a, b) => a.sizeBytes - b.sizeBytes)
     .map(({ name: target, sizeBytes }) => ({
-      ...{ chore, database, target, sizeBytes, benefitBytes: 0, because: 'asked for' },
+      ...{ chore, database, target, sizeBytes, benefitBytes: 0, reason: 'asked-for' as const, because: 'asked for' },
       statement: statementFor(chore, target, 'table'),
     }));
 }

@@ -1,5 +1,18 @@
 import { expect, test } from 'vitest';
-import { type IndexFacts, needsOf, planLogs, type TableFacts } from '../../src/upkeep/needs.ts';
+import { decide, fill } from '../../src/kernel/reasons.ts';
+import { type LogFacts, type LogRule, logFigures, logRules, planLogs } from '../../src/upkeep/log-retention.ts';
+import {
+  type IndexFacts,
+  type IndexNeedId,
+  indexFigures,
+  indexNeeds,
+  needsOf,
+  type TableFacts,
+  type TableNeedId,
+  tableFigures,
+  tableNeeds,
+} from '../../src/upkeep/needs.ts';
+import { everyRow } from '../harness/every-row.ts';
 
 const MB = 1024 * 1024;
 const table = (name: string, facts: Partial<TableFacts>): TableFacts => ({
@@ -10,6 +23,51 @@ const index = (name: string, facts: Partial<IndexFacts>): IndexFacts => ({
   ...{ database: 'shop', name, table: 'orders', sizeBytes: 100 * MB, isValid: true, isLeftover: false, neededBytes: 90 * MB },
   ...facts,
 });
+everyRow<TableNeedId, TableFacts>(
+  'a table',
+  (facts) => {
+    const { id, words } = decide(tableNeeds, facts);
+    return { id, words: fill(words, tableFigures(facts)) };
+  },
+  {
+    'wraparound-near': table('old', { agePercent: 95 }),
+    'dead-rows': table('dead', { deadRows: 100_000 }),
+    'never-analyzed': table('new', { isAnalyzed: false }),
+    'rows-changed': table('changed', { changedRows: 50_000 }),
+    'table-is-well': table('well', {}),
+  },
+);
+
+everyRow<IndexNeedId, IndexFacts>(
+  'an index',
+  (facts) => {
+    const { id, words } = decide(indexNeeds, facts);
+    return { id, words: fill(words, indexFigures(facts)) };
+  },
+  {
+    'rebuild-cut-off': index('a_ccnew', { isValid: false, isLeftover: true }),
+    'index-invalid': index('invalid', { isValid: false }),
+    'index-bloated': index('bloated', { neededBytes: 20 * MB }),
+    'index-is-well': index('well', {}),
+  },
+);
+
+const aLog: LogFacts = { sizeBytes: MB, isCurrent: false, ageMs: 0, keptBytes: 0, maxAgeMs: 1_000, maxSizeBytes: 100 * MB };
+everyRow<LogRule, LogFacts>(
+  'a log',
+  (facts) => {
+    const { id, words } = decide(logRules, facts);
+    return { id, words: fill(words, logFigures(facts)) };
+  },
+  {
+    'log-in-use-too-large': { ...aLog, isCurrent: true, sizeBytes: 30 * MB },
+    'log-in-use': { ...aLog, isCurrent: true },
+    'log-too-old': { ...aLog, ageMs: 2_000 },
+    'logs-too-large': { ...aLog, keptBytes: 100 * MB },
+    'log-young-and-small': aLog,
+  },
+);
+
 const said = (...given: Parameters<typeof needsOf>): string[] => needsOf(...given).map(({ chore, target }) => `${chore} ${target}`);
 
 test('every reason to help a table, the most useful first', () => {

@@ -5,43 +5,28 @@ import type { Child, System } from '../../kernel/machine.ts';
 import { signalStop } from '../server/server.ts';
 import { clusterEntries, present, type Volume, volumeOf } from '../volume.ts';
 import { programOf } from './program-of.ts';
+import { judgeDirectory, judgeVolume } from './refusals.ts';
 
-const SPACE_BYTES_MIN = 4 * 1024 * 1024; // Less cannot even hold the lock files and a few pages; more is PostgreSQL's to judge.
 const TAKEOVER_MS = 30_000;
 
 /** Refuses a directory that holds somebody else's files, before anything is written to it. */
 export async function refuseForeign(dataDir: string): Promise<void> {
-  if ((await stat(dataDir).catch(() => undefined))?.isDirectory() === false) {
-    throw new DbkitError('data.foreign', `${dataDir} is not a directory`, { hint: 'set PGDATA to a directory; nothing was changed' });
-  }
-  const entries = await clusterEntries(dataDir).catch((cause: unknown) => {
+  const found = await stat(dataDir).catch(() => undefined);
+  const kind = found === undefined ? 'nothing' : found.isDirectory() ? 'directory' : 'other';
+  const entries = kind === 'other' ? [] : await entriesOf(dataDir);
+  judgeDirectory(dataDir, { kind, entries, isBeingReplaced: kind === 'directory' && (await present(volumeOf(dataDir).journal)) });
+}
+
+const entriesOf = (dataDir: string): Promise<readonly string[]> =>
+  clusterEntries(dataDir).catch((cause: unknown) => {
     if (errnoOf(cause) === 'EACCES') return []; // Whose it is, is the next question, and has its own answer.
     throw cause;
   });
-  if (await present(volumeOf(dataDir).journal)) return; // An earlier run was stopped half-way through a replacement: what is left is ours.
-  const own = ['PG_VERSION', 'global', 'base', 'pg_xact', 'pg_wal', 'dbkit.initializing'];
-  if (entries.length === 0 || entries.some((name) => own.includes(name))) return;
-  throw new DbkitError(
-    'data.foreign',
-    `${dataDir} holds ${entries.length} entries that are not PostgreSQL's (${entries.slice(0, 3).join(', ')}${entries.length > 3 ? ', …' : ''})`,
-    {
-      hint: 'set PGDATA to the directory that holds the database, or mount its volume there; nothing was changed',
-    },
-  );
-}
 
 /** Refuses a volume that takes no writes: the server would damage nothing, but would not live long either. */
 export async function refuseFullVolume(dataDir: string): Promise<void> {
   const { bavail, bsize, ffree, files } = await statfs(dataDir);
-  if (bavail * bsize < SPACE_BYTES_MIN) {
-    throw new DbkitError('volume.full', `the volume of ${dataDir} is full (${Math.floor((bavail * bsize) / 1024)} KiB free)`, {
-      hint: 'free some space there, never in pg_wal, or make the volume larger; `dbkit recover` removes old logs and expired backups first',
-    });
-  }
-  if (files > 0 && ffree < 16)
-    throw new DbkitError('volume.full', `the volume of ${dataDir} has no inodes left`, {
-      hint: 'remove some small files there; never anything in PGDATA',
-    });
+  judgeVolume(dataDir, { freeBytes: bavail * bsize, freeFiles: files > 0 ? ffree : undefined });
 }
 
 /** What postmaster.pid says about this machine: nothing there, left behind, or a live server of this very directory. */
