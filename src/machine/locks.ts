@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
@@ -59,11 +59,18 @@ export const locks: Locks = {
   },
 };
 
-/** A data directory that nobody may enter is found before its mode is mended. Only locked: nothing in it is reached by this. */
+/**
+ * A data directory that nobody may enter is found before its mode is mended. Only locked: nothing in it is reached by this. A link is followed
+ * with the rights of the server's user, who could have placed it: it leads no further than that user may go.
+ */
 function openAsCaller(directory: string): Open {
-  const fd = asCaller(() => openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW));
+  const fd = isLink(directory)
+    ? openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
+    : asCaller(() => openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW));
   return { fd, close: async () => closeSync(fd) };
 }
+
+const isLink = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
 
 type Open = Pick<FileHandle, 'fd' | 'close'>;
 
