@@ -2,7 +2,7 @@ import { statfs } from 'node:fs/promises';
 import type { Backups } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
-import { isRunning } from '../control/running.ts';
+import { isRunning, statusOf } from '../control/running.ts';
 import type { ServiceStatus, StatusBoard } from '../control/status.ts';
 import type { Instance } from '../instance/contract.ts';
 import { newestFirst } from '../kernel/labels.ts';
@@ -56,7 +56,7 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
   const { config, control, board, history, instance, clock } = app;
   const [running, published, recoveries, live, disks, lastBackup] = await Promise.all([
     isRunning(control, signal),
-    board.read(),
+    statusOf(control, board, signal),
     history.all(),
     instance.live(LIVE_TIMEOUT_MS, signal),
     disksOf(config),

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
+import { askStatus, statusOf } from '../control/running.ts';
 import type { StatusBoard, SupervisorStatus } from '../control/status.ts';
 import { DbkitError, type FailureCode, failures } from '../kernel/errors.ts';
 import type { Clock, Signals, SpawnChild } from '../kernel/machine.ts';
@@ -49,7 +50,7 @@ export async function upDetached(
   input: DetachInput,
   signal: AbortSignal,
 ): Promise<UpReport> {
-  if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
+  if (await isUp(app)) return { outcome: 'already-up', status: (await statusOf(app.control, app.board, signal)) ?? null };
   const logFile = await app.prepareLog(signal);
   const from = (await stat(logFile).catch(() => undefined))?.size ?? 0;
   const [file, ...args] = input.program;
@@ -67,7 +68,8 @@ export async function upDetached(
   });
   const deadlineMs = app.clock.monotonicMs() + input.timeoutMs;
   while (app.clock.monotonicMs() < deadlineMs) {
-    const status = await app.board.read();
+    const published = await app.board.read();
+    const status = published?.pid === child.pid ? published : await askStatus(app.control, signal);
     if (status?.pid === child.pid && status.readyAt !== null) {
       return { outcome: status.services.some(({ state }) => state === 'held') ? 'held' : 'up', status };
     }
