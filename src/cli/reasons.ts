@@ -6,6 +6,7 @@ import { logRows } from '../health/log-messages.ts';
 import { contradictions } from '../inspection/contradictions.ts';
 import { findingCodes } from '../inspection/findings.ts';
 import { directoryRules, volumeRules } from '../instance/guard/refusals.ts';
+import { firstPasswordRows } from '../instance/server/first-password.ts';
 import { troubleRows } from '../instance/session-trouble.ts';
 import { type FailureCode, failures } from '../kernel/errors.ts';
 import type { exitStatuses } from '../kernel/exit-statuses.ts';
@@ -66,6 +67,7 @@ export const tables = {
   'What the server says': messages,
   'What an error of a session means': troubleRows,
   'When clients are let in': doorRows,
+  'The password that the application’s role is made with': firstPasswordRows,
   'A replacement that was interrupted': resumptions,
   'Retention of backups': retentionRules,
   'Retention of data that was set aside': quarantineRules,

@@ -79,6 +79,11 @@ async function explain(
       `as the superuser: ALTER ROLE ${quoted} VALID UNTIL 'infinity'`,
     ];
   }
+  const [stored] = await session
+    .query<{ absent: boolean }>('SELECT rolpassword IS NULL AS absent FROM pg_catalog.pg_authid WHERE rolname = $1', [username])
+    .catch(() => []);
+  if (stored?.absent)
+    return [`the role ${username} has no password`, 'set DATABASE_PASSWORD and run `dbkit restart postgresql`, which gives it to the role'];
   return [
     `the password of ${username} is not the one in the configuration`,
     `correct DATABASE_PASSWORD, or as the superuser: \\password ${username}`,

@@ -1,6 +1,8 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
+import { decide, fill } from '../../kernel/reasons.ts';
 import type { Connection } from '../connection.ts';
 import { connectSuperuser, type Local } from '../local.ts';
+import { firstPasswordRows } from './first-password.ts';
 
 const ITERATIONS = 4096; // PostgreSQL's SCRAM_SHA_256_DEFAULT_ITERATIONS (src/include/common/scram-common.h).
 
@@ -43,9 +45,11 @@ export async function ensureApplication(local: Local, signal: AbortSignal, socke
     if (!facts || facts.standby) return done; // A standby gets both from its primary.
     const role = session.escapeIdentifier(username);
     if (!facts.role) {
-      const verifier = session.escapeLiteral(scramVerifier(password.reveal()));
+      const listens = await listenAddresses(session);
+      const { then, words } = decide(firstPasswordRows, { isGiven: local.passwordIsGiven, listens });
+      const verifier = then === 'none' ? 'NULL' : session.escapeLiteral(scramVerifier(password.reveal()));
       await session.query(`CREATE ROLE ${role} LOGIN PASSWORD ${verifier}`);
-      done.push(`created role ${username}`);
+      done.push(`created role ${username}${then === 'none' ? ` ${fill(words, { listens })}` : ''}`);
     } else if (local.passwordIsGiven && !isVerifierOf(facts.stored, password.reveal(), username)) {
       await session.query(`ALTER ROLE ${role} PASSWORD ${session.escapeLiteral(scramVerifier(password.reveal()))}`);
       done.push(`gave role ${username} the configured password`);
@@ -57,6 +61,16 @@ export async function ensureApplication(local: Local, signal: AbortSignal, socke
   } finally {
     await session.end();
   }
+}
+
+/** What it listens on, and what its files say, which a server on a private socket does not show: the last line of a setting counts. */
+const LISTENS = `
+  SELECT pg_catalog.current_setting('listen_addresses') AS running,
+         (SELECT setting FROM pg_catalog.pg_file_settings WHERE name = 'listen_addresses' ORDER BY seqno DESC LIMIT 1) AS written`;
+
+async function listenAddresses(session: Connection): Promise<string> {
+  const [row] = await session.query<{ running: string; written: string | null }>(LISTENS);
+  return [row?.running, row?.written].filter(Boolean).join(',');
 }
 
 /** Of template1, whose rules of sorting may be those of another C library: then no database can be made from it (createdb in dbcommands.c). */
