@@ -18,6 +18,8 @@ export interface LimitedServer {
 
 const HEADER_BYTES_MAX = 8 * 1024;
 const CHECK_EVERY_MS = 500;
+/** For a client to read its answer while it still sends: one that is hung up on before loses what it was told (RFC 9112, 9.6). */
+const FAREWELL_MS = 1_000;
 
 /**
  * An HTTP server that clients cannot wear out. Those that idle, or say their request drop by drop, make room for whoever comes next, so that
@@ -26,6 +28,7 @@ const CHECK_EVERY_MS = 500;
 export function limitedServer({ clientsMax, requestMs, silenceMs = 0 }: HttpLimits, listener: RequestListener): LimitedServer {
   const waiting = new Set<Socket>(); // In the order they came.
   const answering = new Set<Socket>();
+  const leaving = new Set<Socket>();
   const server = createServer(
     {
       requestTimeout: requestMs,
@@ -47,15 +50,16 @@ export function limitedServer({ clientsMax, requestMs, silenceMs = 0 }: HttpLimi
   server.on('connection', (socket: Socket) => {
     waiting.add(socket);
     socket.once('close', () => waiting.delete(socket));
-    if (waiting.size + answering.size <= clientsMax) return;
-    const [oldest] = waiting;
+    socket.destroySoon = () => partWith(socket, leaving);
+    if (waiting.size + answering.size + leaving.size <= clientsMax) return;
+    const [oldest] = [...leaving, ...waiting];
     oldest?.destroy();
   });
   return {
     server,
     async close(graceMs) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      for (const socket of waiting) socket.destroy();
+      for (const socket of [...waiting, ...leaving]) socket.destroy();
       const hangUp = setTimeout(() => {
         for (const socket of answering) socket.destroy();
       }, graceMs);
@@ -63,4 +67,15 @@ export function limitedServer({ clientsMax, requestMs, silenceMs = 0 }: HttpLimi
       clearTimeout(hangUp);
     },
   };
+}
+
+/** Says the end, and hangs up when the client has heard it or a moment later. */
+function partWith(socket: Socket, leaving: Set<Socket>): void {
+  leaving.add(socket);
+  const hangUp = setTimeout(() => socket.destroy(), FAREWELL_MS);
+  socket.once('close', () => {
+    clearTimeout(hangUp);
+    leaving.delete(socket);
+  });
+  socket.end();
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { get } from 'node:http';
 import { connect } from 'node:net';
 import { expect, test } from 'vitest';
@@ -211,6 +212,23 @@ test('clients that say nothing, or say it drop by drop, keep nobody out', async 
     for (const socket of idle) socket.destroy();
     await endpoint.close();
   }
+});
+
+test('a client that goes on sending still hears its answer', async () => {
+  const endpoint = await servePages({ host: '127.0.0.1', port: 0 }, async () => ({ status: 200, type: 'text/plain', body: 'here\n' }));
+  let [heard, failure] = ['', ''];
+  const socket = connect({ port: endpoint.port, host: '127.0.0.1', allowHalfOpen: true });
+  socket.setEncoding('utf8').on('data', (text: string) => (heard += text));
+  socket.on('error', ({ message }) => (failure = message));
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(socket, 'end');
+  for (let ask = 0; ask < 3; ask += 1)
+    await new Promise<void>((resolve) => void socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n', () => resolve()));
+  socket.end();
+  await once(socket, 'close');
+  expect(failure).toBe('');
+  expect(heard.match(/HTTP\/1\.1 200 /g), 'one request a connection').toHaveLength(1);
+  await endpoint.close();
 });
 
 test('pages are read-only, and a port that is taken is said', async () => {
