@@ -82,16 +82,18 @@ const NOT_AS_KEPT = 'its bytes are not those of the last clean shutdown';
 const differsFrom = (bytes: Buffer, digest: string | undefined): boolean =>
   digest !== undefined && createHash('sha256').update(bytes).digest('hex') !== digest;
 
-async function againstKept(
-  bytes: Buffer,
-  path: string,
-  { systemIdentifier, timeline, checkpointLsn }: ControlFile,
-  { stateDir, kept, isMoment }: StatusWitnesses,
-): Promise<string | undefined> {
-  if (kept?.systemIdentifier !== systemIdentifier || kept.timeline !== timeline || parseLsn(kept.checkpointLsn) > checkpointLsn)
-    return undefined;
-  if (isMoment) return differsFrom(bytes, kept.digests.get(path)) ? NOT_AS_KEPT : undefined;
-  const then = await keptBytes(stateDir, kept, path);
+/** The copies that were kept, where they are this cluster's, of its past. */
+function keptOf({ systemIdentifier, timeline, checkpointLsn }: ControlFile, { kept }: StatusWitnesses): StatusWitnesses['kept'] {
+  const isOfItsPast =
+    kept?.systemIdentifier === systemIdentifier && kept.timeline === timeline && parseLsn(kept.checkpointLsn) <= checkpointLsn;
+  return isOfItsPast ? kept : undefined;
+}
+
+async function againstKept(bytes: Buffer, path: string, control: ControlFile, witnesses: StatusWitnesses): Promise<string | undefined> {
+  const copies = keptOf(control, witnesses);
+  if (!copies) return undefined;
+  if (witnesses.isMoment) return differsFrom(bytes, copies.digests.get(path)) ? NOT_AS_KEPT : undefined;
+  const then = await keptBytes(witnesses.stateDir, copies, path);
   if (!then) return undefined;
   for (let at = 0; at < then.length; at += 1) {
     const was = then[at]!;
@@ -109,14 +111,15 @@ async function againstKept(
 async function offsetsAgainstKept(
   bytes: Buffer,
   path: string,
-  { systemIdentifier, timeline, checkpointLsn }: ControlFile,
-  { stateDir, kept, isMoment }: StatusWitnesses,
+  control: ControlFile,
+  witnesses: StatusWitnesses,
 ): Promise<string | undefined> {
-  if (kept?.systemIdentifier !== systemIdentifier || kept.timeline !== timeline || parseLsn(kept.checkpointLsn) > checkpointLsn)
-    return undefined;
-  if (isMoment) return differsFrom(bytes, kept.digests.get(path)) ? NOT_AS_KEPT : undefined;
-  const [then, control] = [await keptBytes(stateDir, kept, path), await keptBytes(stateDir, kept, 'global/pg_control')];
-  const read = control && parseControlFile(control);
+  const copies = keptOf(control, witnesses);
+  if (!copies) return undefined;
+  if (witnesses.isMoment) return differsFrom(bytes, copies.digests.get(path)) ? NOT_AS_KEPT : undefined;
+  const { stateDir } = witnesses;
+  const [then, keptControl] = [await keptBytes(stateDir, copies, path), await keptBytes(stateDir, copies, 'global/pg_control')];
+  const read = keptControl && parseControlFile(keptControl);
   if (!then || !read || !('control' in read)) return undefined;
   const made = (read.control.nextMulti % MULTIS_PER_SEGMENT) * 4;
   return then.subarray(0, made).equals(bytes.subarray(0, made)) ? undefined : 'multixacts in it are not those of the last clean shutdown';

@@ -1,6 +1,6 @@
 import { withArchive } from '../backups/dump/archive.ts';
-import type { Missing } from '../backups/dump/fill.ts';
 import type { Loader, LoaderNeeds } from '../backups/dump/loader.ts';
+import type { Missing } from '../backups/dump/missing.ts';
 import type { DumpTools } from '../backups/dump/tools.ts';
 import { type Connection, sqlStateOf } from '../instance/connection.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';

@@ -6,15 +6,10 @@ import { listRelations } from './contents.ts';
 import { type Loader, type LoaderNeeds, openSession } from './loader.ts';
 import type { DumpedDatabase, DumpedTable, DumpManifest } from './manifest.ts';
 import { giveFunctionsAPath, usualPath, withoutChecks } from './mend-load.ts';
+import type { Missing } from './missing.ts';
 import { aroundRestore } from './special-extensions.ts';
 import type { TocEntry } from './toc.ts';
 import type { DumpTools } from './tools.ts';
-
-/** What did not come back as it was, and why. */
-export interface Missing {
-  readonly what: string;
-  readonly because: string;
-}
 
 /** One database of a dump, and where its archive lies. */
 export interface Dump {

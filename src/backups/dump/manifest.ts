@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
 import { isPathInside, parseJson } from '../names.ts';
 import { readRegular } from '../regular-file.ts';
-import { type OwnedType, ownedTypes } from './owners.ts';
+import { type OwnedType, ownedTypes } from './owned-types.ts';
 import type { DumpRecord } from './record.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));

@@ -1,7 +1,7 @@
 import type { Connection } from '../../instance/connection.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
-import type { Missing } from './fill.ts';
 import type { DumpedDatabase, DumpedTable, DumpManifest } from './manifest.ts';
+import type { Missing } from './missing.ts';
 import { splitNames } from './settings.ts';
 
 const PATHLESS = `

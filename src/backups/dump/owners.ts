@@ -1,33 +1,7 @@
 import type { Connection } from '../../instance/connection.ts';
 import { wordsOf } from '../../kernel/errors.ts';
 import type { DumpedOwner } from './manifest.ts';
-
-/** How ALTER names the types of objects that have an owner, by what pg_identify_object calls them (objectaddress.c). */
-export const ownedTypes = {
-  table: 'TABLE',
-  view: 'VIEW',
-  'materialized view': 'MATERIALIZED VIEW',
-  sequence: 'SEQUENCE',
-  'foreign table': 'FOREIGN TABLE',
-  function: 'FUNCTION',
-  procedure: 'PROCEDURE',
-  aggregate: 'AGGREGATE',
-  type: 'TYPE',
-  schema: 'SCHEMA',
-  operator: 'OPERATOR',
-  'operator class': 'OPERATOR CLASS',
-  'operator family': 'OPERATOR FAMILY',
-  collation: 'COLLATION',
-  conversion: 'CONVERSION',
-  'text search dictionary': 'TEXT SEARCH DICTIONARY',
-  'text search configuration': 'TEXT SEARCH CONFIGURATION',
-  'statistics object': 'STATISTICS',
-  'foreign-data wrapper': 'FOREIGN DATA WRAPPER',
-  server: 'SERVER',
-  language: 'LANGUAGE',
-  'large object': 'LARGE OBJECT',
-} as const;
-export type OwnedType = keyof typeof ownedTypes;
+import { ownedTypes } from './owned-types.ts';
 
 /** Catalog and its columns for the owner; what has no row of its own kind (array types, owned sequences) follows its object. */
 const catalogs: readonly (readonly [catalog: string, owner: string, where?: string])[] = [

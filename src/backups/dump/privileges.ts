@@ -1,7 +1,8 @@
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import { wordsOf } from '../../kernel/errors.ts';
 import { withArchive } from './archive.ts';
-import { type Filling, type Missing, makeExtension } from './fill.ts';
+import { type Filling, makeExtension } from './fill.ts';
+import type { Missing } from './missing.ts';
 import type { TocEntry } from './toc.ts';
 
 /** Extensions that live in the database of one name, their rows, and subscriptions: a scratch database never has one. */

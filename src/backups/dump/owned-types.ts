@@ -1,0 +1,26 @@
+/** How ALTER names the types of objects that have an owner, by what pg_identify_object calls them (objectaddress.c). */
+export const ownedTypes = {
+  table: 'TABLE',
+  view: 'VIEW',
+  'materialized view': 'MATERIALIZED VIEW',
+  sequence: 'SEQUENCE',
+  'foreign table': 'FOREIGN TABLE',
+  function: 'FUNCTION',
+  procedure: 'PROCEDURE',
+  aggregate: 'AGGREGATE',
+  type: 'TYPE',
+  schema: 'SCHEMA',
+  operator: 'OPERATOR',
+  'operator class': 'OPERATOR CLASS',
+  'operator family': 'OPERATOR FAMILY',
+  collation: 'COLLATION',
+  conversion: 'CONVERSION',
+  'text search dictionary': 'TEXT SEARCH DICTIONARY',
+  'text search configuration': 'TEXT SEARCH CONFIGURATION',
+  'statistics object': 'STATISTICS',
+  'foreign-data wrapper': 'FOREIGN DATA WRAPPER',
+  server: 'SERVER',
+  language: 'LANGUAGE',
+  'large object': 'LARGE OBJECT',
+} as const;
+export type OwnedType = keyof typeof ownedTypes;
