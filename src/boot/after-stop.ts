@@ -12,6 +12,7 @@ import type { Child, ExitReason } from '../kernel/machine.ts';
 import { keepMark, type Marked, mark } from '../wal/keep-mark.ts';
 import { readMark } from '../wal/mark.ts';
 import type { Handles } from './hold.ts';
+import type { Archived } from './keep-archive.ts';
 
 /** What the next start may build on, while the lock still keeps everybody else away: the inventory, and the mark. Never rejects. */
 export async function rememberStop(local: Local, damage: readonly Finding[]): Promise<void> {
@@ -67,14 +68,15 @@ export async function afterwards(
   local: Local,
   handles: Handles,
   child: Child,
-  marking: Promise<void>,
+  { marking, archiving }: { readonly marking: Promise<void>; readonly archiving: Promise<Archived> },
   damage: readonly Finding[],
 ): Promise<ExitReason> {
   const reason = await child.exited;
   local.system.reached('server.stopped');
-  await marking;
+  const [archived] = await Promise.all([archiving, marking]);
   if (reason.code === 0) {
     await rememberStop(local, damage);
+    await archived.finish();
     await handles.release();
   }
   return reason;

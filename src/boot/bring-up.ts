@@ -65,7 +65,7 @@ async function raise(
     if (launched.kind === 'serving' && isGood(plan)) {
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
       else if (complaints.length > 0) handles.note(servedReport(local, complaints, begunMs));
-      return serve(hold, handles, launched, { before, complaints, unknown, isEnsured }, signal);
+      return serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
     }
     await down(launched, system.clock);
     const isUnproven = plan !== undefined && replacesUnasked(plan) && (await rereadEvidence(local, plan, signal)).length === 0;
@@ -102,6 +102,7 @@ interface Serving {
   readonly complaints: readonly Finding[];
   readonly unknown: Judgement['unknown'];
   readonly isEnsured: boolean;
+  readonly options: PostgresqlOptions;
 }
 
 /** Settles a server with a good verdict; databases of which nothing is known are asked again while it serves. */
@@ -109,11 +110,11 @@ async function serve(
   hold: Hold,
   handles: Handles,
   launched: Extract<Launch, { kind: 'serving' }>,
-  { before, complaints, unknown, isEnsured }: Serving,
+  { before, complaints, unknown, isEnsured, options }: Serving,
   signal: AbortSignal,
 ): Promise<RunningService> {
   const damage = [...complaints];
-  const running = await settle(hold, handles, launched, { isEnsured, damage }, signal);
+  const running = await settle(hold, handles, launched, { isEnsured, damage, options }, signal);
   if (unknown.length > 0) {
     const over = new AbortController();
     void running.exited.finally(() => over.abort());

@@ -5,6 +5,9 @@ import type { Local } from '../instance/local.ts';
 import type { HeldLock, System } from '../kernel/machine.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 
+/** Why a base backup is wanted: WAL is missing before now, or so much has gathered that older WAL should expire. */
+export type BackupWish = 'gap' | 'grown';
+
 /** What the PostgreSQL service is made of. */
 export interface PostgresqlOptions {
   readonly config: Config;
@@ -12,6 +15,8 @@ export interface PostgresqlOptions {
   readonly backups: readonly Backups[];
   readonly onFail: 'exit' | 'hold';
   readonly passwordIsGiven: boolean;
+  /** Asks for a base backup in the background; absent where nobody takes one. */
+  readonly wantBackup?: ((reason: BackupWish) => void) | undefined;
 }
 
 /** What is held between prepare and the server's end. */

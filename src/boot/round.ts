@@ -16,6 +16,7 @@ import { ensurePatiently } from './ensure.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, judge } from './judge.ts';
 import { beforeStart, judgeRecovery } from './judge-recovery.ts';
+import { slotLimit } from './keep-archive.ts';
 
 const IMMEDIATE_AFTER_S = 20;
 
@@ -51,7 +52,7 @@ export async function oneRound(
 ): Promise<Round> {
   const { local, lock } = hold;
   const { system, volume } = local;
-  const overrides = await walKeepSetting(local, options.config.recovery.walKeep);
+  const overrides = { ...(await walKeepSetting(local, options.config.recovery.walKeep)), ...(await slotLimit(local, options.config.wal)) };
   const facts = await doorFacts(local, before, course.isJudged);
   const door = course.isUnheard ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {

@@ -8,13 +8,15 @@ import { rememberStarted } from '../recovery/configuration.ts';
 import { afterwards, markFirst, markWhileRunning } from './after-stop.ts';
 import { ensurePatiently } from './ensure.ts';
 import { forgetRestore } from './forget-restore.ts';
-import type { Handles, Hold } from './hold.ts';
+import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
+import { archiveWhileRunning } from './keep-archive.ts';
 
 export interface Settling {
   /** The application's role and database were made sure of behind the closed door. */
   readonly isEnsured: boolean;
   /** What is served around; grows when more is found while the server runs. */
   readonly damage: readonly Finding[];
+  readonly options: PostgresqlOptions;
 }
 
 /** The server answers: the application's role and database are ensured, a new cluster is made durable, and only then it is ready. */
@@ -22,7 +24,7 @@ export async function settle(
   { local }: Hold,
   handles: Handles,
   { child, standby }: Extract<Launch, { kind: 'serving' }>,
-  { isEnsured, damage }: Settling,
+  { isEnsured, damage, options }: Settling,
   signal: AbortSignal,
 ): Promise<RunningService> {
   const { settings, system, volume, binaries } = local;
@@ -45,9 +47,10 @@ export async function settle(
     throw cause;
   }
   const marking = markWhileRunning(local, child);
+  const archiving = archiveWhileRunning(local, options, child);
   return {
     pid: child.pid,
-    exited: afterwards(local, handles, child, marking, damage),
+    exited: afterwards(local, handles, child, { marking, archiving }, damage),
     stop: async (mode, stopSignal) => {
       signalStop(child, mode);
       await untilAborted(child.exited, stopSignal);

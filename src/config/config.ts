@@ -4,6 +4,7 @@ import { Secret } from '../kernel/secret.ts';
 import { DURATION, SIZE } from '../kernel/units.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
 import { monitorSettings } from './monitor-settings.ts';
+import { walSettings } from './wal-settings.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
 const path = v.pipe(text, v.startsWith('/', 'must be an absolute path'));
@@ -170,6 +171,7 @@ export const configSchema = v.strictObject({
     {},
   ),
   backup: v.optional(backupSettings, {}),
+  wal: v.optional(walSettings, {}),
 
   maintenance: v.optional(maintenanceSettings, {}),
 

@@ -45,7 +45,7 @@ let begun: Promise<void> | undefined;
 
 /** For Node 20. It works on the thread that asks. */
 export async function loadWebAssembly(): Promise<Zstd> {
-  const { init, compress, decompress } = await import('@bokuweb/zstd-wasm');
+  const { init, compress, decompress } = (await import('@bokuweb/zstd-wasm')).default;
   begun ??= init(); // Once: a second time would give it another memory.
   await begun;
   return {

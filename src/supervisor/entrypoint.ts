@@ -1,4 +1,5 @@
 import type { SupervisorStatus } from '../control/status.ts';
+import { withAny } from '../kernel/deadline.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
 import type { Child, ExitReason, Signals, SpawnChild } from '../kernel/machine.ts';
@@ -55,6 +56,7 @@ export async function runEntrypoint(
   let backingUp: Child | undefined;
   const unwatched = new AbortController();
   let watching: Promise<void> | undefined;
+  let wishing: Promise<unknown> | undefined;
   let supervisor: Supervisor | undefined;
   let commandLives = false;
   let lastMs: number | undefined;
@@ -77,6 +79,9 @@ export async function runEntrypoint(
     if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
     onReady(supervisor);
     backingUp = await startBackup(app, backup);
+    wishing = backUpOnWish(app, backup, unwatched.signal, (begun) => {
+      backingUp = begun;
+    });
     if (app.config.monitor.enabled) watching = watch(app, { onCheck, onRecovery }, unwatched.signal);
     if (command.length > 0) {
       child = await startCommand(app, command, commandOutput);
@@ -89,12 +94,32 @@ export async function runEntrypoint(
   } finally {
     unwatched.abort();
     await watching;
+    await wishing;
     backingUp?.kill('SIGTERM'); // What it has copied so far is removed by the next one.
     await supervisor?.stop(hurried.signal);
     if (commandLives) child?.kill('SIGKILL'); // It has ignored its signal for the whole budget.
     unsubscribe();
   }
 }
+
+/** A gap in the WAL, or much of it, wants a base backup; one is taken after the other, and not while one is under way. */
+async function backUpOnWish(app: Needs, backup: readonly string[], signal: AbortSignal, begun: (child: Child) => void): Promise<void> {
+  const [service] = app.services.filter(({ backupWanted }) => backupWanted !== undefined);
+  while (service?.backupWanted && !signal.aborted) {
+    const reason = await service.backupWanted(signal).catch(() => undefined);
+    if (reason === undefined) return;
+    app.log.info(
+      'backup.wanted',
+      `a base backup is taken now: ${reason === 'gap' ? 'WAL is missing before now' : 'much WAL has gathered'}`,
+    );
+    const child = await startBackup(app, backup);
+    if (child === undefined) continue;
+    begun(child);
+    await withAny([signal], (either) => Promise.race([child.exited, app.clock.sleep(BACKUP_PATIENCE_MS, either).catch(() => undefined)]));
+  }
+}
+
+const BACKUP_PATIENCE_MS = 6 * 3_600_000;
 
 /**
  * The monitor as part of the container: what it recovers goes through this very supervisor. It never fails the entrypoint, and one that ends

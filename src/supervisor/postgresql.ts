@@ -14,6 +14,7 @@ import type { Copies } from '../restore/copies-contract.ts';
 import type { Salvage } from '../salvage/report.ts';
 import type { Upkeep } from '../upkeep/contract.ts';
 import { readMark } from '../wal/mark.ts';
+import { createBackupWishes } from './backup-wishes.ts';
 import type { Service } from './service.ts';
 
 /** All that dbkit can do with PostgreSQL: the service that the supervisor runs, and one façade for each thing that commands do. */
@@ -33,7 +34,8 @@ export interface Postgresql {
 export function createPostgresql(options: PostgresqlOptions): Postgresql {
   const { config, system, onFail, backups } = options;
   const { restart } = config.postgresql;
-  const keeper = createKeeper(options);
+  const wishes = createBackupWishes();
+  const keeper = createKeeper({ ...options, wantBackup: wishes.want });
   const load = async () => (await import('./loaded-on-demand.ts')).onDemand;
   const restorer = lazily(['plan', 'stage', 'publish', 'replace'], async () => (await load()).createRestorer(options, keeper));
   const salvage = lazily(['salvage'], async () => ({ salvage: (await load()).createSalvage(options) }));
@@ -55,6 +57,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
       recover: keeper.recover,
       restorer,
       lastRecovery: keeper.lastRecovery,
+      backupWanted: wishes.next,
       probes: createProbes(options),
       backups,
     },

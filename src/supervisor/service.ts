@@ -34,6 +34,8 @@ export interface Service {
   readonly restorer?: Restorer;
   /** What the last prepare and start had to do about the data; undefined after a plain start. The supervisor records it. */
   lastRecovery?(): RecoveryReport | undefined;
+  /** Resolves when a base backup is wanted before the next start; absent where none ever is. */
+  backupWanted?(signal: AbortSignal): Promise<string>;
   readonly probes: readonly Probe[];
   readonly backups: readonly Backups[];
 }

@@ -150,6 +150,9 @@ async function growing(path: string, name: string, lengthBytes: number, files: F
     async append(plain) {
       await writeAll(file, plain, length);
       await file.datasync();
+      const [there, own] = await Promise.all([orMissing(stat(path)), file.stat()]);
+      if (there?.ino !== own.ino)
+        throw new DbkitError('wal.damaged', `${path} was removed while it was written`, { hint: 'it is written anew' });
       length += plain.length;
     },
     close: () => file.close(),

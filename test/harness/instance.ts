@@ -108,6 +108,7 @@ function environmentOf(instance: Omit<Instance, 'env'>): Record<string, string> 
     LOG_DIR: instance.logDir,
     BACKUP_DIR: instance.backupDir,
     DBKIT_BACKUP_AFTER_START: 'false',
+    DBKIT_WAL: 'off', // What is done without an archive; those that have one say so.
     MAX_STARTUP_SECONDS: '30',
     CI: 'true', // Refusals end the entrypoint with their status instead of holding.
   };

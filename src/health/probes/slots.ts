@@ -1,16 +1,17 @@
 import type { HealthSettings } from '../../config/health-settings.ts';
 import { bytes } from '../../kernel/units.ts';
+import { OWN_SLOT } from '../../wal/slot.ts';
 import type { Slot } from '../facts.ts';
 import { judge, worstOf } from '../health.ts';
 import type { ProbeOf, ResultOf } from '../probe.ts';
 import { asking } from './asking.ts';
 import type { SharedSessions } from './sessions.ts';
 
-/** A standby has slots too: what it received is then the end of its WAL. */
+/** A standby has slots too: what it received is then the end of its WAL. The archive's own slot is the probe wal-archive's to judge. */
 const SLOTS = `
   SELECT slot_name AS name, slot_type AS kind, active, to_jsonb(s) ->> 'wal_status' AS wal_status,
          greatest(0, coalesce(pg_wal_lsn_diff(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_lsn() END, restart_lsn), 0))::float8 AS retained
-    FROM pg_replication_slots s WHERE NOT temporary ORDER BY slot_name`;
+    FROM pg_replication_slots s WHERE NOT temporary AND slot_name <> '${OWN_SLOT}' ORDER BY slot_name`;
 const WANTED = `SELECT setting::float8 * 1024 * 1024 AS wanted FROM pg_settings WHERE name = 'max_wal_size'`;
 
 interface Judged {

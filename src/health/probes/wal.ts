@@ -1,5 +1,6 @@
 import type { HealthSettings } from '../../config/health-settings.ts';
 import { bytes, counted, roughly } from '../../kernel/units.ts';
+import { OWN_SLOT } from '../../wal/slot.ts';
 import type { ProbeFacts } from '../facts.ts';
 import { judge, worstOf } from '../health.ts';
 import type { ProbeOf, ProbeResult, ResultOf } from '../probe.ts';
@@ -20,7 +21,7 @@ const WAITING = `
 const SIZE = `
   SELECT (SELECT sum(size) FROM pg_ls_waldir())::float8 AS used,
          (SELECT setting::float8 * 1024 * 1024 FROM pg_settings WHERE name = 'max_wal_size') AS wanted,
-         (SELECT slot_name FROM pg_replication_slots WHERE NOT active ORDER BY restart_lsn LIMIT 1) AS idle_slot`;
+         (SELECT slot_name FROM pg_replication_slots WHERE NOT active AND slot_name <> '${OWN_SLOT}' ORDER BY restart_lsn LIMIT 1) AS idle_slot`;
 
 /** Whether WAL leaves pg_wal as it should: an archiver that fails or lags, or a slot that nobody reads, fills the disk in the end. */
 export function walProbe({ walGrowth, archiveDelay }: HealthSettings, sessions: SharedSessions): ProbeOf<'wal'> {

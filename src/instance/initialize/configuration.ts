@@ -1,9 +1,13 @@
-import { appendFile } from 'node:fs/promises';
+import { appendFile, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Local } from '../local.ts';
 
 /** The line in postgresql.conf by which an instance is known that dbkit has initialised. */
 export const INITIALIZED_BY_DBKIT = '# Added by dbkit at initialisation';
+
+/** Of an instance of dbkit's own, settings are dbkit's to choose; one that was adopted keeps those of whoever made it. */
+export const isInitializedByDbkit = async (dataDir: string): Promise<boolean> =>
+  (await readFile(join(dataDir, 'postgresql.conf'), 'utf8').catch(() => '')).includes(INITIALIZED_BY_DBKIT);
 
 /** As the official image sets it: whoever may use the socket is trusted, everybody else proves a password. */
 export async function configure({ settings, volume }: Local): Promise<void> {

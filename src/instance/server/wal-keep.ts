@@ -1,8 +1,8 @@
-import { readFile, statfs } from 'node:fs/promises';
+import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { settingOf } from '../../formats/conf.ts';
 import { sizeBytes } from '../../kernel/units.ts';
-import { INITIALIZED_BY_DBKIT } from '../initialize/configuration.ts';
+import { isInitializedByDbkit } from '../initialize/configuration.ts';
 import type { Local } from '../local.ts';
 
 const MIB = 1024 * 1024;
@@ -20,7 +20,7 @@ export const walKeepBytes = (wantedBytes: number, volume: { readonly sizeBytes: 
 export async function walKeepSetting(local: Local, wanted: string): Promise<Readonly<Record<string, string>>> {
   const { dataDir } = local.volume;
   if ('wal_keep_size' in local.settings.settings || (await settingOf(dataDir, 'wal_keep_size')) !== undefined) return {};
-  if (!(await readFile(join(dataDir, 'postgresql.conf'), 'utf8').catch(() => '')).includes(INITIALIZED_BY_DBKIT)) return {};
+  if (!(await isInitializedByDbkit(dataDir))) return {};
   const { blocks, bavail, bsize } = await statfs(join(dataDir, 'pg_wal'));
   const keep = walKeepBytes(sizeBytes(wanted), { sizeBytes: blocks * bsize, freeBytes: bavail * bsize });
   return { wal_keep_size: `${Math.floor(keep / MIB)}MB` };

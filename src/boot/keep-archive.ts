@@ -1,0 +1,107 @@
+import { readFile, statfs } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { WalSettings } from '../config/wal-settings.ts';
+import { settingOf } from '../formats/conf.ts';
+import { parseControlFile } from '../formats/control-file.ts';
+import { isInitializedByDbkit } from '../instance/initialize/configuration.ts';
+import { connectSuperuser, type Local } from '../instance/local.ts';
+import { walKeepBytes } from '../instance/server/wal-keep.ts';
+import { present } from '../instance/volume.ts';
+import { bound } from '../kernel/deadline.ts';
+import { wordsOf } from '../kernel/errors.ts';
+import type { Child } from '../kernel/machine.ts';
+import { sizeBytes } from '../kernel/units.ts';
+import { keepRest } from '../wal/keep-rest.ts';
+import { keepWal } from '../wal/keep-wal.ts';
+import type { WalKeeping } from '../wal/keeper-life.ts';
+import { readMark } from '../wal/mark.ts';
+import { dropSlot, OWN_SLOT } from '../wal/slot.ts';
+import type { PostgresqlOptions } from './hold.ts';
+
+/** What is left to do for the archive once the server has stopped cleanly, while the data is still held. Never rejects. */
+export interface Archived {
+  finish(): Promise<void>;
+}
+
+const MIB = 1024 * 1024;
+const QUESTION_MS = 10_000;
+const FINISH_MS = 5_000;
+
+/** Is the WAL of this instance kept? Unless somebody has decided, of those that dbkit has initialised. */
+const isKept = async ({ volume }: Local, { mode }: WalSettings): Promise<boolean> =>
+  mode === undefined ? isInitializedByDbkit(volume.dataDir) : mode === 'tail';
+
+/**
+ * `max_slot_wal_keep_size`, for where dbkit dies and its slot is left: WAL for it never takes more than that, nor the last fifth of the volume. Whoever
+ * has set it himself is left alone.
+ */
+export async function slotLimit(local: Local, wal: WalSettings): Promise<Readonly<Record<string, string>>> {
+  const { dataDir } = local.volume;
+  if (!(await isKept(local, wal))) return {};
+  if ('max_slot_wal_keep_size' in local.settings.settings) return {};
+  if ((await settingOf(dataDir, 'max_slot_wal_keep_size')) !== undefined) return {};
+  const { blocks, bavail, bsize } = await statfs(join(dataDir, 'pg_wal'));
+  const keep = walKeepBytes(sizeBytes(wal.maxLag), { sizeBytes: blocks * bsize, freeBytes: bavail * bsize });
+  return { max_slot_wal_keep_size: `${Math.floor(keep / MIB)}MB` };
+}
+
+/** Keeps the WAL for as long as the server lives; lets go of the slot where it is kept no more. Never rejects. */
+export async function archiveWhileRunning(local: Local, options: PostgresqlOptions, child: Child): Promise<Archived> {
+  const none = { finish: async () => undefined };
+  try {
+    if (!(await isKept(local, options.config.wal))) {
+      await forgetSlot(local);
+      return none;
+    }
+    const keeping = await keepingOf(local, options);
+    if (keeping === undefined) return none;
+    await keepWal(keeping, child);
+    return { finish: () => finish(keeping) };
+  } catch (cause) {
+    local.system.log.error('wal.failing', `the WAL is not kept in the archive: ${wordsOf(cause)}`);
+    return none;
+  }
+}
+
+async function keepingOf(local: Local, { config, wantBackup }: PostgresqlOptions): Promise<WalKeeping | undefined> {
+  const { system, stateDir, backupDir: repositoryDir, owner, volume } = local;
+  const read = parseControlFile(await readFile(join(volume.dataDir, 'global/pg_control')));
+  if ('problem' in read) return undefined;
+  const { systemIdentifier, walSegmentSizeBytes: segmentSizeBytes } = read.control;
+  const limits = { statementTimeoutMs: QUESTION_MS, lockTimeoutMs: QUESTION_MS };
+  return {
+    ...{ system, stateDir, repositoryDir, owner, dataDir: volume.dataDir, systemIdentifier, segmentSizeBytes },
+    pollMs: config.wal.pollSeconds * 1000,
+    maxLagBytes: sizeBytes(config.wal.maxLag),
+    backupAfterBytes: sizeBytes(config.wal.backupAfter),
+    connect: (signal) => connectSuperuser(local, 'postgres', signal, local.settings.socketDir, limits),
+    wantBackup: (reason) => wantBackup?.(reason),
+  };
+}
+
+/** The checkpoint of the shutdown is the end of the WAL; the mark has just noted it. */
+async function finish(keeping: WalKeeping): Promise<void> {
+  const { system, stateDir, dataDir, systemIdentifier } = keeping;
+  const limit = bound([], FINISH_MS);
+  try {
+    const mark = await readMark(stateDir, dataDir, systemIdentifier);
+    if (mark?.clean) await keepRest(keeping, mark, limit.signal);
+  } catch (cause) {
+    system.log.warn('wal.unfinished', `the end of the WAL is not in the archive yet, the next start brings it there: ${wordsOf(cause)}`);
+  } finally {
+    limit.release();
+  }
+}
+
+/** Switched off: nothing may hold WAL back any more. */
+async function forgetSlot(local: Local): Promise<void> {
+  if (!(await present(join(local.volume.dataDir, 'pg_replslot', OWN_SLOT)))) return;
+  const limit = bound([], QUESTION_MS);
+  try {
+    const session = await connectSuperuser(local, 'postgres', limit.signal);
+    await dropSlot(session).finally(() => session.end());
+    local.system.log.info('wal.slot-dropped', 'the WAL is not kept any more, so its replication slot is gone');
+  } finally {
+    limit.release();
+  }
+}

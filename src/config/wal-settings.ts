@@ -1,0 +1,17 @@
+import * as v from 'valibot';
+import { SIZE } from '../kernel/units.ts';
+
+const size = v.pipe(v.string(), v.regex(SIZE, "expected a size like '512MB' or '1GB'"));
+
+/** The archive of WAL in the repository, which the supervisor keeps. */
+export const walSettings = v.strictObject({
+  /** `tail`: kept as it is written. Default: tail for instances that dbkit has initialised, else off. */
+  mode: v.optional(v.picklist(['tail', 'off'])),
+  /** How often the supervisor looks: what is lost with the machine is about that long. */
+  pollSeconds: v.optional(v.pipe(v.number(), v.minValue(0.02), v.maxValue(60)), 0.2),
+  /** WAL that the data's volume holds back for an archive that cannot be written; beyond it a gap is told and the server goes on. */
+  maxLag: v.optional(size, '1GB'),
+  /** After so much WAL a base backup is taken, so that what is older can expire. */
+  backupAfter: v.optional(size, '4GB'),
+});
+export type WalSettings = v.InferOutput<typeof walSettings>;
