@@ -24,6 +24,7 @@ import { messages } from '../recovery/triage.ts';
 import { restartRules } from '../supervisor/restart-policy.ts';
 import { logRules } from '../upkeep/log-retention.ts';
 import { indexNeeds, tableNeeds } from '../upkeep/needs.ts';
+import { segmentRows } from '../wal/retention.ts';
 
 /** One row of a decision table, for people. */
 export interface Reason {
@@ -71,6 +72,7 @@ export const tables = {
   'A replacement that was interrupted': resumptions,
   'Retention of backups': retentionRules,
   'Retention of data that was set aside': quarantineRules,
+  'Retention of the WAL archive': segmentRows,
   'Restart of services': restartRules,
   'What a health check means for the monitor': verdicts,
   'What the monitor does': decisions,

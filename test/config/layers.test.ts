@@ -42,7 +42,12 @@ test('without any layer the defaults are a whole configuration', () => {
 
 const samples = { text: '/sample', number: '14', list: 'redis, mongodb,', flag: 'off' };
 const values = { text: '/sample', number: 14, list: ['redis', 'mongodb'], flag: false };
-const picked: Record<string, string> = { DBKIT_ON_FAIL: 'hold', DBKIT_LISTEN: '127.0.0.1:9879' };
+const picked: Record<string, string> = {
+  DBKIT_ON_FAIL: 'hold',
+  DBKIT_LISTEN: '127.0.0.1:9879',
+  DBKIT_WAL: 'off',
+  DBKIT_WAL_MAX_LAG: '2GB',
+};
 test.each(Object.entries(environment))('%s sets %s', (name, [path, as]) => {
   const { config, origins } = load({ environment: variables({ [name]: picked[name] ?? samples[as] }) });
   const value = path.split('.').reduce<unknown>((tree, key) => (tree as Record<string, unknown>)[key], config);

@@ -10,6 +10,7 @@ import { changedSince } from './changed-since.ts';
 import { readCluster } from './cluster.ts';
 import { createBackup } from './create.ts';
 import { descendsFrom } from './descent.ts';
+import { expireArchives } from './expire-archives.ts';
 import { type BackupRecord, baseBackupRecords } from './record.ts';
 import { restoreBackup } from './restore.ts';
 import { type KnownToHave, planRollForward } from './roll-forward.ts';
@@ -45,7 +46,10 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
   async function take(...[signal, options = {}]: Parameters<BaseBackups['take']>) {
     const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options }, signal);
     reportBackup(record, system);
-    if (record.state !== 'damaged') await repository.expireAfter(record.label, signal);
+    if (record.state !== 'damaged') {
+      await repository.expireAfter(record.label, signal);
+      await expireArchives(await repository.records(signal), { config, system }, signal);
+    }
     return repository.asBackup(record);
   }
 
