@@ -109,13 +109,13 @@ export interface BaseBackups {
   take(signal: AbortSignal, options?: BackupOptions): Promise<Backup>;
   /**
    * Writes a backup into an empty directory. `walFrom` is the pg_wal of the instance that is being replaced: what is contiguous there is rolled
-   * forward. `durable: false` for a copy that need not survive a power cut.
+   * forward. `gatherIn` is a folder that does not exist: WAL that pg_wal lacks is laid out there from the archive. `durable: false` for a copy that need not survive a power cut.
    */
   stage(
     backup: Backup,
-    target: { directory: string; walFrom: string | undefined; durable?: boolean | undefined },
+    target: { directory: string; walFrom: string | undefined; durable?: boolean | undefined; gatherIn?: string | undefined },
     signal: AbortSignal,
-  ): Promise<{ recoveredTo: string | null }>;
+  ): Promise<{ recoveredTo: string | null; complete: boolean }>;
   /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
   verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
   /** Keeps the result of a drill with the backup. */

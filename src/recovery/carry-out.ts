@@ -152,9 +152,10 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   const walFrom = join(volume.dataDir, 'pg_wal');
   await mountsInTheWay(volume.dataDir);
   system.log.info('restore.begun', `restoring ${backup.label} beside the data`, { label: backup.label });
-  const { recoveredTo } = await of.stage(
+  const gatherIn = join(volume.temporary, 'wal');
+  const { recoveredTo, complete } = await of.stage(
     backup,
-    { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined },
+    { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined, gatherIn },
     signal,
   );
   const reverted = await carryConfiguration(local, volume.incoming);
@@ -164,7 +165,11 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   const unlogged = plan.inspection.cleanShutdown ? unloggedTables(volume.dataDir, signal) : [];
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, kindOf(plan)) : null;
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words }, system);
-  const losses = [...restoreLoses(plan.backup!, recoveredTo, quarantine), ...reverted, ...unloggedLosses(unlogged, quarantine)];
+  const losses = [
+    ...restoreLoses({ ...plan.backup!, rollsForward: complete }, recoveredTo, quarantine),
+    ...reverted,
+    ...unloggedLosses(unlogged, quarantine),
+  ];
   return { done: plan.steps, quarantine, losses, failed: [] };
 }
 

@@ -101,6 +101,8 @@ const end = {
   createsTablespaces: false,
   stopBefore: undefined,
   owed: undefined,
+  timeline: 1,
+  endsInArchive: false,
 };
 test('all the WAL is there: the server recovers as after a crash, on its own timeline', () => {
   const rolled = { segments: ['000000010000000000000003'], complete: true, ...end };
@@ -117,6 +119,8 @@ test('WAL is missing: a new timeline, and no setting of an earlier recovery inte
     createsTablespaces: false,
     stopBefore: undefined,
     owed: undefined,
+    timeline: 1,
+    endsInArchive: false,
   };
   const { newTimeline, settings } = planRecovery(record, rolled);
   expect(newTimeline).toBe(true);

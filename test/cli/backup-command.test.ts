@@ -41,7 +41,7 @@ function baseOf(backups: readonly Backup[], more: Partial<BaseBackups> = {}): Ba
       return backupOf('data_20261121_120000', { note: options.note ?? null, pinned: options.pin ?? false });
     },
     walSegment: async () => undefined,
-    stage: async () => ({ recoveredTo: null }),
+    stage: async () => ({ recoveredTo: null, complete: false }),
     verify: async ({ label }, _signal, options) => {
       asked.push([label, options]);
       if (label.endsWith('9')) throw new DbkitError('data.corrupt', `backup ${label} is damaged: global/1260 is missing`);

@@ -22,6 +22,7 @@ export const daily = [
   'mode-of-everybody',
   'not-a-plain-tree',
   // Other bytes are needed.
+  'machine-died-with-its-data',
   'missing-checkpoint-wal',
   'overwritten-page-of-a-user-table',
   'unchanged-table-and-a-backup',

@@ -11,6 +11,7 @@ import { readCluster } from './cluster.ts';
 import { createBackup } from './create.ts';
 import { descendsFrom } from './descent.ts';
 import { expireArchives } from './expire-archives.ts';
+import { furthest } from './furthest.ts';
 import { type BackupRecord, baseBackupRecords } from './record.ts';
 import { restoreBackup } from './restore.ts';
 import { type KnownToHave, planRollForward } from './roll-forward.ts';
@@ -63,11 +64,12 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
       inWords(`restore ${backup.label}`, async () => {
         const record = await recordOf(backup, signal);
         const known = await knownToHave(record, { stateDir: config.stateDir, dataDir }, signal);
-        const rolled = await planRollForward(record, target.walFrom, known, signal);
+        const { rolled, walFrom } = await furthest(record, target, { known, repositoryDir: config.backupDir, system }, signal);
         const needs = { record, rolled, source: pathOf(record.label), owner: fileOwner, system };
-        return reading(record.label, () => restoreBackup(needs, target, signal)).catch((thrown: unknown) =>
+        const staged = await reading(record.label, () => restoreBackup(needs, { ...target, walFrom }, signal)).catch((thrown: unknown) =>
           rememberDamage(record.label, {}, thrown, signal),
         );
+        return { ...staged, complete: rolled.complete };
       }),
     rollsForward: (backup, from, signal) =>
       inWords(`look at the WAL since ${backup.label}`, async () => {

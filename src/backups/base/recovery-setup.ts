@@ -22,25 +22,32 @@ export interface RecoverySetup {
 
 export function planRecovery(
   record: BackupRecord,
-  rolled: { readonly segments: readonly string[]; readonly complete: boolean; readonly stopBefore?: Lsn | undefined },
+  rolled: {
+    readonly segments: readonly string[];
+    readonly complete: boolean;
+    readonly stopBefore?: Lsn | undefined;
+    readonly timeline?: number;
+  },
 ): RecoverySetup {
   const cold = record.mode === 'cold';
   // A cluster that was shut down cleanly replays nothing unless a label says where to begin.
   const backupLabel = cold && rolled.segments.length > 0 ? coldLabel(record) : undefined;
-  const newTimeline = !rolled.complete || record.fromStandby; // Its primary goes on with the old one.
-  const settings = `${newTimeline ? newTimelineSettings(rolled.stopBefore) : ''}${record.tablespaces.length > 0 ? inPlaceSettings : ''}`;
+  const { timeline = record.timeline } = rolled;
+  const isLater = timeline !== record.timeline;
+  const newTimeline = !rolled.complete || isLater || record.fromStandby; // Its primary goes on with the old one.
+  const settings = `${newTimeline ? newTimelineSettings(isLater ? String(timeline) : 'current', rolled.stopBefore) : ''}${record.tablespaces.length > 0 ? inPlaceSettings : ''}`;
   return { newTimeline, backupLabel, settings };
 }
 
 const targets = ['recovery_target', 'recovery_target_lsn', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid'];
 
 /** No WAL but pg_wal's, no target left over from an earlier recovery, and no reader before the server is open for writing. */
-const newTimelineSettings = (stopBefore: Lsn | undefined): string =>
+const newTimelineSettings = (timeline: string, stopBefore: Lsn | undefined): string =>
   [
     '',
     '# dbkit restore: begin (only read while recovery.signal is there)',
     "restore_command = 'false'",
-    "recovery_target_timeline = 'current'",
+    `recovery_target_timeline = '${timeline}'`,
     ...targets.map((name) => `${name} = ''`),
     'hot_standby = off',
     // A record of wal_level = minimal ends a recovery with an error (xlogrecovery.c, CheckRequiredParameterValues).
@@ -74,13 +81,18 @@ function coldLabel({ checkpointLsn, timeline, walSegmentSizeBytes, createdAt, la
 }
 
 /** One phrase for people: what the restored cluster holds. */
-export function describeEnd(record: BackupRecord, { segments, complete, end, lastCommitAt, stopBefore, owed }: RollForward): string {
+export function describeEnd(
+  record: BackupRecord,
+  { segments, complete, end, lastCommitAt, stopBefore, owed, endsInArchive }: RollForward,
+): string {
   const had = owed === undefined ? '' : ` (it had come to LSN ${formatLsn(owed)})`;
   const why = stopBefore === undefined ? 'the WAL after it is missing or damaged' : 'the WAL after it was written with wal_level = minimal';
   if (segments.length === 0) {
     const at = `the end of backup ${record.label}, ${record.createdAt} (LSN ${record.stopLsn})`;
     return complete ? at : `${at}; the WAL since then is missing${had}`;
   }
+  if (!complete && endsInArchive && owed === undefined && stopBefore === undefined)
+    return `the end of the WAL archive (LSN ${formatLsn(end)}${lastCommitAt ? `, last commit ${lastCommitAt.toISOString()}` : ''})`;
   const commit = lastCommitAt ? `, last commit ${lastCommitAt.toISOString()}` : '';
   return complete
     ? `the end of the replaced instance's WAL (LSN ${formatLsn(end)}${commit})`

@@ -16,6 +16,7 @@ import {
 } from '../../formats/wal-segment.ts';
 import { errnoOf } from '../../kernel/errors.ts';
 import type { Identity } from '../../kernel/machine.ts';
+import type { GatheredWal } from '../../wal/gather.ts';
 import { copyFile } from '../copy-file.ts';
 import { writeNew } from '../durable-tree.ts';
 import type { BackupRecord } from './record.ts';
@@ -37,26 +38,33 @@ export interface RollForward {
   readonly stopBefore: Lsn | undefined;
   /** How far the instance had come at least, where that is further than its WAL; undefined when it is not. */
   readonly owed: Lsn | undefined;
+  /** The timeline that it ends on: the backup's, or a later one that the archive leads to. */
+  readonly timeline: number;
+  /** What ends it was kept in the archive: the instance may have come further, by what it wrote between two looks. */
+  readonly endsInArchive: boolean;
 }
 
 /** How far an instance is known to have come: its own last checkpoint, and what was noted while it ran. */
 export interface KnownToHave {
   readonly checkpointLsn: Lsn | undefined;
-  readonly mark: { readonly timeline: number; readonly flushedLsn: Lsn } | undefined;
+  readonly mark: { readonly timeline: number; readonly flushedLsn: Lsn; readonly clean: boolean } | undefined;
 }
 
 /**
  * Plans how far `walFrom` can be replayed after `record`, reading every record on the way as recovery will: on the same timeline of the same
  * system, to the first that is not whole, or to the first that was written with wal_level = minimal. WAL that ends before what the instance is
- * known to have come to is missing some; and where the segment is not there in which the next record must be, nobody can tell.
+ * known to have come to is missing some; and where the segment is not there in which the next record must be, nobody can tell. `walFrom` is the view
+ * of what was gathered, where something was.
  */
 export async function planRollForward(
   record: BackupRecord,
   walFrom: string | undefined,
   atLeast: KnownToHave,
   signal: AbortSignal,
+  gathered?: GatheredWal,
 ): Promise<RollForward> {
   const stop = parseLsn(record.stopLsn);
+  const timeline = gathered?.timeline ?? record.timeline;
   const names = walFrom === undefined ? undefined : await namesIn(walFrom);
   if (walFrom === undefined || names === undefined)
     return {
@@ -67,9 +75,11 @@ export async function planRollForward(
       createsTablespaces: false,
       stopBefore: undefined,
       owed: undefined,
+      timeline: record.timeline,
+      endsInArchive: false,
     };
   const directory = fromText(walFrom);
-  const identity = identityOf(record);
+  const identity = { ...identityOf(record), timeline };
   const start = rollForwardStart(record);
   let stopBefore: Lsn | undefined;
   const read = await readWal(directory, identity, start, signal, (record) => {
@@ -79,12 +89,15 @@ export async function planRollForward(
   const { broken, missing, lastCommitAt, createsTablespaces } = read;
   const end = stopBefore ?? read.end;
   const size = identity.segmentSizeBytes;
-  const segments = end > start ? await wholeSegments(directory, segmentOf(start, size), lastSegmentOf(end, size), identity) : [];
+  const found = end > start ? await wholeSegments(directory, segmentOf(start, size), lastSegmentOf(end, size), identity) : [];
+  const segments = gathered ? found.map((name) => gathered.nameOf(parseSegmentName(name, size)!.segment)) : found;
   const next = end > start ? lastSegmentOf(end, size) + 1n : segmentOf(start, size);
-  const { owed, isElsewhere } = owedBy(record, start, end, atLeast);
-  const isWhole = !broken && !missing && stopBefore === undefined && owed === undefined && !isElsewhere;
+  const { owed, isElsewhere } = owedBy({ timeline }, start, end, atLeast);
+  const endsInArchive = gathered?.endsInArchive ?? false;
+  const isEnd = !endsInArchive || (atLeast.mark?.clean === true && atLeast.mark.flushedLsn === end); // Else it may have come further.
+  const isWhole = !broken && !(missing && !endsInArchive) && stopBefore === undefined && owed === undefined && !isElsewhere && isEnd;
   const complete = isWhole && !(await hasWalBeyond(directory, names, next, identity));
-  return { segments, complete, end: end > start ? end : stop, lastCommitAt, createsTablespaces, stopBefore, owed };
+  return { segments, complete, end: end > start ? end : stop, lastCommitAt, createsTablespaces, stopBefore, owed, timeline, endsInArchive };
 }
 
 /** Undefined where there is no such directory; any other word of the system's is no answer. */
