@@ -41,7 +41,7 @@ export function createApp(parts: Parts) {
     <A extends readonly unknown[], R>(verb: (needs: Parts, ...rest: A) => R) =>
     (...rest: A): R =>
       verb(parts, ...rest);
-  const { config, clock, log, inspect, salvage, upkeep, copies, sdNotify } = parts;
+  const { config, clock, log, inspect, salvage, upkeep, copies, keptWal, sdNotify } = parts;
   return {
     config,
     clock,
@@ -61,6 +61,7 @@ export function createApp(parts: Parts) {
       expire: on(expireBackups),
       load: loadDump,
     },
+    wal: keptWal,
     restore: { replace: on(replaceData), open: on(openBackup), copies },
     recovery: { recover: on(recoverInstance), history: on(listRecoveries), show: on(showRecovery) },
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },

@@ -25,6 +25,7 @@ import { registerServices } from './services.ts';
 import { registerStatus } from './status.ts';
 import { registerSystemd } from './systemd.ts';
 import { registerUp } from './up.ts';
+import { registerWal } from './wal.ts';
 
 const LINE = 7; // So many of them fit in a line.
 const EXIT_STATUSES = `\nExit status: ${exitWords.slice(0, LINE).join(', ')},\n${exitWords.slice(LINE).join(', ')}.`;
@@ -43,6 +44,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
     registerExplain(registered, cli);
     registerSalvage(registered, cli);
     registerBackup(registered, cli);
+    registerWal(registered, cli);
     registerConfig(registered, cli);
     registerServices(registered, cli);
     registerMonitor(registered, cli);

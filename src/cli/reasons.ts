@@ -25,6 +25,7 @@ import { restartRules } from '../supervisor/restart-policy.ts';
 import { logRules } from '../upkeep/log-retention.ts';
 import { indexNeeds, tableNeeds } from '../upkeep/needs.ts';
 import { segmentRows } from '../wal/retention.ts';
+import { walProblems } from '../wal/verify.ts';
 
 /** One row of a decision table, for people. */
 export interface Reason {
@@ -73,6 +74,7 @@ export const tables = {
   'Retention of backups': retentionRules,
   'Retention of data that was set aside': quarantineRules,
   'Retention of the WAL archive': segmentRows,
+  'What is wrong with a WAL archive': named(walProblems),
   'Restart of services': restartRules,
   'What a health check means for the monitor': verdicts,
   'What the monitor does': decisions,

@@ -11,6 +11,7 @@ import { lazily } from '../kernel/load-on-demand.ts';
 import type { Recover } from '../recovery/report.ts';
 import type { Restorer } from '../restore/contract.ts';
 import type { Copies } from '../restore/copies-contract.ts';
+import type { KeptWal } from '../restore/kept-wal.ts';
 import type { Salvage } from '../salvage/report.ts';
 import type { Upkeep } from '../upkeep/contract.ts';
 import { readMark } from '../wal/mark.ts';
@@ -27,6 +28,7 @@ export interface Postgresql {
   readonly copies: Copies;
   readonly salvage: Salvage;
   readonly upkeep: Upkeep;
+  readonly keptWal: KeptWal;
   readonly expireQuarantined: ExpireQuarantined;
 }
 
@@ -68,6 +70,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
     copies: lazily(['copyTo', 'open', 'bringTables', 'drill'], async () => (await load()).createCopies(options)),
     ...salvage,
     upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs', 'amcheck'], async () => (await load()).createUpkeep(options)),
+    keptWal: lazily(['status', 'verify', 'expire', 'fetch'], async () => (await load()).createKeptWal(options)),
     expireQuarantined: (wish, signal) => expireQuarantine(config, system, wish, signal),
   };
 }

@@ -123,13 +123,16 @@ export const sha16Of = (plain: Uint8Array): string => createHash('sha256').updat
 async function readSegment({ path, kind, sizeBytes, sha16 }: ArchivedSegment, signal: AbortSignal): Promise<Buffer> {
   const stored = await readFile(path, { signal });
   if (kind === 'tail') return stored;
-  const plain = await (await zstd()).decompress(stored, sizeBytes).catch((cause: unknown) => {
-    throw damaged(path, 'it cannot be unpacked', cause);
-  });
+  const plain = path.endsWith('.plain') ? stored : await unpacked(path, stored, sizeBytes);
   if (plain.length !== sizeBytes) throw damaged(path, `it holds ${plain.length} bytes instead of ${sizeBytes}`);
   if (sha16Of(plain) !== sha16) throw damaged(path, 'it does not hold what its name says');
   return plain;
 }
+
+const unpacked = async (path: string, stored: Buffer, sizeBytes: number): Promise<Buffer> =>
+  (await zstd()).decompress(stored, sizeBytes).catch((cause: unknown) => {
+    throw damaged(path, 'it cannot be unpacked', cause);
+  });
 
 const damaged = (path: string, how: string, cause?: unknown): DbkitError =>
   new DbkitError('wal.damaged', `${path} is damaged: ${how}`, {

@@ -21,7 +21,7 @@ export const tailFile = (name: string): string => `${name}.tail`;
 
 /** What a file's name in a timeline's folder says; undefined for what is no WAL. */
 export function parseKept(file: string): { readonly name: string; readonly kind: 'whole' | 'tail'; readonly sha16?: string } | undefined {
-  const whole = /^([0-9A-F]{24})-([0-9a-f]{16})\.zst$/.exec(file);
+  const whole = /^([0-9A-F]{24})-([0-9a-f]{16})\.(?:zst|plain)$/.exec(file); // Plain where a shell has kept it.
   if (whole) return { name: whole[1]!, kind: 'whole', sha16: whole[2]! };
   const tail = /^([0-9A-F]{24})\.tail$/.exec(file);
   return tail ? { name: tail[1]!, kind: 'tail' } : undefined;

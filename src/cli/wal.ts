@@ -1,0 +1,142 @@
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { type Failure, failures, toFailure } from '../kernel/errors.ts';
+import { bytes, counted, moment, roughly } from '../kernel/units.ts';
+import type { WalExpiry } from '../restore/kept-wal.ts';
+import type { WalStatus } from '../wal/status.ts';
+import { type WalVerification, walProblems } from '../wal/verify.ts';
+import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
+
+const KEPT = `
+The supervisor keeps the WAL of instances that dbkit has initialised, in BACKUP_DIR/wal; DBKIT_WAL=tail switches it on for others, DBKIT_WAL=off off.`;
+
+interface Fetched {
+  readonly name: string;
+  readonly fetched: boolean;
+  readonly failure: Failure | null;
+}
+
+const FETCHED = `
+Answers 0 when it was fetched, 1 when it is not in the archive, and 126 for everything else: PostgreSQL then stops the recovery, where it would take
+another status for the end of the archive.`;
+
+/** `dbkit wal`: the archive of WAL in the repository. */
+export function registerWal(program: Command, cli: Cli): void {
+  const wal = program.command('wal').description('the WAL that is kept: every second since the oldest backup');
+  wal
+    .command('status')
+    .description('where the archive stands, how far it is behind, what is missing, what keeps what')
+    .addHelpText('after', KEPT)
+    .addHelpText('after', '\nExamples:\n  dbkit wal status\n  dbkit wal status --json')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await (await app()).wal.status(signal);
+        return { report, text: (style) => statusView(report, style) };
+      }),
+    );
+  wal
+    .command('verify')
+    .description('read every byte: hashes, the checksum and the order of every record, holes, histories')
+    .addHelpText('after', '\nAnswers 65 where something is wrong.\n\nExample:\n  dbkit wal verify')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await (await app()).wal.verify(signal);
+        const exit = report.problems.length > 0 ? failures['wal.damaged'].exit : 0;
+        return { report, text: (style) => verifyView(report, style), exit };
+      }),
+    );
+  wal
+    .command('expire')
+    .description('remove what no base backup is rolled forward with; each good backup does it too')
+    .option('-n, --dry-run', 'only say what would be removed, and why')
+    .addHelpText('after', '\nExample:\n  dbkit wal expire --dry-run')
+    .action((flags: { readonly dryRun?: boolean }, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await (await app()).wal.expire({ dryRun: flags.dryRun ?? false }, signal);
+        return { report, text: (style) => expireView(report, style) };
+      }),
+    );
+  wal
+    .command('fetch')
+    .argument('<name>', 'a segment or a history file, as PostgreSQL names it (%f)')
+    .argument('<path>', 'where to write it (%p)')
+    .description('bring one file of the archive; restore_command is bin/dbkit-wal, which asks for this only where it must')
+    .addHelpText('after', FETCHED)
+    .addHelpText('after', '\nExample:\n  dbkit wal fetch 00000001000000000000002A /tmp/segment')
+    .action((name: string, path: string, _flags: object, command: Command) =>
+      cli.run<Fetched>(command, async ({ app, signal, surroundings }) => {
+        try {
+          const fetched = await (await app()).wal.fetch(name, resolve(surroundings.workingDirectory, path), signal);
+          return {
+            report: { name, fetched, failure: null },
+            text: () => (fetched ? '' : `${name} is not in the archive`),
+            exit: fetched ? 0 : 1,
+          };
+        } catch (cause) {
+          const failure = toFailure(cause);
+          return { report: { name, fetched: false, failure }, text: () => `${name} could not be fetched: ${failure.message}`, exit: 126 };
+        }
+      }),
+    );
+}
+
+const states: Record<NonNullable<WalStatus['state']>, string> = {
+  keeping: 'kept as it is written',
+  waiting: 'waiting: a standby’s WAL is kept once it is promoted',
+  failing: 'NOT KEPT',
+  stopped: 'stopped, with the server',
+};
+
+function statusView(report: WalStatus, style: Style): string {
+  const { state, problem, end, lag, gaps, storedBytes } = report;
+  const isBad = state === 'failing';
+  const behind =
+    lag === null ? 'not known: the server does not answer' : lag.bytes === 0 ? 'nothing' : `${bytes(lag.bytes)}, ${roughly(lag.seconds)}`;
+  const facts = [
+    ['archive', report.dir],
+    ['WAL is', state === null ? 'not kept by a supervisor' : isBad ? style.bad(states[state]) : style.good(states[state])],
+    ...(problem ? [['because', problem.message], ...(problem.hint ? [['try', problem.hint]] : [])] : []),
+    ['stands at', end === null ? 'nothing was kept yet' : `LSN ${end.lsn} on timeline ${end.timeline}, written ${moment(end.at)}`],
+    ['behind', behind],
+    ['held back by a slot', report.guarded ? 'yes' : 'no'],
+    ['takes', bytes(storedBytes)],
+  ];
+  const lines = report.timelines.map((line) => [
+    String(line.timeline),
+    line.fromLsn,
+    line.toLsn,
+    String(line.segments),
+    bytes(line.storedBytes),
+    [
+      ...line.holes.map(({ fromLsn, toLsn }) => `nothing from ${fromLsn} to ${toLsn}`),
+      ...line.disputed.map((name) => `two files hold ${name}`),
+    ].join('; ') || 'whole',
+  ]);
+  const told = gaps.map(
+    ({ timeline, fromLsn, toLsn, at }) => `gap on timeline ${timeline} from ${fromLsn} to ${toLsn}, since ${moment(at)}`,
+  );
+  const kept = report.keptFor.map(({ because, segments, storedBytes: size }) => [counted(segments, 'segment'), bytes(size), because]);
+  return [
+    table(facts),
+    ...(lines.length > 0 ? [table(lines, ['TIMELINE', 'FROM', 'TO', 'SEGMENTS', 'TAKES', 'IS'])] : []),
+    ...(told.length > 0 ? [told.map((line) => style.warn(line)).join('\n')] : []),
+    ...(kept.length > 0 ? [table(kept)] : []),
+  ].join('\n\n');
+}
+
+function verifyView({ dir, segments, plainBytes, problems }: WalVerification, style: Style): string {
+  const read = `${counted(segments, 'segment')} (${bytes(plainBytes)} of WAL) in ${dir}`;
+  if (problems.length === 0) return `${style.good('sound')}: ${read}`;
+  const rows = problems.map(({ id, timeline, evidence }) => [style.bad(walProblems[id]), `timeline ${timeline}`, evidence]);
+  return `${table(rows)}\n\n${read}; a base backup makes what comes after it independent of this: \`dbkit backup create\``;
+}
+
+function expireView({ decisions, dryRun }: WalExpiry, style: Style): string {
+  const going = decisions.filter(({ keep }) => !keep);
+  if (going.length === 0) return `${counted(decisions.length, 'segment')}: every one of them is needed`;
+  const size = bytes(going.reduce((sum, { storedBytes }) => sum + storedBytes, 0));
+  const verb = dryRun ? 'would be removed' : 'removed';
+  return `${counted(going.length, 'segment')} ${verb} (${size}), ${going[0]!.name} to ${going.at(-1)!.name}: ${style.dim(going[0]!.because)}`;
+}
