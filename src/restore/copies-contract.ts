@@ -70,6 +70,8 @@ export interface Copies {
   open<T>(found: FoundBackup, work: (copy: OpenCopy) => Promise<T>, signal: AbortSignal): Promise<T>;
   /** Brings single tables into the running server, where nothing is replaced: what is there keeps its place. */
   bringTables(found: FoundBackup, request: TablesRequest, signal: AbortSignal): Promise<TablesReport>;
+  /** Removes throw-away copies that killed runs have left, with the servers on them. */
+  clearLeft(signal: AbortSignal): Promise<void>;
   /** Restores, starts, asks every database, and measures. Keeps the result with the backup. */
   drill(found: FoundBackup, signal: AbortSignal): Promise<DrillReport>;
 }

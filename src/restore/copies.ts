@@ -7,7 +7,7 @@ import { bringTables } from '../restore/bring-tables.ts';
 import type { Copies, OpenCopy } from '../restore/copies-contract.ts';
 import { copyTo } from '../restore/copy-to.ts';
 import { drill } from '../restore/drill.ts';
-import { onScratchCopy, type Scratch } from '../restore/scratch.ts';
+import { clearLeftCopies, onScratchCopy, type Scratch } from '../restore/scratch.ts';
 
 /** What can be done with a backup without touching the instance. */
 export function createCopies(options: PostgresqlOptions): Copies {
@@ -23,6 +23,7 @@ export function createCopies(options: PostgresqlOptions): Copies {
         return work(copy);
       }),
     bringTables: (found, request, signal) => bringTables(options, found, request, signal),
+    clearLeft: async (signal) => clearLeftCopies(options, signal),
     drill: async (found, signal) => drill(options, requireBase(found), signal),
   };
 }

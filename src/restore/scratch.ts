@@ -45,6 +45,28 @@ interface ScratchFolder {
   readonly lock: HeldLock;
 }
 
+/** Removes the copies that killed runs have left, and ends the servers on them. */
+export async function clearLeftCopies(
+  { config, system }: Pick<PostgresqlOptions, 'config' | 'system'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const owner = await serverOwner(config.postgresql, system);
+  for (const root of [join(config.backupDir, '.partial'), join(config.stateDir, 'scratch')]) await clearLeft(root, owner, system, signal);
+}
+
+async function clearLeft(root: string, owner: Identity, system: System, signal: AbortSignal): Promise<void> {
+  const names = await readdir(root).catch(() => []); // There is none yet, or it is not this user's to look into.
+  for (const name of names.filter((entry) => entry.startsWith(PREFIX))) {
+    const left = await occupy(volumeOf(join(root, name)), owner, system, signal).catch(() => undefined); // Somebody's who still works with it.
+    if (left) await clear(join(root, name), left);
+  }
+}
+
+async function clear(path: string, lock: HeldLock): Promise<void> {
+  await rm(path, { recursive: true, force: true });
+  await lock.release();
+}
+
 /** A folder for as long as `work` takes. Those that killed runs have left, and the servers on them, are cleared up first. */
 export async function inScratchFolder<T>(
   { config, system }: Pick<PostgresqlOptions, 'config' | 'system'>,
@@ -53,14 +75,7 @@ export async function inScratchFolder<T>(
 ): Promise<T> {
   const owner = await serverOwner(config.postgresql, system);
   const root = await scratchRoot(config, owner, system);
-  const clear = async (path: string, lock: HeldLock): Promise<void> => {
-    await rm(path, { recursive: true, force: true });
-    await lock.release();
-  };
-  for (const name of (await readdir(root)).filter((entry) => entry.startsWith(PREFIX))) {
-    const left = await occupy(volumeOf(join(root, name)), owner, system, signal).catch(() => undefined); // Somebody's who still works with it.
-    if (left) await clear(join(root, name), left);
-  }
+  await clearLeft(root, owner, system, signal);
   const path = join(root, `${PREFIX}${system.clock.now().getTime()}_${process.pid}`);
   await system.files.makeDirectory(path, { mode: 0o700, owner });
   const lock = await occupy(volumeOf(path), owner, system, signal);

@@ -67,7 +67,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
     inspect: createInspect(config, system, readMark),
     recover: keeper.recover,
     restorer,
-    copies: lazily(['copyTo', 'open', 'bringTables', 'drill'], async () => (await load()).createCopies(options)),
+    copies: lazily(['copyTo', 'open', 'bringTables', 'clearLeft', 'drill'], async () => (await load()).createCopies(options)),
     ...salvage,
     upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs', 'amcheck'], async () => (await load()).createUpkeep(options)),
     keptWal: lazily(['status', 'verify', 'expire', 'fetch'], async () => (await load()).createKeptWal(options)),

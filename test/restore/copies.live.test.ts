@@ -97,7 +97,10 @@ test('open runs a command against yesterday; today is not touched, and nothing i
   await running.stop();
 });
 
-test('a copy whose dbkit was killed is cleared up, its server too, by the next one', async () => {
+test.each([
+  ['copy', ['open', 'latest', '--', 'true']],
+  ['backup', ['create']],
+])('a copy whose dbkit was killed is cleared up, its server too, by the next %s', async (_, words) => {
   const { instance, running } = await withBackup();
   const opened = start(instance, ['backup', 'open', 'latest', '--', 'sleep', '600']);
   await until(() => /is open/.test(opened.words()), opened.words);
@@ -106,7 +109,7 @@ test('a copy whose dbkit was killed is cleared up, its server too, by the next o
   expect(orphan).toMatch(/^scratch_/);
   const folder = join(instance.backupDir, '.partial', orphan!);
   expect(processesIn(folder)).not.toEqual([]);
-  const next = await run(instance, ['backup', 'open', 'latest', '--', 'true']);
+  const next = await run(instance, ['backup', ...words]);
   expect(next, next.stderr).toMatchObject({ code: 0 });
   expect(await leftovers(instance)).toEqual([]);
   expect(processesIn(folder)).toEqual([]);
