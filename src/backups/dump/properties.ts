@@ -1,14 +1,33 @@
 import type { Connection } from '../../instance/connection.ts';
 import type { DumpedDatabase } from './manifest.ts';
-import { quoteSetting } from './settings.ts';
+import { type RefusedSetting, setAs } from './settings.ts';
 
-/** What belongs to a database itself and is in no archive of one: settings, privileges, comment, limit. After the load, which they must not disturb. */
-export async function setProperties(session: Connection, name: string, database: DumpedDatabase): Promise<void> {
+/** Whose rights the settings are given with, for a moment; and who the database belongs to. */
+export interface PropertyOwners {
+  readonly loader: string;
+  readonly owner: string;
+}
+
+/**
+ * What belongs to a database itself and is in no archive of one: settings, privileges, comment, limit. After the load, which they must not disturb.
+ * Resolves to the settings that are left for a person to give.
+ */
+export async function setProperties(
+  session: Connection,
+  name: string,
+  database: DumpedDatabase,
+  { loader, owner }: PropertyOwners,
+): Promise<readonly RefusedSetting[]> {
   const [id, text] = [session.escapeIdentifier, session.escapeLiteral];
   const { settings, roleSettings, privileges, comment, connectionLimit, isTemplate } = database;
-  for (const setting of settings) await session.query(`ALTER DATABASE ${id(name)} SET ${quoteSetting(session, setting)}`);
+  const refused: (RefusedSetting | undefined)[] = [];
+  if (settings.length > 0) {
+    await session.query(`ALTER DATABASE ${id(name)} OWNER TO ${id(loader)}`); // The owner may be a superuser.
+    for (const setting of settings) refused.push(await setAs(session, loader, `DATABASE ${id(name)}`, setting));
+    await session.query(`ALTER DATABASE ${id(name)} OWNER TO ${id(owner)}`);
+  }
   for (const { role, ...setting } of roleSettings)
-    await session.query(`ALTER ROLE ${id(role)} IN DATABASE ${id(name)} SET ${quoteSetting(session, setting)}`);
+    refused.push(await setAs(session, role, `ROLE ${id(role)} IN DATABASE ${id(name)}`, setting));
   if (privileges) await session.query(`REVOKE ALL ON DATABASE ${id(name)} FROM PUBLIC`);
   for (const { grantee, privilege, grantable } of privileges ?? []) {
     const to = grantee === '' ? 'PUBLIC' : id(grantee);
@@ -16,4 +35,5 @@ export async function setProperties(session: Connection, name: string, database:
   }
   if (comment !== null) await session.query(`COMMENT ON DATABASE ${id(name)} IS ${text(comment)}`);
   await session.query(`ALTER DATABASE ${id(name)} WITH IS_TEMPLATE ${isTemplate} CONNECTION LIMIT ${connectionLimit}`);
+  return refused.filter((one) => one !== undefined);
 }

@@ -1,6 +1,6 @@
 import type { Connection } from '../../instance/connection.ts';
 import type { DumpedDatabase, DumpedRole, DumpManifest } from './manifest.ts';
-import { listSettings, quoteSetting } from './settings.ts';
+import { listSettings, setAs } from './settings.ts';
 
 /** Every role but PostgreSQL's own; without the hashes of their passwords unless they are wanted. */
 export async function listRoles(session: Connection, { withPasswords }: { readonly withPasswords: boolean }): Promise<DumpedRole[]> {
@@ -23,7 +23,8 @@ export async function listRoles(session: Connection, { withPasswords }: { readon
 
 /**
  * Makes the roles of a dump that are not there: owners and grantees must exist before what is theirs. Those that are there stay as they are.
- * Resolves to what is left for a person to give: nobody becomes superuser by a restore.
+ * Whoever wrote the dump may have written anything: nobody becomes superuser by it, nor a member of what was there before, and settings are those
+ * that the role could give itself. Resolves to what is left for a person to give.
  */
 export async function createMissingRoles(
   session: Connection,
@@ -34,29 +35,38 @@ export async function createMissingRoles(
   const known = new Set((await session.query<{ name: string }>('SELECT rolname AS name FROM pg_roles')).map(({ name }) => name));
   const needed = new Set([owner, ...(privileges ?? []).map(({ grantee }) => grantee), ...roles.map(({ name }) => name)]);
   const missing = roles.filter(({ name }) => needed.has(name) && !known.has(name));
+  const left: string[] = [];
   for (const role of missing) {
     const word = (on: boolean, name: string): string => `${on ? '' : 'NO'}${name}`;
-    const { login, createDb, createRole, inherit, connectionLimit, validUntil, passwordHash } = role;
+    const { login, createDb, inherit, connectionLimit, validUntil, passwordHash } = role;
     const options = [
       word(login, 'LOGIN'),
       word(createDb, 'CREATEDB'),
-      word(createRole, 'CREATEROLE'),
+      'NOSUPERUSER NOREPLICATION NOBYPASSRLS NOCREATEROLE', // Before 16 CREATEROLE is membership in every role but superusers.
       word(inherit, 'INHERIT'),
       `CONNECTION LIMIT ${connectionLimit}`,
       ...(validUntil === null ? [] : [`VALID UNTIL ${text(validUntil)}`]),
       ...(passwordHash === null ? [] : [`PASSWORD ${text(passwordHash)}`]),
     ];
     await session.query(`CREATE ROLE ${id(role.name)} ${options.join(' ')}`);
-    for (const setting of role.settings) await session.query(`ALTER ROLE ${id(role.name)} SET ${quoteSetting(session, setting)}`);
+    for (const setting of role.settings) {
+      const refused = await setAs(session, role.name, `ROLE ${id(role.name)}`, setting);
+      if (refused !== undefined) left.push(refused.statement);
+    }
   }
   const there = new Set([...known, ...missing.map(({ name }) => name)]);
   const isNew = new Set(missing.map(({ name }) => name));
   for (const { name, memberOf } of roles)
     for (const { role, admin } of memberOf)
-      if (there.has(name) && there.has(role) && (isNew.has(name) || isNew.has(role)))
-        await session.query(`GRANT ${id(role)} TO ${id(name)}${admin ? ' WITH ADMIN OPTION' : ''}`);
-  return missing.flatMap(({ name, superuser, replication, bypassRls }) => {
-    const words = [superuser ? 'SUPERUSER' : '', replication ? 'REPLICATION' : '', bypassRls ? 'BYPASSRLS' : ''].filter(Boolean);
-    return words.length > 0 ? [`ALTER ROLE ${id(name)} ${words.join(' ')};`] : [];
-  });
+      if (there.has(name) && there.has(role) && (isNew.has(name) || isNew.has(role))) {
+        const grant = `GRANT ${id(role)} TO ${id(name)}${admin ? ' WITH ADMIN OPTION' : ''}`;
+        if (isNew.has(role)) await session.query(grant);
+        else left.push(`${grant};`);
+      }
+  for (const { name, superuser, replication, bypassRls, createRole } of missing) {
+    const given = { SUPERUSER: superuser, REPLICATION: replication, BYPASSRLS: bypassRls, CREATEROLE: createRole };
+    const words = Object.entries(given).flatMap(([word, was]) => (was ? [word] : []));
+    if (words.length > 0) left.push(`ALTER ROLE ${id(name)} ${words.join(' ')};`);
+  }
+  return left;
 }

@@ -103,8 +103,9 @@ export async function restoreBeside(
       await inside.query('ANALYZE').catch((cause: unknown) => {
         if (sqlStateOf(cause) === undefined) throw cause; // An index's function that needs a search_path: autovacuum does it later.
       });
-      await setProperties(session, name, dump.database);
-      return { ...filled, name, later, missing: [...filled.missing, ...ownerless, ...missing] };
+      const refused = await setProperties(session, name, dump.database, { loader: loader.name, owner });
+      const unset = refused.map(({ statement, because }) => ({ what: `setting \`${statement}\``, because }));
+      return { ...filled, name, later, missing: [...filled.missing, ...ownerless, ...missing, ...unset] };
     } finally {
       await inside.end();
     }
@@ -130,7 +131,10 @@ async function createEmpty(
   const [id, text] = [session.escapeIdentifier, session.escapeLiteral];
   const left = await createMissingRoles(session, manifest, database);
   if (left.length > 0)
-    system.log.warn('roles.left', `a restore makes nobody superuser; what these roles had is yours to give: ${left.join(' ')}`);
+    system.log.warn(
+      'roles.left',
+      `a restore gives nobody rights over what was there before; what these roles had is yours to give: ${left.join(' ')}`,
+    );
   const { encoding, collate, ctype, locale, tablespace } = database;
   const provided = locale.name === null ? '' : ` ${localeProviders[locale.provider]} ${text(locale.name)}`;
   const isThere = (await session.query('SELECT FROM pg_tablespace WHERE spcname = $1', [tablespace])).length > 0;

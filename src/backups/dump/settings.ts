@@ -1,4 +1,5 @@
-import type { Connection } from '../../instance/connection.ts';
+import { type Connection, sqlStateOf } from '../../instance/connection.ts';
+import { wordsOf } from '../../kernel/errors.ts';
 
 /** One setting of a role or a database, as the catalogs keep it. */
 export interface DumpedSetting {
@@ -30,3 +31,32 @@ export function quoteSetting({ escapeIdentifier, escapeLiteral }: Connection, { 
 /** Pure. `"$user", public` as its names: in double quotes where they are not plain (PostgreSQL's SplitGUCList). */
 export const splitNames = (list: string): string[] =>
   [...list.matchAll(/"((?:[^"]|"")*)"|([^\s,"]+)/g)].map(([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain!);
+
+/** A setting that the server did not let this role give, as the statement that a superuser may run. */
+export interface RefusedSetting {
+  readonly statement: string;
+  readonly because: string;
+}
+
+/**
+ * `ALTER what SET …` with the rights of `role` alone: PostgreSQL itself then refuses what only superusers may set, such as libraries that every
+ * session would load. Resolves to what was refused.
+ */
+export async function setAs(session: Connection, role: string, what: string, setting: DumpedSetting): Promise<RefusedSetting | undefined> {
+  const alter = `ALTER ${what} SET ${quoteSetting(session, setting)}`;
+  const [known] = await session.query<{ superuser: boolean }>('SELECT rolsuper AS superuser FROM pg_catalog.pg_roles WHERE rolname = $1', [
+    role,
+  ]);
+  if (known?.superuser) return { statement: `${alter};`, because: `${role} is a superuser` };
+  await session.query('BEGIN');
+  try {
+    await session.query(`SET LOCAL SESSION AUTHORIZATION ${session.escapeIdentifier(role)}`);
+    await session.query(alter);
+    await session.query('COMMIT');
+    return undefined;
+  } catch (cause) {
+    if (sqlStateOf(cause) === undefined) throw cause;
+    await session.query('ROLLBACK');
+    return { statement: `${alter};`, because: wordsOf(cause) };
+  }
+}
