@@ -1,16 +1,6 @@
-import { type FileHandle, open, stat } from 'node:fs/promises';
-import { errnoOf } from '../kernel/errors.ts';
-import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
 import { crc32c } from './crc32c.ts';
-import {
-  LONG_HEADER_BYTES,
-  type Lsn,
-  SHORT_HEADER_BYTES,
-  segmentName,
-  segmentOf,
-  WAL_PAGE_BYTES,
-  type WalIdentity,
-} from './wal-segment.ts';
+import { openPages, type Pages, type WalSource } from './wal-pages.ts';
+import { LONG_HEADER_BYTES, type Lsn, SHORT_HEADER_BYTES, segmentOf, WAL_PAGE_BYTES, type WalIdentity } from './wal-segment.ts';
 
 /** A WAL record whose checksum is right: its place, and the resource manager and operation that tell what it did. */
 export interface WalRecord {
@@ -62,13 +52,13 @@ const RECORD_LENGTH_MAX = 1024 * 1024 * 1024;
  * one is cut short, has a wrong checksum or does not follow its predecessor. `visit` may end it early by answering false.
  */
 export async function readWal(
-  directory: BytePath,
+  source: WalSource,
   identity: WalIdentity,
   start: Lsn,
   signal: AbortSignal,
   visit: (record: WalRecord) => boolean = () => true,
 ): Promise<WalEnd> {
-  const pages = openPages(directory, identity);
+  const pages = openPages(source, identity);
   let [position, end, previous] = [start, start, undefined as Lsn | undefined];
   let lastCommitAt: Date | undefined;
   let last: WalEnd['last'];
@@ -101,73 +91,6 @@ export async function readWal(
   } finally {
     await pages.close();
   }
-}
-
-interface Pages {
-  /** The page that begins at `address`; undefined when it does not hold what belongs there. */
-  at(address: Lsn): Promise<Buffer | undefined>;
-  /** Whether the segment of `address` is there, and too short to hold the page that begins at it. */
-  isCutBefore(address: Lsn): Promise<boolean>;
-  /** Whether the last page that was asked for before the end had no segment to be in. */
-  lacked(): boolean;
-  close(): Promise<void>;
-}
-
-const WINDOW_BYTES = 1024 * 1024;
-/** Where one record is enough, a megabyte would be read for nothing. */
-const FIRST_WINDOW_BYTES = 64 * 1024;
-
-/** Pages of consecutive segments, read a window at a time. */
-function openPages(directory: BytePath, { timeline, segmentSizeBytes }: WalIdentity): Pages {
-  let file: { readonly handle: FileHandle; readonly segment: bigint } | undefined;
-  let window: { readonly from: Lsn; readonly bytes: Buffer } | undefined;
-  let buffer = Buffer.allocUnsafe(FIRST_WINDOW_BYTES); // One for all windows: records are put together as copies.
-  let loads = 0;
-  let lacks = false;
-
-  async function load(address: Lsn): Promise<void> {
-    const segment = segmentOf(address, segmentSizeBytes);
-    window = undefined;
-    if (file?.segment !== segment) {
-      await file?.handle.close();
-      file = undefined;
-      const path = toBytes(join(directory, fromText(segmentName(timeline, segment, segmentSizeBytes))));
-      const handle = await open(path, 'r').catch((thrown: unknown) => {
-        if (errnoOf(thrown) === 'ENOENT') return undefined;
-        throw thrown;
-      });
-      lacks = handle === undefined;
-      if (!handle) return;
-      file = { handle, segment };
-    }
-    const offset = Number(address % BigInt(segmentSizeBytes));
-    if (loads === 1) buffer = Buffer.allocUnsafe(WINDOW_BYTES);
-    loads += 1;
-    const length = Math.min(buffer.length, segmentSizeBytes - offset);
-    const { bytesRead } = await file.handle.read(buffer, 0, length, offset);
-    window = { from: address, bytes: buffer.subarray(0, bytesRead) };
-  }
-
-  return {
-    async at(address) {
-      const held = window && address >= window.from && address + PAGE <= window.from + BigInt(window.bytes.length);
-      if (!held) await load(address);
-      if (!window) return undefined;
-      const offset = Number(address - window.from);
-      const page = window.bytes.subarray(offset, offset + WAL_PAGE_BYTES);
-      if (page.length < WAL_PAGE_BYTES || (page.readUInt16LE(0) & 0xff00) !== 0xd100) return undefined;
-      return page.readBigUInt64LE(8) === address && page.readUInt32LE(4) <= timeline ? page : undefined;
-    },
-    async isCutBefore(address) {
-      const path = join(directory, fromText(segmentName(timeline, segmentOf(address, segmentSizeBytes), segmentSizeBytes)));
-      const found = await stat(toBytes(path)).catch(() => undefined);
-      return found !== undefined && found.size < Number(address % BigInt(segmentSizeBytes)) + WAL_PAGE_BYTES;
-    },
-    lacked: () => lacks,
-    async close() {
-      await file?.handle.close();
-    },
-  };
 }
 
 const headerBytes = (page: Buffer): number => ((page.readUInt16LE(2) & 0x0002) === 0 ? SHORT_HEADER_BYTES : LONG_HEADER_BYTES);
