@@ -15,6 +15,7 @@ import { installHook, uninstallHook } from '../health/hooks/install.ts';
 import { initDevcontainer } from '../homes/devcontainer/init.ts';
 import { renderManifests } from '../homes/kubernetes/render-manifests.ts';
 import { installUnits, printUnits, uninstallUnits } from '../homes/systemd/install.ts';
+import { openSql, runPsql } from '../instance/sql.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import { monitor, monitorOnce } from '../monitor/loop.ts';
 import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
@@ -69,6 +70,7 @@ export function createApp(parts: Parts) {
       load: loadDump,
     },
     wal: keptWal,
+    sql: { open: on(openSql), psql: on(runPsql) },
     restore: { replace: on(replaceData), open: on(openBackup), copies },
     recovery: { recover: on(recoverInstance), history: on(listRecoveries), show: on(showRecovery) },
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },

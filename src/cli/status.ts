@@ -26,6 +26,25 @@ export function registerStatus(program: Command, cli: Cli): void {
     );
 }
 
+/** `dbkit wait`: for scripts, which read better so. */
+export function registerWait(program: Command, cli: Cli): void {
+  program
+    .command('wait')
+    .description('wait until everything is ready: `status --wait`')
+    .option('--timeout <seconds>', 'how long', secondsFlag, 60)
+    .addHelpText(
+      'after',
+      '\n0 as soon as everything is ready, 69 when it is held, has failed, or the time is over.\n\nExample:\n  dbkit wait && npm run migrate',
+    )
+    .action(({ timeout }: { timeout: number }, command: Command) =>
+      cli.run(command, async ({ app: open, signal }) => {
+        const app = await open();
+        const report = await app.supervisor.waitReady(timeout * 1000, signal);
+        return { report, text: (style) => statusView(report, style, app.clock.now()) };
+      }),
+    );
+}
+
 const colours: Partial<Record<ServiceState, 'good' | 'bad' | 'warn' | 'dim'>> = {
   ready: 'good',
   held: 'bad',

@@ -11,12 +11,23 @@ export interface ConnectionTarget {
   readonly password?: string | undefined;
 }
 
+/** One statement's result: its command tag without the count ('SELECT', 'CREATE'), and the rows where it gives any. */
+export interface SqlResult {
+  readonly command: string;
+  /** Rows that it gave or changed; null where it counts none. */
+  readonly rowCount: number | null;
+  readonly columns: readonly string[];
+  readonly rows: readonly (readonly (string | null)[])[];
+}
+
 /** One session. Values come back as `pg` parses them: int8, numeric and pg_lsn as text, int4 and bool as such, bytea as a Buffer. */
 export interface Connection {
   /** Rejects with `command.failed` and the server's words (see `sqlStateOf`), or `service.unready` when the session is gone. */
   query<T extends object = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>;
   /** The same for SQL of unknown columns, or of several statements: the rows of the last one, each a list, as columns may bear one name. */
   tuples(sql: string): Promise<unknown[][]>;
+  /** Every statement's result, values as the server prints them; null for NULL. Rejects as `query` does. */
+  results(sql: string): Promise<readonly SqlResult[]>;
   /** Quotes a name for places where SQL takes no parameters. */
   escapeIdentifier(name: string): string;
   /** Quotes a text for places where SQL takes no parameters (utility commands). */
@@ -133,6 +144,13 @@ function sessionOf(client: Client, signal: AbortSignal, cut: () => void): Connec
   return {
     query: <T extends object>(sql: string, params: readonly unknown[] = []) => asking(() => client.query<T>(sql, [...params])),
     tuples: (text) => asking(async () => [await client.query<unknown[]>({ text, rowMode: 'array' })].flat().at(-1)!), // Several statements, several results.
+    results: async (text) => {
+      const asText = { getTypeParser: () => (value: string) => value };
+      const answer = await asking(async () => ({
+        rows: [await client.query<(string | null)[]>({ text, rowMode: 'array', types: asText })].flat(),
+      }));
+      return answer.map(({ command, rowCount, fields, rows }) => ({ command, rowCount, columns: fields.map(({ name }) => name), rows }));
+    },
     escapeIdentifier: (name) => client.escapeIdentifier(name),
     escapeLiteral: (text) => client.escapeLiteral(text),
     async end(): Promise<void> {
@@ -148,6 +166,13 @@ export function sqlStateOf(thrown: unknown): string | undefined {
   const { code, severity } = thrown as Error & { code?: unknown; severity?: unknown };
   if (typeof code === 'string' && typeof severity === 'string') return code;
   return sqlStateOf(thrown.cause);
+}
+
+/** Where in the statement an error is: characters from 1; undefined where the server does not say. */
+export function positionOf(thrown: unknown): number | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  const { position } = thrown as Error & { position?: unknown };
+  return typeof position === 'string' && /^\d+$/.test(position) ? Number(position) : positionOf(thrown.cause);
 }
 
 /** The server's message with its detail, which says which file it is; of what was not the server's, the words alone. */

@@ -228,7 +228,10 @@ const statusOf = (live: boolean): Partial<Parts> => ({
   history: noHistory,
   backups: [],
   clock: { now: () => new Date('2026-11-20T20:54:00Z'), monotonicMs: () => 0, sleep: async () => undefined },
-  control: { ask: async () => ({}), serve: () => Promise.reject(new Error('not here')) },
+  control: {
+    ask: async ({ command }) => (command === 'status' ? boardOf([held]).read() : {}),
+    serve: () => Promise.reject(new Error('not here')),
+  },
   instance: {
     live: async () =>
       live

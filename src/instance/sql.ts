@@ -1,0 +1,124 @@
+import { access, constants } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { DbkitError } from '../kernel/errors.ts';
+import { exitStatus } from '../kernel/exit-status.ts';
+import type { Signals, SpawnChild } from '../kernel/machine.ts';
+import { type Connection, positionOf, type SqlResult } from './connection.ts';
+import { splitStatements } from './initialize/sql-statements.ts';
+import { openAsRole } from './sessions.ts';
+import { shorthandFor } from './shorthand.ts';
+
+/** Whom and where to ask; undefined: the application's database. */
+export interface SqlWish {
+  readonly database: string | undefined;
+  readonly asSuperuser: boolean;
+}
+
+export interface SqlReport {
+  readonly database: string;
+  readonly user: string;
+  readonly results: readonly SqlResult[];
+}
+
+/** A session for a person: statements, and psql's commonest commands. */
+export interface SqlSession {
+  readonly database: string;
+  readonly user: string;
+  /** Runs a text of statements one after the other. Rejects with `command.failed`, the statement and the place of the error in its words. */
+  run(text: string): Promise<readonly SqlResult[]>;
+  end(): Promise<void>;
+}
+
+/** Rejects with `service.unready` when the server does not let this role in. */
+export async function openSql(
+  { config }: { readonly config: Config },
+  { database, asSuperuser }: SqlWish,
+  signal: AbortSignal,
+): Promise<SqlSession> {
+  const { socketDir, port, superuser, superuserPassword, username, password, database: own = username } = config.postgresql;
+  const user = asSuperuser ? superuser : username;
+  const target = { socketDir, port, user, database: database ?? own, password: (asSuperuser ? superuserPassword : password)?.reveal() };
+  const session = await openAsRole(target, {}, signal);
+  return { database: target.database, user, run: (text) => runAll(session, text), end: () => session.end() };
+}
+
+async function runAll(session: Connection, text: string): Promise<readonly SqlResult[]> {
+  const shorthand = text.trim().startsWith('\\') ? shorthandFor(text, session.escapeLiteral) : undefined;
+  if (shorthand === undefined && text.trim().startsWith('\\'))
+    throw new DbkitError('usage.invalid', `${text.trim()} is not a command here`, {
+      hint: '\\? lists those that the built-in client knows',
+    });
+  const results: SqlResult[] = [];
+  for (const statement of splitStatements(shorthand ?? text)) {
+    try {
+      results.push(...(await session.results(statement)));
+    } catch (cause) {
+      throw located(statement, cause);
+    }
+  }
+  return results;
+}
+
+/** The line of the error under the message, as psql shows it. */
+function located(statement: string, cause: unknown): unknown {
+  const position = positionOf(cause);
+  if (!(cause instanceof DbkitError) || position === undefined) return cause;
+  const before = [...statement].slice(0, position - 1).join('');
+  const number = before.split('\n').length;
+  const line = statement.split('\n')[number - 1] ?? '';
+  const column = before.length - (before.lastIndexOf('\n') + 1);
+  const lead = `LINE ${number}: `;
+  return new DbkitError(cause.code, `${cause.message}\n${lead}${line}\n${' '.repeat(lead.length + column)}^`, { hint: cause.hint, cause });
+}
+
+/** psql with the instance's address, its own arguments behind; undefined where none is installed. Resolves with its status. */
+export async function runPsql(
+  {
+    config,
+    spawn,
+    signals,
+    commandEnvironment,
+  }: {
+    readonly config: Config;
+    readonly spawn: SpawnChild;
+    readonly signals: Signals;
+    readonly commandEnvironment: Readonly<Record<string, string>>;
+  },
+  { database, asSuperuser, args }: SqlWish & { readonly args: readonly string[] },
+): Promise<number | undefined> {
+  const { socketDir, port, superuser, superuserPassword, username, password, database: own = username } = config.postgresql;
+  const file = await psqlOf(config, commandEnvironment['PATH'] ?? '');
+  if (file === undefined) return undefined;
+  const secret = asSuperuser ? superuserPassword : password;
+  const env = {
+    ...commandEnvironment,
+    PGHOST: socketDir,
+    PGPORT: String(port),
+    PGUSER: asSuperuser ? superuser : username,
+    PGDATABASE: database ?? own,
+    ...(secret === undefined ? {} : { PGPASSWORD: secret.reveal() }), // The person's own psql: nobody else reads its environment.
+  };
+  const child = await spawn({ file, args: [...args], env, output: 'inherit', newSession: false });
+  const unsubscribe = signals.subscribe((signal) => {
+    if (signal === 'SIGTERM') child.kill(signal); // Ctrl-C reaches psql by the terminal, and means: end this query.
+  });
+  try {
+    return exitStatus(await child.exited);
+  } finally {
+    unsubscribe();
+  }
+}
+
+/** The one beside the configured server's programs, else the first in PATH. */
+async function psqlOf({ postgresql: { binDir } }: Config, path: string): Promise<string | undefined> {
+  for (const folder of [...(binDir === undefined ? [] : [binDir]), ...path.split(':').filter(Boolean)]) {
+    const file = join(folder, 'psql');
+    const isThere = await access(file, constants.X_OK).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return file;
+  }
+  return undefined;
+}
