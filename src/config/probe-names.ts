@@ -12,6 +12,7 @@ export const probeNames = [
   'idle-in-transaction',
   'blocked',
   'wal',
+  'wal-archive',
   'replication',
   'slots',
   'wraparound',

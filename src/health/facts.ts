@@ -92,6 +92,14 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
     readonly walBytes?: number;
     readonly maxWalBytes?: number;
   };
+  readonly 'wal-archive': {
+    readonly state: 'keeping' | 'waiting' | 'failing' | 'stopped';
+    readonly guarded: boolean;
+    /** As PostgreSQL prints it; null where nothing is kept yet. */
+    readonly endLsn: string | null;
+    readonly lagBytes: number | null;
+    readonly lagSeconds: number | null;
+  };
   readonly replication:
     | readonly { readonly name: string; readonly state: string; readonly seconds: number; readonly behind: number }[]
     | { readonly seconds: number | null; readonly receiving: boolean; readonly paused: boolean };

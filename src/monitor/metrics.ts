@@ -63,6 +63,10 @@ function ofProbes(gauge: Gauge, { probes }: HealthReport): void {
   figure('dbkit_wal_bytes', 'Size of pg_wal.', wal?.walBytes);
   figure('dbkit_wal_archive_failures', 'Failures of the archiver since its figures were reset.', wal?.archiveFailures);
   figure('dbkit_wal_archive_waiting', 'Finished WAL segments that wait to be archived.', wal?.archiveWaiting);
+  const archive = factsOf(probes, 'wal-archive');
+  figure('dbkit_wal_kept', '1 while the WAL is kept in the repository as it is written.', archive && (archive.state === 'keeping' ? 1 : 0));
+  figure('dbkit_wal_kept_lag_bytes', 'WAL that is durable and not in the repository yet.', archive?.lagBytes ?? undefined);
+  figure('dbkit_wal_kept_lag_seconds', 'How long that has been so.', archive?.lagSeconds ?? undefined);
   const slots = factsOf(probes, 'slots');
   if (slots && slots.length > 0)
     gauge(

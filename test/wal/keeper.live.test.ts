@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { chmod, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ask, askNumber } from '../harness/ask.ts';
 import { crash } from '../harness/breaking.ts';
-import { boot, type Running } from '../harness/dbkit.ts';
+import { boot, type Running, run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { until } from '../harness/processes.ts';
@@ -42,6 +42,24 @@ test('a new instance has its WAL kept from the first row on, across kills and cl
   await ask(instance, 'app', 'INSERT INTO rows SELECT generate_series(1, 10)');
   expect(await untilKept(instance)).toBeGreaterThan(stopped);
   await expectContinuous(archive);
+  const status = await run(instance, ['wal', 'status', '--json'], withArchive);
+  expect(JSON.parse(status.stdout)).toMatchObject({
+    schema: 'dbkit.wal-status/v1',
+    report: {
+      state: 'keeping',
+      guarded: true,
+      lag: { bytes: 0, seconds: 0 },
+      timelines: [{ timeline: 1, holes: [], disputed: [] }],
+      gaps: [],
+    },
+  });
+  const verified = await run(instance, ['wal', 'verify'], withArchive);
+  expect(verified, verified.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining('sound') });
+  const health = await run(instance, ['health', '--probe', 'wal-archive', 'slots'], withArchive);
+  expect(health, health.stdout).toMatchObject({ code: 0, stdout: expect.stringMatching(/nothing is missing[\s\S]*no replication slots/) });
+  await flip(timeline!.segments[0]!.path);
+  const damaged = await run(instance, ['wal', 'verify'], withArchive);
+  expect(damaged, damaged.stderr).toMatchObject({ code: 65, stdout: expect.stringContaining(timeline!.segments[0]!.name) });
   await third.stop();
   const off = await boot(instance);
   await until(
@@ -127,6 +145,12 @@ test('WAL that went before it was kept is a gap: it is told, the slot is let go,
   await untilBackups(instance, running, 2);
   await running.stop();
 });
+
+async function flip(path: string): Promise<void> {
+  const bytes = await readFile(path);
+  bytes.writeUInt8(bytes.readUInt8(100) ^ 1, 100);
+  await writeFile(path, bytes);
+}
 
 const untilBackups = ({ backupDir }: Instance, running: Running, count: number): Promise<void> =>
   until(

@@ -16,6 +16,7 @@ import { createSessions } from './sessions.ts';
 import { slotsProbe } from './slots.ts';
 import { userProbes } from './user-probes.ts';
 import { walProbe } from './wal.ts';
+import { walArchiveProbe } from './wal-archive.ts';
 import { writeProbe } from './write.ts';
 
 /** Every question that can be asked of an instance, in the order in which a person would read the answers. */
@@ -36,6 +37,7 @@ export function createProbes({ config, system, backups }: PostgresqlOptions): re
     idleInTransactionProbe(health, sessions),
     blockedProbe(health, sessions),
     walProbe(health, sessions),
+    walArchiveProbe(config, backups, system, sessions),
     replicationProbe(health, sessions),
     slotsProbe(health, sessions),
     wraparoundProbe(health, sessions),
