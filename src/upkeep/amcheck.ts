@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { findBinaries } from '../instance/binaries.ts';
 import { serverOwner } from '../instance/owner.ts';
+import { withPassfile } from '../instance/passfile.ts';
 import { superuserToolOptions } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
 
@@ -26,12 +27,13 @@ export async function amcheck({ config, system }: PostgresqlOptions, signal: Abo
     ...system.childEnvironment,
     PGAPPNAME: 'dbkit',
     PGOPTIONS: superuserToolOptions(own),
-    ...(superuserPassword ? { PGPASSWORD: superuserPassword.reveal() } : {}),
   };
   const address = [`--host=${socketDir}`, `--port=${port}`, `--username=${superuser}`, '--no-password'];
   const as = await serverOwner(config.postgresql, system);
-  const tool = { file, args: ['--all', '--install-missing', ...address], env, as, timeoutMs: TIMEOUT_MS };
-  const { exitCode, stdout, stderr } = await system.runner.attempt(tool, signal);
+  const args = ['--all', '--install-missing', ...address];
+  const { exitCode, stdout, stderr } = await withPassfile(superuserPassword?.reveal(), { system, owner: as }, (passfile) =>
+    system.runner.attempt({ file, args, env: { ...env, ...passfile }, as, timeoutMs: TIMEOUT_MS }, signal),
+  );
   if (exitCode === 0) return [];
   const lines = `${stdout}\n${stderr}`.split('\n').map((line) => line.trim());
   if (exitCode === DAMAGED) return lines.filter(Boolean);

@@ -3,11 +3,12 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { findBinaries } from '../../instance/binaries.ts';
+import { withPassfile } from '../../instance/passfile.ts';
 import { toolOptions } from '../../instance/sessions.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System, Tool, ToolResult } from '../../kernel/machine.ts';
 
-/** PostgreSQL's own client programs, called for one server; the password travels in the environment, names never meet a shell. */
+/** PostgreSQL's own client programs, called for one server; the password travels in a file, names never meet a shell. */
 export interface DumpTools {
   /** 'pg_dump (PostgreSQL) 15.18'. */
   readonly version: string;
@@ -53,19 +54,21 @@ export async function findTools(
       PGUSER: superuser,
       PGAPPNAME: 'dbkit',
       PGOPTIONS: toolOptions(undefined),
-      ...(superuserPassword ? { PGPASSWORD: superuserPassword.reveal() } : {}),
     };
-    const call = (program: Program, args: readonly string[], at: ToolTarget | undefined): Tool => ({
-      file: join(directory, program),
-      args,
-      env: { ...env, ...(at ? environmentOf(at, socketDir) : {}) },
-      as: owner,
-      timeoutMs: TIMEOUT_MS,
-    });
+    const call = (program: Program, args: readonly string[], at: ToolTarget | undefined, by: (tool: Tool) => Promise<ToolResult>) =>
+      withPassfile(at?.role?.password ?? superuserPassword?.reveal(), { system, owner }, (passfile) =>
+        by({
+          file: join(directory, program),
+          args,
+          env: { ...env, ...passfile, ...(at ? environmentOf(at, socketDir) : {}) },
+          as: owner,
+          timeoutMs: TIMEOUT_MS,
+        }),
+      );
     return {
       version: stdout.trim(),
-      run: (program, args, abort, at) => system.runner.run(call(program, args, at), abort),
-      attempt: (program, args, abort, at) => system.runner.attempt(call(program, args, at), abort),
+      run: (program, args, abort, at) => call(program, args, at, (tool) => system.runner.run(tool, abort)),
+      attempt: (program, args, abort, at) => call(program, args, at, (tool) => system.runner.attempt(tool, abort)),
     };
   }
   throw new DbkitError('program.missing', `pg_dump and pg_restore of PostgreSQL ${major} or newer are not installed`, {
@@ -77,7 +80,7 @@ export async function findTools(
 const environmentOf = ({ database, socketDir, role }: ToolTarget, own: string): Record<string, string> => ({
   PGDATABASE: database,
   PGHOST: socketDir ?? own,
-  ...(role ? { PGUSER: role.name, PGPASSWORD: role.password } : {}),
+  ...(role ? { PGUSER: role.name } : {}),
 });
 
 const executable = (file: string): Promise<boolean> =>
