@@ -38,7 +38,10 @@ const options = {
   // Its CommonJS files find one another in a way that no bundler can follow.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
   // pg asks `new Response()` whether it runs on Cloudflare, and Node then loads its whole HTTP client: ten megabytes and as many milliseconds.
-  define: { Response: 'undefined' },
+  define: {
+    Response: 'undefined',
+    'process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED': '"true"', // Which Node runs dbkit is no news for whoever copies a backup.
+  },
   legalComments: 'linked',
   metafile: true,
   minifySyntax: true,

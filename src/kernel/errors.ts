@@ -45,6 +45,24 @@ export const failures = {
     words: 'the machine has no more memory, processes or open files to give',
     next: 'raise the limit, or end other programs',
   },
+  'store.unavailable': {
+    exit: 69,
+    retryable: true,
+    words: 'the place of a copy does not answer, or is not mounted',
+    next: 'look at it and at the way there',
+  },
+  'store.denied': {
+    exit: 77,
+    retryable: false,
+    words: 'the place of a copy refuses',
+    next: 'look at the credentials, the bucket or the folder',
+  },
+  'key.unusable': {
+    exit: 78,
+    retryable: false,
+    words: 'no identity here opens what is encrypted',
+    next: 'run `dbkit keys check`',
+  },
   'control.unavailable': { exit: 69, retryable: true, words: 'no dbkit supervises this instance', next: 'see `dbkit status`' },
   'control.silent': {
     exit: 69,
