@@ -73,8 +73,9 @@ const three = [
 const [older, newer, broken] = three as [Backup, Backup, Backup];
 const instance = { expireQuarantine: async () => [] } as unknown as Parts['instance'];
 const board = { lastRecovery: async () => undefined } as unknown as Parts['board'];
+const copies = { clearLeft: async () => undefined } as unknown as Parts['copies'];
 const ask = (argv: readonly string[], ...backups: readonly Backups[]) =>
-  inProcess(['backup', ...argv], { app: { backups, clock, instance, board } });
+  inProcess(['backup', ...argv], { app: { backups, clock, instance, board, copies } });
 
 test('the list is a table, newest first, that says what each backup is worth', async () => {
   const { status, out } = await ask(['list'], baseOf(three));
