@@ -22,6 +22,8 @@ export async function takeBackup(
     readonly expireQuarantined: ExpireQuarantined;
     readonly history: Reported;
     readonly log: Logger;
+    /** Copies that killed drills have left are as large as the data: each backup frees them. */
+    readonly copies: { clearLeft(signal: AbortSignal): Promise<unknown> };
   },
   { engine: name, ifChanged, ...options }: TakeBackupInput,
   signal: AbortSignal,
@@ -38,6 +40,9 @@ export async function takeBackup(
     throw new DbkitError('usage.invalid', 'a base backup holds every database, with its roles and their passwords', {
       hint: '--engine dump takes single databases',
     });
+  await app.copies
+    .clearLeft(signal)
+    .catch((cause: unknown) => log.warn('copies.left', `copies that a killed run has left could not be removed: ${wordsOf(cause)}`));
   const change = ifChanged && kind.kind === 'physical' ? await kind.changedSinceLast(signal) : undefined;
   if (change && !change.changed) return { backup: null, because: change.because };
   const backup = listed(await kind.take(signal, options), kind.name);

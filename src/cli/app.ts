@@ -7,7 +7,7 @@ import { listBackups } from '../backups/list-backups.ts';
 import { loadDump } from '../backups/load-dump.ts';
 import { pinBackup } from '../backups/pin-backup.ts';
 import { showBackup } from '../backups/show-backup.ts';
-import { type TakeBackupInput, takeBackup } from '../backups/take-backup.ts';
+import { takeBackup } from '../backups/take-backup.ts';
 import { verifyBackups } from '../backups/verify-backups.ts';
 import { awaitHealth, checkHealth } from '../health/check.ts';
 import { checkBeforeCommit } from '../health/hooks/check.ts';
@@ -16,7 +16,6 @@ import { initDevcontainer } from '../homes/devcontainer/init.ts';
 import { renderManifests } from '../homes/kubernetes/render-manifests.ts';
 import { installUnits, printUnits, uninstallUnits } from '../homes/systemd/install.ts';
 import { openSql, runPsql } from '../instance/sql.ts';
-import { wordsOf } from '../kernel/errors.ts';
 import { monitor, monitorOnce } from '../monitor/loop.ts';
 import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
 import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
@@ -53,13 +52,7 @@ export function createApp(parts: Parts) {
     salvage,
     upkeep,
     backups: {
-      /** Each backup, the one after a start too, also frees what killed drills have left: their copies are as large as the data. */
-      take: async (input: TakeBackupInput, signal: AbortSignal) => {
-        await copies
-          .clearLeft(signal)
-          .catch((cause: unknown) => log.warn('copies.left', `copies that a killed run has left could not be removed: ${wordsOf(cause)}`));
-        return takeBackup(parts, input, signal);
-      },
+      take: on(takeBackup),
       begin: on(startBackup),
       list: on(listBackups),
       show: on(showBackup),

@@ -11,6 +11,7 @@ import { registerEntrypoint } from './entrypoint.ts';
 import { registerExplain } from './explain.ts';
 import { globalOptions } from './global-flags.ts';
 import { registerHealth } from './health.ts';
+import { globalsHint, grouped, registerHelp, withoutGlobals } from './help.ts';
 import { registerHooks } from './hooks.ts';
 import { registerInit } from './init.ts';
 import { registerInspect } from './inspect.ts';
@@ -19,6 +20,7 @@ import { registerMaintenance } from './maintenance.ts';
 import { registerManual } from './manual.ts';
 import { registerMonitor } from './monitor.ts';
 import { failureDocument } from './output/report.ts';
+import { registerOverview } from './overview.ts';
 import { registerRecover } from './recover.ts';
 import { registerSalvage } from './salvage.ts';
 import { registerServices } from './services.ts';
@@ -36,29 +38,41 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
   const surroundings = { ...given, terminal: discreet(given.terminal) };
   const cli = createCli(surroundings);
   const program = createProgram(surroundings, (registered) => {
-    registerEntrypoint(registered, cli);
-    registerUp(registered, cli);
-    registerStatus(registered, cli);
-    registerWait(registered, cli);
-    registerHealth(registered, cli);
-    registerSql(registered, cli);
-    registerInspect(registered, cli);
-    registerRecover(registered, cli);
-    registerExplain(registered, cli);
-    registerSalvage(registered, cli);
-    registerBackup(registered, cli);
-    registerWal(registered, cli);
-    registerConfig(registered, cli);
-    registerServices(registered, cli);
-    registerMonitor(registered, cli);
-    registerAlert(registered, cli);
-    registerHooks(registered, cli);
-    registerInit(registered, cli);
-    registerK8s(registered, cli);
-    registerMaintenance(registered, cli);
-    registerSystemd(registered, cli);
-    registerCompletion(registered, cli);
-    registerManual(registered, cli);
+    grouped(registered, 'Every day:', () => {
+      registerEntrypoint(registered, cli);
+      registerUp(registered, cli);
+      registerStatus(registered, cli);
+      registerWait(registered, cli);
+      registerSql(registered, cli);
+      registerServices(registered, cli);
+    });
+    grouped(registered, 'When it is broken:', () => {
+      registerHealth(registered, cli);
+      registerInspect(registered, cli);
+      registerRecover(registered, cli);
+      registerExplain(registered, cli);
+      registerSalvage(registered, cli);
+    });
+    grouped(registered, 'Backups:', () => {
+      registerBackup(registered, cli);
+      registerWal(registered, cli);
+    });
+    grouped(registered, 'Watch and upkeep:', () => {
+      registerMonitor(registered, cli);
+      registerAlert(registered, cli);
+      registerMaintenance(registered, cli);
+    });
+    grouped(registered, 'Set-up:', () => {
+      registerInit(registered, cli);
+      registerConfig(registered, cli);
+      registerHooks(registered, cli);
+      registerK8s(registered, cli);
+      registerSystemd(registered, cli);
+      registerCompletion(registered, cli);
+      registerManual(registered, cli);
+      registerHelp(registered);
+    });
+    registerOverview(registered, cli); // Last: commands inherit what their parent allows.
   });
   try {
     await program.parseAsync([...argv], { from: 'user' });
@@ -99,6 +113,8 @@ function createProgram({ version, terminal }: Surroundings, register: (program: 
       outputError: (text, write) => write(text.replace(/^error: /, 'dbkit: ')),
     })
     .showHelpAfterError('HINT: `dbkit --help` lists the commands, `dbkit COMMAND --help` their flags')
+    .configureHelp(withoutGlobals)
+    .addHelpText('after', globalsHint)
     .addHelpText('after', EXIT_STATUSES)
     .addHelpText(
       'after',
@@ -112,8 +128,8 @@ function createProgram({ version, terminal }: Surroundings, register: (program: 
       .exitOverride()
       .configureOutput(program.configureOutput())
       .showHelpAfterError('HINT: `dbkit COMMAND --help` lists its flags')
-      .configureHelp({ showGlobalOptions: true });
-    command.addHelpText('after', EXIT_STATUSES);
+      .configureHelp(withoutGlobals);
+    command.addHelpText('after', globalsHint).addHelpText('after', EXIT_STATUSES);
   }
   return program;
 }

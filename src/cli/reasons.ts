@@ -26,6 +26,7 @@ import { logRules } from '../upkeep/log-retention.ts';
 import { indexNeeds, tableNeeds } from '../upkeep/needs.ts';
 import { segmentRows } from '../wal/retention.ts';
 import { walProblems } from '../wal/verify.ts';
+import { nextSteps } from './next-steps.ts';
 
 /** One row of a decision table, for people. */
 export interface Reason {
@@ -79,6 +80,7 @@ export const tables = {
   'What a health check means for the monitor': verdicts,
   'What the monitor does': decisions,
   'Messages in the server’s log': logRows,
+  'What `dbkit` alone suggests': nextSteps,
   'Upkeep of tables and indexes': [...tableNeeds, ...indexNeeds],
   'Retention of logs': logRules,
 } as const satisfies Readonly<Record<string, readonly Row[]>>;
@@ -105,7 +107,7 @@ const reasonOf = (table: string, { id, words, then, mend, refusal }: Row): Reaso
   table,
   words,
   then: mend ?? (typeof then === 'string' ? then : null),
-  next: refusal?.hint ?? null,
+  next: refusal?.hint ?? (Array.isArray(then) ? then.map((line) => `\`${line}\``).join(', ') : null),
   failure: refusal?.code ?? null,
   exit: refusal ? failures[refusal.code].exit : null,
 });

@@ -36,7 +36,7 @@ test.each(['--version', '-V'])('%s prints the version alone', async (flag) => {
 });
 
 test.each([
-  [['statsu'], /unknown command 'statsu'\n\(Did you mean status\?\)/],
+  [['statsu'], /unknown command 'statsu'\nHINT: did you mean `dbkit status`/],
   [['status', '--wiat'], /unknown option '--wiat'\n\(Did you mean --wait\?\)/],
   [['config', 'shwo'], /Did you mean show\?/],
   [['recover', '--strategy', 'pray'], /Allowed choices are repair, restore, reinitialize/],
@@ -44,7 +44,6 @@ test.each([
   [['completion'], /missing required argument 'shell'/],
   [['status', '--port', '70000'], /a port is a number from 1 to 65535/],
   [['status', 'surplus'], /too many arguments/],
-  [[], /Usage: dbkit/],
   [['config'], /Usage: dbkit config/],
 ])('wrong usage %j ends with 2, explained on stderr', async (argv, explanation) => {
   const { status, out, error, opened } = await inProcess(argv);
