@@ -139,6 +139,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     history: createRecoveryHistory(config.stateDir, system),
     backups,
     clock: system.clock,
+    files: system.files,
     log: system.log,
     spawn: system.spawn,
     prepareLog: async (signal) => {

@@ -6,7 +6,7 @@ import type { SettingsFile } from '../config/settings-file-contract.ts';
 import type { Control } from '../control/contract.ts';
 import type { StatusBoard } from '../control/status.ts';
 import type { ProjectFolder } from '../homes/devcontainer/project-folder-contract.ts';
-import type { Clock, Logger, Signals, SpawnChild } from '../kernel/machine.ts';
+import type { Clock, Files, Logger, Signals, SpawnChild } from '../kernel/machine.ts';
 import type { Git } from '../machine/git-repository.ts';
 import type { SdNotify, Systemd } from '../machine/systemd-contract.ts';
 import type { MonitorMemory } from '../monitor/decide.ts';
@@ -39,6 +39,7 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   /** Asks a URL that the configuration names, so that somebody notices when nobody asks any more; false when that did not work. */
   ping(signal: AbortSignal): Promise<boolean>;
   readonly clock: Clock;
+  readonly files: Files;
   readonly log: Logger;
   readonly spawn: SpawnChild;
   /** Makes LOG_DIR, and mends its owner, as a start of PostgreSQL does; where a background dbkit logs to. */

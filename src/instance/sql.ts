@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
-import type { Signals, SpawnChild } from '../kernel/machine.ts';
+import type { Files, Signals, SpawnChild } from '../kernel/machine.ts';
 import { type Connection, positionOf, type SqlResult } from './connection.ts';
 import { splitStatements } from './initialize/sql-statements.ts';
+import { withPassfile } from './passfile.ts';
 import { openAsRole } from './sessions.ts';
 import { shorthandFor } from './shorthand.ts';
 
@@ -78,10 +79,12 @@ export async function runPsql(
     config,
     spawn,
     signals,
+    files,
     commandEnvironment,
   }: {
     readonly config: Config;
     readonly spawn: SpawnChild;
+    readonly files: Files;
     readonly signals: Signals;
     readonly commandEnvironment: Readonly<Record<string, string>>;
   },
@@ -97,17 +100,18 @@ export async function runPsql(
     PGPORT: String(port),
     PGUSER: asSuperuser ? superuser : username,
     PGDATABASE: database ?? own,
-    ...(secret === undefined ? {} : { PGPASSWORD: secret.reveal() }), // The person's own psql: nobody else reads its environment.
   };
-  const child = await spawn({ file, args: [...args], env, output: 'inherit', newSession: false });
-  const unsubscribe = signals.subscribe((signal) => {
-    if (signal === 'SIGTERM') child.kill(signal); // Ctrl-C reaches psql by the terminal, and means: end this query.
+  return withPassfile(secret?.reveal(), { system: { files }, owner: undefined }, async (passfile) => {
+    const child = await spawn({ file, args: [...args], env: { ...env, ...passfile }, output: 'inherit', newSession: false });
+    const unsubscribe = signals.subscribe((signal) => {
+      if (signal === 'SIGTERM') child.kill(signal); // Ctrl-C reaches psql by the terminal, and means: end this query.
+    });
+    try {
+      return exitStatus(await child.exited);
+    } finally {
+      unsubscribe();
+    }
   });
-  try {
-    return exitStatus(await child.exited);
-  } finally {
-    unsubscribe();
-  }
 }
 
 /** The one beside the configured server's programs, else the first in PATH. */
