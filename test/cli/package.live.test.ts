@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
@@ -7,8 +7,7 @@ import { installed, runnable } from '../harness/majors.ts';
 import { emptyFolder, pack, tourOf } from '../harness/package.ts';
 
 const execute = promisify(execFile);
-const hasPsql = spawnSync('psql', ['--version']).status === 0;
-const SIZE_MAX = 1_000_000;
+const SIZE_MAX = 1_400_000; // Packed; the S3 client and zstd, loaded where they are asked for, are a third of it.
 
 test('the package holds what is used, and nothing of those who make it', async () => {
   const { files, sizeBytes } = await pack(await emptyFolder());
@@ -68,7 +67,7 @@ test('its metadata say what npm and its users need', async () => {
   expect(await readFile('CHANGELOG.md', 'utf8')).toContain(`\n## ${String(about['version'])}\n`);
 });
 
-test.skipIf(!hasPsql)('installed into an empty folder it brings nothing else, and the README’s tour goes as it is told there', async () => {
+test('installed into an empty folder it brings nothing else, and the README’s tour goes as it is told there', async () => {
   const folder = await emptyFolder();
   const { tarball } = await pack(folder);
   await execute('npm', ['install', '--no-audit', '--no-fund', '--offline', tarball], { cwd: folder });
