@@ -12,6 +12,8 @@ export interface Gathering {
   readonly pgWal: string | undefined;
   /** A folder to lay it out in, which is made anew. */
   readonly into: string;
+  /** Timelines that the instance has left again: a restore to them was undone. */
+  readonly abandoned: ReadonlySet<number>;
 }
 
 /** Where the WAL goes on that is wanted: behind a backup. */
@@ -59,14 +61,17 @@ export const timelineAt = (way: readonly Leg[], segment: bigint, segmentSizeByte
  * where the archive has nothing of that server.
  */
 export async function gatherWal(
-  { archive, pgWal, into }: Gathering,
+  { archive, pgWal, into, abandoned }: Gathering,
   wanted: WantedFrom,
   signal: AbortSignal,
 ): Promise<GatheredWal | undefined> {
   const size = await archive.segmentSizeBytes();
   if (size === undefined) return undefined;
   const timelines = await archive.timelines(signal);
-  const way = wayFrom(wanted, timelines);
+  const way = wayFrom(
+    wanted,
+    timelines.filter(({ id }) => !abandoned.has(id)),
+  );
   const target = way.at(-1)!.timeline;
   const view = join(into, 'view');
   await rm(into, { recursive: true, force: true });

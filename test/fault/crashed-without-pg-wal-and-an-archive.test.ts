@@ -9,7 +9,7 @@ import { scenario } from './disaster.ts';
 import { takeBackup } from './take-backup.ts';
 import { segments } from './wal.ts';
 
-for (const how of ['gone'] as const) {
+for (const how of ['gone', 'scrambled'] as const) {
   scenario(
     {
       name: `pg_wal is ${how} after a crash; the archive has it`,

@@ -11,12 +11,11 @@ import { readCluster } from './cluster.ts';
 import { createBackup } from './create.ts';
 import { descendsFrom } from './descent.ts';
 import { expireArchives } from './expire-archives.ts';
-import { furthest } from './furthest.ts';
+import { furthest, segmentThatLeadsOn } from './furthest.ts';
 import { type BackupRecord, baseBackupRecords } from './record.ts';
 import { restoreBackup } from './restore.ts';
 import { type KnownToHave, planRollForward } from './roll-forward.ts';
 import { findSameFiles } from './same-files.ts';
-import { findWalSegment } from './same-wal.ts';
 import { type VerifyNeeds, verifyBackup } from './verify.ts';
 
 export interface BaseBackupsNeeds {
@@ -77,7 +76,8 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
         const known = await knownToHave(record, { stateDir: config.stateDir, dataDir: from }, signal);
         return (await planRollForward(record, `${from}/pg_wal`, known, signal)).complete;
       }),
-    walSegment: async (backup, name, signal) => findWalSegment(await recordOf(backup, signal), pathOf(backup.label), name, signal),
+    walSegment: async (backup, name, signal) =>
+      segmentThatLeadsOn(await recordOf(backup, signal), name, { path: pathOf(backup.label), dataDir, config, system }, signal),
     sameFiles: (backup, files, signal) =>
       inWords(`look for files in ${backup.label}`, async () =>
         findSameFiles(await recordOf(backup, signal), pathOf(backup.label), files, signal),

@@ -47,7 +47,7 @@ export interface RollForward {
 /** How far an instance is known to have come: its own last checkpoint, and what was noted while it ran. */
 export interface KnownToHave {
   readonly checkpointLsn: Lsn | undefined;
-  readonly mark: { readonly timeline: number; readonly flushedLsn: Lsn; readonly clean: boolean } | undefined;
+  readonly mark: { readonly timeline: number; readonly flushedLsn: Lsn; readonly clean: boolean; readonly at: string } | undefined;
 }
 
 /**
