@@ -2,16 +2,16 @@ import type { Severity } from '../kernel/severity.ts';
 
 /** One message about an event, for people who are not looking. */
 export interface Alert {
-  /** What it is about, the same for the beginning and the end of one trouble: 'health', 'recovery', 'monitor'. */
+  /** The subject, the same for the beginning and the end of one trouble: 'health', 'recovery', 'monitor'. */
   readonly topic: string;
   readonly severity: Severity;
   /** The trouble is over. */
   readonly resolves: boolean;
   /** One line: what happened. */
   readonly title: string;
-  /** What was seen and what was done, a sentence a line. */
+  /** The facts and the actions, a sentence a line. */
   readonly lines: readonly string[];
-  /** What to type next; null when there is nothing to do. */
+  /** The command that comes next; null when there is nothing to do. */
   readonly command: string | null;
   /** Checks that failed in a row, of how many it takes. */
   readonly failures?: { readonly count: number; readonly limit: number };
@@ -29,15 +29,15 @@ export interface StampedAlert extends Alert {
   readonly environment: string | null;
 }
 
-/** What one channel was told about each topic. */
+/** The last words that a channel got about each topic. */
 export type Told = Readonly<Record<string, { readonly at: string; readonly severity: Severity; readonly title: string }>>;
 
-/** What is remembered of one channel, across restarts. Only what it has taken counts as told. */
+/** The memory of one channel, across restarts. Only what it has taken counts as told. */
 export interface ChannelMemory {
   readonly told: Told;
   /** Until when it wants to be left alone; null: it takes messages. */
   readonly retryAt: string | null;
-  /** What it could not be told and will not come again by itself, oldest first. */
+  /** Messages that could not be told and will not come again by itself, oldest first. */
   readonly pending: readonly StampedAlert[];
 }
 export const untold: ChannelMemory = { told: {}, retryAt: null, pending: [] };
@@ -46,11 +46,11 @@ const PENDING_MAX = 20;
 
 /** A success or a piece of news is no trouble that lasts. */
 const isEvent = ({ severity }: Alert): boolean => severity === 'SUCCESS' || severity === 'INFO';
-/** What the next check finds again it tells again; anything else happens once. */
+/** Findings of the next check are told again; anything else happens once. */
 const comesAgain = ({ topic, resolves }: Alert): boolean => resolves || topic === 'health';
 
 /**
- * Whether to tell it to a channel: the same title about the same topic only once in `repeatAfterMs`, the end of a trouble only where its
+ * Decides if it is told to a channel: the same title about the same topic only once in `repeatAfterMs`, the end of a trouble only where its
  * beginning was told, and every success: it is no trouble that lasts, and each recovery has losses of its own to tell.
  * Pure; a moment in the future counts as now, so that a clock set back silences nothing for long.
  */
@@ -66,7 +66,7 @@ export function isNews(alert: Alert, told: Told, { nowMs, repeatAfterMs }: { now
 export const isHeard = (alert: Alert, severities: readonly Severity[], told: Told): boolean =>
   severities.includes(alert.severity) || (told[alert.topic] !== undefined && (alert.resolves || alert.severity === 'SUCCESS'));
 
-/** What is remembered once the channel has it. Pure. */
+/** The memory once the channel has it. Pure. */
 export function afterTelling(alert: Alert, memory: ChannelMemory, at: string): ChannelMemory {
   const { [alert.topic]: before, ...others } = memory.told;
   if (alert.resolves || alert.severity === 'SUCCESS') return { ...memory, told: others, retryAt: null };
@@ -74,7 +74,7 @@ export function afterTelling(alert: Alert, memory: ChannelMemory, at: string): C
   return { ...memory, told: { ...others, [alert.topic]: { at, severity: alert.severity, title: alert.title } }, retryAt: null };
 }
 
-/** What is remembered when it did not get through: nothing as told, events for when the channel is back. Pure. */
+/** The memory when it did not get through: nothing as told, events for when the channel is back. Pure. */
 export const afterFailing = (alert: StampedAlert, memory: ChannelMemory, retryAt: string | null): ChannelMemory => ({
   ...memory,
   retryAt,

@@ -11,7 +11,7 @@ export interface Alerter {
   test(channel: string, signal: AbortSignal): Promise<void>;
   /** The same for settings that are not in the configuration yet; `config.invalid` when they cannot be a channel's. */
   tryOut(channel: string, settings: unknown, signal: AbortSignal): Promise<void>;
-  /** Who has written to the bot of these settings of a Telegram channel (`token`, `api`). */
+  /** Chats that have written to the bot of these settings of a Telegram channel (`token`, `api`). */
   telegramChats(settings: unknown, signal: AbortSignal): Promise<readonly Chat[]>;
   /** The secret that is kept there. Rejects with `config.invalid` when it is not. */
   reveal(place: SecretPlace): Promise<string>;

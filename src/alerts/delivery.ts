@@ -68,14 +68,14 @@ function channelMemories(stateDir: string, { files, log }: Delivering['system'])
 }
 
 /**
- * What each channel has been told is `<stateDir>/alerts.json`. An alert counts as told only when its channel has taken it: a channel that was
+ * The messages that each channel got are in `<stateDir>/alerts.json`. An alert counts as told only when its channel has taken it: a channel that was
  * down hears of a trouble that goes on with the next check, and never of the end of one that it was not told.
  */
 export function createDelivery({ stateDir, system, repeatAfterMs, stamp, send }: Delivering): Delivery {
   const { clock, log } = system;
   const { recall, keep } = channelMemories(stateDir, system);
   const turns = new Map<string, Promise<void>>();
-  /** What a channel that is slow has not come to yet: of one trouble only the newest word counts. */
+  /** Messages that a slow channel has not come to: of one trouble only the newest word counts. */
   const waiting = new Map<string, { alert: Alert; readonly turn: Promise<void> }>();
   /** Undefined when the channel has it; else until when it wants to be left alone, or null. */
   type Outcome = Promise<string | null | undefined>;

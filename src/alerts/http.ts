@@ -1,6 +1,6 @@
 import { within } from '../kernel/deadline.ts';
 
-/** What a channel sends: the answer must be a 2xx. */
+/** The request of a channel: the answer must be a 2xx. */
 export interface Post {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;

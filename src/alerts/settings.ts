@@ -5,7 +5,7 @@ import { channelSettings } from './channels.ts';
 
 /** `alerts` in the configuration. */
 export const alertSettings = v.strictObject({
-  /** What these machines are: 'production', 'staging'; it stands in every message. */
+  /** The name of these machines: 'production', 'staging'; it stands in every message. */
   environment: v.optional(text),
   /** The same trouble is told again after this long. */
   repeatAfter: v.optional(v.pipe(v.string(), v.regex(DURATION, 'expected a duration such as 30m or 12h')), '4h'),

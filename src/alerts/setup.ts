@@ -29,7 +29,7 @@ export interface AlertSetupReport {
   readonly configFile: string;
   /** Files that hold its secrets, 0600. */
   readonly secretFiles: readonly string[];
-  /** Whether a test message got through before it was written down. */
+  /** True when a test message got through before it was written down. */
   readonly tested: boolean;
 }
 

@@ -6,7 +6,7 @@ import type { Identity, System } from '../kernel/machine.ts';
 import { parseJson } from './names.ts';
 import { readRegular } from './regular-file.ts';
 
-/** What every record has. */
+/** The fields of every record. */
 export interface Recorded {
   readonly label: string;
 }

@@ -15,7 +15,7 @@ export interface CopyTask {
   readonly from: BytePath;
   /** Must not exist. */
   readonly to: BytePath;
-  /** What it should be: only for dealing the files out. */
+  /** The expected size: only for dealing the files out. */
   readonly sizeBytes: number;
   /** Read no further: what a file grew by since it was listed comes back from WAL. */
   readonly sizeMaxBytes: number;
@@ -25,7 +25,7 @@ export interface CopyTask {
   readonly pages: PageRule | undefined;
   /** False where the caller makes the whole file system durable afterwards. */
   readonly sync: boolean;
-  /** What this thread may read in a second; undefined: as fast as it can. */
+  /** The bytes that this thread may read in a second; undefined: as fast as it can. */
   readonly bytesPerSecond?: number | undefined;
   /** A clone where the file system can, checked by what was really read. */
   readonly clone?: boolean;

@@ -7,7 +7,7 @@ export interface DrillReport {
   readonly rtoMs: number;
   readonly restoreMs: number;
   readonly startMs: number;
-  /** What would be lost with the data's volume: all since the backup. */
+  /** The rows that would be lost with the data's volume: all since the backup. */
   readonly rpoMs: number;
   /** True when the WAL since the backup is still in the instance's pg_wal: then nothing is lost as long as that can be read. */
   readonly rollsForward: boolean;
@@ -23,9 +23,9 @@ export interface DrillCheck {
   readonly durationMs: number;
 }
 
-/** Whether a drill proves its backup: everything that was tried has passed. */
+/** True if a drill proves its backup: everything that was tried has passed. */
 export const isProof = (checks: readonly DrillCheck[]): boolean => checks.every(({ outcome }) => outcome !== 'failed');
 
-/** What a failed drill says of the backup itself: a person's own assertion may fail on a perfect one. */
+/** The verdict of a failed drill on the backup itself: a person's own assertion may fail on a perfect one. */
 export const damages = ({ checks }: Pick<DrillReport, 'checks'>): DrillCheck | undefined =>
   checks.find(({ name, outcome }) => outcome === 'failed' && !name.startsWith('assertion'));

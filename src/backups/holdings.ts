@@ -9,7 +9,7 @@ import { type BackupTree, openTree } from './tree.ts';
 export interface Holdings<R extends Recorded> extends Pick<BackupTree, 'pathOf' | 'stagingOf' | 'reading' | 'requireSpace'> {
   /** Oldest first. A directory without a record is no backup; a record that cannot be read is passed over with a warning. */
   records(signal: AbortSignal): Promise<readonly R[]>;
-  /** What is recorded of a backup by now. Rejects with `backup.missing` when it has been removed. */
+  /** The state that is recorded of a backup by now. Rejects with `backup.missing` when it has been removed. */
   recordOf(backup: Pick<Backup, 'label'>, signal: AbortSignal): Promise<R>;
   /** One writer at a time. Rejects with `lock.held`, after `patienceMs`. Leftovers of killed runs are cleared up before `work` begins. */
   locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal, patienceMs?: number): Promise<T>;
@@ -34,7 +34,7 @@ interface Parts<R extends Recorded> {
   readonly system: System;
 }
 
-/** What bears one kind of label in `backupDir`. */
+/** Entries with one kind of label in `backupDir`. */
 export function openHoldings<R extends Recorded>(
   kind: { readonly kind: 'data' | 'dump'; parse(value: unknown): R },
   backupDir: string,

@@ -6,7 +6,7 @@ export interface QuarantinePolicy {
   readonly last: number;
   readonly minAgeMs: number;
   readonly now: Date;
-  /** What reports still point to. */
+  /** The paths that reports still point to. */
   readonly reported: ReadonlySet<string>;
 }
 

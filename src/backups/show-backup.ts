@@ -4,9 +4,9 @@ import { type ListedBackup, listed } from './list-backups.ts';
 
 export interface ShownBackup {
   readonly backup: ListedBackup;
-  /** What its engine knows beyond the list. */
+  /** Details that its engine knows beyond the list. */
   readonly details: BackupDetails;
-  /** Whether the next cleanup keeps it, with the reason; null where retention does not apply. */
+  /** Tells if the next cleanup keeps it, with the reason; null where retention does not apply. */
   readonly retention: { readonly keep: boolean; readonly because: string } | null;
 }
 

@@ -17,7 +17,7 @@ export interface BackupTree {
   publish(label: string): Promise<void>;
   retract(label: string): Promise<void>;
   discard(label: string): Promise<void>;
-  /** What is in progress, by label. */
+  /** Work that is in progress, by label. */
   staged(): Promise<readonly string[]>;
   /** Under the lock: what killed runs of other kinds have staged. */
   clearOthers(): Promise<void>;

@@ -13,7 +13,7 @@ export interface VerifyReport {
   readonly backups: readonly {
     readonly label: string;
     readonly ok: boolean;
-    /** What is wrong, in words; null when all is right. */
+    /** The defect, in words; null when all is right. */
     readonly problem: string | null;
     readonly sizeBytes: number;
     readonly durationMs: number;

@@ -14,7 +14,7 @@ import { readMark } from '../wal/mark.ts';
 import type { Handles } from './hold.ts';
 import type { Archived } from './keep-archive.ts';
 
-/** What the next start may build on, while the lock still keeps everybody else away: the inventory, and the mark. Never rejects. */
+/** Notes that the next start may build on, while the lock still keeps everybody else away: the inventory, and the mark. Never rejects. */
 export async function rememberStop(local: Local, damage: readonly Finding[]): Promise<void> {
   const { stateDir, system, volume } = local;
   await writeInventory(system, { stateDir, dataDir: volume.dataDir, damage }).catch((cause: unknown) =>

@@ -16,7 +16,7 @@ import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import { type Meaning, triage } from '../recovery/triage.ts';
 
 /**
- * What a server that did not come up complains about, as findings. Empty: nothing that dbkit knows, so waiting and trying again is all there
+ * The complaints of a server that did not come up, as findings. Empty: nothing that dbkit knows, so waiting and trying again is all there
  * is. Rejects with the refusal when it says that nothing is wrong with the data (a port, a setting, a full volume).
  */
 export async function complaintsOf(local: Local, launched: Exclude<Launch, { kind: 'serving' }>): Promise<Finding[]> {
@@ -101,7 +101,7 @@ async function damageOf(local: Local, { database, path, sqlState, words }: Silen
   return [{ code, path: file, evidence, severity: 'certain', postgresSays: evidence }];
 }
 
-/** What PostgreSQL says of a file, where its sentence is in another language: undefined_file, or a part of it that is wrong. */
+/** The meaning of PostgreSQL's words about a file, where its sentence is in another language: undefined_file, or a part of it that is wrong. */
 function codeOfFile(file: string, sqlState: string | undefined): FindingCode {
   if (/^pg_(xact|multixact|subtrans|commit_ts)\//.test(file)) return 'slru.damaged';
   if (file.endsWith('pg_filenode.map')) return 'filenode-map.damaged';

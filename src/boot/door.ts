@@ -1,7 +1,7 @@
-/** Whether clients may meet the server the moment it is up. 'closed': it listens on a private socket until the verdict. */
+/** Clients may meet the server the moment it is up, or not yet. 'closed': it listens on a private socket until the verdict. */
 export type Door = 'open' | 'closed';
 
-/** What is known of the data before the server is started. */
+/** Facts that are known of the data before the server is started. */
 export interface DoorFacts {
   /** dbkit has just made it. */
   readonly isNew: boolean;

@@ -12,7 +12,7 @@ import type { RecoveryReport } from '../recovery/report.ts';
 import { shortfallLoss, shortfallOf } from '../recovery/shortfall.ts';
 import { readMark } from '../wal/mark.ts';
 
-/** What pg_control said right before the server was started. */
+/** The state of pg_control right before the server was started. */
 export interface BeforeStart {
   readonly control: ControlFile | undefined;
   /** A restored copy that has not recovered yet: what it lacks was told when it was restored. */

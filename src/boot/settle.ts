@@ -14,7 +14,7 @@ import { archiveWhileRunning } from './keep-archive.ts';
 export interface Settling {
   /** The application's role and database were made sure of behind the closed door. */
   readonly isEnsured: boolean;
-  /** What is served around; grows when more is found while the server runs. */
+  /** Damage that is served around; grows when more is found while the server runs. */
   readonly damage: readonly Finding[];
   readonly options: PostgresqlOptions;
 }

@@ -10,7 +10,7 @@ import { failureDocument, failureText, successDocument } from './output/report.t
 import { createStyle, type Style } from './output/style.ts';
 import type { Parts } from './parts.ts';
 
-/** What main.ts knows and nothing below may look up for itself. */
+/** Facts that main.ts knows and nothing below may look up for itself. */
 export interface Surroundings {
   readonly version: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -82,7 +82,7 @@ export interface Call {
   config(): Promise<LoadedConfig>;
 }
 
-/** What a command hands back: its report, how it looks, and its status where that is not 0. */
+/** The result of a command: its report, how it looks, and its status where that is not 0. */
 export interface Answer<Report> {
   readonly report: Report;
   text(style: Style): string;

@@ -6,7 +6,7 @@ interface Word {
   readonly word: string;
   readonly about: string;
 }
-/** What may follow the words of `path`: commands and fixed arguments, flags, and the values of flags that have a fixed set. */
+/** Words that may follow the words of `path`: commands and fixed arguments, flags, and the values of flags that have a fixed set. */
 interface Node {
   readonly path: string;
   readonly words: readonly Word[];

@@ -16,7 +16,7 @@ interface RenderFlags {
   readonly storageClass?: string;
 }
 
-/** What Kubernetes would refuse is refused here, with the reason, before anything is applied. */
+/** An object that Kubernetes would refuse is refused here, with the reason, before anything is applied. */
 const matching =
   (pattern: RegExp, expected: string) =>
   (text: string): string => {

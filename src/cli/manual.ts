@@ -3,7 +3,7 @@ import { environment } from '../config/environment.ts';
 import { exitStatuses, signalStatus } from '../kernel/exit-statuses.ts';
 import type { Cli } from './cli.ts';
 
-/** What a person has to know before the list of commands means anything. */
+/** Facts that a person has to know before the list of commands means anything. */
 const ABOUT = `dbkit is a container's entry point, the backup tool, the health check, the watchman and the recovery hand of PostgreSQL. It looks at the
 data directory, makes it startable in the least destructive way there is, starts PostgreSQL, proves that it answers, runs a command, and stops
 everything cleanly. What it replaces it keeps; what it says goes to standard error, and standard output belongs to the report.`;

@@ -33,7 +33,7 @@ export async function openPages(
     backups: [],
     recoveries: [],
   };
-  /** What cannot be read now stays as it was when it was last read. */
+  /** A figure that cannot be read stays as it was when it was last read. */
   const lookAgain = async (check: MonitorCheck | null): Promise<Shown> => {
     const kept = <T>(reading: Promise<T>, before: T): Promise<T> =>
       reading.catch((cause: unknown) => {

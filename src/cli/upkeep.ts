@@ -22,7 +22,7 @@ const SAFE = `
 Safe on a busy server: nobody is kept from reading or writing, a lock is waited for no longer than maintenance.lockTimeoutSeconds, and a vacuum goes
 at autovacuum's pace. Without a table it does what needs it; \`dbkit maintenance\` lists that.`;
 
-/** What PostgreSQL leaves to a person, below `dbkit maintenance`; alone, that lists what would help. */
+/** Work that PostgreSQL leaves to a person, below `dbkit maintenance`; alone, that lists what would help. */
 export function registerUpkeep(maintenance: Command, cli: Cli): void {
   maintenance.option('--database <name>', 'look into this one only').action((flags: ChoreFlags, command: Command) =>
     cli.run(command, async ({ app, signal }) => {

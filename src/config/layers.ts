@@ -11,7 +11,7 @@ export interface Layers {
   readonly file: { readonly path: string; readonly value: unknown } | undefined;
   /** Names of the environment with their texts; and where each was found. */
   readonly environment: readonly { readonly name: string; readonly text: string; readonly from: Origin }[];
-  /** What already went wrong while the environment was read: reported with everything else. */
+  /** Problems that occurred while the environment was read: reported with everything else. */
   readonly problems?: readonly string[];
   readonly flags: readonly { readonly path: string; readonly value: unknown; readonly flag: string }[];
 }

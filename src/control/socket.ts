@@ -16,7 +16,7 @@ const LIMITS = { clientsMax: 64, requestMs: 5_000 };
 const FAREWELL_MS = 1_000;
 const PROGRESS_EVERY_MS = 100;
 
-/** What is told to the asker as it happens, because it takes long. */
+/** Events for the asker as it happens, because it takes long. */
 const longCommands: ReadonlySet<ControlCommand> = new Set(['restore', 'recover']);
 /** Changes nothing, so that `curl --unix-socket control.sock http://dbkit/status` may ask it of any supervisor. */
 const readings: ReadonlySet<ControlCommand> = new Set(['ping', 'status']);

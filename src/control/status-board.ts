@@ -27,7 +27,7 @@ const supervisor = v.looseObject({
   lastRecovery: v.nullable(recoveryReport),
 });
 
-/** What the supervisor publishes, for `status` and for people without rights: `status.json` and `ready`, both world-readable. */
+/** The status of the supervisor, for `status` and for people without rights: `status.json` and `ready`, both world-readable. */
 export function createStatusBoard(stateDir: string, files: Files): StatusBoard {
   const path = (name: string): string => join(stateDir, name);
   const json = (value: unknown): string => redact(`${JSON.stringify(value, null, 2)}\n`);

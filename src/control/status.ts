@@ -21,7 +21,7 @@ export interface ServiceStatus {
   readonly restarts: number;
   /** One sentence: why it is held or failed, or what recovery did. */
   readonly note: string | null;
-  /** What recovery did before it was last started; null where nothing had to be done. */
+  /** The recovery before the last start; null where nothing had to be done. */
   readonly recovery: RecoveryReport['decision'] | null;
   readonly failure: { readonly code: string; readonly message: string; readonly hint: string | null } | null;
   readonly details: Readonly<Record<string, string | number | boolean | null>>;

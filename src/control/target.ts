@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { parseControlFile } from '../formats/control-file.ts';
 import type { ControlTarget } from './requests.ts';
 
-/** Whose data this configuration is about, as far as this user can see it. Looked up anew each time: a restore changes it. */
+/** The data of this configuration, as far as this user can see it. Looked up anew each time: a restore changes it. */
 export async function controlTarget(dataDir: string): Promise<ControlTarget> {
   const path = await realpath(dataDir).catch(() => resolve(dataDir));
   const bytes = await readFile(join(path, 'global/pg_control')).catch(() => undefined); // Nobody may look: then the path alone must do.

@@ -9,7 +9,7 @@ export const bytePath = (bytes: Uint8Array): BytePath => Buffer.from(bytes).toSt
 /** From text of our own (labels, PostgreSQL's fixed names, configuration), which is UTF-8 on disk. */
 export const fromText = (text: string): BytePath => bytePath(Buffer.from(text, 'utf8'));
 
-/** What Node's file functions take. */
+/** Paths as Node's file functions take them. */
 export const toBytes = (path: BytePath): Buffer => Buffer.from(path, 'latin1');
 
 /** For people: bytes that are not UTF-8 show as the replacement character. */

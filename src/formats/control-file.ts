@@ -1,7 +1,7 @@
 import { crc32c } from './crc32c.ts';
 import type { Lsn } from './wal-segment.ts';
 
-/** What pg_control says (src/include/catalog/pg_control.h, ControlFileData), of majors 13 to 18. */
+/** The fields of pg_control (src/include/catalog/pg_control.h, ControlFileData), of majors 13 to 18. */
 export interface ControlFile {
   readonly major: number;
   readonly systemIdentifier: string;

@@ -7,7 +7,7 @@ export interface Fork {
   readonly reason: string;
 }
 
-/** What a `.history` file says: `parent <tab> switchpoint <tab> reason`, oldest first. Lines that say something else are comments. */
+/** The lines of a `.history` file: `parent <tab> switchpoint <tab> reason`, oldest first. Lines that say something else are comments. */
 export function parseTimelineHistory(text: string): Fork[] {
   return text.split('\n').flatMap((line) => {
     const [, timeline, lsn, reason] = /^\s*(\d+)\s+([0-9A-F]{1,8}\/[0-9A-F]{1,8})\s*(.*)$/i.exec(line) ?? [];

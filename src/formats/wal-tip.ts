@@ -34,7 +34,7 @@ export const newestSegments = (names: readonly string[], segmentSizeBytes: numbe
     .sort()
     .reverse();
 
-/** Whether the file holds the segment that its name says: a recycled one waits with the content of an old one. */
+/** True if the file holds the segment that its name says: a recycled one waits with the content of an old one. */
 export async function isThatSegment(directory: BytePath, name: string, cluster: Cluster): Promise<boolean> {
   const parsed = parseSegmentName(name, cluster.segmentSizeBytes);
   const head = parsed && (await withSegment(directory, name, (file) => bytesAt(file, 0, LONG_HEADER_BYTES)));

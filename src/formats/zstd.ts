@@ -14,7 +14,7 @@ const COMPRESSION_LEVEL_PARAMETER = 100; // zstd.h, ZSTD_c_compressionLevel.
 
 type Done = (cause: Error | null, result: Buffer) => void;
 
-/** What Node 22.15 and later have beside what its older types know. */
+/** Functions that Node has from 22.15 on beside what its older types know. */
 interface ZstdOfNode {
   zstdCompress?(plain: Uint8Array, options: { params: Record<number, number>; pledgedSrcSize: number }, done: Done): void;
   zstdDecompress?(packed: Uint8Array, options: { maxOutputLength: number }, done: Done): void;

@@ -9,7 +9,7 @@ export const healthFormats = { nagios, prometheus: healthMetrics, junit } as con
 export type HealthFormat = keyof typeof healthFormats;
 
 interface FormatOptions {
-  /** Whether a warning fails the test (JUnit knows no warnings). */
+  /** True if a warning fails the test (JUnit knows no warnings). */
   readonly strict: boolean;
 }
 

@@ -3,7 +3,7 @@ import type { ProbeName } from '../config/probe-names.ts';
 import type { AnyFacts, ProbeFacts } from './facts.ts';
 import type { ProbeResult, ProbeStatus } from './probe.ts';
 
-/** What a whole check comes to. */
+/** The verdict of a whole check. */
 export type HealthStatus = Exclude<ProbeStatus, 'skipped'>;
 
 /** One probe's answer as the report shows it. */
@@ -14,7 +14,7 @@ export interface ProbeReport {
   readonly status: ProbeStatus;
   /** One sentence, for people. */
   readonly summary: string;
-  /** What to type or to change next; null when nothing is wrong. */
+  /** The next command or setting; null when nothing is wrong. */
   readonly hint: string | null;
   /** Figures, for machines; `factsOf` reads them. */
   readonly data: AnyFacts | null;
@@ -60,7 +60,7 @@ export const isOf =
   (report: ProbeReport): report is ReportOf<Name> =>
     report.name === name;
 
-/** What that probe measured; undefined where it was not asked, or measured nothing. */
+/** The figures of that probe; undefined where it was not asked, or measured nothing. */
 export const factsOf = <Name extends ProbeName>(probes: readonly ProbeReport[], name: Name): ProbeFacts[Name] | undefined =>
   probes.find(isOf(name))?.data ?? undefined;
 

@@ -12,7 +12,7 @@ export interface LogEntry {
   readonly message: string;
 }
 
-/** What a message is about that a person should know of. */
+/** The subject of a message that a person should know of. */
 export interface LogMeaning {
   readonly status: 'warning' | 'critical';
   readonly subject: LogSubject;
@@ -157,7 +157,7 @@ function isDamage(message: string): boolean {
   return meaning?.kind === 'finding' && damage.has(meaning.code);
 }
 
-/** What an entry means; undefined for daily business. */
+/** The meaning of an entry; undefined for daily business. */
 export function meaningOf(entry: LogEntry): (LogMeaning & { readonly id: LogMeaningId }) | undefined {
   const row = logRows.find(({ when }) => when(entry));
   return row && { id: row.id, status: row.then[0], subject: row.then[1], meaning: row.words };

@@ -20,7 +20,7 @@ export type Gauge = (name: string, help: string, samples: readonly (readonly [la
 
 export const one = (value: number): readonly (readonly [Labelled, number])[] => [[{}, value]];
 
-/** What `dbkit health` found. */
+/** The verdict of `dbkit health`. */
 export const healthMetrics = (report: HealthReport): Promise<string> => exposition((gauge) => ofHealth(gauge, report));
 
 export function ofHealth(gauge: Gauge, { status, at, durationMs, probes }: HealthReport): void {

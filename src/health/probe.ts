@@ -16,7 +16,7 @@ export interface ProbeResult<Facts = AnyFacts> {
 /** One health question. `check` may be called any number of times; a rejection counts as unknown. */
 export interface Probe<Facts = AnyFacts> {
   readonly name: string;
-  /** What it looks at, in a few words; default: its name. */
+  /** The subject, in a few words; default: its name. */
   readonly title?: string;
   /** When whoever asks gives up; default: twice `health.timeoutSeconds`, for a session and a question. */
   readonly timeoutMs?: number;

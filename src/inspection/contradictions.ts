@@ -3,10 +3,10 @@ import { formatLsn, type Lsn } from '../formats/wal-segment.ts';
 
 export const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transam.h)
 
-/** What stands against a pg_control whose checksum is right, each from another witness. */
+/** Evidence against a pg_control whose checksum is right, each from another witness. */
 export interface Witnesses {
   readonly control: Pick<ControlFile, 'systemIdentifier' | 'state' | 'checkpointLsn' | 'nextOid'>;
-  /** Whose WAL lies in pg_wal; empty where there is none, or where that was not worth asking. */
+  /** The owners of the WAL in pg_wal; empty where there is none, or where that was not worth asking. */
   readonly walOf: readonly string[];
   /** The segment of its checkpoint is there, and is this cluster's. */
   readonly hasItsWal: boolean;
@@ -16,7 +16,7 @@ export interface Witnesses {
   readonly hasUserFiles: boolean;
   /** A page bears a position behind its shutdown checkpoint; undefined where that was not worth asking. */
   readonly newerPage: string | undefined;
-  /** What was noted of this directory, by whichever cluster. */
+  /** The note of this directory, by whichever cluster. */
   readonly noted: { readonly systemIdentifier: string; readonly lsn: Lsn } | undefined;
 }
 

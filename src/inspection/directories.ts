@@ -74,7 +74,7 @@ export function inspectDirectories(dataDir: string, { entries }: Walk, major: nu
   return findings;
 }
 
-/** What lies in pg_tblspc and is no tablespace: crash recovery reads every entry there as one, and ends at it (reinit.c). */
+/** Entries of pg_tblspc that are no tablespace: crash recovery reads every entry there as one, and ends at it (reinit.c). */
 export function inspectTablespaceFolder({ entries }: Walk): Finding[] {
   const junk = [...entries.values()].filter(({ path }) => /^pg_tblspc\/[^/]*[^/\d][^/]*$/.test(path));
   return junk.map(({ path }) => ({
@@ -108,7 +108,7 @@ const isClosed = ({ path, kind, mode }: Entry): boolean => {
   return isPostgresqls(path) && (mode & wanted) !== wanted;
 };
 
-/** What belongs to somebody else and is not PostgreSQL's: a key of root's, notes. Named, and left as it is. */
+/** Entries that belong to somebody else and are not PostgreSQL's: a key of root's, notes. Named, and left as it is. */
 export function inspectForeignEntries(root: { uid: number }, { entries }: Walk): Finding[] {
   const foreign = [...entries.values()].filter(
     ({ path, uid }) => uid !== root.uid && !path.includes('/') && !isPostgresqls(path) && !isOnlyRead(path),

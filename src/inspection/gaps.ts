@@ -147,7 +147,7 @@ async function firstBreak(
 
 const nextPage = (lsn: Lsn): Lsn => lsn - (lsn % BigInt(WAL_PAGE_BYTES)) + BigInt(WAL_PAGE_BYTES);
 
-/** What can be read behind a gap: from these pages on, each up to where its run ends. */
+/** The WAL that can be read behind a gap: from these pages on, each up to where its run ends. */
 async function countBehind(
   directory: ReturnType<typeof fromText>,
   identity: WalIdentity,

@@ -9,7 +9,7 @@ import { findContradiction } from './witnesses.ts';
 /** pg_control, or why it is not to be believed although it can be read. */
 export type Judged = ReadControl | { readonly problem: string; readonly why: 'anothers' | 'outdated' };
 
-/** Whose pg_control it is, before it is believed. */
+/** The owner of pg_control, before it is believed. */
 export async function judgeControl(
   dataDir: string,
   seen: Walk,

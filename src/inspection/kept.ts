@@ -19,7 +19,7 @@ const keptSchema = v.object({
   files: v.array(v.tuple([v.string(), v.string()])),
 });
 
-/** What was kept, and of which moment. */
+/** The copies, and of which moment. */
 export interface Kept {
   readonly systemIdentifier: string;
   readonly checkpointLsn: string;

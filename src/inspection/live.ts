@@ -12,7 +12,7 @@ import { entryAt, type Walk, walk } from './walk.ts';
 const wanted = (path: string): boolean =>
   !/^(base|global)\/\d/.test(path) && !/^(pgsql_tmp|pg_stat_tmp|pg_subtrans|pg_notify|pg_serial)\//.test(path);
 
-/** What is meaningful to look at while the server runs: what it, or its next start, cannot do without. Milliseconds, however many relations. */
+/** The places to look at while the server runs: what it, or its next start, cannot do without. Milliseconds, however many relations. */
 export function inspectLive(dataDir: string, signal: AbortSignal): Finding[] {
   const seen = withDatabases(dataDir, walk(dataDir, signal, wanted));
   const first = readControl(dataDir);

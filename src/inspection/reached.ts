@@ -14,5 +14,5 @@ export interface Reached {
   readonly at: string;
 }
 
-/** What was noted of the cluster in `dataDir`; of any cluster where no system identifier is given. */
+/** The mark of the cluster in `dataDir`; of any cluster where no system identifier is given. */
 export type ReadReached = (stateDir: string, dataDir: string, systemIdentifier: string | undefined) => Promise<Reached | undefined>;

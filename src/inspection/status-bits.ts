@@ -28,7 +28,7 @@ const statusOf = (bytes: Buffer, xid: number): number => {
   return ((bytes[at >> 2] ?? 0) >> ((at & 3) * 2)) & 3;
 };
 
-/** What the status files are held against. */
+/** The sources for the status files. */
 export interface StatusWitnesses {
   readonly stateDir: string;
   readonly kept: Kept | undefined;
@@ -37,7 +37,7 @@ export interface StatusWitnesses {
 }
 
 /**
- * Whether the transaction status says what it must: the very bytes of the last clean shutdown where no server has run since; else every
+ * Tells if the transaction status says what it must: the very bytes of the last clean shutdown where no server has run since; else every
  * transaction that had committed by then has committed still, so has every one whose commit lies in the WAL before the checkpoint, and no page
  * is empty whose transactions left rows that are known as committed. One segment of each kind is read, the one in use.
  */

@@ -18,7 +18,7 @@ export interface Entry {
 
 export interface Walk {
   readonly entries: ReadonlyMap<string, Entry>;
-  /** What could not be read for lack of permission. */
+  /** Paths that could not be read for lack of permission. */
   readonly denied: readonly string[];
   /** The main configuration file where it is not in PGDATA. */
   readonly configFile?: string | undefined;
@@ -59,7 +59,7 @@ export function walk(dataDir: string, signal: AbortSignal, wanted: (path: string
   return { entries, denied };
 }
 
-/** What is at `path`; undefined when there is nothing, or it may not be looked at, which `denied` then tells. */
+/** The entry at `path`; undefined when there is nothing, or it may not be looked at, which `denied` then tells. */
 export function entryAt(dataDir: string, path: string, denied: string[]): Entry | undefined {
   const stats = statOf(`${dataDir}/${path}`); // A name that is not UTF-8 is not found again: it is none of PostgreSQL's.
   if (stats === 'denied' && isPostgresqls(path)) denied.push(path);

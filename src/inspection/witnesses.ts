@@ -12,7 +12,7 @@ import type { Reached } from './reached.ts';
 import { RELATION } from './relations.ts';
 import type { Walk } from './walk.ts';
 
-/** What contradicts a pg_control that reads well; undefined where nothing does. The plain case costs one read of 64 KiB. */
+/** The witness against a pg_control that reads well; undefined where nothing does. The plain case costs one read of 64 KiB. */
 export async function findContradiction(
   dataDir: string,
   seen: Walk,
@@ -112,7 +112,7 @@ function newerPage(dataDir: string, { entries }: Walk, { checkpointLsn, blockSiz
   return undefined;
 }
 
-/** Whose cluster it is by its WAL alone; undefined where there is none, or where it is of several. */
+/** The owner of the data by its WAL alone; undefined where there is none, or where it is of several. */
 export function ownerByWal(dataDir: string, seen: Walk): string | undefined {
   const sizes = [...seen.entries.values()].filter(({ path }) => /^pg_wal\/[0-9A-F]{24}$/.test(path)).map(({ sizeBytes }) => sizeBytes);
   const owners = new Set(

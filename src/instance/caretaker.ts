@@ -31,13 +31,13 @@ async function whoRuns({ dataDir, unit }: Settings, booted = '/run/systemd/syste
   return isBooted ? systemd(own) : { unit: own, cluster, start: ['pg_ctlcluster', cluster.version, cluster.name, 'start'] };
 }
 
-/** What a person types to start the server: `systemctl start …` where a unit runs it. */
+/** The command that starts the server: `systemctl start …` where a unit runs it. */
 export async function startWords(settings: Settings): Promise<string> {
   const { start } = (await whoRuns(settings)) ?? { start: ['dbkit', 'up', '--detach'] };
   return start.join(' ');
 }
 
-/** Who runs the server where dbkit does not supervise it. Undefined: nobody that dbkit knows. */
+/** The caretaker of the server where dbkit does not supervise it. Undefined: nobody that dbkit knows. */
 export async function findCaretaker(settings: Settings, runner: Runner, booted?: string): Promise<Caretaker | undefined> {
   const runs = await whoRuns(settings, booted);
   if (runs === undefined) return undefined;

@@ -67,7 +67,7 @@ export async function debianConfigurations(
 }
 
 /**
- * What `postgres` must be told to serve `dataDir` with the configuration of the instance at `home`: nothing where the configuration is in the
+ * The arguments of `postgres` to serve `dataDir` with the configuration of the instance at `home`: nothing where the configuration is in the
  * directory. data_directory stands beside it, as the file names the original's, and would win over -D (guc.c, SelectConfigFiles).
  */
 export async function configurationArguments(home: string, dataDir: string): Promise<string[]> {

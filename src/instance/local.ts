@@ -15,7 +15,7 @@ export interface Local {
   readonly backupDir: string;
   /** The server's log: stderr is appended here, so that it outlives dbkit. */
   readonly logFile: string;
-  /** Who the server runs as and who owns its files. */
+  /** The user of the server, and who owns its files. */
   readonly owner: Identity;
   readonly binaries: Binaries;
   /** The volume's lock, once it is held: for the server, and for every tool that writes to the data. */

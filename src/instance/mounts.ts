@@ -8,7 +8,7 @@ export interface MountPoint {
 }
 
 /**
- * What is mounted below `directory`, from /proc/self/mountinfo (proc(5)): bind mounts of the same file system have one st_dev with what is around
+ * The mounts below `directory`, from /proc/self/mountinfo (proc(5)): bind mounts of the same file system have one st_dev with what is around
  * them, and refuse a rename all the same. Empty where there is no such list.
  */
 export async function mountsBelow(directory: string): Promise<MountPoint[]> {

@@ -1,5 +1,5 @@
 /**
- * What PostgreSQL itself writes at the top of a data directory (storage chapter "Database File Layout"; basebackup.c names the rest). Everything
+ * The names that PostgreSQL writes at the top of a data directory (storage chapter "Database File Layout"; basebackup.c names the rest). Everything
  * else there is somebody else's: notes, keys, what editors and file systems leave.
  */
 const own =

@@ -5,7 +5,7 @@ import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 
 /**
- * Who the server runs as. `initdb` and `postgres` refuse root, so root drops to the configured user, else to the owner of the data, else to
+ * The user of the server. `initdb` and `postgres` refuse root, so root drops to the configured user, else to the owner of the data, else to
  * postgres, else to nobody. Anybody else runs it as himself. Rejects with `config.invalid` when the configured user does not exist.
  */
 export async function serverOwner(settings: PostgresqlSettings, system: System): Promise<Identity> {
@@ -84,7 +84,7 @@ const isUsable = async (path: string, owner: Identity, { self, rights }: System)
         () => false,
       );
 
-/** What PostgreSQL and dbkit keep: a data directory, a repository. */
+/** The folders of PostgreSQL and dbkit: a data directory, a repository. */
 const isOurs = (names: readonly string[]): boolean =>
   ['PG_VERSION', 'global', 'base'].some((name) => names.includes(name)) ||
   names.every((name) => /^(\.|lost\+found$|dbkit\.initializing$|wal$|quarantine$|(data|dump|corrupt|replaced)_\d{8}_\d{6})/.test(name));

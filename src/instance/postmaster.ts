@@ -42,7 +42,7 @@ export const processesOf = (postmaster: number): readonly ServerProcess[] =>
     .filter(Boolean)
     .map((pid) => ({ pid: Number(pid), isStopped: isStopped(processState(Number(pid))) }));
 
-/** What a process of the server's calls itself: 'checkpointer', 'app app 127.0.0.1(41234) idle'. */
+/** The title of a server process: 'checkpointer', 'app app 127.0.0.1(41234) idle'. */
 export const titleOf = (pid: number): string =>
   proc(`${pid}/cmdline`)
     .replaceAll('\0', ' ')

@@ -1,4 +1,4 @@
-/** What a session of dbkit's needs: nothing that a database, a role or the server sets for sessions reaches it. */
+/** The needs of a session: nothing that a database, a role or the server sets for sessions reaches it. */
 export interface SessionNeeds {
   /** 'superuser': for dbkit's own questions. 'application': as the application would ask, with the search_path that it has. */
   readonly as: 'superuser' | 'application';
@@ -20,7 +20,7 @@ interface Setting {
 }
 
 /**
- * What a session begins with. The startup packet wins over ALTER ROLE and ALTER DATABASE … SET (guc.h, GucSource: PGC_S_CLIENT comes after
+ * The settings of a session. The startup packet wins over ALTER ROLE and ALTER DATABASE … SET (guc.h, GucSource: PGC_S_CLIENT comes after
  * PGC_S_DATABASE_USER), so none of it can be taken back by whoever owns a database (CVE-2018-1058).
  */
 const always: readonly Setting[] = [
@@ -50,7 +50,7 @@ export function startupOptions(needs: SessionNeeds, { trusted = true }: { readon
   return chosen.map(({ name, value }) => `-c ${name}=${value.replace(/[\\ ]/g, '\\$&')}`).join(' ');
 }
 
-/** What could not be in the startup packet, as the major was not known before the server said it; '' when there is nothing. */
+/** Settings that could not be in the startup packet, as the major was not known before the server said it; '' when there is nothing. */
 export function lateSettings(needs: SessionNeeds, major: number, { trusted = true }: { readonly trusted?: boolean } = {}): string {
   const late = wanted(needs).filter(
     ({ since, superuserOnly }) => since !== undefined && since > (needs.major ?? 0) && since <= major && (trusted || !superuserOnly),

@@ -1,5 +1,5 @@
 /**
- * What a session that failed says about the data. 'damage': PostgreSQL's own evidence. 'closed': this database takes no sessions, which is
+ * The meaning of a failed session for the data. 'damage': PostgreSQL's own evidence. 'closed': this database takes no sessions, which is
  * somebody's wish. 'unknown': nothing at all; the server stays up and is asked again.
  */
 export type Standing = 'damage' | 'closed' | 'unknown';

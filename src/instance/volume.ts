@@ -20,7 +20,7 @@ const bystanders = new Set([
 ]);
 
 /**
- * What dbkit keeps on the data's own volume, so that it travels with the data and a rename always reaches it: PGDATA itself may be a
+ * The names of dbkit on the data's own volume, so that it travels with the data and a rename always reaches it: PGDATA itself may be a
  * mount point (DESIGN.md section 5), hence a folder inside.
  */
 export interface Volume {

@@ -151,7 +151,7 @@ export type FailureCode = keyof typeof failures;
 export class DbkitError extends Error {
   readonly code: FailureCode;
   readonly hint: string | undefined;
-  /** Whether anything of the user's was changed before the failure. */
+  /** True if anything of the user's was changed before the failure. */
   readonly changed: boolean;
   constructor(code: FailureCode, message: string, options: { hint?: string | undefined; cause?: unknown; changed?: boolean } = {}) {
     super(message, { cause: options.cause });
@@ -162,7 +162,7 @@ export class DbkitError extends Error {
   }
 }
 
-/** What `--json` prints of a failure; `changed` tells whether the user's data was touched before it. */
+/** The fields of a failure in `--json`; `changed` tells whether the user's data was touched before it. */
 export interface Failure {
   readonly code: FailureCode;
   readonly message: string;
@@ -189,7 +189,7 @@ export function toFailure(thrown: unknown): Failure {
   };
 }
 
-/** What the system has refused is said in its words: the machine is short of something, and dbkit has no bug. */
+/** A refusal of the system is said in its words: the machine is short of something, and dbkit has no bug. */
 const systemFailures: readonly { readonly errnos: readonly string[]; readonly code: FailureCode; readonly hint: string }[] = [
   { errnos: ['ENOSPC', 'EDQUOT'], code: 'volume.full', hint: 'free some space on that volume, or raise the quota, and try again' },
   { errnos: ['EROFS'], code: 'volume.read-only', hint: 'mount that volume writable and try again' },
@@ -224,7 +224,7 @@ export function errnoOf(thrown: unknown): string | undefined {
   return thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
 }
 
-/** What this process itself ran out of (errno(3)): descriptors, memory, buffers, ports. It says nothing about anybody else. */
+/** Errors of this process alone (errno(3)): descriptors, memory, buffers, ports. It says nothing about anybody else. */
 const ownTroubles = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']);
 
 /** True for a failure of dbkit's own, looked for along the chain of causes. */

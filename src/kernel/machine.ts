@@ -1,6 +1,6 @@
 import type { Step } from './steps.ts';
 
-/** Who a child process or a file belongs to. */
+/** The owner of a child process or a file. */
 export interface Identity {
   readonly uid: number;
   readonly gid: number;
@@ -8,7 +8,7 @@ export interface Identity {
   readonly home: string;
 }
 
-/** Whose a file becomes where root writes it; what stat(2) says of another file will do. */
+/** The owner of a file that root writes; what stat(2) says of another file will do. */
 export type Owner = Pick<Identity, 'uid' | 'gid'>;
 
 export interface Clock {
@@ -142,7 +142,7 @@ export interface Files {
 }
 
 /**
- * What root started as root does as the server's user, as far as it concerns folders of that user (SECURITY.md). Here is what only root may do
+ * Files, sockets and signals of root's dbkit are used as the server's user, as far as it concerns folders of that user (SECURITY.md). Here is what only root may do
  * for it; for an ordinary user it is what that user may do.
  */
 export interface Rights {
@@ -183,7 +183,7 @@ export interface System {
   readonly self: Identity;
   /** Looks a user up by name or uid; undefined when there is none. */
   lookupUser(user: string | number): Promise<Identity | undefined>;
-  /** Whether a user that is neither owner nor group may pass every folder down to `path`. */
+  /** True if a user that is neither owner nor group may pass every folder down to `path`. */
   reachableByOthers(path: string): Promise<boolean>;
   /** Environment for children: PATH, HOME, LANG, TZ, and nothing that dbkit was told in secret. */
   readonly childEnvironment: Readonly<Record<string, string>>;

@@ -9,6 +9,6 @@ export interface RunningService {
   stop(mode: StopMode, signal: AbortSignal): Promise<void>;
   /** SIGHUP's meaning, where there is one. */
   reload?(): Promise<void>;
-  /** What `status` shows about it. */
+  /** Details for `status`. */
   readonly details: Readonly<Record<string, string | number | boolean | null>>;
 }

@@ -77,7 +77,7 @@ export async function runWithDescriptor(file: string, args: readonly string[], f
 /** A program of dbkit's own in a process of its own, with which messages are exchanged. */
 export interface ForkedProgram {
   readonly exited: Promise<ExitReason>;
-  /** What cannot be sent any more is dropped: its end is told by `exited`. */
+  /** A message that cannot be sent any more is dropped: its end is told by `exited`. */
   send(message: unknown): void;
   onMessage(listener: (message: unknown) => void): void;
   /** It is told by the end of the line, and ends by itself. */

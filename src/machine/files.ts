@@ -147,7 +147,7 @@ async function readJson<T>(log: Logger, path: string, parse: (value: unknown) =>
   }
 }
 
-/** What dbkit keeps in folders of its own: labels of backups with their records, and hidden names. */
+/** The names of dbkit in folders of its own: labels of backups with their records, and hidden names. */
 const isOwn = (names: readonly string[]): boolean =>
   names.every((name) => /^(\.|(data|dump|corrupt|replaced)_\d{8}_\d{6}|wal$|quarantine$|lost\+found$|programs$)/.test(name));
 

@@ -91,7 +91,7 @@ export function handOver(path: string, owner: Owner, isOurs: (names: readonly st
   );
 }
 
-/** What dbkit keeps in its state directory; the programs that it copies there stay root's. */
+/** The names of dbkit in its state directory; the programs that it copies there stay root's. */
 const kept =
   /^(status\.json|ready|control\.sock|monitor(-samples)?\.json|monitor\.lock|alerts\.json|health-.*|(inventory|places|mark)\.json|kept(\.new|\.old)?|started|recoveries|scratch|secrets|.*\.tmp|.*\.broken-.*)$/;
 

@@ -14,7 +14,7 @@ const nameOf = (authority = ''): string =>
     .toLowerCase();
 
 /**
- * Whether a Host header may be answered. A web site whose name was made to lead here would read these pages through the browser of whoever
+ * Tells if a Host header may be answered. A web site whose name was made to lead here would read these pages through the browser of whoever
  * visits it (DNS rebinding): such a name has a dot and is nobody's own. An address and a name without a dot cannot be rebound.
  */
 export function mayAsk(

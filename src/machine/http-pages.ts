@@ -5,7 +5,7 @@ export interface Page {
   /** Its media type. */
   readonly type: string;
   readonly body: string;
-  /** What a browser lets it do (Content-Security-Policy); default: nothing. */
+  /** The rights of a page (Content-Security-Policy); default: nothing. */
   readonly policy?: string;
 }
 export interface Endpoint {

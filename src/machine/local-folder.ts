@@ -8,7 +8,7 @@ const FIRST_PORT = 5432;
 const PORTS_TRIED = 200;
 const cannotWrite = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EEXIST']);
 
-/** Whether a user that is neither owner nor group may pass every folder down to `path`; what is missing will be made passable. */
+/** True if a user that is neither owner nor group may pass every folder down to `path`; what is missing will be made passable. */
 export async function reachableByOthers(path: string): Promise<boolean> {
   for (let directory = path; ; directory = dirname(directory)) {
     const entry = await stat(directory).catch(() => undefined);
@@ -17,7 +17,7 @@ export async function reachableByOthers(path: string): Promise<boolean> {
   }
 }
 
-/** Whether nothing has been kept at `path` yet. */
+/** True if nothing has been kept at `path` yet. */
 export const isMissing = async (path: string): Promise<boolean> => (await stat(path).catch(() => undefined)) === undefined;
 
 /**

@@ -8,7 +8,7 @@ import { runWithDescriptor } from './child.ts';
 import { clock } from './clock.ts';
 import { asCaller } from './privileges.ts';
 
-/** What the lock file tells whoever is refused; information, never proof. */
+/** The words of the lock file for whoever is refused; information, never proof. */
 interface Holder {
   readonly what: string;
   readonly host: string;

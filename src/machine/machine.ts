@@ -11,7 +11,7 @@ import { createRunner } from './runner.ts';
 import { mayWriteIn, whoElseMayWrite } from './trust.ts';
 import { currentUser, lookupUser } from './users.ts';
 
-/** What children may know of the caller's environment: nothing that dbkit was told in secret, nothing that steers libpq. */
+/** The part of the caller's environment: nothing that dbkit was told in secret, nothing that steers libpq. */
 const handedDown = [
   'PATH',
   'HOME',

@@ -12,7 +12,7 @@ export interface Systemd {
   control(args: readonly string[], signal: AbortSignal): Promise<void>;
 }
 
-/** Who started this process and watches it: systemd, or nobody. */
+/** The program that started this process and watches it: systemd, or nobody. */
 export interface SdNotify {
   /** How long it may stay silent before it is killed and started again; null: nobody watches. */
   readonly watchdogMs: number | null;

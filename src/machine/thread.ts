@@ -1,6 +1,6 @@
 import { parentPort } from 'node:worker_threads';
 
-/** What a thread answers to one batch; an error crosses threads as its words and its code. */
+/** The answer of a thread to one batch; an error crosses threads as its words and its code. */
 export type Answered<Result> =
   | { readonly results: readonly Result[] }
   | { readonly failure: { readonly message: string; readonly code: string | undefined } };

@@ -9,7 +9,7 @@ export async function lookupUser(user: string | number): Promise<Identity | unde
   return row && { uid: Number(row[2]), gid: Number(row[3]), name: row[0]!, home: row[5] || '/' };
 }
 
-/** Who this process is; a uid without an entry is named by its number. */
+/** The user of this process; a uid without an entry is named by its number. */
 export async function currentUser(home: string | undefined): Promise<Identity> {
   const [uid, gid] = [process.getuid!(), process.getgid!()];
   return (await lookupUser(uid)) ?? { uid, gid, name: String(uid), home: home ?? '/' };

@@ -67,7 +67,7 @@ export interface MonitorCheck {
   readonly because: string;
   readonly state: MonitorState;
   readonly events: readonly MonitorEvent[];
-  /** What a recovery did, or why it failed; null where there was none. */
+  /** The result of a recovery, or its failure; null where there was none. */
   readonly recovery: { readonly ok: boolean; readonly words: string; readonly report: RecoveryReport | null } | null;
 }
 
@@ -75,7 +75,7 @@ export interface Means {
   readonly start: readonly string[];
   tell(alert: Alert): void;
   readonly recovers: boolean;
-  /** What a recovery runs in. */
+  /** The surroundings of a recovery. */
   during<T>(work: Promise<T>): Promise<T>;
 }
 

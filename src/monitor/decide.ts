@@ -2,7 +2,7 @@ import { decide as firstMatch, type Row } from '../kernel/reasons.ts';
 import type { Sample } from './measurements.ts';
 import type { Seen } from './verdict.ts';
 
-/** What a monitor remembers from one check to the next, also across its own restarts: `<stateDir>/monitor.json`. */
+/** The memory of a monitor from one check to the next, also across its own restarts: `<stateDir>/monitor.json`. */
 export interface MonitorState {
   /** Checks in a row in which the server was down, hung or damaged. */
   readonly failures: number;
@@ -30,7 +30,7 @@ export const watchingAnew: MonitorState = {
   gaveUp: false,
 };
 
-/** What the monitor knew after its last check. */
+/** The state of the monitor after its last check. */
 export interface MonitorMemory {
   read(): Promise<{ readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] } | undefined>;
   write(remembered: { readonly state: MonitorState; readonly checkedAt: string; readonly events: readonly MonitorEvent[] }): Promise<void>;
@@ -55,11 +55,11 @@ export interface MonitorLimits {
 
 export type Action = 'none' | 'count' | 'recover' | 'leave' | 'tell' | 'give-up';
 
-/** What to do after a check, and which row says so. */
+/** The action after a check, and which row says so. */
 export interface Decision {
   readonly action: Action;
   readonly id: DecisionId;
-  /** Who works on it, where that is the reason. */
+  /** The worker, where that is the reason. */
   readonly busy: Busy | null;
 }
 
@@ -135,7 +135,7 @@ export const decisions = [
 /** 'left-to-another': a check that may not recover met a recovery that is due. */
 export type DecisionId = (typeof decisions)[number]['id'] | 'left-to-another';
 
-/** What to do, and what is remembered of it. Pure; a clock that was set back makes nothing wait longer than a whole cooldown. */
+/** The action, and what is remembered of it. Pure; a clock that was set back makes nothing wait longer than a whole cooldown. */
 export function decide(given: Facts): { readonly decision: Decision; readonly state: MonitorState } {
   const facts = { ...given, state: withoutFuture(given.state, given.nowMs) };
   const { seen, state, limits, nowMs, busy } = facts;
@@ -166,7 +166,7 @@ export function decide(given: Facts): { readonly decision: Decision; readonly st
   }
 }
 
-/** What a check that may not recover makes of a due recovery: nothing is counted, so that whoever may comes to the same decision. */
+/** The decision of a check that may not recover: nothing is counted, so that whoever may comes to the same decision. */
 export function leaveToAnother(before: MonitorState): { readonly decision: Decision; readonly state: MonitorState } {
   return {
     decision: { action: 'leave', id: 'left-to-another', busy: null },

@@ -1,6 +1,6 @@
 import { factsOf, type HealthReport, type HealthStatus } from '../health/health.ts';
 
-/** What one check measured, for the course of the last days. */
+/** The figures of one check for the course of the last days. */
 export interface Sample {
   readonly at: string;
   readonly status: HealthStatus;

@@ -40,7 +40,7 @@ export function createMonitorMemory(stateDir: string, { files, locks }: { files:
   const course = join(stateDir, 'monitor-samples.json');
   const samples = async (): Promise<readonly Sample[]> =>
     ((await files.readJson(course, (value) => v.parse(samplesFile, value)))?.samples ?? []) as Sample[];
-  /** What could not be written, and the file that it should have replaced: valid for as long as that one is the same. */
+  /** The body that could not be written, and the file that it should have replaced: valid for as long as that one is the same. */
   let unwritten: { readonly remembered: Remembered; readonly instead: number } | undefined;
   const fileTime = (): Promise<number> =>
     stat(path).then(

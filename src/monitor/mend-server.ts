@@ -92,7 +92,7 @@ async function refuseNew({ config, recover }: Needs, signal: AbortSignal): Promi
 }
 
 /**
- * What is gone may be known to the server alone (a database's folder, while no inventory lists it): a start asks in every database, and
+ * Damage may be known to the server alone (a database's folder, while no inventory lists it): a start asks in every database, and
  * climbs the ladder with the answers.
  */
 async function restarted(app: Needs, begunMs: number, signal: AbortSignal): Promise<Mended> {
@@ -110,7 +110,7 @@ const mayStop = (probe: ProbeReport): boolean =>
 /** It takes connections and does not answer them. */
 export const isHungServer = (probe: ProbeReport): boolean => isOf('connection')(probe) && probe.data?.why === 'hung';
 
-/** What did not need a look at the data, for the history. */
+/** Work that did not need a look at the data, for the history. */
 async function noted({ clock, history }: Needs, why: ReturnType<typeof incident>, begunMs: number): Promise<Mended> {
   const report: RecoveryReport = {
     at: clock.now().toISOString(),

@@ -15,7 +15,7 @@ export function becauseOf({ id, busy }: Decision): string {
   return busy === null ? decisions.find((row) => row.id === id)!.words : busyWords[busy];
 }
 
-/** What has changed, in one sentence; null where nothing has. */
+/** The change, in one sentence; null where nothing has. */
 export function sentence(seen: Seen, decision: Decision, state: MonitorState, before: MonitorState, limits: MonitorLimits): string | null {
   if (seen.verdict === 'well') return before.wellSince === null ? 'all is well' : null;
   const what = seen.probe === null ? seen.verdict : `${seen.probe.name}: ${seen.probe.summary}`;

@@ -8,7 +8,7 @@ import type { Sample } from './measurements.ts';
 export interface Picture {
   readonly now: Date;
   readonly host: string;
-  /** What alerts call this place ('production'); null: it has no name. */
+  /** The name of this place in alerts ('production'); null: it has no name. */
   readonly environment: string | null;
   readonly version: string;
   /** The last check; undefined before the first is done. */

@@ -7,7 +7,7 @@ import { type ForkedProgram, forkProgram } from '../machine/child.ts';
 import type { MonitorCheck } from './check.ts';
 import type { Picture } from './overview.ts';
 
-/** What the pages show; JSON has no undefined. */
+/** The content of the pages; JSON has no undefined. */
 export type Shown = Omit<Picture, 'now' | 'quietMs' | 'check'> & { readonly check: MonitorCheck | null };
 
 /** From the monitor to its pages. */

@@ -9,7 +9,7 @@ export interface MonitorReport {
   readonly events: readonly MonitorEvent[];
 }
 
-/** What the monitor knew after its last check. */
+/** The state of the monitor after its last check. */
 export async function reportMonitor({ memory }: { readonly memory: MonitorMemory }): Promise<MonitorReport> {
   const known = await memory.read();
   return known ?? { state: watchingAnew, checkedAt: null, events: [] };

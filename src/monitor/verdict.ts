@@ -2,7 +2,7 @@ import type { RefusalKind } from '../health/facts.ts';
 import { type HealthReport, isOf, type ProbeReport } from '../health/health.ts';
 import type { Row } from '../kernel/reasons.ts';
 
-/** What one check means for the server as a whole. */
+/** The meaning of one check for the server as a whole. */
 export interface Seen {
   readonly verdict: Verdict;
   /** The row of `verdicts` that says so; null when all is well. */
@@ -57,7 +57,7 @@ export const verdicts = [
 ] as const satisfies readonly Row<ProbeReport, Exclude<Verdict, 'well'>>[];
 export type VerdictId = (typeof verdicts)[number]['id'];
 
-/** What a whole check comes to. Waiting outweighs failed: the same crash shows in several probes. */
+/** The verdict of a whole check. Waiting outweighs failed: the same crash shows in several probes. */
 export function judgeCheck({ probes }: Pick<HealthReport, 'probes'>): Seen {
   const judged = probes.flatMap((probe) => {
     const row = verdicts.find(({ when }) => when(probe));

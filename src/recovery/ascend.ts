@@ -9,7 +9,7 @@ import { joinReports, reportOf } from './describe.ts';
 import { findingKey, makePlan, type Plan, type PlanInput } from './plan.ts';
 import type { RecoveryReport } from './report.ts';
 
-/** What was planned, as it was carried out in the end, and what was seen last. */
+/** The plan, as it was carried out in the end, and what was seen last. */
 export interface Ascended {
   readonly report: RecoveryReport;
   readonly plan: Plan;
@@ -22,12 +22,12 @@ interface Progress {
   readonly tried: Set<string>;
 }
 
-/** What the climb has in hand. */
+/** The state of the climb. */
 export interface Ascent {
   readonly lock: HeldLock;
   /** Labels of backups that turned out to be damaged; added to, so that the same boot does not try them again. */
   readonly spoiled: Set<string>;
-  /** What was planned already. */
+  /** Losses that were planned already. */
   readonly first?: Plan;
 }
 
@@ -59,7 +59,7 @@ export async function ascend(local: Local, input: PlanInput, { lock, spoiled, fi
   throw new DbkitError('service.failed', 'every remedy was tried', { hint: '`dbkit inspect --deep` shows what is damaged' });
 }
 
-/** What says that this backup cannot be restored, and another may. */
+/** Failures that say that this backup cannot be restored, and another may. */
 const backupsFault: ReadonlySet<FailureCode> = new Set<FailureCode>(['data.corrupt', 'backup.missing']);
 
 const unlessBackupsFault =

@@ -13,7 +13,7 @@ import type { Loss } from './losses.ts';
 const ALTER_SYSTEM = 'postgresql.auto.conf';
 const files = ['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf', ALTER_SYSTEM] as const;
 type ConfigurationFile = (typeof files)[number];
-/** What a restore appends for its own recovery stands at the end. */
+/** The lines of a restore's own recovery stand at the end. */
 const OF_THE_RESTORE = /\n# dbkit restore: [\s\S]*$/;
 
 /**
@@ -86,7 +86,7 @@ async function carryFile({ system, owner }: Local, source: string, target: strin
   await system.files.write(target, await readFile(source), { mode: entry.mode & 0o777 || 0o600, owner });
 }
 
-/** What is not PostgreSQL's, unless it cannot be read or holds a tablespace: owner, mode and times stay. */
+/** An entry that is not PostgreSQL's, unless it cannot be read or holds a tablespace: owner, mode and times stay. */
 async function carryOthers({ volume, system }: Local, staged: string): Promise<void> {
   const others = (await clusterEntries(volume.dataDir)).filter(
     (name) => !isPostgresqls(name) && !(files as readonly string[]).includes(name),

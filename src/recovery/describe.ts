@@ -7,7 +7,7 @@ import type { Plan } from './plan.ts';
 import { damageLoss, newClusterLoses, plannedLosses } from './plan-losses.ts';
 import type { RecoveryReport, RecoveryTarget } from './report.ts';
 
-/** What a person is told about a plan (no outcome yet) or about what was done. */
+/** The words for a person about a plan (no outcome yet) or about what was done. */
 export function reportOf({ system }: Local, plan: Plan, outcome: Outcome | undefined, begunMs: number): RecoveryReport {
   const done = new Set(outcome?.done ?? []);
   return {
@@ -35,7 +35,7 @@ const targetOf = ({ inspection: { report } }: Plan): RecoveryTarget => ({
   systemIdentifier: report.systemIdentifier,
 });
 
-/** What the server names while it serves, and nothing is done about: it is told, and every other row is there. */
+/** Damage that the server names while it serves, and nothing is done about: it is told, and every other row is there. */
 export function servedReport({ system }: Local, findings: readonly Finding[], begunMs: number): RecoveryReport {
   const why = incident('damage-is-named');
   return {

@@ -1,6 +1,6 @@
 import type { RecoveryReport } from './report.ts';
 
-/** What recoveries have done, remembered across boots: `<stateDir>/recoveries/`, the newest hundred. */
+/** The reports of recoveries, remembered across boots: `<stateDir>/recoveries/`, the newest hundred. */
 export interface RecoveryHistory {
   /** A report with the same `at` takes the earlier one's place, and keeps who had asked for it. */
   record(report: RecoveryReport): Promise<void>; // Never rejects: a server is not kept down for want of a report.

@@ -1,7 +1,7 @@
 import { fill } from '../kernel/reasons.ts';
 import type { RungId } from './ladder.ts';
 
-/** What was done, or is to be done, although no rung of the ladder asked for it. */
+/** Steps that were done, or are to be done, although no rung of the ladder asked for it. */
 export const incidents = {
   'first-start-goes-on': 'the first start of a new instance was interrupted; it goes on',
   'replacement-unfinished': 'an earlier replacement of the data was interrupted; it is finished first',

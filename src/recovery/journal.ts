@@ -6,14 +6,14 @@ import { errnoOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 
 /**
- * What is under way while the content of PGDATA is replaced: written before the first rename and removed after the last, so whoever comes next
+ * The work that is under way while the content of PGDATA is replaced: written before the first rename and removed after the last, so whoever comes next
  * finishes the work. It exists only once the new cluster is complete, or when none follows.
  */
 const journalSchema = v.strictObject({
   schema: v.literal('dbkit.journal/v1'),
   /** Where today's entries go; null when PGDATA is empty. */
   quarantine: v.nullable(v.string()),
-  /** Whether a new cluster follows, and from where: `incoming` where nothing is said. */
+  /** True if a new cluster follows, and from where: `incoming` where nothing is said. */
   publishes: v.boolean(),
   from: v.optional(v.string()),
   /** The names of the new cluster's entries: a folder that was cleaned away in part is not published. */

@@ -7,7 +7,7 @@ export interface HistoryReport {
   readonly recoveries: readonly (RecoveryReport & { readonly number: number })[];
 }
 
-/** What recoveries have done to this instance, the newest hundred. */
+/** The reports of recoveries to this instance, the newest hundred. */
 export async function listRecoveries({ history }: { readonly history: RecoveryHistory }): Promise<HistoryReport> {
   return { recoveries: (await history.all()).map((report, index) => ({ number: index + 1, ...report })) };
 }

@@ -16,7 +16,7 @@ interface Damaged extends OldBytes {
 export type Loss =
   /** Proven: every acknowledged row is there. It stands alone. */
   | { readonly kind: 'nothing' }
-  /** What was committed after a moment of the WAL, up to another one; null where that end is not known. Times are RFC 3339, LSNs as PostgreSQL prints them. */
+  /** Rows that were committed after a moment of the WAL, up to another one; null where that end is not known. Times are RFC 3339, LSNs as PostgreSQL prints them. */
   | ({
       readonly kind: 'window';
       readonly after: string | null;
@@ -24,7 +24,7 @@ export type Loss =
       readonly upTo: string | null;
       readonly upToLsn: string | null;
     } & OldBytes)
-  /** What was committed since a backup was taken at `at`. */
+  /** Rows that were committed since a backup was taken at `at`. */
   | ({ readonly kind: 'since-backup'; readonly label: string; readonly at: string } & OldBytes)
   /** Every row, for now: a new cluster stands where the old one was. */
   | ({ readonly kind: 'cluster' } & OldBytes)

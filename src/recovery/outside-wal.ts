@@ -36,7 +36,7 @@ async function gather(wal: string, quarantine: string, system: System): Promise<
   return kept;
 }
 
-/** What a new cluster's pg_wal holds moves onto the volume that is mounted there: by a copy where it lies on another one. */
+/** The content of a new cluster's pg_wal moves onto the volume that is mounted there: by a copy where it lies on another one. */
 export async function spreadMountedWal(from: string, wal: string, system: System): Promise<void> {
   const isLink = (await lstat(from)).isSymbolicLink(); // Of data that is brought back: its WAL has been on this very volume.
   const source = isLink ? resolve(dirname(from), await readlink(from)) : from;

@@ -5,7 +5,7 @@ import { type ControlFile, parseControlFile } from '../formats/control-file.ts';
 import { keptPath } from '../inspection/kept.ts';
 import type { Local } from '../instance/local.ts';
 
-/** What pg_control remembers of the server that wrote it, by setting, with the server's default (guc_tables.c). */
+/** The settings that pg_control remembers of the server that wrote it, by setting, with the server's default (guc_tables.c). */
 const remembered: readonly (readonly [name: string, of: (settings: ControlFile['settings']) => number, byDefault: number])[] = [
   ['max_connections', ({ maxConnections }) => maxConnections, 100],
   ['max_worker_processes', ({ maxWorkerProcesses }) => maxWorkerProcesses, 8],

@@ -1,6 +1,6 @@
 import { always, clean, type Remedy, refuses, repairs, starts, suspect, unheard, wholeFiles } from './remedy.ts';
 
-/** What has exactly one right answer, and what only a person can put there. */
+/** Findings with exactly one right answer, and what only a person can put there. */
 export const inPlace = [
   {
     id: 'empty-directory-gone',

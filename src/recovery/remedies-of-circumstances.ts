@@ -1,6 +1,6 @@
 import { always, cannotRunWithout, inOneDatabase, isShared, type Remedy, refuses, repairs, replaces, served, starts } from './remedy.ts';
 
-/** What is no corruption, and what a repair in this boot has not mended. */
+/** Findings that are no corruption, and what a repair in this boot has not mended. */
 export const circumstances = [
   {
     id: 'server-runs',

@@ -1,6 +1,6 @@
 import { always, type Remedy, refuses, repairs } from './remedy.ts';
 
-/** What the WAL brings back, and what stands against pg_control; before the repairs that need a server that can start. */
+/** Findings that the WAL mends, and what stands against pg_control; before the repairs that need a server that can start. */
 export const ofWal = [
   {
     id: 'control-file-contradicted',

@@ -19,5 +19,5 @@ const matching = remedies.map(({ id, findings, when }) => ({
 }));
 const byId = new Map(remedies.map((remedy) => [remedy.id, remedy]));
 
-/** What to do about one finding: the row of the table. */
+/** The remedy for one finding: the row of the table. */
 export const remedyFor = (c: Case): Remedy & { readonly id: RemedyId } => byId.get(decide(matching, c).id)!;

@@ -20,7 +20,7 @@ export type Mend =
   | 'keep-wal-aside'
   | 'reset-wal';
 
-/** What one finding asks for. 'serve': the server can run, what is damaged stays damaged for now. 'replace': only other bytes help. */
+/** The answer to one finding. 'serve': the server can run, what is damaged stays damaged for now. 'replace': only other bytes help. */
 export type Answer = Remedy['then'];
 
 /** One finding in its circumstances. */
@@ -82,7 +82,7 @@ export const cannotRunWithout = [
   'directory.lost',
 ] as const satisfies readonly FindingCode[];
 
-/** What one file, or a directory of files, can make good again. */
+/** Damage that one file, or a directory of files, can make good again. */
 export const wholeFiles = [
   'relation.missing',
   'relation.truncated',
@@ -100,7 +100,7 @@ export const wholeFiles = [
   'wal.gap',
 ] as const satisfies readonly FindingCode[];
 
-/** What most rows of the tables of remedies have in common. */
+/** The fields that most rows of the tables of remedies have in common. */
 export const served = { then: 'serve', loses: 'object' } as const;
 export const starts = { then: 'start', loses: 'nothing' } as const;
 export const refuses = { then: 'refuse', loses: 'nothing' } as const;

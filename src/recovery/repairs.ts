@@ -108,7 +108,7 @@ async function closeToOthers(dataDir: string): Promise<void> {
   if (((await lstat(dataDir)).mode & 0o027) !== 0) await chmod(dataDir, 0o700);
 }
 
-/** What is not PostgreSQL's is left as it is, whoever owns it. */
+/** An entry that is not PostgreSQL's is left as it is, whoever owns it. */
 const isTheServers = (path: string): boolean => isPostgresqls(path) || isOnlyRead(path);
 
 /** Each file with the time it had, so that the inventory holds again; what stands in its place is set aside first. */

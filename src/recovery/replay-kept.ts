@@ -13,7 +13,7 @@ import { DbkitError } from '../kernel/errors.ts';
 import { readMark } from '../wal/mark.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
-/** What replaying from the copies of the last clean shutdown brings back: everything that the WAL since then says. */
+/** The rows that a replay from the kept copies brings back: everything that the WAL since then says. */
 const replayed = new Set<Finding['code']>(['control.damaged', 'slru.damaged']);
 export const isReplayed = ({ code }: Finding): boolean => replayed.has(code);
 

@@ -8,7 +8,7 @@ export interface RecoverRequest {
   readonly dryRun: boolean;
   /** Forces one rung; undefined lets the ladder decide. */
   readonly strategy: Strategy | undefined;
-  /** Who asks; default: a person. */
+  /** The asker; default: a person. */
   readonly trigger?: RecoveryTrigger;
 }
 
@@ -17,10 +17,10 @@ export type RecoveryTrigger = 'start' | 'person' | 'monitor';
 
 export const lostSomething = ({ losses }: RecoveryReport): boolean => howMuch(losses) === 'something';
 
-/** What is said of a server that runs and is well. */
+/** The report of a server that runs and is well. */
 export const serving = (plan: RecoveryReport): RecoveryReport => ({ ...plan, ...incident('nothing-to-recover'), serving: true });
 
-/** What a plan is about, so that a person sees which data it is before he says yes. */
+/** The instance of a plan, so that a person sees which data it is before he says yes. */
 export interface RecoveryTarget {
   readonly dataDir: string;
   readonly sizeBytes: number;
@@ -28,7 +28,7 @@ export interface RecoveryTarget {
   readonly systemIdentifier: string | null;
 }
 
-/** What one recovery saw, decided, did and lost: what `recover --json` prints and `status` remembers. */
+/** The report of one recovery: what `recover --json` prints and `status` remembers. */
 export interface RecoveryReport {
   readonly at: string;
   readonly findings: readonly Finding[];

@@ -8,9 +8,9 @@ import { readMark } from '../wal/mark.ts';
 import { evidenceAmong } from './evidence.ts';
 import type { Plan } from './plan.ts';
 
-/** What of a plan decides. */
+/** The part of a plan that decides. */
 type Planned = Pick<Plan, 'findings' | 'decision' | 'wish' | 'rung' | 'inspection'>;
-/** What of an instance is read. */
+/** The part of an instance that is read. */
 type Place = Pick<Local, 'volume' | 'stateDir' | 'system'>;
 
 /** Codes that say of a file or a directory that it is gone. */

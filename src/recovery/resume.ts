@@ -96,7 +96,7 @@ async function newestQuarantine(volume: Volume, backupDir: string): Promise<stri
 }
 
 /**
- * What of a new cluster was published goes aside first; then every entry returns, `global` last. From then on the journal says that what is in
+ * The published part of a new cluster goes aside first; then every entry returns, `global` last. From then on the journal says that what is in
  * place is the old data, so that a kill in here is followed by the rest.
  */
 async function putBack(volume: Volume, { journal, aside, remains }: Found, owner: Identity, system: System): Promise<void> {

@@ -1,8 +1,8 @@
-/** What is left of a replacement that was cut off: the journal, and where the pieces are. */
+/** The pieces that are left of a replacement that was cut off: the journal, and where the pieces are. */
 export interface Remains {
   /** 'broken': it is there and cannot be read. */
   readonly journal: 'whole' | 'broken' | 'none';
-  /** What the journal says was under way; undefined where it says nothing. */
+  /** The replacement that the journal says was under way; undefined where it says nothing. */
   readonly phase: 'set-aside' | 'publish' | undefined;
   /** PGDATA has a `global`: it is the first to be set aside and the last to be published. */
   readonly globalInPlace: boolean;
@@ -12,9 +12,9 @@ export interface Remains {
   readonly asideHasGlobal: boolean;
   /** PGDATA held nothing when the replacement began. */
   readonly nothingReplaced: boolean;
-  /** What PGDATA holds and what was set aside make one cluster together, and nothing is there twice. */
+  /** The parts in PGDATA and what was set aside make one cluster together, and nothing is there twice. */
   readonly complement: boolean;
-  /** What PGDATA holds and what a new cluster's folder still holds make one cluster together, and nothing is there twice. */
+  /** The parts in PGDATA and what a new cluster's folder still holds make one cluster together, and nothing is there twice. */
   readonly halfPublished: boolean;
   /** PGDATA holds nothing of a cluster. */
   readonly empty: boolean;
@@ -95,5 +95,5 @@ export const resumptions: readonly Row[] = [
   { id: 'no-trace', when: () => true, then: 'forget', words: 'no journal tells of a replacement' },
 ];
 
-/** What becomes of a replacement that was cut off, with the reason. */
+/** The decision on a replacement that was cut off, with the reason. */
 export const resume = (remains: Remains): Row => resumptions.find(({ when }) => when(remains))!; // The last row always matches.

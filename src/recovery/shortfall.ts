@@ -1,7 +1,7 @@
 import { formatLsn, type Lsn } from '../formats/wal-segment.ts';
 import type { Loss } from './losses.ts';
 
-/** What is known once the server is up, of how far it should have come and how far it came. */
+/** The facts that are known once the server is up, of how far it should have come and how far it came. */
 export interface ShortfallFacts {
   /** It follows another server, which has what is missing here. */
   readonly follows: boolean;

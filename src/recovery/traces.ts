@@ -5,7 +5,7 @@ import type { Local } from '../instance/local.ts';
 import { present, quarantineRoots } from '../instance/volume.ts';
 import { parseLabel } from '../kernel/labels.ts';
 
-/** What a server that has been ready leaves in the state folder (rememberStarted, writeInventory): a first boot has none of it. */
+/** The traces of a server that has been ready in the state folder (rememberStarted, writeInventory): a first boot has none of it. */
 const traces = ['started', 'kept', 'inventory.json'];
 
 /** True when the state folder or the repository tells of an instance that was here: then an empty directory is no first boot. */

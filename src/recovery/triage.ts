@@ -2,7 +2,7 @@ import { type FindingCode, findingCodes } from '../inspection/findings.ts';
 import type { FailureCode } from '../kernel/errors.ts';
 import type { Refusal } from '../kernel/reasons.ts';
 
-/** What PostgreSQL's own words mean: a finding about the data, a failure that is nobody's damage, or a reason to wait and try again. */
+/** The meaning of PostgreSQL's own words: a finding about the data, a failure that is nobody's damage, or a reason to wait and try again. */
 export type Meaning =
   | { readonly kind: 'finding'; readonly code: FindingCode; readonly path: string; readonly line: string }
   | { readonly kind: 'refusal'; readonly code: FailureCode; readonly line: string; readonly hint: string }
@@ -182,7 +182,7 @@ export const messages: readonly (Message & { readonly id: MessageId })[] = rows;
 /** The row that one line matches; undefined when it says nothing that dbkit knows. */
 export const messageOf = (line: string): (Message & { readonly id: MessageId }) | undefined => messages.find(({ says }) => says.test(line));
 
-/** What the first telling line says; undefined when PostgreSQL said nothing that dbkit knows. */
+/** The meaning of the first telling line; undefined when PostgreSQL said nothing that dbkit knows. */
 export function triage(lines: readonly string[]): Meaning | undefined {
   for (const line of lines) {
     const row = messageOf(line);

@@ -9,7 +9,7 @@ import { copyTo } from '../restore/copy-to.ts';
 import { drill } from '../restore/drill.ts';
 import { clearLeftCopies, onScratchCopy, type Scratch } from '../restore/scratch.ts';
 
-/** What can be done with a backup without touching the instance. */
+/** Work that can be done with a backup without touching the instance. */
 export function createCopies(options: PostgresqlOptions): Copies {
   const { log } = options.system;
   return {

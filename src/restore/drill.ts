@@ -13,7 +13,7 @@ const AMCHECK_TIMEOUT_MS = 4 * 3_600_000;
 
 /**
  * Rehearses the restore of one backup: into scratch, started, every database asked, pg_amcheck where it is installed, the user's assertions.
- * What it says of the backup is kept with it. Rejects only when nothing could be tried.
+ * The drill's verdict is kept with the backup. Rejects only when nothing could be tried.
  */
 export async function drill(
   options: PostgresqlOptions,

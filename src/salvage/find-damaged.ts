@@ -7,7 +7,7 @@ import { DbkitError } from '../kernel/errors.ts';
 import { parseLabel } from '../kernel/labels.ts';
 
 /**
- * What is named; else the newest data that a recovery has set aside whole, else the instance's own. Rejects with `server.running` when a server
+ * The data that is named; else the newest data that a recovery has set aside whole, else the instance's own. Rejects with `server.running` when a server
  * works there: its files are not one moment's, and what it can read is dumped.
  */
 export async function findDamaged({ backupDir, postgresql: { dataDir } }: Config, named: string | undefined): Promise<string> {

@@ -3,7 +3,7 @@ import type { SalvagedTable } from './report.ts';
 
 type Zeroed = ReadonlyMap<string, ReadonlySet<number>>;
 
-/** What is lost, over all rounds of reading: a later one no longer sees the rows that an earlier one has taken out. */
+/** Rows that are lost, over all rounds of reading: a later one no longer sees the rows that an earlier one has taken out. */
 export function createLosses() {
   const earlier = new Map<string, Pick<TableFound, 'rowsLost' | 'wiped' | 'because' | 'missing'>>();
   const constraints = new Set<string>();

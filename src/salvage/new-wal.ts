@@ -65,7 +65,7 @@ async function guesses(dataDir: string): Promise<string[]> {
   ];
 }
 
-/** Whether its pages bear checksums, which a control file that is made up says they do not: then damage would be read as rows. */
+/** True if its pages bear checksums, which a control file that is made up says they do not: then damage would be read as rows. */
 async function bearsChecksums(dataDir: string): Promise<boolean> {
   const template = join(dataDir, 'base', '1');
   for (const name of (await readdir(template).catch(() => [])).filter((entry) => /^\d+$/.test(entry))) {

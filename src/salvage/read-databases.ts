@@ -14,7 +14,7 @@ export interface DatabaseRead {
   readonly constraints: readonly string[];
   /** Names of every relation that is not one of these tables, by path: where those are damaged, it must be told too. */
   readonly others: ReadonlyMap<string, string>;
-  /** What belongs to it and was not read, in words. */
+  /** Objects of it that were not read, in words. */
   readonly unread: readonly string[];
 }
 

@@ -23,7 +23,7 @@ export interface UserTable {
   readonly paths: readonly string[];
 }
 
-/** What a dump would hold, with what must be known to read it around its damage. */
+/** The content of a dump, with what must be known to read it around its damage. */
 export const TABLES = `
   SELECT c.oid::text AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'm' AS "isView", c.relpages AS "blocksKnown",
          current_setting('block_size')::int AS "blockSizeBytes",

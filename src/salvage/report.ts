@@ -1,4 +1,4 @@
-/** What could be read of one table of a damaged cluster, and what could not. */
+/** The rows that could be read of one table of a damaged cluster, and what could not. */
 export interface SalvagedTable {
   readonly database: string;
   /** `schema.name`. */
@@ -21,7 +21,7 @@ export interface SalvageReport {
   readonly tables: readonly SalvagedTable[];
   /** Databases that let nobody in, with the server's words. */
   readonly unreachable: readonly { readonly database: string; readonly words: string }[];
-  /** What had to be assumed to read it at all: each a sentence for whoever decides how far to trust the result. */
+  /** The assumptions that it took to read it at all: each a sentence for whoever decides how far to trust the result. */
   readonly assumptions: readonly string[];
   /** Constraints that what is left does not satisfy, and what became of them in the dump. */
   readonly constraints: readonly string[];

@@ -15,7 +15,7 @@ type Needs = SuperviseNeeds &
   MonitorNeeds & { readonly spawn: SpawnChild; readonly signals: Signals; readonly commandEnvironment: Readonly<Record<string, string>> };
 
 export interface EntrypointInput {
-  /** What `status` calls this supervisor. */
+  /** The name of this supervisor in `status`. */
   readonly mode: SupervisorStatus['mode'];
   /** CMD and its arguments; empty: stay until told to stop. */
   readonly command: readonly string[];

@@ -16,7 +16,7 @@ export interface ServicesReport {
   readonly initScripts: readonly string[];
 }
 
-/** What is configured, in starting order, with the state a running supervisor publishes. */
+/** The services that are configured, in starting order, with the state a running supervisor publishes. */
 export async function listServices({
   services,
   disabled,

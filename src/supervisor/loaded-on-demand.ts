@@ -4,5 +4,5 @@ import { createRestorer } from '../restore/restorer.ts';
 import { createSalvage } from '../salvage/salvage-data.ts';
 import { createUpkeep } from '../upkeep/upkeep.ts';
 
-/** What a plain start never asks for, loaded together: each further chunk of the bundle costs a start a millisecond. */
+/** Modules that a plain start never asks for, loaded together: each further chunk of the bundle costs a start a millisecond. */
 export const onDemand = { createCopies, createKeptWal, createRestorer, createSalvage, createUpkeep };

@@ -2,7 +2,7 @@ import type { ExitReason } from '../kernel/machine.ts';
 import { decide, fill, type Row } from '../kernel/reasons.ts';
 import type { RestartPolicy } from './service.ts';
 
-/** Whether a service that died is started again, and after how long; `because` is for people. */
+/** Tells if a service that died is started again, and after how long; `because` is for people. */
 export type RestartDecision = { readonly reason: RestartRule; readonly because: string } & (
   | { readonly restart: true; readonly afterMs: number }
   | { readonly restart: false }

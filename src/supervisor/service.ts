@@ -5,7 +5,7 @@ import type { RunningService } from '../kernel/running-service.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import type { Restorer } from '../restore/contract.ts';
 
-/** What to do when a service cannot be started, or has died more often than its restart policy allows. */
+/** The action when a service cannot be started, or has died more often than its restart policy allows. */
 export type OnFail = 'exit' | 'hold' | 'ignore';
 
 export interface RestartPolicy {
@@ -32,7 +32,7 @@ export interface Service {
   recover?(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
   /** Brings backups back in its place; absent where there is nothing to restore. */
   readonly restorer?: Restorer;
-  /** What the last prepare and start had to do about the data; undefined after a plain start. The supervisor records it. */
+  /** The report on what the last prepare and start had to do about the data; undefined after a plain start. The supervisor records it. */
   lastRecovery?(): RecoveryReport | undefined;
   /** Resolves when a base backup is wanted before the next start; absent where none ever is. */
   backupWanted?(signal: AbortSignal): Promise<string>;

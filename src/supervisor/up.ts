@@ -81,7 +81,7 @@ export async function upDetached(
   });
 }
 
-/** What the background process said last, from byte `from` of its log: the JSON line of its failure, told again here as if it were ours. */
+/** The last words of the background process, from byte `from` of its log: the JSON line of its failure, told again here as if it were ours. */
 async function failureOf(logFile: string, from: number): Promise<DbkitError> {
   const lines = (await readFile(logFile)).subarray(from).toString().trimEnd().split('\n');
   for (const line of lines.reverse()) {

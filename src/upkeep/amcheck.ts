@@ -12,7 +12,7 @@ const TIMEOUT_MS = 24 * 3_600_000;
 const DAMAGED = 2; // src/bin/pg_amcheck/pg_amcheck.c
 
 /**
- * What pg_amcheck complains about in all databases of the running server, a line each; installs the extension `amcheck` where it is missing, as it
+ * The complaints of pg_amcheck in all databases of the running server, a line each; installs the extension `amcheck` where it is missing, as it
  * needs that. Rejects with `program.missing` where there is no pg_amcheck (before 14, and in the embedded packages), `tool.failed` when it cannot look.
  */
 export async function amcheck({ config, system }: PostgresqlOptions, signal: AbortSignal): Promise<readonly string[]> {

@@ -1,7 +1,7 @@
 import type { LogDecision } from './log-retention.ts';
 import type { Chore, Need } from './needs.ts';
 
-/** What became of one statement. */
+/** The result of one statement. */
 export interface ChoreStep extends Need {
   readonly outcome: 'planned' | 'done' | 'skipped';
   /** Why it was skipped; null otherwise. */
@@ -25,10 +25,10 @@ export interface ChoreWish {
 export interface Upkeep {
   /** Rejects with `service.unready` when the server does not let dbkit in. */
   needs(database: string | undefined, signal: AbortSignal): Promise<readonly Need[]>;
-  /** What is locked for longer than the patience is skipped, and said. Rejects with `usage.invalid` for a table that there is not. */
+  /** An object that is locked for longer than the patience is skipped, and said. Rejects with `usage.invalid` for a table that there is not. */
   run(wish: ChoreWish, signal: AbortSignal): Promise<readonly ChoreStep[]>;
   checkpoint(signal: AbortSignal): Promise<{ readonly durationMs: number; readonly walBytes: number }>;
-  /** What pg_amcheck complains about, a line each. Rejects with `program.missing` or `tool.failed` when it cannot look. */
+  /** The complaints of pg_amcheck, a line each. Rejects with `program.missing` or `tool.failed` when it cannot look. */
   amcheck(signal: AbortSignal): Promise<readonly string[]>;
   /** With `onlyRemove` a log that is written to stays as it is: a volume that is full has no room for its copy. */
   pruneLogs(options: { readonly dryRun: boolean; readonly onlyRemove?: boolean }, signal: AbortSignal): Promise<LogsPruned>;

@@ -51,7 +51,7 @@ interface IndexRow {
   readonly needed: number | null;
 }
 
-/** What the tables and indexes of the session's database tell; no table is read. */
+/** The facts of the tables and indexes of a session's database; no table is read. */
 export async function factsOf(
   session: Connection,
   database: string,

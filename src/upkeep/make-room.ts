@@ -19,7 +19,7 @@ type Needs = {
 };
 
 /**
- * What a recovery does first where a volume is nearly full (`health.disk.critical`): removes there what dbkit's own rules do not keep any more, old
+ * The first step of a recovery where a volume is nearly full (`health.disk.critical`): removes there what dbkit's own rules do not keep any more, old
  * logs, expired backups and quarantined data. Nothing else is touched, and never anything in PGDATA. Never rejects but when it is cancelled: a
  * recovery that finds no room says so itself.
  */

@@ -1,7 +1,7 @@
 import { decide, fill } from '../kernel/reasons.ts';
 import { bytes } from '../kernel/units.ts';
 
-/** What a table tells about itself (pg_stat_user_tables, pg_class). */
+/** The facts of a table (pg_stat_user_tables, pg_class). */
 export interface TableFacts {
   readonly database: string;
   /** Quoted where SQL needs it, with its schema. */
@@ -15,14 +15,14 @@ export interface TableFacts {
   readonly agePercent: number;
 }
 
-/** What an index tells (pg_index, pg_class, pg_stats). */
+/** The facts of an index (pg_index, pg_class, pg_stats). */
 export interface IndexFacts {
   readonly database: string;
   readonly name: string;
   readonly table: string;
   readonly sizeBytes: number;
   readonly isValid: boolean;
-  /** What a concurrent rebuild that was cut off has left: NAME_ccnew, NAME_ccold. */
+  /** The index that a cut-off rebuild has left: NAME_ccnew, NAME_ccold. */
   readonly isLeftover: boolean;
   /** The size that its rows would need; null where that cannot be estimated. */
   readonly neededBytes: number | null;

@@ -13,7 +13,7 @@ export interface ArchivedSegment {
   readonly kind: 'whole' | 'tail';
   /** The plain bytes. */
   readonly sizeBytes: number;
-  /** What it takes on the disk. */
+  /** Its size on the disk. */
   readonly storedBytes: number;
   /** The first 16 hexadecimal digits of the SHA-256 of the plain bytes; only whole segments have it in their names. */
   readonly sha16?: string;

@@ -6,7 +6,7 @@ import { wordsOf } from '../kernel/errors.ts';
 import type { Child, Identity, System } from '../kernel/machine.ts';
 import { type Mark, writeMark } from './mark.ts';
 
-/** Whose WAL it is, and where the mark is kept. */
+/** The cluster of the WAL, and where the mark is kept. */
 export interface Marked {
   readonly system: System;
   readonly stateDir: string;
@@ -69,7 +69,7 @@ export async function mark(marked: Marked, clean: boolean, signal: AbortSignal):
   return written;
 }
 
-/** What was read came from memory, perhaps; from here on it is on the disk. */
+/** Bytes that were read came from memory, perhaps; from here on it is on the disk. */
 async function flush(path: string): Promise<void> {
   const file = await open(path, 'r');
   try {

@@ -19,7 +19,7 @@ export const wholeFile = (name: string, sha16: string): string => `${name}-${sha
 
 export const tailFile = (name: string): string => `${name}.tail`;
 
-/** What a file's name in a timeline's folder says; undefined for what is no WAL. */
+/** The meaning of a file's name in a timeline's folder; undefined for what is no WAL. */
 export function parseKept(file: string): { readonly name: string; readonly kind: 'whole' | 'tail'; readonly sha16?: string } | undefined {
   const whole = /^([0-9A-F]{24})-([0-9a-f]{16})\.(?:zst|plain)$/.exec(file); // Plain where a shell has kept it.
   if (whole) return { name: whole[1]!, kind: 'whole', sha16: whole[2]! };

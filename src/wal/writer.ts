@@ -35,7 +35,7 @@ export interface ArchiveWriter {
   keepHistory(timeline: number, text: Buffer): Promise<'kept' | 'there'>;
   /** The tail of that segment, with what it has; `lengthBytes` cuts off what a torn write left behind. */
   openTail(name: string, lengthBytes: number): Promise<Tail>;
-  /** What the tail has; undefined where there is none. */
+  /** The length of the tail; undefined where there is none. */
   tailBytes(name: string): Promise<Buffer | undefined>;
 }
 

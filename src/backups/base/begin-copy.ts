@@ -13,7 +13,7 @@ import { type BackupRecord, unpackStamps } from './record.ts';
 import { isUnchanged } from './sharing.ts';
 import { type SourceTree, walkDataDirectory } from './walk.ts';
 
-/** What every step of one backup works on. */
+/** The facts that every step of one backup works on. */
 export interface BackupRun {
   readonly config: Config;
   readonly system: System;
@@ -27,7 +27,7 @@ export interface BackupRun {
   readonly options: BackupOptions;
 }
 
-/** What copying has come to: hot and cold differ only in how they get here. */
+/** The state that copying has come to: hot and cold differ only in how they get here. */
 export interface Taken {
   readonly mode: 'hot' | 'cold';
   readonly fromStandby: boolean;

@@ -32,7 +32,7 @@ const rules: readonly [when: (facts: ChangeFacts) => boolean, changed: boolean, 
   [() => true, true, 'the database was written to since the newest backup'],
 ];
 
-/** Whether an automatic backup is worth taking. Pure; first match wins. */
+/** Tells if an automatic backup is worth taking. Pure; first match wins. */
 export function decideChange(facts: ChangeFacts): Change {
   const [, changed, because] = rules.find(([when]) => when(facts))!; // The last rule always matches.
   return { changed, because };

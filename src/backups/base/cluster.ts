@@ -5,7 +5,7 @@ import type { Lsn } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { readRegular } from '../regular-file.ts';
 
-/** What pg_control says of the cluster that is to be backed up. */
+/** The state of the cluster that is to be backed up. */
 export interface Cluster {
   readonly systemIdentifier: string;
   readonly major: number;

@@ -17,7 +17,7 @@ import type { ManifestFile } from './manifest.ts';
 import type { FileStamp } from './sharing.ts';
 import type { SourceFile } from './walk.ts';
 
-/** What is true of every file of one backup. */
+/** Facts that are true of every file of one backup. */
 export interface CopyJob {
   /** The staging directory, absolute; every directory of the tree exists in it. */
   readonly staging: BytePath;
@@ -34,7 +34,7 @@ export interface CopyJob {
   readonly bulk: boolean;
 }
 
-/** What has been copied so far; filled by `copyTree` and `copyControlFile`. */
+/** Files that have been copied so far; filled by `copyTree` and `copyControlFile`. */
 export interface Copied {
   readonly files: ManifestFile[];
   readonly stamps: Map<BytePath, FileStamp>;

@@ -18,7 +18,7 @@ interface Today {
   readonly ancestry: Ancestry | undefined;
 }
 
-/** Whether a cluster on `today` has ever been where the backup ends. Pure. */
+/** True if a cluster on `today` has ever been where the backup ends. Pure. */
 export function isAncestor({ timeline, stopLsn }: Pick<BackupRecord, 'timeline' | 'stopLsn'>, today: Today): boolean {
   if (timeline === today.timeline) return true;
   if (timeline > today.timeline) return false; // Made after a restore that has been undone.
@@ -28,7 +28,7 @@ export function isAncestor({ timeline, stopLsn }: Pick<BackupRecord, 'timeline' 
 }
 
 /**
- * Whether the data in `dataDir` descends from the backup: after a restore, newer backups of the abandoned timeline are somebody's past, but not
+ * True if the data in `dataDir` descends from the backup: after a restore, newer backups of the abandoned timeline are somebody's past, but not
  * its own. True where nothing can be said.
  */
 export async function descendsFrom(record: BackupRecord, dataDir: string, signal: AbortSignal): Promise<boolean> {

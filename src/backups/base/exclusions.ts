@@ -30,7 +30,7 @@ const excludedAtTop: ReadonlySet<string> = new Set([
   'lost+found',
 ]);
 
-/** Whether the entry `name` of `directory` stays out of a backup whatever it is. Relation files are judged by `relationFilter`. */
+/** True if the entry `name` of `directory` stays out of a backup whatever it is. Relation files are judged by `relationFilter`. */
 export function isExcluded(directory: BytePath, name: string): boolean {
   if (name.startsWith('pgsql_tmp') || name.startsWith('pg_internal.init')) return true;
   if (directory === '') return excludedAtTop.has(name) || name.startsWith('.dbkit');

@@ -6,6 +6,6 @@ const quietXlog = new Set([0x00, 0x10, 0x20, 0x40, 0x50, 0x60, 0x90, 0xe0]);
 /** A snapshot of the running transactions (standbydefs.h). */
 const quietStandby = new Set([0x10]);
 
-/** Whether a record is one that an idle server writes by itself: it changes no row. */
+/** True if a record is one that an idle server writes by itself: it changes no row. */
 export const isQuiet = ({ manager, info }: Pick<WalRecord, 'manager' | 'info'>): boolean =>
   (manager === RM_XLOG && quietXlog.has(info)) || (manager === RM_STANDBY && quietStandby.has(info));

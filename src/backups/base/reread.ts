@@ -11,7 +11,7 @@ import { openRegularSync } from '../regular-file.ts';
 export interface RereadTask {
   readonly root: BytePath;
   readonly path: BytePath;
-  /** What it should be: only for dealing the files out. */
+  /** The expected size: only for dealing the files out. */
   readonly sizeBytes: number;
   readonly pages: { readonly blockSizeBytes: number; readonly firstBlock: number } | undefined;
 }

@@ -1,4 +1,4 @@
-/** What lstat(2) said of a source file before a copy read it; times in nanoseconds since 1970. */
+/** The answer of lstat(2) for a source file before a copy read it; times in nanoseconds since 1970. */
 export interface FileStamp {
   readonly sizeBytes: number;
   readonly mtimeNs: bigint;
@@ -10,7 +10,7 @@ export interface FileStamp {
 const MARGIN_NS = 2_000_000_000n;
 
 /**
- * Whether a source file still holds the very bytes that an earlier copy read: nothing lstat shows has moved, and it had been at rest for a
+ * True if a source file still holds the very bytes that an earlier copy read: nothing lstat shows has moved, and it had been at rest for a
  * margin when that copy began. ctime cannot be set by a program, so `touch -d`, `cp -p` or `tar` cannot fake this (DESIGN.md section 5).
  */
 export function isUnchanged(now: FileStamp, earlier: FileStamp | undefined, earlierCopyBeganNs: bigint): boolean {
@@ -23,5 +23,5 @@ export function isUnchanged(now: FileStamp, earlier: FileStamp | undefined, earl
   return same && wasAtRest(now.mtimeNs, earlierCopyBeganNs) && wasAtRest(now.ctimeNs, earlierCopyBeganNs);
 }
 
-/** Whether a time was past by a margin when a copy began: only then it tells one content from the next. */
+/** True if a time was past by a margin when a copy began: only then it tells one content from the next. */
 export const wasAtRest = (timeNs: bigint, copyBeganNs: bigint): boolean => timeNs < copyBeganNs - MARGIN_NS;

@@ -24,7 +24,7 @@ export interface ExpectedFile {
 
 export interface VerifyNeeds {
   readonly deep: boolean;
-  /** What was read before in this run, by the file's identity: backups share files, and the same bytes are read once. */
+  /** Files that were read before in this run, by the file's identity: backups share files, and the same bytes are read once. */
   readonly seen: Map<string, Reread['found']>;
   readonly log: Logger;
 }
@@ -107,7 +107,7 @@ async function rereadAll(
   return wrong;
 }
 
-/** What it holds need not be read: it is not what was written, and may have no end. */
+/** An entry whose content need not be read: it is not what was written, and may have no end. */
 const otherSize = (stats: BigIntStats): Reread['found'] =>
   stats.isFile() ? { sizeBytes: Number(stats.size), sha256: '', unsound: [] } : 'irregular';
 

@@ -20,7 +20,7 @@ export interface SourceTree {
   readonly files: readonly SourceFile[];
   /** Tablespaces that are links; their files are under pg_tblspc/<oid>/ in `files`. */
   readonly tablespaces: readonly { readonly oid: string; readonly location: BytePath }[];
-  /** What was left out although it may matter to somebody: not PostgreSQL's, and it may not be read or leads nowhere. Sockets are not told. */
+  /** Entries that were left out although it may matter to somebody: not PostgreSQL's, and it may not be read or leads nowhere. Sockets are not told. */
   readonly skipped: readonly BytePath[];
 }
 
@@ -82,7 +82,7 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
     else if (stats.isSymbolicLink()) await follow(path, from);
   }
 
-  /** What is behind a link of the server's own belongs to the cluster; what somebody else has linked is followed where it leads to a file. */
+  /** A directory that is behind a link of the server's own belongs to the cluster; what somebody else has linked is followed where it leads to a file. */
   async function follow(path: BytePath, from: BytePath): Promise<void> {
     const target = await realpath(toBytes(from), { encoding: 'buffer' }).then(bytePath, gone);
     const stats = target && (await lstat(toBytes(target), { bigint: true }).catch(gone));

@@ -58,7 +58,7 @@ async function ownersOf(session: Connection, isDamaged: boolean): Promise<Dumped
   });
 }
 
-/** What a restore needs to know of the database beside pg_dump's own archive, in the transaction of its snapshot. */
+/** The facts that a restore needs to know of the database beside pg_dump's own archive, in the transaction of its snapshot. */
 export async function describeDatabase(
   session: Connection,
   { isDamaged }: { readonly isDamaged: boolean },

@@ -115,7 +115,7 @@ async function removeLeftRoles(needs: LoaderNeeds, session: Connection, signal: 
   }
 }
 
-/** What a killed run left to it goes to the owner of its database first; privileges it was given go with it. */
+/** An object that a killed run left behind goes to the owner of its database first; privileges it was given go with it. */
 async function removeRole(needs: LoaderNeeds, session: Connection, name: string, signal: AbortSignal): Promise<void> {
   const id = session.escapeIdentifier;
   await session.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);

@@ -43,14 +43,14 @@ const databaseSchema = v.object({
   tables: v.array(tableSchema),
   /** Materialized views that held rows. */
   materializedViews: v.optional(v.array(viewSchema), []),
-  /** What does not belong to the database's owner. */
+  /** Objects that do not belong to the database's owner. */
   owners: v.optional(v.array(ownerSchema), []),
   largeObjects: count,
   /** ALTER DATABASE … SET: what pg_restore leaves out when the database has another name. */
   settings: v.array(settingSchema),
   /** ALTER ROLE … IN DATABASE … SET. */
   roleSettings: v.optional(v.array(v.object({ role: text, ...settingSchema.entries })), []),
-  /** Who may do what with the database itself; null: the default. */
+  /** The privileges on the database itself; null: the default. */
   privileges: v.nullable(
     v.array(v.object({ grantee: text, privilege: v.picklist(['CREATE', 'CONNECT', 'TEMPORARY']), grantable: v.boolean() })),
   ),

@@ -15,7 +15,7 @@ const recordSchema = v.looseObject({
   verifiedAt: v.nullable(v.string()),
   /** When it was last restored into a scratch database and its rows counted. */
   provenAt: v.nullable(v.string()),
-  /** What the last verification found; null when all was right. */
+  /** The defect that the last verification found; null when all was right. */
   problem: v.nullable(v.string()),
   pinned: v.boolean(),
   note: v.nullable(v.string()),
@@ -32,7 +32,7 @@ const recordSchema = v.looseObject({
 });
 export type DumpRecord = v.InferOutput<typeof recordSchema>;
 
-/** What the rest of dbkit needs to know of it. */
+/** The facts for the rest of dbkit. */
 const toBackup = (record: DumpRecord, path: string): Backup => ({
   label: record.label,
   path,
@@ -48,7 +48,7 @@ const toBackup = (record: DumpRecord, path: string): Backup => ({
   provenAt: record.provenAt,
 });
 
-/** What `backup show` says beyond the list. */
+/** Details for `backup show` beyond the list. */
 const describeRecord = ({ databases, tables, rows, files, problem, durationMs }: DumpRecord): BackupDetails => ({
   databases,
   tables,

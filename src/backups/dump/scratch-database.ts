@@ -77,7 +77,7 @@ export async function dropScratch(needs: DumpNeeds, session: Connection, name: s
 /** A database of a dump under its temporary name. */
 export interface Beside extends Filled {
   readonly name: string;
-  /** What can be there only when the database bears its own name. */
+  /** Objects that can be there only when the database bears its own name. */
   readonly later: Late;
 }
 

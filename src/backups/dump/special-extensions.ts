@@ -1,4 +1,4 @@
-/** What an extension needs around a restore: SQL in the new database, before and after pg_restore. */
+/** The SQL of an extension around a restore: SQL in the new database, before and after pg_restore. */
 export interface Around {
   readonly before: readonly string[];
   readonly after: readonly string[];
@@ -13,7 +13,7 @@ const needs: Readonly<Record<string, Around>> = {
   },
 };
 
-/** What these extensions need, in their order; afterwards in the reverse one. Pure. */
+/** The SQL for these extensions, in their order; afterwards in the reverse one. Pure. */
 export function aroundRestore(extensions: readonly { readonly name: string }[]): Around {
   const special = extensions.flatMap(({ name }) => needs[name] ?? []);
   return { before: special.flatMap(({ before }) => before), after: special.toReversed().flatMap(({ after }) => after) };

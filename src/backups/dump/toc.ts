@@ -70,7 +70,7 @@ const lastTypes: ReadonlySet<string> = new Set(['PUBLICATION', 'PUBLICATION TABL
 const leftOut: ReadonlySet<string> = new Set(['EXTENSION', 'DATABASE', 'DATABASE PROPERTIES', 'ENCODING', 'STDSTRINGS', 'SEARCHPATH']);
 const ofLeftOut = /^\d+; 0 0 (COMMENT|SECURITY LABEL) - (EXTENSION|DATABASE|SUBSCRIPTION) /;
 const ofLast = /^\d+; 0 0 (COMMENT|SECURITY LABEL) - (EVENT TRIGGER|PUBLICATION) /;
-/** What pg_dump puts behind the rows (pg_dump_sort.c), for a dump that holds none. */
+/** The entries that pg_dump puts behind the rows (pg_dump_sort.c), for a dump that holds none. */
 const afterTypes: ReadonlySet<string> = new Set([
   'CHECK CONSTRAINT',
   'FK CONSTRAINT',

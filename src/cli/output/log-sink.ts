@@ -12,7 +12,7 @@ export interface SinkOptions {
 
 const PROGRESS_TTY_MS = 100;
 const PROGRESS_LINES_MS = 5_000;
-/** What takes no longer than this is not worth a word of progress. */
+/** Work that takes no longer than this is not worth a word of progress. */
 const PROGRESS_AFTER_MS = 1_000;
 
 export interface Sink {

@@ -12,7 +12,7 @@ export interface HookReport {
   readonly outcome: 'installed' | 'present' | 'told' | 'removed' | 'absent';
   readonly path: string;
   readonly because: string;
-  /** What a person is to add to `path`; null where dbkit did it. */
+  /** The lines for a person to add to `path`; null where dbkit did it. */
   readonly add: string | null;
 }
 

@@ -1,4 +1,4 @@
-/** What is known of a repository's hooks before anything is written. */
+/** The facts of a repository's hooks before anything is written. */
 export interface HookFacts {
   /** The work tree's root, and where git looks for hooks (core.hooksPath included). */
   readonly root: string;
@@ -17,7 +17,7 @@ export interface HookFacts {
 /** Node and the script. */
 export type Program = readonly [node: string, script: string];
 
-/** What installing comes to. */
+/** The result of installing. */
 export type HookPlan =
   | { readonly action: 'write' | 'keep'; readonly path: string; readonly text: string; readonly because: string }
   | { readonly action: 'tell'; readonly path: string; readonly text: string; readonly because: string };
@@ -61,7 +61,7 @@ export function withoutBlock(text: string): string | undefined {
   return rest.replace(/^#!.*\n?/, '').trim() === '' ? '' : rest;
 }
 
-/** Whether a hook is a shell's script, to which a block of shell can be added. Husky's have no first line of their own. */
+/** True if a hook is a shell's script, to which a block of shell can be added. Husky's have no first line of their own. */
 export const isShellScript = (text: string): boolean => !text.startsWith('#!') || /^#!.*\b(sh|bash|dash|zsh|ksh)\b/.test(text);
 
 /** On top, not at the end: a script that ends with `exit` or `exec` would never get there. */
@@ -86,7 +86,7 @@ function blockFor(fallback: Program | undefined): string {
   ].join('\n');
 }
 
-/** What to add to the file of a hook manager. */
+/** The lines to add to the file of a hook manager. */
 const entryFor = {
   'pre-commit': `repos:
   - repo: local

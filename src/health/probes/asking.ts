@@ -30,7 +30,7 @@ export function asking<Name extends ProbeName>(
   };
 }
 
-/** What is said of a question for which there is no session. */
+/** The result of a question for which there is no session. */
 export async function notAsked({ superuser }: Sessions): Promise<ProbeResult<never>> {
   const { refusal } = await superuser();
   return skipped(refusal?.kind === 'not-let-in' || refusal?.kind === 'full' ? 'nobody is let in to ask' : 'the server does not answer');

@@ -6,7 +6,7 @@ import type { ProbeOf, ResultOf } from '../probe.ts';
 import type { Refusal } from './refusal.ts';
 import type { Sessions, SharedSessions } from './sessions.ts';
 
-/** Whether the application gets in as it would: its role, its password, over TCP. */
+/** The application gets in as it would: its role, its password, over TCP. */
 export function authenticationProbe(
   { username, database = username, port }: PostgresqlSettings,
   { latency }: HealthSettings,

@@ -18,7 +18,7 @@ const COLLATIONS = `
    WHERE c.collversion IS DISTINCT FROM pg_collation_actual_version(c.oid) AND c.collversion IS NOT NULL
      AND EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid)`;
 
-/** Whether the rules by which text is sorted are those that the indexes were built with: another image may bring another C library or ICU. */
+/** Text is still sorted by the rules that the indexes were built with: another image may bring another C library or ICU. */
 export function collationsProbe(sessions: SharedSessions): ProbeOf<'collations'> {
   return asking(sessions, { name: 'collations', title: 'versions of collations' }, async (watch): Promise<ResultOf<'collations'>> => {
     const changed = [...(await databases(watch)), ...(await watch.session.query<Changed>(COLLATIONS))];

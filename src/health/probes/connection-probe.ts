@@ -5,7 +5,7 @@ import type { ProbeOf, ResultOf } from '../probe.ts';
 import type { Refusal } from './refusal.ts';
 import type { SharedSessions } from './sessions.ts';
 
-/** Whether the server lets its superuser in over the socket: the first thing every other question needs. */
+/** The server lets its superuser in over the socket: the first thing every other question needs. */
 export function connectionProbe(settings: PostgresqlSettings, sessions: SharedSessions): ProbeOf<'connection'> {
   return {
     name: 'connection',

@@ -49,7 +49,7 @@ export function dataDirectoryProbe(
 }
 
 /**
- * What lies in the directory, and the folders of databases that do not any more. One that is being created or dropped lacks files and is
+ * The files of the directory, and the folders of databases that do not any more. One that is being created or dropped lacks files and is
  * not ill: only what the server lists now counts, when it is looked at again.
  */
 async function lookAlive(dataDir: string, open: Sessions, signal: AbortSignal): Promise<Finding[]> {

@@ -96,7 +96,7 @@ interface Look {
   readonly text: string;
 }
 
-/** What was written since, or why it cannot be read. Rejects where dbkit itself is short of something. */
+/** The lines that were written since, or why it cannot be read. Rejects where dbkit itself is short of something. */
 const lookAt = (log: ServerLog, before: Remembered | undefined): Promise<Look | string> =>
   readNew(log, before).catch((cause: unknown) => {
     if (isOwnTrouble(cause)) throw cause;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Files } from '../../kernel/machine.ts';
 
-/** What one probe keeps from check to check: `<stateDir>/health-<name>.json`. A broken file is set aside; one that may not be written is let be. */
+/** The memory of one probe from check to check: `<stateDir>/health-<name>.json`. A broken file is set aside; one that may not be written is let be. */
 export interface Memory<T> {
   recall(): Promise<T | undefined>;
   /** Where this user may not write, the next check begins anew. */

@@ -19,7 +19,7 @@ const bySqlState: readonly (readonly [pattern: RegExp, kind: Refusal['kind']])[]
   [/^08P01$/, 'pooler'], // protocol_violation: PgBouncer's answer to settings of the startup packet
 ];
 
-/** What a failed attempt to connect says about the server. */
+/** The facts that a failed attempt to connect says about the server. */
 export function refusalOf(cause: unknown): Refusal {
   const words = wordsOf(cause)
     .split('\n')[0]!

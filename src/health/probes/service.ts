@@ -7,7 +7,7 @@ import { skipped } from '../health.ts';
 import type { ProbeOf, ResultOf } from '../probe.ts';
 import type { SharedSessions } from './sessions.ts';
 
-/** Whether the postmaster lives, and whether it or one of its processes was stopped by a signal: seen from outside. */
+/** The postmaster lives, and whether it or one of its processes was stopped by a signal: seen from outside. */
 export function serviceProbe(settings: PostgresqlSettings, sessions: SharedSessions): ProbeOf<'service'> {
   const { dataDir } = settings;
   return {

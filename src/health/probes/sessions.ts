@@ -10,7 +10,7 @@ export type Attempt =
   | { readonly session: Connection; readonly connectMs: number; readonly refusal?: undefined }
   | { readonly session?: undefined; readonly refusal: Refusal };
 
-/** Who asks the statistics, and what the server lets him see. */
+/** The role that asks the statistics, and what the server lets him see. */
 export interface Watch {
   readonly session: Connection;
   readonly version: string;

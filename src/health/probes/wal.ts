@@ -23,7 +23,7 @@ const SIZE = `
          (SELECT setting::float8 * 1024 * 1024 FROM pg_settings WHERE name = 'max_wal_size') AS wanted,
          (SELECT slot_name FROM pg_replication_slots WHERE NOT active AND slot_name <> '${OWN_SLOT}' ORDER BY restart_lsn LIMIT 1) AS idle_slot`;
 
-/** Whether WAL leaves pg_wal as it should: an archiver that fails or lags, or a slot that nobody reads, fills the disk in the end. */
+/** WAL leaves pg_wal as it should: an archiver that fails or lags, or a slot that nobody reads, fills the disk in the end. */
 export function walProbe({ walGrowth, archiveDelay }: HealthSettings, sessions: SharedSessions): ProbeOf<'wal'> {
   return asking(sessions, { name: 'wal', title: 'archiver and pg_wal' }, async (watch): Promise<ResultOf<'wal'>> => {
     const archiver = await archiverOf(watch, archiveDelay);

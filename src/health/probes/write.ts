@@ -85,7 +85,7 @@ async function commit(session: Connection): Promise<string> {
   return '';
 }
 
-/** What the server itself is short of or may not do, as against a rule that somebody made (Appendix A: classes 25, 53, 54, 57, 58, XX). */
+/** The server itself is short of something, or may not do something, as against a rule that somebody made (Appendix A: classes 25, 53, 54, 57, 58, XX). */
 const isOfTheServer = (sqlState: string | undefined): boolean => sqlState === undefined || /^(25|53|54|57|58|XX)/.test(sqlState);
 
 interface Missing {
@@ -114,7 +114,7 @@ const waiting = ({ names, wanted, connected }: Missing, seconds: number): WriteR
   data: { seconds, synchronousMissing: wanted - connected },
 });
 
-/** What a refused commit means, by SQLSTATE. */
+/** The meaning of a refused commit, by SQLSTATE. */
 const reasons: Readonly<Record<string, readonly [summary: string, hint: string]>> = {
   '25006': [
     'the server takes no writes: default_transaction_read_only is on',

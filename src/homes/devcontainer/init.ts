@@ -20,7 +20,7 @@ export interface InitFile {
   readonly path: string;
   readonly action: 'create' | 'change' | 'keep';
   readonly because: string;
-  /** What it holds afterwards; null for what is no text, or stays. */
+  /** The text that it holds; null for what is no text, or stays. */
   readonly text: string | null;
 }
 

@@ -14,7 +14,7 @@ export type DevcontainerPlan =
   /** The image is somebody's own work: nothing can be written, `add` is what a person puts into it. */
   | { readonly action: 'tell'; readonly because: string; readonly add: string };
 
-/** What is asked of one setting: undefined where nothing is to be done. */
+/** The change that is asked of one setting: undefined where nothing is to be done. */
 type Rule = (mine: unknown, wanted: unknown, key: string) => readonly SettingChange[];
 
 const DATA_FOLDERS = '.DB_*/';
@@ -146,7 +146,7 @@ function imageChanges(mine: Settings, template: Settings, folder: string): reado
 /** Root may not run PostgreSQL. */
 const owner = (user: unknown): unknown => (user === 'root' ? 'postgres' : user);
 
-/** Who works in images that say so themselves, by the label devcontainer.metadata, where no setting does. */
+/** The user who works in images that say so themselves, by the label devcontainer.metadata, where no setting does. */
 const users: readonly (readonly [image: RegExp, user: string])[] = [
   [/devcontainers\/(javascript|typescript)-node\b/, 'node'],
   [/devcontainers\//, 'vscode'],

@@ -4,7 +4,7 @@ import type { SettingChange, Settings } from './plan.ts';
 export interface ProjectFolder {
   /** Undefined when there is none. */
   read(path: string): Promise<string | undefined>;
-  /** Whether a file holds these very bytes. */
+  /** True if a file holds these very bytes. */
   holds(path: string, body: Uint8Array): Promise<'same' | 'other' | 'nothing'>;
   /**
    * Whole or not at all, with the folders above it; a link within the project stays one. Rejects with `recovery.refused` for one that leads out of

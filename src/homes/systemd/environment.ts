@@ -4,7 +4,7 @@ import type { Origin } from '../../config/origin.ts';
 import { Secret } from '../../kernel/secret.ts';
 
 /**
- * What a unit must be told to see the same configuration as this call: what came from flags and from the environment, which a unit has none of,
+ * The settings that a unit needs to see the same configuration as this call: what came from flags and from the environment, which a unit has none of,
  * and the configuration file, which is looked for upward from a working directory that a unit does not share. Pure.
  */
 export function unitEnvironment(config: Config, origins: ReadonlyMap<string, Origin>): readonly (readonly [name: string, value: string])[] {

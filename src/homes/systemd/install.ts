@@ -10,7 +10,7 @@ import { MARK, OWN_SERVER_UNIT, renderUnits, toEnable, UNIT_DIR, type UnitFile, 
 type PlanNeeds = { readonly config: Config; readonly instance: Instance; readonly systemd: Systemd };
 type Needs = PlanNeeds & { readonly origins: ReadonlyMap<string, Origin>; readonly prepareFolders: (signal: AbortSignal) => Promise<void> };
 
-/** What a call may choose. */
+/** The choices of a call. */
 export interface UnitWishes {
   readonly program: readonly string[];
   readonly unitDir: string;
@@ -23,7 +23,7 @@ export interface UnitsReport {
   readonly user: string;
   readonly serverUnit: string;
   readonly files: readonly { readonly path: string; readonly did: 'written' | 'unchanged' | 'kept' | 'removed' }[];
-  /** What runs now; empty where systemd does not. */
+  /** The units that run; empty where systemd does not. */
   readonly enabled: readonly string[];
 }
 

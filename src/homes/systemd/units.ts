@@ -1,19 +1,19 @@
 import { DbkitError } from '../../kernel/errors.ts';
 
-/** What the units are rendered from; every path is absolute. */
+/** The values for the units; every path is absolute. */
 export interface UnitPlan {
   /** Node and the script. */
   readonly program: readonly string[];
-  /** Who checks and backs up: the user whose the data is. */
+  /** The user who checks and backs up: the user whose the data is. */
   readonly user: string;
   /** The unit that runs the server: postgresql@15-main.service, or dbkit's own. */
   readonly serverUnit: string;
   /** 0600: it may hold secrets. */
   readonly environmentFile: string;
   readonly socketDir: string;
-  /** What a check writes: state, folders of diaries. */
+  /** The paths that a check writes: state, folders of diaries. */
   readonly notes: readonly string[];
-  /** What backups and recoveries write besides: data, repository, logs, socket. */
+  /** The paths that backups and recoveries write besides: data, repository, logs, socket. */
   readonly writable: readonly string[];
   readonly intervalSeconds: number;
   readonly stopSeconds: number;
@@ -46,7 +46,7 @@ export const unitNames = [
   'dbkit-verify.timer',
 ] as const;
 
-/** What is enabled and started: timers, and the server where it is dbkit's. */
+/** The units that are enabled and started: timers, and the server where it is dbkit's. */
 export const toEnable = ({ serverUnit }: Pick<UnitPlan, 'serverUnit'>): readonly string[] => [
   ...(serverUnit === OWN_SERVER_UNIT ? [OWN_SERVER_UNIT] : []),
   ...unitNames.filter((name) => name.endsWith('.timer')),

@@ -30,7 +30,7 @@ function joined(directory: HeldLock | undefined, file: HeldLock | undefined): He
   return { path: file?.path ?? directory.path, fd: directory.fd, guard: directory.guard, release };
 }
 
-/** What cannot be a lock file is set aside; where the directory is held, a file that cannot be had costs its holder's name only. */
+/** An entry that is no lock file is set aside; where the directory is held, a file that cannot be had costs its holder's name only. */
 async function lockFile(volume: Volume, owner: Identity, system: System, dispensable: boolean): Promise<HeldLock | undefined> {
   const { files, locks, log, clock } = system;
   const acquire = (): Promise<HeldLock> => locks.acquire(volume.lock, 'dbkit', owner);

@@ -29,7 +29,7 @@ export async function refuseFullVolume(dataDir: string): Promise<void> {
   judgeVolume(dataDir, { freeBytes: bavail * bsize, freeFiles: files > 0 ? ffree : undefined });
 }
 
-/** What postmaster.pid says about this machine: nothing there, left behind, or a live server of this very directory. */
+/** The meaning of postmaster.pid on this machine: nothing there, left behind, or a live server of this very directory. */
 export async function serverOn(dataDir: string): Promise<'none' | 'stale' | { readonly pid: number }> {
   const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => undefined);
   if (text === undefined) return 'none';

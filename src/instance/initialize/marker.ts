@@ -31,7 +31,7 @@ export async function replacedBefore({ initializing }: Volume, { files }: System
   return (await files.readJson(initializing, (value) => v.parse(markerSchema, value)))?.replaced ?? null;
 }
 
-/** Whether a published new cluster is whole although its start was cut off: no power was lost since it was written. */
+/** True if a published new cluster is whole although its start was cut off: no power was lost since it was written. */
 export async function isWholeWithoutSync(marker: string): Promise<boolean> {
   const read = await readFile(marker, 'utf8')
     .then((text) => v.safeParse(markerSchema, JSON.parse(text)))

@@ -6,7 +6,7 @@ import { firstPasswordRows } from './first-password.ts';
 
 const ITERATIONS = 4096; // PostgreSQL's SCRAM_SHA_256_DEFAULT_ITERATIONS (src/include/common/scram-common.h).
 
-/** What PostgreSQL stores for a password, made here so that the password itself never reaches the server's log. */
+/** The verifier for a password, made here so that the password itself never reaches the server's log. */
 export function scramVerifier(password: string, salt = randomBytes(16)): string {
   const salted = pbkdf2Sync(password.normalize('NFKC'), salt, ITERATIONS, 32, 'sha256');
   const hmac = (key: string): Buffer => createHmac('sha256', salted).update(key).digest();
@@ -14,7 +14,7 @@ export function scramVerifier(password: string, salt = randomBytes(16)): string 
   return `SCRAM-SHA-256$${ITERATIONS}:${salt.toString('base64')}$${storedKey}:${hmac('Server Key').toString('base64')}`;
 }
 
-/** Whether `stored` (pg_authid.rolpassword) is the verifier of `password`: then nothing need be written. */
+/** True if `stored` (pg_authid.rolpassword) is the verifier of `password`: then nothing need be written. */
 export function isVerifierOf(stored: string | null, password: string, role: string): boolean {
   const salt = /^SCRAM-SHA-256\$4096:([^$]+)\$/.exec(stored ?? '')?.[1];
   if (salt !== undefined) return stored === scramVerifier(password, Buffer.from(salt, 'base64'));

@@ -58,7 +58,7 @@ const MADE_ANEW = `
     FROM pg_class
    WHERE relkind IN ('r', 'i', 't', 'm', 'S') AND pg_relation_filepath(oid) = ANY ($1)`;
 
-/** What the session's database lacks; `anew`: paths of files that crash recovery has made. */
+/** Files that the session's database lacks; `anew`: paths of files that crash recovery has made. */
 export async function lostFiles(session: Connection, database: string, anew: readonly string[]): Promise<LostRelation[]> {
   const first = await session.query<FileRow>(LOST_FILES);
   // A table that is dropped, rewritten or vacuumed at this moment looks like a lost one: what is lost is lost at a second look too.

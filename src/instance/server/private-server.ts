@@ -112,7 +112,7 @@ async function privateSocketDir({ settings, owner, system }: Local): Promise<str
 }
 
 /**
- * What keeps a copy from acting like the original: it archives nothing, follows nobody, runs no scheduled jobs, waits for no standby, and is
+ * Settings that keep a copy from acting like the original: it archives nothing, follows nobody, runs no scheduled jobs, waits for no standby, and is
  * small. `throwAway`: it need not survive a power cut either. Names that a version does not know are left out.
  */
 export const copySettings = (major: number, { throwAway }: { throwAway: boolean }): Record<string, string> => ({

@@ -4,7 +4,7 @@ import { redact } from '../../kernel/redact.ts';
 
 const TAIL_BYTES_MAX = 256 * 1024;
 
-/** What a server has written since it was spawned. */
+/** The output of a server since it was spawned. */
 export interface LogTail {
   /** The size now, in bytes: it grows while the server makes progress. */
   size(): Promise<number>;

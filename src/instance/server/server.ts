@@ -67,7 +67,7 @@ export async function launch(local: Local, options: LaunchOptions, signal: Abort
   }
 }
 
-/** What dbkit decides stands on the command line, above every configuration file; passwords never do. */
+/** A setting of dbkit's stands on the command line, above every configuration file; passwords never do. */
 function serverArguments({ settings }: Local, { dataDir, privateSocketDir, overrides = {} }: LaunchOptions): string[] {
   const setting = (name: string, value: string): string[] => ['-c', `${name}=${value}`];
   return [

@@ -14,7 +14,7 @@ const SPAN_MS = 7 * DAY_MS;
 const BACKUPS_SHOWN = 10;
 const RECOVERIES_SHOWN = 10;
 
-/** What the page may do, which is nothing: no script, no request, no frame; only its own style sheet, named by its digest. */
+/** The rights of the page, which is nothing: no script, no request, no frame; only its own style sheet, named by its digest. */
 export const pagePolicy = `default-src 'none'; style-src 'sha256-${createHash('sha256').update(STYLE).digest('base64')}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
 /** One page for a person: is it well, since when, what happened last, what can be brought back. Self-contained, and made without the server. */
@@ -78,7 +78,7 @@ function verdictOf({ now, check, quietMs, intervalMs }: Picture): { look: 'ok' |
   };
 }
 
-/** What stands between backticks is to be typed. */
+/** Text that stands between backticks is to be typed. */
 const typed = (words: string): Html[] =>
   words.split('`').map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : html`${part}`));
 

@@ -139,7 +139,7 @@ async function notReady(name: string, what: string, log: Log): Promise<DbkitErro
   return new DbkitError('service.failed', `${name} ${what}${last ? `\n${last}` : ''}`, { hint: `its log is ${log.logFile}` });
 }
 
-/** What it has written since it was started, the newest 64 KiB of it. */
+/** The output since it was started, the newest 64 KiB of it. */
 async function readFrom({ logFile, from }: Log): Promise<string> {
   const handle = await open(logFile);
   try {

@@ -9,7 +9,7 @@ import type { Service, ServicePlugin } from '../service.ts';
 
 const INIT_TIMEOUT_MS = 10 * 60_000;
 
-/** What a folder of services holds: executables run on every start, in C-locale order, and modules that each export a plugin. */
+/** The content of a folder of services: executables run on every start, in C-locale order, and modules that each export a plugin. */
 export interface ServicesFolder {
   readonly initScripts: readonly InitScript[];
   readonly services: readonly Service[];
@@ -89,7 +89,7 @@ async function loadPlugin(path: string, system: System): Promise<Service> {
   }
 }
 
-/** What a small plugin need not say. */
+/** Defaults of a small plugin. */
 const pluginDefaults = {
   dependsOn: [],
   onFail: 'ignore',
