@@ -9,14 +9,20 @@ export const INITIALIZED_BY_DBKIT = '# Added by dbkit at initialisation';
 export const isInitializedByDbkit = async (dataDir: string): Promise<boolean> =>
   (await readFile(join(dataDir, 'postgresql.conf'), 'utf8').catch(() => '')).includes(INITIALIZED_BY_DBKIT);
 
+/**
+ * A client that dies while its query waits would hold its connection until the query ends: pools that try again then take all there are. The
+ * setting is there from 14 on (client_connection_check_interval).
+ */
+const CLIENTS_GONE = "client_connection_check_interval = '1s'\n";
+
 /** As the official image sets it: whoever may use the socket is trusted, everybody else proves a password. */
-export async function configure({ settings, volume }: Local): Promise<void> {
+export async function configure({ settings, volume, binaries }: Local): Promise<void> {
   await appendFile(
     join(volume.incoming, 'pg_hba.conf'),
     `\n${INITIALIZED_BY_DBKIT} (hostAuthMethod).\nhost all all all ${settings.hostAuthMethod}\n`,
   );
   await appendFile(
     join(volume.incoming, 'postgresql.conf'),
-    `\n${INITIALIZED_BY_DBKIT}; port and socket directory come from dbkit's configuration at every start.\nlisten_addresses = '${settings.listenAddresses.replaceAll("'", "''")}'\n`,
+    `\n${INITIALIZED_BY_DBKIT}; port and socket directory come from dbkit's configuration at every start.\nlisten_addresses = '${settings.listenAddresses.replaceAll("'", "''")}'\n${binaries.major >= 14 ? CLIENTS_GONE : ''}`,
   );
 }
