@@ -119,7 +119,7 @@ function asking(
 
 interface Connection {
   readonly client: S3Client;
-  readonly sdk: typeof import('@aws-sdk/client-s3');
+  readonly sdk: typeof import('./s3-sdk.ts');
 }
 
 const isAnswer = (cause: unknown): boolean => {
@@ -135,7 +135,7 @@ async function connect({
   attemptsMax = ATTEMPTS_MAX,
   silenceMs = SILENCE_MS,
 }: S3Needs): Promise<Connection> {
-  const sdk = await import('@aws-sdk/client-s3');
+  const sdk = await import('./s3-sdk.ts');
   const { accessKeyId, secretAccessKey, sessionToken } = credentials;
   const client = new sdk.S3Client({
     region,

@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { chmod, chown, open, rm } from 'node:fs/promises';
+import { type BytePath, fromText, join, toBytes } from '../../formats/byte-path.ts';
+import { DbkitError } from '../../kernel/errors.ts';
+import type { Identity } from '../../kernel/machine.ts';
+import { hashFile } from '../copy-file.ts';
+import { makeTree, syncFiles, syncTree } from '../durable-tree.ts';
+import type { CopiedFile, CopyManifest, Run } from './manifest.ts';
+import { unpack } from './packer.ts';
+import type { Place } from './place.ts';
+
+interface Piece extends Run {
+  readonly path: BytePath;
+  readonly position: number;
+}
+
+/**
+ * Writes a copied backup into `directory`, which must not exist or be empty, and its record beside it: every file as it was, hashed again after it
+ * was written. Resolves when all of it is durable. Rejects with `data.corrupt` where the copy does not hold what it says.
+ */
+export async function bringBack(
+  place: Place,
+  manifest: CopyManifest,
+  to: { readonly directory: string; readonly record: string; readonly owner: Identity | undefined },
+  signal: AbortSignal,
+): Promise<void> {
+  const root = fromText(to.directory);
+  const recordName = `${manifest.label}.json`;
+  const pathOf = (path: BytePath): BytePath =>
+    path === recordName ? fromText(to.record) : join(root, path.slice(manifest.label.length + 1) as BytePath);
+  const below = (path: BytePath): BytePath => path.slice(manifest.label.length + 1) as BytePath;
+  const inside = manifest.directories.map(below).filter((path) => path !== '');
+  await makeTree(root, inside, { mode: 0o700, owner: to.owner });
+  await rm(to.record, { force: true });
+  for (const file of manifest.files) await makeFile(pathOf(file.path), file, to.owner);
+  const pieces = piecesByPack(manifest);
+  for (const [number, pack] of manifest.packs.entries()) {
+    const wanted = pieces.get(number);
+    if (wanted === undefined) continue;
+    const sealed = await place.pack(pack.key, signal);
+    const plain = await unpack(pack, await place.seal.open(sealed)).catch((cause: unknown) => {
+      if (cause instanceof DbkitError) throw cause;
+      throw new DbkitError('data.corrupt', `${pack.key} in ${place.store.place} cannot be unpacked`, { cause });
+    });
+    for (const piece of wanted) await writePiece(pathOf(piece.path), piece, plain);
+  }
+  for (const file of manifest.files) await requireSame(pathOf(file.path), file, signal);
+  await syncFiles(
+    '' as BytePath,
+    manifest.files.map(({ path }) => pathOf(path)),
+  );
+  await syncTree(root, inside);
+}
+
+function piecesByPack({ files }: CopyManifest): Map<number, Piece[]> {
+  const pieces = new Map<number, Piece[]>();
+  for (const { path, runs } of files) {
+    let position = 0;
+    for (const run of runs) {
+      const ofPack = pieces.get(run.pack);
+      const piece = { ...run, path, position };
+      if (ofPack === undefined) pieces.set(run.pack, [piece]);
+      else ofPack.push(piece);
+      position += run.length;
+    }
+  }
+  return pieces;
+}
+
+async function makeFile(path: BytePath, { mode }: CopiedFile, owner: Identity | undefined): Promise<void> {
+  const handle = await open(toBytes(path), 'wx', 0o600);
+  await handle.close();
+  await chmod(toBytes(path), mode | 0o600);
+  if (owner) await chown(toBytes(path), owner.uid, owner.gid);
+}
+
+async function writePiece(path: BytePath, { position, offset, length }: Piece, plain: Buffer): Promise<void> {
+  if (offset + length > plain.length) throw new DbkitError('data.corrupt', `${path} lies beyond the end of a pack`);
+  const handle = await open(toBytes(path), 'r+');
+  try {
+    for (let done = 0; done < length; ) {
+      const { bytesWritten } = await handle.write(plain, offset + done, length - done, position + done);
+      done += bytesWritten;
+    }
+  } finally {
+    await handle.close();
+  }
+}
+
+async function requireSame(path: BytePath, file: CopiedFile, signal: AbortSignal): Promise<void> {
+  const { sizeBytes, sha256 } =
+    file.sizeBytes === 0 ? { sizeBytes: 0, sha256: createHash('sha256').digest('hex') } : await hashFile(toBytes(path), signal);
+  if (sizeBytes === file.sizeBytes && sha256 === file.sha256) return;
+  throw new DbkitError('data.corrupt', `${file.path} came back from the copy with other bytes than it had`, {
+    hint: 'bring another backup back',
+  });
+}

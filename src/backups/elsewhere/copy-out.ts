@@ -1,0 +1,144 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join as joinPath } from 'node:path';
+import * as v from 'valibot';
+import { type BytePath, fromText, join } from '../../formats/byte-path.ts';
+import { zstd } from '../../formats/zstd.ts';
+import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import type { System } from '../../kernel/machine.ts';
+import type { Backup } from '../backup.ts';
+import { listTree } from '../list-tree.ts';
+import { type CopiedFile, type CopyManifest, type Pack, parseManifest, renderManifest } from './manifest.ts';
+import { createPacker, type Packer, type StoredPacks } from './packer.ts';
+import type { CopySummary, Place } from './place.ts';
+import { copyOneFile } from './read-file.ts';
+
+export interface CopyOutNeeds {
+  readonly place: Place;
+  readonly backupDir: string;
+  /** What this machine knows of the copy; where it is lost, whole files are sent again. */
+  readonly memoryDir: string;
+  readonly system: Pick<System, 'files' | 'clock'>;
+}
+
+/**
+ * One backup into a copy: packs, then the WAL (`before`), then its manifest, then its summary. Killed at any instant, what is there already is used
+ * by the next run. The caller keeps the backup from being removed.
+ */
+export async function copyOut<W>(
+  { place, backupDir, memoryDir, system }: CopyOutNeeds,
+  backup: Backup,
+  before: () => Promise<W>,
+  signal: AbortSignal,
+): Promise<{ readonly backup: CopySummary; readonly sentBytes: number; readonly wal: W }> {
+  const there = await place.summary(backup.label, signal);
+  if (there !== undefined) return { backup: there, sentBytes: 0, wal: await before() };
+  await system.files.ownDirectory(memoryDir, { mode: 0o700 });
+  const { prefix, store } = place;
+  const present = new Map((await store.list(`${prefix}packs/`, signal)).map(({ key, sizeBytes }) => [key.slice(prefix.length), sizeBytes]));
+  const stored = await rememberedPacks(joinPath(memoryDir, 'packs.jsonl'), present, system);
+  const earlier = await earlierManifest(place, memoryDir, present, signal);
+  const packer = createPacker({ ...place, stored }, earlier?.packs.length ?? 0);
+  const { directories, files } = await copyTree(fromText(backupDir), backup.label, earlier, packer, signal);
+  const packs = [...(earlier?.packs ?? []), ...(await packer.finish(signal))];
+  const wal = await before();
+  const manifest = withoutUnused({ label: backup.label, systemIdentifier: place.systemIdentifier, packs, directories, files });
+  const { pgVersion, createdAt, sizeBytes } = backup;
+  const sentBytes = packer.sentBytes();
+  const about = { pgVersion, createdAt, sizeBytes, sentBytes, copiedAt: system.clock.now().toISOString() };
+  const summary = await place.publish(manifest, about, signal);
+  const packed = await (await zstd()).compress(Buffer.from(renderManifest(manifest), 'latin1'));
+  await system.files.write(joinPath(memoryDir, 'newest.manifest.zst'), packed, { mode: 0o600 });
+  await rm(joinPath(memoryDir, 'packs.jsonl'), { force: true });
+  return { backup: summary, sentBytes, wal };
+}
+
+async function copyTree(
+  root: BytePath,
+  label: string,
+  earlier: CopyManifest | undefined,
+  packer: Packer,
+  signal: AbortSignal,
+): Promise<{ directories: BytePath[]; files: CopiedFile[] }> {
+  const top = fromText(label);
+  const tree = await listTree(join(root, top), signal);
+  for (const path of tree.irregular)
+    throw new DbkitError('data.corrupt', `${label}/${path} is no regular file`, {
+      hint: 'a backup holds only regular files: see who put it there',
+    });
+  const known = new Map(earlier?.files.map((file) => [file.path.slice(file.path.indexOf('/') + 1), file]));
+  const files: CopiedFile[] = [];
+  for (const path of tree.files) {
+    const before = known.get(path);
+    files.push(await copyOneFile(root, join(top, path), before && { root, file: before }, packer, signal));
+  }
+  files.push(await copyOneFile(root, fromText(`${label}.json`), undefined, packer, signal));
+  return { directories: [top, ...tree.directories.map((path) => join(top, path))], files };
+}
+
+/** Packs that nothing refers to any more are left out, and the rest numbered anew. */
+export function withoutUnused(manifest: CopyManifest): CopyManifest {
+  const used = [...new Set(manifest.files.flatMap(({ runs }) => runs.map(({ pack }) => pack)))].sort((a, b) => a - b);
+  const number = new Map(used.map((old, index) => [old, index]));
+  return {
+    ...manifest,
+    packs: used.map((old) => manifest.packs[old]!),
+    files: manifest.files.map((file) => ({ ...file, runs: file.runs.map((run) => ({ ...run, pack: number.get(run.pack)! })) })),
+  };
+}
+
+const MEMORY_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** The manifest of the backup that was copied last, where all its packs are still there. */
+async function earlierManifest(
+  { systemIdentifier, summary }: Place,
+  memoryDir: string,
+  present: ReadonlyMap<string, number>,
+  signal: AbortSignal,
+): Promise<CopyManifest | undefined> {
+  try {
+    const packed = await readFile(joinPath(memoryDir, 'newest.manifest.zst'));
+    const manifest = parseManifest((await (await zstd()).decompress(packed, MEMORY_BYTES_MAX)).toString('latin1'));
+    if (manifest.systemIdentifier !== systemIdentifier || !manifest.packs.every((pack) => isPresent(pack, present))) return undefined;
+    return (await summary(manifest.label, signal)) && manifest;
+  } catch (cause) {
+    signal.throwIfAborted();
+    if (errnoOf(cause) === 'ENOENT' || cause instanceof RangeError || (cause instanceof DbkitError && cause.code === 'data.corrupt'))
+      return undefined;
+    throw cause;
+  }
+}
+
+const isPresent = ({ key, storedBytes }: Pick<Pack, 'key' | 'storedBytes'>, present: ReadonlyMap<string, number>): boolean =>
+  present.get(key) === storedBytes;
+
+const rowSchema = v.tuple([v.string(), v.pipe(v.string(), v.regex(/^packs\/[0-9a-f]{64}(\.age)?$/)), v.number()]);
+
+/** What an interrupted run has stored, a line a pack; a line that is cut off is passed over. */
+async function rememberedPacks(path: string, present: ReadonlyMap<string, number>, { files }: Pick<System, 'files'>): Promise<StoredPacks> {
+  const rows = new Map<string, { key: string; storedBytes: number }>();
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    if (errnoOf(cause) === 'ENOENT') return '';
+    throw cause;
+  });
+  for (const line of text.split('\n')) {
+    const row = v.safeParse(rowSchema, parsed(line));
+    if (!row.success) continue;
+    const [plainSha256, key, storedBytes] = row.output;
+    if (isPresent({ key, storedBytes }, present)) rows.set(plainSha256, { key, storedBytes });
+  }
+  return {
+    find: (plainSha256) => rows.get(plainSha256),
+    async add(plainSha256, pack) {
+      rows.set(plainSha256, pack);
+      await files.append(path, `${JSON.stringify([plainSha256, pack.key, pack.storedBytes])}\n`, { mode: 0o600 });
+    },
+  };
+}
+
+function parsed(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,115 @@
+import { type BytePath, bytePath } from '../../formats/byte-path.ts';
+import { DbkitError } from '../../kernel/errors.ts';
+import { isPathInside } from '../names.ts';
+
+/** Where bytes of a file lie: in the plain bytes of a pack. */
+export interface Run {
+  readonly pack: number;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface Pack {
+  /** Below the cluster's folder; its name is the SHA-256 of what is stored. */
+  readonly key: string;
+  readonly storedBytes: number;
+  /** The lengths of its zstd frames, which hold 1 MiB of plain bytes each, the last one less. */
+  readonly frames: readonly number[];
+}
+
+export interface CopiedFile {
+  readonly path: BytePath;
+  readonly mode: number;
+  readonly sizeBytes: number;
+  readonly sha256: string;
+  readonly runs: readonly Run[];
+}
+
+/** What one backup in a copy consists of, with its record; written when all that it names is there. */
+export interface CopyManifest {
+  readonly label: string;
+  readonly systemIdentifier: string;
+  readonly packs: readonly Pack[];
+  /** Parents before children. */
+  readonly directories: readonly BytePath[];
+  readonly files: readonly CopiedFile[];
+}
+
+const MAGIC = 'dbkit.copy/v1';
+
+/** Lines of fields between tabs, for a shell to read; docs/REPOSITORY-FORMAT.md describes them. */
+export function renderManifest({ label, systemIdentifier, packs, directories, files }: CopyManifest): string {
+  const lines = [
+    [MAGIC, label, systemIdentifier],
+    ...packs.map(({ key, storedBytes, frames }) => ['P', key, storedBytes, frames.join(',')]),
+    ...directories.map((path) => ['D', escaped(path)]),
+    ...files.flatMap(({ path, mode, sizeBytes, sha256, runs }) => [
+      ['F', mode.toString(8), sizeBytes, sha256, escaped(path)],
+      ...runs.map(({ pack, offset, length }) => ['R', pack, offset, length]),
+    ]),
+  ].map((fields) => fields.join('\t'));
+  return `${lines.join('\n')}\nE\t${lines.length}\n`;
+}
+
+/** Anything but letters, digits and `._/-` as `\0ooo`, which `printf %b` turns back. */
+const escaped = (path: string): string =>
+  path.replace(/[^A-Za-z0-9._/-]/g, (one) => `\\0${one.charCodeAt(0).toString(8).padStart(3, '0')}`);
+const unescaped = (text: string): BytePath =>
+  bytePath(
+    Buffer.from(
+      text.replace(/\\0([0-7]{3})/g, (_all, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))),
+      'latin1',
+    ),
+  );
+
+const broken = (why: string): DbkitError =>
+  new DbkitError('data.corrupt', `the manifest of a copied backup is damaged: ${why}`, { hint: 'bring another backup back' });
+
+/** Rejects with `data.corrupt` for anything that `renderManifest` would not write; no path in it leads out of the repository. */
+export function parseManifest(text: string): CopyManifest {
+  const lines = text.split('\n');
+  const [magic, label = '', systemIdentifier = ''] = lines[0]!.split('\t');
+  if (magic !== MAGIC || !/^(data|dump)_\d{8}_\d{6}$/.test(label) || !/^\d+$/.test(systemIdentifier)) throw broken('it has no head');
+  if (lines.pop() !== '' || lines.pop() !== `E\t${lines.length}`) throw broken('it is cut off');
+  const packs: Pack[] = [];
+  const directories: BytePath[] = [];
+  const files: (CopiedFile & { runs: Run[] })[] = [];
+  for (const line of lines.slice(1)) {
+    const [kind, ...fields] = line.split('\t') as [string, ...string[]];
+    if (kind === 'P') packs.push(packOf(fields));
+    else if (kind === 'D') directories.push(pathIn(fields[0], label));
+    else if (kind === 'F') files.push(fileOf(fields, label));
+    else if (kind === 'R') files.at(-1)?.runs.push(runOf(fields, packs));
+    else throw broken(`it has a line ${kind}`);
+  }
+  for (const { path, sizeBytes, runs } of files)
+    if (runs.reduce((sum, { length }) => sum + length, 0) !== sizeBytes) throw broken(`${path} is not whole`);
+  return { label, systemIdentifier, packs, directories, files };
+}
+
+function count(text: string | undefined): number {
+  if (!/^\d{1,15}$/.test(text ?? '')) throw broken('a number is none');
+  return Number(text);
+}
+
+function packOf([key = '', stored, frames = '']: readonly string[]): Pack {
+  if (!/^packs\/[0-9a-f]{64}(\.age)?$/.test(key)) throw broken('a pack has no name');
+  return { key, storedBytes: count(stored), frames: frames.split(',').map(count) };
+}
+
+function pathIn(text: string | undefined, label: string): BytePath {
+  const path = unescaped(text ?? '');
+  if (isPathInside(path) && (path === label || path === `${label}.json` || path.startsWith(`${label}/`))) return path;
+  throw broken('a path leads out of the backup');
+}
+
+function fileOf([mode = '', size, sha256 = '', path]: readonly string[], label: string): CopiedFile & { runs: Run[] } {
+  if (!/^[0-7]{3,4}$/.test(mode) || !/^[0-9a-f]{64}$/.test(sha256)) throw broken('a file is not described');
+  return { path: pathIn(path, label), mode: Number.parseInt(mode, 8) & 0o777, sizeBytes: count(size), sha256, runs: [] };
+}
+
+function runOf([pack, offset, length]: readonly string[], packs: readonly Pack[]): Run {
+  const run = { pack: count(pack), offset: count(offset), length: count(length) };
+  if (run.pack < packs.length) return run;
+  throw broken('bytes lie in a pack that is not named');
+}

@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+import { zstd } from '../../formats/zstd.ts';
+import { DbkitError } from '../../kernel/errors.ts';
+import type { Seal } from '../../store/age.ts';
+import type { Store } from '../../store/store.ts';
+import { parseJson } from '../names.ts';
+import { type CopyManifest, parseManifest, renderManifest } from './manifest.ts';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
+
+/** In the clear beside the manifest, and the last thing of a copied backup that is written: what a list shows and what a check reads needs no identity. */
+const summarySchema = v.looseObject({
+  schema: v.literal('dbkit.copied/v1'),
+  label: v.pipe(v.string(), v.regex(/^(data|dump)_\d{8}_\d{6}$/)),
+  systemIdentifier: v.pipe(v.string(), v.regex(/^\d+$/)),
+  pgVersion: count,
+  createdAt: v.pipe(v.string(), v.isoTimestamp()),
+  copiedAt: v.pipe(v.string(), v.isoTimestamp()),
+  /** Of the backup; and what this copy of it sent. */
+  sizeBytes: count,
+  sentBytes: count,
+  manifest: v.object({ key: v.pipe(v.string(), v.regex(/^backups\/[a-z0-9_]+-[0-9a-f]{16}\.manifest\.zst(\.age)?$/)), sha256: digest }),
+  /** Every pack that it needs, with what is stored of it. */
+  packs: v.array(v.tuple([v.pipe(v.string(), v.regex(/^packs\/[0-9a-f]{64}(\.age)?$/)), count])),
+});
+export type CopySummary = v.InferOutput<typeof summarySchema>;
+
+const MANIFEST_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** One cluster's folder in a store: `v1/<system identifier>/`. */
+export interface Place {
+  readonly store: Store;
+  readonly seal: Seal;
+  readonly systemIdentifier: string;
+  readonly prefix: string;
+  summaries(signal: AbortSignal): Promise<readonly CopySummary[]>;
+  /** Undefined where there is none. */
+  summary(label: string, signal: AbortSignal): Promise<CopySummary | undefined>;
+  /** As it is stored. Rejects with `data.corrupt` where it is not what the summary says. */
+  sealedManifest(summary: CopySummary, signal: AbortSignal): Promise<Buffer>;
+  manifest(summary: CopySummary, signal: AbortSignal): Promise<CopyManifest>;
+  /** Manifest, then summary: from then on the backup is there. */
+  publish(
+    manifest: CopyManifest,
+    about: Pick<CopySummary, 'pgVersion' | 'createdAt' | 'copiedAt' | 'sizeBytes' | 'sentBytes'>,
+    signal: AbortSignal,
+  ): Promise<CopySummary>;
+  /** The bytes under that name as they are stored, which the name is the hash of. Rejects with `data.corrupt`. */
+  pack(key: string, signal: AbortSignal): Promise<Buffer>;
+}
+
+const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+export const prefixOf = (systemIdentifier: string): string => `v1/${systemIdentifier}/`;
+
+/** The clusters that a store has copies of. */
+export async function clustersIn(store: Store, signal: AbortSignal): Promise<readonly string[]> {
+  const keys = (await store.list('v1/', signal)).map(({ key }) => key);
+  return [...new Set(keys.flatMap((key) => /^v1\/(\d+)\/backups\//.exec(key)?.[1] ?? []))];
+}
+
+export function openPlace(store: Store, seal: Seal, systemIdentifier: string): Place {
+  const prefix = prefixOf(systemIdentifier);
+  const damaged = (key: string, how: string, cause?: unknown): DbkitError =>
+    new DbkitError('data.corrupt', `${prefix}${key} in ${store.place} ${how}`, {
+      hint: 'bring another backup back, or copy this one again',
+      cause,
+    });
+
+  async function sound(key: string, sha256: string, signal: AbortSignal): Promise<Buffer> {
+    const bytes = await store.get(`${prefix}${key}`, signal);
+    if (bytes === undefined) throw damaged(key, 'is missing');
+    if (hashOf(bytes) !== sha256) throw damaged(key, 'is not what was written');
+    return bytes;
+  }
+
+  async function summary(label: string, signal: AbortSignal): Promise<CopySummary | undefined> {
+    const key = `backups/${label}.json`;
+    const bytes = await store.get(`${prefix}${key}`, signal);
+    if (bytes === undefined) return undefined;
+    const parsed = v.safeParse(summarySchema, parseJson(bytes, key));
+    if (parsed.success && parsed.output.label === label && parsed.output.systemIdentifier === systemIdentifier) return parsed.output;
+    throw damaged(key, 'is not the summary of that backup');
+  }
+
+  return {
+    store,
+    seal,
+    systemIdentifier,
+    prefix,
+    summary,
+    async summaries(signal) {
+      const labels = (await store.list(`${prefix}backups/`, signal)).flatMap(
+        ({ key }) => /\/([a-z]+_\d{8}_\d{6})\.json$/.exec(key)?.[1] ?? [],
+      );
+      const found: CopySummary[] = [];
+      for (const label of labels) {
+        const one = await summary(label, signal);
+        if (one !== undefined) found.push(one);
+      }
+      return found;
+    },
+    sealedManifest: ({ manifest: { key, sha256 } }, signal) => sound(key, sha256, signal),
+    async manifest({ label, manifest: { key, sha256 } }, signal) {
+      const sealed = await sound(key, sha256, signal);
+      const plain = await (await zstd()).decompress(await seal.open(sealed), MANIFEST_BYTES_MAX);
+      const manifest = parseManifest(plain.toString('latin1'));
+      if (manifest.label === label && manifest.systemIdentifier === systemIdentifier) return manifest;
+      throw damaged(key, `is the manifest of ${manifest.label}`);
+    },
+    async publish(manifest, about, signal) {
+      const { label, packs } = manifest;
+      const text = Buffer.from(renderManifest(manifest), 'latin1');
+      const sealed = await seal.close(await (await zstd()).compress(text));
+      const sha256 = hashOf(sealed);
+      const key = `backups/${label}-${sha256.slice(0, 16)}.manifest.zst${seal.suffix}`;
+      await store.put(`${prefix}${key}`, sealed, signal);
+      const made: CopySummary = {
+        schema: 'dbkit.copied/v1',
+        label,
+        systemIdentifier,
+        ...about,
+        manifest: { key, sha256 },
+        packs: packs.map((pack) => [pack.key, pack.storedBytes]),
+      };
+      await store.put(`${prefix}backups/${label}.json`, Buffer.from(`${JSON.stringify(made)}\n`), signal);
+      return made;
+    },
+    pack: (key, signal) => sound(key, /[0-9a-f]{64}/.exec(key)![0], signal),
+  };
+}

@@ -1,0 +1,137 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { zstd } from '../../formats/zstd.ts';
+import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import type { Files } from '../../kernel/machine.ts';
+import { openArchive, sha16Of } from '../../wal/archive.ts';
+import type { ArchivedSegment } from '../../wal/contract.ts';
+import { archiveDir, historyFile, parseKept, RECORD, tailFile, timelineFolder } from '../../wal/layout.ts';
+import type { Place } from './place.ts';
+
+type Writing = Pick<Files, 'write' | 'makeDirectory'>;
+
+/** In hexadecimal, so that the longest tail of a segment sorts last. */
+const tailKey = (name: string, lengthBytes: number): string => `${name}-${lengthBytes.toString(16).padStart(8, '0')}.zst`;
+const TAIL = /^wal\/([0-9A-F]{8})\/tail\/([0-9A-F]{24})-([0-9a-f]{8})\.zst(\.age)?$/;
+const WHOLE = /^wal\/([0-9A-F]{8})\/([0-9A-F]{24}-([0-9a-f]{16})\.zst)(\.age)?$/;
+const HISTORY = /^wal\/([0-9A-F]{8})\/([0-9A-F]{8}\.history)(\.age)?$/;
+
+/**
+ * The kept WAL into a copy: whole segments that are not there yet, histories, and how far the last segments have come. Every segment is compared
+ * with its name first. What it sent, in bytes.
+ */
+export async function copyWal(
+  place: Place,
+  backupDir: string,
+  files: Writing,
+  signal: AbortSignal,
+): Promise<{ segments: number; sentBytes: number }> {
+  const { store, seal, prefix, systemIdentifier } = place;
+  const archive = openArchive(backupDir, systemIdentifier, files);
+  const timelines = await archive.timelines(signal);
+  const there = new Set((await store.list(`${prefix}wal/`, signal)).map(({ key }) => key.slice(prefix.length)));
+  const sent = { segments: 0, sentBytes: 0 };
+  const send = async (key: string, plain: () => Promise<Buffer>): Promise<void> => {
+    const name = `${key}${seal.suffix}`;
+    if (there.has(name)) return;
+    const sealed = await seal.close(await plain());
+    await store.put(`${prefix}${name}`, sealed, signal);
+    there.add(name);
+    sent.sentBytes += sealed.length;
+  };
+  if (timelines.length > 0) await send(`wal/${RECORD}`, () => readFile(join(archive.dir, RECORD)));
+  for (const { id, segments } of timelines) {
+    const folder = `wal/${timelineFolder(id)}`;
+    const history = await orMissing(readFile(join(archive.dir, timelineFolder(id), historyFile(id))));
+    if (history !== undefined) await send(`${folder}/${historyFile(id)}`, async () => history);
+    for (const segment of segments) {
+      await sendSegment(segment, folder);
+      sent.segments += 1;
+    }
+  }
+  return sent;
+
+  async function sendSegment(segment: ArchivedSegment, folder: string): Promise<void> {
+    if (segment.kind === 'tail') {
+      const plain = await archive.read(segment, signal);
+      if (plain.length > 0) await send(`${folder}/tail/${tailKey(segment.name, plain.length)}`, async () => (await zstd()).compress(plain));
+      return;
+    }
+    await send(`${folder}/${basename(segment.path)}`, async () => {
+      await archive.read(segment, signal);
+      return readFile(segment.path);
+    });
+    for (const key of there)
+      if (TAIL.exec(key)?.[2] === segment.name) {
+        await store.remove(`${prefix}${key}`, signal);
+        there.delete(key);
+      }
+  }
+}
+
+/** The WAL of a copy into BACKUP_DIR/wal: what is not here yet. How many segments came. */
+export async function bringWalBack(place: Place, backupDir: string, files: Writing, signal: AbortSignal): Promise<number> {
+  const { store, seal, prefix, systemIdentifier } = place;
+  const dir = archiveDir(backupDir, systemIdentifier);
+  const keys = (await store.list(`${prefix}wal/`, signal)).map(({ key }) => key.slice(prefix.length));
+  if (!keys.includes(`wal/${RECORD}${seal.suffix}`)) return 0;
+  const record = await opened(`wal/${RECORD}${seal.suffix}`);
+  await files.makeDirectory(dir, { mode: 0o700 });
+  if ((await namesIn(dir)).includes(RECORD) === false) await files.write(join(dir, RECORD), record, { mode: 0o600 });
+  const archive = openArchive(backupDir, systemIdentifier, files);
+  const sizeBytes = (await archive.segmentSizeBytes())!;
+  let brought = 0;
+  for (const key of keys) {
+    const history = HISTORY.exec(key);
+    if (history !== null) await keep(history[1]!, history[2]!, key, async (plain) => plain);
+    const whole = WHOLE.exec(key);
+    if (whole !== null)
+      brought += await keep(whole[1]!, whole[2]!, key, async (packed) => {
+        const plain = await (await zstd()).decompress(packed, sizeBytes);
+        if (plain.length === sizeBytes && sha16Of(plain) === whole[3]) return packed;
+        throw damaged(key);
+      });
+  }
+  for (const [name, { timeline, key }] of longestTails(keys)) {
+    const wholes = (await namesIn(join(dir, timeline))).some((file) => parseKept(file)?.name === name);
+    if (!wholes) brought += await keep(timeline, tailFile(name), key, async (packed) => (await zstd()).decompress(packed, sizeBytes));
+  }
+  return brought;
+
+  async function opened(key: string): Promise<Buffer> {
+    const sealed = await store.get(`${prefix}${key}`, signal);
+    if (sealed === undefined) throw damaged(key);
+    return seal.open(sealed);
+  }
+
+  async function keep(timeline: string, file: string, key: string, checked: (plain: Buffer) => Promise<Buffer>): Promise<number> {
+    const folder = join(dir, timeline);
+    if ((await namesIn(folder)).includes(file)) return 0;
+    const bytes = await checked(await opened(key));
+    await files.makeDirectory(folder, { mode: 0o700 });
+    await files.write(join(folder, file), bytes, { mode: 0o600 });
+    return 1;
+  }
+
+  function damaged(key: string): DbkitError {
+    return new DbkitError('data.corrupt', `${prefix}${key} in ${store.place} is not the WAL that its name says`);
+  }
+}
+
+function longestTails(keys: readonly string[]): Map<string, { timeline: string; key: string }> {
+  const tails = new Map<string, { timeline: string; key: string }>();
+  for (const key of [...keys].sort()) {
+    const [, timeline, name] = TAIL.exec(key) ?? [];
+    if (timeline !== undefined && name !== undefined) tails.set(name, { timeline, key });
+  }
+  return tails;
+}
+
+const namesIn = async (folder: string): Promise<string[]> => (await orMissing(readdir(folder))) ?? [];
+
+async function orMissing<T>(asked: Promise<T>): Promise<T | undefined> {
+  return asked.catch((cause: unknown) => {
+    if (errnoOf(cause) === 'ENOENT') return undefined;
+    throw cause;
+  });
+}

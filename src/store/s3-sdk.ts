@@ -1,0 +1,9 @@
+/** What is used of the SDK, so that a bundle holds nothing else of it. */
+export {
+  DeleteObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
