@@ -1,4 +1,5 @@
 import type { KnownFile } from '../inspection/known-file.ts';
+import type { PointPlan, PointRequest } from './base/points/point.ts';
 import type { DrillReport } from './drill.ts';
 
 /** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
@@ -113,9 +114,21 @@ export interface BaseBackups {
    */
   stage(
     backup: Backup,
-    target: { directory: string; walFrom: string | undefined; durable?: boolean | undefined; gatherIn?: string | undefined },
+    target: {
+      directory: string;
+      walFrom: string | undefined;
+      durable?: boolean | undefined;
+      gatherIn?: string | undefined;
+      /** Up to this moment, from wherever WAL is kept. */
+      point?: PointRequest | undefined;
+    },
     signal: AbortSignal,
   ): Promise<{ recoveredTo: string | null; complete: boolean }>;
+  /**
+   * Which backup and which place in the WAL a moment is; `label`: only from that backup. Rejects with `recovery.refused` and the nearest moments
+   * where none leads there.
+   */
+  findPoint(request: PointRequest, label: string | undefined, signal: AbortSignal): Promise<PointPlan>;
   /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
   verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
   /** Keeps the result of a drill with the backup. */

@@ -20,6 +20,8 @@ import { monitor, monitorOnce } from '../monitor/loop.ts';
 import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
 import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
 import { openBackup } from '../restore/open-backup.ts';
+import { pointBackup } from '../restore/point-backup.ts';
+import { readPoint } from '../restore/read-point.ts';
 import { runEntrypoint } from '../supervisor/entrypoint.ts';
 import { listServices } from '../supervisor/list-services.ts';
 import { recoverInstance } from '../supervisor/recover-instance.ts';
@@ -64,7 +66,7 @@ export function createApp(parts: Parts) {
     },
     wal: keptWal,
     sql: { open: on(openSql), psql: on(runPsql) },
-    restore: { replace: on(replaceData), open: on(openBackup), copies },
+    restore: { replace: on(replaceData), point: on(readPoint), pointBackup: on(pointBackup), open: on(openBackup), copies },
     recovery: { recover: on(recoverInstance), history: on(listRecoveries), show: on(showRecovery) },
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },

@@ -1,3 +1,4 @@
+import { reachRows } from '../backups/base/points/reach.ts';
 import { quarantineRules } from '../backups/quarantine-retention.ts';
 import { retentionRules } from '../backups/retention.ts';
 import { doorRows } from '../boot/door.ts';
@@ -72,6 +73,7 @@ export const tables = {
   'When clients are let in': doorRows,
   'The password that the application’s role is made with': firstPasswordRows,
   'A replacement that was interrupted': resumptions,
+  'Can a moment be reached?': reachRows,
   'Retention of backups': retentionRules,
   'Retention of data that was set aside': quarantineRules,
   'Retention of the WAL archive': segmentRows,

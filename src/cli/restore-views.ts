@@ -1,7 +1,9 @@
 import type { LoadReport } from '../backups/backup.ts';
+import type { PointPlan, TransactionMoment } from '../backups/base/points/point.ts';
 import { bytes, duration, moment } from '../kernel/units.ts';
 import type { RestoreReport } from '../restore/contract.ts';
 import type { CopyReport, TablesReport } from '../restore/copies-contract.ts';
+import { formatMicros } from '../wal/moments/moment.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
 
@@ -10,7 +12,7 @@ export function restoreView(report: RestoreReport, style: Style, now: Date): str
   return report.done ? outcome(report, style) : plan(report, style, now);
 }
 
-function plan({ source, target, neededBytes, freeBytes, bootTest, warnings }: RestoreReport, style: Style, now: Date): string {
+function plan({ source, target, point, neededBytes, freeBytes, bootTest, warnings }: RestoreReport, style: Style, now: Date): string {
   const undo = source.kind === 'replaced';
   const age = duration(Math.max(0, (now.getTime() - Date.parse(source.createdAt)) / 1000));
   const worth = [source.state, source.note && `“${source.note}”`].filter(Boolean).join(', ');
@@ -24,19 +26,34 @@ function plan({ source, target, neededBytes, freeBytes, bootTest, warnings }: Re
   const rows = [
     [undo ? 'bring back' : 'restore', `${style.strong(source.label)}${worth ? ` (${worth})` : ''}`],
     [undo ? 'replaced' : 'made', `${moment(source.createdAt)}, ${age} ago`],
+    ...(point === null ? [] : pointRows(point)),
     ['into', `${target.dataDir}, PostgreSQL ${source.pgVersion}`],
     ...(target.state === 'empty' ? [] : [['holds now', `${bytes(target.sizeBytes)}, cluster ${target.systemIdentifier ?? 'not known'}`]]),
     ["today's data", today],
-    [
-      'gone from view',
-      undo ? `what was written since ${moment(source.createdAt)}` : `what was committed after ${moment(source.createdAt)}`,
-    ],
+    ['gone from view', goneFromView(undo, source.createdAt, point)],
     ['server', server],
     ['space', undo ? 'none: the data is swapped by renames' : `${bytes(neededBytes)} of ${bytes(freeBytes)} free beside the data`],
     ...(undo ? [] : [['boot test', `${bootTest.planned ? 'yes' : 'no'}: ${bootTest.because}`]]),
     ...warnings.map((warning) => [style.warn('mind'), style.warn(warning)]),
   ];
   return table(rows.map(([name, value]) => [style.dim(name!), value!]));
+}
+
+/** Times with microseconds: two commits of one second are two moments. */
+function pointRows({ timeline, stopBefore, lastCommit, nextCommit, because, walBytes }: PointPlan): string[][] {
+  const told = ({ xid, lsn, atMicros }: TransactionMoment): string => `${formatMicros(BigInt(atMicros))} (transaction ${xid}, LSN ${lsn})`;
+  return [
+    ['up to', `${stopBefore === null ? 'the end of the WAL' : `LSN ${stopBefore}`} on timeline ${timeline}: ${because}`],
+    ['last commit in', lastCommit === null ? 'none behind the backup' : told(lastCommit)],
+    ...(nextCommit === null ? [] : [['first left out', told(nextCommit)]]),
+    ['WAL', `${bytes(walBytes)} beside the backup's own`],
+  ];
+}
+
+function goneFromView(undo: boolean, createdAt: string, point: PointPlan | null): string {
+  if (undo) return `what was written since ${moment(createdAt)}`;
+  if (point === null) return `what was committed after ${moment(createdAt)}`;
+  return point.stopBefore === null ? 'what the WAL does not hold' : `what was committed from LSN ${point.stopBefore} on`;
 }
 
 function outcome({ source, target, bootTest, recoveredTo, durationMs, downtimeMs }: RestoreReport, style: Style): string {

@@ -1,11 +1,13 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { FoundBackup, LoadReport } from '../backups/backup.ts';
+import type { PointRequest } from '../backups/base/points/point.ts';
 import { requireDump } from '../backups/find-backup.ts';
 import { loadDump } from '../backups/load-dump.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { RestoreReport } from '../restore/contract.ts';
 import type { CopyReport, TablesReport } from '../restore/copies-contract.ts';
+import type { PointFlags } from '../restore/read-point.ts';
 import type { replaceData } from '../supervisor/replace-data.ts';
 import type { App } from './app.ts';
 import { choiceView } from './backup-views.ts';
@@ -15,7 +17,7 @@ import { choose, confirm } from './output/prompt.ts';
 import { automaticBackup } from './relaunch.ts';
 import { copyView, loadView, restoreView, tablesView } from './restore-views.ts';
 
-interface RestoreFlags {
+interface RestoreFlags extends PointFlags {
   readonly dryRun?: boolean;
   readonly bootTest?: boolean;
   readonly target?: string;
@@ -37,16 +39,34 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .option('--table <schema.name...>', 'only these tables, from a base backup or a dump; nothing is replaced')
     .option('--database <name>', 'a dump, or --table: which database')
     .option('--into <name>', 'a dump: as a new database of this name; nothing is replaced')
+    .option('--to <time>', 'to this moment, from the backup that serves it: a time (the server’s zone unless it says one), or `latest`')
+    .option('--before <statement>', 'to the moment before this was committed: "drop table NAME", "truncate NAME", "delete from NAME"')
+    .option('--to-lsn <lsn>', 'to this place in the WAL')
+    .option('--to-xid <xid>', 'to the commit of this transaction')
+    .option('--to-name <name>', 'to this restore point')
+    .option('--exclusive', 'just before the moment, not with it')
+    .option('--timeline <number>', 'a moment of this timeline (default: the one that the data is on)')
     .addHelpText(
       'after',
-      '\nWhere dbkit supervises the server, it is stopped for the swap only, and the container lives on. `dbkit backup undo` takes it back.\n\nExamples:\n  dbkit backup restore latest --dry-run\n  dbkit backup restore data_20261120_195400 --yes\n  dbkit backup restore dump_20261120_200000 --database app --into app_yesterday\n  dbkit backup restore latest --table public.orders',
+      '\nWhere dbkit supervises the server, it is stopped for the swap only, and the container lives on. `dbkit backup undo` takes it back.\n\nExamples:\n  dbkit backup restore latest --dry-run\n  dbkit backup restore data_20261120_195400 --yes\n  dbkit backup restore dump_20261120_200000 --database app --into app_yesterday\n  dbkit backup restore latest --table public.orders\n  dbkit backup restore --to "2026-11-20 19:54:00+00" --dry-run\n  dbkit backup restore --before "drop table orders" --yes',
     )
     .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
       cli.run<RestoreReport | CopyReport | LoadReport | TablesReport>(command, async (call) => {
         const app = await call.app();
-        const found = await app.backups.find(label ?? (await chooseBackup(app, call)), call.signal);
-        if (flags.target !== undefined) return copy(app, call, found, { ...flags, target: flags.target });
-        if (flags.table) return bring(app, call, found, { ...flags, table: flags.table });
+        const point = await app.restore.point(flags, call.signal);
+        if (point && flags.table === undefined && flags.target === undefined)
+          return replace(app, call, {
+            source: 'backup',
+            label: label ?? 'latest',
+            bootTest: undefined,
+            dryRun: flags.dryRun ?? false,
+            point,
+          });
+        const found = point
+          ? (await app.restore.pointBackup({ point, label: label ?? 'latest' }, call.signal)).found
+          : await app.backups.find(label ?? (await chooseBackup(app, call)), call.signal);
+        if (flags.target !== undefined) return copy(app, call, found, { ...flags, target: flags.target, point });
+        if (flags.table) return bring(app, call, found, { ...flags, table: flags.table, point });
         if (found.of.kind === 'logical') return load(call, found, flags);
         const { label: source } = found.backup;
         return replace(app, call, { source: 'backup', label: source, found, bootTest: flags.bootTest, dryRun: flags.dryRun ?? false });
@@ -106,14 +126,20 @@ async function bring(
   app: App,
   { signal }: Call,
   found: FoundBackup,
-  { table: tables, database, into, dryRun }: RestoreFlags & { readonly table: readonly string[] },
+  {
+    table: tables,
+    database,
+    into,
+    dryRun,
+    point,
+  }: RestoreFlags & { readonly table: readonly string[]; readonly point: PointRequest | undefined },
 ): Promise<Answer<TablesReport>> {
   if (dryRun || into !== undefined)
     throw new DbkitError(
       'usage.invalid',
       `--table goes together with neither --dry-run nor --into: nothing is replaced, a table that is there keeps its place`,
     );
-  const report = await app.restore.copies.bringTables(found, { tables, database }, signal);
+  const report = await app.restore.copies.bringTables(found, { tables, database, point }, signal);
   return { report, text: () => tablesView(report) };
 }
 
@@ -121,11 +147,11 @@ async function copy(
   app: App,
   { flags: { port }, surroundings, signal }: Call,
   found: FoundBackup,
-  flags: RestoreFlags & { readonly target: string },
+  flags: RestoreFlags & { readonly target: string; readonly point: PointRequest | undefined },
 ): Promise<Answer<CopyReport>> {
   if (flags.dryRun) throw new DbkitError('usage.invalid', '--dry-run and --target do not go together: a copy replaces nothing');
   const directory = resolve(surroundings.workingDirectory, flags.target);
-  const report = await app.restore.copies.copyTo(found, { directory, port, bootTest: flags.bootTest }, signal);
+  const report = await app.restore.copies.copyTo(found, { directory, port, bootTest: flags.bootTest, point: flags.point }, signal);
   return { report, text: (style) => copyView(report, style) };
 }
 

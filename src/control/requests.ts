@@ -14,6 +14,13 @@ const service = v.optional(v.pipe(v.string(), v.maxLength(200)));
 const label = v.pipe(v.string(), v.minLength(1), v.maxLength(200));
 const trigger = v.optional(v.picklist(['start', 'person', 'monitor']));
 
+const point = v.strictObject({
+  to: v.picklist(['time', 'lsn', 'xid', 'name', 'latest', 'before']),
+  value: v.pipe(v.string(), v.maxLength(1000)),
+  exclusive: v.boolean(),
+  timeline: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+});
+
 /** What may be asked, as it arrives: nothing else is understood. */
 const requests = {
   ping: v.strictObject({}),
@@ -36,6 +43,7 @@ const requests = {
       source: v.picklist(['backup', 'replaced']),
       label,
       bootTest: v.optional(v.boolean()),
+      point: v.optional(point),
     }),
   }),
 } as const satisfies Record<ControlRequest['command'], v.GenericSchema>;

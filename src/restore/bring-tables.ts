@@ -28,7 +28,7 @@ interface Source {
 export async function bringTables(
   options: PostgresqlOptions,
   { backup, of }: FoundBackup,
-  { tables, database }: TablesRequest,
+  { tables, database, point }: TablesRequest,
   signal: AbortSignal,
 ): Promise<TablesReport> {
   const { system, config } = options;
@@ -40,7 +40,9 @@ export async function bringTables(
   };
   if (of.kind === 'physical') {
     const target = database ?? own;
-    return onScratchCopy(options, { backup, of }, signal, (scratch) => carry({ socketDir: scratch.socketDir, database: target }, target));
+    return onScratchCopy(options, { backup, of, point }, signal, (scratch) =>
+      carry({ socketDir: scratch.socketDir, database: target }, target),
+    );
   }
   return of.onScratchDatabase(backup, database, (scratch) => carry({ socketDir, database: scratch.name }, scratch.of), signal);
 }

@@ -1,4 +1,5 @@
 import type { FoundBackup } from '../backups/backup.ts';
+import type { PointPlan, PointRequest } from '../backups/base/points/point.ts';
 import { incident } from '../recovery/incidents.ts';
 import { type Loss, told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
@@ -10,6 +11,8 @@ export interface RestoreRequest {
   readonly label: string;
   /** Start the copy beside the data before it takes its place; undefined: when there is room for it. */
   readonly bootTest: boolean | undefined;
+  /** Up to this moment, from the backup that serves it; with a label other than 'latest': from that one. */
+  readonly point?: PointRequest | undefined;
   /** The backup itself, where whoever asks has found it already; it never leaves this process. */
   readonly found?: FoundBackup | undefined;
 }
@@ -40,6 +43,8 @@ export interface RestoreReport {
     /** Where it went; null before, and when there was nothing. */
     readonly quarantine: string | null;
   };
+  /** The moment that was asked for; null: as the backup holds the data. */
+  readonly point: PointPlan | null;
   /** On the data's volume. */
   readonly neededBytes: number;
   readonly freeBytes: number;

@@ -1,4 +1,5 @@
 import type { FoundBackup } from '../backups/backup.ts';
+import type { PointRequest } from '../backups/base/points/point.ts';
 import type { DrillReport } from '../backups/drill.ts';
 
 /** Where a copy of a backup was put to stay, beside the instance and independent of it. */
@@ -56,6 +57,8 @@ export interface TablesRequest {
   readonly tables: readonly string[];
   /** Which database of the backup, and of the running server; undefined: the application's, or a dump's only one. */
   readonly database: string | undefined;
+  /** As they were at that moment; undefined: as the backup holds them. Base backups only. */
+  readonly point?: PointRequest | undefined;
 }
 
 /** Copies of backups that are not the instance's data and never become it. */
@@ -63,7 +66,12 @@ export interface Copies {
   /** Restores into an empty or missing directory. A failure leaves it as it was. */
   copyTo(
     found: FoundBackup,
-    target: { readonly directory: string; readonly port: number | undefined; readonly bootTest: boolean | undefined },
+    target: {
+      readonly directory: string;
+      readonly port: number | undefined;
+      readonly bootTest: boolean | undefined;
+      readonly point?: PointRequest | undefined;
+    },
     signal: AbortSignal,
   ): Promise<CopyReport>;
   /** Starts a throw-away copy on a private socket for as long as `work` takes. */

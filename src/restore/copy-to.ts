@@ -8,7 +8,7 @@ import { serverOwner } from '../instance/owner.ts';
 import { volumeOf } from '../instance/volume.ts';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import { bootTest } from './boot-test.ts';
-import type { CopyReport } from './copies-contract.ts';
+import type { Copies, CopyReport } from './copies-contract.ts';
 
 /** A copy that stays must not act like the original: it would archive its own WAL under the original's names. */
 const independence = (port: number | undefined): string =>
@@ -24,11 +24,7 @@ const independence = (port: number | undefined): string =>
 export async function copyTo(
   { config, system, passwordIsGiven }: PostgresqlOptions,
   { backup, of }: FoundBackup<BaseBackups>,
-  {
-    directory,
-    port,
-    bootTest: wanted,
-  }: { readonly directory: string; readonly port: number | undefined; readonly bootTest: boolean | undefined },
+  { directory, port, bootTest: wanted, point }: Parameters<Copies['copyTo']>[1],
   signal: AbortSignal,
 ): Promise<CopyReport> {
   const begunMs = system.clock.monotonicMs();
@@ -39,7 +35,7 @@ export async function copyTo(
   const existed = await requireEmpty(directory);
   try {
     await system.files.makeDirectory(directory, { mode: 0o700, owner }); // Where only root may make it, root does, and hands it over.
-    await of.stage(backup, { directory, walFrom: undefined }, signal);
+    await of.stage(backup, { directory, walFrom: undefined, point }, signal);
     await appendFile(join(directory, 'postgresql.auto.conf'), independence(port));
     const local: Local | undefined = binaries && {
       settings,

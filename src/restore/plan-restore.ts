@@ -3,6 +3,7 @@ import { stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Backup, BaseBackups, FoundBackup } from '../backups/backup.ts';
 import { readCluster } from '../backups/base/cluster.ts';
+import type { PointPlan } from '../backups/base/points/point.ts';
 import { findBackup, requireBase } from '../backups/find-backup.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { walk } from '../inspection/walk.ts';
@@ -15,6 +16,7 @@ import type { Identity } from '../kernel/machine.ts';
 import { bytes } from '../kernel/units.ts';
 import { mountsInTheWay } from '../recovery/replace.ts';
 import type { RestoreReport, RestoreRequest } from './contract.ts';
+import { pointBackup } from './point-backup.ts';
 import { findReplaced, type ReplacedData } from './replaced.ts';
 
 /** What is to be done, and with what. */
@@ -35,15 +37,16 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
   await refuseForeign(dataDir);
   await mountsInTheWay(dataDir);
   const owner = await serverOwner(config.postgresql, system);
+  const point = request.point ? await pointBackup(options, { point: request.point, label: request.label }, signal) : undefined;
   const from =
     request.source === 'backup'
-      ? requireBase(request.found ?? (await findBackup(options, request.label, signal)))
+      ? requireBase(point?.found ?? request.found ?? (await findBackup(options, request.label, signal)))
       : { replaced: await findReplaced(volumeOf(dataDir), config.backupDir, request.label, signal) };
   const source = sourceOf(from);
   const binaries = await findBinaries({ major: source.pgVersion || undefined, directory: binDir }, system, signal);
   const warnings = 'backup' in from ? await judge(options, from.backup, { binaries, owner }, signal) : [];
   const freeBytes = await freeBytesAt(dataDir);
-  const neededBytes = 'backup' in from ? source.sizeBytes + RESERVE_BYTES : 0;
+  const neededBytes = 'backup' in from ? source.sizeBytes + (point?.plan.walBytes ?? 0) + RESERVE_BYTES : 0;
   if (neededBytes > freeBytes) {
     throw new DbkitError(
       'volume.full',
@@ -72,14 +75,24 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
       },
       neededBytes,
       freeBytes,
+      point: point?.plan ?? null,
       bootTest: { ...decideBootTest(request, 'replaced' in from, freeBytes - neededBytes), databases: null },
-      warnings,
-      recoveredTo: source.createdAt,
+      warnings: [...warnings, ...(point ? elsewhere(point.plan) : [])],
+      recoveredTo: point?.plan.lastCommit ? isoOf(point.plan.lastCommit.atMicros) : source.createdAt,
       durationMs: 0,
       downtimeMs: null,
     },
   };
 }
+
+const isoOf = (micros: string): string => new Date(Number(BigInt(micros) / 1000n)).toISOString();
+
+const elsewhere = ({ timeline, otherTimelines }: PointPlan): string[] =>
+  otherTimelines.length === 0
+    ? []
+    : [
+        `this is a moment of timeline ${timeline}; there ${otherTimelines.length === 1 ? 'is' : 'are'} also ${otherTimelines.join(', ')}: --timeline names one`,
+      ];
 
 /** Of what may be looked at; nothing where there is no directory. */
 function sizeOf(dataDir: string, signal: AbortSignal): number {
@@ -136,8 +149,9 @@ async function judge(
   ];
 }
 
-function decideBootTest({ bootTest }: RestoreRequest, isUndo: boolean, roomBytes: number): { planned: boolean; because: string } {
+function decideBootTest({ bootTest, point }: RestoreRequest, isUndo: boolean, roomBytes: number): { planned: boolean; because: string } {
   if (isUndo) return { planned: false, because: 'it is brought back as it was' };
+  if (point) return { planned: true, because: 'only a start shows that the moment was reached' };
   if (bootTest !== undefined) return { planned: bootTest, because: 'asked for' };
   if (roomBytes >= BOOT_TEST_BYTES) return { planned: true, because: 'there is room for it' };
   return { planned: false, because: `it may need ${bytes(BOOT_TEST_BYTES)} more than there is` };

@@ -52,7 +52,7 @@ async function stage(
   await rm(volume.staged, { recursive: true, force: true }); // Of a restore that was given up.
   try {
     system.log.info('restore.begun', `restoring ${from.backup.label} beside the data`, { label: from.backup.label });
-    await from.of.stage(from.backup, { directory: volume.staged, walFrom: undefined }, signal);
+    await from.of.stage(from.backup, { directory: volume.staged, walFrom: undefined, point: request.point }, signal);
     const databases = report.bootTest.planned ? await bootTest({ ...local, binaries }, volume.staged, lock, signal) : null;
     system.reached('restore.staged');
     return { report: { ...report, bootTest: { ...report.bootTest, databases } }, directory: volume.staged };

@@ -1,6 +1,7 @@
 import { access, constants, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BaseBackups, FoundBackup } from '../backups/backup.ts';
+import type { PointRequest } from '../backups/base/points/point.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import type { Config } from '../config/config.ts';
 import { findBinaries } from '../instance/binaries.ts';
@@ -92,7 +93,7 @@ export async function inScratchFolder<T>(
  */
 export async function onScratchCopy<T>(
   options: PostgresqlOptions,
-  { backup, of }: FoundBackup<BaseBackups>,
+  { backup, of, point }: FoundBackup<BaseBackups> & { readonly point?: PointRequest | undefined },
   signal: AbortSignal,
   work: (scratch: Scratch) => Promise<T>,
 ): Promise<T> {
@@ -104,7 +105,7 @@ export async function onScratchCopy<T>(
     const logFile = join(path, 'server.log');
     const local: Local = { settings, passwordIsGiven, volume, stateDir, backupDir, logFile, owner, binaries, system };
     const begunMs = system.clock.monotonicMs();
-    await of.stage(backup, { directory: volume.staged, walFrom: undefined, durable: false }, signal);
+    await of.stage(backup, { directory: volume.staged, walFrom: undefined, durable: false, point }, signal);
     const restoredMs = system.clock.monotonicMs();
     const server = {
       dataDir: volume.staged,

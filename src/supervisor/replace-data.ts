@@ -25,10 +25,17 @@ export async function replaceData(
   if (dryRun) return plan;
   if (!(await mayReplace(plan)))
     throw new DbkitError('recovery.refused', 'nothing was changed: the plan was declined', { hint: 'add --dry-run to see it again' });
-  const decided = { ...request, label: plan.source.label }; // What was shown is what is done.
+  const decided = { ...request, label: plan.source.label, ...pinned(request, plan) }; // What was shown is what is done.
   const supervised = (await ask(decided, false)) as RestoreReport | undefined;
   if (supervised) return supervised; // The supervisor has recorded it.
   const report = await restorer.replace({ ...decided, found }, signal);
   await history.record(recoveryOf(report, clock.now().toISOString()));
   return report;
+}
+
+/** The very place in the WAL that was shown: a time or a statement might mean another one by now. */
+function pinned({ point }: RestoreRequest, { point: shown }: RestoreReport): Pick<RestoreRequest, 'point'> {
+  if (!point || !shown) return {};
+  if (shown.stopBefore === null) return { point: { ...point, timeline: shown.timeline } };
+  return { point: { to: 'lsn', value: shown.stopBefore, exclusive: true, timeline: shown.timeline } };
 }

@@ -51,6 +51,9 @@ function baseOf(backups: readonly Backup[], more: Partial<BaseBackups> = {}): Ba
     changedSinceLast: async () => ({ changed: true, because: 'it was written to' }),
     sameFiles: async () => new Map(),
     rollsForward: async () => false,
+    findPoint: async () => {
+      throw new DbkitError('recovery.refused', 'no good base backup leads to that timeline');
+    },
     ...more,
   };
 }

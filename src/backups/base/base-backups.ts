@@ -12,6 +12,7 @@ import { createBackup } from './create.ts';
 import { descendsFrom } from './descent.ts';
 import { expireArchives } from './expire-archives.ts';
 import { furthest, segmentThatLeadsOn } from './furthest.ts';
+import { pointOf } from './points/points.ts';
 import { type BackupRecord, baseBackupRecords } from './record.ts';
 import { restoreBackup } from './restore.ts';
 import { type KnownToHave, planRollForward } from './roll-forward.ts';
@@ -35,13 +36,9 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
   const repository = openRepository(baseBackupRecords, { config, owner: fileOwner, system });
   const { recordOf, remember, reading, pathOf } = repository;
   const seen: VerifyNeeds['seen'] = new Map();
+  const points = { backupDir: config.backupDir, dataDir, system, repository };
 
-  /** A backup whose bytes are wrong is not used again unasked. Always throws what was thrown. */
-  async function rememberDamage(label: string, read: Partial<BackupRecord>, thrown: unknown, signal: AbortSignal): Promise<never> {
-    if (thrown instanceof DbkitError && thrown.code === 'data.corrupt')
-      await remember(label, (now) => ({ ...now, ...read, state: 'damaged', problem: thrown.message }), signal);
-    throw thrown;
-  }
+  const rememberDamage = damageIn(remember);
 
   async function take(...[signal, options = {}]: Parameters<BaseBackups['take']>) {
     const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options }, signal);
@@ -53,29 +50,30 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     return repository.asBackup(record);
   }
 
+  const stage: BaseBackups['stage'] = async (backup, target, signal) => {
+    const record = await recordOf(backup, signal);
+    const wal = target.point && (await (await pointOf(points, target.point, { label: record.label }, signal)).wal());
+    const known = await knownToHave(record, { stateDir: config.stateDir, dataDir }, signal);
+    const { rolled, walFrom } = wal ?? (await furthest(record, target, { known, repositoryDir: config.backupDir, system }, signal));
+    const needs = { record, rolled, source: pathOf(record.label), owner: fileOwner, system };
+    const work = (): Promise<{ recoveredTo: string }> => restoreBackup(needs, { ...target, walFrom, point: wal }, signal);
+    const staged = await reading(record.label, work).catch((thrown: unknown) => rememberDamage(record.label, {}, thrown, signal));
+    return { ...staged, complete: rolled.complete };
+  };
+
   return {
     name: 'copy',
     kind: 'physical',
     repository,
     take: (signal, options = {}) =>
       inWords('take a base backup', () => repository.locked('backup', () => take(signal, options), signal, options.waitMs)),
-    stage: (backup, target, signal) =>
-      inWords(`restore ${backup.label}`, async () => {
-        const record = await recordOf(backup, signal);
-        const known = await knownToHave(record, { stateDir: config.stateDir, dataDir }, signal);
-        const { rolled, walFrom } = await furthest(record, target, { known, repositoryDir: config.backupDir, system }, signal);
-        const needs = { record, rolled, source: pathOf(record.label), owner: fileOwner, system };
-        const staged = await reading(record.label, () => restoreBackup(needs, { ...target, walFrom }, signal)).catch((thrown: unknown) =>
-          rememberDamage(record.label, {}, thrown, signal),
-        );
-        return { ...staged, complete: rolled.complete };
-      }),
+    stage: (backup, target, signal) => inWords(`restore ${backup.label}`, () => stage(backup, target, signal)),
+    findPoint: (request, label, signal) =>
+      inWords('look for a moment in the WAL', async () => (await pointOf(points, request, { label }, signal)).plan),
     rollsForward: (backup, from, signal) =>
-      inWords(`look at the WAL since ${backup.label}`, async () => {
-        const record = await recordOf(backup, signal);
-        const known = await knownToHave(record, { stateDir: config.stateDir, dataDir: from }, signal);
-        return (await planRollForward(record, `${from}/pg_wal`, known, signal)).complete;
-      }),
+      inWords(`look at the WAL since ${backup.label}`, async () =>
+        isComplete(await recordOf(backup, signal), from, config.stateDir, signal),
+      ),
     walSegment: async (backup, name, signal) =>
       segmentThatLeadsOn(await recordOf(backup, signal), name, { path: pathOf(backup.label), dataDir, config, system }, signal),
     sameFiles: (backup, files, signal) =>
@@ -97,6 +95,20 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     changedSinceLast: async (signal) => changedSince((await repository.records(signal)).at(-1), dataDir, signal),
   };
 }
+
+async function isComplete(record: BackupRecord, dataDir: string, stateDir: string, signal: AbortSignal): Promise<boolean> {
+  const known = await knownToHave(record, { stateDir, dataDir }, signal);
+  return (await planRollForward(record, `${dataDir}/pg_wal`, known, signal)).complete;
+}
+
+/** A backup whose bytes are wrong is not used again unasked. Always throws what was thrown. */
+const damageIn =
+  (remember: RepositoryOf<BackupRecord>['remember']) =>
+  async (label: string, read: Partial<BackupRecord>, thrown: unknown, signal: AbortSignal): Promise<never> => {
+    if (thrown instanceof DbkitError && thrown.code === 'data.corrupt')
+      await remember(label, (now) => ({ ...now, ...read, state: 'damaged', problem: thrown.message }), signal);
+    throw thrown;
+  };
 
 async function rememberDrill(
   remember: RepositoryOf<BackupRecord>['remember'],

@@ -9,6 +9,7 @@ import { inThreads } from '../../machine/threads.ts';
 import { type CopyResult, type CopyTask, copyFile } from '../copy-file.ts';
 import { makeTree, syncFiles, syncTree, writeNew } from '../durable-tree.ts';
 import { listTree } from '../list-tree.ts';
+import type { PointWal } from './points/lay.ts';
 import type { BackupRecord } from './record.ts';
 import { describeEnd, planRecovery, type RecoverySetup } from './recovery-setup.ts';
 import { copyRollForward, identityOf, type RollForward } from './roll-forward.ts';
@@ -20,6 +21,8 @@ export interface RestoreTarget {
   readonly walFrom: string | undefined;
   /** False for a copy that need not survive a power cut. */
   readonly durable?: boolean | undefined;
+  /** WAL that leads to a moment, instead of what `walFrom` offers. */
+  readonly point?: PointWal | undefined;
 }
 
 export interface RestoreNeeds {
@@ -65,7 +68,9 @@ export async function restoreBackup(
     // The server that wrote them has archived them, if it archives at all (basebackup.c marks them likewise).
     if (!replaced.has(`pg_wal/${name}`)) await writeNew(join(to, fromText(`pg_wal/archive_status/${name}.done`)), '', options);
   }
-  if (target.walFrom !== undefined) {
+  if (target.point) {
+    await target.point.lay(join(to, fromText('pg_wal')), options, signal);
+  } else if (target.walFrom !== undefined) {
     const wal = { walFrom: target.walFrom, target: join(to, fromText('pg_wal')), owner, fileMode: modes.file };
     await copyRollForward(rolled, wal, identityOf(record), signal);
   }

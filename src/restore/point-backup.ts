@@ -1,0 +1,17 @@
+import type { Backups, BaseBackups, FoundBackup } from '../backups/backup.ts';
+import type { PointPlan, PointRequest } from '../backups/base/points/point.ts';
+import { findBackup, requireBase } from '../backups/find-backup.ts';
+import { DbkitError } from '../kernel/errors.ts';
+
+/** The base backup that serves a moment, and the way from there; `label` other than 'latest': from that one. Rejects with `recovery.refused`. */
+export async function pointBackup(
+  app: { readonly backups: readonly Backups[] },
+  { point, label }: { readonly point: PointRequest; readonly label: string },
+  signal: AbortSignal,
+): Promise<{ readonly plan: PointPlan; readonly found: FoundBackup<BaseBackups> }> {
+  const named = label === 'latest' ? undefined : requireBase(await findBackup(app, label, signal));
+  const of = named?.of ?? app.backups.find((backups) => backups.kind === 'physical');
+  if (!of) throw new DbkitError('backup.missing', 'there is no base backup, and only one can be brought forward to a moment');
+  const plan = await of.findPoint(point, named?.backup.label, signal);
+  return { plan, found: requireBase(await findBackup(app, plan.label, signal)) };
+}
