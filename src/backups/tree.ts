@@ -1,9 +1,10 @@
-import { lstat, rm, statfs } from 'node:fs/promises';
+import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import { parseLabel } from '../kernel/labels.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import { bytes } from '../kernel/units.ts';
+import { roomAt } from '../machine/disk-usage.ts';
 import { namesIn } from './catalog.ts';
 
 /** The bytes of one kind of backup: a directory for each, the folder for work in progress, and the locks on both. */
@@ -85,8 +86,7 @@ export function openTree(
     },
     holdAlone: (label) => locks.hold(pathOf(label), 'exclusive'),
     async requireSpace(neededBytes) {
-      const { bavail, bsize } = await statfs(backupDir);
-      const freeBytes = bavail * bsize;
+      const { freeBytes } = await roomAt(backupDir);
       if (freeBytes >= neededBytes + RESERVE_BYTES) return;
       throw new DbkitError('volume.full', `the backup needs ${bytes(neededBytes)} and ${backupDir} has ${bytes(freeBytes)} left`, {
         hint: 'free some space there, keep fewer backups (MAX_BACKUPS), or set BACKUP_DIR to a larger volume',

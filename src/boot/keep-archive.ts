@@ -1,4 +1,4 @@
-import { readFile, statfs } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WalSettings } from '../config/wal-settings.ts';
 import { settingOf } from '../formats/conf.ts';
@@ -11,6 +11,7 @@ import { bound } from '../kernel/deadline.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Child } from '../kernel/machine.ts';
 import { sizeBytes } from '../kernel/units.ts';
+import { roomAt } from '../machine/disk-usage.ts';
 import { keepRest } from '../wal/keep-rest.ts';
 import { keepWal } from '../wal/keep-wal.ts';
 import type { WalKeeping } from '../wal/keeper-life.ts';
@@ -40,8 +41,7 @@ export async function slotLimit(local: Local, wal: WalSettings): Promise<Readonl
   if (!(await isKept(local, wal))) return {};
   if ('max_slot_wal_keep_size' in local.settings.settings) return {};
   if ((await settingOf(dataDir, 'max_slot_wal_keep_size')) !== undefined) return {};
-  const { blocks, bavail, bsize } = await statfs(join(dataDir, 'pg_wal'));
-  const keep = walKeepBytes(sizeBytes(wal.maxLag), { sizeBytes: blocks * bsize, freeBytes: bavail * bsize });
+  const keep = walKeepBytes(sizeBytes(wal.maxLag), await roomAt(join(dataDir, 'pg_wal')));
   return { max_slot_wal_keep_size: `${Math.floor(keep / MIB)}MB` };
 }
 

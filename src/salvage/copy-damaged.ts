@@ -1,9 +1,10 @@
 import { constants } from 'node:fs';
-import { chmod, chown, copyFile, mkdir, open, readdir, stat, statfs } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
 import { bytes } from '../kernel/units.ts';
+import { roomAt } from '../machine/disk-usage.ts';
 
 /** The copy that is worked on, and how a file in it becomes the server's. */
 export interface DamagedCopy {
@@ -95,10 +96,10 @@ async function requireRoom(source: string, target: string, signal: AbortSignal):
     return total;
   };
   await mkdir(target, { recursive: true, mode: 0o700 });
-  const { bavail, bsize } = await statfs(target);
+  const { freeBytes } = await roomAt(target);
   const needed = await size(source);
-  if (needed > bavail * bsize)
-    throw new DbkitError('volume.full', `a copy to work on needs ${bytes(needed)}, and ${bytes(bavail * bsize)} are free`, {
+  if (needed > freeBytes)
+    throw new DbkitError('volume.full', `a copy to work on needs ${bytes(needed)}, and ${bytes(freeBytes)} are free`, {
       hint: 'free some space, or set BACKUP_DIR to a larger volume; the damaged data is only read',
     });
 }

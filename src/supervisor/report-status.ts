@@ -1,4 +1,3 @@
-import { statfs } from 'node:fs/promises';
 import type { Backups } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
@@ -7,6 +6,7 @@ import type { ServiceStatus, StatusBoard } from '../control/status.ts';
 import type { Instance } from '../instance/contract.ts';
 import { newestFirst } from '../kernel/labels.ts';
 import type { Clock } from '../kernel/machine.ts';
+import { roomAt } from '../machine/disk-usage.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
 import { lostSomething, type RecoveryReport } from '../recovery/report.ts';
 
@@ -104,8 +104,8 @@ async function disksOf({ postgresql, backupDir, logDir }: Needs['config']): Prom
   ] as const;
   const rows = await Promise.all(
     places.map(async ([what, path]) => {
-      const volume = await statfs(path).catch(() => undefined);
-      return volume && { what, path, totalBytes: volume.blocks * volume.bsize, freeBytes: volume.bavail * volume.bsize };
+      const room = await roomAt(path).catch(() => undefined);
+      return room && { what, path, totalBytes: room.sizeBytes, freeBytes: room.freeBytes };
     }),
   );
   return rows.filter((row) => row !== undefined);

@@ -14,7 +14,7 @@ test('a backup that a clock years ahead has named does not hide that the others 
   const both = judged([ahead, old], levels, since);
   expect(both).toMatchObject({
     status: 'critical',
-    summary: expect.stringMatching(/data_20361120_120000 bears a time that has not come yet/),
+    summary: expect.stringMatching(/data_20361120_120000 is dated in the future/),
   });
   expect(judged([ahead, backup('data_20261121_110000', '2026-11-21T11:00:00Z')], levels, since).status).toBe('warning');
 });

@@ -1,9 +1,10 @@
-import { mkdir, open, readdir, rename, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, rename } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { type BytePath, fromText, join, toBytes, toText } from '../../formats/byte-path.ts';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { bytes } from '../../kernel/units.ts';
+import { roomAt } from '../../machine/disk-usage.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { inThreads } from '../../machine/threads.ts';
 import { type CopyResult, type CopyTask, copyFile } from '../copy-file.ts';
@@ -116,18 +117,12 @@ function requireOwnTablespaces(record: BackupRecord, rolled: RollForward): void 
 }
 
 async function requireSpace(directory: string, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(await nearestExisting(directory));
-  if (bavail * bsize >= neededBytes + RESERVE_BYTES) return;
-  throw new DbkitError('volume.full', `the restore needs ${bytes(neededBytes)} and ${directory} has ${bytes(bavail * bsize)} left`, {
+  const { freeBytes } = await roomAt(directory);
+  if (freeBytes >= neededBytes + RESERVE_BYTES) return;
+  throw new DbkitError('volume.full', `the restore needs ${bytes(neededBytes)} and ${directory} has ${bytes(freeBytes)} left`, {
     hint: 'free some space on that volume; nothing was changed',
   });
 }
-
-const nearestExisting = async (path: string): Promise<string> =>
-  stat(path).then(
-    () => path,
-    () => nearestExisting(joinPath(path, '..')),
-  );
 
 interface Places {
   readonly from: BytePath;

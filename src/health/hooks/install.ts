@@ -3,6 +3,7 @@ import { chmod, lstat, mkdir, readFile, realpath, rename, rm, writeFile } from '
 import { dirname, join, relative } from 'node:path';
 import { DbkitError, errnoOf, wordsOf } from '../../kernel/errors.ts';
 import type { Git, GitRepository } from '../../machine/git-repository.ts';
+import { isThere } from '../../machine/is-there.ts';
 import { type HookFacts, hookFile, isShellScript, type Program, planHook, withoutBlock } from './plan.ts';
 
 type Needs = { readonly git: Git };
@@ -60,7 +61,7 @@ async function look({ root, gitDir, hooksDir }: GitRepository): Promise<HookFact
       return text === undefined ? undefined : { by, file, text };
     }),
   );
-  const husky = hooksDir === join(root, '.husky') || hooksDir === join(root, '.husky/_') || (await exists(join(root, '.husky')));
+  const husky = hooksDir === join(root, '.husky') || hooksDir === join(root, '.husky/_') || (await isThere(join(root, '.husky')));
   return {
     root,
     gitDir,
@@ -73,11 +74,6 @@ async function look({ root, gitDir, hooksDir }: GitRepository): Promise<HookFact
 }
 
 const isWithin = (directory: string, path: string): boolean => !relative(directory, path).startsWith('..');
-const exists = async (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );
 
 async function readHook(path: string): Promise<HookFacts['present']> {
   const entry = await lstat(path).catch(() => undefined);

@@ -44,7 +44,7 @@ export function judged(listed: readonly Backup[], levels: Levels, sinceThen: (is
   return {
     ...result,
     status: result.status === 'ok' ? 'warning' : result.status,
-    summary: `${result.summary}; ${wrong.label} bears a time that has not come yet, so it counts as the latest until then`,
+    summary: `${result.summary}; ${wrong.label} is dated in the future, so it counts as the newest until then`,
     hint: result.hint ?? 'set the clock right; what is newest is chosen by these times: name the backup that you restore',
   };
 }

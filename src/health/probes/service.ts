@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises';
 import type { PostgresqlSettings } from '../../config/config.ts';
 import { startWords } from '../../instance/caretaker.ts';
 import { findPostmaster, type Postmaster, processesOf, titleOf } from '../../instance/postmaster.ts';
+import { isReachable } from '../../machine/is-there.ts';
 import type { ProbeFacts } from '../facts.ts';
 import { skipped } from '../health.ts';
 import type { ProbeOf, ResultOf } from '../probe.ts';
@@ -38,11 +38,7 @@ export function serviceProbe(settings: PostgresqlSettings, sessions: SharedSessi
 
 async function absent(settings: PostgresqlSettings): Promise<ResultOf<'service'>> {
   const { dataDir } = settings;
-  const isThere = await access(dataDir).then(
-    () => true,
-    () => false,
-  );
-  return isThere
+  return (await isReachable(dataDir))
     ? {
         status: 'critical',
         summary: `PostgreSQL does not run: there is no postmaster.pid in ${dataDir}`,

@@ -1,7 +1,8 @@
-import { readFile, readlink, rename, stat, statfs } from 'node:fs/promises';
+import { readFile, readlink, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
 import type { Child, System } from '../../kernel/machine.ts';
+import { roomAt } from '../../machine/disk-usage.ts';
 import { signalStop } from '../server/server.ts';
 import { clusterEntries, present, type Volume, volumeOf } from '../volume.ts';
 import { programOf } from './program-of.ts';
@@ -25,8 +26,7 @@ const entriesOf = (dataDir: string): Promise<readonly string[]> =>
 
 /** Refuses a volume that takes no writes: the server would damage nothing, but would not live long either. */
 export async function refuseFullVolume(dataDir: string): Promise<void> {
-  const { bavail, bsize, ffree, files } = await statfs(dataDir);
-  judgeVolume(dataDir, { freeBytes: bavail * bsize, freeFiles: files > 0 ? ffree : undefined });
+  judgeVolume(dataDir, await roomAt(dataDir));
 }
 
 /** The meaning of postmaster.pid on this machine: nothing there, left behind, or a live server of this very directory. */

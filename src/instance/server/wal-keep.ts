@@ -1,7 +1,7 @@
-import { statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { settingOf } from '../../formats/conf.ts';
 import { sizeBytes } from '../../kernel/units.ts';
+import { roomAt } from '../../machine/disk-usage.ts';
 import { isInitializedByDbkit } from '../initialize/configuration.ts';
 import type { Local } from '../local.ts';
 
@@ -21,7 +21,6 @@ export async function walKeepSetting(local: Local, wanted: string): Promise<Read
   const { dataDir } = local.volume;
   if ('wal_keep_size' in local.settings.settings || (await settingOf(dataDir, 'wal_keep_size')) !== undefined) return {};
   if (!(await isInitializedByDbkit(dataDir))) return {};
-  const { blocks, bavail, bsize } = await statfs(join(dataDir, 'pg_wal'));
-  const keep = walKeepBytes(sizeBytes(wanted), { sizeBytes: blocks * bsize, freeBytes: bavail * bsize });
+  const keep = walKeepBytes(sizeBytes(wanted), await roomAt(join(dataDir, 'pg_wal')));
   return { wal_keep_size: `${Math.floor(keep / MIB)}MB` };
 }
