@@ -28,6 +28,7 @@ const options = {
   outdir: 'dist',
   bundle: true,
   splitting: true,
+  mainFields: ['module', 'main'], // Of the SDK of S3 only the modules can be left out that nobody uses.
   format: 'esm',
   platform: 'node',
   target: 'node20.19',

@@ -4,6 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Alerter } from './alerts/contract.ts';
 import type { Backups } from './backups/backup.ts';
 import { createBackups } from './backups/backups.ts';
+import type { Copies } from './backups/elsewhere/copies.ts';
 import type { Open, OpenOptions } from './cli/cli.ts';
 import { settingFlags } from './cli/global-flags.ts';
 import type { Parts } from './cli/parts.ts';
@@ -102,6 +103,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
   if (!options.asCaller) await putRootsRightsDown(config, system);
   const backups = await backupsFor(config, system);
   const alerts = lazyAlerts(config, system, options);
+  const elsewhere = await copiesElsewhere(config, system, alerts.reveal);
   const { service, ...postgresql } = createPostgresql({
     config,
     system,
@@ -138,6 +140,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     board: createStatusBoard(config.stateDir, system.files),
     history: createRecoveryHistory(config.stateDir, system),
     backups,
+    elsewhere,
     clock: system.clock,
     files: system.files,
     log: system.log,
@@ -194,6 +197,13 @@ function lazyAlerts(config: Config, system: System, { environment }: OpenOptions
 async function backupsFor(config: Config, system: System): Promise<readonly Backups[]> {
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
   return owner ? createBackups({ config, system, dataDir: config.postgresql.dataDir, owner }) : [];
+}
+
+async function copiesElsewhere(config: Config, system: System, reveal: Alerter['reveal']): Promise<Copies> {
+  const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
+  const load = async () =>
+    (await import('./backups/elsewhere/copies.ts')).createCopies({ config, owner, system, clock: system.clock, reveal });
+  return lazily(['copy', 'list', 'verify', 'bring'], load);
 }
 
 /** Hold is for people who look at the container; machines want an exit status. */

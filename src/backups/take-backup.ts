@@ -1,6 +1,8 @@
+import type { Config } from '../config/config.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
 import type { BackupOptions, Backups } from './backup.ts';
+import type { Copies } from './elsewhere/copies.ts';
 import { expireQuarantine, type Reported } from './expire-quarantine.ts';
 import { type ListedBackup, listed } from './list-backups.ts';
 import type { ExpireQuarantined } from './quarantine-retention.ts';
@@ -22,6 +24,8 @@ export async function takeBackup(
     readonly expireQuarantined: ExpireQuarantined;
     readonly history: Reported;
     readonly log: Logger;
+    readonly config: Pick<Config, 'copies'>;
+    readonly elsewhere: Pick<Copies, 'copy'>;
     /** Copies that killed drills have left are as large as the data: each backup frees them. */
     readonly copies: { clearLeft(signal: AbortSignal): Promise<unknown> };
   },
@@ -51,5 +55,24 @@ export async function takeBackup(
       log.warn('quarantine.expire-failed', `the quarantine could not be cleaned up: ${wordsOf(cause)}`),
     );
   }
+  if (backup.state !== 'damaged') await copyElsewhere(app, backup, signal);
   return { backup };
+}
+
+/** A place that cannot be reached is told, and does not make the backup a failure: the next run copies what is missing. */
+async function copyElsewhere(
+  { config, elsewhere, log }: { readonly config: Pick<Config, 'copies'>; readonly elsewhere: Pick<Copies, 'copy'>; readonly log: Logger },
+  backup: ListedBackup,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const [copy, { afterBackup }] of Object.entries(config.copies)) {
+    if (!afterBackup) continue;
+    try {
+      const { label, place, sentBytes } = await elsewhere.copy(copy, backup, { otherCluster: false }, signal);
+      log.info('backup.copied', `copied ${label} to ${copy}`, { label, copy, place, sentBytes });
+    } catch (cause) {
+      signal.throwIfAborted();
+      log.error('backup.copy-failed', `${backup.label} could not be copied to ${copy}: ${wordsOf(cause)}`, { label: backup.label, copy });
+    }
+  }
 }

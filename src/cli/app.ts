@@ -1,6 +1,8 @@
+import type { SecretPlace } from '../alerts/channel.ts';
 import { makeAlertSecret } from '../alerts/make-secret.ts';
 import { setupAlert } from '../alerts/setup.ts';
 import { testAlerts } from '../alerts/test-channels.ts';
+import { checkKeys } from '../backups/elsewhere/check-keys.ts';
 import { expireBackups } from '../backups/expire-backups.ts';
 import { findBackup } from '../backups/find-backup.ts';
 import { listBackups } from '../backups/list-backups.ts';
@@ -22,6 +24,7 @@ import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
 import { openBackup } from '../restore/open-backup.ts';
 import { pointBackup } from '../restore/point-backup.ts';
 import { readPoint } from '../restore/read-point.ts';
+import { createKey } from '../store/keys.ts';
 import { runEntrypoint } from '../supervisor/entrypoint.ts';
 import { listServices } from '../supervisor/list-services.ts';
 import { recoverInstance } from '../supervisor/recover-instance.ts';
@@ -44,7 +47,7 @@ export function createApp(parts: Parts) {
     <A extends readonly unknown[], R>(verb: (needs: Parts, ...rest: A) => R) =>
     (...rest: A): R =>
       verb(parts, ...rest);
-  const { config, clock, log, inspect, salvage, upkeep, copies, keptWal, sdNotify } = parts;
+  const { config, clock, log, inspect, salvage, upkeep, copies, elsewhere, keptWal, sdNotify } = parts;
   return {
     config,
     clock,
@@ -63,6 +66,11 @@ export function createApp(parts: Parts) {
       pin: on(pinBackup),
       expire: on(expireBackups),
       load: loadDump,
+    },
+    elsewhere,
+    keys: {
+      create: (file: string) => createKey(file, clock.now()),
+      check: (identity: SecretPlace | undefined) => checkKeys({ config, reveal: parts.alerts.reveal }, identity),
     },
     wal: keptWal,
     sql: { open: on(openSql), psql: on(runPsql) },

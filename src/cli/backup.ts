@@ -3,6 +3,7 @@ import { SIZE } from '../kernel/units.ts';
 import { cleanupView, createdView, listView, showView, verifyView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
 import { registerCopies } from './copies.ts';
+import { listCopy, registerElsewhere, verifyCopy } from './elsewhere.ts';
 import { registerRestore } from './restore.ts';
 
 const DAMAGED = 65;
@@ -19,6 +20,7 @@ export function registerBackup(program: Command, cli: Cli): void {
   registerKeeping(backup, cli);
   registerRestore(backup, cli);
   registerCopies(backup, cli);
+  registerElsewhere(backup, cli);
 }
 
 interface CreateFlags {
@@ -72,10 +74,12 @@ function registerLooks(backup: Command, cli: Cli): void {
   backup
     .command('list')
     .description('list the backups, newest first')
-    .addHelpText('after', '\nExample:\n  dbkit backup list --json')
-    .action((_flags: object, command: Command) =>
-      cli.run(command, async ({ app: open, signal }) => {
+    .option('--copy <name>', 'those of a copy elsewhere instead')
+    .addHelpText('after', '\nExamples:\n  dbkit backup list --json\n  dbkit backup list --copy offsite')
+    .action(({ copy }: { copy?: string }, command: Command) =>
+      cli.run<object>(command, async ({ app: open, signal }) => {
         const app = await open();
+        if (copy !== undefined) return listCopy(app, copy, signal);
         const report = await app.backups.list(signal);
         return { report, text: (style) => listView(report.backups, style, app.clock.now()) };
       }),
@@ -98,13 +102,15 @@ function registerLooks(backup: Command, cli: Cli): void {
     .argument('[labels...]', 'which; none: those never verified, or the one verified longest ago')
     .option('-a, --all', 'all of them; what they share is read once')
     .option('--deep', 'also page checksums, and the WAL from the first record to the last')
+    .option('--copy <name>', 'a copy elsewhere instead: every stored byte; none named: all it holds')
     .option('--test', 'dumps: also restore into a scratch database and count the rows')
     .addHelpText(
       'after',
       '\nThe result is remembered and shown by `dbkit backup list`. 65 when one is damaged.\n\nExamples:\n  dbkit backup verify latest --deep\n  dbkit backup verify --all',
     )
-    .action((labels: string[], flags: { all?: boolean; deep?: boolean; test?: boolean }, command: Command) =>
-      cli.run(command, async ({ app, signal }) => {
+    .action((labels: string[], flags: { all?: boolean; deep?: boolean; test?: boolean; copy?: string }, command: Command) =>
+      cli.run<object>(command, async ({ app, signal }) => {
+        if (flags.copy !== undefined) return verifyCopy(await app(), flags.copy, labels, signal);
         const report = await (await app()).backups.verify(
           { labels, all: flags.all ?? false, deep: flags.deep ?? false, test: flags.test ?? false },
           signal,

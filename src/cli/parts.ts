@@ -1,5 +1,6 @@
 import type { Alerter } from '../alerts/contract.ts';
 import type { Backups } from '../backups/backup.ts';
+import type { Copies } from '../backups/elsewhere/copies.ts';
 import type { Config } from '../config/config.ts';
 import type { Origin } from '../config/origin.ts';
 import type { SettingsFile } from '../config/settings-file-contract.ts';
@@ -32,6 +33,8 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   readonly board: StatusBoard;
   readonly history: RecoveryHistory;
   readonly backups: readonly Backups[];
+  /** Copies of backups and WAL in other places. */
+  readonly elsewhere: Copies;
   readonly memory: MonitorMemory;
   readonly alerts: Alerter;
   readonly settingsFile: SettingsFile;

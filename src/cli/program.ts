@@ -16,6 +16,7 @@ import { registerHooks } from './hooks.ts';
 import { registerInit } from './init.ts';
 import { registerInspect } from './inspect.ts';
 import { registerK8s } from './k8s.ts';
+import { registerKeys } from './keys.ts';
 import { registerMaintenance } from './maintenance.ts';
 import { registerManual } from './manual.ts';
 import { registerMonitor } from './monitor.ts';
@@ -56,6 +57,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
     grouped(registered, 'Backups:', () => {
       registerBackup(registered, cli);
       registerWal(registered, cli);
+      registerKeys(registered, cli);
     });
     grouped(registered, 'Watch and upkeep:', () => {
       registerMonitor(registered, cli);

@@ -24,6 +24,9 @@ interface RestoreFlags extends PointFlags {
   readonly database?: string;
   readonly into?: string;
   readonly table?: readonly string[];
+  readonly from?: string;
+  readonly identity?: string;
+  readonly systemIdentifier?: string;
 }
 
 /** `backup restore` and `backup undo`: each the other's inverse. */
@@ -37,6 +40,9 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .option('--no-boot-test', 'do not')
     .option('--target <dir>', 'into this empty directory instead; the instance is left alone. With --port: the port the copy is to have')
     .option('--table <schema.name...>', 'only these tables, from a base backup or a dump; nothing is replaced')
+    .option('--from <name>', 'bring it into the repository from a copy elsewhere first, with the WAL there')
+    .option('--identity <file>', 'with --from: the key file that opens the copy; default: the configured one')
+    .option('--system-identifier <number>', 'with --from: which cluster, where the copy holds several')
     .option('--database <name>', 'a dump, or --table: which database')
     .option('--into <name>', 'a dump: as a new database of this name; nothing is replaced')
     .option('--to <time>', 'to this moment, from the backup that serves it: a time (the server’s zone unless it says one), or `latest`')
@@ -53,18 +59,19 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
       cli.run<RestoreReport | CopyReport | LoadReport | TablesReport>(command, async (call) => {
         const app = await call.app();
+        const named = flags.from === undefined ? label : await fromCopy(app, call, label ?? 'latest', { ...flags, from: flags.from });
         const point = await app.restore.point(flags, call.signal);
         if (point && flags.table === undefined && flags.target === undefined)
           return replace(app, call, {
             source: 'backup',
-            label: label ?? 'latest',
+            label: named ?? 'latest',
             bootTest: undefined,
             dryRun: flags.dryRun ?? false,
             point,
           });
         const found = point
-          ? (await app.restore.pointBackup({ point, label: label ?? 'latest' }, call.signal)).found
-          : await app.backups.find(label ?? (await chooseBackup(app, call)), call.signal);
+          ? (await app.restore.pointBackup({ point, label: named ?? 'latest' }, call.signal)).found
+          : await app.backups.find(named ?? (await chooseBackup(app, call)), call.signal);
         if (flags.target !== undefined) return copy(app, call, found, { ...flags, target: flags.target, point });
         if (flags.table) return bring(app, call, found, { ...flags, table: flags.table, point });
         if (found.of.kind === 'logical') return load(call, found, flags);
@@ -89,6 +96,17 @@ export function registerRestore(backup: Command, cli: Cli): void {
       ),
     );
 }
+
+/** The label, which is in the repository by then. */
+const fromCopy = (
+  app: App,
+  { surroundings, signal }: Call,
+  label: string,
+  { from, identity, systemIdentifier }: RestoreFlags & { readonly from: string },
+): Promise<string> => {
+  const file = identity === undefined ? undefined : { file: resolve(surroundings.workingDirectory, identity) };
+  return app.elsewhere.bring(from, label, { identity: file, systemIdentifier }, signal);
+};
 
 /** Both ends are a terminal and nobody automates it. */
 export const mayAsk = ({ surroundings: { terminal, environment } }: Call): boolean =>

@@ -2,6 +2,7 @@ import * as v from 'valibot';
 import { alertSettings } from '../alerts/settings.ts';
 import { Secret } from '../kernel/secret.ts';
 import { DURATION, SIZE } from '../kernel/units.ts';
+import { copiesSettings } from './copies-settings.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
 import { monitorSettings } from './monitor-settings.ts';
 import { walSettings } from './wal-settings.ts';
@@ -171,6 +172,7 @@ export const configSchema = v.strictObject({
     {},
   ),
   backup: v.optional(backupSettings, {}),
+  copies: v.optional(copiesSettings, {}),
   wal: v.optional(walSettings, {}),
 
   maintenance: v.optional(maintenanceSettings, {}),

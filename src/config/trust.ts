@@ -69,6 +69,7 @@ const programs: readonly RegExp[] = [
   /^postgresql\.settings\..*(_command|_librar(y|ies)|library_path|_program|_file|config_file|data_directory)$/i,
   /^monitor\.(startCommand|pingUrl)$/,
   /^health\.probes\.[^.]+\.command$/,
+  /^copies\.[^.]+\.(path|bucket|endpoint|accessKeyId|secretAccessKey|sessionToken|recipients|identity)$/,
   /^alerts\.channels\.[^.]+\.(command|url|token|password|routingKey|path)$/,
 ];
 

@@ -1,0 +1,88 @@
+import type { Command } from 'commander';
+import type { CheckedCopy, CopiedBackup } from '../backups/elsewhere/copies.ts';
+import type { CopySummary } from '../backups/elsewhere/place.ts';
+import { bytes, counted } from '../kernel/units.ts';
+import type { App } from './app.ts';
+import type { Answer, Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
+
+const DAMAGED = 65;
+
+/** `backup copy`: to other places. */
+export function registerElsewhere(backup: Command, cli: Cli): void {
+  backup
+    .command('copy')
+    .description('copy a backup, and the WAL beside it, to other places (`copies:` in dbkit.yaml)')
+    .argument('[label]', 'which', 'latest')
+    .option('--to <name>', 'only there; default: every copy that is configured')
+    .option('--other-cluster', 'also where only backups of another cluster are')
+    .addHelpText(
+      'after',
+      '\nOnly what has changed is sent. Killed or cut off at any time, the next run goes on.\n\nExamples:\n  dbkit backup copy\n  dbkit backup copy data_20261120_195400 --to offsite',
+    )
+    .action((label: string, { to, otherCluster = false }: { to?: string; otherCluster?: boolean }, command: Command) =>
+      cli.run(command, async ({ app: open, signal }) => {
+        const app = await open();
+        const found = await app.backups.find(label, signal);
+        const copied: CopiedBackup[] = [];
+        for (const name of to === undefined ? Object.keys(app.config.copies) : [to])
+          copied.push(await app.elsewhere.copy(name, found.backup, { otherCluster }, signal));
+        return { report: { copied }, text: (style) => copiedView(copied, style) };
+      }),
+    );
+}
+
+function copiedView(copied: readonly CopiedBackup[], style: Style): string {
+  if (copied.length === 0) return '`copies:` in dbkit.yaml names no other place';
+  return copied
+    .map(({ copy, label, sizeBytes, sentBytes, walSegments, place }) => {
+      const sent = sentBytes === 0 ? 'it was there already' : `${bytes(sentBytes)} of ${bytes(sizeBytes)} were sent`;
+      return `${style.good('copied')} ${style.strong(label)} to ${copy} (${place}): ${sent}, ${counted(walSegments, 'segment')} of WAL`;
+    })
+    .join('\n');
+}
+
+interface ListedCopy extends Omit<CopySummary, 'packs' | 'manifest'> {}
+
+/** `backup list --copy`. */
+export async function listCopy(
+  app: App,
+  name: string,
+  signal: AbortSignal,
+): Promise<Answer<{ copy: string; backups: readonly ListedCopy[] }>> {
+  const all = await app.elsewhere.list(name, signal);
+  const backups = all.map(({ packs: _packs, manifest: _manifest, ...rest }) => rest).reverse();
+  const rows = backups.map(({ label, sizeBytes, sentBytes, copiedAt, systemIdentifier }) => [
+    label,
+    bytes(sizeBytes),
+    bytes(sentBytes),
+    copiedAt,
+    systemIdentifier,
+  ]);
+  return {
+    report: { copy: name, backups },
+    text: () => (rows.length === 0 ? `${name} holds no backup yet` : table(rows, ['LABEL', 'SIZE', 'SENT', 'COPIED', 'CLUSTER'])),
+  };
+}
+
+/** `backup verify --copy`. */
+export async function verifyCopy(
+  app: App,
+  name: string,
+  labels: readonly string[],
+  signal: AbortSignal,
+): Promise<Answer<{ copy: string; backups: readonly CheckedCopy[] }>> {
+  const backups = await app.elsewhere.verify(name, labels, signal);
+  return {
+    report: { copy: name, backups },
+    text: (style) =>
+      backups
+        .map(
+          ({ label, ok, problem }) =>
+            `${ok ? style.good('sound') : style.bad('damaged')} ${label}${problem === null ? '' : `: ${problem}`}`,
+        )
+        .join('\n') || `${name} holds no backup yet`,
+    exit: backups.every(({ ok }) => ok) ? 0 : DAMAGED,
+  };
+}

@@ -1,0 +1,37 @@
+import * as v from 'valibot';
+import { secret, text } from '../alerts/channel.ts';
+
+const path = v.pipe(text, v.startsWith('/', 'must be an absolute path'));
+
+const common = {
+  /** Public keys of age; without any, whoever reads the place reads the data. */
+  recipients: v.optional(v.array(v.pipe(v.string(), v.regex(/^age1[a-z0-9]+$/, 'is no public key of age (age1…)'))), []),
+  /** Only where backups are brought back. */
+  identity: v.optional(secret),
+  /** After every good backup. */
+  afterBackup: v.optional(v.boolean(), true),
+};
+
+const directory = v.strictObject({ type: v.literal('directory'), path, ...common });
+
+const s3 = v.strictObject({
+  type: v.literal('s3'),
+  bucket: text,
+  /** Default: Amazon's own. */
+  endpoint: v.optional(v.pipe(v.string(), v.url('must be a URL'))),
+  region: v.optional(text, 'us-east-1'),
+  prefix: v.optional(v.pipe(v.string(), v.regex(/^([A-Za-z0-9_][A-Za-z0-9._-]*\/)*$/, 'must end with a slash and not begin with one')), ''),
+  /** The bucket in the path of the URL, as most servers beside Amazon's want it. Default: where an endpoint is given. */
+  pathStyle: v.optional(v.boolean()),
+  accessKeyId: secret,
+  secretAccessKey: secret,
+  sessionToken: v.optional(secret),
+  ...common,
+});
+
+/** `copies` in the configuration: other places that backups and WAL are copied to, by name. */
+export const copiesSettings = v.record(
+  v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]*$/, 'is not a name of a copy (a-z, 0-9, -)')),
+  v.variant('type', [directory, s3]),
+);
+export type CopySettings = v.InferOutput<typeof copiesSettings>[string];
