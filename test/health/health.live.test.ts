@@ -72,7 +72,7 @@ describe('a server that is well', () => {
     }).toEqual({
       exit: 0,
       status: 'warning',
-      unwell: ['backups'],
+      unwell: ['wal-archive', 'backups'], // The tests' servers keep none: skipped.
     });
     expect(seen.probe('backups')).toMatchObject({ summary: 'there is no backup', hint: '`dbkit backup create` takes one' });
     expect((await health(instance, ['--strict'])).exit).toBe(1);
@@ -418,7 +418,7 @@ describe('a server that follows another', () => {
     expect({ exit: seen.exit, warnings: statusOf(seen, 'warning'), skipped: statusOf(seen, 'skipped') }).toEqual({
       exit: 1,
       warnings: ['replication', 'backups'],
-      skipped: ['write'],
+      skipped: ['write', 'wal-archive'],
     });
     expect(seen.probe('write').summary).toBe('this is a standby: it does not take writes');
     expect(seen.probe('connection').summary).toMatch(/ answers on port \d+, a standby$/);
@@ -495,7 +495,7 @@ describe('who may not see everything', () => {
       expect({ exit: seen.exit, status: seen.status, skipped: statusOf(seen, 'skipped') }).toEqual({
         exit: 0,
         status: 'ok',
-        skipped: ['service', 'data-directory', 'log', 'backups'],
+        skipped: ['service', 'data-directory', 'wal-archive', 'log', 'backups'],
       });
       expect(seen.probe('data-directory').summary).toBe(`this user may not read ${instance.dataDir}`);
       expect((await health(instance, ['--probe', 'service'], { as: nobody })).exit).toBe(3);
@@ -518,7 +518,7 @@ describe('who may not see everything', () => {
     expect({ exit: seen.exit, critical: statusOf(seen, 'critical'), skipped: statusOf(seen, 'skipped') }).toEqual({
       exit: 0,
       critical: [],
-      skipped: ['connection', 'write', 'long-queries', 'idle-in-transaction', 'blocked'],
+      skipped: ['connection', 'write', 'long-queries', 'idle-in-transaction', 'blocked', 'wal-archive'],
     });
     expect(seen.probe('connection').summary).toMatch(
       /^this user is not let in as postgres \(.+\); the application's role is asked instead$/,
