@@ -69,6 +69,7 @@ test.each(files)('%s', (file) => {
   for (const [pattern, home] of homes) if (!home.test(file)) expect(text, `${pattern} does not belong in ${file}`).not.toMatch(pattern);
   if (decisionRow.test(text)) expect(text, `${file} decides, so it does no I/O`).not.toMatch(inputOutput);
   expect(file, 'a name that says nothing').not.toMatch(emptyNames);
+  expect(text, `${file}: a docstring begins with its subject`).not.toMatch(/^\s*(\/\*\*|\*) (What|Whether|Who|Whose)\b/m);
   expect(text.split('\n').length, `${file} is long: is it one idea?`).toBeLessThanOrEqual(LINES_MAX);
 });
 

@@ -13,7 +13,7 @@ export interface Backup {
   readonly pgVersion: number;
   readonly systemIdentifier: string;
   readonly sizeBytes: number;
-  /** What it added to the repository; the rest it shares with earlier ones. Undefined where nothing is shared. */
+  /** Bytes that it added to the repository; the rest it shares with earlier ones. Undefined where nothing is shared. */
   readonly newBytes?: number | undefined;
   /** A person's own words about it. */
   readonly note?: string | null | undefined;
@@ -60,7 +60,7 @@ export interface VerifyOptions {
 /** More about one backup than a list has room for; units stand last in the names. */
 export type BackupDetails = Readonly<Record<string, string | number | boolean | null | readonly string[]>>;
 
-/** Whether retention keeps a backup, with the reason. */
+/** Tells if retention keeps a backup, with the reason. */
 export interface RetentionDecision {
   readonly label: string;
   readonly keep: boolean;
@@ -69,7 +69,7 @@ export interface RetentionDecision {
   readonly because: string;
 }
 
-/** What is to be brought back from a dump. */
+/** The part that is to be brought back from a dump. */
 export interface LoadRequest {
   /** Which of the dump's databases; undefined: the only one. */
   readonly database: string | undefined;
@@ -86,12 +86,12 @@ export interface LoadReport {
   readonly replaced: string | null;
   readonly tables: number;
   readonly rows: number;
-  /** What did not come back as it was, and why; the rows of every table did, unless it says so. */
+  /** Objects that did not come back as they were, and why; the rows of every table did, unless it says so. */
   readonly missing: readonly { readonly what: string; readonly because: string }[];
   readonly durationMs: number;
 }
 
-/** What is kept of one kind of backup, whatever that is made of: one home lists, pins, annotates, expires and describes. */
+/** The backups of one kind, whatever they are made of: one home lists, pins, annotates, expires and describes. */
 export interface Repository {
   /** Oldest first. */
   list(signal: AbortSignal): Promise<readonly Backup[]>;
@@ -135,7 +135,7 @@ export interface BaseBackups {
   prove(backup: Backup, drill: DrillReport, signal: AbortSignal): Promise<void>;
   /** False when the data in `dataDir` has never been where the backup ends: a restore has left its timeline since. */
   descends(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
-  /** Whether the instance was written to since the newest backup, with the reason. */
+  /** Tells if the instance was written to since the newest backup, with the reason. */
   changedSinceLast(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
   /** Which of these files the backup provably holds byte for byte, and where; read and compared with the manifest. */
   sameFiles(backup: Backup, files: readonly KnownFile[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
@@ -145,7 +145,7 @@ export interface BaseBackups {
   rollsForward(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
 }
 
-/** What PostgreSQL's own pg_dump writes, for another major version, one database or one table. */
+/** Archives that PostgreSQL's own pg_dump writes, for another major version, one database or one table. */
 export interface Dumps {
   readonly kind: 'logical';
   readonly name: 'dump';

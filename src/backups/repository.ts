@@ -9,7 +9,7 @@ import { expireBackups } from './expire.ts';
 import { type Holdings, openHoldings } from './holdings.ts';
 import { type Candidate, planRetention, type RetentionPolicy } from './retention.ts';
 
-/** What tells one kind of backup from another: its labels, how its records are read, and what they say. */
+/** The parts that tell one kind of backup from another: its labels, how its records are read, and what they say. */
 export interface RecordKind<R extends Recorded> {
   readonly kind: 'data' | 'dump';
   parse(value: unknown): R;
@@ -17,7 +17,7 @@ export interface RecordKind<R extends Recorded> {
   describe(record: R): BackupDetails;
 }
 
-/** What a record of any kind has: people's words, and what retention looks at. */
+/** The fields of a record of any kind: people's words, and what retention looks at. */
 export interface KeptRecord extends Recorded, Candidate {
   readonly note?: string | null | undefined;
 }

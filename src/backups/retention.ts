@@ -86,7 +86,7 @@ export const retentionRules: readonly (Rule & { readonly id: RetentionRule })[] 
 /** A backup that retention lets go, and that somebody reads at this moment. */
 export const beingRead = { keep: true, reason: 'being-read', because: 'it is being read; the next cleanup decides' } as const;
 
-/** What retention looks at. */
+/** The facts that retention looks at. */
 export type Candidate = Pick<Backup, 'label' | 'state' | 'systemIdentifier' | 'pinned'>;
 
 /**

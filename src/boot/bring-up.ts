@@ -39,7 +39,7 @@ export async function bringUp(
   }
 }
 
-/** What was seen before the start and is not settled: the next start must ask the server again. */
+/** Findings from before the start that are not settled: the next start must ask the server again. */
 const unsettled = ({ report }: Inspection): Finding[] =>
   report.findings.filter(({ code }) => /^(relation|page|index|catalog|database)\./.test(code));
 

@@ -8,7 +8,7 @@ import type { RecoveryReport } from '../recovery/report.ts';
 /** Why a base backup is wanted: WAL is missing before now, or so much has gathered that older WAL should expire. */
 export type BackupWish = 'gap' | 'grown';
 
-/** What the PostgreSQL service is made of. */
+/** The parts that the PostgreSQL service is made of. */
 export interface PostgresqlOptions {
   readonly config: Config;
   readonly system: System;
@@ -19,17 +19,17 @@ export interface PostgresqlOptions {
   readonly wantBackup?: ((reason: BackupWish) => void) | undefined;
 }
 
-/** What is held between prepare and the server's end. */
+/** Things that are held between prepare and the server's end. */
 export interface Hold {
   readonly local: Local;
   readonly lock: HeldLock;
   /** Labels of backups that turned out to be damaged meanwhile. */
   readonly spoiled: Set<string>;
-  /** What was seen when the hold was taken; only the first who asks gets it, for soon it is the past. */
+  /** The inspection that was seen when the hold was taken; only the first who asks gets it, for soon it is the past. */
   firstLook(): Inspection | undefined;
 }
 
-/** What the keeper wants to hear of. */
+/** The events that the keeper wants to hear of. */
 export interface Handles {
   note(report: RecoveryReport): void;
   release(): Promise<void>;

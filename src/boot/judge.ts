@@ -7,7 +7,7 @@ import { readMark } from '../wal/mark.ts';
 import { complaintsOf, examine } from './complaints.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 
-/** What is asked of one launch, and what is known from before. */
+/** The questions to one launch, and what is known from before. */
 export interface Case {
   readonly launched: Launch;
   /** The inspection before the start. */

@@ -19,7 +19,7 @@ import { readMark } from '../wal/mark.ts';
 import { dropSlot, OWN_SLOT } from '../wal/slot.ts';
 import type { PostgresqlOptions } from './hold.ts';
 
-/** What is left to do for the archive once the server has stopped cleanly, while the data is still held. Never rejects. */
+/** The work that is left for the archive once the server has stopped cleanly, while the data is still held. Never rejects. */
 export interface Archived {
   finish(): Promise<void>;
 }

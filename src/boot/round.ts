@@ -20,7 +20,7 @@ import { slotLimit } from './keep-archive.ts';
 
 const IMMEDIATE_AFTER_S = 20;
 
-/** What the rounds before this one have shown. */
+/** The facts that the rounds before this one have shown. */
 export interface Course {
   readonly isJudged: boolean;
   /** The server went away without a word that the triage table knows. */

@@ -35,9 +35,9 @@ export interface Reason {
   /** The table that it is in. */
   readonly table: string;
   readonly words: string;
-  /** What dbkit does then; null where the row only names something. */
+  /** The next step of dbkit; null where the row only names something. */
   readonly then: string | null;
-  /** What a person does next; null where there is nothing to do. */
+  /** The next step of a person; null where there is nothing to do. */
   readonly next: string | null;
   readonly failure: FailureCode | null;
   readonly exit: keyof typeof exitStatuses | null;

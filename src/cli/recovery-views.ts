@@ -13,7 +13,7 @@ export function recoverView(report: RecoveryReport, style: Style, plan: boolean)
   return parts.join('\n\n');
 }
 
-/** What was seen, and what was done about it, where there was something. */
+/** The findings and the actions, where there was something. */
 export const evidence = ({ findings, steps }: RecoveryReport, style: Style): string[] => [
   ...(findings.length > 0 ? [table(findings.map(({ severity, code, path, evidence: seen }) => [severity, code, path, seen]))] : []),
   ...(steps.length > 0 ? [table(steps.map(({ step, because, done }) => [done ? style.good('done') : '-', step, because]))] : []),

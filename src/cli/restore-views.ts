@@ -76,7 +76,7 @@ export function copyView({ label, directory, port, sizeBytes, databases, duratio
   ].join('\n');
 }
 
-/** What a dump has brought back, and where what it replaced is. */
+/** The rows that a dump has brought back, and where what it replaced is. */
 export function loadView({ label, database, into, replaced, tables, rows, missing }: LoadReport): string {
   const kept = replaced === null ? [] : [`what was there is whole in the database ${replaced}; drop it when you are sure`];
   const lacking = missing.map(({ what, because }) => `not as it was: ${what}: ${because}`);

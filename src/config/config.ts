@@ -84,7 +84,7 @@ export const postgresqlSettings = v.strictObject({
   encoding: v.optional(text, 'UTF8'),
   initdbArgs: v.optional(v.string(), ''),
   walDir: v.optional(path),
-  /** Who may connect over TCP without being asked more: the method written to pg_hba.conf for host lines. */
+  /** The rule for connections over TCP: the method written to pg_hba.conf for host lines. */
   hostAuthMethod: v.optional(text, 'scram-sha-256'),
   /** How connections over the local socket are authenticated. */
   localAuthMethod: v.optional(v.picklist(['trust', 'peer', 'scram-sha-256']), 'trust'),
@@ -138,7 +138,7 @@ const maintenanceSettings = v.strictObject({
 
 const backupSettings = v.strictObject({
   afterStart: v.optional(v.boolean(), true),
-  /** What a base backup reads in a second at most; default: as fast as it can. */
+  /** The bytes that a base backup reads in a second at most; default: as fast as it can. */
   rateLimit: v.optional(size),
   /** Every so many base backups one shares nothing with the earlier ones; 0: none has to. */
   fullEvery: v.optional(count, 0),

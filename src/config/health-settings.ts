@@ -24,7 +24,7 @@ const userProbe = v.union(
       /** Asked as the application's role in its database, in a transaction that may not write. */
       sql: text,
       timeoutSeconds: v.optional(amount),
-      /** What an answer other than true means. */
+      /** The meaning of an answer other than true. */
       failure: v.optional(v.picklist(['warning', 'critical']), 'critical'),
     }),
     v.strictObject({
@@ -40,7 +40,7 @@ const userProbe = v.union(
 );
 export type UserProbe = v.InferOutput<typeof userProbe>;
 
-/** What is healthy. Every threshold is a pair: from `warning` on a person should look, from `critical` on something is broken. */
+/** The thresholds. Every threshold is a pair: from `warning` on a person should look, from `critical` on something is broken. */
 const settings = v.strictObject({
   /** Probes that are never asked. */
   disabled: v.optional(v.array(text), []),
@@ -92,9 +92,9 @@ export type Levels = HealthSettings['disk'];
 
 /** The check before a commit. */
 export const hookSettings = v.strictObject({
-  /** What the hook does while no database is running: say so and let the commit pass, stop it, or say nothing. */
+  /** The behaviour of the hook while no database is running: say so and let the commit pass, stop it, or say nothing. */
   whenDown: v.optional(v.picklist(['warn', 'fail', 'skip']), 'warn'),
-  /** Whether warnings stop a commit too. */
+  /** True if warnings stop a commit too. */
   strict: v.optional(v.boolean(), true),
   /** Only these probes, and the connection; none: all that are not disabled. */
   probes: v.optional(v.array(text), []),

@@ -33,7 +33,7 @@ interface Row {
   readonly words: string;
 }
 
-/** Whether a configuration file is obeyed; first match wins (git's safe.directory, direnv's allow). */
+/** Tells if a configuration file is obeyed; first match wins (git's safe.directory, direnv's allow). */
 export const trustRows: readonly Row[] = [
   { id: 'trusted', when: ({ trusted }) => trusted, then: 'obey', words: 'you have trusted these very bytes' },
   {

@@ -2,7 +2,7 @@ import * as v from 'valibot';
 import { DbkitError, type Failure } from '../kernel/errors.ts';
 import type { ControlRequest } from './contract.ts';
 
-/** Whose data a request is about; every request says so, and a supervisor answers only for its own. */
+/** The data that a request is about; every request says so, and a supervisor answers only for its own. */
 export interface ControlTarget {
   /** Resolved, without links. */
   readonly dataDir: string;
@@ -21,7 +21,7 @@ const point = v.strictObject({
   timeline: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
 });
 
-/** What may be asked, as it arrives: nothing else is understood. */
+/** The requests there are, as it arrives: nothing else is understood. */
 const requests = {
   ping: v.strictObject({}),
   status: v.strictObject({}),

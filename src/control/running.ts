@@ -12,7 +12,7 @@ export async function isRunning(control: Control, signal: AbortSignal): Promise<
   }
 }
 
-/** What the supervisor itself says of its services: where the state volume is full, what it has published is old. Undefined when none is asked. */
+/** The supervisor's own words on its services: where the state volume is full, what it has published is old. Undefined when none is asked. */
 export async function askStatus(control: Control, signal: AbortSignal): Promise<SupervisorStatus | undefined> {
   try {
     return (await control.ask({ command: 'status' }, signal)) as SupervisorStatus | undefined;

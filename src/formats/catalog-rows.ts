@@ -23,7 +23,7 @@ export function rowsOf(page: Buffer): PageRow[] {
   return rows;
 }
 
-/** What is read of a row of pg_class. */
+/** The fields that are read of a row of pg_class. */
 export interface ClassRow {
   readonly oid: number;
   readonly name: string;

@@ -12,9 +12,9 @@ export type WalSource = BytePath | SegmentBytes;
 export interface Pages {
   /** The page that begins at `address`; undefined when it does not hold what belongs there. */
   at(address: Lsn): Promise<Buffer | undefined>;
-  /** Whether the segment of `address` is there, and too short to hold the page that begins at it. */
+  /** True if the segment of `address` is there, and too short to hold the page that begins at it. */
   isCutBefore(address: Lsn): Promise<boolean>;
-  /** Whether the last page that was asked for before the end had no segment to be in. */
+  /** True if the last page that was asked for before the end had no segment to be in. */
   lacked(): boolean;
   close(): Promise<void>;
 }

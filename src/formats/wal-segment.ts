@@ -1,4 +1,4 @@
-/** Whose WAL it is: segments of another system, timeline or size are never taken for it. */
+/** The cluster of the WAL: segments of another system, timeline or size are never taken for it. */
 export interface WalIdentity {
   readonly systemIdentifier: string;
   readonly timeline: number;
@@ -28,7 +28,7 @@ export function segmentName(timeline: number, segment: bigint, segmentSizeBytes:
   return [BigInt(timeline), segment / perHigh, segment % perHigh].map((part) => part.toString(16).toUpperCase().padStart(8, '0')).join('');
 }
 
-/** What a segment's file name says; undefined for any other name. */
+/** The meaning of a segment's file name; undefined for any other name. */
 export function parseSegmentName(name: string, segmentSizeBytes: number): { timeline: number; segment: bigint } | undefined {
   const match = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$/.exec(name);
   if (!match) return undefined;
@@ -72,7 +72,7 @@ export function readSegmentHeader(page: Buffer): SegmentHeader | undefined {
 }
 
 /**
- * Whether a segment holds what its name says. A recycled file carries the name of a segment to come over the content of an old one, which
+ * True if a segment holds what its name says. A recycled file carries the name of a segment to come over the content of an old one, which
  * its page address gives away. The page's timeline may be lower than the name's, in the segment where a timeline forked.
  */
 export function holdsSegment(

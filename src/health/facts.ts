@@ -55,10 +55,10 @@ export interface VolumeFacts {
   readonly secondsUntilFull: number | null;
 }
 
-/** What a line of the server's log is about. */
+/** The subject of a line of the server's log. */
 export type LogSubject = 'data' | 'disk' | 'shared-memory' | 'process' | 'start';
 
-/** What each of dbkit's own probes measured, for machines: what `health --json` prints as `data`. Fields are only ever added. */
+/** The figures of each of dbkit's own probes, for machines: what `health --json` prints as `data`. Fields are only ever added. */
 export interface ProbeFacts extends Record<ProbeName, unknown> {
   readonly service: {
     readonly state: 'running' | 'starting' | 'stopping' | 'halted' | 'absent' | 'gone';

@@ -7,10 +7,10 @@ export interface Finding {
   readonly code: FindingCode;
   /** Relative to PGDATA; '.' is PGDATA itself. */
   readonly path: string;
-  /** What was seen, with numbers: 'size 0, expected 8192'. */
+  /** The evidence with its numbers: 'size 0, expected 8192'. */
   readonly evidence: string;
   readonly severity: 'info' | 'suspect' | 'certain';
-  /** What PostgreSQL itself says when it meets this, where it says anything. */
+  /** The server's own words when it meets this, where it says anything. */
   readonly postgresSays?: string;
   /** The table or index whose file this is, where the server could name it. */
   readonly relation?: RelationName;
@@ -24,7 +24,7 @@ export interface RelationName {
   readonly name: string;
 }
 
-/** What inspection and triage can find. Each row: what it means, in one phrase for people. Section letters are those of the docs' table. */
+/** The defects that inspection and triage can find. Each row: what it means, in one phrase for people. Section letters are those of the docs' table. */
 export const findingCodes = {
   // A: not corruption
   'server.running': 'a PostgreSQL server is running on this directory',

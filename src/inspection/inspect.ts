@@ -37,7 +37,7 @@ import { inspectWal } from './wal.ts';
 import { type Walk, walk } from './walk.ts';
 import { ownerByWal } from './witnesses.ts';
 
-/** What was seen, for people and for the ladder. */
+/** The findings and the facts, for people and for the ladder. */
 export interface Inspection {
   readonly report: InspectionReport;
   /** Undefined when pg_control is missing or damaged. */
@@ -50,7 +50,7 @@ export interface Inspection {
   readonly follows: boolean;
   /** `path` itself, or every file below it, as the last clean shutdown left it; none when that cannot be proven current. */
   lastKnown(path: string): readonly KnownFile[];
-  /** Whether something was at `path`. */
+  /** True if something was at `path`. */
   saw(path: string): boolean;
   /** WAL that crash recovery cannot get to. */
   readonly behindGap: BehindGap | undefined;
@@ -163,7 +163,7 @@ function versionFile(dataDir: string): number | null {
   }
 }
 
-/** What was known of the directory before it was looked into. */
+/** Facts that were known of the directory before it was looked into. */
 interface Notes {
   readonly compared: Compared | undefined;
   readonly reached: Reached | undefined;

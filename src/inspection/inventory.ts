@@ -16,7 +16,7 @@ const inventorySchema = v.object({
   checkpointLsn: v.string(),
   takenAt: v.string(),
   files: v.array(v.tuple([v.string(), v.number(), v.number()])),
-  /** What the server complained about while it ran: it stays known until a start finds it mended. */
+  /** The complaints of the server while it ran: it stays known until a start finds it mended. */
   damage: v.optional(
     v.array(
       v.object({
@@ -92,13 +92,13 @@ export const filesAt = ({ files }: Inventory, path: string): KnownFile[] =>
     .filter(([name]) => name === path || name.startsWith(`${path}/`))
     .map(([name, sizeBytes, mtimeMs]) => ({ path: name, sizeBytes, mtimeMs }));
 
-/** What differs from the inventory. */
+/** The differences from the inventory. */
 export interface Difference {
   readonly path: string;
   /** Undefined: the file is gone. */
   readonly now: Entry | undefined;
   readonly sizeBytes: number;
-  /** What was found when its content was read; undefined: it was not. */
+  /** The findings when its content was read; undefined: it was not. */
   readonly evidence?: string | undefined;
 }
 

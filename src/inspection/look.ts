@@ -7,7 +7,7 @@ import type { ReadReached } from './reached.ts';
 import type { Inspect, InspectionReport } from './report.ts';
 import { serverReads } from './server-reads.ts';
 
-/** What is seen of a directory that a server is writing to at this moment: that it has not been shut down is no news. */
+/** The state of a directory that a server is writing to at this moment: that it has not been shut down is no news. */
 function whileServed(report: InspectionReport, pid: number): InspectionReport {
   const evidence = `pid ${pid} serves it: files may change while they are looked at`;
   const findings = report.findings.filter(({ code }) => code !== 'shutdown.unclean');
@@ -16,7 +16,7 @@ function whileServed(report: InspectionReport, pid: number): InspectionReport {
 
 /** Inspection as a command asks for it: also of a directory that is served at this moment. */
 export function createInspect({ postgresql: settings, stateDir }: Config, system: System, readReached: ReadReached): Inspect {
-  /** What only the programs know of a configuration that parses. */
+  /** Facts that only the programs know of a configuration that parses. */
   const askServer = async (report: InspectionReport, signal: AbortSignal): Promise<InspectionReport> => {
     if (report.findings.some(({ code }) => code.startsWith('conf.'))) return report;
     const binaries = await findBinaries({ major: report.major ?? settings.version, directory: settings.binDir }, system, signal).catch(

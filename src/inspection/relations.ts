@@ -137,7 +137,7 @@ export function inspectSizes({ entries }: Walk, control: ControlFile, severity: 
   return findings;
 }
 
-/** What the loss or change of one file means, by its place. Undefined: nobody misses it. `sibling` finds the same file in another database. */
+/** The meaning of the loss or change of one file, by its place. Undefined: nobody misses it. `sibling` finds the same file in another database. */
 export function meaningOfLoss(dataDir: string, path: string, gone: boolean, walk: Walk): Finding['code'] | undefined {
   if (/^(pg_xact|pg_multixact)\//.test(path)) return 'slru.damaged';
   if (path.startsWith('pg_twophase/')) return 'prepared.damaged';

@@ -10,12 +10,12 @@ import { meaningOfLoss } from './relations.ts';
 import { settleTouched, type Touching } from './touched.ts';
 import type { Walk } from './walk.ts';
 
-/** What the inventory says about the directory as it is now. */
+/** The words of the inventory about the directory as it is now. */
 export interface Compared {
   readonly differences: readonly Difference[];
   /** The server has not run since the inventory was taken. */
   readonly proven: boolean;
-  /** What the server itself complained about when it ran last. */
+  /** The complaints of the server when it ran last. */
   readonly knownDamage: readonly Finding[];
   /** Files that bear another time and are what they were. */
   readonly touched: Finding | undefined;
@@ -67,7 +67,7 @@ async function endsWithShutdown(
   return records === 1 && !broken;
 }
 
-/** What the inventory alone knows; a file that another check has named already is not named twice. */
+/** Findings from the inventory alone; a file that another check has named already is not named twice. */
 export function lossesOf(dataDir: string, differences: readonly Difference[], seen: Walk, known: readonly Finding[]): Finding[] {
   const named = new Set(known.map(({ path }) => path));
   const within = known.filter(({ code }) => code === 'directory.lost' || code === 'wal-directory.missing').map(({ path }) => `${path}/`);

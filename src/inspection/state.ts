@@ -10,7 +10,7 @@ import type { InspectionReport } from './report.ts';
 /** Something else stands where a file, or its directory, should be. */
 const notAFile = new Set(['EISDIR', 'ENOTDIR']);
 
-/** What this process is short of, its rights too, which is no word about the disk. */
+/** The resource that this process lacks, its rights too, which is no word about the disk. */
 const shortages = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EACCES']);
 
 /** A system call failed for a reason that is neither "there is no such file" nor a shortage of this process: the disk or the mount did not answer. */
@@ -41,7 +41,7 @@ function neverUsed(dataDir: string): boolean {
   return read.why === 'missing' && lstatSync(join(dataDir, 'base/1/PG_VERSION'), { throwIfNoEntry: false }) === undefined;
 }
 
-/** What the state itself is worth saying; a cluster's findings come from looking into it. */
+/** Findings of the state itself; a cluster's findings come from looking into it. */
 export function stateFindings(state: InspectionReport['state'], servers: readonly number[] = [], unmounted = false): Finding[] {
   if (servers.length > 0) {
     const evidence = `it was emptied while a server runs on it (pid ${servers[0]}), and the files that server has open are the last copies`;

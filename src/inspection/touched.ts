@@ -16,7 +16,7 @@ export interface Settled {
   readonly differences: readonly Difference[];
   /** A tool has written a sound pg_control since (pg_checksums, pg_resetwal): what was known before says nothing any more. */
   readonly isOutdated: boolean;
-  /** What a person should know of it: never damage. */
+  /** A hint for a person: never damage. */
   readonly finding: Finding | undefined;
 }
 

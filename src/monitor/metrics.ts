@@ -5,7 +5,7 @@ import { howMuch } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { Picture } from './overview.ts';
 
-/** What a monitor knows: the last check, itself, backups and recoveries. */
+/** The facts of a monitor: the last check, itself, backups and recoveries. */
 export const pictureMetrics = (picture: Picture): Promise<string> =>
   exposition((gauge) => {
     const { check, backups, recoveries } = picture;

@@ -23,7 +23,7 @@ import { unloggedLosses, unloggedTables } from './unlogged.ts';
 
 const DAMAGE_SHOWN = 3;
 
-/** What carrying a plan out did: where the old bytes are, and what is lost. */
+/** The result of a plan: where the old bytes are, and what is lost. */
 export interface Outcome {
   readonly done: readonly PlannedStep[];
   readonly quarantine: string | null;

@@ -1,7 +1,7 @@
 import type { Finding, FindingCode } from '../inspection/findings.ts';
 
 /**
- * What it takes for a finding to be evidence that the data must be replaced. 'never': it says nothing about the data's bytes. 'files': the files,
+ * The proof that makes a finding evidence that the data must be replaced. 'never': it says nothing about the data's bytes. 'files': the files,
  * read again with the server stopped, must show it. 'words': PostgreSQL's own words count too, as dbkit cannot read all that PostgreSQL can.
  */
 export type Proof = 'never' | 'files' | 'words';
@@ -63,7 +63,7 @@ export const proofs = {
   'directory.lost': 'files',
 } as const satisfies Record<FindingCode, Proof>;
 
-/** What the files show when they are read again with the server stopped. */
+/** The content of the files when they are read again with the server stopped. */
 export type Shown = (finding: Finding) => boolean;
 
 /** The findings among these that are positive evidence. Silence, refusals, time-outs and dbkit's own troubles never are. Pure. */

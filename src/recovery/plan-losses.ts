@@ -2,7 +2,7 @@ import type { Finding } from '../inspection/findings.ts';
 import { type Loss, nothing } from './losses.ts';
 import type { Plan, Source } from './plan.ts';
 
-/** What the server starts without. */
+/** Damage that the server starts with. */
 export const damageOf = (plan: Plan): Loss[] =>
   plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => damageLoss(finding));
 
@@ -40,7 +40,7 @@ export function restoreLoses({ backup, rollsForward }: Source, recoveredTo: stri
   return [{ kind: 'window', after: recoveredTo, afterLsn: null, upTo: null, upToLsn: null, oldBytes }];
 }
 
-/** What carrying it out would lose, as far as can be told before. */
+/** The losses that carrying it out would lose, as far as can be told before. */
 export function plannedLosses(plan: Plan): readonly Loss[] {
   switch (plan.decision) {
     case 'start':

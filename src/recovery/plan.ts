@@ -23,7 +23,7 @@ export interface PlannedStep {
   readonly remedy: Remedy & { readonly id: RemedyId };
 }
 
-/** What the ladder decided, before anything is touched: what `recover --dry-run` prints. */
+/** The decision of the ladder, before anything is touched: what `recover --dry-run` prints. */
 export interface Plan {
   readonly inspection: Inspection;
   readonly findings: readonly Finding[];
@@ -32,7 +32,7 @@ export interface Plan {
   readonly rung: Rung & { readonly id: RungId };
   readonly steps: readonly PlannedStep[];
   readonly backup: Source | undefined;
-  /** What a person asked for; undefined: the ladder decided alone. */
+  /** The wish of a person; undefined: the ladder decided alone. */
   readonly wish: Strategy | undefined;
   /** By finding: the files of the backup that bring it back. */
   readonly backedUp: ReadonlyMap<string, readonly BackedUpFile[]>;
@@ -45,7 +45,7 @@ export interface Source extends FoundBackup<BaseBackups> {
 
 export interface PlanInput {
   readonly inspection: Inspection;
-  /** What the server itself complained about, on top of the inspection. */
+  /** The complaints of the server itself, on top of the inspection. */
   readonly reported: readonly Finding[];
   /** Findings whose repair was tried in this boot and did not help, by `findingKey`. */
   readonly tried: ReadonlySet<string>;
@@ -116,7 +116,7 @@ const asksForBackup = ({ inspection, wish }: PlanInput, alone: readonly PlannedS
 
 const isWholeFile = ({ code }: Finding): boolean => (wholeFiles as readonly string[]).includes(code);
 
-/** What PostgreSQL makes again by itself, and no backup holds. */
+/** Files that PostgreSQL makes again by itself, and no backup holds. */
 const rebuilt = /(^|\/)pg_internal\.init(\.\d+)?$/;
 
 /**

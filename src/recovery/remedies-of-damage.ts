@@ -1,6 +1,6 @@
 import { always, clean, inOneDatabase, isShared, type Remedy, refuses, replaces, served, starts, suspect, unheard } from './remedy.ts';
 
-/** What the server can live without, and what it cannot. */
+/** Damage that the server can live without, and what it cannot. */
 export const damage = [
   {
     id: 'transaction-status-suspect',

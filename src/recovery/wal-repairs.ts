@@ -40,7 +40,7 @@ export async function replayFromOlderControl(bench: Bench, { path }: Finding): P
   await local.system.files.write(file, inProduction(older), { mode: 0o600, owner: local.owner });
 }
 
-/** What recovery cannot get to must not look like the server's own WAL once it goes on from before it. */
+/** WAL that recovery cannot get to must not look like the server's own WAL once it goes on from before it. */
 async function blank(path: string, fromBytes: number): Promise<void> {
   const file = await open(path, 'r+');
   try {

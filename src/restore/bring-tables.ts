@@ -99,7 +99,7 @@ async function carryTables(
   }
 }
 
-/** Whose the tables are to be. Rejects with `usage.invalid` where they are several roles': what one writes must not run with another's rights. */
+/** The role that the tables are for. Rejects with `usage.invalid` where they are several roles': what one writes must not run with another's rights. */
 async function ownerOf(session: Connection, { members }: GatheredTables): Promise<{ owner: string; isSuperuser: boolean }> {
   const owners = [...new Set(members.map(({ owner }) => owner))];
   if (owners.length > 1)
@@ -114,7 +114,7 @@ async function ownerOf(session: Connection, { members }: GatheredTables): Promis
   return found!;
 }
 
-/** What it refers to may have changed since the backup: then the table is worth more without it. */
+/** An object that it refers to may have changed since the backup: then the table is worth more without it. */
 const holds = (session: Connection, sql: string): Promise<boolean> =>
   session.query(sql).then(
     () => true,

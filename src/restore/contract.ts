@@ -4,7 +4,7 @@ import { incident } from '../recovery/incidents.ts';
 import { type Loss, told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 
-/** What is to take the place of today's data: a backup, or data that an earlier restore or undo had replaced. */
+/** The data that is to take the place of today's data: a backup, or data that an earlier restore or undo had replaced. */
 export interface RestoreRequest {
   readonly source: 'backup' | 'replaced';
   /** For 'replaced', 'latest' is the newest. */
@@ -27,7 +27,7 @@ export interface RestoreReport {
     readonly createdAt: string;
     readonly sizeBytes: number;
     readonly pgVersion: number;
-    /** What a backup is worth; null for replaced data. */
+    /** The worth of a backup; null for replaced data. */
     readonly state: string | null;
     readonly note: string | null;
   };
@@ -37,7 +37,7 @@ export interface RestoreReport {
     readonly sizeBytes: number;
     /** Null where there is none, or its pg_control cannot be read. */
     readonly systemIdentifier: string | null;
-    /** What is there now. */
+    /** The data that is there now. */
     readonly state: 'empty' | 'cluster' | 'unfinished';
     readonly serverRuns: boolean;
     /** Where it went; null before, and when there was nothing. */
@@ -49,7 +49,7 @@ export interface RestoreReport {
   readonly neededBytes: number;
   readonly freeBytes: number;
   readonly bootTest: { readonly planned: boolean; readonly because: string; readonly databases: number | null };
-  /** What a person should know first; each one sentence. */
+  /** Warnings for a person; each one sentence. */
   readonly warnings: readonly string[];
   /** The moment the data is of afterwards. */
   readonly recoveredTo: string;

@@ -6,7 +6,7 @@ import type { DrillReport } from '../backups/drill.ts';
 export interface CopyReport {
   readonly label: string;
   readonly directory: string;
-  /** What was written into its configuration; null: the port is what it was. */
+  /** The lines that were written into its configuration; null: the port is what it was. */
   readonly port: number | null;
   readonly sizeBytes: number;
   /** How many databases answered in the boot test; null where there was none. */
@@ -31,7 +31,7 @@ export interface BroughtTable {
   /** `schema.name` where it is now: its own place when that was free, else a schema of its own beside it. */
   readonly place: string;
   readonly isInPlace: boolean;
-  /** What is in its place, or in that of one of its partitions or children. */
+  /** The object that is in its place, or in that of one of its partitions or children. */
   readonly taken: readonly string[];
   /** Its own and, of a partitioned one, those of its partitions. */
   readonly rows: number;
@@ -45,7 +45,7 @@ export interface TablesReport {
   readonly tables: readonly BroughtTable[];
   /** Foreign keys that do not hold now, or that belong to another table: each the SQL that adds it. */
   readonly foreignKeysLeftOut: readonly string[];
-  /** What of a table did not come back, and why; its rows did. */
+  /** The parts of a table that did not come back, and why; its rows did. */
   readonly missing: readonly { readonly what: string; readonly because: string }[];
   /** SQL for a person: what differs, what is missing, and the end of it, for the first table that lies beside. */
   readonly suggestions: readonly string[];

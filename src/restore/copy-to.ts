@@ -65,7 +65,7 @@ export async function copyTo(
   }
 }
 
-/** Whether the directory is there already. */
+/** True if the directory is there already. */
 async function requireEmpty(directory: string): Promise<boolean> {
   const names = await readdir(directory).catch((thrown: unknown) => {
     if (errnoOf(thrown) === 'ENOENT') return undefined;

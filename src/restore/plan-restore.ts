@@ -19,7 +19,7 @@ import type { RestoreReport, RestoreRequest } from './contract.ts';
 import { pointBackup } from './point-backup.ts';
 import { findReplaced, type ReplacedData } from './replaced.ts';
 
-/** What is to be done, and with what. */
+/** The work, and with what. */
 export interface RestorePlan {
   readonly report: RestoreReport;
   readonly from: FoundBackup<BaseBackups> | { readonly replaced: ReplacedData };

@@ -66,7 +66,7 @@ function lsnOf(text: string): string {
   }
 }
 
-/** What the server shows its times in, where it answers and the name is known here; else the machine's. */
+/** The zone that the server shows its times in, where it answers and the name is known here; else the machine's. */
 async function zoneOf({ postgresql }: Config, signal: AbortSignal): Promise<string> {
   const machine = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const session = await openForServer(postgresql, { connectTimeoutMs: ASK_MS, statementTimeoutMs: ASK_MS }, signal).catch(() => undefined);

@@ -1,2 +1,2 @@
-/** What is used of age, so that a bundle holds nothing else of it. */
+/** The parts of age that are used, so that a bundle holds nothing else of it. */
 export { Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';

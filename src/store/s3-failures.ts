@@ -16,7 +16,7 @@ interface Row {
   readonly words: string;
 }
 
-/** What a store's answers mean (Amazon S3, "Error responses"; Ceph's quota is a 403). First match wins. */
+/** The meaning of a store's answers (Amazon S3, "Error responses"; Ceph's quota is a 403). First match wins. */
 export const s3Rows: readonly Row[] = [
   {
     id: 'full',

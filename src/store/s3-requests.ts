@@ -25,7 +25,7 @@ const SILENCE_MS = 20_000;
 const TIMEOUT_MS = 300_000;
 const PAGE = 1000;
 
-/** What one request can do. */
+/** The requests there are. */
 export interface S3Requests extends Pick<Store, 'place' | 'get' | 'stat' | 'list' | 'remove'> {
   /** Replaces what is there, where `onlyNew` is not asked for or the store does not know it. */
   send(key: string, body: Uint8Array, md5: string, onlyNew: boolean, signal: AbortSignal): Promise<void>;

@@ -1,4 +1,4 @@
-/** What is used of the SDK, so that a bundle holds nothing else of it. */
+/** The parts of the SDK that are used, so that a bundle holds nothing else of it. */
 export {
   DeleteObjectCommand,
   GetObjectCommand,

@@ -31,7 +31,7 @@ export interface GatheredWal {
   readonly timeline: number;
   /** The name in `directory` of a segment. */
   nameOf(segment: bigint): string;
-  /** What ends it comes from the archive: the server may have come further. */
+  /** Its end comes from the archive: the server may have come further. */
   readonly endsInArchive: boolean;
 }
 

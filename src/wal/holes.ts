@@ -6,7 +6,7 @@ export interface Hole {
   readonly to: Lsn;
 }
 
-/** What is missing between the segments of one timeline, which are sorted. Pure. */
+/** Segments that are missing between the segments of one timeline, which are sorted. Pure. */
 export function holesOf(segments: readonly Pick<ArchivedSegment, 'startLsn' | 'endLsn'>[]): readonly Hole[] {
   return segments.flatMap(({ startLsn }, index) => {
     const before = segments[index - 1];

@@ -11,7 +11,7 @@ export interface WalGap {
   readonly at: string;
 }
 
-/** What the keeper of the WAL is doing, for `status`, probes and metrics: `<stateDir>/wal.json`, written at every change. */
+/** The state of the keeper of the WAL, for `status`, probes and metrics: `<stateDir>/wal.json`, written at every change. */
 export interface WalKeepingState {
   readonly systemIdentifier: string;
   readonly timeline: number | null;

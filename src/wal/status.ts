@@ -11,7 +11,7 @@ export interface WalStatus {
   /** BACKUP_DIR/wal/<system identifier>. */
   readonly dir: string;
   readonly systemIdentifier: string;
-  /** What the supervisor says: null where it has kept nothing with this state directory. */
+  /** The words of the supervisor: null where it has kept nothing with this state directory. */
   readonly state: WalKeepingState['state'] | null;
   readonly problem: WalKeepingState['problem'];
   /** A slot holds WAL back for the archive. */

@@ -9,7 +9,7 @@ import type { Logger } from '../kernel/machine.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from './contract.ts';
 import { disputedOf, holesOf } from './holes.ts';
 
-/** What is wrong with an archive; ids are a contract, fields are only ever added. */
+/** The defects of an archive; ids are a contract, fields are only ever added. */
 export const walProblems = {
   'wal-segment-damaged': 'a file does not hold what its name says',
   'wal-segments-missing': 'segments between two others are not there',
@@ -50,7 +50,7 @@ export async function verifyWal(archive: WalArchive, log: Logger, signal: AbortS
   return { dir: archive.dir, segments: timelines.flatMap(({ segments }) => segments).length, plainBytes: total, problems };
 }
 
-/** What the names alone tell. Pure. */
+/** The defects that the names alone tell. Pure. */
 export function shapeProblems({ id, history, segments }: ArchivedTimeline): WalProblem[] {
   const holes = holesOf(segments).map(
     ({ from, to }): WalProblem => ({

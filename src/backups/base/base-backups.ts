@@ -23,7 +23,7 @@ export interface BaseBackupsNeeds {
   readonly config: Config;
   readonly system: System;
   readonly dataDir: string;
-  /** Who owns what is written, when dbkit runs as root. */
+  /** The owner of what is written, when dbkit runs as root. */
   readonly owner: Identity;
 }
 
@@ -127,7 +127,7 @@ async function rememberDrill(
 const stateAfter = ({ state, damage }: BackupRecord): BackupRecord['state'] =>
   state === 'proven' || damage.length > 0 ? state : 'verified';
 
-/** What the instance itself says it had come to at least, where its pg_control can be read and is this cluster's; and what was noted of it. */
+/** The least position of the instance by its own word, where its pg_control can be read and is this cluster's; and what was noted of it. */
 async function knownToHave(
   record: BackupRecord,
   { stateDir, dataDir }: { stateDir: string; dataDir: string },

@@ -37,9 +37,9 @@ const recordSchema = v.looseObject({
   state: v.picklist(['good', 'verified', 'proven', 'damaged']),
   createdAt: v.pipe(v.string(), v.isoTimestamp()),
   verifiedAt: v.optional(v.nullable(v.string()), null),
-  /** Whether that read page checksums and the WAL too. */
+  /** True if it read page checksums and the WAL too. */
   verifiedDeep: v.optional(v.boolean(), false),
-  /** What the last verification found; null when all was right. */
+  /** The defect that the last verification found; null when all was right. */
   problem: v.optional(v.nullable(v.string()), null),
   /** The last drill that passed, and what it measured. */
   provenAt: v.optional(v.nullable(v.string()), null),
@@ -72,7 +72,7 @@ const recordSchema = v.looseObject({
   wal: v.array(v.object({ name: walName, sizeBytes: count, sha256: digest })),
   /** Tablespaces lie inside the backup under pg_tblspc/<oid>; this is where they were. */
   tablespaces: v.array(v.object({ oid: digits, location: text })),
-  /** What pg_backup_stop returned, byte for byte (latin1); null when there are no tablespaces. */
+  /** The map that pg_backup_stop returned, byte for byte (latin1); null when there are no tablespaces. */
   tablespaceMap: v.nullable(v.string()),
   /** A tablespace was made while it was taken: replaying that leads to the original place. */
   createsTablespaces: v.optional(v.boolean(), false),
@@ -85,7 +85,7 @@ const recordSchema = v.looseObject({
 
 export type BackupRecord = v.InferOutput<typeof recordSchema>;
 
-/** What the rest of dbkit needs to know of it. */
+/** The facts for the rest of dbkit. */
 const toBackup = (record: BackupRecord, path: string): Backup => ({
   label: record.label,
   path,
@@ -102,7 +102,7 @@ const toBackup = (record: BackupRecord, path: string): Backup => ({
   provenAt: record.provenAt,
 });
 
-/** What `backup show` says beyond the list. */
+/** Details for `backup show` beyond the list. */
 const describeRecord = (record: BackupRecord): BackupDetails => ({
   mode: record.fromStandby ? `${record.mode}, from a standby` : record.mode,
   systemIdentifier: record.systemIdentifier,

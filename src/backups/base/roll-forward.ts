@@ -22,7 +22,7 @@ import { writeNew } from '../durable-tree.ts';
 import type { BackupRecord } from './record.ts';
 import { findSegment, headerOf } from './wal-copy.ts';
 
-/** What the replaced instance's pg_wal offers beyond a backup. */
+/** The WAL that the replaced instance's pg_wal has beyond a backup. */
 export interface RollForward {
   /** File names to take over, in order; empty when there is nothing beyond the backup. */
   readonly segments: readonly string[];
@@ -40,7 +40,7 @@ export interface RollForward {
   readonly owed: Lsn | undefined;
   /** The timeline that it ends on: the backup's, or a later one that the archive leads to. */
   readonly timeline: number;
-  /** What ends it was kept in the archive: the instance may have come further, by what it wrote between two looks. */
+  /** Its end was kept in the archive: the instance may have come further, by what it wrote between two looks. */
   readonly endsInArchive: boolean;
 }
 
@@ -147,7 +147,7 @@ export const identityOf = ({ systemIdentifier, timeline, walSegmentSizeBytes }: 
   segmentSizeBytes: walSegmentSizeBytes,
 });
 
-/** Whether a real segment (not a recycled file waiting for its turn) is there from `next` on, or on a later timeline. */
+/** True if a real segment (not a recycled file waiting for its turn) is there from `next` on, or on a later timeline. */
 async function hasWalBeyond(directory: BytePath, names: readonly string[], next: bigint, identity: WalIdentity): Promise<boolean> {
   for (const name of names) {
     const parsed = parseSegmentName(name, identity.segmentSizeBytes);

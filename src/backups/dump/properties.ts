@@ -2,14 +2,14 @@ import type { Connection } from '../../instance/connection.ts';
 import type { DumpedDatabase } from './manifest.ts';
 import { type RefusedSetting, setAs } from './settings.ts';
 
-/** Whose rights the settings are given with, for a moment; and who the database belongs to. */
+/** The role with whose rights the settings are given, for a moment; and who the database belongs to. */
 export interface PropertyOwners {
   readonly loader: string;
   readonly owner: string;
 }
 
 /**
- * What belongs to a database itself and is in no archive of one: settings, privileges, comment, limit. After the load, which they must not disturb.
+ * Properties of a database itself that are in no archive of one: settings, privileges, comment, limit. After the load, which they must not disturb.
  * Resolves to the settings that are left for a person to give.
  */
 export async function setProperties(

@@ -15,7 +15,7 @@ import { copyOneFile } from './read-file.ts';
 export interface CopyOutNeeds {
   readonly place: Place;
   readonly backupDir: string;
-  /** What this machine knows of the copy; where it is lost, whole files are sent again. */
+  /** Notes of this machine on the copy; where it is lost, whole files are sent again. */
   readonly memoryDir: string;
   readonly system: Pick<System, 'files' | 'clock'>;
 }
@@ -113,7 +113,7 @@ const isPresent = ({ key, storedBytes }: Pick<Pack, 'key' | 'storedBytes'>, pres
 
 const rowSchema = v.tuple([v.string(), v.pipe(v.string(), v.regex(/^packs\/[0-9a-f]{64}(\.age)?$/)), v.number()]);
 
-/** What an interrupted run has stored, a line a pack; a line that is cut off is passed over. */
+/** The packs that an interrupted run has stored, a line a pack; a line that is cut off is passed over. */
 async function rememberedPacks(path: string, present: ReadonlyMap<string, number>, { files }: Pick<System, 'files'>): Promise<StoredPacks> {
   const rows = new Map<string, { key: string; storedBytes: number }>();
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {

@@ -25,7 +25,7 @@ export interface CopiedFile {
   readonly runs: readonly Run[];
 }
 
-/** What one backup in a copy consists of, with its record; written when all that it names is there. */
+/** The parts of one backup in a copy, with its record; written when all that it names is there. */
 export interface CopyManifest {
   readonly label: string;
   readonly systemIdentifier: string;

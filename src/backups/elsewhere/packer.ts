@@ -20,7 +20,7 @@ export interface Packer {
   add(bytes: Uint8Array, signal: AbortSignal): Promise<readonly Run[]>;
   /** Stores what is left; every pack that was filled, in the order of the runs' numbers, behind `first`. */
   finish(signal: AbortSignal): Promise<readonly Pack[]>;
-  /** What was sent. */
+  /** The bytes that were sent. */
   sentBytes(): number;
 }
 

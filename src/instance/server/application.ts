@@ -63,7 +63,7 @@ export async function ensureApplication(local: Local, signal: AbortSignal, socke
   }
 }
 
-/** What it listens on, and what its files say, which a server on a private socket does not show: the last line of a setting counts. */
+/** The addresses it listens on, and those of its files, which a server on a private socket does not show: the last line of a setting counts. */
 const LISTENS = `
   SELECT pg_catalog.current_setting('listen_addresses') AS running,
          (SELECT setting FROM pg_catalog.pg_file_settings WHERE name = 'listen_addresses' ORDER BY seqno DESC LIMIT 1) AS written`;

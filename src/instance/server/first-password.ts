@@ -1,6 +1,6 @@
 import type { Row } from '../../kernel/reasons.ts';
 
-/** What is known when the application's role is made. */
+/** The facts when the application's role is made. */
 export interface FirstPasswordFacts {
   /** DATABASE_PASSWORD, or a dbkit.yaml, says it. */
   readonly isGiven: boolean;

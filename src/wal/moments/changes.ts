@@ -3,7 +3,7 @@ import type { TransactionEnd } from '../../formats/transaction-record.ts';
 import type { Catalog } from './catalog.ts';
 import type { Destruction } from './moment.ts';
 
-/** What one transaction has done so far to what people would miss. */
+/** The changes of one transaction so far, as far as people would miss something. */
 export interface Changes {
   /** Relations whose row in pg_class it deleted, as they were. */
   readonly dropped: { readonly database: number; readonly row: ClassRow | undefined }[];
@@ -24,7 +24,7 @@ const FIRST_USER_FILE = 16_384; // FirstNormalObjectId (transam.h)
 const tables = new Set(['r', 'p', 'm', 'f']);
 const ofTable = new Set(['i', 'I', 't', 'S', 'c']);
 
-/** What the transaction destroyed, from its own changes and its subtransactions'. */
+/** The destruction by a transaction, from its own changes and its subtransactions'. */
 export function destructionOf(changes: readonly Changes[], { files }: TransactionEnd, catalog: Catalog): Destruction | undefined {
   const droppedDatabase = changes.find((each) => each.droppedDatabase !== undefined)?.droppedDatabase;
   if (droppedDatabase !== undefined) {

@@ -1,6 +1,6 @@
 import type { Lsn } from '../../formats/wal-segment.ts';
 
-/** What a transaction took away, as far as its WAL tells; TRUNCATE and REINDEX of a table with its indexes are told apart by the table's file. */
+/** The objects and rows that a transaction took away, as far as its WAL tells; TRUNCATE and REINDEX of a table with its indexes are told apart by the table's file. */
 export type DestructionKind = 'drop' | 'truncate' | 'rewrite' | 'drop-database' | 'delete';
 
 export interface Destruction {

@@ -17,7 +17,7 @@ export interface TransactionMoment {
   readonly atMicros: string;
 }
 
-/** What will be reached, and by which way; JSON. */
+/** The moment that will be reached, and the way there; JSON. */
 export interface PointPlan {
   readonly label: string;
   readonly timeline: number;

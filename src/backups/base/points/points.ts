@@ -17,7 +17,7 @@ export interface PointsNeeds {
   readonly repository: Pick<RepositoryOf<BackupRecord>, 'records' | 'pathOf'>;
 }
 
-/** What leads to moments of one cluster: its base backups, newest first, and the places of its WAL. */
+/** The ways to moments of one cluster: its base backups, newest first, and the places of its WAL. */
 export interface Ways {
   readonly places: WalPlaces;
   readonly currentTimeline: number;

@@ -1,6 +1,6 @@
 import type { Refusal, Row } from '../../../kernel/reasons.ts';
 
-/** What is known of a moment when it is decided whether a backup and WAL lead to it. */
+/** The facts of a moment when it is decided whether a backup and WAL lead to it. */
 export interface ReachFacts {
   /** Good base backups on the way to the timeline. */
   readonly backups: number;

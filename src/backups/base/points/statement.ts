@@ -1,7 +1,7 @@
 import { DbkitError } from '../../../kernel/errors.ts';
 import type { Destruction, DestructionKind } from '../../../wal/moments/moment.ts';
 
-/** What a person says that went wrong: 'drop table orders', 'delete from shop.orders', 'drop database app'. */
+/** The statement that went wrong, as a person says it: 'drop table orders', 'delete from shop.orders', 'drop database app'. */
 export interface Statement {
   readonly kind: DestructionKind;
   readonly schema: string | undefined;
