@@ -1,4 +1,6 @@
+import type { KnownDamage } from '../inspection/known-damage.ts';
 import type { KnownFile } from '../inspection/known-file.ts';
+import type { Baseline } from '../inspection/prove.ts';
 import type { DrillReport } from './drill.ts';
 
 /** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
@@ -21,7 +23,13 @@ export interface Backup {
   /** When its bytes were last read again, and when a drill last started it. */
   readonly verifiedAt?: string | null | undefined;
   readonly provenAt?: string | null | undefined;
+  /** What was known to be damaged in the data when it was taken: it is not good for that, and never counts as good. */
+  readonly knownDamage?: readonly KnownDamage[] | undefined;
 }
+
+/** Whole, and of data that was whole as far as anybody knew. */
+export const isGood = ({ state, knownDamage = [] }: Pick<Backup, 'state' | 'knownDamage'>): boolean =>
+  state !== 'damaged' && knownDamage.length === 0;
 
 export interface SalvageOptions {
   /** Tables that cannot be read, by database, as pg_dump's --exclude-table takes them. */
@@ -130,6 +138,8 @@ export interface BaseBackups {
   walSegment(backup: Backup, name: string, signal: AbortSignal): Promise<string | undefined>;
   /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */
   rollsForward(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
+  /** What pages are held against. */
+  baseline(backup: Backup, signal: AbortSignal): Promise<Baseline>;
 }
 
 /** What PostgreSQL's own pg_dump writes, for another major version, one database or one table. */

@@ -15,6 +15,7 @@ const base = [
   'sameFiles',
   'walSegment',
   'rollsForward',
+  'baseline',
 ] as const satisfies readonly Methods<BaseBackups>[];
 const dumps = ['take', 'load', 'verify', 'onScratchDatabase'] as const satisfies readonly Methods<Dumps>[];
 

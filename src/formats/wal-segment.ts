@@ -2,6 +2,8 @@
 export interface WalIdentity {
   readonly systemIdentifier: string;
   readonly timeline: number;
+  /** The oldest timeline that the WAL may be read from, where it led to this one by restores; default: this one. */
+  readonly firstTimeline?: number;
   readonly segmentSizeBytes: number;
 }
 

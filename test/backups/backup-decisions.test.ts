@@ -37,6 +37,7 @@ const record: BackupRecord = {
   sharing: 'none',
   durationMs: 12,
   damage: [],
+  knownDamage: [],
   manifestSha256: 'a'.repeat(64),
   wal: [{ name: '000000010000000000000002', sizeBytes: 16_777_216, sha256: 'b'.repeat(64) }],
   tablespaces: [],
