@@ -1,6 +1,6 @@
 import { formatLsn, type Lsn } from '../formats/wal-segment.ts';
 import type { Connection } from '../instance/connection.ts';
-import { toFailure } from '../kernel/errors.ts';
+import { isAbort, toFailure } from '../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import type { Line } from './copy-wal.ts';
 import { publishKeeping, type WalGap, type WalKeepingState } from './keeping.ts';
@@ -61,6 +61,7 @@ export async function guard(life: Life, session: Connection): Promise<void> {
   try {
     life.guarded = (await slotHolds(session)) !== undefined || (await makeSlot(session)) !== undefined;
   } catch (cause) {
+    if (isAbort(cause)) throw cause; // The server is being stopped: that is no trouble of the slot's.
     if (life.guarded || life.published === '')
       life.needs.system.log.warn('wal.unguarded', `no replication slot holds WAL back for the archive: ${toFailure(cause).message}`);
     life.guarded = false;
