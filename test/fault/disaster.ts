@@ -19,14 +19,10 @@ export function scenario(declaration: Class & { readonly from: 'template' | 'emp
 
 /** Every class runs on one major; those of the core, and with DBKIT_TEST_ALL=1 all of them, on every major that is installed. */
 function onEachMajor({ name, core = false, longTier = false, majors, needs }: Class, play: (programs: Programs) => Promise<void>): void {
-  if (longTier && !everywhere) {
-    test.skip(`${name}: npm run test:fault -- --all`, () => undefined);
-    return;
-  }
   const wanted = installed.filter(({ major }) => majors?.includes(major) ?? true);
   const chosen = everywhere || core ? wanted : wanted.slice(0, 1);
   test.for(chosen)(`${name} (PostgreSQL $major)`, async (programs, { skip }) => {
-    const reason = needs?.();
+    const reason = longTier && !everywhere ? 'of the long tier: npm run test:fault -- --all' : needs?.();
     if (reason !== undefined) skip(reason);
     await play(programs);
   });
