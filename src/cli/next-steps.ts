@@ -5,9 +5,8 @@ import type { Readiness } from '../supervisor/report-status.ts';
 /** The state in which somebody types `dbkit`. */
 export interface NextFacts {
   readonly readiness: Readiness;
-  readonly isSupervised: boolean;
   readonly services: readonly ServiceState[];
-  /** There is a database, or a backup of one. */
+  /** There is data, a backup of it, or a trace of a recovery. */
   readonly isKnown: boolean;
   readonly hasGoodBackup: boolean;
   /** The last recovery lost something, or nobody knows. */

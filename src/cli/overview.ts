@@ -66,9 +66,8 @@ export function overview(report: StatusReport, style: Style, now: Date): string 
   ];
   const { then, words } = nextStepFor({
     readiness,
-    isSupervised: supervisor.running,
     services: services.map(({ state }) => state),
-    isKnown: instance.version !== null || lastBackup !== null || lastRecovery !== null,
+    isKnown: instance.hasData || lastBackup !== null || lastRecovery !== null,
     hasGoodBackup: lastBackup !== null && lastBackup.state !== 'damaged',
     lostSomething: lastRecovery !== null && lostSomething(lastRecovery),
   });

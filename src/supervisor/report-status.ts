@@ -1,12 +1,15 @@
+import { readdir } from 'node:fs/promises';
 import type { Backups } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
 import { isRunning, statusOf } from '../control/running.ts';
 import type { ServiceStatus, StatusBoard } from '../control/status.ts';
 import type { Instance } from '../instance/contract.ts';
+import { errnoOf } from '../kernel/errors.ts';
 import { newestFirst } from '../kernel/labels.ts';
 import type { Clock } from '../kernel/machine.ts';
 import { roomAt } from '../machine/disk-usage.ts';
+import { isReachable } from '../machine/is-there.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
 import { lostSomething, type RecoveryReport } from '../recovery/report.ts';
 
@@ -34,6 +37,8 @@ export interface StatusReport {
   readonly services: readonly ServiceStatus[];
   readonly instance: {
     readonly dataDir: string;
+    /** Something is in the data directory, or this user may not look. */
+    readonly hasData: boolean;
     readonly port: number;
     readonly version: string | null;
     readonly pid: number | null;
@@ -54,13 +59,14 @@ const LIVE_TIMEOUT_MS = 1_000;
 /** Everything a person asks first, gathered at once: the published state, one session, the file systems. */
 export async function reportStatus(app: Needs, signal: AbortSignal): Promise<StatusReport> {
   const { config, control, board, history, instance, clock } = app;
-  const [running, published, recoveries, live, disks, lastBackup] = await Promise.all([
+  const [running, published, recoveries, live, disks, lastBackup, hasData] = await Promise.all([
     isRunning(control, signal),
     statusOf(control, board, signal),
     history.all(),
     instance.live(LIVE_TIMEOUT_MS, signal),
     disksOf(config),
     newestBackup(app, signal),
+    holdsAnything(config.postgresql.dataDir),
   ]);
   const [lastRecovery] = recoveries;
   const postgresql = running ? published?.services.find(({ name }) => name === 'postgresql') : undefined;
@@ -75,6 +81,7 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
     services: running ? (published?.services ?? []) : [],
     instance: {
       dataDir: config.postgresql.dataDir,
+      hasData,
       port: config.postgresql.port,
       version: live?.version ?? null,
       pid: postgresql?.pid ?? null,
@@ -90,6 +97,12 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
   };
 }
 
+const holdsAnything = (dataDir: string): Promise<boolean> =>
+  readdir(dataDir).then(
+    (names) => names.length > 0,
+    (cause: unknown) => errnoOf(cause) !== 'ENOENT',
+  );
+
 async function newestBackup({ backups }: Needs, signal: AbortSignal): Promise<StatusReport['lastBackup']> {
   const lists = await Promise.all(backups.map(({ repository }) => repository.list(signal).catch(() => [])));
   const newest = lists.flat().sort(newestFirst)[0];
@@ -104,7 +117,7 @@ async function disksOf({ postgresql, backupDir, logDir }: Needs['config']): Prom
   ] as const;
   const rows = await Promise.all(
     places.map(async ([what, path]) => {
-      const room = await roomAt(path).catch(() => undefined);
+      const room = (await isReachable(path)) ? await roomAt(path).catch(() => undefined) : undefined; // Not that of the folder above it.
       return room && { what, path, totalBytes: room.sizeBytes, freeBytes: room.freeBytes };
     }),
   );

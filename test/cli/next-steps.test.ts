@@ -5,7 +5,6 @@ import { inProcess } from '../harness/in-process.ts';
 
 const well: NextFacts = {
   readiness: 'accepting',
-  isSupervised: true,
   services: ['ready'],
   isKnown: true,
   hasGoodBackup: true,
