@@ -1,6 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
@@ -10,6 +9,7 @@ import { type Connection, connect } from '../../src/instance/connection.ts';
 import type { Identity, System } from '../../src/kernel/machine.ts';
 import { createSystem } from '../../src/machine/machine.ts';
 import { installed, runnable } from '../harness/majors.ts';
+import { freePort } from '../harness/ports.ts';
 
 export const signal = new AbortController().signal;
 const isRoot = process.getuid?.() === 0;
@@ -46,16 +46,6 @@ export function run(file: string, args: readonly string[]): string {
     throw new Error(`${file} ${args.join(' ')}: ${result.stderr ?? ''}${result.stdout ?? ''}${String(result.error ?? '')}`);
   return result.stdout;
 }
-
-export const freePort = (): Promise<number> =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
 
 export interface TestServer {
   readonly dataDir: string;
@@ -186,6 +176,22 @@ export async function startLoad(server: TestServer, clients = 2): Promise<Load> 
       await Promise.all(all);
     },
   };
+}
+
+const atOnce = `
+  const { Client } = require('pg');
+  const { host, port, statements } = JSON.parse(process.argv[1]);
+  const client = new Client({ host, port, user: 'postgres', database: 'postgres' });
+  client
+    .connect()
+    .then(() => statements.reduce((before, sql) => before.then(() => client.query(sql)), Promise.resolve()))
+    .then(() => client.end());
+`;
+
+/** Statements that are done when this returns: for what has to happen while the program under test stands still. */
+export function executeNow({ socketDir: host, port }: TestServer, ...statements: readonly string[]): void {
+  const result = spawnSync(process.execPath, ['-e', atOnce, JSON.stringify({ host, port, statements })], { encoding: 'utf8', cwd: root });
+  if (result.status !== 0) throw new Error(result.stderr);
 }
 
 export const pathIn = (dir: string, ...names: string[]): string => {

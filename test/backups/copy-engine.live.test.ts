@@ -14,8 +14,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Backup, BaseBackups } from '../../src/backups/backup.ts';
 import { createBaseBackups } from '../../src/backups/base/base-backups.ts';
+import type { Step } from '../../src/kernel/steps.ts';
 import {
   bundleBackupProgram,
+  executeNow,
   idsIn,
   initdb,
   installations,
@@ -57,6 +59,18 @@ const settle = (): Promise<void> => sleep(2_500);
 const baseFor = async (server: TestServer, more: object = {}, heard = events): Promise<BaseBackups> =>
   createBaseBackups({ config: testConfig(server, within('repo'), more), system: await testSystem(heard), dataDir: server.dataDir, owner });
 const within = (...names: string[]): string => join(place.dir, ...names);
+
+/** As `baseFor`; `happening` is done in the first backup, between the copy of its files and its end, however quick the machine is. */
+async function baseInterruptedBy(server: TestServer, happening: () => void): Promise<BaseBackups> {
+  let isDone = false;
+  const reached = (step: Step): void => {
+    if (step !== 'backup.files-copied' || isDone) return;
+    isDone = true;
+    happening();
+  };
+  const system = { ...(await testSystem(events)), reached };
+  return createBaseBackups({ config: testConfig(server, within('repo')), system, dataDir: server.dataDir, owner });
+}
 /** `DBKIT_TEST_ALL=1`: every test on every installed major. */
 const everywhere = process.env['DBKIT_TEST_ALL'] === '1';
 const quick = { fsync: 'off', max_wal_size: '2GB' };
@@ -336,13 +350,11 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     const server = await newServer();
     mkdirSync(within('late'));
     chownSync(within('late'), owner.uid, owner.gid);
-    const events: string[] = [];
-    const base = await baseFor(server, {}, events);
     await execute(server, 'CREATE TABLE big AS SELECT g AS id, repeat(md5(g::text), 10) AS note FROM generate_series(1, 50000) g');
-    const taking = base.take(signal);
-    while ((await scalar(server, "SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'dbkit%'")) === '0');
-    await execute(server, `CREATE TABLESPACE late LOCATION '${within('late')}'`, 'CREATE TABLE spaced TABLESPACE late AS SELECT 1 AS id');
-    const backup = await taking;
+    const base = await baseInterruptedBy(server, () =>
+      executeNow(server, `CREATE TABLESPACE late LOCATION '${within('late')}'`, 'CREATE TABLE spaced TABLESPACE late AS SELECT 1 AS id'),
+    );
+    const backup = await base.take(signal);
     expect(events.join('\n')).toContain('backup.again');
     expectAccepted(binDir, backup);
     await execute(server, 'INSERT INTO spaced SELECT 2');
