@@ -5,13 +5,15 @@ import type { PointRequest } from '../backups/base/points/point.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import type { Config } from '../config/config.ts';
 import { findBinaries } from '../instance/binaries.ts';
+import { isOn } from '../instance/guard/lock.ts';
 import { occupy } from '../instance/guard/occupy.ts';
 import type { Local } from '../instance/local.ts';
 import { serverOwner } from '../instance/owner.ts';
 import { copySettings, onPrivateServer } from '../instance/server/private-server.ts';
 import { volumeOf } from '../instance/volume.ts';
-import { errnoOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
+import { isThere } from '../machine/is-there.ts';
 
 /** A restored copy that serves on a private socket, and how long it took to get there. */
 export interface Scratch {
@@ -23,6 +25,8 @@ export interface Scratch {
 }
 
 const PREFIX = 'scratch_';
+/** Each lost one is somebody else's clearing up, which is over in a moment. */
+const ATTEMPTS_MAX = 20;
 
 /** In the repository, where files can be cloned and room was made for backups; beside dbkit's state where the repository takes no writes. */
 async function scratchRoot({ backupDir, stateDir }: Config, owner: Identity, { files }: System): Promise<string> {
@@ -77,13 +81,31 @@ export async function inScratchFolder<T>(
   const owner = await serverOwner(config.postgresql, system);
   const root = await scratchRoot(config, owner, system);
   await clearLeft(root, owner, system, signal);
-  const path = join(root, `${PREFIX}${system.clock.now().getTime()}_${process.pid}`);
-  await system.files.makeDirectory(path, { mode: 0o700, owner });
-  const lock = await occupy(volumeOf(path), owner, system, signal);
+  const { path, lock } = await makeOwn(root, owner, system, signal);
   try {
     return await work({ path, owner, lock });
   } finally {
     await clear(path, lock);
+  }
+}
+
+/** Until it is locked a folder is taken for one that a killed run left: then whoever clears up has it, and another one is made. */
+async function makeOwn(
+  root: string,
+  owner: Identity,
+  system: System,
+  signal: AbortSignal,
+): Promise<{ readonly path: string; readonly lock: HeldLock }> {
+  for (let attempt = 1; ; attempt += 1) {
+    const path = join(root, `${PREFIX}${system.clock.now().getTime()}_${process.pid}_${attempt}`);
+    await system.files.makeDirectory(path, { mode: 0o700, owner });
+    const lock = await occupy(volumeOf(path), owner, system, signal).catch(async (cause: unknown) => {
+      const isTaken = (cause instanceof DbkitError && cause.code === 'lock.held') || !(await isThere(path));
+      if (!isTaken || attempt >= ATTEMPTS_MAX) throw cause;
+    });
+    if (lock === undefined) continue;
+    if (await isOn(lock, path)) return { path, lock };
+    await lock.release();
   }
 }
 
