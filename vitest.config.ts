@@ -25,7 +25,7 @@ const faults = isAskedForFaults ? ['test/fault/**/*.test.ts'] : daily.map((name)
 export default defineConfig({
   test: {
     include: ['test/*.test.ts', 'test/!(fault)/**/*.test.ts', ...faults],
-    exclude: [...configDefaults.exclude, 'test/container/**', 'test/cluster/**'], // They need podman, or the network, and have a configuration of their own.
+    exclude: [...configDefaults.exclude, 'test/container/**'], // They need podman, or the network, and have a configuration of their own.
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 120_000,

@@ -11,6 +11,7 @@ import { pinBackup } from '../backups/pin-backup.ts';
 import { showBackup } from '../backups/show-backup.ts';
 import { takeBackup } from '../backups/take-backup.ts';
 import { verifyBackups } from '../backups/verify-backups.ts';
+import { checkCluster, clusterHistory, reportCluster, whyNot } from '../cluster/report.ts';
 import { awaitHealth, checkHealth } from '../health/check.ts';
 import { checkBeforeCommit } from '../health/hooks/check.ts';
 import { installHook, uninstallHook } from '../health/hooks/install.ts';
@@ -87,6 +88,7 @@ export function createApp(parts: Parts) {
       report: on(reportMonitor),
       openPages: on(openPages),
     },
+    cluster: { status: on(reportCluster), check: on(checkCluster), whyNot: on(whyNot), history: on(clusterHistory) },
     supervisor: {
       entrypoint: on(runEntrypoint),
       up: on(up),

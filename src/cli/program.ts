@@ -10,6 +10,7 @@ import { registerConfig } from './config.ts';
 import { registerEntrypoint } from './entrypoint.ts';
 import { registerExplain } from './explain.ts';
 import { globalOptions } from './global-flags.ts';
+import { registerHa } from './ha.ts';
 import { registerHealth } from './health.ts';
 import { globalsHint, grouped, registerHelp, withoutGlobals } from './help.ts';
 import { registerHooks } from './hooks.ts';
@@ -63,6 +64,9 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
       registerMonitor(registered, cli);
       registerAlert(registered, cli);
       registerMaintenance(registered, cli);
+    });
+    grouped(registered, 'Several machines:', () => {
+      registerHa(registered, cli);
     });
     grouped(registered, 'Set-up:', () => {
       registerInit(registered, cli);

@@ -2,6 +2,10 @@ import { reachRows } from '../backups/base/points/reach.ts';
 import { quarantineRules } from '../backups/quarantine-retention.ts';
 import { retentionRules } from '../backups/retention.ts';
 import { doorRows } from '../boot/door.ts';
+import { clusterFindings } from '../cluster/findings.ts';
+import { memberFindings } from '../cluster/member-findings.ts';
+import { clusterObstacles, memberObstacles } from '../cluster/why-not.ts';
+import { writeFindings } from '../cluster/write-findings.ts';
 import { trustRows } from '../config/trust.ts';
 import { logRows } from '../health/log-messages.ts';
 import { contradictions } from '../inspection/contradictions.ts';
@@ -49,6 +53,8 @@ interface Row {
   /** Left out of the page where it is no word. */
   readonly then?: unknown;
   readonly mend?: string;
+  /** The next step of a person, where the row refuses nothing. */
+  readonly next?: string;
   readonly refusal?: Refusal;
 }
 
@@ -83,6 +89,11 @@ export const tables = {
   'What the monitor does': decisions,
   'Messages in the server’s log': logRows,
   'What `dbkit` alone suggests': nextSteps,
+  'What is wrong with a cluster': clusterFindings,
+  'What is wrong with a member of a cluster': memberFindings,
+  'What a commit through the write address proves': writeFindings,
+  'Why nobody would be promoted': clusterObstacles,
+  'Why a member would not be promoted': memberObstacles,
   'Upkeep of tables and indexes': [...tableNeeds, ...indexNeeds],
   'Retention of logs': logRules,
 } as const satisfies Readonly<Record<string, readonly Row[]>>;
@@ -104,12 +115,12 @@ export const reasons = (): Reason[] => [
   ...failureReasons(),
 ];
 
-const reasonOf = (table: string, { id, words, then, mend, refusal }: Row): Reason => ({
+const reasonOf = (table: string, { id, words, then, mend, next, refusal }: Row): Reason => ({
   id,
   table,
   words,
   then: mend ?? (typeof then === 'string' ? then : null),
-  next: refusal?.hint ?? (Array.isArray(then) ? then.map((line) => `\`${line}\``).join(', ') : null),
+  next: refusal?.hint ?? next ?? (Array.isArray(then) ? then.map((line) => `\`${line}\``).join(', ') : null),
   failure: refusal?.code ?? null,
   exit: refusal ? failures[refusal.code].exit : null,
 });

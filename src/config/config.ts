@@ -3,6 +3,7 @@ import { alertSettings } from '../alerts/settings.ts';
 import { Secret } from '../kernel/secret.ts';
 import { DURATION, SIZE } from '../kernel/units.ts';
 import { copiesSettings } from './copies-settings.ts';
+import { haSettings } from './ha-settings.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
 import { monitorSettings } from './monitor-settings.ts';
 import { walSettings } from './wal-settings.ts';
@@ -180,6 +181,7 @@ export const configSchema = v.strictObject({
   health: v.optional(healthSettings, {}),
   hooks: v.optional(hookSettings, {}),
   monitor: v.optional(monitorSettings, {}),
+  ha: v.optional(haSettings, {}),
   alerts: v.optional(alertSettings, {}),
 });
 export type Config = v.InferOutput<typeof configSchema>;

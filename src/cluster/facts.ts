@@ -1,0 +1,57 @@
+import type { ClusterView, DynamicSettings, PatroniView, Role } from './answers.ts';
+import type { Place } from './members.ts';
+import type { ServerTrouble, ServerView } from './server.ts';
+
+/** One member: what the cluster says of it, what its Patroni says, and what its server says itself. */
+export interface MemberFacts {
+  readonly name: string;
+  readonly api: string;
+  readonly server: Place;
+  readonly role: Role;
+  /** Patroni's word for its server (`running`, `start failed`, …); null where nobody says it. */
+  readonly state: string | null;
+  /** null: its Patroni does not answer. */
+  readonly patroni: (PatroniView & { readonly isTurning: boolean; readonly dcsAgeSeconds: number | null }) | null;
+  /** null: see `trouble`. */
+  readonly own: ServerView | null;
+  readonly trouble: ServerTrouble | null;
+  /** Its server takes writes; null: not known. */
+  readonly isWritable: boolean | null;
+  readonly timeline: number | null;
+  /** Bytes of WAL behind the leader; where the leader's server is gone, behind what it last wrote down in the store. null: not known. */
+  readonly lagBytes: number | null;
+  readonly isNeverLeader: boolean;
+  readonly needsRestart: boolean;
+}
+
+/** The cluster at one moment. */
+export interface ClusterFacts {
+  readonly scope: string | null;
+  readonly members: readonly MemberFacts[];
+  /** The name of the holder of the lock; where no Patroni can read the store, of the one that runs as primary. */
+  readonly leader: string | null;
+  /** A Patroni that sees the store of agreement (etcd) says so; else it is put together from what the members say. */
+  readonly isAgreed: boolean;
+  readonly isPaused: boolean;
+  readonly settings: DynamicSettings | null;
+  readonly scheduledSwitchover: ClusterView['scheduledSwitchover'];
+  /** Members that Patroni knows and `ha.members` does not. */
+  readonly unlisted: readonly string[];
+}
+
+/** How long after a leader's death another may be elected at the soonest: Patroni raises a ttl below 20 since 3.2, and `GET /config` still says it. */
+export function effectiveTtlSeconds({ settings, members }: Pick<ClusterFacts, 'settings' | 'members'>): number {
+  const ttl = settings?.ttlSeconds ?? DEFAULT_TTL_SECONDS;
+  return members.some(({ patroni }) => patroni !== null && raisesTtl(patroni.version)) ? Math.max(ttl, TTL_SECONDS_MIN) : ttl;
+}
+
+const DEFAULT_TTL_SECONDS = 30;
+const TTL_SECONDS_MIN = 20; // patroni/config.py, validate of `ttl`, since 3.2.
+
+function raisesTtl(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  return major > 3 || (major === 3 && minor >= 2);
+}
+
+export const leaderOf = ({ members, leader }: Pick<ClusterFacts, 'members' | 'leader'>): MemberFacts | undefined =>
+  members.find(({ name }) => name === leader);
