@@ -41,6 +41,9 @@ const homes: readonly (readonly [pattern: RegExp, home: RegExp])[] = [
   [/process\.env\b/, /^main\.ts$/],
   [/AbortSignal\.(any|timeout)\(/, /^$/], // Node 20 may collect them before they fire: kernel/deadline.ts holds its timers.
   [/console\.(log|error|warn)/, /^$/],
+  [/(access|lstat|stat)\([^;]*\)\.then\(\s*\(\) => true,\s*\(\) => false/, /^machine\/is-there\.ts$/], // "Is it there?" has one answer.
+  [/'ENOENT'\) return (undefined|\[\]|'');[^\n]*\n\s*throw (cause|thrown);/, /^kernel\/errors\.ts$/], // `.catch(unlessMissing)`.
+  [/\bcode[)]?\.(startsWith|endsWith|includes|match|split)\(|\.test\(code\)/, /^inspection\/findings\.ts$/], // A code is compared whole, or by its family.
   [/TODO|FIXME|XXX|@ts-(ignore|expect-error|nocheck)|biome-ignore|\bas any\b/, /^$/],
 ];
 

@@ -1,8 +1,9 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf, wordsOf } from '../kernel/errors.ts';
 import { makeLabel, momentAfter, parseLabel } from '../kernel/labels.ts';
 import type { Identity, System } from '../kernel/machine.ts';
+import { namesIn } from '../machine/is-there.ts';
 import { parseJson } from './names.ts';
 import { readRegular } from './regular-file.ts';
 
@@ -83,10 +84,3 @@ export function openCatalog<R extends Recorded>(
     },
   };
 }
-
-/** Of a folder that need not be there. */
-export const namesIn = async (directory: string): Promise<string[]> =>
-  readdir(directory).catch((thrown: unknown) => {
-    if (errnoOf(thrown) === 'ENOENT') return [];
-    throw thrown;
-  });

@@ -4,7 +4,7 @@ import { type BytePath, toBytes } from '../formats/byte-path.ts';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
 import { isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
-import { errnoOf } from '../kernel/errors.ts';
+import { unlessMissing } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
 import { openRegular, openRegularSync } from './regular-file.ts';
 
@@ -95,8 +95,7 @@ function openIfThere(path: Buffer, opening: (path: Buffer) => number): number | 
   try {
     return opening(path);
   } catch (thrown) {
-    if (errnoOf(thrown) === 'ENOENT') return undefined;
-    throw thrown;
+    return unlessMissing(thrown);
   }
 }
 

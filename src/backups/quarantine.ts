@@ -1,11 +1,12 @@
-import { lstat, readdir, readlink, rename, rm } from 'node:fs/promises';
+import { lstat, readlink, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { quarantineRoots, volumeOf } from '../instance/volume.ts';
-import { errnoOf, wordsOf } from '../kernel/errors.ts';
+import { wordsOf } from '../kernel/errors.ts';
 import { parseLabel } from '../kernel/labels.ts';
 import type { System } from '../kernel/machine.ts';
 import { durationMs } from '../kernel/units.ts';
+import { namesIn } from '../machine/is-there.ts';
 import { planQuarantine, type Quarantined } from './quarantine-retention.ts';
 
 const REMOVING = '.removing-';
@@ -42,10 +43,7 @@ export async function expireQuarantine(
 }
 
 async function listIn(root: string): Promise<Quarantined[]> {
-  const names = await readdir(root).catch((thrown: unknown) => {
-    if (errnoOf(thrown) === 'ENOENT') return [];
-    throw thrown;
-  });
+  const names = await namesIn(root);
   for (const name of names.filter((entry) => entry.startsWith(REMOVING) && isOurs(entry.slice(REMOVING.length)))) {
     await rm(join(root, name), { recursive: true, force: true }); // A killed run had begun with it.
   }

@@ -5,7 +5,7 @@ import { parseLabel } from '../kernel/labels.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import { bytes } from '../kernel/units.ts';
 import { roomAt } from '../machine/disk-usage.ts';
-import { namesIn } from './catalog.ts';
+import { namesIn } from '../machine/is-there.ts';
 
 /** The bytes of one kind of backup: a directory for each, the folder for work in progress, and the locks on both. */
 export interface BackupTree {

@@ -1,4 +1,4 @@
-import type { Finding } from '../inspection/findings.ts';
+import { type Finding, isOf } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { lastLines } from '../instance/server/server-log.ts';
@@ -39,9 +39,9 @@ export async function bringUp(
   }
 }
 
-/** Findings from before the start that are not settled: the next start must ask the server again. */
+/** Findings from before the start that only a server that serves can settle: the next start must ask it again. */
 const unsettled = ({ report }: Inspection): Finding[] =>
-  report.findings.filter(({ code }) => /^(relation|page|index|catalog|database)\./.test(code));
+  report.findings.filter(({ code }) => isOf(code, 'relation', 'page', 'index', 'catalog', 'database'));
 
 async function raise(
   hold: Hold,

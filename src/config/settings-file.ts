@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { configSchema } from './config.ts';
 import type { SettingsFile } from './settings-file-contract.ts';
@@ -13,10 +13,7 @@ export function createSettingsFile(find: () => Promise<string>, stateDir: string
     async set(keys, value) {
       const { default: yaml } = await import('yaml');
       const path = await find();
-      const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-        if (errnoOf(cause) === 'ENOENT') return '';
-        throw cause;
-      });
+      const text = (await readFile(path, 'utf8').catch(unlessMissing)) ?? '';
       const document = yaml.parseDocument(text);
       if (document.errors[0])
         throw new DbkitError('config.invalid', `${path}: ${document.errors[0].message}`, { hint: 'correct the file; nothing was changed' });

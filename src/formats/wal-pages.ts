@@ -1,5 +1,5 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { errnoOf } from '../kernel/errors.ts';
+import { unlessMissing } from '../kernel/errors.ts';
 import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
 import { type Lsn, segmentName, segmentOf, WAL_PAGE_BYTES, type WalIdentity } from './wal-segment.ts';
 
@@ -71,10 +71,7 @@ function pagesOfFiles(directory: BytePath, { timeline, segmentSizeBytes }: WalId
       await file?.handle.close();
       file = undefined;
       const path = toBytes(join(directory, fromText(segmentName(timeline, segment, segmentSizeBytes))));
-      const handle = await open(path, 'r').catch((thrown: unknown) => {
-        if (errnoOf(thrown) === 'ENOENT') return undefined;
-        throw thrown;
-      });
+      const handle = await open(path, 'r').catch(unlessMissing);
       lacks = handle === undefined;
       if (!handle) return;
       file = { handle, segment };

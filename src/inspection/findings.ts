@@ -85,3 +85,10 @@ export const findingCodes = {
 } as const;
 
 export type FindingCode = keyof typeof findingCodes;
+
+/** The first word of a code: where the damage lies. */
+export type FindingFamily = FindingCode extends `${infer Family}.${string}` ? Family : never;
+
+/** True for a code of one of these families. Pure. */
+export const isOf = (code: FindingCode, ...families: readonly FindingFamily[]): boolean =>
+  families.some((family) => code.startsWith(`${family}.`));

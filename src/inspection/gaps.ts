@@ -13,7 +13,7 @@ import {
   type WalIdentity,
 } from '../formats/wal-segment.ts';
 import { isThatSegment, readFromPage, readFromSegment } from '../formats/wal-tip.ts';
-import type { Finding } from './findings.ts';
+import { type Finding, isOf } from './findings.ts';
 import type { Reached } from './reached.ts';
 import type { Walk } from './walk.ts';
 
@@ -176,4 +176,7 @@ export const recovers = ({ entries }: Pick<Walk, 'entries'>): boolean =>
 
 /** Only a crashed server replays WAL from its own pg_wal alone. */
 export const mayHaveGap = ({ state }: ControlFile, follows: boolean, { entries }: Walk, findings: readonly Finding[]): boolean =>
-  !state.startsWith('shut down') && !follows && !recovers({ entries }) && !findings.some(({ code }) => code.startsWith('wal'));
+  !state.startsWith('shut down') &&
+  !follows &&
+  !recovers({ entries }) &&
+  !findings.some(({ code }) => isOf(code, 'wal', 'wal-directory', 'wal-link'));

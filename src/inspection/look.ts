@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import { findBinaries } from '../instance/binaries.ts';
 import { serverOn } from '../instance/guard/preflight.ts';
 import type { System } from '../kernel/machine.ts';
+import { isOf } from './findings.ts';
 import { inspect } from './inspect.ts';
 import type { ReadReached } from './reached.ts';
 import type { Inspect, InspectionReport } from './report.ts';
@@ -18,7 +19,7 @@ function whileServed(report: InspectionReport, pid: number): InspectionReport {
 export function createInspect({ postgresql: settings, stateDir }: Config, system: System, readReached: ReadReached): Inspect {
   /** Facts that only the programs know of a configuration that parses. */
   const askServer = async (report: InspectionReport, signal: AbortSignal): Promise<InspectionReport> => {
-    if (report.findings.some(({ code }) => code.startsWith('conf.'))) return report;
+    if (report.findings.some(({ code }) => isOf(code, 'conf'))) return report;
     const binaries = await findBinaries({ major: report.major ?? settings.version, directory: settings.binDir }, system, signal).catch(
       () => undefined,
     );

@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises';
 import type { PostgresqlSettings } from '../config/config.ts';
 import { isAbort } from '../kernel/errors.ts';
 import type { Runner } from '../kernel/machine.ts';
+import { isReachable } from '../machine/is-there.ts';
 import type { Caretaker } from './caretaker-contract.ts';
 import { configFileElsewhere, type DebianCluster, debianClusterOf } from './external-configuration.ts';
 
@@ -24,10 +24,7 @@ async function whoRuns({ dataDir, unit }: Settings, booted = '/run/systemd/syste
   const cluster = configFile === undefined ? undefined : debianClusterOf(configFile);
   if (cluster === undefined) return undefined;
   const own = `postgresql@${cluster.version}-${cluster.name}.service`;
-  const isBooted = await access(booted).then(
-    () => true,
-    () => false,
-  );
+  const isBooted = await isReachable(booted);
   return isBooted ? systemd(own) : { unit: own, cluster, start: ['pg_ctlcluster', cluster.version, cluster.name, 'start'] };
 }
 

@@ -1,8 +1,8 @@
-import { constants } from 'node:fs';
-import { access, lstat, readdir, stat } from 'node:fs/promises';
+import { lstat, readdir, stat } from 'node:fs/promises';
 import type { PostgresqlSettings } from '../config/config.ts';
 import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
+import { isWritable } from '../machine/is-there.ts';
 
 /**
  * The user of the server. `initdb` and `postgres` refuse root, so root drops to the configured user, else to the owner of the data, else to
@@ -77,12 +77,7 @@ export async function claimLogDirectory(path: string, owner: Identity, system: S
 
 /** A directory that several may share needs no other owner as long as it can be written to. */
 const isUsable = async (path: string, owner: Identity, { self, rights }: System): Promise<boolean> =>
-  self.uid === 0
-    ? rights.mayWriteIn(path, owner)
-    : access(path, constants.W_OK).then(
-        () => true,
-        () => false,
-      );
+  self.uid === 0 ? rights.mayWriteIn(path, owner) : isWritable(path);
 
 /** The folders of PostgreSQL and dbkit: a data directory, a repository. */
 const isOurs = (names: readonly string[]): boolean =>

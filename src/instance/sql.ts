@@ -1,9 +1,9 @@
-import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
 import type { Files, Signals, SpawnChild } from '../kernel/machine.ts';
+import { isExecutable } from '../machine/is-there.ts';
 import { type Connection, positionOf, type SqlResult } from './connection.ts';
 import { splitStatements } from './initialize/sql-statements.ts';
 import { withPassfile } from './passfile.ts';
@@ -118,11 +118,7 @@ export async function runPsql(
 async function psqlOf({ postgresql: { binDir } }: Config, path: string): Promise<string | undefined> {
   for (const folder of [...(binDir === undefined ? [] : [binDir]), ...path.split(':').filter(Boolean)]) {
     const file = join(folder, 'psql');
-    const isThere = await access(file, constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (isThere) return file;
+    if (await isExecutable(file)) return file;
   }
   return undefined;
 }

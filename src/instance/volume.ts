@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { errnoOf } from '../kernel/errors.ts';
 import { parseLabel } from '../kernel/labels.ts';
 import type { Files, Identity } from '../kernel/machine.ts';
+import { namesIn } from '../machine/is-there.ts';
 import { isUnmounted } from './places.ts';
 
 /** Names that a volume may hold without being anybody's data: file systems, editors and version control leave them. */
@@ -56,10 +57,7 @@ export function volumeOf(dataDir: string): Volume {
 
 /** PGDATA's own entries, bystanders left out; empty when the directory does not exist. */
 export async function clusterEntries(directory: string): Promise<string[]> {
-  const names = await readdir(directory).catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return [];
-    throw cause;
-  });
+  const names = await namesIn(directory);
   return names.filter((name) => !bystanders.has(name)).sort();
 }
 

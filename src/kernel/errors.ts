@@ -224,6 +224,12 @@ export function errnoOf(thrown: unknown): string | undefined {
   return thrown instanceof Error ? (thrown as NodeJS.ErrnoException).code : undefined;
 }
 
+/** For `.catch(unlessMissing)`: undefined for a file or folder that is not there (ENOENT); anything else that a disk says is thrown on. */
+export function unlessMissing(thrown: unknown): undefined {
+  if (errnoOf(thrown) === 'ENOENT') return undefined;
+  throw thrown;
+}
+
 /** Errors of this process alone (errno(3)): descriptors, memory, buffers, ports. It says nothing about anybody else. */
 const ownTroubles = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']);
 

@@ -14,6 +14,7 @@ import {
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { DbkitError, isDenied } from '../kernel/errors.ts';
 import type { Owner } from '../kernel/machine.ts';
+import { isThereNow } from './is-there.ts';
 import { actingAs, actsAsRoot, asCaller } from './privileges.ts';
 import { isRootsAlone, isRootsOwn } from './trust.ts';
 
@@ -31,7 +32,7 @@ export function makeAsRoot(path: string, mode: number, owner: Owner): boolean {
     if (!actsAsRoot()) return false;
     const missing: string[] = [];
     let parent = resolve(path);
-    for (; !isThere(parent); parent = dirname(parent)) missing.unshift(basename(parent));
+    for (; !isThereNow(parent); parent = dirname(parent)) missing.unshift(basename(parent));
     withFolder(parent, (folder) => makeBelow(folder, missing, mode, owner));
     return true;
   });
@@ -203,5 +204,3 @@ function withFolder<T>(path: string, work: (folder: number) => T): T {
     closeSync(folder);
   }
 }
-
-const isThere = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;

@@ -1,4 +1,6 @@
-import { access, lstat } from 'node:fs/promises';
+import { lstatSync } from 'node:fs';
+import { access, constants, lstat, readdir } from 'node:fs/promises';
+import { unlessMissing } from '../kernel/errors.ts';
 
 const answered = (asked: Promise<unknown>): Promise<boolean> =>
   asked.then(
@@ -7,7 +9,19 @@ const answered = (asked: Promise<unknown>): Promise<boolean> =>
   );
 
 /** Something bears this name, a dangling link too. Never rejects: who must tell a disk that does not answer asks `present` (instance/volume.ts). */
-export const isThere = (path: string): Promise<boolean> => answered(lstat(path));
+export const isThere = (path: string | Uint8Array): Promise<boolean> => answered(lstat(Buffer.from(path)));
+
+/** As `isThere`, between two system calls that nothing may come between. Throws what the disk says. */
+export const isThereNow = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 
 /** The name leads to something that this user may reach. Never rejects. */
 export const isReachable = (path: string): Promise<boolean> => answered(access(path));
+
+/** The name leads to a program that this user may run (a folder: may enter). Never rejects. */
+export const isExecutable = (path: string): Promise<boolean> => answered(access(path, constants.X_OK));
+
+/** This user may write there, as far as modes tell. Never rejects. */
+export const isWritable = (path: string): Promise<boolean> => answered(access(path, constants.W_OK));
+
+/** The names in a folder that need not be there; none then. Rejects with what the disk says otherwise. */
+export const namesIn = async (folder: string): Promise<string[]> => (await readdir(folder).catch(unlessMissing)) ?? [];

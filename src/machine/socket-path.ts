@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { access, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { DbkitError } from '../kernel/errors.ts';
+import { isReachable } from './is-there.ts';
 
 const PATH_BYTES_MAX = 107; // sun_path of unix(7), less its final NUL.
 
@@ -15,13 +16,7 @@ export async function shortName(path: string): Promise<ShortName> {
   if (Buffer.byteLength(path) <= PATH_BYTES_MAX) return { path, close: async () => undefined };
   const folder = await open(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
   const seen = `/proc/self/fd/${folder.fd}`;
-  if (
-    await access(seen).then(
-      () => true,
-      () => false,
-    )
-  )
-    return { path: join(seen, basename(path)), close: () => folder.close() };
+  if (await isReachable(seen)) return { path: join(seen, basename(path)), close: () => folder.close() };
   await folder.close();
   throw new DbkitError('config.invalid', `the path of the control socket is too long for the system: ${path}`, {
     hint: 'set DBKIT_STATE_DIR to a shorter path',

@@ -1,7 +1,8 @@
-import { access, readFile, realpath, rm } from 'node:fs/promises';
+import { readFile, realpath, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DbkitError, errnoOf, isDenied } from '../kernel/errors.ts';
 import type { Files, Runner } from '../kernel/machine.ts';
+import { isReachable } from './is-there.ts';
 import type { Systemd } from './systemd-contract.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -9,11 +10,7 @@ const TIMEOUT_MS = 60_000;
 /** systemd's files and its command, for installing units. */
 export function createSystemd({ files, runner }: { readonly files: Files; readonly runner: Runner }): Systemd {
   return {
-    isBooted: () =>
-      access('/run/systemd/system').then(
-        () => true,
-        () => false,
-      ),
+    isBooted: () => isReachable('/run/systemd/system'),
     read: (path) =>
       readFile(path, 'utf8').catch((cause: unknown) => {
         if (errnoOf(cause) === 'ENOENT') return undefined;

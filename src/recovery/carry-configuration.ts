@@ -7,6 +7,7 @@ import { keptPath } from '../inspection/kept.ts';
 import type { Local } from '../instance/local.ts';
 import { isPostgresqls } from '../instance/own-names.ts';
 import { clusterEntries } from '../instance/volume.ts';
+import { isThere } from '../machine/is-there.ts';
 import { copyAll } from './copy-all.ts';
 import type { Loss } from './losses.ts';
 
@@ -28,19 +29,13 @@ export async function carryConfiguration(local: Local, staged: string): Promise<
     const kept = (await isOfThisCluster(local, staged)) ? keptPath(local.stateDir, name) : undefined;
     const source = await firstSound(name, [join(dataDir, name), ...(kept === undefined ? [] : [kept])]);
     if (source === undefined) {
-      if (await lies(join(dataDir, name))) reverted.push(name); // It was there, and nobody can tell any more what it said.
+      if (await isThere(join(dataDir, name))) reverted.push(name); // It was there, and nobody can tell any more what it said.
     } else if (name === ALTER_SYSTEM) await carrySettings(local, source, join(staged, name));
     else await carryFile(local, source, join(staged, name));
   }
   await carryOthers(local, staged);
   return reverted.length > 0 ? [{ kind: 'settings', reverted, oldBytes: null }] : [];
 }
-
-const lies = (path: string): Promise<boolean> =>
-  lstat(path).then(
-    () => true,
-    () => false,
-  );
 
 async function firstSound(name: ConfigurationFile, paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {

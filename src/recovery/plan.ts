@@ -2,7 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Backup, Backups, BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
-import type { Finding } from '../inspection/findings.ts';
+import { type Finding, isOf } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
 import { mayMendOwner } from '../instance/owner.ts';
@@ -130,7 +130,7 @@ async function filesInBackup(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, readonly BackedUpFile[]>> {
   const found = new Map<string, readonly BackedUpFile[]>();
-  for (const finding of findings.filter(({ code }) => code.startsWith('wal.'))) {
+  for (const finding of findings.filter(({ code }) => isOf(code, 'wal'))) {
     const name = /^pg_wal\/([0-9A-F]{24})$/.exec(finding.path)?.[1];
     const from = name && source ? await source.of.walSegment(source.backup, name, signal) : undefined;
     if (from) found.set(findingKey(finding), [{ path: finding.path, from, ...(await statOf(from)) }]);

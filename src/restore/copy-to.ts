@@ -6,7 +6,7 @@ import { findBinaries } from '../instance/binaries.ts';
 import type { Local } from '../instance/local.ts';
 import { serverOwner } from '../instance/owner.ts';
 import { volumeOf } from '../instance/volume.ts';
-import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import { bootTest } from './boot-test.ts';
 import type { Copies, CopyReport } from './copies-contract.ts';
 
@@ -67,10 +67,7 @@ export async function copyTo(
 
 /** True if the directory is there already. */
 async function requireEmpty(directory: string): Promise<boolean> {
-  const names = await readdir(directory).catch((thrown: unknown) => {
-    if (errnoOf(thrown) === 'ENOENT') return undefined;
-    throw thrown;
-  });
+  const names = await readdir(directory).catch(unlessMissing);
   if (names === undefined || names.length === 0) return names !== undefined;
   throw new DbkitError('file.exists', `${directory} is not empty`, { hint: 'name an empty or a new directory; nothing was changed' });
 }

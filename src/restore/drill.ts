@@ -1,4 +1,3 @@
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { DrillCheck, DrillReport } from '../backups/drill.ts';
@@ -7,6 +6,7 @@ import type { PostgresqlOptions } from '../boot/hold.ts';
 import { checkDatabases } from '../instance/server/databases.ts';
 import { openAsRole, openForServer, superuserToolOptions } from '../instance/sessions.ts';
 import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
+import { isReachable } from '../machine/is-there.ts';
 import { onScratchCopy, type Scratch } from './scratch.ts';
 
 const AMCHECK_TIMEOUT_MS = 4 * 3_600_000;
@@ -77,10 +77,7 @@ export async function drill(
 async function amcheck({ local, socketDir }: Scratch, signal: AbortSignal): Promise<string | null | { skipped: string }> {
   const { binaries, settings, owner, system } = local;
   const file = join(binaries.directory, 'pg_amcheck');
-  const installed = await access(file).then(
-    () => true,
-    () => false,
-  );
+  const installed = await isReachable(file);
   if (!installed) return { skipped: `PostgreSQL ${binaries.major} here comes without pg_amcheck` };
   const args = [
     '--all',

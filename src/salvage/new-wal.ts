@@ -1,9 +1,10 @@
-import { access, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readControl } from '../backups/base/cluster.ts';
 import { withChecksums } from '../formats/control-file.ts';
 import { isZero } from '../formats/pages.ts';
 import type { Local } from '../instance/local.ts';
+import { isReachable } from '../machine/is-there.ts';
 import type { DamagedCopy } from './copy-damaged.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -27,12 +28,7 @@ export async function beginNewWal(local: Local, copy: DamagedCopy, signal: Abort
     () => true,
     () => false,
   );
-  if (
-    !(await access(control).then(
-      () => true,
-      () => false,
-    ))
-  ) {
+  if (!(await isReachable(control))) {
     await writeFile(control, '');
     await own(control);
   }

@@ -1,10 +1,10 @@
-import { copyFile, lstat, readdir, rm, stat, truncate } from 'node:fs/promises';
+import { copyFile, lstat, rm, stat, truncate } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { serverLogFile } from '../instance/server-log-file.ts';
-import { errnoOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { durationMs, sizeBytes } from '../kernel/units.ts';
+import { namesIn } from '../machine/is-there.ts';
 import type { LogsPruned } from './contract.ts';
 import { type LogFile, planLogs } from './log-retention.ts';
 
@@ -61,10 +61,7 @@ export async function pruneLogs(
 
 async function logsIn(folder: string, current: string): Promise<(LogFile & { readonly uid: number })[]> {
   const isOwn = isOwnLog(basename(current));
-  const names = await readdir(folder).catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return [];
-    throw cause;
-  });
+  const names = await namesIn(folder);
   const files = names.filter(isOwn).map(async (name): Promise<(LogFile & { readonly uid: number })[]> => {
     const found = await lstat(join(folder, name)).catch(() => undefined); // Rotated away meanwhile.
     return found?.isFile()

@@ -5,8 +5,9 @@ import * as v from 'valibot';
 import { parseTimelineHistory } from '../formats/timeline-history.ts';
 import { timelineOfHistory } from '../formats/wal-segment.ts';
 import { zstd } from '../formats/zstd.ts';
-import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import type { Files } from '../kernel/machine.ts';
+import { namesIn } from '../machine/is-there.ts';
 import type { ArchivedSegment, ArchivedTimeline, ArchiveRecord, WalArchive } from './contract.ts';
 import { archiveDir, historyFile, parseKept, RECORD, startOf, timelineFolder, timelineOfFolder } from './layout.ts';
 
@@ -27,7 +28,7 @@ const recordSchema = v.object({
 /** Undefined where nothing has been kept yet. Rejects with `wal.damaged` for a record that cannot be read: no segment of it could be placed. */
 export async function readArchiveRecord(dir: string): Promise<ArchiveRecord | undefined> {
   const path = join(dir, RECORD);
-  const text = await orMissing(readFile(path, 'utf8'));
+  const text = await readFile(path, 'utf8').catch(unlessMissing);
   if (text === undefined) return undefined;
   try {
     return v.parse(recordSchema, JSON.parse(text));
@@ -75,7 +76,7 @@ async function plainOf(
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   const ofHistory = timelineOfHistory(name);
-  if (ofHistory !== undefined) return orMissing(readFile(join(dir, timelineFolder(ofHistory), historyFile(ofHistory))));
+  if (ofHistory !== undefined) return readFile(join(dir, timelineFolder(ofHistory), historyFile(ofHistory))).catch(unlessMissing);
   const size = await segmentSizeBytes();
   const place = size === undefined ? undefined : startOf(name, size);
   if (size === undefined || place === undefined) return undefined;
@@ -92,21 +93,21 @@ const conflictOf = (one: ArchivedSegment, other: ArchivedSegment): DbkitError =>
   });
 
 async function historyOf(dir: string, id: number): Promise<ArchivedTimeline['history']> {
-  const text = await orMissing(readFile(join(dir, timelineFolder(id), historyFile(id)), 'utf8'));
+  const text = await readFile(join(dir, timelineFolder(id), historyFile(id)), 'utf8').catch(unlessMissing);
   return text === undefined ? [] : parseTimelineHistory(text);
 }
 
 /** Sorted by LSN. A tail is left out where its segment is there whole: dbkit was killed between the two. */
 export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes: number): Promise<readonly ArchivedSegment[]> {
   const folder = join(dir, timelineFolder(timeline));
-  const names = (await orMissing(readdir(folder))) ?? [];
+  const names = await namesIn(folder);
   const segments: ArchivedSegment[] = [];
   for (const file of names) {
     const kept = parseKept(file);
     const place = kept && startOf(kept.name, segmentSizeBytes);
     if (kept === undefined || place?.timeline !== timeline) continue;
     const path = join(folder, file);
-    const found = await orMissing(stat(path));
+    const found = await stat(path).catch(unlessMissing);
     if (!found?.isFile()) continue; // Expired, or whole by now.
     const sizeBytes = kept.kind === 'whole' ? segmentSizeBytes : found.size;
     segments.push({ ...kept, ...place, path, endLsn: place.startLsn + BigInt(sizeBytes), sizeBytes, storedBytes: found.size });
@@ -139,10 +140,3 @@ const damaged = (path: string, how: string, cause?: unknown): DbkitError =>
     hint: 'take a base backup: `dbkit backup create`; what is before it can only be reached with another copy of this file',
     cause,
   });
-
-async function orMissing<T>(asked: Promise<T>): Promise<T | undefined> {
-  return asked.catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return undefined;
-    throw cause;
-  });
-}

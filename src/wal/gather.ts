@@ -1,7 +1,7 @@
-import { link, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, segmentName, segmentOf, timelineOfHistory } from '../formats/wal-segment.ts';
-import { errnoOf } from '../kernel/errors.ts';
+import { namesIn } from '../machine/is-there.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from './contract.ts';
 import { openPgWal } from './pg-wal.ts';
 import { sharedLength } from './resume.ts';
@@ -140,9 +140,3 @@ async function gatherHistories(
     if (!own.includes(name)) await archive.fetch(name, join(into, name), signal);
   }
 }
-
-const namesIn = (directory: string): Promise<string[]> =>
-  readdir(directory).catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return [];
-    throw cause;
-  });

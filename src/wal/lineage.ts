@@ -1,9 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fork, parseTimelineHistory } from '../formats/timeline-history.ts';
 import type { SegmentBytes } from '../formats/wal-pages.ts';
 import { formatLsn, holdsSegment, type Lsn, readSegmentHeader, segmentName, segmentOf, timelineOfHistory } from '../formats/wal-segment.ts';
-import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { DbkitError, unlessMissing } from '../kernel/errors.ts';
+import { namesIn } from '../machine/is-there.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from './contract.ts';
 
 /** Where WAL of one cluster is: its archive, and folders of plain segments (pg_wal of a data directory, or of a base backup). */
@@ -131,18 +132,8 @@ async function ofFolders(
 ): Promise<Buffer | undefined> {
   for (const [folder, names] of listed) {
     if (!names.has(name)) continue;
-    const bytes = await readFile(join(folder, name)).catch((cause: unknown) => {
-      if (errnoOf(cause) === 'ENOENT') return undefined; // Recycled meanwhile.
-      throw cause;
-    });
+    const bytes = await readFile(join(folder, name)).catch(unlessMissing);
     if (bytes && holdsSegment(readSegmentHeader(bytes), { timeline, segment, systemIdentifier, segmentSizeBytes })) return bytes;
   }
   return undefined;
-}
-
-async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return [];
-    throw cause;
-  });
 }

@@ -9,7 +9,7 @@ import {
   segmentOf,
   type WalIdentity,
 } from '../formats/wal-segment.ts';
-import { errnoOf } from '../kernel/errors.ts';
+import { unlessMissing } from '../kernel/errors.ts';
 
 /** A server's own pg_wal, where its segments come and go. */
 export interface PgWal {
@@ -30,10 +30,7 @@ export function openPgWal(directory: string, identity: WalIdentity): PgWal {
   const size = BigInt(segmentSizeBytes);
   const nameAt = (lsn: Lsn): string => segmentName(timeline, segmentOf(lsn, segmentSizeBytes), segmentSizeBytes);
   const within = async <T>(lsn: Lsn, work: (file: FileHandle) => Promise<T>): Promise<T | undefined> => {
-    const file = await open(join(directory, nameAt(lsn)), 'r').catch((cause: unknown) => {
-      if (errnoOf(cause) === 'ENOENT') return undefined;
-      throw cause;
-    });
+    const file = await open(join(directory, nameAt(lsn)), 'r').catch(unlessMissing);
     if (!file) return undefined;
     try {
       return await work(file);

@@ -2,8 +2,9 @@ import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { holdsSegment, readSegmentHeader } from '../formats/wal-segment.ts';
 import { zstd } from '../formats/zstd.ts';
-import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import type { Files, Owner } from '../kernel/machine.ts';
+import { isThere } from '../machine/is-there.ts';
 import { readArchiveRecord, segmentsIn, sha16Of } from './archive.ts';
 import { archiveDir, historyFile, RECORD, startOf, tailFile, timelineFolder, wholeFile } from './layout.ts';
 
@@ -48,7 +49,7 @@ export function openWriter(needs: WriterNeeds): ArchiveWriter {
 
   async function folderOf(timeline: number): Promise<string> {
     const folder = join(dir, timelineFolder(timeline));
-    if (prepared.has(timeline) && (await exists(folder))) return folder; // Else somebody has emptied the repository meanwhile.
+    if (prepared.has(timeline) && (await isThere(folder))) return folder; // Else somebody has emptied the repository meanwhile.
     await files.makeDirectory(folder, { mode: 0o700, owner });
     await writeRecord(dir, needs);
     prepared.add(timeline);
@@ -73,7 +74,7 @@ export function openWriter(needs: WriterNeeds): ArchiveWriter {
     },
     async keepHistory(timeline, text) {
       const path = join(await folderOf(timeline), historyFile(timeline));
-      const there = await orMissing(readFile(path));
+      const there = await readFile(path).catch(unlessMissing);
       if (there?.equals(text)) return 'there';
       if (there) throw conflict(`the archive holds another history of timeline ${timeline} already: ${path}`);
       await files.write(path, text, options);
@@ -83,7 +84,8 @@ export function openWriter(needs: WriterNeeds): ArchiveWriter {
       const path = join(await folderOf(startOf(name, segmentSizeBytes)!.timeline), tailFile(name));
       return growing(path, name, lengthBytes, files, owner);
     },
-    tailBytes: (name) => orMissing(readFile(join(dir, timelineFolder(startOf(name, segmentSizeBytes)!.timeline), tailFile(name)))),
+    tailBytes: (name) =>
+      readFile(join(dir, timelineFolder(startOf(name, segmentSizeBytes)!.timeline), tailFile(name))).catch(unlessMissing),
   };
 }
 
@@ -133,7 +135,7 @@ async function writeRecord(dir: string, { systemIdentifier, segmentSizeBytes, ow
 }
 
 async function growing(path: string, name: string, lengthBytes: number, files: Files, owner: Owner | undefined): Promise<Tail> {
-  if ((await orMissing(stat(path))) === undefined) await files.write(path, '', { mode: 0o600, owner });
+  if ((await stat(path).catch(unlessMissing)) === undefined) await files.write(path, '', { mode: 0o600, owner });
   const file = await open(path, 'r+');
   let length = lengthBytes;
   try {
@@ -150,7 +152,7 @@ async function growing(path: string, name: string, lengthBytes: number, files: F
     async append(plain) {
       await writeAll(file, plain, length);
       await file.datasync();
-      const [there, own] = await Promise.all([orMissing(stat(path)), file.stat()]);
+      const [there, own] = await Promise.all([stat(path).catch(unlessMissing), file.stat()]);
       if (there?.ino !== own.ino)
         throw new DbkitError('wal.damaged', `${path} was removed while it was written`, { hint: 'it is written anew' });
       length += plain.length;
@@ -165,13 +167,4 @@ async function writeAll(file: FileHandle, plain: Uint8Array, at: number): Promis
     const { bytesWritten } = await file.write(plain, done, plain.length - done, at + done);
     done += bytesWritten;
   }
-}
-
-const exists = async (path: string): Promise<boolean> => (await orMissing(stat(path))) !== undefined;
-
-async function orMissing<T>(asked: Promise<T>): Promise<T | undefined> {
-  return asked.catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return undefined;
-    throw cause;
-  });
 }

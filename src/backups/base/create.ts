@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { lstat, rm, stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { fromText, join, toText } from '../../formats/byte-path.ts';
 import { formatLsn } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
+import { isThere } from '../../machine/is-there.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { syncFiles, syncTree, writeNew } from '../durable-tree.ts';
@@ -74,11 +75,7 @@ async function backUpBetweenTablespaces(run: BackupRun, signal: AbortSignal): Pr
   });
 }
 
-const hasPostmaster = (dataDir: string): Promise<boolean> =>
-  lstat(joinPath(dataDir, 'postmaster.pid')).then(
-    () => true,
-    () => false,
-  );
+const hasPostmaster = (dataDir: string): Promise<boolean> => isThere(joinPath(dataDir, 'postmaster.pid'));
 
 /** Clones and what was copied in bulk have not been synced yet; where one syncfs(2) cannot do it, each file is. */
 async function makeDurable(

@@ -1,10 +1,11 @@
-import { mkdir, open, readdir, rename } from 'node:fs/promises';
+import { mkdir, open, rename } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { type BytePath, fromText, join, toBytes, toText } from '../../formats/byte-path.ts';
-import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { bytes } from '../../kernel/units.ts';
 import { roomAt } from '../../machine/disk-usage.ts';
+import { namesIn } from '../../machine/is-there.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { inThreads } from '../../machine/threads.ts';
 import { type CopyResult, type CopyTask, copyFile } from '../copy-file.ts';
@@ -98,10 +99,7 @@ function requirePresent(
 }
 
 async function requireEmpty(directory: string): Promise<void> {
-  const names = await readdir(directory).catch((thrown: unknown) => {
-    if (errnoOf(thrown) === 'ENOENT') return [];
-    throw thrown;
-  });
+  const names = await namesIn(directory);
   if (names.length > 0) throw new DbkitError('file.exists', `${directory} is not empty`, { hint: 'name an empty or a new directory' });
 }
 

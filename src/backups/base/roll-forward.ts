@@ -14,7 +14,7 @@ import {
   timelineOfHistory,
   type WalIdentity,
 } from '../../formats/wal-segment.ts';
-import { errnoOf } from '../../kernel/errors.ts';
+import { unlessMissing } from '../../kernel/errors.ts';
 import type { Identity } from '../../kernel/machine.ts';
 import type { GatheredWal } from '../../wal/gather.ts';
 import { copyFile } from '../copy-file.ts';
@@ -65,7 +65,7 @@ export async function planRollForward(
 ): Promise<RollForward> {
   const stop = parseLsn(record.stopLsn);
   const timeline = gathered?.timeline ?? record.timeline;
-  const names = walFrom === undefined ? undefined : await namesIn(walFrom);
+  const names = walFrom === undefined ? undefined : await segmentsIn(walFrom);
   if (walFrom === undefined || names === undefined)
     return {
       segments: [],
@@ -101,12 +101,7 @@ export async function planRollForward(
 }
 
 /** Undefined where there is no such directory; any other word of the system's is no answer. */
-async function namesIn(directory: string): Promise<string[] | undefined> {
-  return readdir(directory).catch((thrown: unknown) => {
-    if (errnoOf(thrown) !== 'ENOENT') throw thrown;
-    return undefined;
-  });
-}
+const segmentsIn = (directory: string): Promise<string[] | undefined> => readdir(directory).catch(unlessMissing);
 
 /** A checkpoint is a record, so the WAL must go beyond it; a mark is where a record ends. One on a later timeline is out of reach from here. */
 function owedBy(

@@ -10,17 +10,14 @@ import {
   timelineOfHistory,
   type WalIdentity,
 } from '../../formats/wal-segment.ts';
-import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import { DbkitError, unlessMissing } from '../../kernel/errors.ts';
 import type { Identity } from '../../kernel/machine.ts';
 import { copyFile } from '../copy-file.ts';
 import type { BackupRecord } from './record.ts';
 
 /** A segment's first page header; undefined when the file is missing, shorter than `atLeastBytes`, or holds no WAL. */
 export async function headerOf(directory: BytePath, name: string, atLeastBytes: number): Promise<SegmentHeader | undefined> {
-  const file = await open(toBytes(join(directory, fromText(name))), 'r').catch((thrown: unknown) => {
-    if (errnoOf(thrown) === 'ENOENT') return undefined;
-    throw thrown;
-  });
+  const file = await open(toBytes(join(directory, fromText(name))), 'r').catch(unlessMissing);
   if (!file) return undefined;
   try {
     const { size } = await file.stat();

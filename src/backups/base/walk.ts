@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { lstat, open, readdir, readlink, realpath } from 'node:fs/promises';
 import { type BytePath, bytePath, fromText, join, nameOf, toBytes, toText } from '../../formats/byte-path.ts';
 import { isPostgresqls } from '../../instance/own-names.ts';
-import { DbkitError, errnoOf, isDenied } from '../../kernel/errors.ts';
+import { DbkitError, errnoOf, isDenied, unlessMissing } from '../../kernel/errors.ts';
 import { emptiedDirectories, isDatabaseDirectory, isExcluded, relationFilter } from './exclusions.ts';
 import type { FileStamp } from './sharing.ts';
 
@@ -24,11 +24,8 @@ export interface SourceTree {
   readonly skipped: readonly BytePath[];
 }
 
-/** Undefined when the entry has vanished: tables and databases come and go while a server runs. */
-const gone = (thrown: unknown): undefined => {
-  if (errnoOf(thrown) === 'ENOENT') return undefined;
-  throw thrown;
-};
+/** Tables and databases come and go while a server runs. */
+const gone = unlessMissing;
 
 export const stampOf = (stats: BigIntStats): FileStamp => ({
   sizeBytes: Number(stats.size),

@@ -1,5 +1,3 @@
-import { constants } from 'node:fs';
-import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { findBinaries } from '../../instance/binaries.ts';
@@ -7,6 +5,7 @@ import { withPassfile } from '../../instance/passfile.ts';
 import { toolOptions } from '../../instance/sessions.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System, Tool, ToolResult } from '../../kernel/machine.ts';
+import { isExecutable } from '../../machine/is-there.ts';
 
 /** PostgreSQL's own client programs, called for one server; the password travels in a file, names never meet a shell. */
 export interface DumpTools {
@@ -42,7 +41,7 @@ export async function findTools(
   );
   const path = (system.childEnvironment['PATH'] ?? '').split(':').filter(Boolean);
   for (const directory of [...beside, ...path]) {
-    if (!(await executable(join(directory, 'pg_dump'))) || !(await executable(join(directory, 'pg_restore')))) continue;
+    if (!(await isExecutable(join(directory, 'pg_dump'))) || !(await isExecutable(join(directory, 'pg_restore')))) continue;
     const { stdout } = await system.runner.run({ file: join(directory, 'pg_dump'), args: ['--version'], timeoutMs: 10_000 }, signal);
     if (Number(/(\d+)(\.\d+)?/.exec(stdout)?.[1]) < major) continue; // An older one refuses a newer server.
     const env = {
@@ -82,12 +81,6 @@ const environmentOf = ({ database, socketDir, role }: ToolTarget, own: string): 
   PGHOST: socketDir ?? own,
   ...(role ? { PGUSER: role.name } : {}),
 });
-
-const executable = (file: string): Promise<boolean> =>
-  access(file, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
 
 /** A database as pg_restore's --dbname takes it: a connection string, in which the name is quoted (libpq, "Connection Strings"). */
 export const asConnectionString = (database: string): string => `dbname='${database.replace(/[\\']/g, '\\$&')}'`;

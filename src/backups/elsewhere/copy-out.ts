@@ -3,7 +3,7 @@ import { join as joinPath } from 'node:path';
 import * as v from 'valibot';
 import { type BytePath, fromText, join } from '../../formats/byte-path.ts';
 import { zstd } from '../../formats/zstd.ts';
-import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import { DbkitError, errnoOf, unlessMissing } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import type { Backup } from '../backup.ts';
 import { listTree } from '../list-tree.ts';
@@ -116,10 +116,7 @@ const rowSchema = v.tuple([v.string(), v.pipe(v.string(), v.regex(/^packs\/[0-9a
 /** The packs that an interrupted run has stored, a line a pack; a line that is cut off is passed over. */
 async function rememberedPacks(path: string, present: ReadonlyMap<string, number>, { files }: Pick<System, 'files'>): Promise<StoredPacks> {
   const rows = new Map<string, { key: string; storedBytes: number }>();
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return '';
-    throw cause;
-  });
+  const text = (await readFile(path, 'utf8').catch(unlessMissing)) ?? '';
   for (const line of text.split('\n')) {
     const row = v.safeParse(rowSchema, parsed(line));
     if (!row.success) continue;

@@ -1,7 +1,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
 import { type BytePath, join, toBytes } from '../../formats/byte-path.ts';
-import { errnoOf } from '../../kernel/errors.ts';
+import { unlessMissing } from '../../kernel/errors.ts';
 import { openRegular } from '../regular-file.ts';
 import type { CopiedFile, Run } from './manifest.ts';
 import { FRAME_BYTES, joined, type Packer } from './packer.ts';
@@ -109,8 +109,5 @@ async function fill(file: FileHandle, into: Buffer, position: number): Promise<n
 }
 
 async function openEarlier({ root, file }: EarlierFile): Promise<FileHandle | undefined> {
-  return openRegular(toBytes(join(root, file.path))).catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return undefined; // Expired meanwhile.
-    throw cause;
-  });
+  return openRegular(toBytes(join(root, file.path))).catch(unlessMissing);
 }

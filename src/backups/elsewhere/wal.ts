@@ -1,8 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { zstd } from '../../formats/zstd.ts';
-import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import { DbkitError, unlessMissing } from '../../kernel/errors.ts';
 import type { Files } from '../../kernel/machine.ts';
+import { namesIn } from '../../machine/is-there.ts';
 import { openArchive, sha16Of } from '../../wal/archive.ts';
 import type { ArchivedSegment } from '../../wal/contract.ts';
 import { archiveDir, historyFile, parseKept, RECORD, tailFile, timelineFolder } from '../../wal/layout.ts';
@@ -42,7 +43,7 @@ export async function copyWal(
   if (timelines.length > 0) await send(`wal/${RECORD}`, () => readFile(join(archive.dir, RECORD)));
   for (const { id, segments } of timelines) {
     const folder = `wal/${timelineFolder(id)}`;
-    const history = await orMissing(readFile(join(archive.dir, timelineFolder(id), historyFile(id))));
+    const history = await readFile(join(archive.dir, timelineFolder(id), historyFile(id))).catch(unlessMissing);
     if (history !== undefined) await send(`${folder}/${historyFile(id)}`, async () => history);
     for (const segment of segments) {
       await sendSegment(segment, folder);
@@ -125,13 +126,4 @@ function longestTails(keys: readonly string[]): Map<string, { timeline: string; 
     if (timeline !== undefined && name !== undefined) tails.set(name, { timeline, key });
   }
   return tails;
-}
-
-const namesIn = async (folder: string): Promise<string[]> => (await orMissing(readdir(folder))) ?? [];
-
-async function orMissing<T>(asked: Promise<T>): Promise<T | undefined> {
-  return asked.catch((cause: unknown) => {
-    if (errnoOf(cause) === 'ENOENT') return undefined;
-    throw cause;
-  });
 }

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
-import type { Finding } from '../../inspection/findings.ts';
+import { type Finding, isOf } from '../../inspection/findings.ts';
 import { inspect } from '../../inspection/inspect.ts';
 import { inspectLive } from '../../inspection/live.ts';
 import { configFileElsewhere } from '../../instance/external-configuration.ts';
@@ -24,7 +24,7 @@ export function dataDirectoryProbe(
     const { kind } = await findPostmaster(dataDir);
     if (kind === 'denied') return skipped(`this user may not read ${dataDir}`);
     const isElsewhere = (await configFileElsewhere(dataDir)) !== undefined;
-    const ours = (findings: readonly Finding[]): Finding[] => findings.filter(({ code }) => !(isElsewhere && code.startsWith('conf.')));
+    const ours = (findings: readonly Finding[]): Finding[] => findings.filter(({ code }) => !(isElsewhere && isOf(code, 'conf')));
     if (kind === 'alive') return judged(ours(await lookAlive(dataDir, open, signal)), 'what the server needs is there');
     const { report } = await inspect(dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
     if (report.state === 'empty') return skipped(`${dataDir} holds no database yet`);

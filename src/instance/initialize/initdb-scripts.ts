@@ -1,10 +1,11 @@
-import { constants, createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { access, chown, copyFile, readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
 import type { Tool } from '../../kernel/machine.ts';
+import { isExecutable } from '../../machine/is-there.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 import { needsPsql, splitStatements } from './sql-statements.ts';
 import { inTemporaryFolder } from './temporary-folder.ts';
@@ -40,10 +41,7 @@ export async function runInitdbScripts(local: Local, scripts: readonly string[],
 
 /** An executable script is run as it is, another one by a shell; never sourced, so its `exit` ends only itself. */
 async function runShellScript(local: Local, script: string, socketDir: string, signal: AbortSignal): Promise<void> {
-  const executable = await access(script, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
+  const executable = await isExecutable(script);
   const shell = await access('/bin/bash').then(
     () => '/bin/bash',
     () => '/bin/sh',
@@ -89,13 +87,7 @@ async function run(local: Local, tool: Pick<Tool, 'file' | 'args'>, socketDir: s
 async function findPsql({ binaries, system }: Local): Promise<string | undefined> {
   for (const directory of [binaries.directory, ...(system.childEnvironment['PATH'] ?? '').split(':')]) {
     const file = join(directory, 'psql');
-    if (
-      await access(file, constants.X_OK).then(
-        () => true,
-        () => false,
-      )
-    )
-      return file;
+    if (await isExecutable(file)) return file;
   }
   return undefined;
 }

@@ -1,9 +1,9 @@
-import { constants } from 'node:fs';
-import { access, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
+import { isExecutable } from '../../machine/is-there.ts';
 import type { InitScript } from '../init-script.ts';
 import type { Service, ServicePlugin } from '../service.ts';
 
@@ -43,13 +43,6 @@ function isTrusted(directory: string, name: string, { rights, log, self }: Syste
     { path },
   );
   return false;
-}
-
-async function isExecutable(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  );
 }
 
 function initScript(path: string, system: System, environment: Readonly<Record<string, string>>): InitScript {

@@ -1,10 +1,10 @@
-import { access } from 'node:fs/promises';
 import { setImmediate as turn } from 'node:timers/promises';
-import { type BytePath, fromText, join, toBytes, toText } from '../../../formats/byte-path.ts';
+import { type BytePath, fromText, join, toText } from '../../../formats/byte-path.ts';
 import { readWal } from '../../../formats/wal-reader.ts';
 import { formatLsn, parseLsn, segmentRange } from '../../../formats/wal-segment.ts';
 import { DbkitError } from '../../../kernel/errors.ts';
 import type { Identity } from '../../../kernel/machine.ts';
+import { isThere } from '../../../machine/is-there.ts';
 import type { WalArchive } from '../../../wal/contract.ts';
 import { historyFile } from '../../../wal/layout.ts';
 import { historiesOf, openLineage, type WalPlaces } from '../../../wal/lineage.ts';
@@ -72,12 +72,6 @@ export async function pointWal(found: FoundPoint, places: WalPlaces): Promise<Po
     },
   };
 }
-
-const isThere = (path: BytePath): Promise<boolean> =>
-  access(toBytes(path)).then(
-    () => true,
-    () => false,
-  );
 
 /** Only what was laid counts. */
 const nothing = (archive: WalArchive): WalArchive => ({ ...archive, timelines: async () => [] });
