@@ -92,6 +92,27 @@ test.each(files)('%s: no function is longer than 70 lines', (file) => {
   expect(functionsOf(readFileSync(join(src, file), 'utf8')).filter(({ lines }) => lines > FUNCTION_LINES_MAX)).toEqual([]);
 });
 
+/** In text that people read, each of these has a plainer word (docs/STYLE.md). */
+const riddles =
+  /\b(anew|passed over|under way|lets? (anybody|nobody) in|take \S+ away|leave \S+ away|bring (it|them) back|get through|takes no sessions|look whose) ?\b/;
+
+test.each(files)('%s: what people read is plain', (file) => {
+  const text = readFileSync(join(src, file), 'utf8').replace(/^\s*(\/\*\*|\*|\/\/).*$| \/\/ .*$/gm, '');
+  const hints = [...text.matchAll(/\bhint: (?:'((?:[^'\\]|\\.)*)'|`([^`\\]*)`)/g)].map(([, plain, templated]) => plain ?? templated!);
+  for (const hint of hints) {
+    expect(hint, 'a hint is one line without a full stop').not.toMatch(/\.$/);
+    expect(hint, 'a hint begins small, unless with a name').not.toMatch(/^[A-Z][a-z]+ (?!said)/);
+  }
+  const said = [
+    ...text.matchAll(/(?:words|hint|next|mend|loses): '((?:[^'\\]|\\.)*)'|DbkitError\(\s*'[a-z.-]+',\s*['`]((?:[^'`\\]|\\.)*)['`]/g),
+  ].map(([, words, message]) => words ?? message!);
+  for (const words of said) {
+    expect(words, 'a riddle').not.toMatch(riddles);
+    expect(words.replace(/`[^`]*`/g, ''), 'a message is no question').not.toMatch(/^(which|whether|who)\b.*\?$/);
+    expect(words, 'one space').not.toMatch(/\S {2,}\S/);
+  }
+});
+
 test('the README stays short', () => {
   expect(readFileSync('README.md', 'utf8').split(/\s+/).filter(Boolean).length).toBeLessThanOrEqual(900);
 });

@@ -90,7 +90,7 @@ export function createAlerter(
     const alert = stamp({ topic: 'test', severity: 'INFO', resolves: false, title, lines, command: null });
     await send(channel, alert, needs, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
-      throw new DbkitError('service.failed', `the test did not get through to ${name}: ${wordsOf(cause)}`, {
+      throw new DbkitError('service.failed', `the test message did not reach ${name}: ${wordsOf(cause)}`, {
         hint: `look at alerts.channels.${name} in dbkit.yaml, and at the file or variable that holds its secret`,
         cause,
       });
@@ -104,7 +104,7 @@ async function answers(url: Promise<string>, log: Logger, signal: AbortSignal): 
     await ping(await url, signal);
     return true;
   } catch (cause) {
-    if (!signal.aborted) log.warn('ping.failed', `the ping that says that this monitor lives did not get through: ${wordsOf(cause)}`);
+    if (!signal.aborted) log.warn('ping.failed', `the heartbeat ping could not be sent: ${wordsOf(cause)}`);
     return false;
   }
 }

@@ -59,7 +59,7 @@ function channelMemories(stateDir: string, { files, log }: Delivering['system'])
         const body = JSON.stringify({ schema: 'dbkit.alerts/v2', channels: { ...known, [name]: memory } });
         await files.write(path, body, { mode: 0o600, owner });
       } catch (cause) {
-        log.warn('alert.not-remembered', `what was told cannot be remembered: ${wordsOf(cause)}`); // It is told all the same.
+        log.warn('alert.not-remembered', `the state of the alerts cannot be saved: ${wordsOf(cause)}`); // It is told all the same.
       }
     });
     return writing;
@@ -91,7 +91,7 @@ export function createDelivery({ stateDir, system, repeatAfterMs, stamp, send }:
         const wantedMs = cause instanceof Unaccepted ? cause.retryAfterMs : undefined;
         const waitMs = Math.max(pauseMs ?? 0, wantedMs ?? 0);
         if (pauseMs === undefined || waitedMs + waitMs > PATIENCE_MS) {
-          log.warn('alert.failed', `the alert did not get through to ${name}: ${wordsOf(cause)}`, { channel: name });
+          log.warn('alert.failed', `the alert did not reach ${name}: ${wordsOf(cause)}`, { channel: name });
           return wantedMs === undefined ? null : new Date(clock.now().getTime() + wantedMs).toISOString();
         }
         await clock.sleep(waitMs, signal).catch(() => undefined);

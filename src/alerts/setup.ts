@@ -144,7 +144,7 @@ async function tryOut(
     asking.say(cause.message);
     if (cause.code !== 'config.invalid' && (await asking.yes('Write it into the configuration all the same?', false))) return false;
     throw new DbkitError('recovery.refused', 'the channel was not set up; nothing was changed', {
-      hint: '`dbkit alert setup` begins again',
+      hint: 'run `dbkit alert setup` again',
       cause,
     });
   }

@@ -57,11 +57,11 @@ export function openCatalog<R extends Recorded>(
       try {
         const record = parse(parseJson(await readRegular(recordOf(label), SIZE_MAX_BYTES), `the record of ${label}`));
         if (record.label === label) return record;
-        log.warn('backup.incomplete', `The record of ${label} is that of ${record.label}, so it is passed over.`, { label });
+        log.warn('backup.incomplete', `The record of ${label} is that of ${record.label}, so it is ignored.`, { label });
       } catch (cause) {
         if (errnoOf(cause) === 'ENOENT') return undefined; // Expired while we were listing.
         const reason = wordsOf(cause);
-        log.warn('backup.record-broken', `The record of ${label} cannot be read, so this backup is passed over.`, { label, reason });
+        log.warn('backup.record-broken', `The record of ${label} cannot be read, so this backup is ignored.`, { label, reason });
       }
       return undefined;
     },

@@ -16,7 +16,7 @@ export async function inWords<T>(doing: string, work: () => Promise<T>): Promise
       throw new DbkitError('volume.read-only', `cannot ${doing}: the volume is read-only`, { ...options, hint: 'mount it writable' });
     throw new DbkitError('command.failed', `cannot ${doing}: ${message}`, {
       ...options,
-      hint: 'see that the volumes are healthy and readable',
+      hint: 'check that the volumes are mounted and readable',
     });
   }
 }

@@ -52,5 +52,5 @@ export function requireBase({ backup, of }: FoundBackup): FoundBackup<BaseBackup
 /** Rejects with `usage.invalid` for base backups. */
 export function requireDump({ backup, of }: FoundBackup): FoundBackup<Dumps> {
   if (of.kind === 'logical') return { backup, of };
-  throw new DbkitError('usage.invalid', `${backup.label} is no dump`, { hint: '`dbkit backup restore` brings a base backup back' });
+  throw new DbkitError('usage.invalid', `${backup.label} is not a dump`, { hint: '`dbkit backup restore` restores a base backup' });
 }

@@ -101,7 +101,7 @@ export function openHoldings<R extends Recorded>(
 async function readWhole<R extends Recorded>({ catalog, tree, system }: Parts<R>, label: string): Promise<R | undefined> {
   const record = await catalog.read(label);
   if (!record || (await tree.has(label))) return record;
-  system.log.warn('backup.incomplete', `The record of ${label} does not belong to a backup that is there, so it is passed over.`, {
+  system.log.warn('backup.incomplete', `The record of ${label} does not belong to a backup that is there, so it is ignored.`, {
     label,
   });
   return undefined;

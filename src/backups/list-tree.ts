@@ -23,7 +23,7 @@ export async function listTree(root: BytePath, signal: AbortSignal): Promise<Tre
     signal.throwIfAborted();
     if (depth > DEPTH_MAX)
       throw new DbkitError('data.corrupt', `the folders of ${root} are nested more deeply than those of any backup`, {
-        hint: 'see who put them there; another backup may be whole',
+        hint: 'find out who put them there; another backup may be complete',
       });
     for (const entry of await readdir(toBytes(join(root, directory)), { withFileTypes: true, encoding: 'buffer' })) {
       const path = join(directory, bytePath(entry.name));

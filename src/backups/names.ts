@@ -26,7 +26,7 @@ export function parseJson(body: Buffer, what: string): unknown {
   try {
     return JSON.parse(body.toString('utf8'));
   } catch (cause) {
-    throw new DbkitError('data.corrupt', `${what} is no JSON`, { cause });
+    throw new DbkitError('data.corrupt', `${what} is not JSON`, { cause });
   }
 }
 

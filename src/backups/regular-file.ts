@@ -15,8 +15,8 @@ export interface Following {
 const flagsOf = ({ follow = false }: Following): number => (follow ? FLAGS & ~constants.O_NOFOLLOW : FLAGS);
 
 const noFile = (path: string | Buffer, cause?: unknown): DbkitError =>
-  new DbkitError('data.corrupt', `${path} is no regular file`, {
-    hint: 'a backup holds only regular files: see who put this there; another backup may be whole',
+  new DbkitError('data.corrupt', `${path} is not a regular file`, {
+    hint: 'a backup holds only regular files: find out who put this there; another backup may be complete',
     cause,
   });
 
@@ -53,7 +53,7 @@ export async function readRegular(path: string, sizeMaxBytes: number, following:
     const { size } = await file.stat();
     if (size > sizeMaxBytes)
       throw new DbkitError('data.corrupt', `${path} has ${size} bytes, more than such a file ever has`, {
-        hint: 'see who put this there; another backup may be whole',
+        hint: 'find out who put this there; another backup may be complete',
       });
     return await file.readFile();
   } finally {

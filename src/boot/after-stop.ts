@@ -24,7 +24,7 @@ export async function rememberStop(local: Local, damage: readonly Finding[]): Pr
   );
   await rememberTablespaces(volume.dataDir, local.owner, system).catch(() => undefined); // The list of the start still holds.
   await markStop(local).catch((cause: unknown) =>
-    system.log.warn('mark.unwritten', 'how far the WAL has come could not be noted', { why: String(cause) }),
+    system.log.warn('mark.unwritten', 'the end of the WAL could not be recorded', { why: String(cause) }),
   );
 }
 

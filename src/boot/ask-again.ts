@@ -26,7 +26,7 @@ export async function askAgain(
       await clock.sleep(pauseMs, signal);
       const { complaints, unknown: still } = await examine(local, before, { patienceMs: 0 }, signal);
       if (complaints.length > 0) return found(complaints);
-      if (still.length === 0) log.info('databases.checked', 'every database that takes sessions has answered now');
+      if (still.length === 0) log.info('databases.checked', 'every database that accepts connections has answered now');
       left = still;
     }
   } catch (cause) {

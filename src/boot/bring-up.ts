@@ -92,7 +92,7 @@ async function raise(
     );
     await system.clock.sleep(settings.startRetrySeconds * 1000, signal);
   }
-  throw new DbkitError('service.failed', 'PostgreSQL does not come up, and every remedy was tried', {
+  throw new DbkitError('service.failed', 'PostgreSQL does not start, and every remedy was tried', {
     hint: '`dbkit inspect --deep` shows what is damaged',
   });
 }

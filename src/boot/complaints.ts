@@ -57,14 +57,17 @@ export async function examine(local: Local, before: Inspection, questions: Datab
   const refusals = check.silent.flatMap((silence) => refusalIn(silence) ?? []);
   if (check.databases === 0 && refusals[0]) throw refusals[0].failure;
   for (const { database, failure } of refusals)
-    log.error('database.refused', `database ${database} takes no sessions: ${failure.message}; the others are served`, {
+    log.error('database.refused', `database ${database} accepts no connections: ${failure.message}; the others are served`, {
       hint: failure.hint,
     });
   const silent = check.silent.filter((silence) => refusalIn(silence) === undefined);
   for (const { database, id, words } of closed)
-    log.info('database.closed', `database ${database} takes no sessions, so it was not looked at`, { id, why: words });
+    log.info('database.closed', `database ${database} accepts no connections, so it was not checked`, { id, why: words });
   for (const { database, id, words } of unknown)
-    log.warn('database.unchecked', `nothing is known of database ${database}: ${troubleWords(id)}; the server serves`, { id, why: words });
+    log.warn('database.unchecked', `database ${database} could not be checked: ${troubleWords(id)}; the server is running`, {
+      id,
+      why: words,
+    });
   const complaints: Finding[] = [];
   const rebuilt: Finding[] = [];
   for (const relation of lost) {
@@ -118,7 +121,7 @@ function lossOf({ kind, relation, database, path, isCatalog, shrunk, madeAnew: a
   }
   const code =
     kind === 'index' ? (isCatalog ? 'catalog-index.damaged' : 'index.damaged') : isCatalog ? 'catalog.missing' : 'relation.missing';
-  const how = anew ? 'was gone, and crash recovery made it anew from the WAL, which does not hold all of it' : 'is gone';
+  const how = anew ? 'was gone, and crash recovery recreated it from the WAL, which does not hold all of it' : 'is gone';
   return { code, evidence: `the file of ${kind} ${relation} in database ${database} ${how}`, ...named };
 }
 

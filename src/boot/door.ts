@@ -31,7 +31,7 @@ interface DoorRow {
 export const doorRows: readonly DoorRow[] = [
   { id: 'judged', when: ({ isJudged }) => isJudged, then: 'open', words: 'every database was asked, behind a closed door' },
   { id: 'new-cluster', when: ({ isNew }) => isNew, then: 'open', words: 'a new cluster holds nothing yet' },
-  { id: 'standby', when: ({ isStandby }) => isStandby, then: 'open', words: 'a standby takes no writes, and is never replaced here' },
+  { id: 'standby', when: ({ isStandby }) => isStandby, then: 'open', words: 'a standby accepts no writes, and is never replaced here' },
   { id: 'proven', when: ({ isProven }) => isProven, then: 'open', words: 'every file is as the last clean shutdown left it' },
   {
     id: 'nothing-to-replace-it',

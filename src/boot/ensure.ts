@@ -29,7 +29,7 @@ export async function ensurePatiently(
         continue;
       }
       if (isNew) throw cause;
-      log.warn('application.unsure', `could not make sure of the application’s role and database: ${words}`, { why: wordsOf(cause) });
+      log.warn('application.unsure', `could not check or create the application’s role and database: ${words}`, { why: wordsOf(cause) });
       return;
     }
   }

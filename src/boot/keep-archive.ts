@@ -100,7 +100,7 @@ async function forgetSlot(local: Local): Promise<void> {
   try {
     const session = await connectSuperuser(local, 'postgres', limit.signal);
     await dropSlot(session).finally(() => session.end());
-    local.system.log.info('wal.slot-dropped', 'the WAL is not kept any more, so its replication slot is gone');
+    local.system.log.info('wal.slot-dropped', 'the WAL is no longer archived, so its replication slot was dropped');
   } finally {
     limit.release();
   }

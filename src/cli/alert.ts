@@ -9,7 +9,7 @@ import type { Style } from './output/style.ts';
 export function registerAlert(program: Command, cli: Cli): void {
   const alert = program
     .command('alert')
-    .description('the channels through which people are told')
+    .description('the channels that alerts are sent to')
     .addHelpText('after', '\nExample:\n  dbkit alert test');
   alert
     .command('setup')

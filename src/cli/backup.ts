@@ -86,7 +86,7 @@ function registerLooks(backup: Command, cli: Cli): void {
     );
   backup
     .command('show')
-    .description('everything about one backup')
+    .description('show everything about one backup')
     .argument('<label>', 'which; `latest` is the newest good one')
     .addHelpText('after', '\nExample:\n  dbkit backup show latest')
     .action((label: string, _flags: object, command: Command) =>

@@ -10,7 +10,7 @@ import { table } from './output/table.ts';
 export function registerCopies(backup: Command, cli: Cli): void {
   backup
     .command('open')
-    .description('look into a backup: a throw-away copy on a private socket, psql by default')
+    .description('open a backup: a throw-away copy on a private socket, psql by default')
     .argument('<label>', 'which; `latest` is the newest good one')
     .argument('[cmd...]', 'a command to run against it instead; PGHOST, PGPORT, PGUSER and PGDATABASE lead there')
     .addHelpText(

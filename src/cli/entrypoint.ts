@@ -24,7 +24,7 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
           const intervalMs = app.config.monitor.intervalSeconds * 1000;
           const pages = app.config.monitor.enabled
             ? await app.monitor.openPages({ listen: undefined, intervalMs, version: surroundings.version }).catch((cause: unknown) => {
-                app.log.warn('pages.failed', `the monitor’s page cannot be shown: ${wordsOf(cause)}`); // No reason to leave the container down.
+                app.log.warn('pages.failed', `the status page cannot be shown: ${wordsOf(cause)}`); // No reason to leave the container down.
                 return undefined;
               })
             : undefined;

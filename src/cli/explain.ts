@@ -11,7 +11,7 @@ export function registerExplain(program: Command, cli: Cli): void {
   program
     .command('explain')
     .argument('[id]', 'the id of a reason, a finding or a failure; none: list them all')
-    .description('say what an id of a report means, and what to do')
+    .description('explain an id of a report, and what to do about it')
     .addHelpText('after', '\nExamples:\n  dbkit explain replaced-too-often\n  dbkit explain data.corrupt --json')
     .action((id: string | undefined, _flags: object, command: Command) =>
       cli.run(command, async () => {

@@ -24,7 +24,7 @@ critical; 3 when something could not be found out. What is skipped does not coun
 export function registerHealth(parent: Command, cli: Cli, name: 'health' | 'maintenance health' = 'health'): void {
   parent
     .command('health')
-    .description('ask the server, its data and its machine how they are')
+    .description('check the server, its data and its machine')
     .option('--probe <names...>', 'only these probes')
     .option('--strict', 'warnings fail')
     .addOption(new Option('--format <format>', 'say it to another program').choices(Object.keys(healthFormats)))
@@ -39,7 +39,7 @@ export function registerHealth(parent: Command, cli: Cli, name: 'health' | 'main
       cli.run(command, async ({ app: open, flags: { json }, signal }) => {
         const { format } = flags;
         if (json && format)
-          throw new DbkitError('usage.invalid', '--json and --format exclude each other', { hint: 'leave one of them out' });
+          throw new DbkitError('usage.invalid', '--json and --format exclude each other', { hint: 'use only one of them' });
         const request = { only: (flags.probe ?? []).flatMap((names) => names.split(',').filter(Boolean)) };
         const app = await open();
         const report = flags.wait ? await app.health.wait(request, flags.timeout * 1000, signal) : await app.health.check(request, signal);

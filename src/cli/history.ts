@@ -17,7 +17,7 @@ const askers: Record<NonNullable<RecoveryReport['trigger']>, string> = {
 export function registerHistory(recover: Command, cli: Cli): void {
   recover
     .command('history')
-    .description('every recovery of this instance, the last one first')
+    .description('list every recovery of this instance, newest first')
     .action((_flags, command: Command) =>
       cli.run(command, async ({ app: open }) => {
         const report = await (await open()).recovery.history();
@@ -27,7 +27,7 @@ export function registerHistory(recover: Command, cli: Cli): void {
   recover
     .command('show')
     .argument('[number]', 'of `recover history`; 1 is the last', wholeNumber, 1)
-    .description('one recovery: when, why, the evidence, the steps, what was lost, how long it took')
+    .description('show one recovery: when, why, the evidence, the steps, what was lost, how long it took')
     .action((number: number, _flags, command: Command) =>
       cli.run(command, async ({ app: open }) => {
         const report = await (await open()).recovery.show(number);

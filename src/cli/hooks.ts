@@ -26,7 +26,7 @@ export function registerHooks(program: Command, cli: Cli): void {
     );
   hooks
     .command('uninstall')
-    .description('take the check out again; the rest of the hook stays')
+    .description('remove the check; the rest of the hook stays')
     .addHelpText('after', '\nExample:\n  dbkit hooks uninstall')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, surroundings: { workingDirectory: directory }, signal }) => {
@@ -36,7 +36,7 @@ export function registerHooks(program: Command, cli: Cli): void {
     );
   hooks
     .command('run')
-    .description('what the hook runs: a strict health check')
+    .description('run the check of the hook: strict')
     .addHelpText(
       'after',
       '\nAnswers like `dbkit health --strict`; while no server is running hooks.whenDown decides (warn, fail or skip).\n\nExample:\n  dbkit hooks run',

@@ -7,7 +7,7 @@ import { table } from './output/table.ts';
 export function registerInit(program: Command, cli: Cli): void {
   program
     .command('init')
-    .description('put dbkit into a project')
+    .description('set dbkit up in a project')
     .addHelpText('after', '\nExample:\n  dbkit init devcontainer')
     .command('devcontainer')
     .description('write a dev container whose database dbkit keeps alive')

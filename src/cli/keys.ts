@@ -13,10 +13,10 @@ const STATES = {
 
 /** `dbkit keys`: who can read the copies. */
 export function registerKeys(program: Command, cli: Cli): void {
-  const keys = program.command('keys').description('keys of age that copies elsewhere are encrypted with');
+  const keys = program.command('keys').description('the age keys that copies elsewhere are encrypted with');
   keys
     .command('create')
-    .description('make a pair: the public key encrypts, the file opens')
+    .description('create a key pair: the public key encrypts, the file decrypts')
     .argument('<file>', 'where the identity goes: a recovery sheet to print, readable by you alone')
     .addHelpText('after', '\nNothing is ever overwritten.\n\nExample:\n  dbkit keys create ~/dbkit-recovery.txt')
     .action((file: string, _flags: object, command: Command) =>
@@ -33,7 +33,7 @@ export function registerKeys(program: Command, cli: Cli): void {
     );
   keys
     .command('check')
-    .description('prove that an identity opens what is encrypted for each copy, and list the public keys')
+    .description('prove that an identity decrypts each copy, and list the public keys')
     .option('--identity <file>', 'this identity instead of the configured one')
     .addHelpText(
       'after',

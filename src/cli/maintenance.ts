@@ -10,7 +10,7 @@ import { registerUpkeep } from './upkeep.ts';
 export function registerMaintenance(program: Command, cli: Cli): void {
   const maintenance = program
     .command('maintenance')
-    .description('what would help the server, and doing it; also the names of maintenance.sh')
+    .description('list or run what helps the server: VACUUM, ANALYZE, REINDEX; also the names of maintenance.sh')
     .addHelpText('after', '\nExamples:\n  dbkit maintenance\n  dbkit maintenance vacuum --dry-run\n  dbkit maintenance status');
   registerUpkeep(maintenance, cli);
   maintenance

@@ -52,7 +52,7 @@ export async function openPages(
     return known;
   };
   const pages = await openPageProcess({ address, hosts: monitor.hosts }, app);
-  app.log.info('pages.begun', `its page is http://${address.host ?? host}:${pages.port}/`);
+  app.log.info('pages.begun', `status page: http://${address.host ?? host}:${pages.port}/`);
   pages.show(await lookAgain(null), false);
   return {
     port: pages.port,

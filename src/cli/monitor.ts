@@ -94,7 +94,7 @@ async function watch(
 function registerPause(command: Command, cli: Cli): void {
   command
     .command('pause')
-    .description('recover nothing for a while: a planned stop')
+    .description('pause recovery during a planned stop')
     .addOption(new Option('--for <duration>', 'how long').argParser(durationArgument).default('30m'))
     .addHelpText('after', '\nExample:\n  dbkit monitor pause --for 2h')
     .action((flags: { for: string }, self: Command) =>
@@ -108,14 +108,14 @@ function registerPause(command: Command, cli: Cli): void {
     );
   command
     .command('resume')
-    .description('watch again, and try again what was given up')
+    .description('resume, and retry what was given up')
     .addHelpText('after', '\nExample:\n  dbkit monitor resume')
     .action((_flags: object, self: Command) =>
       cli.run(self, async ({ app }) => ({ report: await (await app()).monitor.resume(), text: () => 'it watches again' })),
     );
   command
     .command('status')
-    .description('what the monitor knew after its last check, and what happened')
+    .description('show the last check of the monitor, and its events')
     .addHelpText('after', '\nExample:\n  dbkit monitor status')
     .action((_flags: object, self: Command) =>
       cli.run(self, async ({ app: open }) => {

@@ -79,7 +79,7 @@ export function copyView({ label, directory, port, sizeBytes, databases, duratio
 /** The rows that a dump has brought back, and where what it replaced is. */
 export function loadView({ label, database, into, replaced, tables, rows, missing }: LoadReport): string {
   const kept = replaced === null ? [] : [`what was there is whole in the database ${replaced}; drop it when you are sure`];
-  const lacking = missing.map(({ what, because }) => `not as it was: ${what}: ${because}`);
+  const lacking = missing.map(({ what, because }) => `restored differently: ${what}: ${because}`);
   return [`restored ${database} of ${label} as ${into}: ${tables} tables, ${rows} rows, counted`, ...kept, ...lacking].join('\n');
 }
 
@@ -100,7 +100,7 @@ export function tablesView({
           ? `${name} is there, so that of ${label} lies beside it as ${place}: ${rows} rows, counted`
           : `${taken.join(', ')} is in the way, so ${name} of ${label} lies beside it as ${place}: ${rows} rows, counted`,
     ),
-    ...lacking.map(({ what, because }) => `not as it was: ${what}: ${because}`),
+    ...lacking.map(({ what, because }) => `restored differently: ${what}: ${because}`),
     ...foreignKeysLeftOut.map((sql) => `this foreign key was left out: ${sql};`),
     ...(over ? [`what differs: ${differs}`, `what is missing comes back with: ${missing}`, `when you are done: ${over}`] : []),
   ].join('\n');

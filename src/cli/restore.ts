@@ -33,7 +33,7 @@ interface RestoreFlags extends PointFlags {
 export function registerRestore(backup: Command, cli: Cli): void {
   backup
     .command('restore')
-    .description('bring the data back as a backup holds it; what is replaced is kept whole')
+    .description('restore the data from a backup; the replaced data is kept')
     .argument('[label]', 'which; `latest` is the newest good one; none: choose from a list')
     .option('-n, --dry-run', 'show the plan, touch nothing')
     .option('--boot-test', 'start the copy beside the data before it takes its place (default: when there is room)')
@@ -81,7 +81,7 @@ export function registerRestore(backup: Command, cli: Cli): void {
     );
   backup
     .command('undo')
-    .description('bring back what the last restore replaced; what is there now is kept whole')
+    .description('undo the last restore; the data that is there now is kept too')
     .argument('[label]', 'which replaced data; none: the newest')
     .option('-n, --dry-run', 'show the plan, touch nothing')
     .addHelpText('after', '\nExamples:\n  dbkit backup undo --dry-run\n  dbkit backup undo --yes')
@@ -176,7 +176,7 @@ async function copy(
 async function chooseBackup(app: App, call: Call): Promise<string> {
   const { backups } = await app.backups.list(call.signal);
   if (!mayAsk(call) || call.flags.json)
-    throw new DbkitError('usage.invalid', 'which backup?', {
+    throw new DbkitError('usage.invalid', 'no backup is named', {
       hint: 'name one of `dbkit backup list`, or `latest` for the newest good one',
     });
   if (backups.length === 0) throw new DbkitError('backup.missing', 'there is no backup yet', { hint: '`dbkit backup create` takes one' });

@@ -8,7 +8,7 @@ import { table } from './output/table.ts';
 export function registerSalvage(program: Command, cli: Cli): void {
   program
     .command('salvage')
-    .description('read what can be read out of damaged data, into a dump')
+    .description('save what is still readable in damaged data as a dump')
     .argument('[directory]', 'the damaged data; default: the newest that was set aside, else the stopped instance')
     .addHelpText(
       'after',

@@ -5,7 +5,7 @@ import { table } from './output/table.ts';
 export function registerServices(program: Command, cli: Cli): void {
   program
     .command('services')
-    .description('the configured services, in the order of starting')
+    .description('list the configured services in start order')
     .addHelpText('after', '\nExample:\n  dbkit services --json')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app }) => {

@@ -10,7 +10,7 @@ import { secondsFlag } from './up.ts';
 export function registerStatus(program: Command, cli: Cli): void {
   program
     .command('status')
-    .description('what runs, since when, and what recovery did')
+    .description('show what runs, since when, and what recovery did')
     .option('-w, --wait', 'wait until everything is ready')
     .option('--timeout <seconds>', 'how long --wait waits', secondsFlag, 60)
     .addHelpText(

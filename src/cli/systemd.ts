@@ -43,7 +43,7 @@ export function registerSystemd(program: Command, cli: Cli): void {
     );
   systemd
     .command('uninstall')
-    .description('take the units away; data, backups and the environment file stay, and so does a server that has a unit of its own')
+    .description('remove the units; data, backups and the environment file stay, and so does a server that has a unit of its own')
     .option('--unit-dir <dir>', 'where the units are', UNIT_DIR)
     .addHelpText('after', '\nExample:\n  dbkit systemd uninstall')
     .action((flags: Pick<UnitFlags, 'unitDir'>, command: Command) =>

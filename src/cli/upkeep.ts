@@ -54,7 +54,7 @@ export function registerUpkeep(maintenance: Command, cli: Cli): void {
   }
   maintenance
     .command('checkpoint')
-    .description('write everything out now: a crash or a stop right after it costs next to no time')
+    .description('run CHECKPOINT now, so that the recovery after a crash is short')
     .addHelpText('after', '\nExample:\n  dbkit maintenance checkpoint')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
@@ -113,9 +113,7 @@ function choreView({ steps, dryRun, chore }: ChoreReport, style: Style): string 
 function logsView({ folder, decisions }: LogsPruned, dryRun: boolean, style: Style): string {
   const going = decisions.filter(({ action }) => action !== 'keep');
   if (going.length === 0) return `${counted(decisions.length, 'log')} in ${folder}: none is too old or too large`;
-  const verbs = dryRun
-    ? { remove: 'would remove', rotate: 'would begin anew', keep: '' }
-    : { remove: 'removed', rotate: 'began anew', keep: '' };
+  const verbs = dryRun ? { remove: 'would remove', rotate: 'would rotate', keep: '' } : { remove: 'removed', rotate: 'rotated', keep: '' };
   return table(
     going.map(({ action, name, sizeBytes, because }) => [verbs[action], `${folder}/${name}`, bytes(sizeBytes), style.dim(because)]),
   );

@@ -24,10 +24,10 @@ another status for the end of the archive.`;
 
 /** `dbkit wal`: the archive of WAL in the repository. */
 export function registerWal(program: Command, cli: Cli): void {
-  const wal = program.command('wal').description('the WAL that is kept: every second since the oldest backup');
+  const wal = program.command('wal').description('the WAL archive: every second since the oldest backup');
   wal
     .command('status')
-    .description('where the archive stands, how far it is behind, what is missing, what keeps what')
+    .description('show the end of the archive, its lag, gaps and size, and what keeps what')
     .addHelpText('after', KEPT)
     .addHelpText('after', '\nExamples:\n  dbkit wal status\n  dbkit wal status --json')
     .action((_flags: object, command: Command) =>
@@ -49,7 +49,7 @@ export function registerWal(program: Command, cli: Cli): void {
     );
   wal
     .command('expire')
-    .description('remove what no base backup is rolled forward with; each good backup does it too')
+    .description('remove WAL that no base backup needs; each good backup does it too')
     .option('-n, --dry-run', 'only say what would be removed, and why')
     .addHelpText('after', '\nExample:\n  dbkit wal expire --dry-run')
     .action((flags: { readonly dryRun?: boolean }, command: Command) =>
@@ -62,7 +62,7 @@ export function registerWal(program: Command, cli: Cli): void {
     .command('fetch')
     .argument('<name>', 'a segment or a history file, as PostgreSQL names it (%f)')
     .argument('<path>', 'where to write it (%p)')
-    .description('bring one file of the archive; restore_command is bin/dbkit-wal, which asks for this only where it must')
+    .description('fetch one file from the archive; restore_command is bin/dbkit-wal, which asks for this only where it must')
     .addHelpText('after', FETCHED)
     .addHelpText('after', '\nExample:\n  dbkit wal fetch 00000001000000000000002A /tmp/segment')
     .action((name: string, path: string, _flags: object, command: Command) =>

@@ -22,7 +22,7 @@ export const writeFindings = [
     id: 'write-address-read-only',
     when: ({ committed }) => committed?.isWritable === false,
     then: 'critical',
-    words: '{address} leads to a standby, which takes no writes',
+    words: '{address} leads to a standby, which accepts no writes',
     next: 'look at the health checks of HAProxy: the write port must ask `/primary`',
   },
   {

@@ -29,7 +29,7 @@ export async function askControl(path: string, asked: AskedRequest, log: Logger,
     signal.throwIfAborted();
     if (!limit.isLate()) throw cause;
     throw new DbkitError('control.silent', `the supervisor does not answer within ${QUICK_MS / 1000} s`, {
-      hint: 'see whether its process is stopped (state T in `ps`), or the machine is very busy',
+      hint: 'check whether its process is stopped (state T in `ps`), or the machine is very busy',
     });
   } finally {
     limit.release();
@@ -97,6 +97,6 @@ function retell(log: Logger, { level, event, message, fields }: LogEvent): void 
 }
 
 const cutShort = (): DbkitError =>
-  new DbkitError('control.unavailable', 'the other end of the control socket went away in the middle', {
+  new DbkitError('control.unavailable', 'the control socket was closed in the middle of an answer', {
     hint: '`dbkit status` shows whether the supervisor still runs',
   });

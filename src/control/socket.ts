@@ -62,7 +62,7 @@ export function createControl(
       } catch (cause) {
         throw cause instanceof DbkitError ? cause : unwritable(stateDir, cause);
       }
-      server.on('error', (cause) => log.warn('control.failed', `a client of the control socket was not let in: ${cause.message}`)); // EMFILE.
+      server.on('error', (cause) => log.warn('control.failed', `a client of the control socket was refused: ${cause.message}`)); // EMFILE.
       await chmod(path, 0o660);
       const group = await gid?.();
       if (group !== undefined && process.geteuid?.() === 0) await chown(path, 0, group);
@@ -120,7 +120,7 @@ async function understood(request: IncomingMessage, target: Means['target']): Pr
   const name = new URL(request.url ?? '/', 'http://dbkit').pathname.slice(1);
   if (!isCommand(name)) throw new DbkitError('usage.invalid', `there is no command '${name.slice(0, 100)}' on the control socket`);
   if (request.method === 'GET' && readings.has(name)) return { command: name } as ControlRequest;
-  if (request.method !== 'POST') throw new DbkitError('usage.invalid', `${name} is asked with POST, not with ${request.method}`);
+  if (request.method !== 'POST') throw new DbkitError('usage.invalid', `${name} takes POST, not ${request.method}`);
   const asked = parseRequest(name, parsed(await bodyOf(request)));
   refuseOther(asked.target, await target());
   return asked.request;

@@ -126,7 +126,7 @@ function refused({ port }: ConnectionTarget, cause: unknown): DbkitError {
       cause,
     });
   return new DbkitError('service.unready', `PostgreSQL does not answer on port ${port}: ${wordsOf(cause)}`, {
-    hint: 'see whether the server is running and accepts this user: `dbkit status`',
+    hint: 'check whether the server is running and accepts this user: `dbkit status`',
     cause,
   });
 }

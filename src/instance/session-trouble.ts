@@ -66,7 +66,7 @@ export const troubleRows: readonly TroubleRow[] = [
     id: 'closed-database',
     when: state(/^55000$/),
     then: 'closed',
-    words: 'the database takes no sessions: closed, or a DROP DATABASE was cut off',
+    words: 'the database accepts no connections: closed, or a DROP DATABASE was cut off',
   },
   { id: 'no-privilege', when: state(/^42501$/), then: 'unknown', words: 'this user may not ask that' },
   { id: 'disk-does-not-answer', when: state(/^58030$/), then: 'unknown', words: 'the disk or the mount answers with an error' },

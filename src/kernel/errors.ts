@@ -3,8 +3,8 @@
  * `retryable` says whether doing the same again may help without a person; `words` and `next` are for `dbkit explain`, each message has its own.
  */
 export const failures = {
-  'command.failed': { exit: 1, retryable: false, words: 'a command that dbkit was given failed', next: 'read its own words above' },
-  'tool.failed': { exit: 1, retryable: false, words: 'a program that dbkit runs failed', next: 'read its own words in the message' },
+  'command.failed': { exit: 1, retryable: false, words: 'a command that dbkit was given failed', next: 'read its output above' },
+  'tool.failed': { exit: 1, retryable: false, words: 'a program that dbkit runs failed', next: 'read its output in the message' },
   'usage.invalid': { exit: 2, retryable: false, words: 'the command line is wrong', next: 'add --help to the command' },
   'data.corrupt': {
     exit: 65,
@@ -32,7 +32,7 @@ export const failures = {
     words: 'a volume has no space, or a quota is used up',
     next: 'free some space there, never in pg_wal',
   },
-  'volume.read-only': { exit: 69, retryable: true, words: 'a volume takes no writes', next: 'mount it writable' },
+  'volume.read-only': { exit: 69, retryable: true, words: 'a volume is read-only', next: 'mount it writable' },
   'volume.failing': {
     exit: 69,
     retryable: true,
@@ -49,7 +49,7 @@ export const failures = {
     exit: 69,
     retryable: true,
     words: 'the place of a copy does not answer, or is not mounted',
-    next: 'look at it and at the way there',
+    next: 'check that it is up and can be reached',
   },
   'store.denied': {
     exit: 77,
@@ -60,7 +60,7 @@ export const failures = {
   'key.unusable': {
     exit: 78,
     retryable: false,
-    words: 'no identity here opens what is encrypted',
+    words: 'no identity here decrypts the copy',
     next: 'run `dbkit keys check`',
   },
   'control.unavailable': { exit: 69, retryable: true, words: 'no dbkit supervises this instance', next: 'see `dbkit status`' },
@@ -68,7 +68,7 @@ export const failures = {
     exit: 69,
     retryable: true,
     words: 'the supervisor does not answer in time',
-    next: 'see whether its process lives, then try again',
+    next: 'check whether its process lives, then try again',
   },
   'control.elsewhere': {
     exit: 77,
@@ -107,13 +107,13 @@ export const failures = {
     exit: 77,
     retryable: false,
     words: 'a WAL segment is another cluster’s',
-    next: 'see which cluster writes to this archive',
+    next: 'find out which cluster writes to this archive',
   },
   'data.owner': {
     exit: 77,
     retryable: false,
     words: 'a file or a folder belongs to another user',
-    next: 'look whose it is, with `ls -ld`',
+    next: 'check the owner with `ls -ld`',
   },
   'recovery.refused': {
     exit: 77,
@@ -121,7 +121,7 @@ export const failures = {
     words: 'dbkit refuses, to keep data safe',
     next: 'read the reason in the message; `--dry-run` shows the plan',
   },
-  'prompt.refused': { exit: 77, retryable: false, words: 'nobody was there to ask, or the answer was no', next: 'add --yes' },
+  'prompt.refused': { exit: 77, retryable: false, words: 'nobody answered the question, or the answer was no', next: 'add --yes' },
   'config.untrusted': {
     exit: 77,
     retryable: false,
@@ -202,9 +202,9 @@ const systemFailures: readonly { readonly errnos: readonly string[]; readonly co
   {
     errnos: ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'],
     code: 'service.failed',
-    hint: 'see that the other end runs, and try again',
+    hint: 'check that the other end is running, and try again',
   },
-  { errnos: ['EACCES', 'EPERM', 'ELOOP'], code: 'data.owner', hint: 'look whose it is: `ls -ld` on it and on the folders above it' },
+  { errnos: ['EACCES', 'EPERM', 'ELOOP'], code: 'data.owner', hint: 'check the owner: `ls -ld` on it and on the folders above it' },
 ];
 
 function systemFailure(thrown: unknown): Pick<Failure, 'code' | 'message' | 'hint'> | undefined {

@@ -44,7 +44,8 @@ function makeBelow(folder: number, [name, ...names]: readonly string[], mode: nu
   const inside = `/proc/self/fd/${folder}/${name}`;
   mkdirSync(inside, { mode: 0o700 });
   withOpen(inside, FOLDER, (made) => {
-    if (fstatSync(made).uid !== 0) throw new DbkitError('data.owner', `${name} was replaced while it was made`, { hint: 'try again' });
+    if (fstatSync(made).uid !== 0)
+      throw new DbkitError('data.owner', `${name} was replaced by something else while dbkit created it`, { hint: 'try again' });
     makeBelow(made, names, mode, owner);
     fchmodSync(made, mode);
     fchownSync(made, owner.uid, owner.gid);
@@ -158,7 +159,7 @@ function mend(fd: number, wanted: number, owner: Owner, path: string): void {
     if (entry.isFile() && entry.nlink > 1)
       throw new DbkitError(
         'data.owner',
-        `${path} belongs to uid ${entry.uid} and has a second name, so it may be a file of somebody else’s`,
+        `${path} belongs to uid ${entry.uid} and has another hard link, so it may be another user’s file`,
         {
           hint: `look at it: find / -xdev -inum ${entry.ino}; a copy of it in its place can be used`,
         },

@@ -100,7 +100,7 @@ export async function check(app: MonitorNeeds, { start, tell, recovers, during }
   const checkedEvents = what === null ? [] : [{ at, what }];
   const isKept = await memory.writeOrHold({ state, checkedAt: at, events: remembered(known?.events ?? [], checkedEvents) }); // Before it acts: a kill is counted.
   if (!isKept)
-    log.warn('monitor.unremembered', `the disk of ${config.stateDir} takes nothing: what is counted is lost when this monitor ends`);
+    log.warn('monitor.unremembered', `nothing can be written to ${config.stateDir}: the counters are lost when this monitor ends`);
   if (what !== null) log.info('monitor.checked', what);
   for (const alert of alertsOf(seen, decision, state, before, limits)) tell(alert);
   const recovery = decision.action === 'recover' ? await during(recover(app, { start, tell }, seen, signal)) : null;

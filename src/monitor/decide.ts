@@ -91,7 +91,7 @@ export const decisions = [
     id: 'let-it-start',
     when: ({ seen }) => seen.verdict === 'waiting',
     then: 'none',
-    words: 'it starts, stops or replays its WAL, which takes as long as it takes',
+    words: 'it is starting, stopping or replaying WAL, which may take long',
   },
   {
     id: 'not-for-recovery',
@@ -130,7 +130,7 @@ export const decisions = [
     then: 'count',
     words: 'the last recovery was less than monitor.cooldownSeconds ago',
   },
-  { id: 'recovery-due', when: () => true, then: 'recover', words: 'it failed often enough in a row' },
+  { id: 'recovery-due', when: () => true, then: 'recover', words: 'monitor.maxFailures checks failed in a row' },
 ] as const satisfies readonly Row<Facts, Action>[];
 /** 'left-to-another': a check that may not recover met a recovery that is due. */
 export type DecisionId = (typeof decisions)[number]['id'] | 'left-to-another';

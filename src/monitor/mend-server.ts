@@ -150,7 +150,7 @@ async function untilWell(app: Needs, mended: Mended, failed: string | undefined,
     return { ...mended, report };
   }
   const worst = probes.find((one) => one.status === 'critical');
-  throw new DbkitError('service.unready', `${mended.did}, and yet: ${worst?.summary ?? 'it does not answer'}`, {
+  throw new DbkitError('service.unready', `${mended.did}, but the server still fails: ${worst?.summary ?? 'it does not answer'}`, {
     hint: '`dbkit status` and the server’s log say more',
   });
 }

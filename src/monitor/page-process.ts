@@ -46,7 +46,7 @@ export async function openPageProcess(
   { clock, log }: { readonly clock: Clock; readonly log: Logger },
 ): Promise<PageProcess> {
   const program = pageProgram();
-  if (program === undefined) throw new DbkitError('service.failed', 'the program that shows the pages is missing: dist/page-server.js');
+  if (program === undefined) throw new DbkitError('service.failed', 'the program of the status page is missing: dist/page-server.js');
   const closing = new AbortController();
   let last: Extract<ToPages, { kind: 'shown' }> | undefined;
   let { running, port } = await begin(program, address, hosts);
@@ -55,7 +55,7 @@ export async function openPageProcess(
     for (let pauseMs = AGAIN_MS; ; pauseMs = Math.min(2 * pauseMs, AGAIN_MS_MAX)) {
       await running.exited;
       if (closing.signal.aborted) return;
-      log.warn('pages.ended', 'the process that shows the pages has ended, and is begun again');
+      log.warn('pages.ended', 'the process of the status page ended and is started again');
       await clock.sleep(pauseMs, closing.signal).catch(() => undefined);
       if (closing.signal.aborted) return;
       await begin(program, bound, hosts).then(
@@ -64,7 +64,7 @@ export async function openPageProcess(
           if (last) running.send({ ...last, isChecked: false });
         },
         (cause: unknown) =>
-          log.warn('pages.failed', `the pages cannot be shown: ${cause instanceof Error ? cause.message : String(cause)}`),
+          log.warn('pages.failed', `the status page cannot be shown: ${cause instanceof Error ? cause.message : String(cause)}`),
       );
     }
   })();
@@ -98,7 +98,7 @@ async function begin(program: string, address: ListenAddress, hosts: readonly st
   clearTimeout(late);
   if (said === 'ended' || said === 'late') {
     running.end();
-    throw new DbkitError('service.failed', 'the process that shows the pages could not be begun');
+    throw new DbkitError('service.failed', 'the process of the status page could not be started');
   }
   if (said.kind === 'listening') return { running, port: said.port };
   const { code, message, hint } = said.failure;

@@ -40,7 +40,7 @@ async function listen({ address, hosts }: Extract<ToPages, { kind: 'listen' }>):
 }
 
 async function pageAt(path: string) {
-  if (shown === undefined) throw new DbkitError('service.unready', 'nothing is known yet');
+  if (shown === undefined) throw new DbkitError('service.unready', 'no check has run yet');
   const { check, intervalMs } = shown;
   const quietMs = clock.monotonicMs() - checkedMs;
   const now = clock.now();

@@ -33,7 +33,7 @@ export const verdicts = [
     then: 'waiting',
     words: 'its process starts or stops',
   },
-  { id: 'connections-full', when: refuses('full'), then: 'unwell', words: 'its clients take everything it has' },
+  { id: 'connections-full', when: refuses('full'), then: 'unwell', words: 'its clients hold every connection' },
   { id: 'volume-read-only', when: refuses('read-only'), then: 'unwell', words: 'its volume is read-only' },
   {
     id: 'superuser-refused',
@@ -52,7 +52,7 @@ export const verdicts = [
     id: 'not-known',
     when: ({ status }) => status === 'unknown',
     then: 'unwell',
-    words: 'nobody can tell, which is no failure of the server',
+    words: 'the check itself failed, which says nothing about the server',
   },
 ] as const satisfies readonly Row<ProbeReport, Exclude<Verdict, 'well'>>[];
 export type VerdictId = (typeof verdicts)[number]['id'];

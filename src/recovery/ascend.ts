@@ -67,7 +67,7 @@ const unlessBackupsFault =
   async (cause: unknown): Promise<Outcome | undefined> => {
     if (decision !== 'restore' || !backup || !(cause instanceof DbkitError) || !backupsFault.has(cause.code)) throw cause;
     const { label } = backup.backup;
-    system.log.warn('backup.unusable', `${cause.message}; it is set aside as damaged, and what else there is decides`, { label });
+    system.log.warn('backup.unusable', `${cause.message}; it is set aside as damaged, and recovery goes on without it`, { label });
     spoiled.add(label);
     await rm(volume.incoming, { recursive: true, force: true });
     return undefined;

@@ -36,11 +36,7 @@ export async function goodConfiguration(local: Local, control: ControlFile | und
   }
   if (path === 'postgresql.auto.conf') return salvageLines(broken ?? '');
   if (!rebuildable.has(path)) {
-    local.system.log.warn(
-      'configuration.rebuilt',
-      `${path} is empty now, and what it set is not set any more: no good copy of it was kept`,
-      { path },
-    );
+    local.system.log.warn('configuration.rebuilt', `${path} is empty now and its settings are gone: no good copy of it was kept`, { path });
     return '# Emptied by dbkit: what stood here was broken, and was set aside.\n';
   }
   local.system.log.warn('configuration.rebuilt', `${path} was rebuilt from defaults: no good copy of it was kept`, { path });

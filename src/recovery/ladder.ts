@@ -76,7 +76,7 @@ const rows = [
     refusal: { code: 'recovery.refused', hint: backupsThereAre },
   },
   { id: 'restore-asked-for', when: wants('restore'), then: 'restore', words: 'a person asked for the newest backup' },
-  { id: 'reinitialize-asked-for', when: wants('reinitialize'), then: 'reinitialize', words: 'a person asked to start anew' },
+  { id: 'reinitialize-asked-for', when: wants('reinitialize'), then: 'reinitialize', words: 'a person asked for a new, empty instance' },
   {
     id: 'repair-not-possible',
     when: (facts) => wants('repair')(facts) && mustReplace(facts),
@@ -104,7 +104,7 @@ const rows = [
     words: 'the directory is empty, and dbkit knows an instance that was here: this is no first boot',
     refusal: {
       code: 'recovery.refused',
-      hint: 'mount its volume, or bring it back (`dbkit backup list`); `dbkit recover --strategy reinitialize` begins a new instance; nothing was changed',
+      hint: 'mount its volume, or restore it (`dbkit backup list`); `dbkit recover --strategy reinitialize` begins a new instance; nothing was changed',
     },
   },
   { id: 'first-boot', when: ({ state }) => state === 'empty', then: 'initialize', words: 'the directory is empty: a first boot' },

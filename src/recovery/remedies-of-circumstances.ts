@@ -56,7 +56,7 @@ export const circumstances = [
     words: 'the server would serve another directory; nothing is wrong with the data',
     refusal: {
       code: 'server.settings',
-      hint: 'take data_directory out of that file, or set PGDATA to that directory; nothing was changed',
+      hint: 'remove data_directory from that file, or set PGDATA to that directory; nothing was changed',
     },
   },
   {
@@ -83,7 +83,7 @@ export const circumstances = [
     findings: ['volume.read-only'],
     when: always,
     ...refuses,
-    words: 'the volume takes no writes; nothing is wrong with the data',
+    words: 'the volume is read-only; nothing is wrong with the data',
     refusal: { code: 'volume.read-only', hint: 'mount the volume writable' },
   },
   {
@@ -154,7 +154,7 @@ export const circumstances = [
     when: ({ tried }) => tried,
     ...refuses,
     words: 'the file was brought back, and PostgreSQL still does not find it; nothing is wrong with the data',
-    refusal: { code: 'server.settings', hint: 'mend that file: no good copy of it is left; the data was not touched' },
+    refusal: { code: 'server.settings', hint: 'repair that file by hand: no good copy of it is left; the data was not touched' },
   },
   {
     id: 'configuration-still-broken',
@@ -162,7 +162,7 @@ export const circumstances = [
     when: ({ tried }) => tried,
     ...refuses,
     words: 'a setting must be changed; nothing is wrong with the data',
-    refusal: { code: 'server.settings', hint: 'mend that file: its good copy does not help either; the data was not touched' },
+    refusal: { code: 'server.settings', hint: 'repair that file by hand: its good copy does not help either; the data was not touched' },
   },
   {
     id: 'repair-did-not-help',

@@ -10,7 +10,7 @@ export const ofWal = [
     words: 'with a pg_control of another cluster, or of another time, every row would be lost',
     refusal: {
       code: 'recovery.refused',
-      hint: 'bring back the right pg_control and pg_wal, or run `dbkit recover --strategy restore`; nothing was changed',
+      hint: 'put the right pg_control and pg_wal back, or run `dbkit recover --strategy restore`; nothing was changed',
     },
   },
   {

@@ -32,7 +32,7 @@ export async function finishReplacement(volume: Volume, backupDir: string, owner
   const aside = found.aside ?? found.journal?.quarantine ?? null;
   if (then === 'refuse')
     throw new DbkitError('recovery.refused', words, {
-      hint: `bring back ${aside ?? 'that folder'} (is the volume of BACKUP_DIR mounted?), then start again; nothing was changed`,
+      hint: `put ${aside ?? 'that folder'} back (is the volume of BACKUP_DIR mounted?), then start again; nothing was changed`,
     });
   system.log.warn('replacement.resumed', words, { id, quarantine: aside });
   if (then === 'go-on') await carryOn(volume, owner, found.journal!, system);

@@ -36,7 +36,7 @@ export const resumptions: readonly Row[] = [
     id: 'nothing-under-way',
     when: ({ journal, globalInPlace }) => journal === 'none' && globalInPlace,
     then: 'forget',
-    words: 'nothing is under way',
+    words: 'no replacement is unfinished',
   },
   {
     id: 'goes-on',

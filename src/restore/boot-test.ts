@@ -27,7 +27,7 @@ export async function bootTest(local: Local, directory: string, lock: HeldLock |
   );
   await forgetRestore(local, directory);
   for (const { database, words } of closed)
-    system.log.info('database.closed', `database ${database} takes no sessions, so it was not looked at`, { why: words });
+    system.log.info('database.closed', `database ${database} accepts no connections, so it was not checked`, { why: words });
   for (const { database, id, words } of unknown)
     system.log.warn('restore.unchecked', `the restored copy starts; database ${database} was not looked at: ${troubleWords(id)}`, {
       why: words,

@@ -104,7 +104,7 @@ async function ownerOf(session: Connection, { members }: GatheredTables): Promis
   const owners = [...new Set(members.map(({ owner }) => owner))];
   if (owners.length > 1)
     throw new DbkitError('usage.invalid', `these tables belong to different roles: ${owners.join(', ')}`, {
-      hint: 'bring them back one after the other; nothing was changed',
+      hint: 'restore them one at a time; nothing was changed',
     });
   const [found] = await session.query<{ owner: string; isSuperuser: boolean }>(
     `SELECT rolname AS owner, rolsuper AS "isSuperuser" FROM pg_roles

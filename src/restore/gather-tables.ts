@@ -62,7 +62,7 @@ export async function gatherTables(
       if (members.some(({ oid }) => oid === member.oid)) continue;
       if (members.some(({ name }) => name === member.name))
         throw new DbkitError('usage.invalid', `two of these tables are called ${member.name}`, {
-          hint: 'bring them back one after the other',
+          hint: 'restore them one at a time',
         });
       members.push({ ...member, root: `${root.schema}.${root.name}` });
     }
@@ -85,7 +85,8 @@ function find(wanted: string, all: readonly Row[]): Row {
   const matching = all.filter(({ schema, name }) => wanted === `${schema}.${name}` || wanted === name);
   const full = matching.map(({ schema, name }) => `${schema}.${name}`);
   if (matching.length === 1) return matching[0]!;
-  if (matching.length > 1) throw new DbkitError('usage.invalid', `which table ${wanted}?`, { hint: `there are: ${full.join(', ')}` });
+  if (matching.length > 1)
+    throw new DbkitError('usage.invalid', `several tables match ${wanted}`, { hint: `there are: ${full.join(', ')}` });
   const close = nearest(
     wanted,
     all.map(({ schema, name }) => (wanted.includes('.') ? `${schema}.${name}` : name)),

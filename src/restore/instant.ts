@@ -26,7 +26,7 @@ function offsetMs(local: number, zone: string, text: string): number {
   const fits = [...candidates].filter((offset) => zoneOffsetMs(local - offset, zone) === offset);
   if (fits.length === 1) return fits[0]!;
   const how = fits.length === 0 ? 'skipped that time' : 'showed that time twice';
-  throw new DbkitError('usage.invalid', `the clocks of ${zone} ${how}: '${text}'`, { hint: 'add the offset, like +01' });
+  throw new DbkitError('usage.invalid', `the clocks of ${zone} ${how}: '${text}'`, { hint: 'add the UTC offset, such as +01' });
 }
 
 /** At an instant. Rejects with `usage.invalid` for a zone that is not known. */
@@ -48,7 +48,7 @@ function formatOf(zone: string): Intl.DateTimeFormat {
     return new Intl.DateTimeFormat('en-US', { timeZone: zone, hourCycle: 'h23', ...date, hour: numeric, minute: numeric, second: numeric });
   } catch (cause) {
     throw new DbkitError('usage.invalid', `the time zone ${zone} is not known here`, {
-      hint: 'add the offset to the time, like +01',
+      hint: 'add the UTC offset to the time, such as +01',
       cause,
     });
   }

@@ -178,7 +178,7 @@ function startable(
         attempt += 1;
         const next = attempts[attempt];
         if (!next)
-          throw new DbkitError('data.corrupt', `not even a copy of it can be made to serve: ${wordsOf(cause)}`, {
+          throw new DbkitError('data.corrupt', `no server can be started on a copy of it: ${wordsOf(cause)}`, {
             hint: 'the damaged data is as it was; keep it, and restore a backup: `dbkit backup list`',
             cause,
           });
@@ -193,7 +193,7 @@ function startable(
 const nothingToRead = (source: string, unreachable: SalvageReport['unreachable']): DbkitError =>
   new DbkitError(
     'data.corrupt',
-    `no database in ${source} lets anybody in: ${unreachable.map(({ database, words }) => `${database}: ${words}`).join('; ')}`,
+    `no database in ${source} accepts connections: ${unreachable.map(({ database, words }) => `${database}: ${words}`).join('; ')}`,
     {
       hint: 'the damaged data is as it was; keep it, and restore a backup: `dbkit backup list`',
     },

@@ -50,8 +50,8 @@ export async function renewSequences(session: PatientSession): Promise<string[]>
     const what = `sequence ${sequence.schema}.${sequence.name}`;
     done.push(
       await renew(session, sequence, name).then(
-        (how) => `${what} was made anew${how}: ${words}`,
-        (cause: unknown) => `${what} is damaged (${words}) and could not be made anew: ${wordsOf(cause)}`,
+        (how) => `${what} was recreated${how}: ${words}`,
+        (cause: unknown) => `${what} is damaged (${words}) and could not be recreated: ${wordsOf(cause)}`,
       ),
     );
   }

@@ -54,7 +54,7 @@ export async function openPatiently(
           if (!(cause instanceof DbkitError && cause.code === 'service.unready')) throw cause;
           await session.end(); // The server fell over this question: it has no answer, and the next one needs a new session.
           session = await enter();
-          throw new DbkitError('command.failed', 'the server crashed over it', { cause });
+          throw new DbkitError('command.failed', 'the server crashed while it read this', { cause });
         }
       }
     },

@@ -136,7 +136,7 @@ async function readObject(path: string): Promise<Buffer | undefined> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(missing);
   if (handle === undefined) return undefined;
   try {
-    if (!(await handle.stat()).isFile()) throw new DbkitError('data.corrupt', `${path} is no regular file`);
+    if (!(await handle.stat()).isFile()) throw new DbkitError('data.corrupt', `${path} is not a regular file`);
     return await handle.readFile();
   } finally {
     await handle.close();
@@ -177,5 +177,5 @@ function explain(root: string, cause: unknown): unknown {
   if (code === 'EROFS') return new DbkitError('volume.read-only', words, { hint: 'mount it writable', cause });
   if (code === 'EACCES' || code === 'EPERM')
     return new DbkitError('store.denied', words, { hint: 'give the folder to the user of the server, with chown', cause });
-  return new DbkitError('store.unavailable', words, { hint: 'look at the mount, then do it again', cause });
+  return new DbkitError('store.unavailable', words, { hint: 'check the mount, then try again', cause });
 }

@@ -38,7 +38,7 @@ export const s3Rows: readonly Row[] = [
     words: 'look at the credentials, and at what the bucket allows them',
   },
   { id: 'elsewhere', when: ({ status }) => status === 301 || status === 307, then: 'store.denied', words: 'set the bucket’s own region' },
-  { id: 'no-answer', when: () => true, then: 'store.unavailable', words: 'look at the store and at the way there, then do it again' },
+  { id: 'no-answer', when: () => true, then: 'store.unavailable', words: 'check that the store is up and can be reached, then try again' },
 ];
 
 export function explain(place: string, cause: unknown): unknown {

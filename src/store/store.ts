@@ -42,7 +42,7 @@ export function requireSize(key: string, body: Uint8Array): void {
 
 export const otherBytes = (place: string, key: string): DbkitError =>
   new DbkitError('file.exists', `${place} holds other bytes under ${key} already`, {
-    hint: 'nothing was overwritten; look who else writes there',
+    hint: 'nothing was overwritten; find out who else writes there',
   });
 
 export const byKey = (a: StoredObject, b: StoredObject): number => (a.key < b.key ? -1 : 1);

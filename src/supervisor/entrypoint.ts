@@ -141,7 +141,7 @@ async function watch(
       );
     } catch (cause) {
       const words = wordsOf(cause);
-      if (words !== said) app.log.warn('monitor.ended', `the monitor has ended, and is begun again: ${words}`); // One that is in another's way says so once.
+      if (words !== said) app.log.warn('monitor.ended', `the monitor ended and is started again: ${words}`); // One that is in another's way says so once.
       said = words;
     }
     await app.clock.sleep(intervalMs, signal).catch(() => undefined);

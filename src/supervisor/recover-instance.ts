@@ -91,7 +91,7 @@ async function refuseRemote(
     'recovery.refused',
     `a server answers on port ${port} in ${socketDir}, and its files are not in ${dataDir} here: there is nothing to recover`,
     {
-      hint: '`dbkit backup restore dump_… --database NAME` brings a database back over the connection; its files are recovered where they are',
+      hint: '`dbkit backup restore dump_… --database NAME` restores a database over the connection; its files are recovered where they are',
     },
   );
 }

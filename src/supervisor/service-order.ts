@@ -22,14 +22,14 @@ export function startLayers<T extends Orderable>(services: readonly T[], disable
     if (known !== undefined) return known;
     if (path.includes(service.name)) {
       throw new DbkitError('config.invalid', `services depend on each other in a circle: ${[...path, service.name].join(' → ')}`, {
-        hint: 'take one dependsOn away',
+        hint: 'remove one dependsOn',
       });
     }
     const needed = service.dependsOn.filter((name) => !disabled.includes(name));
     const depths = needed.map((name) => {
       const other = byName.get(name);
       if (!other)
-        throw new DbkitError('config.invalid', `service '${service.name}' depends on '${name}', which there is not`, {
+        throw new DbkitError('config.invalid', `service '${service.name}' depends on '${name}', which is not configured`, {
           hint: `configured are: ${[...byName.keys()].join(', ')}`,
         });
       return depthOf(other, [...path, service.name]) + 1;

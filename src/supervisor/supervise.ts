@@ -37,7 +37,7 @@ export async function supervise(app: SuperviseNeeds, mode: SupervisorStatus['mod
   const server = await app.control.serve((request, signal, gone) =>
     withAny([signal, stopping.signal], (either) => answer(supervision, request, either, gone)).catch((cause: unknown) => {
       if (!(isAbort(cause) && stopping.signal.aborted)) throw cause;
-      throw new DbkitError('service.unready', 'dbkit was told to stop in the middle of it', {
+      throw new DbkitError('service.unready', 'dbkit was stopped before this was done', {
         hint: 'the next start finishes or takes back what was begun; `dbkit status` then says what became of it',
       });
     }),

@@ -33,7 +33,7 @@ export async function restoreUnit(
       'service.unready',
       `${report.source.label} is in place, but the server does not start: ${unit.status().failure?.message ?? unit.state()}`,
       {
-        hint: '`dbkit backup undo` brings the replaced data back',
+        hint: '`dbkit backup undo` puts the replaced data back',
         changed: true,
       },
     );

@@ -39,6 +39,6 @@ async function rest({ memory, clock, log }: Pick<Needs, 'memory' | 'clock' | 'lo
   try {
     if ((await memory.read()) !== undefined) await pauseMonitor({ memory, clock }, forMs, 'down');
   } catch (cause) {
-    log.warn('monitor.not-paused', `the monitor could not be told to leave it alone: ${wordsOf(cause)}`);
+    log.warn('monitor.not-paused', `the monitor could not be paused: ${wordsOf(cause)}`);
   }
 }

@@ -222,9 +222,9 @@ async function stopWithin(service: RunningService, budgetMs: number, hurried: Ab
     });
   };
   if (!hurried.aborted && (await patience('fast', plan.immediateMs, hurried))) return;
-  log.warn('service.hurried', 'the time to stop is nearly over: stopping immediately; the next start replays the WAL');
+  log.warn('service.hurried', 'the stop timeout is nearly over, so this is an immediate shutdown; the next start replays the WAL');
   if (!(await patience('immediate', plan.endMs - plan.immediateMs + 500, new AbortController().signal))) {
-    log.error('service.unstopped', 'the server did not end in time and is left to the system');
+    log.error('service.unstopped', 'the server did not stop in time; the system ends it');
   }
 }
 

@@ -54,7 +54,7 @@ export async function pruneLogs(
       );
       await truncate(path);
     }
-    if (action !== 'keep') log.info('log.pruned', `${action === 'remove' ? 'removed' : 'began anew'} ${path}: ${because}`, { path });
+    if (action !== 'keep') log.info('log.pruned', `${action === 'remove' ? 'removed' : 'rotated'} ${path}: ${because}`, { path });
   }
   return { folder, decisions };
 }

@@ -33,7 +33,7 @@ export async function readArchiveRecord(dir: string): Promise<ArchiveRecord | un
   try {
     return v.parse(recordSchema, JSON.parse(text));
   } catch (cause) {
-    throw new DbkitError('wal.damaged', `${path} is no record of a WAL archive`, {
+    throw new DbkitError('wal.damaged', `${path} is not the record of a WAL archive`, {
       hint: 'write it again: { "schema": "dbkit.wal/v1", "systemIdentifier": the folder\'s name, "segmentSizeBytes": 16777216 by default }',
       cause,
     });

@@ -38,8 +38,7 @@ export async function keepMark(marked: Marked, child: Child): Promise<void> {
         seen = now;
       }
     } catch (cause) {
-      if (!ended.signal.aborted && !complained)
-        log.warn('mark.unwritten', `how far the WAL has come could not be noted: ${wordsOf(cause)}`);
+      if (!ended.signal.aborted && !complained) log.warn('mark.unwritten', `the end of the WAL could not be recorded: ${wordsOf(cause)}`);
       complained = true;
     }
     await clock.sleep(EVERY_MS, ended.signal).catch(() => undefined);

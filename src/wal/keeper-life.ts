@@ -75,7 +75,7 @@ export function noteGap(life: Life, { timeline, from, to }: NonNullable<Life['ga
   life.gaps.push(gap);
   log.error(
     'wal.gap',
-    `the WAL between LSN ${gap.fromLsn} and ${gap.toLsn} is gone before it was kept: backups from before it reach no moment behind it; a base backup closes the gap`,
+    `the WAL between LSN ${gap.fromLsn} and ${gap.toLsn} was removed before it was archived: older backups cannot be restored to a moment after it; a new base backup closes the gap`,
     { timeline, fromLsn: gap.fromLsn, toLsn: gap.toLsn },
   );
   life.needs.wantBackup('gap');
@@ -93,7 +93,7 @@ export async function holdOrLetGo(life: Life, session: Connection, flushedLsn: L
   life.guarded = false;
   needs.system.log.error(
     'wal.let-go',
-    `the archive is ${lagBytes} bytes behind, so WAL is no longer held back for it: the volume of the data must not fill`,
+    `the archive is ${lagBytes} bytes behind, so its replication slot was dropped: the data volume must not fill`,
     {
       lagBytes,
       maxLagBytes: needs.maxLagBytes,

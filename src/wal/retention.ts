@@ -48,7 +48,7 @@ export const segmentRows: readonly Row[] = [
     id: 'wal-without-backup',
     when: ({ backups }) => backups.length === 0,
     then: 'keep',
-    words: 'there is no good base backup yet that it could be of no use to',
+    words: 'there is no good base backup yet, so no WAL expires',
   },
   { id: 'wal-tail', when: ({ segment }) => segment.kind === 'tail', then: 'keep', words: 'it is the end of its timeline' },
   {

@@ -109,7 +109,7 @@ function requireOwn(
       ? `is of the cluster ${header.systemIdentifier}`
       : 'does not hold what its name says';
   throw new DbkitError('wal.foreign', `segment ${name} ${whose}, and the archive is that of the cluster ${systemIdentifier}`, {
-    hint: 'nothing was kept of it; look whose pg_wal it comes from',
+    hint: 'nothing of it was archived; find out which server’s pg_wal it comes from',
   });
 }
 
@@ -154,7 +154,9 @@ async function growing(path: string, name: string, lengthBytes: number, files: F
       await file.datasync();
       const [there, own] = await Promise.all([stat(path).catch(unlessMissing), file.stat()]);
       if (there?.ino !== own.ino)
-        throw new DbkitError('wal.damaged', `${path} was removed while it was written`, { hint: 'it is written anew' });
+        throw new DbkitError('wal.damaged', `${path} was removed while it was written`, {
+          hint: 'it is written again; what was removed is kept if the server still has it',
+        });
       length += plain.length;
     },
     close: () => file.close(),

@@ -152,7 +152,7 @@ test('mail goes out over SMTP with the configured account', async () => {
   await writeFile(password.file, 'wrong');
   const refused = await run(instance, ['alert', 'test', '--channel', 'mail']);
   expect(refused.code).toBe(69);
-  expect(refused.stderr).toMatch(/did not get through to mail/);
+  expect(refused.stderr).toMatch(/did not reach mail/);
   expect(refused.stderr).not.toMatch(/wrong/);
 });
 

@@ -43,7 +43,7 @@ test.each(irregular)('in place of a file a %s is read by nobody, and nobody wait
     mode: 0o600,
   };
   const how = { owner: undefined, pages: undefined, sync: false, clone: true, untrusted: true };
-  expect(() => copyFile({ ...task, ...how })).toThrow(/is no regular file/);
+  expect(() => copyFile({ ...task, ...how })).toThrow(/is not a regular file/);
 });
 
 test('a file is read up to the size that such a file may have', async () => {
@@ -94,7 +94,7 @@ test('a record names WAL by names that WAL has', () => {
 test('JSON that is nested without end is refused before it is read', () => {
   expect(parseJson(Buffer.from('{"a":[{"b":"[[[[\\"{{{{"}]}'), 'it')).toEqual({ a: [{ b: '[[[["{{{{' }] });
   expect(() => parseJson(Buffer.from('['.repeat(5_000_000)), 'it')).toThrow(/nested/);
-  expect(() => parseJson(Buffer.from('{'), 'it')).toThrow(/no JSON/);
+  expect(() => parseJson(Buffer.from('{'), 'it')).toThrow(/not JSON/);
 });
 
 test('folders in folders without end are damage', async () => {

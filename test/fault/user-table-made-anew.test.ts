@@ -19,7 +19,7 @@ disaster({
     finding: 'relation.missing',
     message: /damaged/,
     rows: expectOtherTables,
-    lost: /table (public\.)?ledger in database app was gone, and crash recovery made it anew/,
+    lost: /table (public\.)?ledger in database app was gone, and crash recovery recreated it/,
     losses: ['table'],
     remains: ['relation.missing'],
   },

@@ -131,7 +131,7 @@ describe('a server that is not there', () => {
         hint: `\`kill -CONT ${postmaster}\` lets it go on`,
       });
       expect(seen.probe('connection').summary).toBe(
-        `the server on port ${instance.port} is hung: it takes connections and does not answer them`,
+        `the server on port ${instance.port} is hung: it accepts connections and does not answer`,
       );
     } finally {
       process.kill(postmaster, 'SIGCONT');

@@ -128,7 +128,7 @@ const situations: readonly Situation[] = [
     critical: ['service', 'connection'],
     says: [
       ['service', /^the postmaster \(pid \d+\) was stopped by a signal$/],
-      ['connection', /is hung: it takes connections and does not answer them$/],
+      ['connection', /is hung: it accepts connections and does not answer$/],
     ],
     verdict: 'failed',
     action: 'count',
@@ -180,7 +180,7 @@ const situations: readonly Situation[] = [
     stage: (instance) => sql(instance, "ALTER SYSTEM SET post_auth_delay = '2s'", 'SELECT pg_reload_conf()', 'SELECT pg_sleep(0.3)'),
     exit: 2,
     critical: ['connection'],
-    says: [['connection', /is hung: it takes connections and does not answer them$/]],
+    says: [['connection', /is hung: it accepts connections and does not answer$/]],
     verdict: 'unwell',
     action: 'none',
     because: /would not mend that/,

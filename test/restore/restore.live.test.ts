@@ -102,7 +102,7 @@ test('a plan touches nothing, and without a terminal it takes --yes', async () =
     /restore +data_[\s\S]*today's data +is kept whole/,
   );
   expect(await run(instance, ['backup', 'restore', 'latest'])).toMatchObject({ code: 77, stderr: expect.stringContaining('--yes') });
-  expect(await run(instance, ['backup', 'restore'])).toMatchObject({ code: 2, stderr: expect.stringContaining('which backup?') });
+  expect(await run(instance, ['backup', 'restore'])).toMatchObject({ code: 2, stderr: expect.stringContaining('no backup is named') });
   expect(await run(instance, ['backup', 'undo', '--yes'])).toMatchObject({ code: 1, stderr: expect.stringContaining('nothing to undo') });
   expect(await look()).toEqual(before);
 });

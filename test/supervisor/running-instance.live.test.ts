@@ -85,11 +85,11 @@ test('a start reads the repository only where a backup could decide something', 
   await mkdir(join(instance.backupDir, label), { recursive: true });
   await writeFile(join(instance.backupDir, `${label}.json`), 'torn');
   const plain = await boot(instance);
-  expect(plain.words(), 'and all the WAL since the newest backup would be read with it').not.toMatch(/passed over/);
+  expect(plain.words(), 'and all the WAL since the newest backup would be read with it').not.toMatch(/is ignored/);
   await plain.stop();
   await remove(instance, 'base'); // Now one is wanted.
   const wanting = await run(instance, ['recover', '--dry-run']);
-  expect(wanting.stderr).toMatch(/data_20200101_000000 cannot be read, so this backup is passed over/);
+  expect(wanting.stderr).toMatch(/data_20200101_000000 cannot be read, so this backup is ignored/);
 });
 
 test('a deep look lets the server read its configuration: a setting that nobody knows is found before a start', async () => {

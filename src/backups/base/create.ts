@@ -70,7 +70,7 @@ async function backUpBetweenTablespaces(run: BackupRun, signal: AbortSignal): Pr
     system.log.info('backup.again', 'A tablespace was made meanwhile, so the backup is taken again.', { label, attempt });
     await rm(repository.stagingOf(label), { recursive: true, force: true });
   }
-  throw new DbkitError('service.unready', `tablespaces were made during each of ${ATTEMPTS_MAX} attempts to take a backup`, {
+  throw new DbkitError('service.unready', `tablespaces were created during each of ${ATTEMPTS_MAX} attempts to take a backup`, {
     hint: 'take the backup again when that is done; nothing was published',
   });
 }

@@ -92,7 +92,7 @@ function requirePresent(
 ): void {
   const wrong = expected.find(({ path }) => !present.has(path) || irregular.has(path));
   if (!wrong) return;
-  const what = present.has(wrong.path) ? 'is no regular file' : 'is missing';
+  const what = present.has(wrong.path) ? 'is not a regular file' : 'is missing';
   throw new DbkitError('data.corrupt', `backup ${label} is damaged: ${toText(wrong.path)} ${what}`, {
     hint: 'restore another backup: `dbkit backup list` shows which are good; nothing was changed',
   });

@@ -119,7 +119,7 @@ function compare(
 ): string | undefined {
   if (found === 'missing') return 'is missing';
   if (found === 'unreadable') return 'cannot be read';
-  if (found === 'irregular') return 'is no regular file';
+  if (found === 'irregular') return 'is not a regular file';
   if (found.sizeBytes !== sizeBytes) return `has ${found.sizeBytes} bytes instead of ${sizeBytes}`;
   if (found.sha256 !== sha256) return 'differs from what was written';
   const bad = found.unsound.filter(({ lsn }) => range === undefined || lsn < range.start || lsn > range.stop);

@@ -92,7 +92,7 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
         'data.corrupt',
         `${toText(path)} is a link that leads ${stats ? 'to no file or folder of its own' : 'nowhere'}`,
         {
-          hint: 'mount what it leads to, or remove the link if nobody misses it; no backup was taken without it',
+          hint: 'mount its target, or remove the link if it is not needed; no backup was taken without it',
         },
       );
   }

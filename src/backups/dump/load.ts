@@ -130,13 +130,13 @@ function requireWhole({ short, missing }: Beside): void {
     'data.corrupt',
     `what was restored is not what was dumped: ${short.slice(0, 5).join(', ')}${why ? ` (${why})` : ''}`,
     {
-      hint: 'nothing was changed; `--into NAME` brings back what can be loaded beside what is there, `dbkit backup list` shows other dumps',
+      hint: 'nothing was changed; `--into NAME` restores what can be loaded beside what is there, `dbkit backup list` shows other dumps',
     },
   );
 }
 
 function tell({ system }: DumpNeeds, label: string, missing: readonly Missing[]): void {
-  for (const { what, because } of missing) system.log.warn('dump.missing', `not as it was: ${what}: ${because}`, { label, what });
+  for (const { what, because } of missing) system.log.warn('dump.missing', `restored differently: ${what}: ${because}`, { label, what });
 }
 
 function databaseOf({ databases }: DumpManifest, wanted: string | undefined): DumpedDatabase {
@@ -144,7 +144,9 @@ function databaseOf({ databases }: DumpManifest, wanted: string | undefined): Du
   const found = wanted === undefined ? databases[0] : databases.find(({ name }) => name === wanted);
   if (!found) throw new DbkitError('usage.invalid', `the dump holds no database ${wanted}`, { hint: `it holds: ${names}` });
   if (wanted === undefined && databases.length > 1)
-    throw new DbkitError('usage.invalid', 'which database of the dump?', { hint: `name one with --database: ${names}` });
+    throw new DbkitError('usage.invalid', 'the dump holds several databases, and none is named', {
+      hint: `name one with --database: ${names}`,
+    });
   return found;
 }
 

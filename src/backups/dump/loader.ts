@@ -88,7 +88,7 @@ function loaderOf(
         refused ??= cause;
       }
     }
-    throw new DbkitError('service.unready', `rows are loaded by a role without rights of its own, and the server does not let it in`, {
+    throw new DbkitError('service.unready', `rows are loaded by a role without privileges, and the server does not let that role connect`, {
       hint: 'pg_hba.conf needs a line that lets roles with a password in, like `host all all 127.0.0.1/32 scram-sha-256`; nothing was changed',
       cause: refused,
     });

@@ -28,7 +28,7 @@ export async function beginRestoring(needs: DumpNeeds, session: Connection, sign
     (await session.query<{ ours: boolean }>(`SELECT pg_try_advisory_lock(${ADVISORY_LOCK}) AS ours`))[0]!.ours;
   while (!(await isOurs())) {
     if (clock.monotonicMs() >= deadlineMs)
-      throw new DbkitError('lock.held', 'another restore of a dump is under way', {
+      throw new DbkitError('lock.held', 'another restore of a dump is running', {
         hint: 'nothing was changed; try again when it has ended',
       });
     await clock.sleep(100, signal);
@@ -133,7 +133,7 @@ async function createEmpty(
   if (left.length > 0)
     system.log.warn(
       'roles.left',
-      `a restore gives nobody rights over what was there before; what these roles had is yours to give: ${left.join(' ')}`,
+      `a restore grants nothing on objects that were there before; to grant what these roles had, run: ${left.join(' ')}`,
     );
   const { encoding, collate, ctype, locale, tablespace } = database;
   const provided = locale.name === null ? '' : ` ${localeProviders[locale.provider]} ${text(locale.name)}`;

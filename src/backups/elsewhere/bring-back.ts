@@ -92,6 +92,6 @@ async function requireSame(path: BytePath, file: CopiedFile, signal: AbortSignal
     file.sizeBytes === 0 ? { sizeBytes: 0, sha256: createHash('sha256').digest('hex') } : await hashFile(toBytes(path), signal);
   if (sizeBytes === file.sizeBytes && sha256 === file.sha256) return;
   throw new DbkitError('data.corrupt', `${file.path} came back from the copy with other bytes than it had`, {
-    hint: 'bring another backup back',
+    hint: 'restore another backup: `dbkit backup list`',
   });
 }

@@ -31,7 +31,8 @@ export async function checkKeys(
       try {
         const seal = sealOf(settings, { reveal }, place);
         const proof = Buffer.from(`proof that ${copy} can be read`);
-        if (!(await seal.open(await seal.close(proof))).equals(proof)) throw new DbkitError('data.corrupt', 'other bytes came back');
+        if (!(await seal.open(await seal.close(proof))).equals(proof))
+          throw new DbkitError('data.corrupt', 'what was read back differs from what was written');
         const own = (await recipientsOf(new Secret(await reveal(place)))).filter((one) => recipients.includes(one));
         checks.push({ ...base, own, state: 'opens' });
       } catch (cause) {

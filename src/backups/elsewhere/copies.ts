@@ -97,7 +97,7 @@ export function createCopies(needs: CopiesNeeds): Copies {
     async copy(name, backup, { otherCluster }, signal) {
       if (backup.state === 'damaged')
         throw new DbkitError('data.corrupt', `${backup.label} is damaged and is not copied`, {
-          hint: 'take another: `dbkit backup create`',
+          hint: 'take a new one: `dbkit backup create`',
         });
       const store = await storeOf(name);
       await requireOwn(store, backup.systemIdentifier, otherCluster, signal);
@@ -199,14 +199,14 @@ function latest(name: string, all: readonly Found[]): Found[] {
 
 const ambiguous = (name: string, found: readonly Found[]): DbkitError =>
   new DbkitError('data.foreign', `the copy ${name} holds backups of several clusters`, {
-    hint: `say which with --system-identifier: ${[...new Set(found.map(({ summary }) => summary.systemIdentifier))].join(', ')}`,
+    hint: `choose one with --system-identifier: ${[...new Set(found.map(({ summary }) => summary.systemIdentifier))].join(', ')}`,
   });
 
 async function requireOwn(store: Store, systemIdentifier: string, otherCluster: boolean, signal: AbortSignal): Promise<void> {
   const clusters = await clustersIn(store, signal);
   if (otherCluster || clusters.length === 0 || clusters.includes(systemIdentifier)) return;
   throw new DbkitError('data.foreign', `${store.place} holds copies of another cluster, ${clusters.join(', ')}`, {
-    hint: 'give this one a place of its own, or copy once with --other-cluster where both shall be there',
+    hint: 'give this cluster a place of its own in `copies:`, or run once with --other-cluster to keep both there',
   });
 }
 

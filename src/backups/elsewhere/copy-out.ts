@@ -62,8 +62,8 @@ async function copyTree(
   const top = fromText(label);
   const tree = await listTree(join(root, top), signal);
   for (const path of tree.irregular)
-    throw new DbkitError('data.corrupt', `${label}/${path} is no regular file`, {
-      hint: 'a backup holds only regular files: see who put it there',
+    throw new DbkitError('data.corrupt', `${label}/${path} is not a regular file`, {
+      hint: 'a backup holds only regular files: find out who put it there',
     });
   const known = new Map(earlier?.files.map((file) => [file.path.slice(file.path.indexOf('/') + 1), file]));
   const files: CopiedFile[] = [];

@@ -63,7 +63,9 @@ const unescaped = (text: string): BytePath =>
   );
 
 const broken = (why: string): DbkitError =>
-  new DbkitError('data.corrupt', `the manifest of a copied backup is damaged: ${why}`, { hint: 'bring another backup back' });
+  new DbkitError('data.corrupt', `the manifest of a copied backup is damaged: ${why}`, {
+    hint: 'restore another backup: `dbkit backup list`',
+  });
 
 /** Rejects with `data.corrupt` for anything that `renderManifest` would not write; no path in it leads out of the repository. */
 export function parseManifest(text: string): CopyManifest {

@@ -65,7 +65,7 @@ export function openPlace(store: Store, seal: Seal, systemIdentifier: string): P
   const prefix = prefixOf(systemIdentifier);
   const damaged = (key: string, how: string, cause?: unknown): DbkitError =>
     new DbkitError('data.corrupt', `${prefix}${key} in ${store.place} ${how}`, {
-      hint: 'bring another backup back, or copy this one again',
+      hint: 'restore another backup, or copy this one again: `dbkit backup copy`',
       cause,
     });
 

@@ -96,7 +96,7 @@ async function writeHook(path: string, text: string, { root, gitDir }: Pick<GitR
     const isLinked = (await lstat(path).catch(() => undefined))?.isSymbolicLink() ?? false;
     if (isLinked || !owns.some((own) => isWithin(own, folder)))
       throw new DbkitError('recovery.refused', `${path} leads out of this repository through a link`, {
-        hint: 'look at that link, and take it away; nothing was written',
+        hint: 'look at that link, and remove it; nothing was written',
       });
     await writeFile(aside, text, { mode: 0o755, flag: 'wx' });
     await chmod(aside, 0o755);

@@ -59,7 +59,7 @@ export function judgeArchive(
     return {
       status: 'warning',
       summary: 'no replication slot holds WAL back for the archive',
-      hint: 'see the log of dbkit for the reason; max_replication_slots must be above 0 and wal_level at least replica',
+      hint: 'read the reason in dbkit’s log; max_replication_slots must be above 0 and wal_level at least replica',
       data,
     };
   const behind = lag === null ? 'how far it is behind is not known' : lag.bytes === 0 ? 'nothing is missing' : `${bytes(lag.bytes)} behind`;

@@ -15,7 +15,7 @@ const bySqlState: readonly (readonly [pattern: RegExp, kind: Refusal['kind']])[]
   [/^53/, 'full'], // insufficient resources: connections, memory, disk
   [/^(XX|58)/, 'damaged'], // internal_error, data_corrupted, index_corrupted; system errors: a file that is not there
   [/^28/, 'not-let-in'], // invalid authorization, wrong password, no line in pg_hba.conf
-  [/^(3D000|55000)$/, 'no-database'], // or one that takes no sessions: closed, or invalid since a DROP DATABASE was cut off
+  [/^(3D000|55000)$/, 'no-database'], // or one that accepts no connections: closed, or invalid since a DROP DATABASE was cut off
   [/^08P01$/, 'pooler'], // protocol_violation: PgBouncer's answer to settings of the startup packet
 ];
 
@@ -28,8 +28,8 @@ export function refusalOf(cause: unknown): Refusal {
   const sqlState = sqlStateOf(cause);
   if (/Read-only file system/.test(words)) return { kind: 'read-only', words }; // Reported as a lack of privilege (errcode_for_file_access in elog.c).
   if (sqlState !== undefined) return { kind: bySqlState.find(([pattern]) => pattern.test(sqlState))?.[1] ?? 'other', words };
-  if (/timeout|aborted/i.test(words)) return { kind: 'hung', words: 'it takes connections and does not answer them' };
+  if (/timeout|aborted/i.test(words)) return { kind: 'hung', words: 'it accepts connections and does not answer' };
   if (/ECONNREFUSED|ENOENT/.test(words)) return { kind: 'silent', words };
-  if (/EAGAIN/.test(words)) return { kind: 'full', words: 'more clients want in than it takes' }; // The backlog of its socket (connect(2)).
+  if (/EAGAIN/.test(words)) return { kind: 'full', words: 'more clients connect than it accepts (max_connections)' }; // The backlog of its socket (connect(2)).
   return { kind: /SCRAM|SASL|password/i.test(words) ? 'not-let-in' : 'other', words };
 }

@@ -58,7 +58,7 @@ export function judgeSlot(
     return {
       status: 'critical',
       summary: `slot ${name} has lost WAL that ${reader} needs`,
-      hint: `make ${reader} anew, then drop the slot: ${drop}`,
+      hint: `rebuild ${reader}, then drop the slot: ${drop}`,
     };
   const kept = judge(retainedBytes / Math.max(1, wantedBytes), levels);
   if (active && kept === 'ok') return { status: 'ok', summary: '', hint: undefined };
@@ -71,6 +71,6 @@ export function judgeSlot(
   return {
     status: kept === 'ok' ? 'warning' : kept,
     summary: `slot ${name} is read by nobody and keeps ${bytes(retainedBytes)} of WAL`,
-    hint: `see where ${reader} is; if it will not come back: ${drop}`,
+    hint: `check ${reader}; if it will not come back: ${drop}`,
   };
 }

@@ -47,7 +47,7 @@ export async function initDevcontainer(app: Needs, input: InitInput, signal: Abo
   const replaced = settings.changes.filter(({ kind }) => kind === 'replace');
   if (replaced.length > 0 && !mayChange && !dryRun)
     throw new DbkitError('file.exists', `${settings.file.path} has settings that would change: ${replaced.map(pathOf).join(', ')}`, {
-      hint: 'look with --dry-run, then say --yes; nothing was written',
+      hint: 'run with --dry-run to see the changes, then with --yes; nothing was written',
     });
   const body = await project.pack(signal);
   const files = [

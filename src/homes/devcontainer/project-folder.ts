@@ -59,7 +59,7 @@ async function placeWithin(project: string, path: string): Promise<string> {
   const real = await place(path);
   if (real === root || real.startsWith(`${root}/`)) return real;
   throw new DbkitError('recovery.refused', `${path} leads out of the project through a link`, {
-    hint: 'look at that link, and take it away; nothing was written through it',
+    hint: 'look at that link, and remove it; nothing was written through it',
   });
 }
 

@@ -71,7 +71,7 @@ export function renderUnits(plan: UnitPlan): readonly UnitFile[] {
 function oneLine(line: string): string {
   if (!/[\u0000-\u001f\u007f]/.test(line)) return line;
   throw new DbkitError('config.invalid', `a line of a unit would hold a line break or a control character: ${JSON.stringify(line)}`, {
-    hint: 'take it out of the setting or flag that stands there; nothing was written',
+    hint: 'remove it from that setting or flag; nothing was written',
   });
 }
 

@@ -49,7 +49,7 @@ async function lockFile(volume: Volume, owner: Identity, system: System, dispens
     });
   } catch (cause) {
     if (!dispensable || cause instanceof DbkitError || !withoutName.has(errnoOf(cause) ?? '')) throw cause;
-    log.warn('lock.unnamed', `${volume.lock} cannot be written, so whoever is refused will not read who holds ${volume.dataDir}`, {
+    log.warn('lock.unnamed', `${volume.lock} cannot be written, so a second dbkit cannot be told who holds ${volume.dataDir}`, {
       why: wordsOf(cause),
     });
     return undefined;

@@ -60,7 +60,7 @@ export async function takeOver(dataDir: string, pid: number, system: System, sig
   while ((await programOf(pid)) === 'postgres') {
     if (system.clock.monotonicMs() > deadlineMs) {
       throw new DbkitError('server.running', `the server of an earlier dbkit (pid ${pid}) on ${dataDir} does not stop`, {
-        hint: 'see what it is doing, then try again; it was told to shut down fast',
+        hint: 'check what it is doing, then try again; it was told to shut down fast',
       });
     }
     await system.clock.sleep(50, signal);

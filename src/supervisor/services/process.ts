@@ -73,7 +73,7 @@ async function identityFor({ user }: ProcessSettings, system: System): Promise<I
   const identity = await system.lookupUser(user);
   if (!identity) throw new DbkitError('config.invalid', `there is no user '${user}'`, { hint: 'correct `user` of that service' });
   if (identity.uid !== system.self.uid && system.self.uid !== 0) {
-    throw new DbkitError('data.owner', `only root can start a service as ${user}`, { hint: 'run dbkit as root, or take `user` away' });
+    throw new DbkitError('data.owner', `only root can start a service as ${user}`, { hint: 'run dbkit as root, or remove `user`' });
   }
   return identity;
 }

@@ -58,7 +58,7 @@ function initScript(path: string, system: System, environment: Readonly<Record<s
         .catch((cause: unknown) => {
           signal.throwIfAborted();
           throw new DbkitError('service.failed', `${path} failed: ${wordsOf(cause)}`, {
-            hint: 'correct the script, or take its execute bit away; the services were started before it',
+            hint: 'correct the script, or remove its execute bit; the services were started before it',
             cause,
           });
         });

@@ -34,7 +34,7 @@ export const reachRows = [
     ...refuses,
     words: 'there are several restore points of that name; name one by its LSN, with --to-lsn',
   },
-  { id: 'point-not-in-wal', when: ({ found }) => !found, ...refuses, words: 'the WAL that is there holds no such thing' },
+  { id: 'point-not-in-wal', when: ({ found }) => !found, ...refuses, words: 'the WAL that is there does not contain it' },
   {
     id: 'point-before-backups',
     when: ({ beforeBackups }) => beforeBackups,
@@ -52,7 +52,7 @@ export const reachRows = [
     id: 'point-after-the-last-commit',
     when: ({ served }) => !served,
     ...refuses,
-    words: 'it is behind the last commit that the WAL holds; `--to latest` restores to that',
+    words: 'it is after the last commit that the WAL holds; `--to latest` restores to that',
   },
   {
     id: 'point-is-the-end',

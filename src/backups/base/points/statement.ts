@@ -23,7 +23,7 @@ export function parseStatement(text: string): Statement {
     if (name) return { kind, ...name };
   }
   throw new DbkitError('usage.invalid', `--before does not understand '${text}'`, {
-    hint: 'say "drop table NAME", "truncate NAME", "delete from NAME" or "drop database NAME"',
+    hint: 'write "drop table NAME", "truncate NAME", "delete from NAME" or "drop database NAME"',
   });
 }
 
