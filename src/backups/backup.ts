@@ -75,6 +75,8 @@ export interface LoadRequest {
   readonly database: string | undefined;
   /** A new name; undefined: it takes the place of the database of that name, which is kept under another. */
   readonly into: string | undefined;
+  /** Somebody answers for a dump that was not made here: what only a superuser may make is made. */
+  readonly isTrusted?: boolean;
 }
 
 export interface LoadReport {

@@ -23,6 +23,7 @@ interface RestoreFlags extends PointFlags {
   readonly target?: string;
   readonly database?: string;
   readonly into?: string;
+  readonly trust?: boolean;
   readonly table?: readonly string[];
   readonly from?: string;
   readonly identity?: string;
@@ -45,6 +46,7 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .option('--system-identifier <number>', 'with --from: which cluster, where the copy holds several')
     .option('--database <name>', 'a dump, or --table: which database')
     .option('--into <name>', 'a dump: as a new database of this name; nothing is replaced')
+    .option('--trust', 'a dump that was not made here: you know who made it, and a superuser may run what it says')
     .option('--to <time>', 'to this moment, from the backup that serves it: a time (the server’s zone unless it says one), or `latest`')
     .option('--before <statement>', 'to the moment before this was committed: "drop table NAME", "truncate NAME", "delete from NAME"')
     .option('--to-lsn <lsn>', 'to this place in the WAL')
@@ -130,12 +132,12 @@ async function replace(app: App, call: Call, request: Parameters<typeof replaceD
 }
 
 /** A dump takes the place of one database, which is kept under another name; the rest of the instance goes on. */
-async function load(call: Call, found: FoundBackup, { database, into, dryRun }: RestoreFlags): Promise<Answer<LoadReport>> {
+async function load(call: Call, found: FoundBackup, { database, into, trust, dryRun }: RestoreFlags): Promise<Answer<LoadReport>> {
   if (dryRun)
     throw new DbkitError('usage.invalid', 'a dump is checked beside what is there before anything is replaced: --dry-run is not needed');
   const question = `Replace the database ${database ?? 'of the dump'}? It is kept under another name.`;
   const replace = (): Promise<boolean> => confirm(question, { mayAsk: mayAsk(call), yes: call.flags.yes ?? false });
-  const report = await loadDump(requireDump(found), { database, into }, replace, call.signal);
+  const report = await loadDump(requireDump(found), { database, into, isTrusted: trust ?? false }, replace, call.signal);
   return { report, text: () => loadView(report) };
 }
 

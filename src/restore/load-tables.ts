@@ -1,4 +1,4 @@
-import { withArchive } from '../backups/dump/archive.ts';
+import { ownArchive, withArchive } from '../backups/dump/archive.ts';
 import type { Loader, LoaderNeeds } from '../backups/dump/loader.ts';
 import type { Missing } from '../backups/dump/missing.ts';
 import type { DumpTools } from '../backups/dump/tools.ts';
@@ -28,7 +28,7 @@ export async function loadTables(
 ): Promise<Missing[]> {
   const id = session.escapeIdentifier;
   await session.query(`CREATE SCHEMA ${id(schema)} AUTHORIZATION ${id(loader.name)}`);
-  const opening = { directory: archive, database: target, tools, loader, withTablespaces: false, jobs: 1 };
+  const opening = { directory: archive, database: target, tools, loader, withTablespaces: false, jobs: 1, authority: ownArchive };
   await openSchemas(session, loader);
   try {
     return await withArchive(

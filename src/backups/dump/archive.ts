@@ -10,6 +10,20 @@ import { asConnectionString, type DumpTools } from './tools.ts';
 /** Entries that pg_restore could not bring back, by their number, with the server's words. */
 export type Failures = ReadonlyMap<number, string>;
 
+/**
+ * The rights that an archive has: SQL of one that is known to be dbkit's own may run as the superuser where only a superuser may make a thing; a
+ * stranger's never does, and what was withheld from it is noted.
+ */
+export interface Authority {
+  readonly isTrusted: boolean;
+  readonly withheld: string[];
+  /** Roles that were made for it: they go again with a database that is not to stay. */
+  readonly madeRoles: string[];
+}
+/** For an archive that dbkit has just made itself. */
+export const ownArchive: Authority = { isTrusted: true, withheld: [], madeRoles: [] };
+const WITHHELD = 'only a superuser may make it, and nobody knows who made this dump';
+
 /** An archive of pg_dump's on its way into a database, entry by entry: what fails is told, and keeps nothing else away. */
 export interface Archive {
   readonly order: LoadOrder;
@@ -26,11 +40,12 @@ interface Opening {
   readonly loader: Loader;
   readonly withTablespaces: boolean;
   readonly jobs: number;
+  readonly authority: Authority;
 }
 
 /** Opens an archive for as long as `work` takes; the lists of entries lie in a folder of the owner's meanwhile. */
 export async function withArchive<T>(
-  { directory, database, tools, loader, withTablespaces, jobs }: Opening,
+  { directory, database, tools, loader, withTablespaces, jobs, authority }: Opening,
   { system, owner }: { readonly system: System; readonly owner: Identity | undefined },
   work: (archive: Archive) => Promise<T>,
   signal: AbortSignal,
@@ -39,6 +54,7 @@ export async function withArchive<T>(
   let lists = 0;
   const run: Archive['run'] = async (entries, as) => {
     if (entries.length === 0) return new Map();
+    if (as === 'superuser' && !authority.isTrusted) return withhold(authority, entries);
     lists += 1;
     const list = join(folder, `list-${lists}`);
     await system.files.write(list, `${entries.map(({ line }) => line).join('\n')}\n`, { mode: 0o600, owner });
@@ -69,6 +85,12 @@ export async function withArchive<T>(
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** Words about things are lost without harm; they are told like the rest. */
+function withhold({ withheld }: Authority, entries: readonly TocEntry[]): Failures {
+  withheld.push(...entries.flatMap(({ type, label }) => (type === 'COMMENT' ? [] : [`${type.toLowerCase()} ${label}`])));
+  return new Map(entries.map(({ id }) => [id, WITHHELD]));
 }
 
 /** Pure. The largest first, each to whoever has least. */

@@ -17,6 +17,7 @@ import { type LoaderNeeds, openSession } from './loader.ts';
 import { type DumpedDatabase, type DumpedTable, type DumpManifest, digestOf, MANIFEST } from './manifest.ts';
 import type { DumpRecord } from './record.ts';
 import { listRoles } from './roles.ts';
+import { sealOf } from './seal.ts';
 import { type DumpTools, findTools } from './tools.ts';
 
 export interface DumpNeeds extends LoaderNeeds {
@@ -166,11 +167,8 @@ interface Sealing {
 }
 
 /** Hashes what pg_dump wrote, writes the manifest beside it, and makes both durable. */
-async function seal(
-  { system, owner }: DumpNeeds,
-  { label, staging, contents, measured, options }: Sealing,
-  signal: AbortSignal,
-): Promise<DumpRecord> {
+async function seal(needs: DumpNeeds, { label, staging, contents, measured, options }: Sealing, signal: AbortSignal): Promise<DumpRecord> {
+  const { system, owner } = needs;
   const createdAt = system.clock.now().toISOString();
   const tree = await listTree(fromText(staging), signal);
   const files: DumpManifest['files'] = [];
@@ -184,6 +182,7 @@ async function seal(
   await syncTree(fromText(staging), tree.directories);
   system.reached('dump.sealed');
   const tables = contents.databases.flatMap((database) => database.tables);
+  const manifestSha256 = digestOf(body);
   return {
     schema: 'dbkit.dump/v1',
     label,
@@ -204,6 +203,7 @@ async function seal(
     sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, Buffer.byteLength(body)),
     files: files.length + 1,
     durationMs: 0,
-    manifestSha256: digestOf(body),
+    manifestSha256,
+    seal: await sealOf({ manifestSha256 }, needs),
   };
 }

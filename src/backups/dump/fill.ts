@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import { wordsOf } from '../../kernel/errors.ts';
-import { type Archive, type Failures, withArchive } from './archive.ts';
+import { type Archive, type Authority, type Failures, withArchive } from './archive.ts';
 import { listRelations } from './contents.ts';
 import { type Loader, type LoaderNeeds, openSession } from './loader.ts';
+import { makeExtensions } from './make-extensions.ts';
 import type { DumpedDatabase, DumpedTable, DumpManifest } from './manifest.ts';
 import { giveFunctionsAPath, usualPath, withoutChecks } from './mend-load.ts';
 import type { Missing } from './missing.ts';
@@ -16,6 +17,7 @@ export interface Dump {
   readonly directory: string;
   readonly manifest: DumpManifest;
   readonly database: DumpedDatabase;
+  readonly authority: Authority;
 }
 
 export interface Filling {
@@ -49,7 +51,15 @@ export async function fill(filling: Filling, signal: AbortSignal): Promise<Fille
   try {
     const withTablespaces = await mayUseTablespaces(session, loader, database.tablespaces);
     const jobs = Math.min(availableParallelism(), JOBS_MAX);
-    const opening = { directory: `${directory}/${database.directory}`, database: name, tools, loader, withTablespaces, jobs };
+    const opening = {
+      directory: `${directory}/${database.directory}`,
+      database: name,
+      tools,
+      loader,
+      withTablespaces,
+      jobs,
+      authority: dump.authority,
+    };
     return await withArchive(opening, needs, (archive) => load({ ...filling, archive, session, own }), signal);
   } finally {
     await own.end();
@@ -65,8 +75,8 @@ interface Loading extends Filling {
 }
 
 async function load(loading: Loading): Promise<Filled> {
-  const { archive, session, own, dump, needs } = loading;
-  const { database, manifest } = dump;
+  const { archive, session, own, dump, needs, loader } = loading;
+  const { database, manifest, authority } = dump;
   const { order } = archive;
   const missing: Missing[] = [];
   const tell = (entries: readonly TocEntry[], failed: Failures): void =>
@@ -78,9 +88,14 @@ async function load(loading: Loading): Promise<Filled> {
     return archive.run(chosen(entries, failed), 'loader');
   };
 
-  tell(order.schemas, await archive.run(order.schemas, 'loader'));
-  const around = aroundRestore(database.extensions);
-  const late = await makeExtensions(session, database.extensions);
+  // Before any SQL of the archive: nothing of it can wait in a schema for the script of an extension.
+  const { extensions, late, refused } = await makeExtensions(session, loader, database.extensions, authority);
+  missing.push(...refused);
+  const around = aroundRestore(extensions);
+  if (!authority.isTrusted) await session.query(`ALTER SCHEMA public OWNER TO ${session.escapeIdentifier(loader.name)}`);
+  const schemas = await archive.run(order.schemas, 'loader');
+  const isMade = ({ label }: TocEntry): boolean => extensions.some(({ schema }) => label.startsWith(`- ${schema} `));
+  tell(order.schemas, new Map([...schemas].filter(([id]) => !order.schemas.some((entry) => entry.id === id && isMade(entry)))));
   for (const statement of around.before) await session.query(statement);
   tell(order.before, await withPaths(order.before, await loadDefinitions(loading)));
 
@@ -110,6 +125,7 @@ async function load(loading: Loading): Promise<Filled> {
   tell(others, await withPaths(others, await archive.run(others, 'loader')));
   tell(views, await withPaths(views, viewsFailed)); // Views that rules make are there only now.
   await takeBack?.();
+  if (!authority.isTrusted) await strangersRights(archive, authority, tell);
   for (const statement of around.after) await session.query(statement);
   const objects = await session.query<{ count: string }>('SELECT count(*) AS count FROM pg_catalog.pg_largeobject_metadata');
   const found = Number(objects[0]!.count);
@@ -166,25 +182,19 @@ async function loadDefinitions({ archive, session, loader, dump }: Loading): Pro
   return new Map([...refused, ...(await archive.run(rest, 'loader'))]);
 }
 
-/** Resolves to those that cannot be made in a database of this name. */
-async function makeExtensions(session: Connection, extensions: DumpedDatabase['extensions']): Promise<string[]> {
-  const late: string[] = [];
-  for (const extension of extensions) {
-    try {
-      await makeExtension(session, extension);
-    } catch (cause) {
-      if (sqlStateOf(cause) === undefined) throw cause;
-      late.push(extension.name);
-    }
-  }
-  return late;
-}
-
-/** In the schema that it had, where that is one that it does not make itself. */
-export async function makeExtension(session: Connection, { name, schema = 'public' }: DumpedDatabase['extensions'][number]): Promise<void> {
-  const id = session.escapeIdentifier;
-  const there = await session.query('SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1', [schema]);
-  await session.query(`CREATE EXTENSION IF NOT EXISTS ${id(name)}${there.length > 0 ? ` WITH SCHEMA ${id(schema)}` : ''}`);
+/**
+ * Privileges of a stranger's archive, while everything belongs to the loader: it gives them with its own rights, and they change hands with what they
+ * are on (aclnewowner, acl.c). What it may not give, and what acts by itself, is withheld.
+ */
+async function strangersRights(
+  { order, run }: Archive,
+  { withheld }: Authority,
+  tell: (entries: readonly TocEntry[], failed: Failures) => void,
+): Promise<void> {
+  const ungiven = await run(order.privileges, 'loader');
+  withheld.push(...chosen(order.privileges, ungiven).map(({ type, label }) => `${type.toLowerCase()} ${label}`));
+  tell(order.privileges, ungiven);
+  tell(order.last, await run(order.last, 'superuser'));
 }
 
 /** True when every tablespace is here, and the loader may put tables there. */

@@ -2,14 +2,17 @@ import type { Connection } from '../../instance/connection.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { makeLabel } from '../../kernel/labels.ts';
 import type { LoadReport, LoadRequest } from '../backup.ts';
+import type { Authority } from './archive.ts';
 import type { DumpNeeds } from './create.ts';
 import type { Dump } from './fill.ts';
 import { openSession, withLoader } from './loader.ts';
 import { type DumpedDatabase, type DumpManifest, readManifest } from './manifest.ts';
 import type { Missing } from './missing.ts';
-import { leftOut, loadLate } from './privileges.ts';
+import { type Late, leftOut, loadLate } from './privileges.ts';
 import type { DumpRecord } from './record.ts';
+import { dropRoles } from './roles.ts';
 import { type Beside, beginRestoring, dropScratch, restoreBeside } from './scratch-database.ts';
+import { isSealedHere } from './seal.ts';
 import { replacedName, requireNoPrepared, swap } from './swap.ts';
 import { type DumpTools, findTools } from './tools.ts';
 import { verifyFiles } from './verify.ts';
@@ -24,7 +27,7 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
   const directory = repository.pathOf(record.label);
   const manifest = await verifyFiles(directory, record, signal);
   const database = databaseOf(manifest, request.database);
-  const dump: Dump = { directory, manifest, database };
+  const dump: Dump = { directory, manifest, database, authority: await authorityOf(needs, record, request) };
   const into = request.into ?? database.name;
   return restoring(needs, manifest, signal, async (session, tools) => {
     const taken = await exists(session, into);
@@ -40,10 +43,12 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
         system.reached('dump.checked');
         const replaced = taken ? await replacedName(session, into, makeLabel('replaced', system.clock.now())) : null;
         try {
+          requireNothingWithheld(record, dump.authority, into === database.name ? beside.later : undefined);
           if (request.into === undefined) requireWhole(beside);
           await swap(needs, session, { beside: beside.name, into, replaced }, signal);
         } catch (cause) {
           await dropScratch(needs, session, beside.name, signal).catch(() => undefined); // Else the next restore does.
+          await dropRoles(session, dump.authority.madeRoles).catch(() => undefined);
           throw cause;
         }
         const late = async (): Promise<Missing[]> => {
@@ -65,11 +70,14 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
 export async function testDump(needs: DumpNeeds, record: DumpRecord, signal: AbortSignal): Promise<void> {
   const directory = needs.repository.pathOf(record.label);
   const manifest = await readManifest(directory, record);
-  for (const database of manifest.databases)
-    await onScratch(needs, { directory, manifest, database }, signal, async (beside) => {
+  for (const database of manifest.databases) {
+    const authority = await authorityOf(needs, record);
+    await onScratch(needs, { directory, manifest, database, authority }, signal, async (beside) => {
+      requireNothingWithheld(record, authority);
       requireWhole(beside);
       tell(needs, record.label, [...beside.missing, ...leftOut(beside.later)]);
     });
+  }
 }
 
 /** One database of a dump beside what is there, as whole as it can be had, for as long as `work` takes. Rejects as `loadDump` does. */
@@ -83,7 +91,11 @@ export async function onScratchDatabase<T>(
   const directory = needs.repository.pathOf(record.label);
   const manifest = await verifyFiles(directory, record, signal);
   const database = databaseOf(manifest, wanted);
-  return onScratch(needs, { directory, manifest, database }, signal, ({ name }) => work({ name, of: database.name }));
+  const authority = await authorityOf(needs, record);
+  return onScratch(needs, { directory, manifest, database, authority }, signal, (beside) => {
+    if (!authority.isTrusted) tell(needs, record.label, beside.missing);
+    return work({ name: beside.name, of: database.name });
+  });
 }
 
 const onScratch = <T>(needs: DumpNeeds, dump: Dump, signal: AbortSignal, work: (beside: Beside) => Promise<T>): Promise<T> =>
@@ -97,6 +109,7 @@ const onScratch = <T>(needs: DumpNeeds, dump: Dump, signal: AbortSignal, work: (
           return await work(beside);
         } finally {
           await dropScratch(needs, session, beside.name, signal);
+          await dropRoles(session, dump.authority.madeRoles);
         }
       },
       signal,
@@ -118,6 +131,28 @@ async function restoring<T>(
   } finally {
     await session.end();
   }
+}
+
+/** A dump that this dbkit made has every right; a stranger's those that somebody who answers for it gives it. */
+const authorityOf = async (needs: DumpNeeds, record: DumpRecord, { isTrusted = false }: Partial<LoadRequest> = {}): Promise<Authority> => ({
+  isTrusted: isTrusted || (await isSealedHere(record, needs)),
+  withheld: [],
+  madeRoles: [],
+});
+
+const WITHHELD_SHOWN = 5;
+
+/** Nothing of a stranger's runs as the superuser, and without it the database is not what was dumped. Rejects with `recovery.refused`. */
+function requireNothingWithheld({ label }: DumpRecord, { isTrusted, withheld }: Authority, later?: Late): void {
+  const ofLater = isTrusted || later === undefined ? [] : [...later.rows, ...later.subscriptions];
+  const all = [...withheld, ...ofLater.map((entry) => `${entry.type.toLowerCase()} ${entry.label}`)];
+  if (all.length === 0) return;
+  const more = all.length > WITHHELD_SHOWN ? ` and ${all.length - WITHHELD_SHOWN} more` : '';
+  throw new DbkitError(
+    'recovery.refused',
+    `${label} was not made by this dbkit, and what is in it asks for rights of a superuser: ${all.slice(0, WITHHELD_SHOWN).join(', ')}${more}`,
+    { hint: `if you know who made it, type \`dbkit backup restore ${label} --trust\`; nothing was changed` },
+  );
 }
 
 const asMissing = (what: string): Missing => ({ what, because: 'the rows of the dump could not all be loaded' });

@@ -1,7 +1,8 @@
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import { wordsOf } from '../../kernel/errors.ts';
 import { withArchive } from './archive.ts';
-import { type Filling, makeExtension } from './fill.ts';
+import type { Filling } from './fill.ts';
+import { makeExtension } from './make-extensions.ts';
 import type { Missing } from './missing.ts';
 import type { TocEntry } from './toc.ts';
 
@@ -19,13 +20,23 @@ export async function loadPrivileges(
   signal: AbortSignal,
 ): Promise<{ missing: readonly Missing[]; later: Late }> {
   const { database, directory } = dump;
-  const opening = { directory: `${directory}/${database.directory}`, database: name, tools, loader, withTablespaces: true, jobs: 1 };
+  const opening = {
+    directory: `${directory}/${database.directory}`,
+    database: name,
+    tools,
+    loader,
+    withTablespaces: true,
+    jobs: 1,
+    authority: dump.authority,
+  };
   return withArchive(
     opening,
     needs,
     async ({ order, run }) => {
-      const wanted = [...order.privileges, ...order.last];
-      const failed = new Map([...(await run(order.privileges, 'superuser')), ...(await run(order.last, 'superuser'))]);
+      const wanted = dump.authority.isTrusted ? [...order.privileges, ...order.last] : []; // A stranger's had their turn before.
+      const failed = new Map<number, string>();
+      for (const entries of dump.authority.isTrusted ? [order.privileges, order.last] : [])
+        for (const [id, words] of await run(entries, 'superuser')) failed.set(id, words);
       const tables = new Set(database.extensions.filter((one) => late.includes(one.name)).flatMap((one) => one.tables));
       return {
         missing: wanted.flatMap(({ id, type, label }): Missing[] =>
@@ -58,13 +69,21 @@ export async function loadLate(
   const { database, directory } = dump;
   const missing: Missing[] = [];
   for (const extension of database.extensions.filter((one) => extensions.includes(one.name))) {
-    await makeExtension(session, extension).catch((cause: unknown) => {
+    await makeExtension(session, extension, loader).catch((cause: unknown) => {
       if (sqlStateOf(cause) === undefined) throw cause;
       missing.push({ what: `extension ${extension.name}`, because: wordsOf(cause) });
     });
   }
   if (rows.length + subscriptions.length === 0) return missing;
-  const opening = { directory: `${directory}/${database.directory}`, database: name, tools, loader, withTablespaces: true, jobs: 1 };
+  const opening = {
+    directory: `${directory}/${database.directory}`,
+    database: name,
+    tools,
+    loader,
+    withTablespaces: true,
+    jobs: 1,
+    authority: dump.authority,
+  };
   const wanted = [...rows, ...subscriptions];
   const failed = await withArchive(opening, needs, ({ run }) => run(wanted, 'superuser'), signal);
   for (const { id, type, label } of wanted) {

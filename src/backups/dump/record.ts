@@ -29,6 +29,8 @@ const recordSchema = v.looseObject({
   durationMs: v.pipe(v.number(), v.minValue(0)),
   /** The manifest's own digest: one swapped for another's is noticed. */
   manifestSha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  /** By which this dbkit knows a dump of its own; null: nobody can tell who made it. */
+  seal: v.optional(v.nullable(v.string()), null),
 });
 export type DumpRecord = v.InferOutput<typeof recordSchema>;
 

@@ -1,4 +1,5 @@
-import type { Connection } from '../../instance/connection.ts';
+import { type Connection, sqlStateOf } from '../../instance/connection.ts';
+import type { Authority } from './archive.ts';
 import type { DumpedDatabase, DumpedRole, DumpManifest } from './manifest.ts';
 import { listSettings, setAs } from './settings.ts';
 
@@ -30,6 +31,7 @@ export async function createMissingRoles(
   session: Connection,
   { roles }: DumpManifest,
   { owner, privileges }: DumpedDatabase,
+  { isTrusted, madeRoles }: Authority,
 ): Promise<readonly string[]> {
   const [id, text] = [session.escapeIdentifier, session.escapeLiteral];
   const known = new Set((await session.query<{ name: string }>('SELECT rolname AS name FROM pg_roles')).map(({ name }) => name));
@@ -46,9 +48,11 @@ export async function createMissingRoles(
       word(inherit, 'INHERIT'),
       `CONNECTION LIMIT ${connectionLimit}`,
       ...(validUntil === null ? [] : [`VALID UNTIL ${text(validUntil)}`]),
-      ...(passwordHash === null ? [] : [`PASSWORD ${text(passwordHash)}`]),
+      ...(passwordHash === null || !isTrusted ? [] : [`PASSWORD ${text(passwordHash)}`]),
     ];
     await session.query(`CREATE ROLE ${id(role.name)} ${options.join(' ')}`);
+    madeRoles.push(role.name);
+    if (passwordHash !== null && !isTrusted) left.push(`ALTER ROLE ${id(role.name)} PASSWORD '…';`); // Else its maker could log in.
     for (const setting of role.settings) {
       const refused = await setAs(session, role.name, `ROLE ${id(role.name)}`, setting);
       if (refused !== undefined) left.push(refused.statement);
@@ -69,4 +73,12 @@ export async function createMissingRoles(
     if (words.length > 0) left.push(`ALTER ROLE ${id(name)} ${words.join(' ')};`);
   }
   return left;
+}
+
+/** Roles that were made for a database that is gone again; one that has come into use since stays (dependent_objects_still_exist). */
+export async function dropRoles(session: Connection, names: readonly string[]): Promise<void> {
+  for (const name of names)
+    await session.query(`DROP ROLE IF EXISTS ${session.escapeIdentifier(name)}`).catch((cause: unknown) => {
+      if (sqlStateOf(cause) !== '2BP01') throw cause;
+    });
 }

@@ -7,7 +7,8 @@ import { type Loader, openSession } from './loader.ts';
 import { giveBack } from './owners.ts';
 import { type Late, loadPrivileges } from './privileges.ts';
 import { setProperties } from './properties.ts';
-import { createMissingRoles } from './roles.ts';
+import { createMissingRoles, dropRoles } from './roles.ts';
+import { strangeOwners } from './strange-owners.ts';
 import type { DumpTools } from './tools.ts';
 
 /** By this name, which nobody else gives, a database is known that a killed restore left behind; one that is whole bears its own. */
@@ -74,6 +75,8 @@ export async function dropScratch(needs: DumpNeeds, session: Connection, name: s
   }
 }
 
+const nothingLater: Late = { extensions: [], rows: [], subscriptions: [] };
+
 /** A database of a dump under its temporary name. */
 export interface Beside extends Filled {
   readonly name: string;
@@ -98,6 +101,8 @@ export async function restoreBeside(
     const inside = await openSession(needs, name, signal);
     try {
       const { owner, owners: others } = dump.database;
+      const strange = await strangeOwners(inside, dump.database, dump.authority);
+      if (strange.length > 0) return { ...filled, name, later: nothingLater, missing: [...filled.missing, ...strange] };
       const ownerless = await giveBack(inside, { loader: loader.name, owner, others });
       const { missing, later } = await loadPrivileges({ needs, tools, loader, name, dump }, filled.late, signal);
       await inside.query('ANALYZE').catch((cause: unknown) => {
@@ -111,6 +116,7 @@ export async function restoreBeside(
     }
   } catch (cause) {
     await dropScratch(needs, session, name, signal).catch(() => undefined); // Else the next one does.
+    await dropRoles(session, dump.authority.madeRoles).catch(() => undefined);
     throw cause;
   }
 }
@@ -126,10 +132,10 @@ async function createEmpty(
   { system }: DumpNeeds,
   session: Connection,
   { name, owner }: { readonly name: string; readonly owner: string },
-  { manifest, database }: Dump,
+  { manifest, database, authority }: Dump,
 ): Promise<void> {
   const [id, text] = [session.escapeIdentifier, session.escapeLiteral];
-  const left = await createMissingRoles(session, manifest, database);
+  const left = await createMissingRoles(session, manifest, database, authority);
   if (left.length > 0)
     system.log.warn(
       'roles.left',
