@@ -1,5 +1,6 @@
 import type { KnownFile } from '../inspection/known-file.ts';
 import type { PointPlan, PointRequest } from './base/points/point.ts';
+import type { ReachableMoments } from './base/points/reachable.ts';
 import type { DrillReport } from './drill.ts';
 
 /** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
@@ -131,6 +132,8 @@ export interface BaseBackups {
    * where none leads there.
    */
   findPoint(request: PointRequest, label: string | undefined, signal: AbortSignal): Promise<PointPlan>;
+  /** Reads all WAL that is there. `timeline`: only that one. Rejects with `backup.missing` where no base backup of the cluster is there. */
+  reachable(timeline: number | undefined, signal: AbortSignal): Promise<ReachableMoments>;
   /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
   verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
   /** Keeps the result of a drill with the backup. */

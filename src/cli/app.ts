@@ -25,6 +25,7 @@ import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
 import { openBackup } from '../restore/open-backup.ts';
 import { pointBackup } from '../restore/point-backup.ts';
 import { readPoint } from '../restore/read-point.ts';
+import { readTimeline } from '../restore/read-timeline.ts';
 import { createKey } from '../store/keys.ts';
 import { runEntrypoint } from '../supervisor/entrypoint.ts';
 import { listServices } from '../supervisor/list-services.ts';
@@ -76,6 +77,7 @@ export function createApp(parts: Parts) {
     wal: keptWal,
     sql: { open: on(openSql), psql: on(runPsql) },
     restore: { replace: on(replaceData), point: on(readPoint), pointBackup: on(pointBackup), open: on(openBackup), copies },
+    moments: { timeline: on(readTimeline) },
     recovery: { recover: on(recoverInstance), history: on(listRecoveries), show: on(showRecovery) },
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },

@@ -54,6 +54,9 @@ function baseOf(backups: readonly Backup[], more: Partial<BaseBackups> = {}): Ba
     findPoint: async () => {
       throw new DbkitError('recovery.refused', 'no good base backup leads to that timeline');
     },
+    reachable: async () => {
+      throw new DbkitError('backup.missing', 'there is no base backup of this cluster');
+    },
     ...more,
   };
 }

@@ -32,3 +32,6 @@ export function formatMicros(micros: bigint): string {
   const iso = new Date(Number(micros / 1000n)).toISOString();
   return `${iso.slice(0, 10)} ${iso.slice(11, 19)}.${(micros % 1_000_000n).toString().padStart(6, '0')}+00`;
 }
+
+/** '2026-11-20T19:54:00.123456Z': RFC 3339, as it stands in JSON; `--to` takes it too. */
+export const isoOfMicros = (micros: bigint): string => formatMicros(micros).replace(' ', 'T').replace('+00', 'Z');

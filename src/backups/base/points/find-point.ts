@@ -53,7 +53,7 @@ export async function findPoint(needs: PointNeeds, signal: AbortSignal): Promise
 }
 
 /** Its end is on the way: on that timeline, or on an ancestor before that was left. */
-function leadsTo({ followedUntil }: Lineage, { timeline, stopLsn, state }: BackupRecord): boolean {
+export function leadsTo({ followedUntil }: Lineage, { timeline, stopLsn, state }: BackupRecord): boolean {
   const until = followedUntil(timeline);
   return state !== 'damaged' && until !== null && (until === undefined || parseLsn(stopLsn) <= until);
 }
@@ -95,7 +95,7 @@ async function stopOf(
 }
 
 /** A hot backup begins at its redo pointer, a cold one at its checkpoint. */
-const startOf = ({ mode, startLsn, checkpointLsn }: BackupRecord): Lsn => parseLsn(mode === 'cold' ? checkpointLsn : startLsn);
+export const startOf = ({ mode, startLsn, checkpointLsn }: BackupRecord): Lsn => parseLsn(mode === 'cold' ? checkpointLsn : startLsn);
 
 /** From the newest backup back: the first whose end is before the moment serves it. */
 async function choose(

@@ -1,4 +1,4 @@
-import { readWal } from '../../../formats/wal-reader.ts';
+import { readWal, type WalRecord } from '../../../formats/wal-reader.ts';
 import type { Lsn, WalIdentity } from '../../../formats/wal-segment.ts';
 import type { Lineage } from '../../../wal/lineage.ts';
 import { createCatalog, learnDirectory } from '../../../wal/moments/catalog.ts';
@@ -16,12 +16,12 @@ export interface Beginning {
   readonly major: number;
 }
 
-/** Every moment from a backup's start up to `until`, in the order of the WAL. Resolves to the end of what could be read. */
+/** Every moment from a backup's start up to a record that is too late, in the order of the WAL. Resolves to the end of what could be read. */
 export async function momentsFrom(
   lineage: Lineage,
   identity: WalIdentity,
   { path, start, major }: Beginning,
-  until: Lsn | undefined,
+  isTooLate: (record: WalRecord) => boolean,
   visit: (moment: Moment) => void,
   signal: AbortSignal,
 ): Promise<Lsn> {
@@ -29,7 +29,7 @@ export async function momentsFrom(
   await learnDirectory(catalog, path, signal);
   const scan = createScanner(catalog, major);
   const { end } = await readWal(lineage.bytes, identity, start, signal, (record) => {
-    if (until !== undefined && record.lsn >= until) return false;
+    if (isTooLate(record)) return false;
     const moment = scan(record);
     if (moment) visit(moment);
     return true;
@@ -54,7 +54,8 @@ export async function searchMoments(
   for (const beginning of beginnings) {
     const here: Moment[] = [];
     const visit = (moment: Moment): void => void (means(request, statement, moment) && here.push(moment));
-    await momentsFrom(lineage, identity, beginning, until, visit, signal);
+    const stop = until;
+    await momentsFrom(lineage, identity, beginning, ({ lsn }) => stop !== undefined && lsn >= stop, visit, signal);
     const known = new Set(found.map(({ lsn }) => lsn));
     found.unshift(...here.filter(({ lsn }) => !known.has(lsn)));
     until = beginning.stop;
