@@ -11,7 +11,11 @@ import { pinBackup } from '../backups/pin-backup.ts';
 import { showBackup } from '../backups/show-backup.ts';
 import { takeBackup } from '../backups/take-backup.ts';
 import { verifyBackups } from '../backups/verify-backups.ts';
+import { failover } from '../cluster/failover.ts';
+import { setPaused } from '../cluster/pause.ts';
+import { reinit, rejoin } from '../cluster/rejoin.ts';
 import { checkCluster, clusterHistory, reportCluster, whyNot } from '../cluster/report.ts';
+import { switchover } from '../cluster/switchover.ts';
 import { awaitHealth, checkHealth } from '../health/check.ts';
 import { checkBeforeCommit } from '../health/hooks/check.ts';
 import { installHook, uninstallHook } from '../health/hooks/install.ts';
@@ -45,9 +49,9 @@ export type App = ReturnType<typeof createApp>;
 
 /** Hands each verb the parts that it names. */
 export function createApp(parts: Parts) {
-  const on =
-    <A extends readonly unknown[], R>(verb: (needs: Parts, ...rest: A) => R) =>
-    (...rest: A): R =>
+  const on: On =
+    (verb) =>
+    (...rest) =>
       verb(parts, ...rest);
   const { config, clock, log, inspect, salvage, upkeep, copies, elsewhere, keptWal, sdNotify } = parts;
   return {
@@ -90,7 +94,7 @@ export function createApp(parts: Parts) {
       report: on(reportMonitor),
       openPages: on(openPages),
     },
-    cluster: { status: on(reportCluster), check: on(checkCluster), whyNot: on(whyNot), history: on(clusterHistory) },
+    cluster: clusterVerbs(on),
     supervisor: {
       entrypoint: on(runEntrypoint),
       up: on(up),
@@ -110,3 +114,17 @@ export function createApp(parts: Parts) {
     },
   };
 }
+
+type On = <A extends readonly unknown[], R>(verb: (needs: Parts, ...rest: A) => R) => (...rest: A) => R;
+
+const clusterVerbs = (on: On) => ({
+  status: on(reportCluster),
+  check: on(checkCluster),
+  whyNot: on(whyNot),
+  history: on(clusterHistory),
+  switchover: on(switchover),
+  failover: on(failover),
+  rejoin: on(rejoin),
+  reinit: on(reinit),
+  setPaused: on(setPaused),
+});

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { registerMoves } from './ha-moves.ts';
 import { checkView, historyView, prospectsView, statusView } from './ha-views.ts';
 
 const ASKS = `
@@ -15,6 +16,7 @@ export function registerHa(program: Command, cli: Cli): void {
     .description('a cluster on Patroni: who leads, what is wrong, who would take over')
     .addHelpText('after', `${ASKS}\n\nExamples:\n  dbkit ha status\n  dbkit ha check\n  dbkit ha why-not n2`);
   registerQuestions(ha, cli);
+  registerMoves(ha, cli);
 }
 
 function registerQuestions(ha: Command, cli: Cli): void {

@@ -4,6 +4,7 @@ import { retentionRules } from '../backups/retention.ts';
 import { doorRows } from '../boot/door.ts';
 import { clusterFindings } from '../cluster/findings.ts';
 import { memberFindings } from '../cluster/member-findings.ts';
+import { failoverRefusals, reinitRefusals, switchoverRefusals } from '../cluster/refusals.ts';
 import { clusterObstacles, memberObstacles } from '../cluster/why-not.ts';
 import { writeFindings } from '../cluster/write-findings.ts';
 import { trustRows } from '../config/trust.ts';
@@ -94,6 +95,9 @@ export const tables = {
   'What a commit through the write address proves': writeFindings,
   'Why nobody would be promoted': clusterObstacles,
   'Why a member would not be promoted': memberObstacles,
+  'Why the lead is not handed over': switchoverRefusals,
+  'Why a failover is refused': failoverRefusals,
+  'Why a member is not rebuilt': reinitRefusals,
   'Upkeep of tables and indexes': [...tableNeeds, ...indexNeeds],
   'Retention of logs': logRules,
 } as const satisfies Readonly<Record<string, readonly Row[]>>;

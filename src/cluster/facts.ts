@@ -17,6 +17,7 @@ export interface MemberFacts {
   readonly trouble: ServerTrouble | null;
   /** Its server takes writes; null: not known. */
   readonly isWritable: boolean | null;
+  /** null: not known, as of a standby that receives nothing. */
   readonly timeline: number | null;
   /** Bytes of WAL behind the leader; where the leader's server is gone, behind what it last wrote down in the store. null: not known. */
   readonly lagBytes: number | null;

@@ -1,5 +1,5 @@
 import type { Config } from '../config/config.ts';
-import type { Clock } from '../kernel/machine.ts';
+import type { Clock, Logger } from '../kernel/machine.ts';
 import {
   type ClusterView,
   type DynamicSettings,
@@ -18,6 +18,7 @@ import { askServer, isTrouble, type ServerTrouble, type ServerView } from './ser
 export interface ClusterNeeds {
   readonly config: Pick<Config, 'ha' | 'postgresql'>;
   readonly clock: Clock;
+  readonly log: Pick<Logger, 'info' | 'warn'>;
   readonly alerts: { reveal(place: NonNullable<Config['ha']['apiPassword']>): Promise<string> };
 }
 
@@ -122,7 +123,7 @@ function factsOf({ member, patroni, said, server, view }: Seen, head: number | n
     own,
     trouble,
     isWritable: own?.isWritable ?? isPrimaryByPatroni,
-    timeline: own?.timeline ?? said?.timeline ?? null,
+    timeline: own === null ? (said?.timeline ?? null) : own.isTimelineCertain ? own.timeline : null,
     lagBytes: own !== null && head !== null ? Math.max(0, head - own.walAt) : (said?.lagBytes ?? null),
     isNeverLeader: said?.isNeverLeader ?? false,
     needsRestart: said?.needsRestart ?? false,

@@ -1,13 +1,15 @@
 import { sqlStateOf } from '../instance/connection.ts';
 import { openForServer, type ServerAddress } from '../instance/sessions.ts';
 import { within } from '../kernel/deadline.ts';
-import { wordsOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { Place } from './members.ts';
 
 /** A server about itself; the only ones who know for certain who takes writes. */
 export interface ServerView {
   readonly isWritable: boolean;
+  /** A standby without a receiver tells only what it has written out: it may be further. */
   readonly timeline: number;
+  readonly isTimelineCertain: boolean;
   /** The end of its WAL as a number: what it wrote, or has received. */
   readonly walAt: number;
   /** A standby whose WAL receiver is connected and streams. */
@@ -32,8 +34,9 @@ const LIMIT_MS = 2_000;
 
 const FACTS = `select not pg_is_in_recovery() as writable, system_identifier::text as system_identifier,
   case when pg_is_in_recovery()
-    then coalesce((select received_tli from pg_stat_wal_receiver), (select timeline_id from pg_control_checkpoint()))
+    then coalesce((select received_tli from pg_stat_wal_receiver), greatest((select timeline_id from pg_control_checkpoint()), (select min_recovery_end_timeline from pg_control_recovery())))
     else ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int end as timeline,
+  not pg_is_in_recovery() or exists (select from pg_stat_wal_receiver where received_tli is not null) as timeline_certain,
   pg_wal_lsn_diff(case when pg_is_in_recovery()
     then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_lsn() end, '0/0')::text as wal_at,
   coalesce((select status = 'streaming' from pg_stat_wal_receiver), false) as streaming,
@@ -45,6 +48,7 @@ interface Row {
   readonly writable: boolean;
   readonly system_identifier: string;
   readonly timeline: number;
+  readonly timeline_certain: boolean;
   readonly wal_at: string;
   readonly streaming: boolean;
   readonly started_at: string;
@@ -56,7 +60,7 @@ export async function askServer(place: Place, login: Login, signal: AbortSignal)
   const address = { ...login, socketDir: place.host, port: place.port };
   try {
     return await within([signal], LIMIT_MS, async (bounded) => {
-      const session = await openForServer(address, { connectTimeoutMs: LIMIT_MS, statementTimeoutMs: LIMIT_MS }, bounded);
+      const session = await openForServer(address, { connectTimeoutMs: 2 * LIMIT_MS, statementTimeoutMs: LIMIT_MS }, bounded);
       try {
         return viewOf((await session.query<Row>(FACTS))[0]!);
       } finally {
@@ -65,7 +69,7 @@ export async function askServer(place: Place, login: Login, signal: AbortSignal)
     });
   } catch (cause) {
     signal.throwIfAborted();
-    return { kind: kindOf(sqlStateOf(cause)), words: wordsOf(cause).split('\n')[0]! };
+    return { kind: kindOf(cause, login), words: wordsOf(cause).split('\n')[0]! };
   }
 }
 
@@ -74,6 +78,7 @@ export const isTrouble = (view: ServerView | ServerTrouble): view is ServerTroub
 const viewOf = (row: Row): ServerView => ({
   isWritable: row.writable,
   timeline: row.timeline,
+  isTimelineCertain: row.timeline_certain,
   walAt: Number(row.wal_at),
   isStreaming: row.streaming,
   systemIdentifier: row.system_identifier,
@@ -83,5 +88,15 @@ const viewOf = (row: Row): ServerView => ({
 
 /** cannot_connect_now; whatever else a server says is an answer of one that lives (appendix A of PostgreSQL's documentation). */
 const CANNOT_CONNECT_NOW = '57P03';
-const kindOf = (sqlState: string | undefined): ServerTrouble['kind'] =>
-  sqlState === undefined ? 'silent' : sqlState === CANNOT_CONNECT_NOW ? 'starting' : 'refused';
+
+function kindOf(cause: unknown, { superuserPassword }: Login): ServerTrouble['kind'] {
+  const sqlState = sqlStateOf(cause);
+  if (sqlState !== undefined) return sqlState === CANNOT_CONNECT_NOW ? 'starting' : 'refused';
+  return superuserPassword === undefined && !isSilence(cause) ? 'refused' : 'silent'; // The driver itself gives up where a password is asked for and there is none.
+}
+
+/** Time that is over, or an error of the network; looked for along the chain of causes. */
+function isSilence(cause: unknown): boolean {
+  if (!(cause instanceof Error)) return false;
+  return cause.name === 'TimeoutError' || (!(cause instanceof DbkitError) && errnoOf(cause) !== undefined) || isSilence(cause.cause);
+}

@@ -41,7 +41,7 @@ export const clusterObstacles = [
   },
   {
     id: 'nobody-sees-the-store',
-    when: (cluster) => !cluster.members.some((member) => seesStore(member, cluster)),
+    when: (cluster) => !cluster.isAgreed || !cluster.members.some((member) => seesStore(member, cluster)),
     words: 'no member sees the store of agreement (etcd), and without it nobody may be promoted',
   },
 ] as const satisfies readonly Hinders<[ClusterFacts]>[];

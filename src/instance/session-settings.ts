@@ -1,7 +1,10 @@
 /** The needs of a session: nothing that a database, a role or the server sets for sessions reaches it. */
 export interface SessionNeeds {
-  /** 'superuser': for dbkit's own questions. 'application': as the application would ask, with the search_path that it has. */
-  readonly as: 'superuser' | 'application';
+  /**
+   * 'superuser': for dbkit's own questions. 'application': as the application would ask, with the search_path that it has. 'pooler': for
+   * PgBouncer's admin console, which takes no settings and is no server.
+   */
+  readonly as: 'superuser' | 'application' | 'pooler';
   /** The server's, where it is known: what an older one does not know is left out. */
   readonly major?: number | undefined;
   /** How long a statement may wait for a lock; absent: without end. */
@@ -58,12 +61,15 @@ export function lateSettings(needs: SessionNeeds, major: number, { trusted = tru
   return late.map(({ name, value }) => `SET ${name} = ${value}`).join('; ');
 }
 
-const wanted = ({ as, lockTimeoutMs = 0, statementTimeoutMs = 0 }: SessionNeeds): readonly Setting[] => [
-  { name: 'lock_timeout', value: String(Math.ceil(lockTimeoutMs)) },
-  { name: 'statement_timeout', value: String(Math.ceil(statementTimeoutMs)) },
-  ...always,
-  ...(as === 'superuser' ? asSuperuser : []),
-];
+const wanted = ({ as, lockTimeoutMs = 0, statementTimeoutMs = 0 }: SessionNeeds): readonly Setting[] =>
+  as === 'pooler'
+    ? []
+    : [
+        { name: 'lock_timeout', value: String(Math.ceil(lockTimeoutMs)) },
+        { name: 'statement_timeout', value: String(Math.ceil(statementTimeoutMs)) },
+        ...always,
+        ...(as === 'superuser' ? asSuperuser : []),
+      ];
 
 /** SQLSTATEs by which a server refuses a setting of the startup packet: privilege, unknown name, value. The rest is then asked without it. */
 export const refusesSettings = (sqlState: string | undefined): boolean => ['42501', '42704', '22023', '55P02'].includes(sqlState ?? '');

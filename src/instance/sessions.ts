@@ -65,6 +65,18 @@ export const openAsRole = (
   signal: AbortSignal,
 ): Promise<Connection> => connect(target, { as: 'application', timeoutMs: connectTimeoutMs, ...limits }, signal);
 
+/** A session with PgBouncer's admin console, as one of its admin_users; commands there take no parameters. */
+export const openPooler = (
+  { socketDir, port, superuser: user, superuserPassword }: ServerAddress,
+  connectTimeoutMs: number,
+  signal: AbortSignal,
+): Promise<Connection> =>
+  connect(
+    { socketDir, port, user, database: 'pgbouncer', password: superuserPassword?.reveal() },
+    { as: 'pooler', timeoutMs: connectTimeoutMs },
+    signal,
+  );
+
 /** PGOPTIONS for PostgreSQL's own tools, whoever they log in as; `major`: the server's, undefined where it is not known. */
 export const toolOptions = (major: number | undefined): string => startupOptions({ as: 'superuser', major }, { trusted: false });
 

@@ -37,6 +37,7 @@ export const patroniFacts = (over: Partial<NonNullable<MemberFacts['patroni']>> 
 export const ownFacts = (over: Partial<NonNullable<MemberFacts['own']>> = {}): NonNullable<MemberFacts['own']> => ({
   isWritable: false,
   timeline: 4,
+  isTimelineCertain: true,
   walAt: 67_418_024,
   isStreaming: true,
   systemIdentifier: '7713189254549480100',

@@ -50,7 +50,7 @@ export async function fakeCluster(
   });
   return {
     asked,
-    needs: { config, clock, alerts: { reveal: async () => 'secret' } },
+    needs: { config, clock, log: { info: () => undefined, warn: () => undefined }, alerts: { reveal: async () => 'secret' } },
     close: async () => {
       await Promise.all(servers.map(({ close }) => close()));
     },

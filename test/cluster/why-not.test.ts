@@ -58,3 +58,9 @@ test('without synchronous mode every replica may; how far behind is said with it
   const [, n3] = prospectsOf(clusterFacts([behind], { settings })).candidates;
   expect(n3!.obstacles[0]!.words).toBe('it is 1283784 bytes behind (limit 1048576)');
 });
+
+test('as soon as no Patroni can read the store nobody would take over, however lately each has seen it', () => {
+  const { blocked, wouldFailOver } = prospectsOf(clusterFacts([], { isAgreed: false }));
+  expect(blocked.map(({ id }) => id)).toEqual(['nobody-sees-the-store']);
+  expect(wouldFailOver).toBe(false);
+});

@@ -1,0 +1,128 @@
+import type { Command } from 'commander';
+import type { FailoverReport } from '../cluster/failover.ts';
+import type { PauseReport } from '../cluster/pause.ts';
+import type { LeaderProof } from '../cluster/proof.ts';
+import type { ReinitPlan, RejoinReport } from '../cluster/rejoin.ts';
+import type { SwitchoverReport } from '../cluster/switchover.ts';
+import { bytes } from '../kernel/units.ts';
+import type { Call, Cli } from './cli.ts';
+import { confirm } from './output/prompt.ts';
+import type { Style } from './output/style.ts';
+import { table } from './output/table.ts';
+import { secondsFlag } from './up.ts';
+
+/** The verbs of `dbkit ha` that change something: each says success only when the servers prove it. */
+export function registerMoves(ha: Command, cli: Cli): void {
+  ha.command('switchover')
+    .argument('[to]', 'the member that shall lead; none: the nearest one that may')
+    .description('hand the lead over, as planned; nothing is lost')
+    .option('--no-pause', 'do not let the clients of PgBouncer wait meanwhile')
+    .addHelpText(
+      'after',
+      '\nSuccess means: the new leader takes writes on a new timeline, holds the lock, acknowledges a commit, the write address leads to it,\nand every other member streams from it.\n\nExamples:\n  dbkit ha switchover\n  dbkit ha switchover n2',
+    )
+    .action((to: string | undefined, { pause }: { pause: boolean }, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await (await app()).cluster.switchover({ to, pause }, signal);
+        return { report, text: (style) => switchoverView(report, style) };
+      }),
+    );
+  ha.command('failover')
+    .argument('[to]', 'the member that shall lead; none: a synchronous one, else the one with the most WAL')
+    .description('have a member promoted because the leader is lost')
+    .option('--accept-loss', 'promote it although rows may be missing there')
+    .option('--force', 'also while the leader is well')
+    .addHelpText('after', '\nExamples:\n  dbkit ha why-not\n  dbkit ha failover\n  dbkit ha failover n3 --accept-loss')
+    .action((to: string | undefined, { acceptLoss = false, force = false }: FailoverFlags, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await (await app()).cluster.failover({ to, acceptLoss, force }, signal);
+        return { report, text: (style) => failoverView(report, style) };
+      }),
+    );
+  registerMembers(ha, cli);
+  registerPause(ha, cli);
+}
+
+interface FailoverFlags {
+  readonly acceptLoss?: boolean;
+  readonly force?: boolean;
+}
+
+function registerMembers(ha: Command, cli: Cli): void {
+  ha.command('rejoin')
+    .argument('<member>')
+    .description('wait until a member follows the leader again, and say so')
+    .option('--timeout <seconds>', 'how long', secondsFlag, 120)
+    .addHelpText('after', '\nExample:\n  dbkit ha rejoin n1')
+    .action((member: string, { timeout }: { timeout: number }, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await (await app()).cluster.rejoin({ member, timeoutMs: timeout * 1000 }, signal);
+        return { report, text: (style) => rejoinView(report, style) };
+      }),
+    );
+  ha.command('reinit')
+    .argument('<member>')
+    .description('throw a member’s data away, and copy it anew from another one')
+    .option('--accept-loss', 'also where it has rows that the leader never had')
+    .addHelpText('after', '\nExample:\n  dbkit ha reinit n1')
+    .action((member: string, { acceptLoss = false }: FailoverFlags, command: Command) =>
+      cli.run(command, async (call) => {
+        const wish = { member, acceptLoss };
+        const report = await (await call.app()).cluster.reinit(wish, (plan) => confirmReinit(plan, call), call.signal);
+        return { report, text: (style) => rejoinView(report, style) };
+      }),
+    );
+}
+
+function registerPause(ha: Command, cli: Cli): void {
+  for (const [name, paused, words] of [
+    ['pause', true, 'turn automatic failover off, for work on the machines'],
+    ['resume', false, 'turn automatic failover on again'],
+  ] as const)
+    ha.command(name)
+      .description(words)
+      .addHelpText('after', `\nExample:\n  dbkit ha ${name}`)
+      .action((_flags: object, command: Command) =>
+        cli.run(command, async ({ app, signal }) => {
+          const report = await (await app()).cluster.setPaused(paused, signal);
+          return { report, text: (style) => pauseView(report, style) };
+        }),
+      );
+}
+
+function confirmReinit({ member, ownBytes }: ReinitPlan, { flags, surroundings: { terminal, environment } }: Call): Promise<boolean> {
+  const known = ownBytes === null ? 'nobody knows whether it has rows that the leader lacks' : 'the leader has all that it has';
+  const mayAsk = terminal.stdin && terminal.stderr && !environment['CI'];
+  return confirm(`Throw the data of ${member} away and copy it anew (${known})?`, { mayAsk, yes: flags.yes ?? false });
+}
+
+const seconds = (value: number): string => `${value.toFixed(1)} s`;
+
+const proofRows = ({ writableSeconds, lockSeconds, commitSeconds, routedSeconds }: LeaderProof): string[][] => [
+  ['takes writes', `after ${seconds(writableSeconds)}`],
+  ['holds the lock', `after ${seconds(lockSeconds)}`],
+  ['acknowledged a commit', `after ${seconds(commitSeconds)}`],
+  ['write address', routedSeconds === null ? 'not asked: ha.writeAddress is not set' : `leads to it after ${seconds(routedSeconds)}`],
+];
+
+function switchoverView({ from, to, pausedSeconds, proof, redundantSeconds }: SwitchoverReport, style: Style): string {
+  const rows = [
+    ...proofRows(proof),
+    ['clients waited', pausedSeconds === null ? 'no: PgBouncer was not asked to hold them' : seconds(pausedSeconds)],
+    ['all others stream', `after ${seconds(redundantSeconds)}`],
+  ];
+  return `${style.good(`${to} leads`)}, on timeline ${proof.timeline}; ${from} follows\n\n${table(rows)}`;
+}
+
+function failoverView({ to, lostBytes, proof }: FailoverReport, style: Style): string {
+  const lost = lostBytes === null ? 'not known' : lostBytes === 0 ? 'nothing that is known of' : style.bad(`${bytes(lostBytes)} of WAL`);
+  return `${style.good(`${to} leads`)}, on timeline ${proof.timeline}\n\n${table([...proofRows(proof), ['lost', lost]])}`;
+}
+
+const rejoinView = ({ member, seconds: took, rebuilt }: RejoinReport, style: Style): string =>
+  `${style.good(`${member} streams from the leader`)}${rebuilt ? `, copied anew in ${seconds(took)}` : ''}`;
+
+const pauseView = ({ paused, seenBy }: PauseReport, style: Style): string =>
+  paused
+    ? `${style.bad('automatic failover is OFF')}, as ${seenBy.join(', ')} say; \`dbkit ha resume\` turns it on`
+    : `${style.good('automatic failover is on')}, as ${seenBy.join(', ')} say`;
