@@ -7,6 +7,7 @@ import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
 import type { Tool } from '../../kernel/machine.ts';
 import { isExecutable } from '../../machine/is-there.ts';
 import { connectSuperuser, type Local } from '../local.ts';
+import { withPassfile } from '../passfile.ts';
 import { needsPsql, splitStatements } from './sql-statements.ts';
 import { inTemporaryFolder } from './temporary-folder.ts';
 
@@ -79,9 +80,10 @@ async function run(local: Local, tool: Pick<Tool, 'file' | 'args'>, socketDir: s
     PGDATA: volume.incoming,
     POSTGRES_USER: settings.superuser,
     POSTGRES_DB: databaseOf(local),
-    ...(settings.superuserPassword ? { PGPASSWORD: settings.superuserPassword.reveal() } : {}),
   };
-  await system.runner.run({ ...tool, env, as: owner, lock: local.lock, timeoutMs: SCRIPT_TIMEOUT_MS }, signal);
+  await withPassfile(settings.superuserPassword?.reveal(), { system, owner }, (passfile) =>
+    system.runner.run({ ...tool, env: { ...env, ...passfile }, as: owner, lock: local.lock, timeoutMs: SCRIPT_TIMEOUT_MS }, signal),
+  );
 }
 
 async function findPsql({ binaries, system }: Local): Promise<string | undefined> {
