@@ -65,10 +65,14 @@ function cannotStart(file: string, path: string | undefined, cause: unknown): Db
   return new DbkitError('tool.failed', `${file} cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }
 
-/** Runs `file` with one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing'. */
-export async function runWithDescriptor(file: string, args: readonly string[], fd: number): Promise<number | 'missing'> {
+/** Runs `file` with this environment, one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing'. */
+export async function runWithDescriptor(
+  file: string,
+  args: readonly string[],
+  { fd, env }: { readonly fd: number; readonly env: Readonly<Record<string, string>> },
+): Promise<number | 'missing'> {
   return new Promise((resolve) => {
-    const child = asCaller(() => spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd] }));
+    const child = asCaller(() => spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd], env }));
     child.once('error', () => resolve('missing'));
     child.once('exit', (code) => resolve(code ?? 1));
   });

@@ -23,11 +23,11 @@ const CONFLICT = 1;
  * flock(2) on an open file description that Node keeps: `flock -n -x 3` locks the descriptor it inherits, and the kernel frees it when the
  * last process that has it is gone (see docs/adr/0001). Works between containers on one volume, as the inode is the same.
  */
-export const locks: Locks = {
+export const createLocks = (env: Readonly<Record<string, string>>): Locks => ({
   async acquire(path, what, owner) {
     const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o644);
     try {
-      const status = await runWithDescriptor('flock', ['-n', '-x', '3'], file.fd);
+      const status = await runWithDescriptor('flock', ['-n', '-x', '3'], { fd: file.fd, env });
       if (status !== 0 && status !== 'missing') throw refused(path, await file.readFile('utf8'));
       await sign(file, what, owner);
       return held(path, file, status === 'missing' ? 'none' : 'kernel');
@@ -38,7 +38,7 @@ export const locks: Locks = {
   },
   async guard(directory, note) {
     const file = openAsCaller(directory);
-    const status = await runWithDescriptor('flock', ['-n', '-x', '3'], file.fd).catch(async (cause: unknown) => {
+    const status = await runWithDescriptor('flock', ['-n', '-x', '3'], { fd: file.fd, env }).catch(async (cause: unknown) => {
       await file.close();
       throw cause;
     });
@@ -49,15 +49,17 @@ export const locks: Locks = {
   },
   async hold(path, mode) {
     const file = await open(path, constants.O_RDONLY);
-    const status = await runWithDescriptor('flock', ['-n', mode === 'shared' ? '-s' : '-x', '3'], file.fd).catch(async (cause: unknown) => {
-      await file.close();
-      throw cause;
-    });
+    const status = await runWithDescriptor('flock', ['-n', mode === 'shared' ? '-s' : '-x', '3'], { fd: file.fd, env }).catch(
+      async (cause: unknown) => {
+        await file.close();
+        throw cause;
+      },
+    );
     if (status === 0 || status === 'missing') return held(path, file, status === 'missing' ? 'none' : 'kernel');
     await file.close();
     return undefined;
   },
-};
+});
 
 /**
  * A data directory that nobody may enter is found before its mode is mended. Only locked: nothing in it is reached by this. A link is followed

@@ -5,7 +5,7 @@ import { createFaultPoint } from './faults.ts';
 import { createFiles } from './files.ts';
 import { handOver, handOverTree } from './hand-over.ts';
 import { reachableByOthers } from './local-folder.ts';
-import { locks } from './locks.ts';
+import { createLocks } from './locks.ts';
 import { actsAsRoot, asCaller, groupsOf } from './privileges.ts';
 import { createRunner } from './runner.ts';
 import { mayWriteIn, whoElseMayWrite } from './trust.ts';
@@ -41,7 +41,7 @@ export async function createSystem(log: Logger, environment: Readonly<Record<str
     log,
     runner: createRunner(log, childEnvironment),
     spawn: spawnChild,
-    locks,
+    locks: createLocks(childEnvironment),
     files: createFiles(log),
     rights: {
       isRoot: actsAsRoot,

@@ -5,12 +5,14 @@ import pg from 'pg';
 import { expect, test } from 'vitest';
 import type { LoadReport } from '../../src/backups/backup.ts';
 import type { ListedBackup } from '../../src/backups/list-backups.ts';
-import { locks } from '../../src/machine/locks.ts';
+import { createLocks } from '../../src/machine/locks.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
+
+const locks = createLocks({ PATH: process.env['PATH'] ?? '' });
 
 const programs = installed.find(({ directory }) => existsSync(join(directory, 'pg_dump')));
 const needsPgDump = (skip: (why: string) => void): void => {

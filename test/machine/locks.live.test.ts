@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { spawnChild } from '../../src/machine/child.ts';
-import { locks } from '../../src/machine/locks.ts';
+import { createLocks } from '../../src/machine/locks.ts';
+
+const locks = createLocks({ PATH: process.env['PATH'] ?? '' });
 
 const folders: string[] = [];
 const pids: number[] = [];
