@@ -26,6 +26,7 @@ import { openSql, runPsql } from '../instance/sql.ts';
 import { monitor, monitorOnce } from '../monitor/loop.ts';
 import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
 import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
+import { makeRestorePoint } from '../restore/make-restore-point.ts';
 import { openBackup } from '../restore/open-backup.ts';
 import { pointBackup } from '../restore/point-backup.ts';
 import { readPoint } from '../restore/read-point.ts';
@@ -81,7 +82,7 @@ export function createApp(parts: Parts) {
     wal: keptWal,
     sql: { open: on(openSql), psql: on(runPsql) },
     restore: { replace: on(replaceData), point: on(readPoint), pointBackup: on(pointBackup), open: on(openBackup), copies },
-    moments: { timeline: on(readTimeline) },
+    moments: { timeline: on(readTimeline), name: on(makeRestorePoint) },
     recovery: { recover: on(recoverInstance), history: on(listRecoveries), show: on(showRecovery) },
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },

@@ -29,7 +29,7 @@ import { registerServices } from './services.ts';
 import { registerSql } from './sql.ts';
 import { registerStatus, registerWait } from './status.ts';
 import { registerSystemd } from './systemd.ts';
-import { registerTimeline } from './timeline.ts';
+import { registerRestorePoint, registerTimeline } from './timeline.ts';
 import { registerUp } from './up.ts';
 import { registerWal } from './wal.ts';
 
@@ -59,6 +59,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
     grouped(registered, 'Backups:', () => {
       registerBackup(registered, cli);
       registerTimeline(registered, cli);
+      registerRestorePoint(registered, cli);
       registerWal(registered, cli);
       registerKeys(registered, cli);
     });

@@ -27,6 +27,7 @@ import { remedies } from '../recovery/remedies.ts';
 import { resumptions } from '../recovery/resumption.ts';
 import { shortfalls } from '../recovery/shortfall.ts';
 import { messages } from '../recovery/triage.ts';
+import { restorePointRows } from '../restore/restore-point-rows.ts';
 import { restartRules } from '../supervisor/restart-policy.ts';
 import { logRules } from '../upkeep/log-retention.ts';
 import { indexNeeds, tableNeeds } from '../upkeep/needs.ts';
@@ -81,6 +82,7 @@ export const tables = {
   'The password that the application’s role is made with': firstPasswordRows,
   'A replacement that was interrupted': resumptions,
   'Can a moment be reached?': reachRows,
+  'Can a restore point be made?': restorePointRows,
   'Retention of backups': retentionRules,
   'Retention of data that was set aside': quarantineRules,
   'Retention of the WAL archive': segmentRows,

@@ -7,6 +7,7 @@ import type {
   ReachableTimeline,
 } from '../backups/base/points/reachable.ts';
 import { counted } from '../kernel/units.ts';
+import type { RestorePointReport } from '../restore/make-restore-point.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -14,6 +15,10 @@ import { table } from './output/table.ts';
 const READS = `
 It reads all WAL that is kept, record by record. The latest moment is a second behind the server while that runs. Times are UTC, as --to takes them.
 --json has the commits of each minute too.`;
+
+const NAMED = `
+It writes one record to the WAL (pg_create_restore_point) and changes no data. It is refused on a standby, and where wal_level is minimal.
+A name that is used twice means no moment any more: then name the LSN.`;
 
 function timelineArgument(text: string): number {
   if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
@@ -34,6 +39,29 @@ export function registerTimeline(program: Command, cli: Cli): void {
         return { report, text: (style) => timelineView(report, style) };
       }),
     );
+}
+
+/** `dbkit restore-point`: a moment with a name. */
+export function registerRestorePoint(program: Command, cli: Cli): void {
+  program
+    .command('restore-point')
+    .description('give this moment a name that the data can be restored to')
+    .argument('<name>', 'at most 63 bytes; choose one that was not used before')
+    .addHelpText('after', NAMED)
+    .addHelpText('after', '\nExamples:\n  dbkit restore-point before-release\n  dbkit backup restore --to-name before-release --dry-run')
+    .action((name: string, _flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await (await app()).moments.name(name, signal);
+        return { report, text: (style) => restorePointView(report, style) };
+      }),
+    );
+}
+
+/** Pure. */
+export function restorePointView({ name, lsn, timeline, backup }: RestorePointReport, style: Style): string {
+  const made = `restore point ${style.strong(name)} at LSN ${lsn} on timeline ${timeline}`;
+  if (backup === null) return `${made}\nHINT: take a base backup first, then make the restore point: \`dbkit backup create\``;
+  return `${made}\nback to it: \`dbkit backup restore --to-lsn ${lsn} --timeline ${timeline}\`, or --to-name with its name`;
 }
 
 /** As PostgreSQL writes it, and as --to takes it. */

@@ -1,4 +1,4 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ReachableMoments } from '../../src/backups/base/points/reachable.ts';
@@ -40,7 +40,10 @@ test('the timeline says which moments come back, what happened in them and where
   const running = await boot(instance, { env: { DBKIT_WAL: 'tail' } });
   await ok(instance, 'backup', 'create');
   await addRows(instance, known.ledger + 1, 4);
-  await ask(instance, 'app', "SELECT pg_create_restore_point('before-release')");
+  const keeping = async (): Promise<boolean> =>
+    (await readFile(join(instance.stateDir, 'wal.json'), 'utf8').catch(() => '')).includes('"state": "keeping"');
+  await until(keeping, () => 'the WAL is not kept');
+  const named = await ok(instance, 'restore-point', 'before-release', '--json');
   await ask(instance, 'app', 'DROP TABLE ledger CASCADE');
 
   const before = await timelineOf(instance);
@@ -57,6 +60,12 @@ test('the timeline says which moments come back, what happened in them and where
   expect(first!.spans[0]!.commits).toBe(first!.commitsPerMinute.reduce((sum, { commits }) => sum + commits, 0));
   expect(first!.spans[0]!.commits).toBeGreaterThanOrEqual(2);
 
+  expect((JSON.parse(named.stdout) as { report: object }).report).toMatchObject({
+    timeline: 1,
+    backup: first!.backups[0]!.label,
+    kept: true,
+  });
+  await ok(instance, 'backup', 'restore', '--to-name', 'before-release', '--dry-run');
   // Both ends of a span can be restored to, and so can the moment before the drop.
   for (const place of [first!.spans[0]!.from, first!.spans[0]!.to, before.latest!])
     await ok(instance, 'backup', 'restore', '--to', place.at!, '--dry-run');
@@ -64,10 +73,6 @@ test('the timeline says which moments come back, what happened in them and where
   await expectAllRows(instance, 4);
   await ok(instance, 'backup', 'create');
   await addRows(instance, known.ledger + 5, 2);
-  const missing = await endSegment(instance);
-  await addRows(instance, known.ledger + 7, 1);
-  await endSegment(instance);
-  await ok(instance, 'backup', 'create');
   const after = await timelineOf(instance);
   expect(after).toMatchObject({
     currentTimeline: 2,
@@ -88,9 +93,21 @@ test('the timeline says which moments come back, what happened in them and where
   expect(words).toMatch(/timeline 2 \(the data is on it\), from timeline 1 at LSN/);
 
   await running.stop();
+});
+
+test('where a segment of the archive is gone, the timeline says between which moments nothing comes back', async () => {
+  const instance = await openInstance({ programs: installed[0]!, from: 'template' });
+  const running = await boot(instance, { env: { DBKIT_WAL: 'tail' } });
+  await ok(instance, 'backup', 'create');
+  await addRows(instance, known.ledger + 1, 2);
+  const missing = await endSegment(instance);
+  await addRows(instance, known.ledger + 3, 1);
+  await endSegment(instance);
+  await ok(instance, 'backup', 'create');
+  await running.stop();
   await rename(join(instance.dataDir, 'pg_wal'), join(instance.root, 'pg_wal'));
   await rm(missing);
-  const [hole] = (await timelineOf(instance, '--timeline', '2')).timelines;
+  const [hole] = (await timelineOf(instance, '--timeline', '1')).timelines;
   expect(hole).toMatchObject({ spans: [{ ends: 'gap' }, { label: hole!.backups[1]!.label, ends: 'end' }], gaps: [{}] });
   const gap = hole!.gaps[0]!;
   expect(gap.from).toEqual(hole!.spans[0]!.to);
