@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Alerter } from './alerts/contract.ts';
 import type { Backups } from './backups/backup.ts';
 import { createBackups } from './backups/backups.ts';
-import type { Copies } from './backups/elsewhere/copies.ts';
+import type { Copies } from './backups/offsite/copies.ts';
 import type { Open, OpenOptions } from './cli/cli.ts';
 import { settingFlags } from './cli/global-flags.ts';
 import type { Parts } from './cli/parts.ts';
@@ -202,7 +202,7 @@ async function backupsFor(config: Config, system: System): Promise<readonly Back
 async function copiesElsewhere(config: Config, system: System, reveal: Alerter['reveal']): Promise<Copies> {
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
   const load = async () =>
-    (await import('./backups/elsewhere/copies.ts')).createCopies({ config, owner, system, clock: system.clock, reveal });
+    (await import('./backups/offsite/copies.ts')).createCopies({ config, owner, system, clock: system.clock, reveal });
   return lazily(['copy', 'list', 'verify', 'bring'], load);
 }
 

@@ -2,9 +2,9 @@ import type { Config } from '../config/config.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
 import type { BackupOptions, Backups } from './backup.ts';
-import type { Copies } from './elsewhere/copies.ts';
 import { expireQuarantine, type Reported } from './expire-quarantine.ts';
 import { type ListedBackup, listed } from './list-backups.ts';
+import type { Copies } from './offsite/copies.ts';
 import type { ExpireQuarantined } from './quarantine-retention.ts';
 
 /** The backup, or why none was needed. */

@@ -10,11 +10,11 @@ import { rebuiltReport, reportOf, servedReport } from '../recovery/describe.ts';
 import { findingKey } from '../recovery/plan.ts';
 import { replacesUnasked, rereadEvidence } from '../recovery/reread.ts';
 import { rememberStop } from './after-stop.ts';
-import { askAgain } from './ask-again.ts';
 import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, planInput } from './judge.ts';
 import { type Course, down, isGood, oneRound } from './round.ts';
 import { settle } from './settle.ts';
+import { askSilentDatabases } from './silent-databases.ts';
 
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
 
@@ -123,7 +123,7 @@ async function serve(
       damage.push(...findings);
       handles.note(servedReport(hold.local, findings, begunMs));
     };
-    void askAgain(hold.local, before, { unknown, found }, over.signal);
+    void askSilentDatabases(hold.local, before, { unknown, found }, over.signal);
   }
   return running;
 }

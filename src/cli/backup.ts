@@ -3,7 +3,7 @@ import { SIZE } from '../kernel/units.ts';
 import { cleanupView, createdView, listView, showView, verifyView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
 import { registerCopies } from './copies.ts';
-import { listCopy, registerElsewhere, verifyCopy } from './elsewhere.ts';
+import { listCopy, registerOffsite, verifyCopy } from './offsite.ts';
 import { registerRestore } from './restore.ts';
 
 const DAMAGED = 65;
@@ -20,7 +20,7 @@ export function registerBackup(program: Command, cli: Cli): void {
   registerKeeping(backup, cli);
   registerRestore(backup, cli);
   registerCopies(backup, cli);
-  registerElsewhere(backup, cli);
+  registerOffsite(backup, cli);
 }
 
 interface CreateFlags {

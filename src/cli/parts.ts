@@ -1,6 +1,6 @@
 import type { Alerter } from '../alerts/contract.ts';
 import type { Backups } from '../backups/backup.ts';
-import type { Copies } from '../backups/elsewhere/copies.ts';
+import type { Copies } from '../backups/offsite/copies.ts';
 import type { Config } from '../config/config.ts';
 import type { Origin } from '../config/origin.ts';
 import type { SettingsFile } from '../config/settings-file-contract.ts';

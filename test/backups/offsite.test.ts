@@ -2,12 +2,12 @@ import { appendFile, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFil
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { bringBack } from '../../src/backups/elsewhere/bring-back.ts';
-import { copyOut } from '../../src/backups/elsewhere/copy-out.ts';
-import { parseManifest, renderManifest } from '../../src/backups/elsewhere/manifest.ts';
-import { openPlace, type Place } from '../../src/backups/elsewhere/place.ts';
-import { slice } from '../../src/backups/elsewhere/read-file.ts';
-import { bringWalBack, copyWal } from '../../src/backups/elsewhere/wal.ts';
+import { bringBack } from '../../src/backups/offsite/bring-back.ts';
+import { copyOut } from '../../src/backups/offsite/copy-out.ts';
+import { parseManifest, renderManifest } from '../../src/backups/offsite/manifest.ts';
+import { openPlace, type Place } from '../../src/backups/offsite/place.ts';
+import { slice } from '../../src/backups/offsite/read-file.ts';
+import { bringWalBack, copyWal } from '../../src/backups/offsite/wal.ts';
 import type { BytePath } from '../../src/formats/byte-path.ts';
 import { DbkitError } from '../../src/kernel/errors.ts';
 import { Secret } from '../../src/kernel/secret.ts';

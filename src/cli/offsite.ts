@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { CheckedCopy, CopiedBackup } from '../backups/elsewhere/copies.ts';
-import type { CopySummary } from '../backups/elsewhere/place.ts';
+import type { CheckedCopy, CopiedBackup } from '../backups/offsite/copies.ts';
+import type { CopySummary } from '../backups/offsite/place.ts';
 import { bytes, counted } from '../kernel/units.ts';
 import type { App } from './app.ts';
 import type { Answer, Cli } from './cli.ts';
@@ -10,7 +10,7 @@ import { table } from './output/table.ts';
 const DAMAGED = 65;
 
 /** `backup copy`: to other places. */
-export function registerElsewhere(backup: Command, cli: Cli): void {
+export function registerOffsite(backup: Command, cli: Cli): void {
   backup
     .command('copy')
     .description('copy a backup, and the WAL beside it, to other places (`copies:` in dbkit.yaml)')

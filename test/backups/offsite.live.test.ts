@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { CopiedBackup } from '../../src/backups/elsewhere/copies.ts';
+import type { CopiedBackup } from '../../src/backups/offsite/copies.ts';
 import type { ConfigInput } from '../../src/config/config.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { boot, run } from '../harness/dbkit.ts';

@@ -13,7 +13,7 @@ const PAUSE_MS_MAX = 10 * 60_000;
  * Asks the databases of which nothing is known again, on the serving server, until each has answered or said that asking does not help. What is
  * found then is told; nothing is replaced under people who work with it. Never rejects; ends with `signal`.
  */
-export async function askAgain(
+export async function askSilentDatabases(
   local: Local,
   before: Inspection,
   { unknown, found }: { readonly unknown: readonly Silence[]; readonly found: (findings: readonly Finding[]) => void },
