@@ -12,6 +12,7 @@ export const daily = [
   'volume-full-before-start',
   'locale-that-is-gone',
   'port-in-use',
+  'member-of-patroni',
   // One right answer.
   'lost-empty-directories',
   'missing-global-2671',

@@ -23,6 +23,7 @@ everyRow<DirectoryRule, DirectoryFacts>(
   {
     'not-a-directory': { ...empty, kind: 'other' },
     'being-replaced': { ...empty, isBeingReplaced: true, entries: ['notes.txt'] },
+    'member-of-patroni': { ...empty, entries: ['PG_VERSION', 'patroni.dynamic.json'] },
     'empty-directory': empty,
     'a-cluster': { ...empty, entries: ['notes.txt', 'PG_VERSION'] },
     'files-of-somebody-else': { ...empty, entries: ['notes.txt'] },

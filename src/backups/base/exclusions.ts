@@ -25,6 +25,7 @@ const excludedAtTop: ReadonlySet<string> = new Set([
   'postmaster.opts',
   'recovery.signal',
   'standby.signal',
+  'patroni.dynamic.json', // What a Patroni member knows of its cluster: restored elsewhere it would be no member.
   '.dbkit',
   'dbkit.initializing',
   'lost+found',

@@ -46,6 +46,16 @@ const aboutDirectory = [
     then: 'go on',
     words: 'an earlier replacement is finished first',
   },
+  {
+    id: 'member-of-patroni',
+    when: ({ entries }) => entries.includes('patroni.dynamic.json'),
+    then: 'refuse',
+    words: '{dataDir} is a member of a Patroni cluster: Patroni starts, stops and rebuilds its server',
+    refusal: {
+      code: 'data.foreign',
+      hint: '`dbkit ha status` shows the cluster; if this server has left it for good, remove patroni.dynamic.json there; nothing was changed',
+    },
+  },
   { id: 'empty-directory', when: ({ entries }) => entries.length === 0, then: 'go on', words: 'nothing is in it' },
   {
     id: 'a-cluster',
