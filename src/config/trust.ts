@@ -20,7 +20,7 @@ export interface FileFacts {
   readonly inDevContainer: boolean;
   /** Somebody has looked at exactly these bytes: `dbkit config trust`. */
   readonly trusted: boolean;
-  /** Dotted names of the settings that run something or read a secret. */
+  /** Dotted names of the settings that run something, read a secret, or name who gets one. */
   readonly programs: readonly string[];
 }
 
@@ -46,7 +46,7 @@ export const trustRows: readonly Row[] = [
     id: 'programs-of-a-repository',
     when: ({ how, inRepository, inDevContainer, programs }) => how === 'found' && inRepository && !inDevContainer && programs.length > 0,
     then: 'refuse',
-    words: '{path} is part of a repository, which may set data but may not name programs or secrets: {programs}',
+    words: '{path} is part of a repository, which may set data but may not name programs, hosts or secrets: {programs}',
   },
   { id: 'own', when: () => true, then: 'obey', words: 'nobody else may change it' },
 ];
@@ -60,7 +60,7 @@ export function judgeFile(facts: FileFacts): { readonly id: TrustId; readonly ve
   return { id, verdict: then, words: fill(words, { path, who: stranger?.who, where, programs: named.join(', ') }) };
 }
 
-/** Settings that run something, or that read a secret and send it to where the same file says. */
+/** Settings that run something, or that name who is told a secret or a password. */
 const programs: readonly RegExp[] = [
   /^servicesDir$/,
   /^services\.[^.]+$/,
@@ -70,6 +70,7 @@ const programs: readonly RegExp[] = [
   /^monitor\.(startCommand|pingUrl)$/,
   /^health\.probes\.[^.]+\.command$/,
   /^copies\.[^.]+\.(path|bucket|endpoint|accessKeyId|secretAccessKey|sessionToken|recipients|identity)$/,
+  /^ha\.(members|writeAddress|pooler|apiUsername|apiPassword)$/, // The superuser's password is offered to these hosts.
   /^alerts\.channels\.[^.]+\.(command|url|token|password|routingKey|path)$/,
 ];
 

@@ -75,6 +75,7 @@ test('what runs something or reads a secret is known by its name', () => {
     servicesDir: '/s',
     postgresql: { port: 1, binDir: '/b', settings: { archive_command: 'x', shared_preload_libraries: 'y', work_mem: '1MB' } },
     health: { probes: { a: { sql: 'SELECT true' }, b: { command: ['x'] } } },
+    ha: { members: { 'n1.example': { api: 'http://n1.example:8008' } }, pooler: 'n1.example:6432' },
     alerts: { channels: { x: { type: 'command', command: ['y'] }, z: { type: 'slack', url: { env: 'X' } } } },
   };
   expect(programsIn(file)).toEqual([
@@ -83,6 +84,8 @@ test('what runs something or reads a secret is known by its name', () => {
     'postgresql.settings.archive_command',
     'postgresql.settings.shared_preload_libraries',
     'health.probes.b.command',
+    'ha.members',
+    'ha.pooler',
     'alerts.channels.x.command',
     'alerts.channels.z.url',
   ]);
