@@ -112,7 +112,7 @@ async function choose(
     const backupEnd = parseLsn(record.stopLsn);
     const size = identity.segmentSizeBytes;
     const isEnd = stopBefore === undefined && !minimal && reachesEnd(stop, followed);
-    const gap = stopBefore === undefined && lineage.nextAfter(lastSegmentOf(followed.end, size)) !== undefined;
+    const gap = stopBefore === undefined && lineage.nextAfter(segmentOf(followed.end, size)) !== undefined; // The segment that begins at the end is no gap.
     const isBefore = stopBefore !== undefined && (stopBefore < backupEnd || isOlder(asked, followed, record));
     if (isBefore && index + 1 < candidates.length) {
       stop = { kind: 'lsn', lsn: stopBefore, inclusive: false }; // Found: only an older backup is to be found yet.
