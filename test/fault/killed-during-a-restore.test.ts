@@ -83,7 +83,7 @@ for (const step of ['restore.files-copied:1', 'restore.staged:1', ...swap]) {
     await stage(instance);
     const running = await boot(instance, { env: { DBKIT_FAIL_AT: step } });
     const asked = await run(instance, ['backup', 'restore', 'latest', '--yes']);
-    expect(asked, asked.stderr).toMatchObject({ code: 69, stderr: expect.stringContaining('went away in the middle') });
+    expect(asked, asked.stderr).toMatchObject({ code: 69, stderr: expect.stringContaining('was closed in the middle of an answer') });
     expect(await running.ended).toMatchObject({ signal: 'SIGKILL' });
     await expectRightAfterKill(instance, () => expectEitherWhole(instance));
   });

@@ -111,10 +111,10 @@ test('a moment that nothing leads to is refused, with the nearest ones, and noth
     expect(ended.stderr).toMatch(/to the last commit, \d{4}-\d\d-\d\d|HINT/);
     await expectAllRows(instance, 2);
   };
-  await refused(/behind the last commit/, '--to', '2099-01-01 00:00:00+00');
+  await refused(/after the last commit/, '--to', '2099-01-01 00:00:00+00');
   await refused(/before the end of the oldest backup/, '--to', '2001-01-01 00:00:00+00');
-  await refused(/holds no such thing/, '--to-name', 'nowhere');
-  await refused(/holds no such thing/, '--before', 'drop table ledger');
+  await refused(/does not contain it/, '--to-name', 'nowhere');
+  await refused(/does not contain it/, '--before', 'drop table ledger');
   await refused(/history of timeline 7/, '--to', 'latest', '--timeline', '7');
   for (const flags of [
     ['--to', 'yesterday'],
