@@ -103,7 +103,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
   if (!options.asCaller) await putRootsRightsDown(config, system);
   const backups = await backupsFor(config, system);
   const alerts = lazyAlerts(config, system, options);
-  const elsewhere = await copiesElsewhere(config, system, alerts.reveal);
+  const offsite = await offsiteCopies(config, system, alerts.reveal);
   const { service, ...postgresql } = createPostgresql({
     config,
     system,
@@ -140,7 +140,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     board: createStatusBoard(config.stateDir, system.files),
     history: createRecoveryHistory(config.stateDir, system),
     backups,
-    elsewhere,
+    offsite,
     clock: system.clock,
     files: system.files,
     log: system.log,
@@ -199,7 +199,7 @@ async function backupsFor(config: Config, system: System): Promise<readonly Back
   return owner ? createBackups({ config, system, dataDir: config.postgresql.dataDir, owner }) : [];
 }
 
-async function copiesElsewhere(config: Config, system: System, reveal: Alerter['reveal']): Promise<Copies> {
+async function offsiteCopies(config: Config, system: System, reveal: Alerter['reveal']): Promise<Copies> {
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
   const load = async () =>
     (await import('./backups/offsite/copies.ts')).createCopies({ config, owner, system, clock: system.clock, reveal });

@@ -25,7 +25,7 @@ export async function takeBackup(
     readonly history: Reported;
     readonly log: Logger;
     readonly config: Pick<Config, 'copies'>;
-    readonly elsewhere: Pick<Copies, 'copy'>;
+    readonly offsite: Pick<Copies, 'copy'>;
     /** Copies that killed drills have left are as large as the data: each backup frees them. */
     readonly copies: { clearLeft(signal: AbortSignal): Promise<unknown> };
   },
@@ -61,14 +61,14 @@ export async function takeBackup(
 
 /** A place that cannot be reached is told, and does not make the backup a failure: the next run copies what is missing. */
 async function copyElsewhere(
-  { config, elsewhere, log }: { readonly config: Pick<Config, 'copies'>; readonly elsewhere: Pick<Copies, 'copy'>; readonly log: Logger },
+  { config, offsite, log }: { readonly config: Pick<Config, 'copies'>; readonly offsite: Pick<Copies, 'copy'>; readonly log: Logger },
   backup: ListedBackup,
   signal: AbortSignal,
 ): Promise<void> {
   for (const [copy, { afterBackup }] of Object.entries(config.copies)) {
     if (!afterBackup) continue;
     try {
-      const { label, place, sentBytes } = await elsewhere.copy(copy, backup, { otherCluster: false }, signal);
+      const { label, place, sentBytes } = await offsite.copy(copy, backup, { otherCluster: false }, signal);
       log.info('backup.copied', `copied ${label} to ${copy}`, { label, copy, place, sentBytes });
     } catch (cause) {
       signal.throwIfAborted();

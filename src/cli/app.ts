@@ -54,7 +54,7 @@ export function createApp(parts: Parts) {
     (verb) =>
     (...rest) =>
       verb(parts, ...rest);
-  const { config, clock, log, inspect, salvage, upkeep, copies, elsewhere, keptWal, sdNotify } = parts;
+  const { config, clock, log, inspect, salvage, upkeep, copies, offsite, keptWal, sdNotify } = parts;
   return {
     config,
     clock,
@@ -74,7 +74,7 @@ export function createApp(parts: Parts) {
       expire: on(expireBackups),
       load: loadDump,
     },
-    elsewhere,
+    offsite,
     keys: {
       create: (file: string) => createKey(file, clock.now()),
       check: (identity: SecretPlace | undefined) => checkKeys({ config, reveal: parts.alerts.reveal }, identity),

@@ -27,7 +27,7 @@ export function registerOffsite(backup: Command, cli: Cli): void {
         const found = await app.backups.find(label, signal);
         const copied: CopiedBackup[] = [];
         for (const name of to === undefined ? Object.keys(app.config.copies) : [to])
-          copied.push(await app.elsewhere.copy(name, found.backup, { otherCluster }, signal));
+          copied.push(await app.offsite.copy(name, found.backup, { otherCluster }, signal));
         return { report: { copied }, text: (style) => copiedView(copied, style) };
       }),
     );
@@ -51,7 +51,7 @@ export async function listCopy(
   name: string,
   signal: AbortSignal,
 ): Promise<Answer<{ copy: string; backups: readonly ListedCopy[] }>> {
-  const all = await app.elsewhere.list(name, signal);
+  const all = await app.offsite.list(name, signal);
   const backups = all.map(({ packs: _packs, manifest: _manifest, ...rest }) => rest).reverse();
   const rows = backups.map(({ label, sizeBytes, sentBytes, copiedAt, systemIdentifier }) => [
     label,
@@ -73,7 +73,7 @@ export async function verifyCopy(
   labels: readonly string[],
   signal: AbortSignal,
 ): Promise<Answer<{ copy: string; backups: readonly CheckedCopy[] }>> {
-  const backups = await app.elsewhere.verify(name, labels, signal);
+  const backups = await app.offsite.verify(name, labels, signal);
   return {
     report: { copy: name, backups },
     text: (style) =>

@@ -34,7 +34,7 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   readonly history: RecoveryHistory;
   readonly backups: readonly Backups[];
   /** Copies of backups and WAL in other places. */
-  readonly elsewhere: Copies;
+  readonly offsite: Copies;
   readonly memory: MonitorMemory;
   readonly alerts: Alerter;
   readonly settingsFile: SettingsFile;

@@ -107,7 +107,7 @@ const fromCopy = (
   { from, identity, systemIdentifier }: RestoreFlags & { readonly from: string },
 ): Promise<string> => {
   const file = identity === undefined ? undefined : { file: resolve(surroundings.workingDirectory, identity) };
-  return app.elsewhere.bring(from, label, { identity: file, systemIdentifier }, signal);
+  return app.offsite.bring(from, label, { identity: file, systemIdentifier }, signal);
 };
 
 /** Both ends are a terminal and nobody automates it. */

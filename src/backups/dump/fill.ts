@@ -39,28 +39,30 @@ export interface Filled {
 
 const JOBS_MAX = 8;
 
+/** The archive of the one database that is filled. */
+export const openingOf = (
+  { tools, loader, name, dump: { directory, database, authority } }: Filling,
+  how: { readonly withTablespaces: boolean; readonly jobs: number },
+) => ({ directory: `${directory}/${database.directory}`, database: name, tools, loader, authority, ...how });
+
 /**
  * Loads everything of an archive that can be loaded, as the loader; only what superusers alone may make is the superuser's work. Whatever fails
  * is tried again with what it may lack, then told. The rows are counted by the loader, before policies hide any.
  */
 export async function fill(filling: Filling, signal: AbortSignal): Promise<Filled> {
-  const { needs, tools, loader, name, dump } = filling;
-  const { database, directory } = dump;
+  const { needs, loader, name, dump } = filling;
+  const { database } = dump;
   const session = await openSession(needs, name, signal);
   const own = await loader.session(name);
   try {
     const withTablespaces = await mayUseTablespaces(session, loader, database.tablespaces);
     const jobs = Math.min(availableParallelism(), JOBS_MAX);
-    const opening = {
-      directory: `${directory}/${database.directory}`,
-      database: name,
-      tools,
-      loader,
-      withTablespaces,
-      jobs,
-      authority: dump.authority,
-    };
-    return await withArchive(opening, needs, (archive) => load({ ...filling, archive, session, own }), signal);
+    return await withArchive(
+      openingOf(filling, { withTablespaces, jobs }),
+      needs,
+      (archive) => load({ ...filling, archive, session, own }),
+      signal,
+    );
   } finally {
     await own.end();
     await session.end();

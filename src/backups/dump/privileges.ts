@@ -1,7 +1,7 @@
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import { wordsOf } from '../../kernel/errors.ts';
 import { withArchive } from './archive.ts';
-import type { Filling } from './fill.ts';
+import { type Filling, openingOf } from './fill.ts';
 import { makeExtension } from './make-extensions.ts';
 import type { Missing } from './missing.ts';
 import type { TocEntry } from './toc.ts';
@@ -15,22 +15,14 @@ export interface Late {
 
 /** As the superuser, when everything belongs to its owner again: privileges, publications, and event triggers as the very last. */
 export async function loadPrivileges(
-  { needs, tools, loader, name, dump }: Filling,
+  filling: Filling,
   late: readonly string[],
   signal: AbortSignal,
 ): Promise<{ missing: readonly Missing[]; later: Late }> {
-  const { database, directory } = dump;
-  const opening = {
-    directory: `${directory}/${database.directory}`,
-    database: name,
-    tools,
-    loader,
-    withTablespaces: true,
-    jobs: 1,
-    authority: dump.authority,
-  };
+  const { needs, dump } = filling;
+  const { database } = dump;
   return withArchive(
-    opening,
+    openingOf(filling, { withTablespaces: true, jobs: 1 }),
     needs,
     async ({ order, run }) => {
       const wanted = dump.authority.isTrusted ? [...order.privileges, ...order.last] : []; // A stranger's had their turn before.
@@ -62,11 +54,12 @@ export const leftOut = ({ extensions, subscriptions }: Late): Missing[] => [
  * In the database that bears its own name again: extensions that live in no other, with their rows, and subscriptions, which come disabled.
  */
 export async function loadLate(
-  { needs, tools, loader, name, dump, session }: Filling & { readonly session: Connection },
+  { session, ...filling }: Filling & { readonly session: Connection },
   { extensions, rows, subscriptions }: Late,
   signal: AbortSignal,
 ): Promise<Missing[]> {
-  const { database, directory } = dump;
+  const { needs, loader, dump } = filling;
+  const { database } = dump;
   const missing: Missing[] = [];
   for (const extension of database.extensions.filter((one) => extensions.includes(one.name))) {
     await makeExtension(session, extension, loader).catch((cause: unknown) => {
@@ -75,17 +68,13 @@ export async function loadLate(
     });
   }
   if (rows.length + subscriptions.length === 0) return missing;
-  const opening = {
-    directory: `${directory}/${database.directory}`,
-    database: name,
-    tools,
-    loader,
-    withTablespaces: true,
-    jobs: 1,
-    authority: dump.authority,
-  };
   const wanted = [...rows, ...subscriptions];
-  const failed = await withArchive(opening, needs, ({ run }) => run(wanted, 'superuser'), signal);
+  const failed = await withArchive(
+    openingOf(filling, { withTablespaces: true, jobs: 1 }),
+    needs,
+    ({ run }) => run(wanted, 'superuser'),
+    signal,
+  );
   for (const { id, type, label } of wanted) {
     const because = failed.get(id);
     if (because !== undefined) missing.push({ what: `${type.toLowerCase()} ${label}`, because });
