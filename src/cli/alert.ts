@@ -14,8 +14,8 @@ export function registerAlert(program: Command, cli: Cli): void {
   alert
     .command('setup')
     .description('set a channel up: asks, sends a test, writes the configuration')
-    .option('--to-secret [name]', 'instead: print the secrets of all channels as a Kubernetes Secret (default name: dbkit-alerts)')
-    .option('--namespace <name>', 'where that lives')
+    .option('--to-secret [name]', 'do not ask; print the secrets of all channels as a Kubernetes Secret (default name: dbkit-alerts)')
+    .option('--namespace <name>', 'the namespace of that Secret')
     .addHelpText(
       'after',
       '\nSecrets go into files of their own (0600); the configuration names them, and its comments stay. With --to-secret nothing is asked: `dbkit k8s\nrender` with the same configuration mounts what it prints, which is secret: hand it on, and do not keep it.\n\nExamples:\n  dbkit alert setup\n  dbkit alert setup --to-secret | kubectl apply -f -',
@@ -41,7 +41,7 @@ export function registerAlert(program: Command, cli: Cli): void {
   alert
     .command('test')
     .description('send a harmless message through every channel')
-    .option('--channel <name>', 'only this one')
+    .option('--channel <name>', 'only this channel')
     .addHelpText('after', '\nExamples:\n  dbkit alert test\n  dbkit alert test --channel oncall')
     .action(({ channel }: { channel?: string }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {

@@ -45,15 +45,15 @@ function registerCreate(backup: Command, cli: Cli): void {
   backup
     .command('create')
     .description('take a backup of the instance as it is, running or stopped')
-    .option('--engine <name>', 'how: copy (the files; the default) or dump (pg_dump, for other versions and single databases)')
-    .option('--database <name...>', 'dump: only these databases; default: every one that holds something of yours')
-    .option('--all', 'dump: every database, that of administration too')
-    .option('--role-passwords', 'dump: keep the hashes of the roles’ passwords too (in a file only its owner can read)')
+    .option('--engine <name>', 'copy (the files; the default) or dump (pg_dump, for other versions and single databases)')
+    .option('--database <name...>', 'dump: only these databases (default: every database with objects of yours)')
+    .option('--all', 'dump: every database, also the one named postgres')
+    .option('--role-passwords', 'dump: also keep the password hashes of the roles, in a file that only its owner can read')
     .option('--full', 'copy everything, share nothing with earlier backups')
-    .addOption(new Option('--rate-limit <size>', 'read no more than this in a second, like 50MB').argParser(sizeArgument))
-    .option('--low-priority', 'let everybody else on this machine go first')
-    .option('--if-changed', 'only when something was written since the last one')
-    .option('--note <text>', 'a word to find it by')
+    .addOption(new Option('--rate-limit <size>', 'read at most this much in a second, such as 50MB').argParser(sizeArgument))
+    .option('--low-priority', 'use the lowest priority for processor and disk')
+    .option('--if-changed', 'only when something was written since the last backup')
+    .option('--note <text>', 'a note that `backup list` shows')
     .option('--pin', 'keep it until the pin is removed')
     .addHelpText(
       'after',
@@ -74,7 +74,7 @@ function registerLooks(backup: Command, cli: Cli): void {
   backup
     .command('list')
     .description('list the backups, newest first')
-    .option('--copy <name>', 'those of a copy elsewhere instead')
+    .option('--copy <name>', 'list the backups of this copy elsewhere instead')
     .addHelpText('after', '\nExamples:\n  dbkit backup list --json\n  dbkit backup list --copy offsite')
     .action(({ copy }: { copy?: string }, command: Command) =>
       cli.run<object>(command, async ({ app: open, signal }) => {
@@ -87,7 +87,7 @@ function registerLooks(backup: Command, cli: Cli): void {
   backup
     .command('show')
     .description('show everything about one backup')
-    .argument('<label>', 'which; `latest` is the newest good one')
+    .argument('<label>', 'its label; `latest` is the newest good backup')
     .addHelpText('after', '\nExample:\n  dbkit backup show latest')
     .action((label: string, _flags: object, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
@@ -99,11 +99,11 @@ function registerLooks(backup: Command, cli: Cli): void {
   backup
     .command('verify')
     .description('read backups again and compare every byte with what was written')
-    .argument('[labels...]', 'which; none: those never verified, or the one verified longest ago')
-    .option('-a, --all', 'all of them; what they share is read once')
-    .option('--deep', 'also page checksums, and the WAL from the first record to the last')
-    .option('--copy <name>', 'a copy elsewhere instead: every stored byte; none named: all it holds')
-    .option('--test', 'dumps: also restore into a scratch database and count the rows')
+    .argument('[labels...]', 'their labels; none: those never verified, or the one verified longest ago')
+    .option('-a, --all', 'verify all backups; shared files are read once')
+    .option('--deep', 'also check page checksums, and the WAL from the first record to the last')
+    .option('--copy <name>', 'verify every stored byte of this copy elsewhere instead; without a label, all its backups')
+    .option('--test', 'dump: also restore into a scratch database and count the rows')
     .addHelpText(
       'after',
       '\nThe result is remembered and shown by `dbkit backup list`. 65 when one is damaged.\n\nExamples:\n  dbkit backup verify latest --deep\n  dbkit backup verify --all',
@@ -136,8 +136,8 @@ function registerKeeping(backup: Command, cli: Cli): void {
   backup
     .command('pin')
     .description('keep a backup whatever retention says')
-    .argument('<label>', 'which; `latest` is the newest good one')
-    .option('--remove', 'let it expire again')
+    .argument('<label>', 'its label; `latest` is the newest good backup')
+    .option('--remove', 'remove the pin')
     .addHelpText('after', '\nExamples:\n  dbkit backup pin latest\n  dbkit backup pin --remove data_20261120_195400')
     .action((label: string, flags: { remove?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {

@@ -42,7 +42,7 @@ export function registerConfig(program: Command, cli: Cli): void {
   config
     .command('init')
     .description('write a commented dbkit.yaml')
-    .argument('[file]', 'where to', 'dbkit.yaml')
+    .argument('[file]', 'the file to write (default: dbkit.yaml)', 'dbkit.yaml')
     .addHelpText('after', '\nNever overwrites: answers 73 when the file exists.\n\nExample:\n  dbkit config init')
     .action((file: string, _flags: object, command: Command) =>
       cli.run(command, async ({ surroundings }) => {
@@ -69,7 +69,7 @@ function registerTrust(config: Command, cli: Cli): void {
     .command('trust')
     .description('allow a configuration file that others could have written, as it is now')
     .argument('<file>', 'the file, after you have looked at it')
-    .option('--remove', 'take that back')
+    .option('--remove', 'no longer trust the file')
     .addHelpText(
       'after',
       '\nA file that somebody else may change is refused, and so is one of a repository that names programs. What you allow is what the file says\nnow: a change must be looked at again. The list is your own (~/.config/dbkit/trusted.json).\n\nExample:\n  dbkit config trust dbkit.yaml',

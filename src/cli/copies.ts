@@ -11,7 +11,7 @@ export function registerCopies(backup: Command, cli: Cli): void {
   backup
     .command('open')
     .description('open a backup: a throw-away copy on a private socket, psql by default')
-    .argument('<label>', 'which; `latest` is the newest good one')
+    .argument('<label>', 'its label; `latest` is the newest good backup')
     .argument('[cmd...]', 'a command to run against it instead; PGHOST, PGPORT, PGUSER and PGDATABASE lead there')
     .addHelpText(
       'after',

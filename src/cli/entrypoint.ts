@@ -9,7 +9,7 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
   program
     .command('entrypoint')
     .description('start the services, run CMD, stop everything cleanly: a container’s ENTRYPOINT')
-    .argument('[cmd...]', 'the command to run once the services are ready; none: stay until told to stop')
+    .argument('[cmd...]', 'the command to run when the services are ready; none: run until a stop is requested')
     .option('--strict', 'fail instead of holding when PostgreSQL may not be started')
     .addHelpText(
       'after',

@@ -52,7 +52,7 @@ function registerMembers(ha: Command, cli: Cli): void {
   ha.command('rejoin')
     .argument('<member>')
     .description('wait until a member follows the leader again, and say so')
-    .option('--timeout <seconds>', 'how long', secondsFlag, 120)
+    .option('--timeout <seconds>', 'how long to wait', secondsFlag, 120)
     .addHelpText('after', '\nExample:\n  dbkit ha rejoin n1')
     .action((member: string, { timeout }: { timeout: number }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {

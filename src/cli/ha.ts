@@ -43,7 +43,7 @@ function registerQuestions(ha: Command, cli: Cli): void {
       }),
     );
   ha.command('why-not')
-    .argument('[member]', 'only this one')
+    .argument('[member]', 'only this member')
     .description('who would take over if the leader died now, and why the others would not')
     .addHelpText('after', '\nExamples:\n  dbkit ha why-not\n  dbkit ha why-not n2')
     .action((member: string | undefined, _flags: object, command: Command) =>

@@ -27,8 +27,8 @@ export function registerHealth(parent: Command, cli: Cli, name: 'health' | 'main
     .description('check the server, its data and its machine')
     .option('--probe <names...>', 'only these probes')
     .option('--strict', 'warnings fail')
-    .addOption(new Option('--format <format>', 'say it to another program').choices(Object.keys(healthFormats)))
-    .option('-w, --wait', 'ask again until nothing is critical or unknown')
+    .addOption(new Option('--format <format>', 'the output format for another program').choices(Object.keys(healthFormats)))
+    .option('-w, --wait', 'repeat until nothing is critical or unknown')
     .option('--timeout <seconds>', 'how long --wait waits', secondsFlag, 60)
     .addHelpText('after', STATUSES)
     .addHelpText(

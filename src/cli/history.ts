@@ -26,7 +26,7 @@ export function registerHistory(recover: Command, cli: Cli): void {
     );
   recover
     .command('show')
-    .argument('[number]', 'of `recover history`; 1 is the last', wholeNumber, 1)
+    .argument('[number]', 'its number in `recover history`; 1 is the newest', wholeNumber, 1)
     .description('show one recovery: when, why, the evidence, the steps, what was lost, how long it took')
     .action((number: number, _flags, command: Command) =>
       cli.run(command, async ({ app: open }) => {

@@ -11,7 +11,7 @@ export function registerInit(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExample:\n  dbkit init devcontainer')
     .command('devcontainer')
     .description('write a dev container whose database dbkit keeps alive')
-    .option('--compose', 'the variant with a compose file')
+    .option('--compose', 'use a compose file')
     .option('--dry-run', 'say what would be written, and write nothing')
     .addHelpText(
       'after',

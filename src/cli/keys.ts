@@ -17,7 +17,7 @@ export function registerKeys(program: Command, cli: Cli): void {
   keys
     .command('create')
     .description('create a key pair: the public key encrypts, the file decrypts')
-    .argument('<file>', 'where the identity goes: a recovery sheet to print, readable by you alone')
+    .argument('<file>', 'the file for the identity: a recovery sheet to print, readable by you alone')
     .addHelpText('after', '\nNothing is ever overwritten.\n\nExample:\n  dbkit keys create ~/dbkit-recovery.txt')
     .action((file: string, _flags: object, command: Command) =>
       cli.run(command, async ({ app, surroundings }) => {

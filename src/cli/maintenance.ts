@@ -28,7 +28,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
   maintenance
     .command('backup')
     .description('take a base backup')
-    .option('--if-changed', 'only when something was written since the last one')
+    .option('--if-changed', 'only when something was written since the last backup')
     .addHelpText('after', '\nExample:\n  dbkit maintenance backup --if-changed')
     .action((flags: { ifChanged?: boolean }, command: Command) =>
       cli.run<BackupReport>(command, async ({ app, signal }) => {
@@ -62,7 +62,7 @@ export function registerMaintenance(program: Command, cli: Cli): void {
   maintenance
     .command('restart')
     .description('the same as `dbkit restart`')
-    .argument('[service]', 'its name')
+    .argument('[service]', 'the name of the service')
     .addHelpText('after', '\nExample:\n  dbkit maintenance restart postgresql')
     .action((service: string | undefined, _flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {

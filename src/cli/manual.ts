@@ -36,7 +36,7 @@ export function registerManual(program: Command, cli: Cli): void {
   program
     .command('manual')
     .description('print the manual page, or a page of the documentation')
-    .addOption(new Option('--page <name>', 'which page').choices(Object.keys(pages)).default('man'))
+    .addOption(new Option('--page <name>', 'the page to print').choices(Object.keys(pages)).default('man'))
     .addHelpText(
       'after',
       '\nExamples:\n  dbkit manual | man -l -\n  dbkit manual > ~/.local/share/man/man1/dbkit.1\n  dbkit manual --page configuration',

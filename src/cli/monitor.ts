@@ -95,7 +95,7 @@ function registerPause(command: Command, cli: Cli): void {
   command
     .command('pause')
     .description('pause recovery during a planned stop')
-    .addOption(new Option('--for <duration>', 'how long').argParser(durationArgument).default('30m'))
+    .addOption(new Option('--for <duration>', 'how long to pause').argParser(durationArgument).default('30m'))
     .addHelpText('after', '\nExample:\n  dbkit monitor pause --for 2h')
     .action((flags: { for: string }, self: Command) =>
       cli.run(self, async ({ app }) => {

@@ -15,8 +15,8 @@ export function registerOffsite(backup: Command, cli: Cli): void {
     .command('copy')
     .description('copy a backup, and the WAL beside it, to other places (`copies:` in dbkit.yaml)')
     .argument('[label]', 'which', 'latest')
-    .option('--to <name>', 'only there; default: every copy that is configured')
-    .option('--other-cluster', 'also where only backups of another cluster are')
+    .option('--to <name>', 'only to this copy (default: every configured copy)')
+    .option('--other-cluster', 'also to a place that holds backups of another cluster')
     .addHelpText(
       'after',
       '\nOnly what has changed is sent. Killed or cut off at any time, the next run goes on.\n\nExamples:\n  dbkit backup copy\n  dbkit backup copy data_20261120_195400 --to offsite',

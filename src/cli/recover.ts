@@ -11,7 +11,7 @@ export function registerRecover(program: Command, cli: Cli): void {
   const recover = program
     .command('recover')
     .description('decide what to do about a broken instance, and do it')
-    .option('-n, --dry-run', 'print the plan with the evidence, touch nothing')
+    .option('-n, --dry-run', 'print the plan with the evidence; change nothing')
     .addOption(new Option('--strategy <rung>', 'take this rung of the ladder').choices(['repair', 'restore', 'reinitialize']))
     .addHelpText(
       'after',

@@ -23,7 +23,7 @@ export function registerSql(program: Command, cli: Cli): void {
   program
     .command('sql')
     .description('ask the database: psql where it is installed, else a small client of dbkit’s own')
-    .argument('[database]', 'which; default: the application’s')
+    .argument('[database]', 'the database (default: the application’s)')
     .option('-c, --command <sql>', 'run this and end; may be given more than once', collect)
     .option('-f, --file <path>', 'run a file and end; - is stdin')
     .option('--csv', 'print rows as CSV')

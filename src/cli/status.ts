@@ -31,7 +31,7 @@ export function registerWait(program: Command, cli: Cli): void {
   program
     .command('wait')
     .description('wait until everything is ready: `status --wait`')
-    .option('--timeout <seconds>', 'how long', secondsFlag, 60)
+    .option('--timeout <seconds>', 'how long to wait', secondsFlag, 60)
     .addHelpText(
       'after',
       '\n0 as soon as everything is ready, 69 when it is held, has failed, or the time is over.\n\nExample:\n  dbkit wait && npm run migrate',

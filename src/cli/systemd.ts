@@ -44,7 +44,7 @@ export function registerSystemd(program: Command, cli: Cli): void {
   systemd
     .command('uninstall')
     .description('remove the units; data, backups and the environment file stay, and so does a server that has a unit of its own')
-    .option('--unit-dir <dir>', 'where the units are', UNIT_DIR)
+    .option('--unit-dir <dir>', 'the folder of the units', UNIT_DIR)
     .addHelpText('after', '\nExample:\n  dbkit systemd uninstall')
     .action((flags: Pick<UnitFlags, 'unitDir'>, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
@@ -57,9 +57,9 @@ export function registerSystemd(program: Command, cli: Cli): void {
 const withSchedule = (command: Command): Command =>
   command
     .option('--backup-at <calendar>', 'when backups are taken (systemd.time)', '*-*-* 02:15')
-    .option('--verify-at <calendar>', 'when backups are read again', 'Sun *-*-* 04:30')
-    .option('--unit-dir <dir>', 'where the units go; elsewhere than here nothing is started', UNIT_DIR)
-    .option('--environment-file <file>', 'what they know besides dbkit.yaml; 0600', '/etc/dbkit/dbkit.env');
+    .option('--verify-at <calendar>', 'when backups are verified', 'Sun *-*-* 04:30')
+    .option('--unit-dir <dir>', 'the folder for the units; in another folder nothing is started', UNIT_DIR)
+    .option('--environment-file <file>', 'the file with environment variables for the units (mode 0600)', '/etc/dbkit/dbkit.env');
 
 const wishes = (flags: UnitFlags, { program: [node, script] }: Surroundings): UnitWishes => ({
   ...flags,

@@ -30,7 +30,7 @@ export function registerTimeline(program: Command, cli: Cli): void {
   program
     .command('timeline')
     .description('which moments can be brought back, and what happened in them')
-    .addOption(new Option('--timeline <number>', 'only this one').argParser(timelineArgument))
+    .addOption(new Option('--timeline <number>', 'only this timeline').argParser(timelineArgument))
     .addHelpText('after', READS)
     .addHelpText('after', '\nExamples:\n  dbkit timeline\n  dbkit timeline --json')
     .action(({ timeline }: { readonly timeline?: number }, command: Command) =>

@@ -25,7 +25,7 @@ export function registerUp(program: Command, cli: Cli): void {
   program
     .command('up')
     .description('start the services without being the entrypoint')
-    .option('-d, --detach', 'return once they are ready; they go on in the background')
+    .option('-d, --detach', 'run in the background; return when the services are ready')
     .option('--timeout <seconds>', 'how long --detach waits', secondsFlag, 300)
     .option('--strict', 'fail instead of holding when PostgreSQL may not be started')
     .addHelpText('after', '\nExamples:\n  dbkit up --detach && psql -h localhost -U dbuser dbuser\n  dbkit up')
@@ -62,7 +62,7 @@ export function registerUp(program: Command, cli: Cli): void {
   program
     .command('down')
     .description('stop what up or entrypoint started')
-    .addOption(new Option('--for <duration>', 'how long a monitor leaves it alone').argParser(durationArgument).default('30m'))
+    .addOption(new Option('--for <duration>', 'how long a monitor does not recover it').argParser(durationArgument).default('30m'))
     .addHelpText('after', '\nExamples:\n  dbkit down\n  dbkit down --for 2h')
     .action((flags: { for: string }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
@@ -73,7 +73,7 @@ export function registerUp(program: Command, cli: Cli): void {
   program
     .command('restart')
     .description('stop and start one service, or all; the container and its command live on')
-    .argument('[service]', 'its name')
+    .argument('[service]', 'the name of the service')
     .addHelpText('after', '\nExample:\n  dbkit restart postgresql')
     .action((service: string | undefined, _flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {

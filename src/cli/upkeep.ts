@@ -24,7 +24,7 @@ at autovacuum's pace. Without a table it does what needs it; \`dbkit maintenance
 
 /** Work that PostgreSQL leaves to a person, below `dbkit maintenance`; alone, that lists what would help. */
 export function registerUpkeep(maintenance: Command, cli: Cli): void {
-  maintenance.option('--database <name>', 'look into this one only').action((flags: ChoreFlags, command: Command) =>
+  maintenance.option('--database <name>', 'only this database').action((flags: ChoreFlags, command: Command) =>
     cli.run(command, async ({ app, signal }) => {
       const report = { needs: await (await app()).upkeep.needs(flags.database, signal) };
       return { report, text: (style) => needsView(report.needs, style) };
@@ -35,8 +35,8 @@ export function registerUpkeep(maintenance: Command, cli: Cli): void {
       .command(chore)
       .description(about[chore])
       .argument('[table...]', 'schema.table; none: what needs it')
-      .option('--database <name>', 'in this one only')
-      .option('--all', 'every table, whether it needs it or not')
+      .option('--database <name>', 'only in this database')
+      .option('--all', 'every table, also those that do not need it')
       .option('-n, --dry-run', 'only say what would be done, and why')
       .addHelpText('after', SAFE)
       .addHelpText(

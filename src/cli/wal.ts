@@ -61,7 +61,7 @@ export function registerWal(program: Command, cli: Cli): void {
   wal
     .command('fetch')
     .argument('<name>', 'a segment or a history file, as PostgreSQL names it (%f)')
-    .argument('<path>', 'where to write it (%p)')
+    .argument('<path>', 'the file to write (%p)')
     .description('fetch one file from the archive; restore_command is bin/dbkit-wal, which asks for this only where it must')
     .addHelpText('after', FETCHED)
     .addHelpText('after', '\nExample:\n  dbkit wal fetch 00000001000000000000002A /tmp/segment')
