@@ -13,7 +13,7 @@ const WAIT_MS = 60_000; // Longer than most backups take; whoever comes in a cro
 export function registerBackup(program: Command, cli: Cli): void {
   const backup = program
     .command('backup')
-    .description('take, look at and bring back backups')
+    .description('take, list, verify and restore backups')
     .addHelpText('after', '\nExamples:\n  dbkit backup create --note "before the upgrade" --pin\n  dbkit backup list');
   registerCreate(backup, cli);
   registerLooks(backup, cli);

@@ -62,7 +62,7 @@ function registerMembers(ha: Command, cli: Cli): void {
     );
   ha.command('reinit')
     .argument('<member>')
-    .description('throw a member’s data away, and copy it anew from another one')
+    .description('remove a member’s data, and copy it again from another member')
     .option('--accept-loss', 'also where it has rows that the leader never had')
     .addHelpText('after', '\nExample:\n  dbkit ha reinit n1')
     .action((member: string, { acceptLoss = false }: FailoverFlags, command: Command) =>

@@ -13,7 +13,7 @@ const exits = { ok: 0, warning: 0, critical: 2, unknown: 3 } as const;
 export function registerHa(program: Command, cli: Cli): void {
   const ha = program
     .command('ha')
-    .description('a cluster on Patroni: who leads, what is wrong, who would take over')
+    .description('show a cluster on Patroni, and move its leader')
     .addHelpText('after', `${ASKS}\n\nExamples:\n  dbkit ha status\n  dbkit ha check\n  dbkit ha why-not n2`);
   registerQuestions(ha, cli);
   registerMoves(ha, cli);
@@ -21,7 +21,7 @@ export function registerHa(program: Command, cli: Cli): void {
 
 function registerQuestions(ha: Command, cli: Cli): void {
   ha.command('status')
-    .description('who leads, who follows and how far behind, and what is wrong')
+    .description('show the leader, the followers, their lag, and what is wrong')
     .addHelpText('after', '\nExamples:\n  dbkit ha status\n  dbkit ha status --json')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
@@ -44,7 +44,7 @@ function registerQuestions(ha: Command, cli: Cli): void {
     );
   ha.command('why-not')
     .argument('[member]', 'only this member')
-    .description('who would take over if the leader died now, and why the others would not')
+    .description('show who would take over if the leader died now, and why the others would not')
     .addHelpText('after', '\nExamples:\n  dbkit ha why-not\n  dbkit ha why-not n2')
     .action((member: string | undefined, _flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
@@ -53,7 +53,7 @@ function registerQuestions(ha: Command, cli: Cli): void {
       }),
     );
   ha.command('history')
-    .description('every change of leader, the last one first')
+    .description('list every change of leader, newest first')
     .addHelpText('after', '\nExample:\n  dbkit ha history')
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {

@@ -32,7 +32,7 @@ function addressArgument(text: string): ListenAddress {
 export function registerMonitor(program: Command, cli: Cli): void {
   const command = program
     .command('monitor')
-    .description('watch the server, recover it when it fails, tell people')
+    .description('watch the server, recover it when it fails, send alerts')
     .option('--once', 'one check, for timers; 2 when the server is not well afterwards')
     .option('--no-recover', 'with --once: leave a recovery that is due to another process, and end with 69')
     .option('--interval <seconds>', 'between two checks (default: monitor.intervalSeconds)', secondsFlag)

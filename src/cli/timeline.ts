@@ -29,7 +29,7 @@ function timelineArgument(text: string): number {
 export function registerTimeline(program: Command, cli: Cli): void {
   program
     .command('timeline')
-    .description('which moments can be brought back, and what happened in them')
+    .description('show which moments can be restored, and what happened in them')
     .addOption(new Option('--timeline <number>', 'only this timeline').argParser(timelineArgument))
     .addHelpText('after', READS)
     .addHelpText('after', '\nExamples:\n  dbkit timeline\n  dbkit timeline --json')
