@@ -9,7 +9,7 @@ const answered = (asked: Promise<unknown>): Promise<boolean> =>
   );
 
 /** Something bears this name, a dangling link too. Never rejects: who must tell a disk that does not answer asks `present` (instance/volume.ts). */
-export const isThere = (path: string | Uint8Array): Promise<boolean> => answered(lstat(Buffer.from(path)));
+export const isThere = (path: string | Buffer): Promise<boolean> => answered(lstat(path));
 
 /** As `isThere`, between two system calls that nothing may come between. Throws what the disk says. */
 export const isThereNow = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false }) !== undefined;

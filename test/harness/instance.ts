@@ -33,11 +33,13 @@ export interface InstanceOptions {
   readonly programs: Programs;
   /** Whether PGDATA starts as a copy of the template or as an empty directory. */
   readonly from: 'template' | 'empty';
+  /** What the name of the directory around everything begins with. */
+  readonly prefix?: string;
 }
 
 /** Makes an instance that is gone, with every process in it, when the test ends: passed, failed or timed out. */
-export async function openInstance({ programs, from }: InstanceOptions): Promise<Instance> {
-  const root = await mkdtemp(join(tmpdir(), 'dbkit-test-'));
+export async function openInstance({ programs, from, prefix = 'dbkit-test-' }: InstanceOptions): Promise<Instance> {
+  const root = await mkdtemp(join(tmpdir(), prefix));
   const undo: (() => Promise<void>)[] = [];
   onTestFinished(async () => {
     await killAllIn(root);

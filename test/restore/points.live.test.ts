@@ -128,6 +128,21 @@ test('a moment that nothing leads to is refused, with the nearest ones, and noth
   await running.stop();
 });
 
+test('a moment behind a backup of a second timeline is restored below a folder whose name is not ASCII', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template', prefix: 'dbkit-tést-' });
+  const running = await boot(instance);
+  await ok(instance, 'backup', 'create');
+  await addRows(instance, known.ledger + 1, 2);
+  await ok(instance, 'backup', 'restore', '--to', 'latest', '--yes');
+  await ok(instance, 'backup', 'create'); // Its pg_wal holds the history of timeline 2.
+  await addRows(instance, known.ledger + 3, 2);
+  const lsn = await textOf(instance, 'SELECT pg_current_wal_insert_lsn()::text');
+  await addRows(instance, known.ledger + 5, 2);
+  await ok(instance, 'backup', 'restore', '--to-lsn', lsn, '--exclusive', '--yes');
+  await expectAllRows(instance, 4);
+  await running.stop();
+});
+
 test.skipIf(!everywhere)(
   'each side of a fork can be reached: back to before it on the first timeline, and on along the first',
   async () => {

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { type BytePath, fromText, join, toText } from '../../../formats/byte-path.ts';
+import { type BytePath, fromText, join, toBytes, toText } from '../../../formats/byte-path.ts';
 import { readWal } from '../../../formats/wal-reader.ts';
 import { formatLsn, parseLsn, segmentRange } from '../../../formats/wal-segment.ts';
 import { DbkitError } from '../../../kernel/errors.ts';
@@ -57,7 +57,7 @@ export async function pointWal(found: FoundPoint, places: WalPlaces): Promise<Po
       // Histories of every timeline: the server needs those on its way, and must not choose the number of another one.
       for (const [timeline, text] of await historiesOf(places, signal)) {
         const path = join(target, fromText(historyFile(timeline)));
-        if (!(await isThere(path))) await writeNew(path, text, options);
+        if (!(await isThere(toBytes(path)))) await writeNew(path, text, options);
       }
       const identity = { systemIdentifier: record.systemIdentifier, timeline: lineage.timeline, segmentSizeBytes };
       const start = parseLsn(record.mode === 'cold' ? record.checkpointLsn : record.startLsn);
