@@ -6,6 +6,7 @@ import { awaitHealth } from '../health/check.ts';
 import { isOf, type ProbeReport } from '../health/health.ts';
 import type { Probed } from '../health/probe.ts';
 import type { Instance } from '../instance/contract.ts';
+import { refuseForeign } from '../instance/guard/preflight.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Clock, Logger, SpawnChild } from '../kernel/machine.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
@@ -50,6 +51,7 @@ export async function mendServer(
   signal: AbortSignal,
 ): Promise<Mended> {
   const { instance, recover, control, history } = app;
+  await refuseForeign(app.config.postgresql.dataDir); // Before a stopped process goes on: on a member of Patroni that may be a leader of the past.
   const begunMs = app.clock.monotonicMs();
   const answered = (mended: Mended): Promise<Mended> => untilWell(app, mended, probe?.name, signal);
   const woken = await instance.wake(signal);
