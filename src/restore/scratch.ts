@@ -99,13 +99,15 @@ async function makeOwn(
   for (let attempt = 1; ; attempt += 1) {
     const path = join(root, `${PREFIX}${system.clock.now().getTime()}_${process.pid}_${attempt}`);
     await system.files.makeDirectory(path, { mode: 0o700, owner });
-    const lock = await occupy(volumeOf(path), owner, system, signal).catch(async (cause: unknown) => {
+    try {
+      const lock = await occupy(volumeOf(path), owner, system, signal);
+      if (await isOn(lock, path)) return { path, lock };
+      await lock.release();
+      throw new DbkitError('lock.held', `${path} was removed before it was locked`, { hint: 'try again; nothing was changed' });
+    } catch (cause) {
       const isTaken = (cause instanceof DbkitError && cause.code === 'lock.held') || !(await isThere(path));
       if (!isTaken || attempt >= ATTEMPTS_MAX) throw cause;
-    });
-    if (lock === undefined) continue;
-    if (await isOn(lock, path)) return { path, lock };
-    await lock.release();
+    }
   }
 }
 
