@@ -155,7 +155,7 @@ async function growing(path: string, name: string, lengthBytes: number, files: F
       const [there, own] = await Promise.all([stat(path).catch(unlessMissing), file.stat()]);
       if (there?.ino !== own.ino)
         throw new DbkitError('wal.damaged', `${path} was removed while it was written`, {
-          hint: 'it is written again; what was removed is kept if the server still has it',
+          hint: 'it is written again',
         });
       length += plain.length;
     },

@@ -65,7 +65,7 @@ export async function planRollForward(
 ): Promise<RollForward> {
   const stop = parseLsn(record.stopLsn);
   const timeline = gathered?.timeline ?? record.timeline;
-  const names = walFrom === undefined ? undefined : await segmentsIn(walFrom);
+  const names = walFrom === undefined ? undefined : await readdir(walFrom).catch(unlessMissing);
   if (walFrom === undefined || names === undefined)
     return {
       segments: [],
@@ -99,9 +99,6 @@ export async function planRollForward(
   const complete = isWhole && !(await hasWalBeyond(directory, names, next, identity));
   return { segments, complete, end: end > start ? end : stop, lastCommitAt, createsTablespaces, stopBefore, owed, timeline, endsInArchive };
 }
-
-/** Undefined where there is no such directory; any other word of the system's is no answer. */
-const segmentsIn = (directory: string): Promise<string[] | undefined> => readdir(directory).catch(unlessMissing);
 
 /** A checkpoint is a record, so the WAL must go beyond it; a mark is where a record ends. One on a later timeline is out of reach from here. */
 function owedBy(

@@ -24,9 +24,6 @@ export interface SourceTree {
   readonly skipped: readonly BytePath[];
 }
 
-/** Tables and databases come and go while a server runs. */
-const gone = unlessMissing;
-
 export const stampOf = (stats: BigIntStats): FileStamp => ({
   sizeBytes: Number(stats.size),
   mtimeNs: stats.mtimeNs,
@@ -55,7 +52,7 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
     signal.throwIfAborted();
     const names = (
       await readdir(toBytes(from), { encoding: 'buffer' }).catch((thrown: unknown) => {
-        if (!isDenied(thrown) || isPostgresqls(toText(directory))) return gone(thrown);
+        if (!isDenied(thrown) || isPostgresqls(toText(directory))) return unlessMissing(thrown);
         skipped.push(directory);
       })
     )?.map(bytePath);
@@ -64,7 +61,7 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
     const leaveOut = isDatabaseDirectory(directory) ? relationFilter(names) : () => false;
     const wanted = names.filter((name) => !isExcluded(directory, name) && !leaveOut(name)).sort();
     const entries = await Promise.all(
-      wanted.map(async (name) => ({ name, stats: await lstat(toBytes(join(from, name)), { bigint: true }).catch(gone) })),
+      wanted.map(async (name) => ({ name, stats: await lstat(toBytes(join(from, name)), { bigint: true }).catch(unlessMissing) })),
     );
     for (const { name, stats } of entries) if (stats) await visit(join(directory, name), join(from, name), stats);
   }
@@ -81,13 +78,13 @@ export async function walkDataDirectory(dataDir: string, versionDirectory: strin
 
   /** A directory that is behind a link of the server's own belongs to the cluster; what somebody else has linked is followed where it leads to a file. */
   async function follow(path: BytePath, from: BytePath): Promise<void> {
-    const target = await realpath(toBytes(from), { encoding: 'buffer' }).then(bytePath, gone);
-    const stats = target && (await lstat(toBytes(target), { bigint: true }).catch(gone));
+    const target = await realpath(toBytes(from), { encoding: 'buffer' }).then(bytePath, unlessMissing);
+    const stats = target && (await lstat(toBytes(target), { bigint: true }).catch(unlessMissing));
     const own = isPostgresqls(toText(path));
     const goesRound = target !== undefined && `${from}/`.startsWith(`${target}/`);
     if (stats?.isFile() || (own && stats?.isDirectory() && !goesRound)) await visit(path, target!, stats);
     else if (!own) skipped.push(path);
-    else if (await lstat(toBytes(from)).catch(gone))
+    else if (await lstat(toBytes(from)).catch(unlessMissing))
       throw new DbkitError(
         'data.corrupt',
         `${toText(path)} is a link that leads ${stats ? 'to no file or folder of its own' : 'nowhere'}`,
@@ -123,7 +120,7 @@ const isTablespace = (path: BytePath): boolean => /^pg_tblspc\/\d+$/.test(path);
 
 async function readTablespaces(root: BytePath): Promise<{ oid: string; location: BytePath }[]> {
   const folder = join(root, fromText('pg_tblspc'));
-  const oids = (await readdir(toBytes(folder)).catch(gone))?.filter((name) => /^\d+$/.test(name)) ?? [];
+  const oids = (await readdir(toBytes(folder)).catch(unlessMissing))?.filter((name) => /^\d+$/.test(name)) ?? [];
   const found = await Promise.all(oids.map(async (oid) => ({ oid, location: await locationOf(join(folder, fromText(oid))) })));
   return found.flatMap(({ oid, location }) => (location === undefined ? [] : [{ oid, location }]));
 }

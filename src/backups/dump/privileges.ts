@@ -25,15 +25,16 @@ export async function loadPrivileges(
     openingOf(filling, { withTablespaces: true, jobs: 1 }),
     needs,
     async ({ order, run }) => {
-      const wanted = dump.authority.isTrusted ? [...order.privileges, ...order.last] : []; // A stranger's had their turn before.
+      const groups = dump.authority.isTrusted ? [order.privileges, order.last] : []; // A stranger's had their turn before.
       const failed = new Map<number, string>();
-      for (const entries of dump.authority.isTrusted ? [order.privileges, order.last] : [])
-        for (const [id, words] of await run(entries, 'superuser')) failed.set(id, words);
+      for (const entries of groups) for (const [id, words] of await run(entries, 'superuser')) failed.set(id, words);
       const tables = new Set(database.extensions.filter((one) => late.includes(one.name)).flatMap((one) => one.tables));
       return {
-        missing: wanted.flatMap(({ id, type, label }): Missing[] =>
-          failed.has(id) ? [{ what: `${type.toLowerCase()} ${label}`, because: failed.get(id)! }] : [],
-        ),
+        missing: groups
+          .flat()
+          .flatMap(({ id, type, label }): Missing[] =>
+            failed.has(id) ? [{ what: `${type.toLowerCase()} ${label}`, because: failed.get(id)! }] : [],
+          ),
         later: { extensions: late, rows: order.data.filter(({ oid }) => tables.has(oid)), subscriptions: order.subscriptions },
       };
     },

@@ -30,6 +30,6 @@ export function refusalOf(cause: unknown): Refusal {
   if (sqlState !== undefined) return { kind: bySqlState.find(([pattern]) => pattern.test(sqlState))?.[1] ?? 'other', words };
   if (/timeout|aborted/i.test(words)) return { kind: 'hung', words: 'it accepts connections and does not answer' };
   if (/ECONNREFUSED|ENOENT/.test(words)) return { kind: 'silent', words };
-  if (/EAGAIN/.test(words)) return { kind: 'full', words: 'more clients connect than it accepts (max_connections)' }; // The backlog of its socket (connect(2)).
+  if (/EAGAIN/.test(words)) return { kind: 'full', words: 'more clients connect than it accepts' }; // The backlog of its socket (connect(2)).
   return { kind: /SCRAM|SASL|password/i.test(words) ? 'not-let-in' : 'other', words };
 }
