@@ -63,7 +63,7 @@ function registerMembers(ha: Command, cli: Cli): void {
   ha.command('reinit')
     .argument('<member>')
     .description('remove a member’s data, and copy it again from another member')
-    .option('--accept-loss', 'also where it has rows that the leader never had')
+    .option('--accept-loss', 'also where it has, or may have, rows that the leader never had')
     .addHelpText('after', '\nExample:\n  dbkit ha reinit n1')
     .action((member: string, { acceptLoss = false }: FailoverFlags, command: Command) =>
       cli.run(command, async (call) => {
@@ -93,7 +93,7 @@ function registerPause(ha: Command, cli: Cli): void {
 function confirmReinit({ member, ownBytes }: ReinitPlan, { flags, surroundings: { terminal, environment } }: Call): Promise<boolean> {
   const known = ownBytes === null ? 'nobody knows whether it has rows that the leader lacks' : 'the leader has all that it has';
   const mayAsk = terminal.stdin && terminal.stderr && !environment['CI'];
-  return confirm(`Throw the data of ${member} away and copy it anew (${known})?`, { mayAsk, yes: flags.yes ?? false });
+  return confirm(`Remove the data of ${member} and copy it again (${known})?`, { mayAsk, yes: flags.yes ?? false });
 }
 
 const seconds = (value: number): string => `${value.toFixed(1)} s`;
@@ -120,7 +120,7 @@ function failoverView({ to, lostBytes, proof }: FailoverReport, style: Style): s
 }
 
 const rejoinView = ({ member, seconds: took, rebuilt }: RejoinReport, style: Style): string =>
-  `${style.good(`${member} streams from the leader`)}${rebuilt ? `, copied anew in ${seconds(took)}` : ''}`;
+  `${style.good(`${member} streams from the leader`)}${rebuilt ? `, copied again in ${seconds(took)}` : ''}`;
 
 const pauseView = ({ paused, seenBy }: PauseReport, style: Style): string =>
   paused

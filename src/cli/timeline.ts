@@ -117,7 +117,7 @@ function eventWords({ kind, names, database, rows }: ReachableEvent): string {
   const words: Record<ReachableEvent['kind'], string> = {
     drop: `DROP of ${what} in ${database}`,
     truncate: `TRUNCATE of ${what} in ${database}`,
-    rewrite: `${what} in ${database} was written anew`,
+    rewrite: `${what} in ${database} was rewritten`,
     'drop-database': `DROP DATABASE ${what}`,
     delete: `DELETE of ${counted(rows, 'row')} of ${what} in ${database}`,
     'restore-point': `restore point '${what}'`,

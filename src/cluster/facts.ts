@@ -54,5 +54,7 @@ function raisesTtl(version: string): boolean {
   return major > 3 || (major === 3 && minor >= 2);
 }
 
+export const isLeader = ({ name }: Pick<MemberFacts, 'name'>, { leader }: Pick<ClusterFacts, 'leader'>): boolean => name === leader;
+
 export const leaderOf = ({ members, leader }: Pick<ClusterFacts, 'members' | 'leader'>): MemberFacts | undefined =>
   members.find(({ name }) => name === leader);

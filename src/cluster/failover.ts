@@ -3,6 +3,7 @@ import { fill } from '../kernel/reasons.ts';
 import type { ClusterFacts, MemberFacts } from './facts.ts';
 import { type ClusterNeeds, look, reach } from './look.ts';
 import { memberNamed } from './members.ts';
+import { askToMove } from './patroni.ts';
 import { type LeaderProof, proveLeader } from './proof.ts';
 import { failoverRefusals } from './refusals.ts';
 
@@ -20,7 +21,7 @@ export interface FailoverWish {
   readonly force: boolean;
 }
 
-const LIMITS = { patroniMs: 45_000, leaderMs: 30_000 };
+const LEADER_MS = 60_000;
 
 /**
  * Asks Patroni to promote a member because the leader is lost. Rejects with `recovery.refused` while it is not, and where rows would be
@@ -33,10 +34,8 @@ export async function failover(needs: ClusterNeeds, wish: FailoverWish, signal: 
   const timeline = candidate.own!.timeline + 1;
   needs.log.info('ha.failover', `Patroni is asked to promote ${candidate.name}`);
   const body = { candidate: candidate.name };
-  const { status, text } = await reached.ask(candidate, '/failover', signal, { method: 'POST', body, timeoutMs: LIMITS.patroniMs });
-  if (status !== null && status >= 400 && status < 500)
-    throw new DbkitError('service.failed', `Patroni refused (${status}): ${text}`, { hint: 'see what has changed: `dbkit ha status`' });
-  const proof = await proveLeader(needs, reached, candidate, { timeline, timeoutMs: LIMITS.leaderMs }, signal);
+  await askToMove(reached.ask, candidate, '/failover', body, signal);
+  const proof = await proveLeader(needs, reached, candidate, { timeline, timeoutMs: LEADER_MS }, signal);
   return { to: candidate.name, lostBytes: candidate.lagBytes, proof };
 }
 

@@ -1,5 +1,5 @@
 import { fill } from '../kernel/reasons.ts';
-import { type ClusterFacts, effectiveTtlSeconds, leaderOf, type MemberFacts } from './facts.ts';
+import { type ClusterFacts, effectiveTtlSeconds, isLeader, leaderOf, type MemberFacts } from './facts.ts';
 import type { ClusterFinding, Finds } from './finding.ts';
 import { memberFindings } from './member-findings.ts';
 
@@ -7,7 +7,6 @@ const writers = ({ members }: ClusterFacts): readonly MemberFacts[] => members.f
 const identifiers = ({ members }: ClusterFacts): ReadonlySet<string> =>
   new Set(members.flatMap(({ own, patroni }) => own?.systemIdentifier ?? patroni?.systemIdentifier ?? []));
 const answers = ({ members }: ClusterFacts): boolean => members.some(({ patroni }) => patroni !== null);
-const isLeader = (member: MemberFacts, { leader }: ClusterFacts): boolean => member.name === leader;
 const couldBeAsked = ({ trouble }: MemberFacts): boolean => trouble?.kind !== 'refused';
 const replicasOf = (cluster: ClusterFacts): readonly MemberFacts[] => cluster.members.filter((member) => !isLeader(member, cluster));
 
@@ -46,7 +45,7 @@ export const clusterFindings = [
     when: (cluster) => cluster.isAgreed && cluster.leader === null,
     then: 'critical',
     words: 'the cluster has no leader',
-    next: 'see who may take over: `dbkit ha why-not`',
+    next: 'list who may take over: `dbkit ha why-not`',
   },
   {
     id: 'leader-not-writable',

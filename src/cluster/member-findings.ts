@@ -1,10 +1,8 @@
-import { type ClusterFacts, effectiveTtlSeconds, leaderOf, type MemberFacts } from './facts.ts';
+import { type ClusterFacts, effectiveTtlSeconds, isLeader, leaderOf, type MemberFacts } from './facts.ts';
 import type { Finds } from './finding.ts';
 
 /** Patroni's own default of maximum_lag_on_failover. */
 export const DEFAULT_LAG_BYTES = 1_048_576;
-
-const isLeader = (member: MemberFacts, { leader }: ClusterFacts): boolean => member.name === leader;
 
 /** Every row that matches is a finding about this member. */
 export const memberFindings = [

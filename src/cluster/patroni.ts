@@ -1,4 +1,5 @@
 import { within } from '../kernel/deadline.ts';
+import { DbkitError } from '../kernel/errors.ts';
 import type { Member } from './members.ts';
 
 /** An answer of Patroni's REST API. Its status proves little (503 "status unknown" while it goes on): what counts is looked up afterwards. */
@@ -65,6 +66,21 @@ function whyNoAnswer(cause: unknown): string {
   if (cause.name === 'TimeoutError') return cause.message;
   const { code, message } = (cause.cause ?? {}) as { readonly code?: string; readonly message?: string };
   return code ?? message ?? cause.message;
+}
+
+const MOVE_MS = 45_000;
+
+/** Asks for another leader, once. Rejects with `service.failed` for a refusal; every other answer, and none, leaves it open what happens. */
+export async function askToMove(
+  ask: AskPatroni,
+  member: Pick<Member, 'api'>,
+  path: '/switchover' | '/failover',
+  body: object,
+  signal: AbortSignal,
+): Promise<void> {
+  const { status, text } = await ask(member, path, signal, { method: 'POST', body, timeoutMs: MOVE_MS });
+  if (status !== null && status >= 400 && status < 500)
+    throw new DbkitError('service.failed', `Patroni refused (${status}): ${text}`, { hint: 'check what has changed: `dbkit ha status`' });
 }
 
 /** The header of HTTP's basic authentication (RFC 7617). */

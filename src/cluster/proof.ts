@@ -42,15 +42,18 @@ export async function until(
       }));
     if (isTrue) return;
     if (clock.monotonicMs() >= endMs)
-      throw new DbkitError('service.failed', `it was asked for, and within ${Math.round(timeoutMs / 1000)} s it was not so that ${what}`, {
-        hint: 'look before anything else is tried: `dbkit ha status`',
+      throw new DbkitError('service.failed', `not confirmed in time: ${what}`, {
+        hint: 'look at the cluster before you try anything else: `dbkit ha status`',
         changed: true,
       });
     await clock.sleep(EVERY_MS, signal);
   }
 }
 
-/** Waits until this member leads: its own server says it, it holds the lock, it acknowledges a commit, and the write address leads to it. */
+/**
+ * Waits until this member leads: its own server says it, it holds the lock, it acknowledges a commit, and the write address leads to it; all of it
+ * within `timeoutMs`.
+ */
 export async function proveLeader(
   { config, clock }: ClusterNeeds,
   { ask }: Pick<Reach, 'ask'>,
@@ -60,23 +63,24 @@ export async function proveLeader(
 ): Promise<LeaderProof> {
   const begunMs = clock.monotonicMs();
   const seconds = (): number => Math.round(clock.monotonicMs() - begunMs) / 1000;
-  const limit = { timeoutMs: wanted.timeoutMs, clock, signal };
+  const prove = (what: string, asks: (bounded: AbortSignal) => Promise<boolean>): Promise<void> =>
+    until(what, { timeoutMs: Math.max(0, begunMs + wanted.timeoutMs - clock.monotonicMs()), clock, signal }, asks);
   let startedAt = '';
   let timeline = wanted.timeline;
-  await until(`${name} takes writes on timeline ${wanted.timeline} or a later one`, limit, async (bounded) => {
+  await prove(`${name} takes writes on timeline ${wanted.timeline} or a later one`, async (bounded) => {
     const view = await askServer(server, config.postgresql, bounded);
     if (isTrouble(view) || !view.isWritable || view.timeline < wanted.timeline) return false;
     ({ startedAt, timeline } = view);
     return true;
   });
   const writableSeconds = seconds();
-  await until(`${name} holds the lock`, limit, async (bounded) => (await ask({ api }, '/leader', bounded)).status === 200);
+  await prove(`${name} holds the lock`, async (bounded) => (await ask({ api }, '/leader', bounded)).status === 200);
   const lockSeconds = seconds();
-  await until(`${name} acknowledges a commit`, limit, async (bounded) => (await commitOnce(server, config.postgresql, bounded)).isWritable);
+  await prove(`${name} acknowledges a commit`, async (bounded) => (await commitOnce(server, config.postgresql, bounded)).isWritable);
   const commitSeconds = seconds();
   const address = config.ha.writeAddress;
   if (address === undefined) return { timeline, writableSeconds, lockSeconds, commitSeconds, routedSeconds: null };
-  await until(`the write address ${address} leads to ${name}`, limit, async (bounded) => {
+  await prove(`the write address ${address} leads to ${name}`, async (bounded) => {
     const committed = await commitOnce(placeOf(address), config.postgresql, bounded);
     return committed.isWritable && committed.startedAt === startedAt;
   });

@@ -33,7 +33,7 @@ export const switchoverRefusals = [
     id: 'no-leader-to-hand-over',
     when: ({ cluster }) => cluster.leader === null,
     words: 'there is no leader that could hand over',
-    ...refuse('see who may take over: `dbkit ha why-not`, then `dbkit ha failover`'),
+    ...refuse('list who may take over: `dbkit ha why-not`, then `dbkit ha failover`'),
   },
   {
     id: 'candidate-leads-already',
@@ -51,7 +51,7 @@ export const switchoverRefusals = [
     id: 'nobody-may-take-over',
     when: ({ candidate }) => candidate === undefined,
     words: 'no member may take over',
-    ...refuse('see each reason: `dbkit ha why-not`'),
+    ...refuse('list each reason: `dbkit ha why-not`'),
   },
   {
     id: 'candidate-may-not-lead',
@@ -168,5 +168,11 @@ export const reinitRefusals = [
     when: ({ ownBytes, acceptLoss }) => !acceptLoss && (ownBytes ?? 0) > 0,
     words: '{member} has {ownBytes} bytes of WAL that the leader never had: rows in it would be gone',
     ...refuse('copy its data directory away first, then add --accept-loss'),
+  },
+  {
+    id: 'rebuild-loss-unknown',
+    when: ({ ownBytes, acceptLoss }) => !acceptLoss && ownBytes === null,
+    words: 'nobody knows whether {member} has rows that the leader never had',
+    ...refuse('start its server and try again, or copy its data directory away first; --accept-loss goes on without knowing'),
   },
 ] as const satisfies readonly Refuses<ReinitFacts>[];

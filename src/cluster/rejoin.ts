@@ -1,8 +1,9 @@
 import { DbkitError } from '../kernel/errors.ts';
 import { fill } from '../kernel/reasons.ts';
-import { readHistory, readPatroni, type TimelineChange } from './answers.ts';
+import { readPatroni, type TimelineChange } from './answers.ts';
 import { type ClusterFacts, leaderOf, type MemberFacts } from './facts.ts';
-import { type ClusterNeeds, look, type Reach, reach } from './look.ts';
+import { historyOf } from './history.ts';
+import { type ClusterNeeds, look, reach } from './look.ts';
 import { memberNamed } from './members.ts';
 import { proveStreaming, until } from './proof.ts';
 import { reinitRefusals } from './refusals.ts';
@@ -10,7 +11,7 @@ import { reinitRefusals } from './refusals.ts';
 export interface RejoinReport {
   readonly member: string;
   readonly seconds: number;
-  /** Its data was thrown away and copied from another member. */
+  /** Its data was removed and copied from another member. */
   readonly rebuilt: boolean;
 }
 
@@ -31,7 +32,7 @@ export async function rejoin(
   await proveStreaming(needs, reached, [member], timeoutMs, signal).catch((cause: unknown) => {
     signal.throwIfAborted();
     throw new DbkitError('service.failed', `${member} does not stream from the leader after ${timeoutMs / 1000} s`, {
-      hint: `its log says why; \`dbkit ha reinit ${member}\` copies it anew from another member`,
+      hint: `its log says why; \`dbkit ha reinit ${member}\` copies it again from another member`,
       cause,
     });
   });
@@ -57,7 +58,7 @@ export async function reinit(
   const reached = await reach(needs);
   const facts = await look(needs, signal, reached);
   const member = memberNamed(facts.members, wish.member);
-  const ownBytes = bytesOfItsOwn(member, facts, await historyOf(reached, signal));
+  const ownBytes = bytesOfItsOwn(member, facts, (await historyOf(reached, signal)) ?? []);
   const row = reinitRefusals.find(({ when }) => when({ cluster: facts, member, ownBytes, acceptLoss: wish.acceptLoss }));
   if (row !== undefined)
     throw new DbkitError(row.refusal.code, fill(row.words, { member: member.name, ownBytes }), { hint: row.refusal.hint });
@@ -74,17 +75,12 @@ export async function reinit(
       hint: 'see what it does now: `dbkit ha status`',
     });
   const limit = { timeoutMs: LIMITS.rebuildMs, clock: needs.clock, signal };
-  await until(`${member.name} has started anew`, limit, async (bounded) => {
+  await until(`${member.name} has started again`, limit, async (bounded) => {
     const view = readPatroni((await reached.ask(member, '/patroni', bounded)).json);
     return view?.state === 'running' && view.startedAt !== null && view.startedAt !== before;
   });
   await proveStreaming(needs, reached, [member.name], LIMITS.rebuildMs, signal);
   return { member: member.name, seconds: Math.round(needs.clock.monotonicMs() - begunMs) / 1000, rebuilt: true };
-}
-
-async function historyOf({ members, ask }: Reach, signal: AbortSignal): Promise<readonly TimelineChange[]> {
-  const told = await Promise.all(members.map(async (member) => readHistory((await ask(member, '/history', signal)).json) ?? []));
-  return told.reduce((longest, one) => (one.length > longest.length ? one : longest), []);
 }
 
 /** WAL that a member wrote or got on its timeline after the others had left it: 0 for one that is on the leader's; null: not known. */

@@ -1,8 +1,8 @@
 import type { Role, TimelineChange } from './answers.ts';
-import { readHistory } from './answers.ts';
 import { type ClusterFacts, effectiveTtlSeconds, type MemberFacts } from './facts.ts';
 import type { ClusterFinding } from './finding.ts';
 import { findingsOf } from './findings.ts';
+import { historyOf } from './history.ts';
 import { type ClusterNeeds, look, reach } from './look.ts';
 import { memberNamed } from './members.ts';
 import { type Prospects, prospectsOf } from './why-not.ts';
@@ -72,10 +72,8 @@ export async function clusterHistory(
   needs: ClusterNeeds,
   signal: AbortSignal,
 ): Promise<{ readonly known: boolean; readonly changes: readonly TimelineChange[] }> {
-  const { members, ask } = await reach(needs);
-  const told = await Promise.all(members.map(async (member) => readHistory((await ask(member, '/history', signal)).json)));
-  const longest = told.filter((one) => one !== undefined).sort((a, b) => b.length - a.length)[0];
-  return { known: longest !== undefined, changes: [...(longest ?? [])].reverse() };
+  const history = await historyOf(await reach(needs), signal);
+  return { known: history !== undefined, changes: [...(history ?? [])].reverse() };
 }
 
 export function reportOf(facts: ClusterFacts): ClusterReport {

@@ -5,6 +5,7 @@ import { type ClusterFacts, leaderOf, type MemberFacts } from './facts.ts';
 import { findingsOf } from './findings.ts';
 import { type ClusterNeeds, look, type Reach, reach } from './look.ts';
 import { memberNamed } from './members.ts';
+import { askToMove } from './patroni.ts';
 import { createPooler, type Pooler } from './pooler.ts';
 import { type LeaderProof, proveLeader, proveStreaming } from './proof.ts';
 import { type SwitchoverFacts, switchoverRefusals } from './refusals.ts';
@@ -26,7 +27,8 @@ export interface SwitchoverWish {
   readonly pause: boolean;
 }
 
-const LIMITS = { checkpointMs: 30_000, drainMs: 5_000, patroniMs: 45_000, leaderMs: 20_000, redundantMs: 60_000 };
+/** Draining, Patroni's answer and the proof are over before PgBouncer gives its waiting clients up (query_wait_timeout, 120 s). */
+const LIMITS = { checkpointMs: 30_000, drainMs: 5_000, leaderMs: 40_000, redundantMs: 60_000 };
 
 /**
  * A planned change of leader. Clients of PgBouncer wait meanwhile and see no error. Patroni's answer proves nothing (it has said success where
@@ -95,13 +97,11 @@ async function checkpoint({ name, server }: MemberFacts, { config, log }: Cluste
   }
 }
 
-/** Patroni is asked for it, once. A refusal is one; every other answer, and none, leaves it open what happens. */
+/** A member that answers and does not lead is asked: it is there when the leader stops. */
 async function askToSwitch({ members, ask }: Reach, facts: ClusterFacts, body: object, signal: AbortSignal): Promise<void> {
   const answering = facts.members.filter(({ patroni }) => patroni !== null).map(({ name }) => name);
   const asked = members.find(({ name }) => answering.includes(name) && name !== facts.leader) ?? members[0]!;
-  const { status, text } = await ask(asked, '/switchover', signal, { method: 'POST', body, timeoutMs: LIMITS.patroniMs });
-  if (status !== null && status >= 400 && status < 500)
-    throw new DbkitError('service.failed', `Patroni refused (${status}): ${text}`, { hint: 'see what has changed: `dbkit ha status`' });
+  await askToMove(ask, asked, '/switchover', body, signal);
 }
 
 /** Clients go on whatever happens: also when the person gives up, or Patroni does not answer. */

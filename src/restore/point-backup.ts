@@ -3,6 +3,13 @@ import type { PointPlan, PointRequest } from '../backups/base/points/point.ts';
 import { findBackup, requireBase } from '../backups/find-backup.ts';
 import { DbkitError } from '../kernel/errors.ts';
 
+/** Those that can be brought forward to a moment. Throws `backup.missing` where the configuration has none. */
+export function requireBaseBackups({ backups }: { readonly backups: readonly Backups[] }): BaseBackups {
+  const base = backups.find((one) => one.kind === 'physical');
+  if (!base) throw new DbkitError('backup.missing', 'there is no base backup, and only one can be brought forward to a moment');
+  return base;
+}
+
 /** The base backup that serves a moment, and the way from there; `label` other than 'latest': from that one. Rejects with `recovery.refused`. */
 export async function pointBackup(
   app: { readonly backups: readonly Backups[] },
@@ -10,8 +17,7 @@ export async function pointBackup(
   signal: AbortSignal,
 ): Promise<{ readonly plan: PointPlan; readonly found: FoundBackup<BaseBackups> }> {
   const named = label === 'latest' ? undefined : requireBase(await findBackup(app, label, signal));
-  const of = named?.of ?? app.backups.find((backups) => backups.kind === 'physical');
-  if (!of) throw new DbkitError('backup.missing', 'there is no base backup, and only one can be brought forward to a moment');
+  const of = named?.of ?? requireBaseBackups(app);
   const plan = await of.findPoint(point, named?.backup.label, signal);
   return { plan, found: requireBase(await findBackup(app, plan.label, signal)) };
 }

@@ -1,6 +1,6 @@
 import type { Backups } from '../backups/backup.ts';
 import type { ReachableMoments } from '../backups/base/points/reachable.ts';
-import { DbkitError } from '../kernel/errors.ts';
+import { requireBaseBackups } from './point-backup.ts';
 
 /** The moments that can be brought back, read from base backups and WAL; `timeline`: only that one. */
 export async function readTimeline(
@@ -8,7 +8,5 @@ export async function readTimeline(
   timeline: number | undefined,
   signal: AbortSignal,
 ): Promise<ReachableMoments> {
-  const base = app.backups.find((backups) => backups.kind === 'physical');
-  if (!base) throw new DbkitError('backup.missing', 'there is no base backup, and only one can be brought forward to a moment');
-  return base.reachable(timeline, signal);
+  return requireBaseBackups(app).reachable(timeline, signal);
 }

@@ -8,12 +8,12 @@ export interface Ledger {
   stop(): Promise<{ readonly acked: readonly number[]; readonly errors: readonly string[] }>;
 }
 
-const client = (port: number): pg.Client =>
-  new pg.Client({ host: '127.0.0.1', port, user: 'postgres', password: PASSWORD, database: 'postgres', connectionTimeoutMillis: 20_000 });
+const client = (port: number, database = 'postgres'): pg.Client =>
+  new pg.Client({ host: '127.0.0.1', port, user: 'postgres', password: PASSWORD, database, connectionTimeoutMillis: 20_000 });
 
 /** One statement in a session of its own. */
-export async function ask(port: number, text: string): Promise<readonly Record<string, unknown>[]> {
-  const session = client(port);
+export async function ask(port: number, text: string, database?: string): Promise<readonly Record<string, unknown>[]> {
+  const session = client(port, database);
   session.on('error', () => undefined);
   await session.connect();
   try {
@@ -23,12 +23,12 @@ export async function ask(port: number, text: string): Promise<readonly Record<s
   }
 }
 
-/** Clients that write one row after the other into `ledger`, each in a session that it keeps. */
-export async function writeRows(port: number, writers: number): Promise<Ledger> {
+/** Clients that write one row after the other into `ledger`, numbered from `after` on, each in a session that it keeps. */
+export async function writeRows(port: number, writers: number, after = 0): Promise<Ledger> {
   const acked: number[] = [];
   const errors: string[] = [];
   let isOver = false;
-  let next = 0;
+  let next = after;
   const write = async (): Promise<void> => {
     const session = client(port);
     session.on('error', (error) => errors.push(error.message));

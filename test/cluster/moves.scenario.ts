@@ -54,6 +54,18 @@ describe.skipIf(missing.length > 0)(title, () => {
     expect((await lab.ha('history')).json.report['changes']).toMatchObject([{ timeline: 1, newLeader: json.report['to'] }]);
   });
 
+  test('dbkit was killed in a switchover, and PgBouncer is still paused: the next switchover lets its clients go on', async () => {
+    await isWell();
+    await ask(lab.poolerPort, 'PAUSE', 'pgbouncer');
+    const ledger = await writeRows(lab.poolerPort, 1, 1_000_000);
+    const { code, stderr } = await lab.ha('switchover');
+    const written = await ledger.stop();
+    expect({ code, stderr, errors: written.errors }).toMatchObject({ code: 0, errors: [] });
+    expect(written.acked.length).toBeGreaterThan(0);
+    acked.push(...written.acked);
+    expect(await countOf(lab.writePort, written.acked)).toBe(written.acked.length);
+  });
+
   test('with etcd gone the members are still known, nobody would take over, and it is said', async () => {
     await isWell();
     lab.signalStore('SIGSTOP');
@@ -82,7 +94,7 @@ describe.skipIf(missing.length > 0)(title, () => {
     );
     const { code, json, stderr } = await lab.ha('failover');
     expect({ code, stderr }).toMatchObject({ code: 0 });
-    expect(json.report).toMatchObject({ lostBytes: 0, proof: { timeline: 3 } });
+    expect(json.report).toMatchObject({ lostBytes: 0, proof: { timeline: 4 } });
     expect(await leader()).not.toBe(old);
     expect(await countOf(lab.writePort, acked)).toBe(acked.length);
     expect((await lab.ha('resume')).code).toBe(0);

@@ -61,6 +61,7 @@ const rebuilds: Readonly<Record<(typeof reinitRefusals)[number]['id'], ReinitFac
   'rebuild-from-nothing': rebuild({ cluster: clusterFacts([dead]) }),
   'rebuild-of-a-silent-member': rebuild({ member: memberFacts('n3', { patroni: null }) }),
   'rebuild-loses-rows': rebuild({ ownBytes: 8192 }),
+  'rebuild-loss-unknown': rebuild({ ownBytes: null }),
 };
 
 test('nothing stands against a planned switchover, a failover of a dead leader, and a rebuild of a replica', () => {
