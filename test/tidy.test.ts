@@ -121,7 +121,6 @@ test('every link of a document leads somewhere', () => {
   const pages = [
     'README.md',
     'CONTRIBUTING.md',
-    'SECURITY.md',
     ...readdirSync('docs', { recursive: true, encoding: 'utf8' }).map((name) => join('docs', name)),
   ];
   const dead = pages
@@ -136,6 +135,6 @@ test('every link of a document leads somewhere', () => {
 
 test('the top level holds what the house rules allow', () => {
   const allowed =
-    /^(bin|src|\.devcontainer|test|bench|deploy|docs|\.ci|\.git.*|\.npmrc|\.pre-commit-hooks\.yaml|package(-lock)?\.json|tsconfig\.json|(README|CONTRIBUTING|SECURITY|CHANGELOG)\.md|LICENSE|\.editorconfig|\.nvmrc|biome\.json|.*\.config\.(ts|mjs)|node_modules|dist|\.dbkit|\.DB_(data|logs|backups))$/;
+    /^(bin|src|\.devcontainer|test|bench|deploy|docs|\.ci|\.git.*|\.npmrc|\.pre-commit-hooks\.yaml|package(-lock)?\.json|tsconfig\.json|(README|CONTRIBUTING|CHANGELOG)\.md|LICENSE|\.editorconfig|\.nvmrc|biome\.json|.*\.config\.(ts|mjs)|node_modules|dist|\.dbkit|\.DB_(data|logs|backups))$/;
   expect(readdirSync('.').filter((name) => !allowed.test(name))).toEqual([]);
 });
