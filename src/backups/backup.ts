@@ -1,6 +1,7 @@
 import type { KnownFile } from '../inspection/known-file.ts';
 import type { PointPlan, PointRequest } from './base/points/point.ts';
 import type { ReachableMoments } from './base/points/reachable.ts';
+import type { ServingReport } from './base/points/serving.ts';
 import type { DrillReport } from './drill.ts';
 
 /** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
@@ -132,6 +133,8 @@ export interface BaseBackups {
    * where none leads there.
    */
   findPoint(request: PointRequest, label: string | undefined, signal: AbortSignal): Promise<PointPlan>;
+  /** Which base backup serves a moment, and why each of the others does not. Rejects with `backup.missing` where there is none. */
+  serving(request: PointRequest, signal: AbortSignal): Promise<ServingReport>;
   /** Reads all WAL that is there. `timeline`: only that one. Rejects with `backup.missing` where no base backup of the cluster is there. */
   reachable(timeline: number | undefined, signal: AbortSignal): Promise<ReachableMoments>;
   /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */

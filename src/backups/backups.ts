@@ -16,6 +16,7 @@ const base = [
   'walSegment',
   'rollsForward',
   'findPoint',
+  'serving',
   'reachable',
 ] as const satisfies readonly Methods<BaseBackups>[];
 const dumps = ['take', 'load', 'verify', 'onScratchDatabase'] as const satisfies readonly Methods<Dumps>[];

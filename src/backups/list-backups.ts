@@ -22,10 +22,28 @@ export const listed = (backup: Backup, engine: string): ListedBackup => ({
   provenAt: backup.provenAt ?? null,
 });
 
-/** Every backup of every kind, newest first. */
+/** Which rows of a list are wanted. */
+export interface Narrow {
+  /** Made before this time, in milliseconds since 1970. */
+  readonly beforeMs?: number | undefined;
+  /** At most so many, the first ones. */
+  readonly limit?: number | undefined;
+}
+
+/** Pure. */
+export const narrowed = <T extends { readonly createdAt: string }>(rows: readonly T[], { beforeMs, limit }: Narrow): T[] =>
+  rows.filter(({ createdAt }) => beforeMs === undefined || Date.parse(createdAt) < beforeMs).slice(0, limit);
+
+/** Every backup of every kind, newest first, or those that are asked for. */
 export async function listBackups(
   app: { readonly backups: readonly Backups[] },
   signal: AbortSignal,
+  narrow: Narrow = {},
 ): Promise<{ readonly backups: readonly ListedBackup[] }> {
-  return { backups: (await everyBackup(app, signal)).map(({ backup, of }) => listed(backup, of.name)) };
+  return {
+    backups: narrowed(
+      (await everyBackup(app, signal)).map(({ backup, of }) => listed(backup, of.name)),
+      narrow,
+    ),
+  };
 }

@@ -28,7 +28,7 @@ import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts'
 import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
 import { makeRestorePoint } from '../restore/make-restore-point.ts';
 import { openBackup } from '../restore/open-backup.ts';
-import { pointBackup } from '../restore/point-backup.ts';
+import { pointBackup, servingBackups } from '../restore/point-backup.ts';
 import { readPoint } from '../restore/read-point.ts';
 import { readTimeline } from '../restore/read-timeline.ts';
 import { createKey } from '../store/keys.ts';
@@ -81,7 +81,7 @@ export function createApp(parts: Parts) {
     },
     wal: keptWal,
     sql: { open: on(openSql), psql: on(runPsql) },
-    restore: { replace: on(replaceData), point: on(readPoint), pointBackup: on(pointBackup), open: on(openBackup), copies },
+    restore: restoreVerbs(on, copies),
     moments: { timeline: on(readTimeline), name: on(makeRestorePoint) },
     recovery: { recover: on(recoverInstance), history: on(listRecoveries), show: on(showRecovery) },
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
@@ -117,6 +117,15 @@ export function createApp(parts: Parts) {
 }
 
 type On = <A extends readonly unknown[], R>(verb: (needs: Parts, ...rest: A) => R) => (...rest: A) => R;
+
+const restoreVerbs = (on: On, copies: Parts['copies']) => ({
+  replace: on(replaceData),
+  point: on(readPoint),
+  pointBackup: on(pointBackup),
+  serving: on(servingBackups),
+  open: on(openBackup),
+  copies,
+});
 
 const clusterVerbs = (on: On) => ({
   status: on(reportCluster),

@@ -1,8 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { SIZE } from '../kernel/units.ts';
+import { limitArgument } from './arguments.ts';
 import { cleanupView, createdView, listView, showView, verifyView } from './backup-views.ts';
 import type { Cli } from './cli.ts';
 import { registerCopies } from './copies.ts';
+import { registerFind } from './find-backup.ts';
 import { listCopy, registerOffsite, verifyCopy } from './offsite.ts';
 import { registerRestore } from './restore.ts';
 
@@ -17,6 +19,7 @@ export function registerBackup(program: Command, cli: Cli): void {
     .addHelpText('after', '\nExamples:\n  dbkit backup create --note "before the upgrade" --pin\n  dbkit backup list');
   registerCreate(backup, cli);
   registerLooks(backup, cli);
+  registerFind(backup, cli);
   registerKeeping(backup, cli);
   registerRestore(backup, cli);
   registerCopies(backup, cli);
@@ -75,12 +78,16 @@ function registerLooks(backup: Command, cli: Cli): void {
     .command('list')
     .description('list the backups, newest first')
     .option('--copy <name>', 'list the backups of this copy elsewhere instead')
-    .addHelpText('after', '\nExamples:\n  dbkit backup list --json\n  dbkit backup list --copy offsite')
-    .action(({ copy }: { copy?: string }, command: Command) =>
+    .option('--before <time>', 'only those made before this time (the server’s zone unless it says one)')
+    .addOption(new Option('--limit <number>', 'at most this many').argParser(limitArgument))
+    .addHelpText('after', '\nExamples:\n  dbkit backup list --json\n  dbkit backup list --before "2026-01-13 10:00" --limit 5')
+    .action(({ copy, before, limit }: { copy?: string; before?: string; limit?: number }, command: Command) =>
       cli.run<object>(command, async ({ app: open, signal }) => {
         const app = await open();
-        if (copy !== undefined) return listCopy(app, copy, signal);
-        const report = await app.backups.list(signal);
+        const moment = await app.restore.point({ to: before }, signal);
+        const beforeMs = moment?.to === 'time' ? Number(BigInt(moment.value) / 1000n) : undefined;
+        if (copy !== undefined) return listCopy(app, copy, { beforeMs, limit }, signal);
+        const report = await app.backups.list(signal, { beforeMs, limit });
         return { report, text: (style) => listView(report.backups, style, app.clock.now()) };
       }),
     );

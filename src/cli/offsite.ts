@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { type Narrow, narrowed } from '../backups/list-backups.ts';
 import type { CheckedCopy, CopiedBackup } from '../backups/offsite/copies.ts';
 import type { CopySummary } from '../backups/offsite/place.ts';
 import { bytes, counted } from '../kernel/units.ts';
@@ -49,10 +50,11 @@ interface ListedCopy extends Omit<CopySummary, 'packs' | 'manifest'> {}
 export async function listCopy(
   app: App,
   name: string,
+  narrow: Narrow,
   signal: AbortSignal,
 ): Promise<Answer<{ copy: string; backups: readonly ListedCopy[] }>> {
-  const all = await app.offsite.list(name, signal);
-  const backups = all.map(({ packs: _packs, manifest: _manifest, ...rest }) => rest).reverse();
+  const all = narrowed([...(await app.offsite.list(name, signal))].reverse(), narrow);
+  const backups = all.map(({ packs: _packs, manifest: _manifest, ...rest }) => rest);
   const rows = backups.map(({ label, sizeBytes, sentBytes, copiedAt, systemIdentifier }) => [
     label,
     bytes(sizeBytes),

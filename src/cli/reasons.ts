@@ -1,4 +1,5 @@
 import { reachRows } from '../backups/base/points/reach.ts';
+import { serveRows } from '../backups/base/points/serve-rows.ts';
 import { quarantineRules } from '../backups/quarantine-retention.ts';
 import { retentionRules } from '../backups/retention.ts';
 import { doorRows } from '../boot/door.ts';
@@ -82,6 +83,7 @@ export const tables = {
   'The password that the application’s role is made with': firstPasswordRows,
   'A replacement that was interrupted': resumptions,
   'Can a moment be reached?': reachRows,
+  'Does a base backup serve a moment?': serveRows,
   'Can a restore point be made?': restorePointRows,
   'Retention of backups': retentionRules,
   'Retention of data that was set aside': quarantineRules,

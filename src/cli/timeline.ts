@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type {
   ReachableEvent,
   ReachableMoments,
@@ -8,6 +8,7 @@ import type {
 } from '../backups/base/points/reachable.ts';
 import { counted } from '../kernel/units.ts';
 import type { RestorePointReport } from '../restore/make-restore-point.ts';
+import { timelineArgument } from './arguments.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -19,11 +20,6 @@ It reads all WAL that is kept, record by record. The latest moment is a second b
 const NAMED = `
 It writes one record to the WAL (pg_create_restore_point) and changes no data. It is refused on a standby, and where wal_level is minimal.
 A name that is used twice means no moment any more: then name the LSN.`;
-
-function timelineArgument(text: string): number {
-  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('expected the number of a timeline.');
-}
 
 /** `dbkit timeline`: the moments that can be brought back. */
 export function registerTimeline(program: Command, cli: Cli): void {

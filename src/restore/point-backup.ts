@@ -1,5 +1,6 @@
 import type { Backups, BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { PointPlan, PointRequest } from '../backups/base/points/point.ts';
+import type { ServingReport } from '../backups/base/points/serving.ts';
 import { findBackup, requireBase } from '../backups/find-backup.ts';
 import { DbkitError } from '../kernel/errors.ts';
 
@@ -8,6 +9,15 @@ export function requireBaseBackups({ backups }: { readonly backups: readonly Bac
   const base = backups.find((one) => one.kind === 'physical');
   if (!base) throw new DbkitError('backup.missing', 'there is no base backup, and only one can be brought forward to a moment');
   return base;
+}
+
+/** The base backup that serves a moment, and why each of the others does not. Rejects with `backup.missing` where there is none. */
+export async function servingBackups(
+  app: { readonly backups: readonly Backups[] },
+  point: PointRequest,
+  signal: AbortSignal,
+): Promise<ServingReport> {
+  return requireBaseBackups(app).serving(point, signal);
 }
 
 /** The base backup that serves a moment, and the way from there; `label` other than 'latest': from that one. Rejects with `recovery.refused`. */

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type ReachFacts, reachRows } from '../../src/backups/base/points/reach.ts';
+import { type ServeFacts, serveRows } from '../../src/backups/base/points/serve-rows.ts';
 import { parseStatement, stands } from '../../src/backups/base/points/statement.ts';
 import { decide } from '../../src/kernel/reasons.ts';
 import { everyRow } from '../harness/every-row.ts';
@@ -49,4 +50,23 @@ test('a name without a schema means one of any schema', () => {
   expect(stands(parseStatement('drop table shop.orders'), destruction)).toBe(true);
   expect(stands(parseStatement('drop table public.orders'), destruction)).toBe(false);
   expect(stands(parseStatement('truncate orders'), destruction)).toBe(false);
+});
+
+const serving: ServeFacts = {
+  ownCluster: true,
+  good: true,
+  onTheWay: true,
+  chosen: false,
+  endsBehind: false,
+  olderThanChosen: false,
+};
+
+everyRow('does a base backup serve a moment?', (facts: ServeFacts) => decide(serveRows, facts), {
+  'serves-the-moment': { ...serving, chosen: true },
+  'backup-of-another-cluster': { ...serving, ownCluster: false },
+  'backup-is-damaged': { ...serving, good: false },
+  'backup-off-the-timeline': { ...serving, onTheWay: false },
+  'backup-ended-later': { ...serving, endsBehind: true },
+  'backup-older-than-needed': { ...serving, olderThanChosen: true },
+  'backup-without-the-way': serving,
 });

@@ -54,6 +54,7 @@ function baseOf(backups: readonly Backup[], more: Partial<BaseBackups> = {}): Ba
     findPoint: async () => {
       throw new DbkitError('recovery.refused', 'no good base backup leads to that timeline');
     },
+    serving: async () => ({ plan: null, refused: 'it is before the end of the oldest backup', backups: [] }),
     reachable: async () => {
       throw new DbkitError('backup.missing', 'there is no base backup of this cluster');
     },
@@ -107,6 +108,17 @@ test('--json has every field, whatever its kind knows', async () => {
       'createdAt engine kind label newBytes note path pgVersion pinned provenAt sizeBytes state systemIdentifier verifiedAt'.split(' '),
     ),
   );
+});
+
+test('a list is narrowed to what was made before a time, and to so many', async () => {
+  const labels = async (...words: string[]): Promise<string[]> => {
+    const { out } = await ask(['list', '--json', ...words], baseOf([newer, older]));
+    return (JSON.parse(out) as { report: { backups: Backup[] } }).report.backups.map(({ label }) => label);
+  };
+  const [first, second] = await labels();
+  expect(await labels('--limit', '1')).toEqual([first]);
+  expect(await labels('--before', '2026-11-20 10:00:00+00')).toEqual([second]);
+  expect((await ask(['list', '--limit', '0'], baseOf([newer]))).status).toBe(2);
 });
 
 test('without backups the list says how to get one', async () => {

@@ -66,6 +66,13 @@ test('the timeline says which moments come back, what happened in them and where
     kept: true,
   });
   await ok(instance, 'backup', 'restore', '--to-name', 'before-release', '--dry-run');
+  const found = await ok(instance, 'backup', 'find', '--before', 'drop table ledger', '--json');
+  expect(JSON.parse(found.stdout)).toMatchObject({
+    report: { refused: null, plan: { label: first!.backups[0]!.label }, backups: [{ serves: true, reason: 'serves-the-moment' }] },
+  });
+  const early = await run(instance, ['backup', 'find', '--before', '2001-01-01 00:00:00+00', '--json']);
+  expect(early.code).toBe(77);
+  expect(JSON.parse(early.stdout)).toMatchObject({ report: { plan: null, backups: [{ serves: false, reason: 'backup-ended-later' }] } });
   // Both ends of a span can be restored to, and so can the moment before the drop.
   for (const place of [first!.spans[0]!.from, first!.spans[0]!.to, before.latest!])
     await ok(instance, 'backup', 'restore', '--to', place.at!, '--dry-run');

@@ -14,6 +14,7 @@ import { expireArchives } from './expire-archives.ts';
 import { furthest, segmentThatLeadsOn } from './furthest.ts';
 import { pointOf } from './points/points.ts';
 import { reachableMoments } from './points/read-reachable.ts';
+import { servingBackups } from './points/serving.ts';
 import { type BackupRecord, baseBackupRecords } from './record.ts';
 import { restoreBackup } from './restore.ts';
 import { type KnownToHave, planRollForward } from './roll-forward.ts';
@@ -71,6 +72,7 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     stage: (backup, target, signal) => inWords(`restore ${backup.label}`, () => stage(backup, target, signal)),
     findPoint: (request, label, signal) =>
       inWords('look for a moment in the WAL', async () => (await pointOf(points, request, { label }, signal)).plan),
+    serving: (request, signal) => inWords('look for a moment in the WAL', () => servingBackups(points, request, signal)),
     reachable: (timeline, signal) => inWords('read the WAL', () => reachableMoments(points, timeline, signal)),
     rollsForward: (backup, from, signal) =>
       inWords(`look at the WAL since ${backup.label}`, async () =>
