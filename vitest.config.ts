@@ -1,4 +1,5 @@
 import { accessSync, constants, statfsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { daily } from './test/fault/daily.ts';
 
@@ -17,17 +18,22 @@ function hasRoomInMemory(): boolean {
 }
 if (process.env['TMPDIR'] === undefined && hasRoomInMemory()) process.env['TMPDIR'] = MEMORY;
 
-/** Every disaster takes seconds and there are two hundred of them: the daily tests run some, and whoever names them runs those. */
-const isAskedForFaults = process.env['DBKIT_TEST_FAULT'] === '1' || process.argv.some((argument) => argument.includes('test/fault'));
+/** Every disaster takes seconds and there are two hundred of them: the daily tests run some, the long tier all, and whoever names them runs those. */
+const isAskedForFaults =
+  process.env['DBKIT_TEST_LONG'] === '1' ||
+  process.env['DBKIT_TEST_ALL'] === '1' ||
+  process.argv.some((argument) => argument.includes('test/fault'));
 const faults = isAskedForFaults ? ['test/fault/**/*.test.ts'] : daily.map((name) => `test/fault/${name}.test.ts`);
 
-/** Files run side by side in processes of their own; two at a time, because each of them may run a PostgreSQL server. */
+/** Files run side by side in processes of their own: more than there are cores, as most wait for a server; not many more, as each may run two. */
+const workers = Math.min(8, Math.ceil(availableParallelism() * 1.5));
+
 export default defineConfig({
   test: {
     include: ['test/*.test.ts', 'test/!(fault)/**/*.test.ts', ...faults],
     exclude: [...configDefaults.exclude, 'test/container/**'], // They need podman, or the network, and have a configuration of their own.
     pool: 'forks',
-    maxWorkers: 2,
+    maxWorkers: workers,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 20_000,

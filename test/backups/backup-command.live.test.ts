@@ -9,6 +9,7 @@ import { makeDirectory } from '../harness/files.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { addRows, known } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 const create = async (instance: Instance, ...flags: string[]): Promise<ListedBackup> => {
@@ -50,7 +51,7 @@ test('backups are taken, found again, verified, and told apart from damaged ones
   expect((await running.stop()).code).toBe(0);
 });
 
-test('a missing file of a backup is named, and one that is put right again counts again', async () => {
+nightly('a missing file of a backup is named, and one that is put right again counts again', async () => {
   const instance = await openInstance({ programs: programs!, from: 'template' });
   const { label, path } = await create(instance); // Cold: nothing runs.
   await appendFile(join(path, 'postgresql.conf'), '');
@@ -107,7 +108,7 @@ test('nothing to back up is said in words', async () => {
   expect(await list(instance)).toEqual([]);
 });
 
-test('a backup may go slowly and last, and every so many share nothing', async () => {
+nightly('a backup may go slowly and last, and every so many share nothing', async () => {
   const instance = await openInstance({ programs: programs!, from: 'template' });
   await configure(instance, { backup: { fullEvery: 2 } });
   const running = await boot(instance);

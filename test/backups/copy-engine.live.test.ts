@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Backup, BaseBackups } from '../../src/backups/backup.ts';
 import { createBaseBackups } from '../../src/backups/base/base-backups.ts';
 import type { Step } from '../../src/kernel/steps.ts';
+import { everywhere, nightly } from '../harness/tier.ts';
 import {
   bundleBackupProgram,
   executeNow,
@@ -71,8 +72,6 @@ async function baseInterruptedBy(server: TestServer, happening: () => void): Pro
   const system = { ...(await testSystem(events)), reached };
   return createBaseBackups({ config: testConfig(server, within('repo')), system, dataDir: server.dataDir, owner });
 }
-/** `DBKIT_TEST_ALL=1`: every test on every installed major. */
-const everywhere = process.env['DBKIT_TEST_ALL'] === '1';
 const quick = { fsync: 'off', max_wal_size: '2GB' };
 
 /** What PostgreSQL itself says of the backup, where its program is installed. */
@@ -99,7 +98,7 @@ async function scalar(server: TestServer, expression: string): Promise<string> {
   return row!.value;
 }
 
-describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
+describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQL $major', ({ major, binDir }) => {
   const newServer = async (): Promise<TestServer> => {
     initdb(binDir, within('data'));
     return start(binDir, within('data'), quick);
@@ -210,7 +209,7 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     while ((await scalar(standby, `pg_last_wal_replay_lsn() >= '${now}'`)) !== 'true') await sleep(20);
   };
 
-  test('a backup of a standby is accepted, and restores to where it was taken', async () => {
+  nightly('a backup of a standby is accepted, and restores to where it was taken', async () => {
     const { primary, standby } = await newPair();
     await execute(primary, 'CREATE TABLE rows AS SELECT g AS id FROM generate_series(1, 20000) g', 'CHECKPOINT');
     await caughtUp(primary, standby);
@@ -235,7 +234,7 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     expect(await scalar(rolled, 'SELECT timeline_id FROM pg_control_checkpoint()'), 'the primary goes on with the old one').toBe('2');
   });
 
-  test('a standby that is promoted in the middle of its backup publishes nothing', async () => {
+  nightly('a standby that is promoted in the middle of its backup publishes nothing', async () => {
     const { primary, standby } = await newPair();
     await execute(
       primary,
@@ -252,9 +251,7 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     expect(await base.repository.list(signal)).toEqual([]);
   });
 
-  if (!everywhere && major !== installations[0]!.major) return; // What follows differs little between versions: the long tier runs it on all.
-
-  test('a clock that is set back never makes the newest backup the oldest', async () => {
+  nightly('a clock that is set back never makes the newest backup the oldest', async () => {
     const server = await newServer();
     const system = await testSystem();
     const at = (offsetMs: number) => ({ ...system, clock: { ...system.clock, now: () => new Date(Date.now() + offsetMs) } });
@@ -307,7 +304,7 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     expect(await scalar(restored, 'SELECT count(*) FROM big')).toBe('20000');
   });
 
-  test('tablespaces, unlogged and temporary relations, odd names and a pg_wal elsewhere', async () => {
+  nightly('tablespaces, unlogged and temporary relations, odd names and a pg_wal elsewhere', async () => {
     mkdirSync(within('wal'));
     mkdirSync(within('space'));
     for (const name of ['wal', 'space']) chownSync(within(name), owner.uid, owner.gid);
@@ -346,7 +343,7 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     await execute(restored, 'INSERT INTO spaced SELECT 5002', 'CHECKPOINT');
   });
 
-  test('a tablespace that is made while a backup runs is in it once, and restores', async () => {
+  nightly('a tablespace that is made while a backup runs is in it once, and restores', async () => {
     const server = await newServer();
     mkdirSync(within('late'));
     chownSync(within('late'), owner.uid, owner.gid);
@@ -386,7 +383,7 @@ describe.each(installations)('PostgreSQL $major', ({ major, binDir }) => {
     expect(await base.changedSinceLast(signal)).toMatchObject({ changed: true });
   });
 
-  test('an idle server is not backed up again after a restart, a written one is', async () => {
+  nightly('an idle server is not backed up again after a restart, a written one is', async () => {
     const server = await newServer();
     const base = await baseFor(server);
     expect(await base.changedSinceLast(signal)).toEqual({ changed: true, because: 'there is no backup yet' });
@@ -409,7 +406,7 @@ describe('with the first installation', () => {
     return start(binDir, within('data'), { ...quick, wal_keep_size: '1GB' });
   };
 
-  test('tables and databases that come and go do not disturb a backup', async () => {
+  nightly('tables and databases that come and go do not disturb a backup', async () => {
     const server = await newServer();
     let running = true;
     const churn = (async () => {
@@ -442,7 +439,7 @@ describe('with the first installation', () => {
     }
   });
 
-  test('kill -9 at any step leaves a truthful list, and the next backup works', async () => {
+  nightly('kill -9 at any step leaves a truthful list, and the next backup works', async () => {
     const server = await newServer();
     const program = await bundleBackupProgram(place.dir);
     const base = await baseFor(server, { maxBackups: 2 });

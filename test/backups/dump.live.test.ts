@@ -11,6 +11,7 @@ import { boot, run } from '../harness/dbkit.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
 const locks = createLocks({ PATH: process.env['PATH'] ?? '' });
 
@@ -69,7 +70,7 @@ test('a dump brings a database back in the place of the one that is there, which
   await running.stop();
 });
 
-test('under a new name nothing is replaced, and a name that is taken is refused', async ({ skip }) => {
+nightly('under a new name nothing is replaced, and a name that is taken is refused', async ({ skip }) => {
   needsPgDump(skip);
   const instance = await openInstance({ programs: programs!, from: 'template' });
   const running = await boot(instance);

@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { installed, runnable } from '../harness/majors.ts';
 import { emptyFolder, pack, tourOf } from '../harness/package.ts';
+import { nightly } from '../harness/tier.ts';
 
 const execute = promisify(execFile);
 const SIZE_MAX = 1_400_000; // Packed; the S3 client and zstd, loaded where they are asked for, are a third of it.
@@ -30,7 +31,7 @@ test('the package holds what is used, and nothing of those who make it', async (
   expect(sizeBytes).toBeLessThan(SIZE_MAX);
 });
 
-test('a plugin is written against the types that the package exports, as docs/PLUGINS.md shows it', async () => {
+nightly('a plugin is written against the types that the package exports, as docs/PLUGINS.md shows it', async () => {
   const folder = await emptyFolder();
   await execute('npm', ['run', '--silent', 'build:types']); // As `prepack` does; the build alone makes none.
   const { tarball } = await pack(folder);

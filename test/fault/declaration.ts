@@ -16,7 +16,7 @@ export interface Class {
   readonly rowsLost: string;
   /** Runs on every installed major, also in the daily tier. */
   readonly core?: boolean;
-  /** Runs in the long tier only: `npm run test:fault -- --all`. */
+  /** Runs in the long tier only: `npm run test:long`. */
   readonly longTier?: boolean;
   readonly majors?: readonly number[];
   /** Why it cannot be staged here; undefined when it can. */

@@ -2,10 +2,9 @@ import { test } from 'vitest';
 import type { Instance } from '../harness/instance.ts';
 import { openInstance } from '../harness/instance.ts';
 import { installed, type Programs } from '../harness/majors.ts';
+import { everywhere, isLongTier } from '../harness/tier.ts';
 import type { Class, Disaster } from './declaration.ts';
 import { happen } from './happen.ts';
-
-const everywhere = process.env['DBKIT_TEST_ALL'] === '1';
 
 /** Declares a class of failure and defines its tests: left, broken, looked at, booted, counted, and booted again. */
 export function disaster(declaration: Disaster): void {
@@ -22,7 +21,7 @@ function onEachMajor({ name, core = false, longTier = false, majors, needs }: Cl
   const wanted = installed.filter(({ major }) => majors?.includes(major) ?? true);
   const chosen = everywhere || core ? wanted : wanted.slice(0, 1);
   test.for(chosen)(`${name} (PostgreSQL $major)`, async (programs, { skip }) => {
-    const reason = longTier && !everywhere ? 'of the long tier: npm run test:fault -- --all' : needs?.();
+    const reason = longTier && !isLongTier ? 'of the long tier: npm run test:long' : needs?.();
     if (reason !== undefined) skip(reason);
     await play(programs);
   });

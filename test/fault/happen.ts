@@ -2,6 +2,7 @@ import { boot, run } from '../harness/dbkit.ts';
 import { treeOf } from '../harness/files.ts';
 import { configure, openInstance } from '../harness/instance.ts';
 import type { Programs } from '../harness/majors.ts';
+import { everywhere } from '../harness/tier.ts';
 import type { Disaster } from './declaration.ts';
 import { leave } from './leave.ts';
 import { expectPostgresSays } from './postgres-says.ts';
@@ -25,7 +26,7 @@ export async function happen(disaster: Disaster, programs: Programs): Promise<vo
   await disaster.break(instance);
   const before = await photograph(instance, disaster);
   const env = disaster.env?.(instance) ?? {};
-  if (process.env['DBKIT_TEST_ALL'] === '1') await expectPostgresSays(instance, disaster);
+  if (everywhere) await expectPostgresSays(instance, disaster);
   await expectInspection(instance, disaster, env);
 
   if (disaster.expect.exit !== undefined) {

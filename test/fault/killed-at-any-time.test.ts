@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { start } from '../harness/dbkit.ts';
 import { killAllIn } from '../harness/processes.ts';
+import { everywhere } from '../harness/tier.ts';
 import { scenario } from './disaster.ts';
 import { expectRightAfterKill, stories } from './kill-stories.ts';
 import { random } from './random.ts';
 
-const SEEDS = process.env['DBKIT_TEST_ALL'] === '1' ? 12 : 2;
+const SEEDS = everywhere ? 12 : 2;
 const WINDOW_MS = 900; // A boot that initialises takes about as long.
 
 const boots = (['initialize', 'replace', 'repair', 'restore', 'server'] as const).map((name) => [name, stories[name]] as const);

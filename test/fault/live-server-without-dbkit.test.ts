@@ -13,7 +13,6 @@ scenario(
     detectedBefore: true,
     healedBy: 'refusal',
     rowsLost: 'none',
-    core: true,
     from: 'template',
   },
   async (instance) => {

@@ -14,7 +14,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
-  core: true,
   left: 'clean',
   break: async ({ dataDir }) => {
     for (const path of empty) await rmdir(join(dataDir, path)).catch(() => undefined); // Not every major has, or empties, every one.

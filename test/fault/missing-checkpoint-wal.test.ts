@@ -8,7 +8,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
-  core: true,
   left: 'clean',
   break: async (instance) => remove(instance, await checkpointSegment(instance)),
   postgresSays: /could not locate a valid checkpoint record/,

@@ -7,7 +7,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
-  core: true,
   left: 'clean',
   break: (instance) => remove(instance, 'PG_VERSION'),
   postgresSays: /is not a valid data directory/,

@@ -7,7 +7,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
-  core: true,
   left: 'clean',
   break: (instance) => remove(instance, 'pg_xact/0000'),
   postgresSays: /Could not open file "pg_xact\/0000"|could not open file "pg_xact\/0000"/,

@@ -8,7 +8,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
-  core: true,
   left: 'clean',
   prepare: customise,
   break: (instance) => remove(instance, 'postgresql.conf'),

@@ -57,6 +57,7 @@ scenario(
 );
 
 disaster({
+  longTier: true,
   name: 'the directory is the old half of a pg_upgrade --link',
   section: 'A',
   detectedBefore: true,
@@ -68,6 +69,7 @@ disaster({
 });
 
 disaster({
+  longTier: true,
   name: 'postgresql.conf was copied from elsewhere, and its data_directory leads there',
   section: 'A',
   detectedBefore: true,
@@ -80,6 +82,7 @@ disaster({
 });
 
 disaster({
+  longTier: true,
   name: 'a file manager left a file in pg_tblspc, and the power was cut',
   section: 'B',
   detectedBefore: true,
@@ -92,6 +95,7 @@ disaster({
 });
 
 disaster({
+  longTier: true,
   name: 'the link of a tablespace that holds a table is gone',
   section: 'B',
   detectedBefore: true,
@@ -135,6 +139,7 @@ disaster({
 
 scenario(
   {
+    longTier: true,
     name: 'notes and a key in the data directory belong to root',
     section: 'A',
     detectedBefore: true,

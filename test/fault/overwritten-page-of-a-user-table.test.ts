@@ -8,7 +8,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'serving the rest',
   rowsLost: 'those on that page',
-  core: true,
   left: 'clean',
   break: (instance) => overwritePage(instance, instance.places.ledger, 3),
   postgresSays: /invalid page in block 3 of relation/,

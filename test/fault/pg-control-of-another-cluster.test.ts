@@ -11,7 +11,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none: the copy kept at the last clean stop is brought back, and no new WAL is begun',
-  core: true,
   left: 'clean',
   break: writeForeignControl,
   expect: { finding: 'control.damaged', quarantine: controlOnly },

@@ -9,6 +9,6 @@ const files = names.length > 0 ? names.map((name) => `test/fault/${name}`) : ['t
 const vitest = join(dirname(createRequire(import.meta.url).resolve('vitest/package.json')), 'vitest.mjs');
 const { status } = spawnSync(process.execPath, [vitest, 'run', ...files, ...rest.filter((argument) => argument.startsWith('-'))], {
   stdio: 'inherit',
-  env: { ...process.env, DBKIT_TEST_FAULT: '1', ...(process.argv.includes('--all') ? { DBKIT_TEST_ALL: '1' } : {}) },
+  env: { ...process.env, DBKIT_TEST_LONG: '1', ...(process.argv.includes('--all') ? { DBKIT_TEST_ALL: '1' } : {}) },
 });
 process.exitCode = status ?? 1;

@@ -12,7 +12,6 @@ scenario(
     detectedBefore: true,
     healedBy: 'refusal',
     rowsLost: 'none',
-    core: true,
     from: 'template',
   },
   async (instance) => {

@@ -7,7 +7,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
-  core: true,
   left: 'clean',
   break: (instance) => truncateTo(instance, 'global/pg_control', 0),
   postgresSays: /could not find the database system|could not (read|open) file "[^"]*global\/pg_control"/,

@@ -8,7 +8,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none: the backup holds the very bytes of the last clean shutdown',
-  core: true,
   left: 'clean',
   prepare: takeBackup,
   break: async (instance) => {

@@ -32,7 +32,6 @@ scenario(
     detectedBefore: true,
     healedBy: 'repair',
     rowsLost: 'those in the WAL from there on; the report tells from which LSN to which, and that WAL is kept',
-    core: true,
     from: 'template',
   },
   async (instance) => {

@@ -15,6 +15,7 @@ import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { needsReachableProgram } from '../harness/permissions.ts';
 import { until } from '../harness/processes.ts';
+import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 
@@ -90,7 +91,7 @@ describe('a server that is well', () => {
     expect(await ask(instance, 'app', "SELECT count(*)::int FROM pg_namespace WHERE nspname = 'dbkit'")).toEqual([{ count: 0 }]);
   });
 
-  test('many checks at once do not get into each other’s way', async () => {
+  nightly('many checks at once do not get into each other’s way', async () => {
     const instance = await serving();
     const all = await Promise.all(Array.from({ length: 4 }, () => health(instance)));
     expect(all.map(({ exit }) => exit)).toEqual([0, 0, 0, 0]);
@@ -110,7 +111,7 @@ describe('a server that is not there', () => {
     expect(seen.probe('latency')).toMatchObject({ status: 'skipped', summary: 'the server does not answer' });
   });
 
-  test('stopped, and a file is gone: the inspection says which', async () => {
+  nightly('stopped, and a file is gone: the inspection says which', async () => {
     const instance = await serving();
     await instance.running.stop();
     await rm(join(instance.dataDir, 'global/pg_filenode.map'));
@@ -139,7 +140,7 @@ describe('a server that is not there', () => {
     expect((await health(instance)).exit).toBe(0);
   });
 
-  test('one of its processes hung: named', async () => {
+  nightly('one of its processes hung: named', async () => {
     const instance = await serving();
     const session = await client(instance);
     const { rows } = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
@@ -165,7 +166,7 @@ describe('a server that is not there', () => {
 });
 
 describe('a server that lets not everybody in', () => {
-  test('every connection is taken: the application is out, the superuser’s reserve still tells', async () => {
+  nightly('every connection is taken: the application is out, the superuser’s reserve still tells', async () => {
     const instance = await serving({
       postgresql: { settings: { max_connections: 5, superuser_reserved_connections: 3, max_wal_senders: 0 } },
     });
@@ -189,7 +190,7 @@ describe('a server that lets not everybody in', () => {
     );
   });
 
-  test('the role was dropped', async () => {
+  nightly('the role was dropped', async () => {
     const instance = await serving();
     await ask(
       instance,
@@ -239,7 +240,7 @@ describe('a server that works badly', () => {
     expect(seen.probe('write').summary).toBe('the server takes no writes: default_transaction_read_only is on');
   });
 
-  test('a transaction was forgotten, and holds others up', async () => {
+  nightly('a transaction was forgotten, and holds others up', async () => {
     const instance = await serving({
       health: {
         idleInTransaction: { warning: 0.1, critical: 3600 },
@@ -281,7 +282,7 @@ describe('a server that works badly', () => {
     expect((await health(instance, ['--strict'])).exit).toBe(1);
   });
 
-  test('the log speaks of corruption: told once and for a while, and what was there before is not forgotten', async () => {
+  nightly('the log speaks of corruption: told once and for a while, and what was there before is not forgotten', async () => {
     const instance = await serving({ health: { logRememberSeconds: 3600 } });
     const log = join(instance.logDir, 'postgresql.log');
     expect((await health(instance)).probe('log')).toMatchObject({ status: 'ok' });
@@ -327,7 +328,7 @@ describe('a server that works badly', () => {
     );
   });
 
-  test('the archive takes nothing: WAL piles up', async () => {
+  nightly('the archive takes nothing: WAL piles up', async () => {
     const instance = await serving({
       postgresql: { settings: { archive_mode: 'on', archive_command: 'false' } },
       health: { walGrowth: { warning: 0, critical: 1000 } },
@@ -345,7 +346,7 @@ describe('a server that works badly', () => {
     });
   });
 
-  test('a volume that will be full within the hour, as it grows', async () => {
+  nightly('a volume that will be full within the hour, as it grows', async () => {
     const instance = await serving();
     const [{ path, usedBytes, freeBytes }] = (await health(instance, ['--probe', 'disk'])).probe('disk').data as [
       { path: string; usedBytes: number; freeBytes: number },
@@ -361,7 +362,7 @@ describe('a server that works badly', () => {
     expect(seen.probe('disk').summary).toMatch(/ full, .+ free, full in \d+ (min|s) at this rate$/);
   });
 
-  test('what a probe keeps is torn: it begins anew', async () => {
+  nightly('what a probe keeps is torn: it begins anew', async () => {
     const instance = await serving();
     await health(instance);
     for (const name of ['health-log.json', 'health-disk.json']) await writeFile(join(instance.stateDir, name), '{"torn');
@@ -388,7 +389,7 @@ describe('a server that works badly', () => {
 });
 
 describe('a database whose folder is not whole', () => {
-  test('while it is being created that is no illness; once the server lists it, it is', async () => {
+  nightly('while it is being created that is no illness; once the server lists it, it is', async () => {
     const instance = await serving();
     const folder = join(instance.dataDir, 'base/99999');
     await mkdir(folder, { mode: 0o700 });
@@ -425,7 +426,7 @@ describe('a server that follows another', () => {
     expect(seen.probe('replication').summary).toMatch(/^a standby, .+, without a connection to its primary$/);
   });
 
-  test('a configuration elsewhere, as Debian has it: its files are not missed, and its log is found', async () => {
+  nightly('a configuration elsewhere, as Debian has it: its files are not missed, and its log is found', async () => {
     const instance = await openInstance({ programs: programs!, from: 'template' });
     const home = join(instance.root, 'etc/15/main');
     await mkdir(home, { recursive: true });
@@ -445,7 +446,7 @@ describe('a server that follows another', () => {
 });
 
 describe('questions of the user’s own', () => {
-  test('migrations that are not there, and probes that say every status', async () => {
+  nightly('migrations that are not there, and probes that say every status', async () => {
     const instance = await serving({
       health: {
         migrations: "SELECT to_regclass('schema_migrations') IS NOT NULL",

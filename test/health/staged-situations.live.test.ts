@@ -13,12 +13,15 @@ import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { fillSpace, mountVolume, needsMounts, readOnlyBelow } from '../harness/mount.ts';
 import { until } from '../harness/processes.ts';
+import { isLongTier } from '../harness/tier.ts';
 
 const [programs] = installed;
 
 /** What is staged, what health must say then, and what the monitor must make of it. The names stand in docs/HEALTH.md. */
 interface Situation {
   readonly name: string;
+  /** Only with `npm run test:long`. */
+  readonly longTier?: boolean;
   readonly config?: ConfigInput;
   readonly needs?: () => string | undefined;
   readonly major?: (typeof installed)[number] | undefined;
@@ -105,6 +108,7 @@ const situations: readonly Situation[] = [
     action: 'count',
   },
   {
+    longTier: true,
     name: 'killed, and its pid is another program’s by now',
     stage: async (instance, running) => {
       await crash(instance, running);
@@ -147,6 +151,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'refusing: nobody finds a free connection',
     config: few,
     stage: (instance) => Promise.all(Array.from({ length: 5 }, () => client(instance))),
@@ -157,6 +162,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'slow: a login trigger sleeps (PostgreSQL 17 and newer)',
     major: withLoginTriggers,
     needs: () => (withLoginTriggers ? undefined : 'no PostgreSQL with login triggers is installed'),
@@ -175,6 +181,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'a slow night: every login takes longer than a probe waits',
     config: { health: { timeoutSeconds: 1 }, monitor: { maxFailures: 1 } },
     stage: (instance) => sql(instance, "ALTER SYSTEM SET post_auth_delay = '2s'", 'SELECT pg_reload_conf()', 'SELECT pg_sleep(0.3)'),
@@ -195,6 +202,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'read-only: the volume',
     needs: needsMounts,
     stage: (instance) => readOnlyBelow(instance, 'base'),
@@ -220,6 +228,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'the disk with dbkit’s own state is full',
     needs: needsMounts,
     config: { health: { disk: { warning: 80, critical: 90 } } },
@@ -236,6 +245,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'the application’s role was dropped',
     stage: (instance) =>
       ask(
@@ -253,6 +263,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'the application’s password was changed',
     stage: (instance) => sql(instance, "ALTER ROLE app PASSWORD 'another'"),
     exit: 2,
@@ -271,6 +282,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'pg_hba.conf has no line for the application',
     stage: async (instance) => {
       await write(instance, 'pg_hba.conf', 'local all postgres trust\n');
@@ -283,6 +295,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'the log was deleted',
     stage: async (instance) => {
       await run(instance, ['health']);
@@ -294,6 +307,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'the log was rotated, and speaks of corruption',
     stage: async (instance) => {
       await run(instance, ['health']);
@@ -308,6 +322,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'every state file is torn',
     stage: async (instance) => {
       await run(instance, ['health']);
@@ -337,6 +352,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'a file that the next start needs is gone',
     stage: (instance) => rm(join(instance.dataDir, 'pg_twophase'), { recursive: true }),
     exit: 2,
@@ -346,6 +362,7 @@ const situations: readonly Situation[] = [
     action: 'count',
   },
   {
+    longTier: true,
     name: 'it is stopping, and waits for a client',
     stage: async (instance) => {
       await client(instance);
@@ -362,6 +379,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'a long recovery: it replays its WAL',
     config: { monitor: { maxFailures: 1 } },
     stage: async (instance, running) => {
@@ -398,6 +416,7 @@ const situations: readonly Situation[] = [
     because: /^a person wants it left alone for now$/,
   },
   {
+    longTier: true,
     name: 'a backup is running',
     stage: async (instance) => {
       const backup = start(instance, ['backup', 'create', '--rate-limit', '2MB']);
@@ -414,7 +433,7 @@ const situations: readonly Situation[] = [
   },
 ];
 
-test.each(situations)('$name', async (situation) => {
+test.each(situations.filter(({ longTier }) => isLongTier || !longTier))('$name', async (situation) => {
   const {
     config = {},
     major = programs!,

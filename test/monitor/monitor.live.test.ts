@@ -17,6 +17,7 @@ import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 
@@ -85,7 +86,7 @@ test('a supervised server that is hung goes on, without losing a row; a slow one
   await running.stop();
 });
 
-test('what keeps failing is given up, said once, and stays as it is until a person resumes', async () => {
+nightly('what keeps failing is given up, said once, and stays as it is until a person resumes', async () => {
   const instance = await open({ maxRecoveries: 1, startCommand: ['false'] });
   const running = await boot(instance);
   await crash(instance, running);
@@ -116,7 +117,7 @@ test('a planned stop is no failure', async () => {
   expect(Date.parse(state.pausedUntil!) - Date.now()).toBeGreaterThan(3_000_000);
 });
 
-test('two monitors: the second is told of the first; one inside the entrypoint brings a damaged server back', async () => {
+nightly('two monitors: the second is told of the first; one inside the entrypoint brings a damaged server back', async () => {
   const instance = await open({ enabled: true });
   const running = await boot(instance);
   await until(
@@ -135,7 +136,7 @@ test('two monitors: the second is told of the first; one inside the entrypoint b
   expect((await running.stop()).code).toBe(0);
 });
 
-test('a torn memory and a monitor that was killed in the middle of a recovery change nothing for the next one', async () => {
+nightly('a torn memory and a monitor that was killed in the middle of a recovery change nothing for the next one', async () => {
   const instance = await open();
   const running = await boot(instance);
   await addRows(instance, known.ledger + 1, 10);
@@ -168,7 +169,7 @@ test('a damaged data directory is restored from the backup, and the alert says w
   await down(instance);
 });
 
-test('the folder of a database that only the server knows is gone while it runs: it comes back with every row', async () => {
+nightly('the folder of a database that only the server knows is gone while it runs: it comes back with every row', async () => {
   const instance = await open();
   await boot(instance);
   await ask(instance, 'postgres', 'CREATE DATABASE fresh'); // In no inventory: that is written at a clean stop.
@@ -208,7 +209,7 @@ test('a server with no connection left is not recovered', async () => {
   await running.stop();
 });
 
-test('a channel that is down holds nothing up, and its secret is in no log', async () => {
+nightly('a channel that is down holds nothing up, and its secret is in no log', async () => {
   const instance = await open();
   const requests: string[] = [];
   const server = createServer((request, response) => {
@@ -243,7 +244,7 @@ test('a channel that is down holds nothing up, and its secret is in no log', asy
   await down(instance);
 });
 
-test('a check that may not recover leaves that to another process, whose own check then does it', async () => {
+nightly('a check that may not recover leaves that to another process, whose own check then does it', async () => {
   const instance = await open();
   const running = await boot(instance);
   await crash(instance, running);

@@ -10,6 +10,7 @@ import { boot, run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { expectAllRows } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 
@@ -56,7 +57,7 @@ test('every recovery leaves a report: what was seen and done, who asked, what wa
   expect(await run(instance, ['recover', 'show', '9'])).toMatchObject({ code: 2 });
 });
 
-test('a report that was torn is set aside, and the others are still told', async () => {
+nightly('a report that was torn is set aside, and the others are still told', async () => {
   const instance = await openInstance({ programs: programs!, from: 'template' });
   for (const lost of ['pg_notify', 'pg_replslot']) {
     await remove(instance, lost);
@@ -67,7 +68,7 @@ test('a report that was torn is set aside, and the others are still told', async
   expect((await history(instance)).map(({ findings }) => findings[0]?.path)).toEqual(['pg_notify']);
 });
 
-test('what is no report is passed over, also by whoever may not set it aside', async () => {
+nightly('what is no report is passed over, also by whoever may not set it aside', async () => {
   const instance = await openInstance({ programs: programs!, from: 'template' });
   await (await boot(instance)).stop();
   await remove(instance, 'pg_notify');
@@ -113,7 +114,7 @@ test.skipIf(!existsSync(join(programs!.directory, 'pg_amcheck')))(
   },
 );
 
-test('where there is no pg_amcheck the recovery stands, and the report says so', async () => {
+nightly('where there is no pg_amcheck the recovery stands, and the report says so', async () => {
   const embedded = installed.find(({ directory }) => !existsSync(join(directory, 'pg_amcheck')));
   if (!embedded) return;
   const instance = await openInstance({ programs: embedded, from: 'template' });
@@ -125,7 +126,7 @@ test('where there is no pg_amcheck the recovery stands, and the report says so',
   expect((await running.stop()).code).toBe(0);
 });
 
-test('a report that cannot be written keeps no server down', async () => {
+nightly('a report that cannot be written keeps no server down', async () => {
   const instance = await openInstance({ programs: programs!, from: 'template' });
   await (await boot(instance)).stop();
   await writeFile(join(instance.stateDir, 'recoveries'), 'in the way of the folder');

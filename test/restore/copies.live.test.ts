@@ -13,6 +13,7 @@ import { installed } from '../harness/majors.ts';
 import { freePort } from '../harness/ports.ts';
 import { processesIn, until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 const psql = ((path) => (existsSync(path) ? path : undefined))(join(programs!.directory, 'psql'));
@@ -97,7 +98,7 @@ test('open runs a command against yesterday; today is not touched, and nothing i
   await running.stop();
 });
 
-test.each([
+nightly.each([
   ['copy', ['open', 'latest', '--', 'true']],
   ['backup', ['create']],
 ])('a copy whose dbkit was killed is cleared up, its server too, by the next %s', async (_, words) => {
@@ -117,7 +118,7 @@ test.each([
   await running.stop();
 });
 
-test('two copies at once do not disturb one another', async () => {
+nightly('two copies at once do not disturb one another', async () => {
   const { instance, running } = await withBackup();
   const first = start(instance, ['backup', 'open', 'latest', '--', 'sleep', '4']);
   await until(() => /is open/.test(first.words()), first.words);
@@ -127,7 +128,7 @@ test('two copies at once do not disturb one another', async () => {
   await running.stop();
 });
 
-test('Ctrl-C before the command runs ends it with 130 and leaves nothing', async () => {
+nightly('Ctrl-C before the command runs ends it with 130 and leaves nothing', async () => {
   const { instance, running } = await withBackup();
   const opened = start(instance, ['backup', 'open', 'latest', '--', 'sleep', '600']);
   await until(async () => (await leftovers(instance)).length > 0, opened.words);
@@ -138,7 +139,7 @@ test('Ctrl-C before the command runs ends it with 130 and leaves nothing', async
   await running.stop();
 });
 
-test('--target makes an independent copy, and refuses a folder that is not empty', async () => {
+nightly('--target makes an independent copy, and refuses a folder that is not empty', async () => {
   const { instance, running, label } = await withBackup();
   const before = await treeOf(join(instance.dataDir, 'global'));
   const target = join(instance.root, 'copy');

@@ -8,9 +8,9 @@ import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known, ledgerRow } from '../harness/rows.ts';
+import { everywhere, nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
-const everywhere = process.env['DBKIT_TEST_ALL'] === '1';
 const ok = async (instance: Instance, ...words: string[]): Promise<Ended> => {
   const ended = await run(instance, words);
   expect(ended, ended.stderr + ended.stdout).toMatchObject({ code: 0 });
@@ -61,43 +61,46 @@ test.for(everywhere ? installed : installed.slice(0, 1))(
   },
 );
 
-test('a time, an LSN, a transaction, a restore point: each stops where it says, and a table of a moment comes back beside today’s', async () => {
-  const instance = await openInstance({ programs: programs!, from: 'template' });
-  const running = await boot(instance);
-  await ok(instance, 'backup', 'create');
-  await addRows(instance, known.ledger + 1, 1);
-  const time = await textOf(instance, "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')");
-  await addRows(instance, known.ledger + 2, 1);
-  const xid = await textOf(
-    instance,
-    `INSERT INTO ledger SELECT ${ledgerRow} FROM generate_series(${known.ledger + 3}, ${known.ledger + 3}) i RETURNING pg_current_xact_id()::text`,
-  );
-  const lsn = await textOf(instance, "SELECT pg_create_restore_point('here')::text");
-  await addRows(instance, known.ledger + 4, 1);
-  await ask(instance, 'app', `DELETE FROM ledger WHERE id = ${known.ledger + 1}`);
+nightly(
+  'a time, an LSN, a transaction, a restore point: each stops where it says, and a table of a moment comes back beside today’s',
+  async () => {
+    const instance = await openInstance({ programs: programs!, from: 'template' });
+    const running = await boot(instance);
+    await ok(instance, 'backup', 'create');
+    await addRows(instance, known.ledger + 1, 1);
+    const time = await textOf(instance, "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')");
+    await addRows(instance, known.ledger + 2, 1);
+    const xid = await textOf(
+      instance,
+      `INSERT INTO ledger SELECT ${ledgerRow} FROM generate_series(${known.ledger + 3}, ${known.ledger + 3}) i RETURNING pg_current_xact_id()::text`,
+    );
+    const lsn = await textOf(instance, "SELECT pg_create_restore_point('here')::text");
+    await addRows(instance, known.ledger + 4, 1);
+    await ask(instance, 'app', `DELETE FROM ledger WHERE id = ${known.ledger + 1}`);
 
-  const lastIn = async (...flags: string[]): Promise<number> => {
-    const { point } = reportOf(await ok(instance, 'backup', 'restore', ...flags, '--dry-run', '--json'));
-    expect(point, flags.join(' ')).toMatchObject({ timeline: 1 });
-    return point!.lastCommit === null ? 0 : Number(point!.lastCommit.xid);
-  };
-  const first = Number(xid);
-  expect(await lastIn('--to-xid', xid)).toBe(first);
-  expect(await lastIn('--to-xid', xid, '--exclusive')).toBe(first - 1);
-  expect(await lastIn('--to', `${time}+00`)).toBe(first - 2);
-  expect(await lastIn('--to-name', 'here')).toBe(first);
-  expect(await lastIn('--to-lsn', lsn)).toBe(first);
-  expect(await lastIn('--to', 'latest')).toBeGreaterThanOrEqual(first + 2);
+    const lastIn = async (...flags: string[]): Promise<number> => {
+      const { point } = reportOf(await ok(instance, 'backup', 'restore', ...flags, '--dry-run', '--json'));
+      expect(point, flags.join(' ')).toMatchObject({ timeline: 1 });
+      return point!.lastCommit === null ? 0 : Number(point!.lastCommit.xid);
+    };
+    const first = Number(xid);
+    expect(await lastIn('--to-xid', xid)).toBe(first);
+    expect(await lastIn('--to-xid', xid, '--exclusive')).toBe(first - 1);
+    expect(await lastIn('--to', `${time}+00`)).toBe(first - 2);
+    expect(await lastIn('--to-name', 'here')).toBe(first);
+    expect(await lastIn('--to-lsn', lsn)).toBe(first);
+    expect(await lastIn('--to', 'latest')).toBeGreaterThanOrEqual(first + 2);
 
-  await ok(instance, 'backup', 'restore', '--to', `${time}+00`, '--table', 'public.ledger', '--yes');
-  const beside = await textOf(instance, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'restored%'");
-  expect(await askNumber(instance, 'app', `SELECT count(*) FROM ${beside}.ledger`)).toBe(known.ledger + 1);
-  expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger')).toBe(known.ledger + 3);
+    await ok(instance, 'backup', 'restore', '--to', `${time}+00`, '--table', 'public.ledger', '--yes');
+    const beside = await textOf(instance, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'restored%'");
+    expect(await askNumber(instance, 'app', `SELECT count(*) FROM ${beside}.ledger`)).toBe(known.ledger + 1);
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger')).toBe(known.ledger + 3);
 
-  await ok(instance, 'backup', 'restore', '--to', `${time}+00`, '--yes');
-  await expectAllRows(instance, 1);
-  await running.stop();
-});
+    await ok(instance, 'backup', 'restore', '--to', `${time}+00`, '--yes');
+    await expectAllRows(instance, 1);
+    await running.stop();
+  },
+);
 
 test('a moment that nothing leads to is refused, with the nearest ones, and nothing moves', async () => {
   const instance = await openInstance({ programs: programs!, from: 'template' });

@@ -12,6 +12,7 @@ import { installed } from '../harness/majors.ts';
 import { mountVolume, needsMounts } from '../harness/mount.ts';
 import { until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { everywhere, nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 const newInstance = (from: 'template' | 'empty' = 'template'): Promise<Instance> => openInstance({ programs: programs!, from });
@@ -54,26 +55,29 @@ test('under a supervisor restore and undo are each other’s inverse, and the co
   await running.stop();
 });
 
-test.for(installed)('without a supervisor the swap is done directly and the next start is plain (PostgreSQL $major)', async (each) => {
-  const instance = await openInstance({ programs: each, from: 'template' });
-  await ok(instance, 'backup', 'create'); // Cold.
-  const running = await boot(instance);
-  await addRows(instance, known.ledger + 1, 10);
-  await running.stop();
-  const report = reportOf(await ok(instance, 'backup', 'restore', 'latest', '--yes', '--json', '--no-boot-test'));
-  expect(report).toMatchObject({ downtimeMs: null, bootTest: { planned: false } });
-  const second = await boot(instance);
-  await expectAllRows(instance, 0);
-  expect(second.words()).not.toMatch(/recovery:/);
-  await second.stop();
+test.for(everywhere ? installed : installed.slice(0, 1))(
+  'without a supervisor the swap is done directly and the next start is plain (PostgreSQL $major)',
+  async (each) => {
+    const instance = await openInstance({ programs: each, from: 'template' });
+    await ok(instance, 'backup', 'create'); // Cold.
+    const running = await boot(instance);
+    await addRows(instance, known.ledger + 1, 10);
+    await running.stop();
+    const report = reportOf(await ok(instance, 'backup', 'restore', 'latest', '--yes', '--json', '--no-boot-test'));
+    expect(report).toMatchObject({ downtimeMs: null, bootTest: { planned: false } });
+    const second = await boot(instance);
+    await expectAllRows(instance, 0);
+    expect(second.words()).not.toMatch(/recovery:/);
+    await second.stop();
 
-  await rm(instance.dataDir, { recursive: true });
-  await makeDirectory(instance.dataDir, serverUser, 0o755);
-  expect(reportOf(await ok(instance, 'backup', 'restore', 'latest', '--yes', '--json')).target.quarantine).toBeNull();
-  const third = await boot(instance);
-  await expectAllRows(instance, 0);
-  await third.stop();
-});
+    await rm(instance.dataDir, { recursive: true });
+    await makeDirectory(instance.dataDir, serverUser, 0o755);
+    expect(reportOf(await ok(instance, 'backup', 'restore', 'latest', '--yes', '--json')).target.quarantine).toBeNull();
+    const third = await boot(instance);
+    await expectAllRows(instance, 0);
+    await third.stop();
+  },
+);
 
 test('an instance that is held is brought back; undo brings the damage back, and undo again the health', async () => {
   const instance = await newInstance();
@@ -93,7 +97,7 @@ test('an instance that is held is brought back; undo brings the damage back, and
   expect((await running.stop()).code).toBe(0);
 });
 
-test('a plan touches nothing, and without a terminal it takes --yes', async () => {
+nightly('a plan touches nothing, and without a terminal it takes --yes', async () => {
   const instance = await newInstance();
   await ok(instance, 'backup', 'create');
   const look = () => treeOf(instance.root, ['logs']);
@@ -142,7 +146,7 @@ test('a backup that cannot work here is refused before anything moves', async ()
   await running.stop();
 });
 
-test('who asks may leave while the copy is made: it is dropped, and the server goes on', async () => {
+nightly('who asks may leave while the copy is made: it is dropped, and the server goes on', async () => {
   const instance = await newInstance();
   const running = await boot(instance);
   await ask(instance, 'app', 'CREATE TABLE bulk AS SELECT repeat(md5(i::text), 30) AS filler FROM generate_series(1, 150000) i');

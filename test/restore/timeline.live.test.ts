@@ -8,6 +8,7 @@ import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
 const ok = async (instance: Instance, ...words: string[]): Promise<Ended> => {
   const ended = await run(instance, words);
@@ -102,7 +103,7 @@ test('the timeline says which moments come back, what happened in them and where
   await running.stop();
 });
 
-test('where a segment of the archive is gone, the timeline says between which moments nothing comes back', async () => {
+nightly('where a segment of the archive is gone, the timeline says between which moments nothing comes back', async () => {
   const instance = await openInstance({ programs: installed[0]!, from: 'template' });
   const running = await boot(instance, { env: { DBKIT_WAL: 'tail' } });
   await ok(instance, 'backup', 'create');

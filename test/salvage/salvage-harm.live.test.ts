@@ -5,6 +5,7 @@ import { overwritePage, remove, truncateTo, zeroPage } from '../harness/breaking
 import { boot, run } from '../harness/dbkit.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 
@@ -39,13 +40,13 @@ test('a damaged index costs no row of its table', async () => {
   const report = await salvaged(instance);
   expect(tableOf(report, 'public.books')).toMatchObject({ rows: 3000, rowsLost: 0 });
 });
-test('nor does a missing one', async () => {
+nightly('nor does a missing one', async () => {
   const { instance, paths } = await stopped(BOOKS, "'books_pkey'");
   await remove(instance, paths[0]!);
   const report = await salvaged(instance);
   expect(tableOf(report, 'public.books')).toMatchObject({ rows: 3000, rowsLost: 0 });
 });
-test('nor does the index of values kept aside', async () => {
+nightly('nor does the index of values kept aside', async () => {
   const { instance, paths } = await stopped(
     BOOKS,
     "(SELECT indexrelid FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE relname = 'books'))",
@@ -54,14 +55,14 @@ test('nor does the index of values kept aside', async () => {
   const report = await salvaged(instance);
   expect(tableOf(report, 'public.books')).toMatchObject({ rows: 3000, rowsLost: 0 });
 });
-test('a row is read whole, whatever its columns are called', async () => {
+nightly('a row is read whole, whatever its columns are called', async () => {
   const { instance, paths } = await stopped(BOOKS, "(SELECT reltoastrelid FROM pg_class WHERE relname = 'books')");
   await overwritePage(instance, paths[0]!, 3);
   const report = await salvaged(instance);
   const books = tableOf(report, 'public.books');
   expect(books.rows + books.rowsLost).toBe(3000);
 });
-test('a damaged sequence of another owner’s is made anew, and what refers to it stays', async () => {
+nightly('a damaged sequence of another owner’s is made anew, and what refers to it stays', async () => {
   const { instance, paths } = await stopped(
     `GRANT ALL ON SCHEMA public TO app; SET ROLE app; ${BOOKS}; CREATE VIEW v AS SELECT last_value FROM books_id_seq; GRANT USAGE ON SEQUENCE books_id_seq TO public`,
     "'books_id_seq'",
@@ -70,7 +71,7 @@ test('a damaged sequence of another owner’s is made anew, and what refers to i
   const report = await salvaged(instance);
   expect(tableOf(report, 'public.books')).toMatchObject({ rows: 3000 });
 });
-test('a publication without a replica identity does not cost the page of the row that must go', async () => {
+nightly('a publication without a replica identity does not cost the page of the row that must go', async () => {
   const { instance, paths } = await stopped(
     `${BOOKS}; ALTER TABLE books DROP CONSTRAINT books_pkey; CREATE PUBLICATION p FOR ALL TABLES`,
     "(SELECT reltoastrelid FROM pg_class WHERE relname = 'books')",
@@ -80,7 +81,7 @@ test('a publication without a replica identity does not cost the page of the row
   const books = tableOf(report, 'public.books');
   expect(books.rows + books.rowsLost).toBe(3000);
 });
-test('lost large objects are told', async () => {
+nightly('lost large objects are told', async () => {
   const { instance, paths } = await stopped(
     `SELECT lo_from_bytea(0, decode(repeat('ab', 20000), 'hex')) FROM generate_series(1, 10)`,
     "'pg_largeobject'",
@@ -96,14 +97,14 @@ test('a damaged pg_class is told, and costs only what it held', async () => {
   const report = await salvaged(instance);
   expect(JSON.stringify(report)).toMatch(/pg_class/);
 });
-test('so is a damaged pg_attribute', async () => {
+nightly('so is a damaged pg_attribute', async () => {
   const many = Array.from({ length: 60 }, (_, i) => `CREATE TABLE t${i} AS SELECT g AS id FROM generate_series(1,10) g`).join(';');
   const { instance, paths } = await stopped(`${many}; ${BOOKS}`, "'pg_attribute'");
   await overwritePage(instance, paths[0]!, 55);
   const report = await salvaged(instance);
   expect(JSON.stringify(report)).toMatch(/pg_attribute/);
 });
-test('a table whose columns nobody knows any more is left out, and the others are saved', async () => {
+nightly('a table whose columns nobody knows any more is left out, and the others are saved', async () => {
   const many = Array.from({ length: 60 }, (_, i) => `CREATE TABLE t${i} (a int, b int, c int, d int); INSERT INTO t${i} VALUES (1)`).join(
     ';',
   );
@@ -123,7 +124,7 @@ test('a table whose columns nobody knows any more is left out, and the others ar
   expect(tableOf(report, 'public.ledger').rows).toBe(3000);
   expect(report.databases).toContain('app');
 });
-test('so is a damaged pg_proc', async () => {
+nightly('so is a damaged pg_proc', async () => {
   const { instance, paths } = await stopped(
     `CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'; ${BOOKS}; CREATE TABLE g(id int default f())`,
     "'pg_proc'",
@@ -138,13 +139,13 @@ test('a lost database is told, and the others are saved', async () => {
   const report = await salvaged(instance);
   expect(JSON.stringify(report)).toMatch(/unreachable.*app/);
 });
-test('the others are saved without the database postgres, too', async () => {
+nightly('the others are saved without the database postgres, too', async () => {
   const { instance } = await stopped(BOOKS, "'books'");
   await remove(instance, 'base/5');
   const report = await salvaged(instance);
   expect(tableOf(report, 'public.books')).toMatchObject({ rows: 3000 });
 });
-test('a table that was cut short is told', async () => {
+nightly('a table that was cut short is told', async () => {
   const { instance, paths } = await stopped([BOOKS, 'VACUUM ANALYZE books'], "'books'");
   await truncateTo(instance, paths[0]!, 8192);
   const report = await salvaged(instance);
@@ -155,13 +156,13 @@ test('zeroes in the middle of a table are told', async () => {
   await zeroPage(instance, paths[0]!, 4);
   expect(tableOf(await salvaged(instance), 'public.books').because).toMatch(/1 pages within it hold nothing at all/);
 });
-test('a lost list of databases is called what it is', async () => {
+nightly('a lost list of databases is called what it is', async () => {
   const { instance } = await stopped(BOOKS, "'books'");
   await overwritePage(instance, 'global/1262', 0);
   const refused = { code: 65, stderr: expect.stringMatching(/the list of databases cannot be read.*\n.*keep it, and restore a backup/) };
   expect(await run(instance, ['salvage', instance.dataDir])).toMatchObject(refused);
 });
-test('a database that is read-only by its settings is read like any other', async () => {
+nightly('a database that is read-only by its settings is read like any other', async () => {
   const { instance, paths } = await stopped(
     `${BOOKS}; ALTER DATABASE app SET default_transaction_read_only = on`,
     "(SELECT reltoastrelid FROM pg_class WHERE relname = 'books')",
@@ -172,7 +173,7 @@ test('a database that is read-only by its settings is read like any other', asyn
   expect(books.rows + books.rowsLost).toBe(3000);
 });
 
-test('a row that cannot be removed costs its page, which is told over all rounds', async () => {
+nightly('a row that cannot be removed costs its page, which is told over all rounds', async () => {
   const { instance, paths } = await stopped(
     `${BOOKS}; CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
      CREATE TRIGGER no BEFORE DELETE ON books FOR EACH ROW EXECUTE FUNCTION no(); ALTER TABLE books ENABLE ALWAYS TRIGGER no`,
@@ -182,7 +183,7 @@ test('a row that cannot be removed costs its page, which is told over all rounds
   const books = tableOf(await salvaged(instance), 'public.books');
   expect(books.pagesLost).toBe(2);
 });
-test('a partitioned table whose key no longer holds goes without it, and that is told', async () => {
+nightly('a partitioned table whose key no longer holds goes without it, and that is told', async () => {
   const maintained = (is: boolean): string =>
     `UPDATE pg_index SET indisready = ${is}, indisvalid = ${is} WHERE indexrelid = 'p1_pkey'::regclass`;
   const { instance, paths } = await stopped(
@@ -201,7 +202,7 @@ test('a partitioned table whose key no longer holds goes without it, and that is
   expect(tableOf(report, 'public.p1')).toMatchObject({ rows: 100, rowsLost: 0 });
   expect(report.constraints.join('\n')).toMatch(/p_pkey of public\.p was left out: .*; with it went what needs it: .*r_p_fkey/);
 });
-test('identities, shared and free sequences go on past what there is', async () => {
+nightly('identities, shared and free sequences go on past what there is', async () => {
   const { instance, paths } = await stopped(
     `CREATE TABLE a (id int GENERATED ALWAYS AS IDENTITY, x text); INSERT INTO a (x) SELECT 'a' FROM generate_series(1, 50);
      CREATE SEQUENCE shared; CREATE TABLE b (id bigint DEFAULT nextval('shared')); CREATE TABLE c (id bigint DEFAULT nextval('shared'));

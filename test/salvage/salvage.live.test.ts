@@ -8,6 +8,7 @@ import { boot, run, start } from '../harness/dbkit.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { processesIn, until } from '../harness/processes.ts';
+import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 const open = () => openInstance({ programs: programs!, from: 'template' });
@@ -89,7 +90,7 @@ test('a crashed cluster that has lost its WAL, its control file and its transact
   for (const lost of [/pg_control was lost/, /pg_xact\/0000 is lost/, /pg_wal was missing/]) expect(said).toMatch(lost);
 });
 
-test('without a directory it takes what a recovery has set aside, while the new instance runs', async () => {
+nightly('without a directory it takes what a recovery has set aside, while the new instance runs', async () => {
   const instance = await stoppedLibrary();
   await remove(instance, 'pg_xact');
   await rm(join(instance.stateDir, 'kept'), { recursive: true, force: true });
@@ -110,7 +111,7 @@ test('a running instance is not salvaged, and a directory that is nobody’s dat
   expect((await run(instance, ['salvage', join(instance.root, 'nothing')])).code).not.toBe(0);
 });
 
-test('what a killed salvage leaves, its server too, is cleared up by the next', async () => {
+nightly('what a killed salvage leaves, its server too, is cleared up by the next', async () => {
   const instance = await stoppedLibrary();
   const folder = join(instance.backupDir, '.partial');
   const killed = start(instance, ['salvage', instance.dataDir]);

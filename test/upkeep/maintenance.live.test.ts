@@ -13,6 +13,7 @@ import { ownedBy } from '../harness/files.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { expectAllRows } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 
@@ -114,7 +115,7 @@ test('a table that somebody holds is skipped, nobody waits long behind it, and n
   await expectAllRows(instance, 0);
 });
 
-test('the progress of a long vacuum comes from PostgreSQL’s own view', async () => {
+nightly('the progress of a long vacuum comes from PostgreSQL’s own view', async () => {
   const instance = await serving();
   await ask(
     instance,

@@ -8,6 +8,7 @@ import { boot, type Running, run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { until } from '../harness/processes.ts';
+import { nightly } from '../harness/tier.ts';
 import { archiveOf, keepingOf, keptUpTo, untilKept, withArchive } from './kept.ts';
 
 const { signal } = new AbortController();
@@ -95,7 +96,7 @@ test('an archive that cannot be written is told once, never blocks the server, a
   await running.stop();
 });
 
-test('WAL that went before it was kept is a gap: it is told, the slot is let go, and a base backup is taken', async () => {
+nightly('WAL that went before it was kept is a gap: it is told, the slot is let go, and a base backup is taken', async () => {
   const instance = await openInstance({ programs: programs!, from: 'empty' });
   const settings = { max_wal_size: '2MB', min_wal_size: '2MB' };
   await configure(instance, {

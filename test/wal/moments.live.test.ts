@@ -14,6 +14,7 @@ import { ask } from '../harness/ask.ts';
 import { startBare } from '../harness/bare-server.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { everywhere } from '../harness/tier.ts';
 
 const { signal } = new AbortController();
 
@@ -48,7 +49,7 @@ const statements: readonly (readonly [words: readonly string[], found: Destructi
   [['DROP DATABASE spare'], { kind: 'drop-database', database: 'spare', names: ['spare'], rows: 0 }],
 ];
 
-const packed = process.env['DBKIT_TEST_ALL'] === '1' ? installed : installed.slice(0, 1);
+const packed = everywhere ? installed : installed.slice(0, 1);
 const variants = [
   ...installed.map((programs) => ({ ...programs, compression: 'off' })),
   ...packed.map((programs) => ({ ...programs, compression: 'on' })),
