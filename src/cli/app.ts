@@ -12,6 +12,7 @@ import { showBackup } from '../backups/show-backup.ts';
 import { takeBackup } from '../backups/take-backup.ts';
 import { verifyBackups } from '../backups/verify-backups.ts';
 import { failover } from '../cluster/failover.ts';
+import { lintFiles } from '../cluster/lint/lint-files.ts';
 import { setPaused } from '../cluster/pause.ts';
 import { reinit, rejoin } from '../cluster/rejoin.ts';
 import { checkCluster, clusterHistory, reportCluster, whyNot } from '../cluster/report.ts';
@@ -137,4 +138,5 @@ const clusterVerbs = (on: On) => ({
   rejoin: on(rejoin),
   reinit: on(reinit),
   setPaused: on(setPaused),
+  lint: on(lintFiles),
 });

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
 import { registerMoves } from './ha-moves.ts';
+import { registerSetup } from './ha-setup.ts';
 import { checkView, historyView, prospectsView, statusView } from './ha-views.ts';
 
 const ASKS = `
@@ -17,6 +18,7 @@ export function registerHa(program: Command, cli: Cli): void {
     .addHelpText('after', `${ASKS}\n\nExamples:\n  dbkit ha status\n  dbkit ha check\n  dbkit ha why-not n2`);
   registerQuestions(ha, cli);
   registerMoves(ha, cli);
+  registerSetup(ha, cli);
 }
 
 function registerQuestions(ha: Command, cli: Cli): void {

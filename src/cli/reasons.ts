@@ -4,6 +4,10 @@ import { quarantineRules } from '../backups/quarantine-retention.ts';
 import { retentionRules } from '../backups/retention.ts';
 import { doorRows } from '../boot/door.ts';
 import { clusterFindings } from '../cluster/findings.ts';
+import { dynamicRows } from '../cluster/lint/dynamic-rows.ts';
+import { memberRows } from '../cluster/lint/member-rows.ts';
+import { poolerRows, routeRows, unitRows } from '../cluster/lint/routing-rows.ts';
+import { storeRows } from '../cluster/lint/store-rows.ts';
 import { memberFindings } from '../cluster/member-findings.ts';
 import { failoverRefusals, reinitRefusals, switchoverRefusals } from '../cluster/refusals.ts';
 import { clusterObstacles, memberObstacles } from '../cluster/why-not.ts';
@@ -102,6 +106,9 @@ export const tables = {
   'Why the lead is not handed over': switchoverRefusals,
   'Why a failover is refused': failoverRefusals,
   'Why a member is not rebuilt': reinitRefusals,
+  'What is dangerous in the settings that all members share': dynamicRows,
+  'What is dangerous in a member’s patroni.yml': memberRows,
+  'What is dangerous in front of and beside Patroni': [...routeRows, ...poolerRows, ...storeRows, ...unitRows],
   'Upkeep of tables and indexes': [...tableNeeds, ...indexNeeds],
   'Retention of logs': logRules,
 } as const satisfies Readonly<Record<string, readonly Row[]>>;
