@@ -1,5 +1,5 @@
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import * as v from 'valibot';
 import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
@@ -7,8 +7,11 @@ import { configSchema } from './config.ts';
 import type { SettingsFile } from './settings-file-contract.ts';
 
 /** The configuration file as a thing to write to: what people wrote into it, comments included, stays as it is. */
-export function createSettingsFile(find: () => Promise<string>, stateDir: string, { files }: Pick<System, 'files'>): SettingsFile {
-  const secrets = join(stateDir, 'secrets');
+export function createSettingsFile(
+  find: () => Promise<string>,
+  stateDir: string,
+  { files, rights }: Pick<System, 'files' | 'rights'>,
+): SettingsFile {
   return {
     async set(keys, value) {
       const { default: yaml } = await import('yaml');
@@ -31,12 +34,8 @@ export function createSettingsFile(find: () => Promise<string>, stateDir: string
     },
     async keepSecret(name, text) {
       await files.makeDirectory(stateDir, { mode: 0o755 });
-      const owner = await stat(stateDir); // Whoever watches reads it, also where root has set it up.
-      await files.makeDirectory(secrets, { mode: 0o700, owner });
-      const file = join(secrets, name);
-      await files.write(file, `${text}\n`, { mode: 0o600, owner });
-      return file;
+      return rights.keepSecret(stateDir, name, `${text}\n`); // Whoever watches reads it, also where root has set it up.
     },
-    forgetSecret: (file) => rm(file, { force: true }),
+    forgetSecret: async (file) => rights.forgetSecret(stateDir, file),
   };
 }

@@ -160,6 +160,13 @@ export interface Rights {
    * what is not `isOurs`.
    */
   handOver(path: string, owner: Owner, isOurs: (names: readonly string[]) => boolean): void;
+  /**
+   * Writes a secret into the folder `secrets` of the state directory, 0600, as whoever owns that; returns the file. Throws `data.owner` for root
+   * where others could put another folder in its place.
+   */
+  keepSecret(stateDir: string, name: string, text: string): string;
+  /** Removes it again. */
+  forgetSecret(stateDir: string, file: string): void;
   /** May the server's user make files in that folder? access(2) would ask about root. */
   mayWriteIn(path: string, user: Owner): boolean;
   /** Gives a directory away with everything in it that is `taken`, and modes that let the owner use it; links are never followed. */

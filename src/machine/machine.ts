@@ -8,6 +8,7 @@ import { reachableByOthers } from './local-folder.ts';
 import { createLocks } from './locks.ts';
 import { actsAsRoot, asCaller, groupsOf } from './privileges.ts';
 import { createRunner } from './runner.ts';
+import { forgetSecret, keepSecret } from './secret-file.ts';
 import { mayWriteIn, whoElseMayWrite } from './trust.ts';
 import { currentUser, lookupUser } from './users.ts';
 
@@ -49,6 +50,8 @@ export async function createSystem(log: Logger, environment: Readonly<Record<str
       whoElseMayWrite: (path, options) => whoElseMayWrite(path, self, options),
       handOver,
       handOverTree,
+      keepSecret,
+      forgetSecret,
       mayWriteIn: (path, user) => mayWriteIn(path, user, [user.gid, ...groupsOf()]),
     },
     reached: createFaultPoint(environment['DBKIT_FAIL_AT']),

@@ -17,7 +17,9 @@ const LINKS_MAX = 40;
 type Facts = Pick<Stats, 'uid' | 'gid' | 'mode'>;
 
 /** Nobody but root can place, replace or change anything there (sshd's rule for its key files). */
-export const isRootsAlone = ({ uid, mode }: Facts): boolean => uid === 0 && (mode & (OTHERS | GROUP)) === 0;
+export const isRootsAlone = (entry: Facts): boolean => isAlone(entry, [0]);
+
+const isAlone = ({ uid, mode }: Facts, users: readonly number[]): boolean => users.includes(uid) && (mode & (OTHERS | GROUP)) === 0;
 
 /**
  * Somebody other than root and `self` who could have written the file at `path`, or could put another in its place: by the file, its folder, and
@@ -75,14 +77,18 @@ function isOnReadOnlyMount(path: string): boolean {
  * A folder in which root may act by name: nobody else could have placed anything on the way there, or in it. Links are followed as root has placed
  * them; a sticky folder (/tmp) keeps what is root's.
  */
-export function isRootsOwn(directory: string): boolean {
+export const isRootsOwn = (directory: string): boolean => isOwnWay(directory, []);
+
+/** The same for root and these users: nobody else could put another folder in its place, or place anything in it. */
+export function isOwnWay(directory: string, users: readonly number[]): boolean {
+  const own = [0, ...users];
   let rest = resolve(directory).split('/').filter(Boolean);
   let at = '/';
   for (let links = 0; rest.length > 0; ) {
     const [name, ...after] = rest;
     const next = join(at, name!);
     const entry = lstatSync(next, { throwIfNoEntry: false });
-    if (entry?.uid !== 0) return false;
+    if (entry === undefined || !own.includes(entry.uid)) return false;
     if (entry.isSymbolicLink()) {
       links += 1;
       if (links > LINKS_MAX) return false;
@@ -91,7 +97,7 @@ export function isRootsOwn(directory: string): boolean {
       continue;
     }
     const isPassage = entry.isDirectory() && (entry.mode & STICKY) !== 0 && after.length > 0;
-    if (!isRootsAlone(entry) && !isPassage) return false;
+    if (!isAlone(entry, own) && !isPassage) return false;
     at = next;
     rest = after;
   }

@@ -5,6 +5,7 @@ import {
   linkSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -16,6 +17,7 @@ import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { handOver, handOverState, handOverTree, makeAsRoot, openToAppend } from '../../src/machine/hand-over.ts';
 import { asUser } from '../../src/machine/privileges.ts';
+import { forgetSecret, keepSecret } from '../../src/machine/secret-file.ts';
 import { isRootsOwn, mayWriteIn } from '../../src/machine/trust.ts';
 import { isRoot, serverUser } from '../harness/as-user.ts';
 
@@ -89,6 +91,32 @@ test.runIf(isRoot)('folders are made where only root may, and belong to the serv
   expect(makeAsRoot(join(place, 'a/b'), 0o700, serverUser)).toBe(true);
   expect(statSync(join(place, 'a/b'))).toMatchObject({ uid: serverUser.uid, mode: 0o040700 });
   expect(existsSync(join(place, 'a'))).toBe(true);
+});
+
+test.runIf(isRoot)('a secret is written with the rights of whoever owns the state directory, and through no link', () => {
+  const file = keepSecret(theirs, 'chat-token', 'first');
+  expect(keepSecret(theirs, 'chat-token', 'second')).toBe(file);
+  expect(readFileSync(file, 'utf8')).toBe('second');
+  expect(statSync(file)).toMatchObject({ uid: serverUser.uid, mode: 0o100600 });
+  forgetSecret(theirs, file);
+  expect(readdirSync(join(theirs, 'secrets'))).toEqual([]);
+  rmSync(join(theirs, 'secrets'), { recursive: true });
+  symlinkSync(join(place, 'rootonly'), join(theirs, 'secrets'));
+  expect(() => keepSecret(theirs, 'shadow', 'theirs')).toThrow(/EACCES|EEXIST|ENOENT|is a link/);
+  expect(() => forgetSecret(theirs, join(theirs, 'secrets/shadow'))).toThrow(/EACCES/);
+  untouched();
+});
+
+test.runIf(isRoot)('a secret is not written where others could put a folder of their own', () => {
+  const state = join(place, 'shared/state');
+  mkdirSync(state, { recursive: true });
+  expect(statSync(keepSecret(state, 'chat-token', 'text'))).toMatchObject({ uid: 0, mode: 0o100600 });
+  for (const expose of [() => chmodSync(join(place, 'shared'), 0o777), () => chownSync(join(place, 'shared'), 65_534, 65_534)]) {
+    expose();
+    expect(() => keepSecret(state, 'chat-token', 'text')).toThrow(/others could put another folder in the place of/);
+    chownSync(join(place, 'shared'), 0, 0);
+    chmodSync(join(place, 'shared'), 0o755);
+  }
 });
 
 test('a folder is root’s own only when nobody else could have put anything on the way to it', () => {
