@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fchmodSync,
+  fchownSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  writeSync,
+} from 'node:fs';
 import { type BytePath, toBytes } from '../formats/byte-path.ts';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
@@ -29,6 +40,8 @@ export interface CopyTask {
   readonly bytesPerSecond?: number | undefined;
   /** A clone where the file system can, checked by what was really read. */
   readonly clone?: boolean;
+  /** Blocks of nothing but zeroes are left as holes: the bytes and the size are the same, and they take no room. */
+  readonly sparse?: boolean;
   /** The source may be somebody else's work: only a regular file is read, and no link is followed. */
   readonly untrusted?: boolean;
 }
@@ -36,6 +49,8 @@ export interface CopyTask {
 export interface CopiedFile {
   /** Less than asked for when the file was truncated meanwhile. */
   readonly sizeBytes: number;
+  /** The bytes that were written: fewer than the size where holes were left. */
+  readonly writtenBytes: number;
   readonly sha256: string;
   /** Blocks that are damaged for certain. */
   readonly damagedBlocks: readonly number[];
@@ -99,12 +114,13 @@ function openIfThere(path: Buffer, opening: (path: Buffer) => number): number | 
   }
 }
 
-function pump(source: number, target: number | undefined, { sizeMaxBytes, pages, bytesPerSecond }: CopyTask): CopiedFile {
+function pump(source: number, target: number | undefined, { sizeMaxBytes, pages, bytesPerSecond, sparse }: CopyTask): CopiedFile {
   const { bytes, findUnsound } = pageBuffer();
   const hash = createHash('sha256');
   const damagedBlocks: number[] = [];
   const tornPages: SuspectPage[] = [];
   let position = 0;
+  let writtenBytes = 0;
   while (position < sizeMaxBytes) {
     const length = fill(source, bytes, Math.min(bytes.length, sizeMaxBytes - position), position);
     if (length === 0) break;
@@ -117,11 +133,31 @@ function pump(source: number, target: number | undefined, { sizeMaxBytes, pages,
     }
     const chunk = bytes.subarray(0, length);
     hash.update(chunk);
-    if (target !== undefined) for (let written = 0; written < length; ) written += writeSync(target, chunk, written);
+    if (target !== undefined) writtenBytes += sparse ? writeFilled(target, chunk, position) : writeAll(target, chunk, position);
     position += length;
     if (bytesPerSecond !== undefined) pause((length / bytesPerSecond) * 1000); // A little slower than asked for: reading takes its time too.
   }
-  return { sizeBytes: position, sha256: hash.digest('hex'), damagedBlocks, tornPages };
+  if (sparse && target !== undefined) ftruncateSync(target, position); // A hole at the end is made by the size alone.
+  return { sizeBytes: position, writtenBytes, sha256: hash.digest('hex'), damagedBlocks, tornPages };
+}
+
+const HOLE_BYTES = 64 * 1024;
+const zeroes = Buffer.alloc(HOLE_BYTES);
+
+/** Returns how many bytes it wrote. */
+function writeFilled(target: number, chunk: Buffer, position: number): number {
+  let written = 0;
+  for (let at = 0; at < chunk.length; at += HOLE_BYTES) {
+    const block = chunk.subarray(at, at + HOLE_BYTES);
+    if (!block.equals(zeroes.subarray(0, block.length))) written += writeAll(target, block, position + at);
+  }
+  return written;
+}
+
+/** write(2) may write less than asked for. */
+function writeAll(target: number, bytes: Buffer, position: number): number {
+  for (let written = 0; written < bytes.length; ) written += writeSync(target, bytes, written, bytes.length - written, position + written);
+  return bytes.length;
 }
 
 /**

@@ -161,6 +161,9 @@ async function hasPagesBeyond(pages: Pages, end: Lsn, { segmentSizeBytes }: WalI
   const stop = (segmentOf(end, segmentSizeBytes) + 1n) * size;
   const next = end - (end % PAGE) + PAGE;
   if (next < stop && (await pages.isCutBefore(next))) return true;
-  for (let address = next; address < stop; address += PAGE) if (await pages.at(address)) return true;
+  for (let address = next; address < stop; address += PAGE) {
+    if (await pages.at(address)) return true;
+    if (pages.lacked()) return false; // A segment that is not there holds none of its two thousand pages.
+  }
   return false;
 }

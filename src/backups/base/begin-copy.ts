@@ -37,6 +37,7 @@ export interface Taken {
   readonly directories: readonly BytePath[];
   readonly sharing: Sharing;
   readonly wal: BackupRecord['wal'];
+  readonly walNewBytes: number;
   readonly timeline: number;
   readonly startLsn: Lsn;
   readonly stopLsn: Lsn;

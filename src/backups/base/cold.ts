@@ -21,7 +21,7 @@ export async function backUpCold(run: BackupRun, signal: AbortSignal): Promise<T
   const { checkpointLsn, segmentSizeBytes } = cluster;
   const stopLsn = await endOfRecord(dataDir, cluster.timeline, checkpointLsn, segmentSizeBytes);
   const range = { first: segmentOf(checkpointLsn, segmentSizeBytes), last: lastSegmentOf(stopLsn, segmentSizeBytes) };
-  const wal = await copyWal({ from: fromText(`${dataDir}/pg_wal`), staging, owner }, range, cluster, signal);
+  const stored = await copyWal({ from: fromText(`${dataDir}/pg_wal`), staging, owner }, range, cluster, signal);
   const started = await lstat(joinPath(dataDir, 'postmaster.pid')).catch(() => undefined);
   if (started || !before.equals(await readFile(joinPath(dataDir, 'global/pg_control')))) {
     throw new DbkitError('server.running', 'a server was started during the cold backup, so it is not consistent', {
@@ -36,7 +36,7 @@ export async function backUpCold(run: BackupRun, signal: AbortSignal): Promise<T
     directories: tree.directories,
     tablespaces: tree.tablespaces,
     sharing: job.sharing,
-    wal,
+    ...stored,
     timeline: cluster.timeline,
     startLsn: checkpointLsn,
     stopLsn,

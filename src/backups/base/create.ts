@@ -131,7 +131,7 @@ async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: Ab
     timeline: taken.timeline,
     walSegmentSizeBytes: cluster.segmentSizeBytes,
     sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, walBytes),
-    newBytes: copied.newBytes + walBytes,
+    newBytes: copied.newBytes + taken.walNewBytes,
     files: files.length,
     sharedFiles: copied.sharedFiles,
     previous: copied.sharedFiles > 0 ? taken.sharing.label : null,

@@ -35,7 +35,7 @@ export async function backUpHot(run: BackupRun, signal: AbortSignal): Promise<Ta
     const kept = await dropLateTablespaces(staging, tree, copied, tablespaceMap);
     await addBackupLabel(run, backupLabel, copied);
     const range = { first: segmentOf(startLsn, cluster.segmentSizeBytes), last: lastSegmentOf(stopLsn, cluster.segmentSizeBytes) };
-    const wal = await copyWal({ from: fromText(`${dataDir}/pg_wal`), staging, owner }, range, { ...cluster, timeline }, signal);
+    const stored = await copyWal({ from: fromText(`${dataDir}/pg_wal`), staging, owner }, range, { ...cluster, timeline }, signal);
     const createsTablespaces = await requireWholeWal(run, { startLsn, stopLsn, timeline }, signal);
     const { sharing } = job;
     const where = { timeline, startLsn, stopLsn, checkpointLsn, copyBeganNs };
@@ -46,7 +46,7 @@ export async function backUpHot(run: BackupRun, signal: AbortSignal): Promise<Ta
       bulk: job.bulk,
       ...kept,
       sharing,
-      wal,
+      ...stored,
       ...where,
       tablespaceMap,
       createsTablespaces,

@@ -43,6 +43,12 @@ export async function findSegment(
   return holdsSegment(header, { ...identity, segment }) ? name : undefined;
 }
 
+export interface CopiedWal {
+  readonly wal: BackupRecord['wal'];
+  /** The bytes that it takes on disk: a segment that was closed early is zeroes from there on, which are not written. */
+  readonly walNewBytes: number;
+}
+
 /**
  * Stores the segments `first` to `last`, and every timeline history, in the staged pg_wal. A segment that is missing, or does not hold what
  * its name says, fails the backup: it would not restore.
@@ -52,7 +58,7 @@ export async function copyWal(
   { first, last }: { first: bigint; last: bigint },
   identity: WalIdentity,
   signal: AbortSignal,
-): Promise<BackupRecord['wal']> {
+): Promise<CopiedWal> {
   const histories = (await readdir(toBytes(from))).filter((name) => timelineOfHistory(name) !== undefined);
   const segments: string[] = [];
   for (const segment of segmentRange(first, last)) {
@@ -65,7 +71,8 @@ export async function copyWal(
     }
     segments.push(name);
   }
-  const stored: BackupRecord['wal'] = [];
+  const wal: BackupRecord['wal'] = [];
+  let walNewBytes = 0;
   for (const name of [...segments, ...histories]) {
     signal.throwIfAborted();
     const path = fromText(`pg_wal/${name}`);
@@ -79,9 +86,11 @@ export async function copyWal(
       owner,
       pages: undefined,
       sync: true,
+      sparse: true,
     });
     if (!copied) throw new DbkitError('data.corrupt', `WAL file ${name} vanished while it was copied`, { hint: 'take the backup again' });
-    stored.push({ name, sizeBytes: copied.sizeBytes, sha256: copied.sha256 });
+    wal.push({ name, sizeBytes: copied.sizeBytes, sha256: copied.sha256 });
+    walNewBytes += copied.writtenBytes;
   }
-  return stored;
+  return { wal, walNewBytes };
 }
