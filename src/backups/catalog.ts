@@ -5,6 +5,7 @@ import { makeLabel, momentAfter, parseLabel } from '../kernel/labels.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { namesIn } from '../machine/is-there.ts';
 import { parseJson } from './names.ts';
+import { readHead } from './record-head.ts';
 import { readRegular } from './regular-file.ts';
 
 /** The fields of every record. */
@@ -12,15 +13,27 @@ export interface Recorded {
   readonly label: string;
 }
 
-/** The records of one kind of backup: what there is, and what is known of it. A record is the last thing of a backup that is written. */
-export interface Catalog<R extends Recorded> {
+/** How the records of one kind of backup are read. */
+export interface RecordFormat<R extends Recorded, W extends R> {
+  readonly kind: 'data' | 'dump';
+  parse(value: unknown): W;
+  /** The last field, where it has a row for each file; and how a record without it is read. */
+  readonly rows?: { readonly field: string; parseWithout(value: unknown): R } | undefined;
+}
+
+/**
+ * The records of one kind of backup: what there is, and what is known of it. A record is the last thing of a backup that is written. `R` is a
+ * record without the rows of its files, `W` one with them.
+ */
+export interface Catalog<R extends Recorded, W extends R> {
   /** With a record, oldest first. */
   labels(): Promise<readonly string[]>;
   /** Undefined when there is none, or it cannot be read, which is told. */
   read(label: string): Promise<R | undefined>;
-  write(record: R): Promise<void>;
+  readWhole(label: string): Promise<W | undefined>;
+  write(record: W): Promise<void>;
   /** Beside the others, not yet one of them. */
-  prepare(record: R): Promise<void>;
+  prepare(record: W): Promise<void>;
   publish(label: string): Promise<void>;
   /** Takes it off the list. */
   retract(label: string): Promise<void>;
@@ -37,34 +50,42 @@ export interface Catalog<R extends Recorded> {
 const SIZE_MAX_BYTES = 512 * 1024 * 1024;
 
 /** Records as files beside the backups. */
-export function openCatalog<R extends Recorded>(
-  { kind, parse }: { readonly kind: 'data' | 'dump'; parse(value: unknown): R },
+export function openCatalog<R extends Recorded, W extends R>(
+  { kind, parse, rows }: RecordFormat<R, W>,
   { backupDir, partial }: { readonly backupDir: string; readonly partial: string },
   owner: Identity | undefined,
   { files, log, clock }: System,
-): Catalog<R> {
+): Catalog<R, W> {
   const isOurs = (name: string): boolean => parseLabel(name)?.kind === kind;
   const isUnfinished = (name: string): boolean => /\.json\..*tmp$/.test(name) && isOurs(name.replace(/\.json\..*$/, ''));
   const labelsIn = async (directory: string): Promise<string[]> =>
     (await namesIn(directory)).flatMap((name) => (name.endsWith('.json') && isOurs(name.slice(0, -5)) ? name.slice(0, -5) : [])).sort();
   const recordOf = (label: string): string => join(backupDir, `${label}.json`);
   const preparedOf = (label: string): string => join(partial, `${label}.json`);
-  const write = (path: string, record: R): Promise<void> => files.write(path, `${JSON.stringify(record)}\n`, { mode: 0o600, owner });
+  const write = (path: string, record: W): Promise<void> => files.write(path, `${JSON.stringify(record)}\n`, { mode: 0o600, owner });
+  const whole = async (label: string): Promise<W> =>
+    parse(parseJson(await readRegular(recordOf(label), SIZE_MAX_BYTES), `the record of ${label}`));
+  const told = async <T extends Recorded>(label: string, read: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      const record = await read();
+      if (record.label === label) return record;
+      log.warn('backup.incomplete', `The record of ${label} is that of ${record.label}, so it is ignored.`, { label });
+    } catch (cause) {
+      if (errnoOf(cause) === 'ENOENT') return undefined; // Expired while we were listing.
+      const reason = wordsOf(cause);
+      log.warn('backup.record-broken', `The record of ${label} cannot be read, so this backup is ignored.`, { label, reason });
+    }
+    return undefined;
+  };
 
   return {
     labels: () => labelsIn(backupDir),
-    async read(label) {
-      try {
-        const record = parse(parseJson(await readRegular(recordOf(label), SIZE_MAX_BYTES), `the record of ${label}`));
-        if (record.label === label) return record;
-        log.warn('backup.incomplete', `The record of ${label} is that of ${record.label}, so it is ignored.`, { label });
-      } catch (cause) {
-        if (errnoOf(cause) === 'ENOENT') return undefined; // Expired while we were listing.
-        const reason = wordsOf(cause);
-        log.warn('backup.record-broken', `The record of ${label} cannot be read, so this backup is ignored.`, { label, reason });
-      }
-      return undefined;
-    },
+    read: (label) =>
+      told(label, async () => {
+        const head = rows && (await readHead(recordOf(label), rows.field));
+        return head && rows ? rows.parseWithout(parseJson(head, `the record of ${label}`)) : whole(label);
+      }),
+    readWhole: (label) => told(label, () => whole(label)),
     write: (record) => write(recordOf(record.label), record),
     prepare: (record) => write(preparedOf(record.label), record),
     publish: (label) => files.rename(preparedOf(label), recordOf(label)),

@@ -2,20 +2,23 @@ import { join } from 'node:path';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import type { Backup } from './backup.ts';
-import { type Catalog, openCatalog, type Recorded } from './catalog.ts';
+import { type Catalog, openCatalog, type Recorded, type RecordFormat } from './catalog.ts';
 import { type BackupTree, openTree } from './tree.ts';
 
 /** Catalog and tree together: a backup is there when both have it, and every step between lies in an order that a kill leaves whole. */
-export interface Holdings<R extends Recorded> extends Pick<BackupTree, 'pathOf' | 'stagingOf' | 'reading' | 'requireSpace'> {
+export interface Holdings<R extends Recorded, W extends R = R>
+  extends Pick<BackupTree, 'pathOf' | 'stagingOf' | 'reading' | 'requireSpace'> {
   /** Oldest first. A directory without a record is no backup; a record that cannot be read is passed over with a warning. */
   records(signal: AbortSignal): Promise<readonly R[]>;
   /** The state that is recorded of a backup by now. Rejects with `backup.missing` when it has been removed. */
   recordOf(backup: Pick<Backup, 'label'>, signal: AbortSignal): Promise<R>;
+  /** The same with a row for each file; undefined, and told, when those cannot be read. */
+  wholeOf(backup: Pick<Backup, 'label'>, signal: AbortSignal): Promise<W | undefined>;
   /** One writer at a time. Rejects with `lock.held`, after `patienceMs`. Leftovers of killed runs are cleared up before `work` begins. */
   locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal, patienceMs?: number): Promise<T>;
   freeLabel(signal: AbortSignal): Promise<string>;
   /** The staged directory becomes a backup; its record, the last to appear, makes it one. */
-  publish(record: R): Promise<void>;
+  publish(record: W): Promise<void>;
   /** Changes the record of a published backup, under the lock, as it is by then; undefined when it has been removed meanwhile. */
   change(label: string, change: (record: R) => R, signal: AbortSignal): Promise<R | undefined>;
   /**
@@ -28,21 +31,25 @@ export interface Holdings<R extends Recorded> extends Pick<BackupTree, 'pathOf' 
 /** Long enough for most backups that are under way. */
 const CHANGE_PATIENCE_MS = 60_000;
 
-interface Parts<R extends Recorded> {
-  readonly catalog: Catalog<R>;
+interface Parts<R extends Recorded, W extends R> {
+  readonly catalog: Catalog<R, W>;
   readonly tree: BackupTree;
   readonly system: System;
 }
 
 /** Entries with one kind of label in `backupDir`. */
-export function openHoldings<R extends Recorded>(
-  kind: { readonly kind: 'data' | 'dump'; parse(value: unknown): R },
+export function openHoldings<R extends Recorded, W extends R>(
+  kind: RecordFormat<R, W>,
   backupDir: string,
   owner: Identity | undefined,
   system: System,
-): Holdings<R> {
+): Holdings<R, W> {
   const places = { backupDir, partial: join(backupDir, '.partial') };
-  const parts: Parts<R> = { catalog: openCatalog(kind, places, owner, system), tree: openTree(kind.kind, places, owner, system), system };
+  const parts: Parts<R, W> = {
+    catalog: openCatalog(kind, places, owner, system),
+    tree: openTree(kind.kind, places, owner, system),
+    system,
+  };
   const { catalog, tree } = parts;
 
   async function locked<T>(holder: string, work: () => Promise<T>, signal: AbortSignal, patienceMs = 0): Promise<T> {
@@ -58,9 +65,9 @@ export function openHoldings<R extends Recorded>(
   }
 
   async function change(label: string, changeRecord: (record: R) => R): Promise<R | undefined> {
-    const record = await readWhole(parts, label);
+    const record = await withDirectory(parts, label, catalog.readWhole);
     if (!record) return undefined;
-    const changed = changeRecord(record);
+    const changed = { ...record, ...changeRecord(record) };
     await catalog.write(changed);
     return changed;
   }
@@ -74,18 +81,22 @@ export function openHoldings<R extends Recorded>(
       const found: R[] = [];
       for (const label of await catalog.labels()) {
         signal.throwIfAborted();
-        const record = await readWhole(parts, label);
+        const record = await withDirectory(parts, label, catalog.read);
         if (record) found.push(record);
       }
       return found;
     },
     async recordOf({ label }, signal) {
       signal.throwIfAborted();
-      const record = await readWhole(parts, label);
+      const record = await withDirectory(parts, label, catalog.read);
       if (record) return record;
       throw new DbkitError('backup.missing', `there is no backup ${label} in ${backupDir}`, {
         hint: '`dbkit backup list` shows what there is',
       });
+    },
+    async wholeOf({ label }, signal) {
+      signal.throwIfAborted();
+      return withDirectory(parts, label, catalog.readWhole);
     },
     locked,
     async freeLabel(signal) {
@@ -98,8 +109,12 @@ export function openHoldings<R extends Recorded>(
   };
 }
 
-async function readWhole<R extends Recorded>({ catalog, tree, system }: Parts<R>, label: string): Promise<R | undefined> {
-  const record = await catalog.read(label);
+async function withDirectory<T>(
+  { tree, system }: Pick<Parts<Recorded, Recorded>, 'tree' | 'system'>,
+  label: string,
+  read: (label: string) => Promise<T | undefined>,
+): Promise<T | undefined> {
+  const record = await read(label);
   if (!record || (await tree.has(label))) return record;
   system.log.warn('backup.incomplete', `The record of ${label} does not belong to a backup that is there, so it is ignored.`, {
     label,
@@ -107,7 +122,7 @@ async function readWhole<R extends Recorded>({ catalog, tree, system }: Parts<R>
   return undefined;
 }
 
-async function publish<R extends Recorded>({ catalog, tree, system: { reached } }: Parts<R>, record: R): Promise<void> {
+async function publish<R extends Recorded, W extends R>({ catalog, tree, system: { reached } }: Parts<R, W>, record: W): Promise<void> {
   await catalog.prepare(record);
   reached('backup.record-staged');
   await tree.publish(record.label);
@@ -116,7 +131,10 @@ async function publish<R extends Recorded>({ catalog, tree, system: { reached } 
   reached('backup.published');
 }
 
-async function remove<R extends Recorded>({ catalog, tree, system: { reached } }: Parts<R>, label: string): Promise<boolean> {
+async function remove<R extends Recorded, W extends R>(
+  { catalog, tree, system: { reached } }: Parts<R, W>,
+  label: string,
+): Promise<boolean> {
   const lock = await tree.holdAlone(label);
   if (!lock) return false;
   try {
@@ -133,7 +151,7 @@ async function remove<R extends Recorded>({ catalog, tree, system: { reached } }
 }
 
 /** Under the lock. A kill between the two renames of `publish` left a whole backup without its record: the record follows now. */
-async function clearLeftovers<R extends Recorded>({ catalog, tree, system: { log } }: Parts<R>): Promise<void> {
+async function clearLeftovers<R extends Recorded, W extends R>({ catalog, tree, system: { log } }: Parts<R, W>): Promise<void> {
   const published = new Set(await catalog.labels());
   for (const label of await catalog.prepared()) {
     if ((await tree.isStaged(label)) || !(await tree.has(label)) || published.has(label)) continue;

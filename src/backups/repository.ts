@@ -3,16 +3,14 @@ import { wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { durationMs } from '../kernel/units.ts';
 import type { Backup, BackupDetails, Repository, RetentionDecision } from './backup.ts';
-import type { Recorded } from './catalog.ts';
+import type { Recorded, RecordFormat } from './catalog.ts';
 import { inWords } from './disk-failures.ts';
 import { expireBackups } from './expire.ts';
 import { type Holdings, openHoldings } from './holdings.ts';
 import { type Candidate, planRetention, type RetentionPolicy } from './retention.ts';
 
 /** The parts that tell one kind of backup from another: its labels, how its records are read, and what they say. */
-export interface RecordKind<R extends Recorded> {
-  readonly kind: 'data' | 'dump';
-  parse(value: unknown): R;
+export interface RecordKind<R extends Recorded, W extends R = R> extends RecordFormat<R, W> {
   toBackup(record: R, path: string): Backup;
   describe(record: R): BackupDetails;
 }
@@ -23,7 +21,7 @@ export interface KeptRecord extends Recorded, Candidate {
 }
 
 /** BACKUP_DIR as one kind of backup uses it (DESIGN.md section 5). Kinds share its lock, and touch only what is theirs. */
-export interface RepositoryOf<R extends Recorded> extends Repository, Holdings<R> {
+export interface RepositoryOf<R extends Recorded, W extends R = R> extends Repository, Holdings<R, W> {
   asBackup(record: R): Backup;
   /** Changes a record by what a reading found: where it cannot be written the old one stays, and the result still reaches the caller. */
   remember(label: string, change: (record: R) => R, signal: AbortSignal): Promise<void>;
@@ -31,10 +29,10 @@ export interface RepositoryOf<R extends Recorded> extends Repository, Holdings<R
   expireAfter(justMade: string, signal: AbortSignal): Promise<void>;
 }
 
-export function openRepository<R extends KeptRecord>(
-  kind: RecordKind<R>,
+export function openRepository<R extends KeptRecord, W extends R>(
+  kind: RecordKind<R, W>,
   { config, owner, system }: { readonly config: Config; readonly owner: Identity | undefined; readonly system: System },
-): RepositoryOf<R> {
+): RepositoryOf<R, W> {
   const holdings = openHoldings(kind, config.backupDir, owner, system);
   const { records, recordOf, change } = holdings;
   const policy = policyOf(config);

@@ -3,49 +3,9 @@ import { decideChange } from '../../src/backups/base/changed-since.ts';
 import { isDueInFull } from '../../src/backups/base/create.ts';
 import { isAncestor, parseHistory } from '../../src/backups/base/descent.ts';
 import { isQuiet } from '../../src/backups/base/quiet-wal.ts';
-import { type BackupRecord, baseBackupRecords } from '../../src/backups/base/record.ts';
+import { baseBackupRecords, type WholeRecord } from '../../src/backups/base/record.ts';
 import { describeEnd, planRecovery } from '../../src/backups/base/recovery-setup.ts';
-
-const record: BackupRecord = {
-  schema: 'dbkit.backup/v1',
-  label: 'data_20261120_195400',
-  engine: 'copy',
-  kind: 'physical',
-  mode: 'hot',
-  fromStandby: false,
-  state: 'good',
-  createdAt: '2026-11-20T19:54:01.000Z',
-  verifiedAt: null,
-  verifiedDeep: false,
-  problem: null,
-  provenAt: null,
-  rtoMs: null,
-  pinned: false,
-  note: null,
-  pgVersion: 15,
-  systemIdentifier: '7585937000000000123',
-  startLsn: '0/2000028',
-  stopLsn: '0/2000138',
-  checkpointLsn: '0/2000060',
-  timeline: 1,
-  walSegmentSizeBytes: 16_777_216,
-  sizeBytes: 100,
-  newBytes: 100,
-  files: 1,
-  sharedFiles: 0,
-  previous: null,
-  sharing: 'none',
-  durationMs: 12,
-  damage: [],
-  manifestSha256: 'a'.repeat(64),
-  wal: [{ name: '000000010000000000000002', sizeBytes: 16_777_216, sha256: 'b'.repeat(64) }],
-  tablespaces: [],
-  tablespaceMap: null,
-  createsTablespaces: false,
-  groupAccess: false,
-  copyBeganNs: '1763668440000000000',
-  sources: [['PG_VERSION', 3, '1', '2', '3']],
-};
+import { record } from './record.fixture.ts';
 
 test('a record is read back as it was written, fields of a later version included', () => {
   expect(baseBackupRecords.parse(JSON.parse(JSON.stringify(record)))).toEqual(record);
@@ -130,7 +90,7 @@ test('WAL is missing: a new timeline, and no setting of an earlier recovery inte
 });
 
 test('a cold backup needs a label to replay anything, and has none of its own', () => {
-  const cold: BackupRecord = { ...record, mode: 'cold', checkpointLsn: '0/3000028' };
+  const cold: WholeRecord = { ...record, mode: 'cold', checkpointLsn: '0/3000028' };
   const { backupLabel } = planRecovery(cold, { segments: ['000000010000000000000003'], complete: true });
   expect(backupLabel).toContain('START WAL LOCATION: 0/3000028 (file 000000010000000000000003)\nCHECKPOINT LOCATION: 0/3000028\n');
   expect(backupLabel).not.toContain('streamed');

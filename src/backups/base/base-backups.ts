@@ -82,7 +82,7 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
       segmentThatLeadsOn(await recordOf(backup, signal), name, { path: pathOf(backup.label), dataDir, config, system }, signal),
     sameFiles: (backup, files, signal) =>
       inWords(`look for files in ${backup.label}`, async () =>
-        findSameFiles(await recordOf(backup, signal), pathOf(backup.label), files, signal),
+        findSameFiles(await repository.wholeOf(backup, signal), pathOf(backup.label), files, signal),
       ),
     verify: (backup, signal, { deep } = { deep: false }) =>
       inWords(`verify ${backup.label}`, async () => {

@@ -9,7 +9,7 @@ import type { RepositoryOf } from '../repository.ts';
 import type { Cluster } from './cluster.ts';
 import { type Copied, type CopyJob, nothingCopied } from './copy-tree.ts';
 import { nothingToShare, type Sharing, shareWith } from './earlier.ts';
-import { type BackupRecord, unpackStamps } from './record.ts';
+import { type BackupRecord, unpackStamps, type WholeRecord } from './record.ts';
 import { isUnchanged } from './sharing.ts';
 import { type SourceTree, walkDataDirectory } from './walk.ts';
 
@@ -19,11 +19,11 @@ export interface BackupRun {
   readonly system: System;
   readonly dataDir: string;
   readonly owner: Identity | undefined;
-  readonly repository: RepositoryOf<BackupRecord>;
+  readonly repository: RepositoryOf<BackupRecord, WholeRecord>;
   readonly label: string;
   readonly staging: BytePath;
   readonly cluster: Cluster;
-  readonly earlier: BackupRecord | undefined;
+  readonly earlier: WholeRecord | undefined;
   readonly options: BackupOptions;
 }
 

@@ -14,7 +14,7 @@ import { backUpCold } from './cold.ts';
 import { reportDamage } from './copy-tree.ts';
 import { backUpHot } from './hot.ts';
 import { type ManifestFile, renderManifest } from './manifest.ts';
-import { type BackupRecord, packStamp } from './record.ts';
+import { type BackupRecord, packStamp, type WholeRecord } from './record.ts';
 
 export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository' | 'options'>;
 
@@ -22,7 +22,7 @@ export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'own
  * Takes one base backup under the repository's lock and publishes it whole, or leaves nothing. Hot when a server runs on the data, cold when
  * it was shut down cleanly; rejects with the reason otherwise.
  */
-export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Promise<BackupRecord> {
+export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Promise<WholeRecord> {
   const { system, dataDir, repository } = needs;
   const began = system.clock.monotonicMs();
   if (needs.options.lowPriority) await lowerPriority(system, signal);
@@ -36,7 +36,8 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
   const own = (await repository.records(signal)).filter(
     ({ state, systemIdentifier }) => state !== 'damaged' && systemIdentifier === cluster.systemIdentifier,
   );
-  const earlier = needs.options.full || isDueInFull(own, needs.config.backup.fullEvery) ? undefined : own.at(-1);
+  const newest = needs.options.full || isDueInFull(own, needs.config.backup.fullEvery) ? undefined : own.at(-1);
+  const earlier = newest && (await repository.wholeOf(newest, signal));
   const label = await repository.freeLabel(signal);
   const run: BackupRun = { ...needs, label, staging: fromText(repository.stagingOf(label)), cluster, earlier };
   system.log.info('backup.started', `Taking base backup ${label} of the ${hot ? 'running' : 'stopped'} server.`, { label });
@@ -95,7 +96,7 @@ async function makeDurable(
 }
 
 /** Writes the manifest, makes everything durable, and describes it. */
-async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: AbortSignal): Promise<BackupRecord> {
+async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: AbortSignal): Promise<WholeRecord> {
   const { cluster, staging, owner, system, label, dataDir, options } = run;
   const { copied } = taken;
   const files = [...copied.files].sort((a, b) => (a.path < b.path ? -1 : 1));

@@ -3,7 +3,7 @@ import { type BytePath, fromText, join as joinBytes, toBytes } from '../../forma
 import { errnoOf } from '../../kernel/errors.ts';
 import type { Identity, Logger } from '../../kernel/machine.ts';
 import { type ManifestFile, readManifestFile } from './manifest.ts';
-import { type BackupRecord, unpackStamps } from './record.ts';
+import { unpackStamps, type WholeRecord } from './record.ts';
 import { type FileStamp, isUnchanged } from './sharing.ts';
 
 /** How a new backup shares files with an earlier one. Links are only ever made between backups: never to a file the server could write. */
@@ -17,7 +17,7 @@ export interface Sharing {
 export const nothingToShare: Sharing = { label: null, method: () => 'none', share: () => undefined };
 
 /** Prepares sharing with the backup `record` at `directory`. Any doubt about it, its manifest included, means that nothing is shared. */
-export async function shareWith(record: BackupRecord, directory: string, owner: Identity | undefined, log: Logger): Promise<Sharing> {
+export async function shareWith(record: WholeRecord, directory: string, owner: Identity | undefined, log: Logger): Promise<Sharing> {
   const manifest = await readManifestFile(directory).catch(() => undefined);
   if (!manifest) {
     log.warn('backup.not-shared', `The manifest of ${record.label} cannot be read, so everything is copied.`, { label: record.label });

@@ -24,8 +24,7 @@ const isSource = (row: unknown): row is Source => {
   return stamps.every((stamp) => typeof stamp === 'string' && /^\d+$/.test(stamp));
 };
 
-/** dbkit's record of a base backup: `BACKUP_DIR/<label>.json`, written last. Fields are only ever added. */
-const recordSchema = v.looseObject({
+const entries = {
   schema: v.literal('dbkit.backup/v1'),
   label: v.pipe(v.string(), v.regex(/^data_\d{8}_\d{6}$/)),
   engine: v.literal('copy'),
@@ -79,11 +78,20 @@ const recordSchema = v.looseObject({
   groupAccess: v.boolean(),
   /** When the walk began; a file that changed later than shortly before is never shared from this backup. */
   copyBeganNs: digits,
+};
+
+const recordSchema = v.looseObject(entries);
+const wholeSchema = v.looseObject({
+  ...entries,
   /** Path (one character a byte), size, mtime ns, ctime ns and inode of each source file, as seen before it was read. */
   sources: v.custom<Source[]>((value) => Array.isArray(value) && value.every(isSource), 'must be a list of files with their stamps'),
 });
 
+/** dbkit's record of a base backup, without the rows of its files: what a list, retention and a restore look at. */
 export type BackupRecord = v.InferOutput<typeof recordSchema>;
+
+/** As it stands in `BACKUP_DIR/<label>.json`, which is written last. Fields are only ever added, and `sources` stays the last of them. */
+export type WholeRecord = v.InferOutput<typeof wholeSchema>;
 
 /** The facts for the rest of dbkit. */
 const toBackup = (record: BackupRecord, path: string): Backup => ({
@@ -122,14 +130,15 @@ const describeRecord = (record: BackupRecord): BackupDetails => ({
   durationMs: record.durationMs,
 });
 
-export const baseBackupRecords: RecordKind<BackupRecord> = {
+export const baseBackupRecords: RecordKind<BackupRecord, WholeRecord> = {
   kind: 'data',
-  parse: (value) => v.parse(recordSchema, value),
+  parse: (value) => v.parse(wholeSchema, value),
+  rows: { field: 'sources', parseWithout: (value) => v.parse(recordSchema, value) },
   toBackup,
   describe: describeRecord,
 };
 
-export const packStamp = (path: string, { sizeBytes, mtimeNs, ctimeNs, inode }: FileStamp): BackupRecord['sources'][number] => [
+export const packStamp = (path: string, { sizeBytes, mtimeNs, ctimeNs, inode }: FileStamp): WholeRecord['sources'][number] => [
   path,
   sizeBytes,
   mtimeNs.toString(),
@@ -138,7 +147,7 @@ export const packStamp = (path: string, { sizeBytes, mtimeNs, ctimeNs, inode }: 
 ];
 
 /** The stamps of a record by path. */
-export const unpackStamps = (record: BackupRecord): ReadonlyMap<string, FileStamp> =>
+export const unpackStamps = (record: WholeRecord): ReadonlyMap<string, FileStamp> =>
   new Map(
     record.sources.map(([path, sizeBytes, mtimeNs, ctimeNs, inode]) => [
       path,

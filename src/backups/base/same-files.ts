@@ -3,7 +3,7 @@ import { fromText, join as joinBytes, toBytes } from '../../formats/byte-path.ts
 import type { KnownFile } from '../../inspection/known-file.ts';
 import { hashFile } from '../copy-file.ts';
 import { readManifestFile } from './manifest.ts';
-import { type BackupRecord, unpackStamps } from './record.ts';
+import { unpackStamps, type WholeRecord } from './record.ts';
 import { wasAtRest } from './sharing.ts';
 
 const MTIME_TOLERANCE_MS = 0.001; // The inventory keeps milliseconds as a double; nanoseconds do not survive that.
@@ -13,14 +13,14 @@ const MTIME_TOLERANCE_MS = 0.001; // The inventory keeps milliseconds as a doubl
  * that the copy saw, it had been at rest by then, and the backup's own bytes still match the manifest. Any doubt leaves it out.
  */
 export async function findSameFiles(
-  record: BackupRecord,
+  record: WholeRecord | undefined,
   directory: string,
   files: readonly KnownFile[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>();
   const manifest = await readManifestFile(directory).catch(() => undefined);
-  if (!manifest || record.state === 'damaged') return found;
+  if (!manifest || !record || record.state === 'damaged') return found;
   const digests = new Map<string, string>(manifest.files.map(({ path, sha256 }) => [path, sha256]));
   const stamps = unpackStamps(record);
   const began = BigInt(record.copyBeganNs);

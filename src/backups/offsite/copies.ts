@@ -155,10 +155,9 @@ export function createCopies(needs: CopiesNeeds): Copies {
 }
 
 /** The backup joins those of the repository, the record last, as one that was taken here. */
-async function fetchInto<R extends KeptRecord>(
+async function fetchInto<R extends KeptRecord, W extends R>(
   { config, owner, system }: CopiesNeeds,
-
-  kind: RecordKind<R>,
+  kind: RecordKind<R, W>,
   place: Place,
   summary: CopySummary,
   signal: AbortSignal,
