@@ -116,6 +116,9 @@ async function attempt(
   return sessionOf(client, signal, cut);
 }
 
+/** Loads the driver while the server is still starting, so that the first question need not wait for it. Never rejects: whoever connects is told. */
+export const loadDriver = (): Promise<unknown> => import('pg').catch(() => undefined);
+
 /** protocol_violation in answer to a startup packet: PostgreSQL takes this one, poolers do not (PgBouncer, ignore_startup_parameters). */
 const PROTOCOL_VIOLATION = '08P01';
 

@@ -9,7 +9,8 @@ import { programOf } from './program-of.ts';
 export async function refusePortInUse(port: number, addresses: string): Promise<void> {
   const wanted = addresses.trim();
   if (wanted === '') return;
-  const host = wanted === '*' ? '::' : wanted.split(',')[0]!.trim();
+  const first = wanted.split(',')[0]!.trim();
+  const host = first === '*' ? '::' : first === 'localhost' ? '127.0.0.1' : first; // A name is looked up first, and takes as long as the lock.
   const code = await new Promise<string | undefined>((resolve) => {
     const probe = createServer();
     probe.once('error', (cause) => resolve(errnoOf(cause)));

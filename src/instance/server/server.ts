@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Child, ExitReason, HeldLock } from '../../kernel/machine.ts';
 import type { StopMode } from '../../kernel/running-service.ts';
-import { sqlStateOf } from '../connection.ts';
+import { loadDriver, sqlStateOf } from '../connection.ts';
 import { configurationArguments } from '../external-configuration.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 import { type LogTail, tailFrom } from './server-log.ts';
@@ -52,6 +52,7 @@ export async function launch(local: Local, options: LaunchOptions, signal: Abort
     lock: options.lock,
   });
   system.reached('server.spawned');
+  void loadDriver();
   const stopOnAbort = (): void => signalStop(child, 'fast');
   signal.addEventListener('abort', stopOnAbort, { once: true });
   try {
