@@ -99,6 +99,7 @@ async function localFlags(
 async function assemble(options: OpenOptions): Promise<Parts> {
   const taps: LogTaps = new Set();
   const system = await systemFor(options, taps);
+  system.trace('program.loaded');
   const { config, origins } = await load(options, system);
   if (!options.asCaller) await putRootsRightsDown(config, system);
   const backups = await backupsFor(config, system);
@@ -114,6 +115,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
   const { username, database = username, port, socketDir } = config.postgresql;
   const connection = { PGHOST: socketDir, PGPORT: String(port), PGUSER: username, PGDATABASE: database };
   const { services, disabled, initScripts } = await collectServices(config, [service], system, connection);
+  system.trace('parts.assembled');
   return {
     config,
     origins,

@@ -53,6 +53,7 @@ export interface Examination {
 export async function examine(local: Local, before: Inspection, questions: DatabaseQuestions, signal: AbortSignal): Promise<Examination> {
   const check = await checkDatabases(local, { madeAnew: madeAnew(local.volume.dataDir, before, signal), ...questions }, signal);
   const { closed, unknown, lost } = check;
+  local.system.trace('databases.asked');
   const { log } = local.system;
   const refusals = check.silent.flatMap((silence) => refusalIn(silence) ?? []);
   if (check.databases === 0 && refusals[0]) throw refusals[0].failure;

@@ -68,6 +68,7 @@ async function takeHold(
   await refuseFullVolume(settings.dataDir);
   const volume = volumeOf(settings.dataDir);
   const lock = await occupy(volume, owner, system, signal);
+  system.trace('lock.held');
   try {
     await claimDirectory(backupDir, owner, 0o700, system, signal);
     await claimDirectory(settings.socketDir, owner, 0o755, system, signal);
@@ -75,6 +76,7 @@ async function takeHold(
     await system.files.ownDirectory(stateDir, { mode: 0o755 });
     if (!(await isClosed(settings.dataDir))) await clearUp(volume, { backupDir, owner, system, keepsStaged }); // Else once its mode is mended, when the hold is taken anew.
     const inspection = await inspect(settings.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
+    system.trace('data.inspected');
     const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
     const local = {
       settings,

@@ -72,6 +72,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
       if (published) return;
       const { report, inspection } = await mendAll({ dryRun: false, strategy: undefined }, signal);
       seen = inspection;
+      options.system.trace('data.prepared');
       published = makesNew(report);
     },
     start: (signal) =>

@@ -41,6 +41,7 @@ export async function settle(
     await durable;
     if (isNew) await unlink(volume.initializing);
     await markFirst(local);
+    system.trace('boot.ready');
   } catch (cause) {
     signalStop(child, 'fast');
     await child.exited;

@@ -176,6 +176,21 @@ export interface Rights {
 /** Where a test may kill dbkit: `reached('replace.journaled')`. Does nothing unless DBKIT_FAIL_AT names the step. */
 export type FaultPoint = (step: Step) => void;
 
+/** Moments of a boot, in the order in which they come. */
+export type BootMoment =
+  | 'program.loaded'
+  | 'parts.assembled'
+  | 'lock.held'
+  | 'data.inspected'
+  | 'data.prepared'
+  | 'server.spawned'
+  | 'server.ready'
+  | 'databases.asked'
+  | 'boot.ready';
+
+/** Tells when a moment came, in milliseconds since Node began; does nothing unless DBKIT_TRACE is `boot`. */
+export type Trace = (moment: BootMoment) => void;
+
 /** Everything an adapter may use of the machine; it owns all side effects but file reads. */
 export interface System {
   readonly clock: Clock;
@@ -186,6 +201,7 @@ export interface System {
   readonly files: Files;
   readonly rights: Rights;
   readonly reached: FaultPoint;
+  readonly trace: Trace;
   /** The identity dbkit runs as, and whether it is root. */
   readonly self: Identity;
   /** Looks a user up by name or uid; undefined when there is none. */

@@ -9,6 +9,7 @@ import { createLocks } from './locks.ts';
 import { actsAsRoot, asCaller, groupsOf } from './privileges.ts';
 import { createRunner } from './runner.ts';
 import { forgetSecret, keepSecret } from './secret-file.ts';
+import { createTrace } from './trace.ts';
 import { mayWriteIn, whoElseMayWrite } from './trust.ts';
 import { currentUser, lookupUser } from './users.ts';
 
@@ -55,6 +56,7 @@ export async function createSystem(log: Logger, environment: Readonly<Record<str
       mayWriteIn: (path, user) => mayWriteIn(path, user, [user.gid, ...groupsOf()]),
     },
     reached: createFaultPoint(environment['DBKIT_FAIL_AT']),
+    trace: createTrace(environment['DBKIT_TRACE'], { clock, log }),
     self,
     lookupUser,
     reachableByOthers,

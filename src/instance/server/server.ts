@@ -52,6 +52,7 @@ export async function launch(local: Local, options: LaunchOptions, signal: Abort
     lock: options.lock,
   });
   system.reached('server.spawned');
+  system.trace('server.spawned');
   void loadDriver();
   const stopOnAbort = (): void => signalStop(child, 'fast');
   signal.addEventListener('abort', stopOnAbort, { once: true });
@@ -62,6 +63,7 @@ export async function launch(local: Local, options: LaunchOptions, signal: Abort
       await child.exited;
       signal.throwIfAborted();
     }
+    if (outcome.kind === 'serving') system.trace('server.ready');
     return outcome;
   } finally {
     signal.removeEventListener('abort', stopOnAbort);
