@@ -9,7 +9,7 @@ import type { RepositoryOf } from '../repository.ts';
 import type { Cluster } from './cluster.ts';
 import { type Copied, type CopyJob, nothingCopied } from './copy-tree.ts';
 import { nothingToShare, type Sharing, shareWith } from './earlier.ts';
-import { type BackupRecord, unpackStamps, type WholeRecord } from './record.ts';
+import { type BackupRecord, stampsOf, type WholeRecord } from './record.ts';
 import { isUnchanged } from './sharing.ts';
 import { type SourceTree, walkDataDirectory } from './walk.ts';
 
@@ -64,9 +64,12 @@ export async function beginCopy(
       path: toText(path),
     });
   }
-  const sharing = earlier ? await shareWith(earlier, repository.pathOf(earlier.label), owner, system.log) : nothingToShare;
-  const stamps = earlier ? unpackStamps(earlier) : undefined;
-  const changed = tree.files.filter((file) => !isUnchanged(file, stamps?.get(file.path), BigInt(earlier?.copyBeganNs ?? 0)));
+  const stampOf = earlier ? stampsOf(earlier) : () => undefined;
+  const sharing = earlier
+    ? await shareWith({ record: earlier, directory: repository.pathOf(earlier.label), stampOf }, owner, system.log)
+    : nothingToShare;
+  const began = BigInt(earlier?.copyBeganNs ?? 0);
+  const changed = tree.files.filter((file) => !isUnchanged(file, stampOf(file.path), began));
   const toCopyBytes = changed.reduce((sum, file) => sum + file.sizeBytes, 0);
   await repository.requireSpace(toCopyBytes + 4 * cluster.segmentSizeBytes);
   await makeTree(staging, tree.directories, { mode: 0o700, owner });

@@ -71,7 +71,7 @@ export async function copyTree(job: CopyJob, files: readonly SourceFile[], copie
       continue;
     }
     copied.files.push(shared);
-    copied.stamps.set(file.path, stampOf(file));
+    copied.stamps.set(file.path, file);
     copied.sharedFiles += 1;
     advance(file.sizeBytes);
   }
@@ -98,12 +98,10 @@ const taskOf = (job: CopyJob, { path, from, sizeBytes }: SourceFile): CopyTask =
   sync: !job.bulk,
 });
 
-const stampOf = ({ sizeBytes, mtimeNs, ctimeNs, inode }: SourceFile): FileStamp => ({ sizeBytes, mtimeNs, ctimeNs, inode });
-
 function add(copied: Copied, file: SourceFile, { sizeBytes, sha256, damagedBlocks, tornPages }: CopiedFile): void {
   const { path, mtimeNs } = file;
   copied.files.push({ path, sizeBytes, modifiedAt: new Date(Number(mtimeNs / 1_000_000n)), sha256 });
-  copied.stamps.set(path, stampOf(file));
+  copied.stamps.set(path, file);
   copied.newBytes += sizeBytes;
   if (damagedBlocks.length > 0) copied.damage.set(path, [...damagedBlocks]);
   copied.torn.push(...tornPages.map((page) => ({ path, page })));

@@ -3,7 +3,7 @@ import { type BytePath, fromText, join as joinBytes, toBytes } from '../../forma
 import { errnoOf } from '../../kernel/errors.ts';
 import type { Identity, Logger } from '../../kernel/machine.ts';
 import { type ManifestFile, readManifestFile } from './manifest.ts';
-import { unpackStamps, type WholeRecord } from './record.ts';
+import type { WholeRecord } from './record.ts';
 import { type FileStamp, isUnchanged } from './sharing.ts';
 
 /** How a new backup shares files with an earlier one. Links are only ever made between backups: never to a file the server could write. */
@@ -16,15 +16,22 @@ export interface Sharing {
 
 export const nothingToShare: Sharing = { label: null, method: () => 'none', share: () => undefined };
 
-/** Prepares sharing with the backup `record` at `directory`. Any doubt about it, its manifest included, means that nothing is shared. */
-export async function shareWith(record: WholeRecord, directory: string, owner: Identity | undefined, log: Logger): Promise<Sharing> {
+/** The backup that files are shared with. */
+export interface Earlier {
+  readonly record: Pick<WholeRecord, 'label' | 'copyBeganNs'>;
+  readonly directory: string;
+  /** Its source files, as they were seen before they were read. */
+  stampOf(path: string): FileStamp | undefined;
+}
+
+/** Prepares sharing with an earlier backup. Any doubt about it, its manifest included, means that nothing is shared. */
+export async function shareWith({ record, directory, stampOf }: Earlier, owner: Identity | undefined, log: Logger): Promise<Sharing> {
   const manifest = await readManifestFile(directory).catch(() => undefined);
   if (!manifest) {
     log.warn('backup.not-shared', `The manifest of ${record.label} cannot be read, so everything is copied.`, { label: record.label });
     return nothingToShare;
   }
   const entries = new Map<string, ManifestFile>(manifest.files.map((file) => [file.path, file]));
-  const stamps = unpackStamps(record);
   const began = BigInt(record.copyBeganNs);
   const root = fromText(directory);
   let method: 'reflink' | 'hardlink' | 'none' = 'reflink';
@@ -55,7 +62,7 @@ export async function shareWith(record: WholeRecord, directory: string, owner: I
     method: () => method,
     share(path, now, to) {
       const entry = entries.get(path);
-      if (method === 'none' || !entry || entry.sizeBytes !== now.sizeBytes || !isUnchanged(now, stamps.get(path), began)) return undefined;
+      if (method === 'none' || !entry || entry.sizeBytes !== now.sizeBytes || !isUnchanged(now, stampOf(path), began)) return undefined;
       const from = toBytes(joinBytes(root, path));
       const stats = lstatSync(from, { throwIfNoEntry: false });
       if (!stats?.isFile() || stats.size !== entry.sizeBytes) return undefined;

@@ -146,11 +146,13 @@ export const packStamp = (path: string, { sizeBytes, mtimeNs, ctimeNs, inode }: 
   inode.toString(),
 ];
 
-/** The stamps of a record by path. */
-export const unpackStamps = (record: WholeRecord): ReadonlyMap<string, FileStamp> =>
-  new Map(
-    record.sources.map(([path, sizeBytes, mtimeNs, ctimeNs, inode]) => [
-      path,
-      { sizeBytes, mtimeNs: BigInt(mtimeNs), ctimeNs: BigInt(ctimeNs), inode: BigInt(inode) },
-    ]),
-  );
+/** The stamp of a record's source file by its path. Rows are unpacked as they are asked for: so many of them twice would take more than the copy. */
+export function stampsOf(record: WholeRecord): (path: string) => FileStamp | undefined {
+  const rows = new Map(record.sources.map((row) => [row[0], row]));
+  return (path) => {
+    const row = rows.get(path);
+    if (row === undefined) return undefined;
+    const [, sizeBytes, mtimeNs, ctimeNs, inode] = row;
+    return { sizeBytes, mtimeNs: BigInt(mtimeNs), ctimeNs: BigInt(ctimeNs), inode: BigInt(inode) };
+  };
+}

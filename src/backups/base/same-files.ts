@@ -3,7 +3,7 @@ import { fromText, join as joinBytes, toBytes } from '../../formats/byte-path.ts
 import type { KnownFile } from '../../inspection/known-file.ts';
 import { hashFile } from '../copy-file.ts';
 import { readManifestFile } from './manifest.ts';
-import { unpackStamps, type WholeRecord } from './record.ts';
+import { stampsOf, type WholeRecord } from './record.ts';
 import { wasAtRest } from './sharing.ts';
 
 const MTIME_TOLERANCE_MS = 0.001; // The inventory keeps milliseconds as a double; nanoseconds do not survive that.
@@ -22,11 +22,11 @@ export async function findSameFiles(
   const manifest = await readManifestFile(directory).catch(() => undefined);
   if (!manifest || !record || record.state === 'damaged') return found;
   const digests = new Map<string, string>(manifest.files.map(({ path, sha256 }) => [path, sha256]));
-  const stamps = unpackStamps(record);
+  const stampOf = stampsOf(record);
   const began = BigInt(record.copyBeganNs);
   for (const { path, sizeBytes, mtimeMs } of files) {
     const name = fromText(path);
-    const stamp = stamps.get(name);
+    const stamp = stampOf(name);
     if (!stamp || stamp.sizeBytes !== sizeBytes || Math.abs(Number(stamp.mtimeNs) / 1e6 - mtimeMs) > MTIME_TOLERANCE_MS) continue;
     if (!wasAtRest(stamp.mtimeNs, began)) continue;
     const read = await hashFile(toBytes(joinBytes(fromText(directory), name)), signal).catch(() => undefined);
