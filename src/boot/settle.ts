@@ -51,6 +51,7 @@ export async function settle(
   const archiving = archiveWhileRunning(local, options, child);
   return {
     pid: child.pid,
+    gone: child.exited,
     exited: afterwards(local, handles, child, { marking, archiving }, damage),
     stop: async (mode, stopSignal) => {
       signalStop(child, mode);

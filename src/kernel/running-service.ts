@@ -6,6 +6,8 @@ export type StopMode = 'smart' | 'fast' | 'immediate';
 export interface RunningService {
   readonly pid: number | undefined;
   readonly exited: Promise<ExitReason>;
+  /** Settles when its process has ended, where `exited` waits for what is noted afterwards too. */
+  readonly gone?: Promise<ExitReason>;
   stop(mode: StopMode, signal: AbortSignal): Promise<void>;
   /** SIGHUP's meaning, where there is one. */
   reload?(): Promise<void>;

@@ -205,6 +205,10 @@ async function untilSettled(attempt: Promise<void>, budgetMs: number, clock: Clo
 /** Polite first, harder when time runs out. A server that does not even end then is left to the kernel: dbkit kills nobody. */
 async function stopWithin(service: RunningService, budgetMs: number, hurried: AbortSignal, { clock, log }: UnitNeeds): Promise<void> {
   const plan = planStop(Math.max(0, budgetMs));
+  let isGone = false;
+  void service.gone?.then(() => {
+    isGone = true;
+  });
   const ended = service.exited.then(() => true as const);
   const patience = async (mode: StopMode, ms: number, cut: AbortSignal): Promise<boolean> => {
     const clockwork = new AbortController();
@@ -222,6 +226,10 @@ async function stopWithin(service: RunningService, budgetMs: number, hurried: Ab
     });
   };
   if (!hurried.aborted && (await patience('fast', plan.immediateMs, hurried))) return;
+  if (isGone) {
+    await patience('fast', plan.endMs - plan.immediateMs, new AbortController().signal); // Only the note of the stop is still being written.
+    return;
+  }
   log.warn('service.hurried', 'the stop timeout is nearly over, so this is an immediate shutdown; the next start replays the WAL');
   if (!(await patience('immediate', plan.endMs - plan.immediateMs + 500, new AbortController().signal))) {
     log.error('service.unstopped', 'the server did not stop in time; the system ends it');
