@@ -6,13 +6,13 @@ import { appendFileSync, chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSy
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inTurn, median, printTable, timed } from './measure.mjs';
+import { costOf, inTurn, median, printCosts } from './measure.mjs';
 import { peersIn } from './peers.mjs';
 
 const scale = Number(process.argv[2] ?? 100);
 const rounds = Number(process.argv[3] ?? 3);
 const binDir =
-  process.argv[4] ??
+  process.argv[4] ||
   `/usr/lib/postgresql/${
     readdirSync('/usr/lib/postgresql')
       .map(Number)
@@ -95,6 +95,11 @@ const usage = (path) => {
   const [size] = run('du', ['-s', '--block-size=1', path]).split('\t');
   return { bytes: Number(size), files: Number(run('sh', ['-c', 'find "$0" -type f | wc -l', path])) };
 };
+/** Updates everywhere: the pages are all over the tables. */
+const spread = () => {
+  run(join(binDir, 'pgbench'), [...at, '-n', '-N', '-c', '2', '-t', '2000', 'postgres']);
+  sql('CHECKPOINT');
+};
 const touch = () => sql(`UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid <= ${scale * 1000}`, 'CHECKPOINT');
 
 /** pgBackRest keeps no WAL with a backup: the server archives for it, into its repositories, while the restores are prepared. */
@@ -130,13 +135,13 @@ try {
         name: peer.name,
         run: async () => {
           before(peer);
-          const ms = await timed(() => verb(peer));
+          const cost = await costOf(() => verb(peer));
           await after(peer);
-          return ms;
+          return cost;
         },
       })),
       rounds,
-    ).then((figures) => printTable(title, figures));
+    ).then((figures) => printCosts(title, figures));
 
   const takeFull = (peer) => peer.full();
   if (isWanted('full')) await seconds('full backup', peers, takeFull, { before: (peer) => peer.reset() });
@@ -158,6 +163,7 @@ try {
   if (isWanted('again')) {
     await again('again, nothing touched');
     await again('again, 1 % of the accounts touched, all in one place', touch);
+    await again('again, 4,000 transactions spread over all accounts', spread);
   }
   const verifier = { name: 'pg_verifybackup of dbkit’s', verify: () => run(join(binDir, 'pg_verifybackup'), [peers.at(-1).newest()]) };
   if (isWanted('verify')) await seconds('verify', [verifier, ...peers.filter((peer) => peer.verify)], (peer) => peer.verify());

@@ -3,7 +3,7 @@
 //   shell     the official image's entrypoint logic, written as a plain shell script for this benchmark (same steps, same order)
 //   dbkit     `dbkit entrypoint`
 // on an existing instance, a fresh one (bare cannot), and an existing one with 20,000 relations. Then the entrypoint's memory while idle.
-// Usage: node bench/boot.mjs [rounds] [bin-dir]
+// Usage: node bench/boot.mjs [rounds] [bin-dir] [sections]     sections: existing,fresh,relations,idle (default: all)
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -14,7 +14,8 @@ import pg from 'pg';
 import { inTurn, median, printTable, timed } from './measure.mjs';
 
 const rounds = Number(process.argv[2] ?? 7);
-const binDir = process.argv[3] ?? newestSystemBinaries();
+const binDir = process.argv[3] || newestSystemBinaries();
+const sections = process.argv[4]?.split(',') ?? ['existing', 'fresh', 'relations', 'idle'];
 const dbkit = resolve('bin/dbkit.js');
 const isRoot = process.getuid() === 0;
 const user = isRoot ? lookupPostgres() : { uid: process.getuid(), gid: process.getgid() };
@@ -200,28 +201,31 @@ const nodeRuns = [];
 for (let run = 0; run < 9; run += 1) nodeRuns.push(await nodeItself());
 console.log(`binaries: ${binDir}\nnode -e 0: ${median(nodeRuns).toFixed(1)} ms`);
 
-await contest('existing instance', await existing(0));
+if (sections.includes('existing')) await contest('existing instance', await existing(0));
 
 const fresh = async (make) => boot(make, await place());
-printTable(
-  `fresh instance, ${rounds} rounds in turn`,
-  await inTurn(
-    [
-      { name: 'shell (official image’s steps)', run: () => fresh(shell) },
-      { name: 'dbkit entrypoint', run: () => fresh(dbkitEntrypoint) },
-    ],
-    rounds,
-  ),
-);
+if (sections.includes('fresh'))
+  printTable(
+    `fresh instance, ${rounds} rounds in turn`,
+    await inTurn(
+      [
+        { name: 'shell (official image’s steps)', run: () => fresh(shell) },
+        { name: 'dbkit entrypoint', run: () => fresh(dbkitEntrypoint) },
+      ],
+      rounds,
+    ),
+  );
 
-await contest('existing instance with 20,000 relations', await existing(20_000));
+if (sections.includes('relations')) await contest('existing instance with 20,000 relations', await existing(20_000));
 
-const idle = await place();
-const { child: begin, stop } = dbkitEntrypoint(idle);
-const child = begin();
-await firstAnswer(idle.port);
-await sleep(5_000);
-const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-const kib = (name) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(status)[1]);
-console.log(`\nentrypoint while idle: ${(kib('VmRSS') / 1024).toFixed(1)} MiB resident, peak ${(kib('VmHWM') / 1024).toFixed(1)} MiB`);
-await ended(child, stop);
+if (sections.includes('idle')) {
+  const idle = await place();
+  const { child: begin, stop } = dbkitEntrypoint(idle);
+  const child = begin();
+  await firstAnswer(idle.port);
+  await sleep(5_000);
+  const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+  const kib = (name) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(status)[1]);
+  console.log(`\nentrypoint while idle: ${(kib('VmRSS') / 1024).toFixed(1)} MiB resident, peak ${(kib('VmHWM') / 1024).toFixed(1)} MiB`);
+  await ended(child, stop);
+}
