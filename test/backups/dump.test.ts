@@ -141,10 +141,14 @@ test('a database’s name is never taken for more than a name', () => {
 });
 
 test('extensions that must not act while their own rows are loaded are told so', () => {
-  expect(aroundRestore([{ name: 'pg_trgm' }])).toEqual({ before: [], after: [] });
-  const { before, after } = aroundRestore([{ name: 'timescaledb' }, { name: 'pg_trgm' }]);
-  expect(before.at(-1)).toMatch(/timescaledb_pre_restore/);
-  expect(after).toEqual(['SELECT timescaledb_post_restore()']);
+  const quoted = (name: string): string => `"${name}"`;
+  expect(aroundRestore([{ name: 'pg_trgm' }], quoted)).toEqual({ before: [], after: [] });
+  expect(aroundRestore([{ name: 'timescaledb' }, { name: 'pg_trgm' }], quoted).after).toEqual([
+    'SELECT "public".timescaledb_post_restore()',
+  ]);
+  expect(aroundRestore([{ name: 'timescaledb', schema: 'series' }], quoted).before, 'no search_path leads there').toEqual([
+    'SELECT "series".timescaledb_pre_restore()',
+  ]);
 });
 
 test('a list of names that a role is set to stays a list', () => {

@@ -151,11 +151,19 @@ const dump: Story = {
   stage: async () => async () => undefined,
   act: async (instance, env) => {
     const running = await boot(instance);
+    await ask(instance, 'postgres', 'CREATE ROLE visitor LOGIN');
     const taken = await run(instance, ['backup', 'create', '--engine', 'dump', '--database', 'app'], { env });
+    await ask(instance, 'postgres', 'DROP ROLE visitor'); // The restore makes it again.
     const label = (await readdir(instance.backupDir)).find((name) => /^dump_\d{8}_\d{6}$/.test(name)) ?? '';
     if (taken.signal !== null) expect(label, 'a dump that was cut off is not listed').toBe('');
     const killed = taken.signal === null ? await run(instance, ['backup', 'restore', label, '--yes'], { env }) : taken;
     await expectAllRows(instance, 0);
+    if (label !== '') {
+      const tested = await run(instance, ['backup', 'verify', label, '--test']);
+      expect(tested, tested.stderr).toMatchObject({ code: 0 });
+      const visitors = await ask(instance, 'postgres', "SELECT FROM pg_roles WHERE rolname = 'visitor'");
+      expect(visitors, 'the role that the killed restore made is dropped').toEqual([]);
+    }
     const again = await run(instance, ['backup', 'create', '--engine', 'dump', '--database', 'app']);
     expect(again, again.stderr).toMatchObject({ code: 0 });
     const next = (await readdir(instance.backupDir))

@@ -93,7 +93,7 @@ async function load(loading: Loading): Promise<Filled> {
   // Before any SQL of the archive: nothing of it can wait in a schema for the script of an extension.
   const { extensions, late, refused } = await makeExtensions(session, loader, database.extensions, authority);
   missing.push(...refused);
-  const around = aroundRestore(extensions);
+  const around = aroundRestore(extensions, session.escapeIdentifier);
   if (!authority.isTrusted) await session.query(`ALTER SCHEMA public OWNER TO ${session.escapeIdentifier(loader.name)}`);
   const schemas = await archive.run(order.schemas, 'loader');
   const isMade = ({ label }: TocEntry): boolean => extensions.some(({ schema }) => label.startsWith(`- ${schema} `));

@@ -50,7 +50,10 @@ export async function createMissingRoles(
       ...(validUntil === null ? [] : [`VALID UNTIL ${text(validUntil)}`]),
       ...(passwordHash === null || !isTrusted ? [] : [`PASSWORD ${text(passwordHash)}`]),
     ];
-    await session.query(`CREATE ROLE ${id(role.name)} ${options.join(' ')}`);
+    await inTransaction(session, async () => {
+      await session.query(`CREATE ROLE ${id(role.name)} ${options.join(' ')}`);
+      await session.query(`COMMENT ON ROLE ${id(role.name)} IS ${text(MADE)}`);
+    });
     madeRoles.push(role.name);
     if (passwordHash !== null && !isTrusted) left.push(`ALTER ROLE ${id(role.name)} PASSWORD '…';`); // Else its maker could log in.
     for (const setting of role.settings) {
@@ -73,6 +76,40 @@ export async function createMissingRoles(
     if (words.length > 0) left.push(`ALTER ROLE ${id(name)} ${words.join(' ')};`);
   }
   return left;
+}
+
+/** A role bears this comment until what it was made for is there to stay: a killed restore's are known by it. */
+const MADE = 'made by dbkit for a restore that has not ended';
+
+/** In the transaction that lets a restored database take its place. */
+export async function keepRoles(session: Connection, names: readonly string[]): Promise<void> {
+  for (const name of names) await session.query(`COMMENT ON ROLE ${session.escapeIdentifier(name)} IS NULL`);
+}
+
+/** Drops the roles that killed restores have made; one that has come into use since stays, as anybody's. For whoever restores alone. */
+export async function dropLeftRoles(session: Connection): Promise<void> {
+  const left = await session.query<{ name: string }>(
+    "SELECT rolname AS name FROM pg_catalog.pg_roles WHERE pg_catalog.shobj_description(oid, 'pg_authid') = $1",
+    [MADE],
+  );
+  const names = left.map(({ name }) => name);
+  await dropRoles(session, names);
+  const stay = await session.query<{ name: string }>('SELECT rolname AS name FROM pg_catalog.pg_roles WHERE rolname = ANY ($1)', [names]);
+  await keepRoles(
+    session,
+    stay.map(({ name }) => name),
+  );
+}
+
+export async function inTransaction(session: Connection, work: () => Promise<void>): Promise<void> {
+  await session.query('BEGIN');
+  try {
+    await work();
+    await session.query('COMMIT');
+  } catch (cause) {
+    await session.query('ROLLBACK').catch(() => undefined);
+    throw cause;
+  }
 }
 
 /** Roles that were made for a database that is gone again; one that has come into use since stays (dependent_objects_still_exist). */

@@ -7,7 +7,7 @@ import { type Loader, openSession } from './loader.ts';
 import { giveBack } from './owners.ts';
 import { type Late, loadPrivileges } from './privileges.ts';
 import { setProperties } from './properties.ts';
-import { createMissingRoles, dropRoles } from './roles.ts';
+import { createMissingRoles, dropLeftRoles, dropRoles } from './roles.ts';
 import { strangeOwners } from './strange-owners.ts';
 import type { DumpTools } from './tools.ts';
 
@@ -42,6 +42,7 @@ export async function beginRestoring(needs: DumpNeeds, session: Connection, sign
       signal.throwIfAborted();
       log.warn('dump.left', `the database ${name} of an interrupted restore could not be dropped: ${wordsOf(cause)}`);
     });
+  await dropLeftRoles(session);
 }
 
 /**

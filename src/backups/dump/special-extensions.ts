@@ -4,17 +4,23 @@ export interface Around {
   readonly after: readonly string[];
 }
 
-/** By extension, with the source of the fact. */
-const needs: Readonly<Record<string, Around>> = {
+/** By extension, given its schema as SQL names it, with the source of the fact. */
+const needs: Readonly<Record<string, (schema: string) => Around>> = {
   // TimescaleDB's documentation, "Logical backups with pg_dump and pg_restore": its catalog must not act while its own rows are loaded.
-  timescaledb: {
-    before: ['CREATE EXTENSION IF NOT EXISTS timescaledb', 'SELECT timescaledb_pre_restore()'],
-    after: ['SELECT timescaledb_post_restore()'],
-  },
+  timescaledb: (schema) => ({
+    before: [`SELECT ${schema}.timescaledb_pre_restore()`],
+    after: [`SELECT ${schema}.timescaledb_post_restore()`],
+  }),
 };
 
-/** The SQL for these extensions, in their order; afterwards in the reverse one. Pure. */
-export function aroundRestore(extensions: readonly { readonly name: string }[]): Around {
-  const special = extensions.flatMap(({ name }) => needs[name] ?? []);
+/**
+ * The SQL for these extensions, which are made already, in their order; afterwards in the reverse one. Each function is named with the schema that
+ * the extension was made in, as a session's search_path holds none of the user's. Pure.
+ */
+export function aroundRestore(
+  extensions: readonly { readonly name: string; readonly schema?: string | undefined }[],
+  escapeIdentifier: (name: string) => string,
+): Around {
+  const special = extensions.flatMap(({ name, schema = 'public' }) => needs[name]?.(escapeIdentifier(schema)) ?? []);
   return { before: special.flatMap(({ before }) => before), after: special.toReversed().flatMap(({ after }) => after) };
 }

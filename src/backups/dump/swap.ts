@@ -2,6 +2,7 @@ import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { DumpNeeds } from './create.ts';
 import { openSession } from './loader.ts';
+import { inTransaction, keepRoles } from './roles.ts';
 
 const OBJECT_IN_USE = '55006';
 const SWAP_ATTEMPTS = 5;
@@ -47,35 +48,31 @@ export async function requireNoPrepared(session: Connection, database: string): 
 }
 
 /**
- * Both renames in one transaction: whoever connects meanwhile waits for its end, as ALTER DATABASE locks the name first, and a kill leaves
+ * Both renames, and whose roles are to stay, in one transaction: whoever connects meanwhile waits for its end, as ALTER DATABASE locks the name first, and a kill leaves
  * either all of it or nothing. It waits five seconds for the sessions that are there, which another session ends (dbcommands.c).
  */
 export async function swap(
   needs: DumpNeeds,
   session: Connection,
-  { beside, into, replaced }: { beside: string; into: string; replaced: string | null },
+  { beside, into, replaced, madeRoles }: { beside: string; into: string; replaced: string | null; madeRoles: readonly string[] },
   signal: AbortSignal,
 ): Promise<void> {
   const id = session.escapeIdentifier;
-  if (replaced === null) {
-    await session.query(`ALTER DATABASE ${id(beside)} RENAME TO ${id(into)}`);
-    return;
-  }
   for (let attempt = 1; ; attempt += 1) {
-    await requireNoPrepared(session, into);
-    const ending = endSessions(needs, into, signal);
+    if (replaced !== null) await requireNoPrepared(session, into);
+    const ending = replaced === null ? undefined : endSessions(needs, into, signal);
     try {
-      await session.query('BEGIN');
-      await session.query(`ALTER DATABASE ${id(into)} RENAME TO ${id(replaced)}`);
-      await session.query(`ALTER DATABASE ${id(beside)} RENAME TO ${id(into)}`);
-      needs.system.reached('dump.swapping');
-      await session.query('COMMIT');
+      await inTransaction(session, async () => {
+        if (replaced !== null) await session.query(`ALTER DATABASE ${id(into)} RENAME TO ${id(replaced)}`);
+        await session.query(`ALTER DATABASE ${id(beside)} RENAME TO ${id(into)}`);
+        await keepRoles(session, madeRoles);
+        needs.system.reached('dump.swapping');
+      });
       return;
     } catch (cause) {
-      await session.query('ROLLBACK').catch(() => undefined);
-      if (sqlStateOf(cause) !== OBJECT_IN_USE || attempt >= SWAP_ATTEMPTS) throw cause;
+      if (replaced === null || sqlStateOf(cause) !== OBJECT_IN_USE || attempt >= SWAP_ATTEMPTS) throw cause;
     } finally {
-      await ending.stop();
+      await ending?.stop();
     }
   }
 }
