@@ -57,6 +57,8 @@ export interface VerifyOptions {
   readonly deep: boolean;
   /** Dumps: also restore into a scratch database and count the rows. */
   readonly test?: boolean | undefined;
+  /** With `test`: somebody answers for a dump that was not made here. */
+  readonly isTrusted?: boolean | undefined;
 }
 
 /** More about one backup than a list has room for; units stand last in the names. */
@@ -163,10 +165,13 @@ export interface Dumps {
   load(backup: Backup, request: LoadRequest, signal: AbortSignal): Promise<LoadReport>;
   /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
   verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
-  /** One database under a temporary name in the running server, for as long as `work` takes; undefined: the only one. */
+  /**
+   * One database under a temporary name in the running server, for as long as `work` takes; undefined: the only one. Rejects with
+   * `recovery.refused` where a dump that was not made here, and that nobody answers for, would give its objects to a mighty role.
+   */
   onScratchDatabase<T>(
     backup: Backup,
-    database: string | undefined,
+    request: Pick<LoadRequest, 'database' | 'isTrusted'>,
     work: (scratch: { readonly name: string; readonly of: string }) => Promise<T>,
     signal: AbortSignal,
   ): Promise<T>;

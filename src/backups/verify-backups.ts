@@ -26,7 +26,7 @@ export interface VerifyReport {
  */
 export async function verifyBackups(
   app: { readonly backups: readonly Backups[]; readonly clock: Clock },
-  { labels, all, deep, test }: VerifyInput,
+  { labels, all, ...how }: VerifyInput,
   signal: AbortSignal,
 ): Promise<VerifyReport> {
   const chosen =
@@ -37,11 +37,11 @@ export async function verifyBackups(
   const backups: VerifyReport['backups'][number][] = [];
   for (const { backup, of } of chosen) {
     const begunMs = app.clock.monotonicMs();
-    const problem = await of.verify(backup, signal, { deep, test }).then(() => null, problemOf);
+    const problem = await of.verify(backup, signal, how).then(() => null, problemOf);
     const durationMs = Math.round(app.clock.monotonicMs() - begunMs);
     backups.push({ label: backup.label, ok: problem === null, problem, sizeBytes: backup.sizeBytes, durationMs });
   }
-  return { deep, backups };
+  return { deep: how.deep, backups };
 }
 
 function problemOf(thrown: unknown): string {

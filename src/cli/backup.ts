@@ -73,6 +73,14 @@ function registerCreate(backup: Command, cli: Cli): void {
     );
 }
 
+interface VerifyFlags {
+  readonly all?: boolean;
+  readonly deep?: boolean;
+  readonly test?: boolean;
+  readonly trust?: boolean;
+  readonly copy?: string;
+}
+
 function registerLooks(backup: Command, cli: Cli): void {
   backup
     .command('list')
@@ -111,15 +119,16 @@ function registerLooks(backup: Command, cli: Cli): void {
     .option('--deep', 'also check page checksums, and the WAL from the first record to the last')
     .option('--copy <name>', 'verify every stored byte of this copy elsewhere instead; without a label, all its backups')
     .option('--test', 'dump: also restore into a scratch database and count the rows')
+    .option('--trust', 'with --test: let a superuser run the SQL of a dump that was not made here, because you know who made it')
     .addHelpText(
       'after',
       '\nThe result is remembered and shown by `dbkit backup list`. 65 when one is damaged.\n\nExamples:\n  dbkit backup verify latest --deep\n  dbkit backup verify --all',
     )
-    .action((labels: string[], flags: { all?: boolean; deep?: boolean; test?: boolean; copy?: string }, command: Command) =>
+    .action((labels: string[], flags: VerifyFlags, command: Command) =>
       cli.run<object>(command, async ({ app, signal }) => {
         if (flags.copy !== undefined) return verifyCopy(await app(), flags.copy, labels, signal);
         const report = await (await app()).backups.verify(
-          { labels, all: flags.all ?? false, deep: flags.deep ?? false, test: flags.test ?? false },
+          { labels, all: flags.all ?? false, deep: flags.deep ?? false, test: flags.test ?? false, isTrusted: flags.trust ?? false },
           signal,
         );
         return { report, text: (style) => verifyView(report, style), exit: report.backups.every(({ ok }) => ok) ? 0 : DAMAGED };

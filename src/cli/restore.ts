@@ -150,6 +150,7 @@ async function bring(
     table: tables,
     database,
     into,
+    trust,
     dryRun,
     point,
   }: RestoreFlags & { readonly table: readonly string[]; readonly point: PointRequest | undefined },
@@ -159,7 +160,7 @@ async function bring(
       'usage.invalid',
       `--table goes together with neither --dry-run nor --into: nothing is replaced, a table that is there keeps its place`,
     );
-  const report = await app.restore.copies.bringTables(found, { tables, database, point }, signal);
+  const report = await app.restore.copies.bringTables(found, { tables, database, point, isTrusted: trust ?? false }, signal);
   return { report, text: () => tablesView(report) };
 }
 

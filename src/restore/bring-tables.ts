@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Backup, FoundBackup } from '../backups/backup.ts';
 import { readTables } from '../backups/dump/data-file.ts';
 import { withLoader } from '../backups/dump/loader.ts';
+import { mightyAmong } from '../backups/dump/strange-owners.ts';
 import { findTools } from '../backups/dump/tools.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { type Connection, sqlStateOf } from '../instance/connection.ts';
@@ -9,7 +10,7 @@ import { openAsSuperuser } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { makeLabel } from '../kernel/labels.ts';
 import type { TablesReport, TablesRequest } from './copies-contract.ts';
-import { type GatheredTables, gatherTables } from './gather-tables.ts';
+import { type CutForeignKey, type GatheredTables, gatherTables } from './gather-tables.ts';
 import { loadTables } from './load-tables.ts';
 import { placeTables } from './place-tables.ts';
 import { inScratchFolder, onScratchCopy } from './scratch.ts';
@@ -28,7 +29,7 @@ interface Source {
 export async function bringTables(
   options: PostgresqlOptions,
   { backup, of }: FoundBackup,
-  { tables, database, point }: TablesRequest,
+  { tables, database, point, isTrusted = false }: TablesRequest,
   signal: AbortSignal,
 ): Promise<TablesReport> {
   const { system, config } = options;
@@ -44,7 +45,12 @@ export async function bringTables(
       carry({ socketDir: scratch.socketDir, database: target }, target),
     );
   }
-  return of.onScratchDatabase(backup, database, (scratch) => carry({ socketDir, database: scratch.name }, scratch.of), signal);
+  return of.onScratchDatabase(
+    backup,
+    { database, isTrusted },
+    (scratch) => carry({ socketDir, database: scratch.name }, scratch.of),
+    signal,
+  );
 }
 
 interface Carrying {
@@ -86,7 +92,10 @@ async function carryTables(
           const missing = await loadTables(needs, there, { ...gathered, members }, loading, signal);
           const own = owned.isSuperuser ? undefined : await loader.session(target);
           try {
-            return { ...(await placeTables(there, { ...gathered, members }, (sql) => holds(own ?? there, sql))), missing };
+            return {
+              ...(await placeTables(there, { ...gathered, members, owner: owned.owner }, (key) => holds(there, own, key))),
+              missing,
+            };
           } finally {
             await own?.end();
           }
@@ -111,18 +120,39 @@ async function ownerOf(session: Connection, { members }: GatheredTables): Promis
       WHERE rolname = $1 OR oid = (SELECT datdba FROM pg_database WHERE datname = current_database()) ORDER BY rolname = $1 DESC LIMIT 1`,
     [owners[0]],
   );
+  const { owner } = found!;
+  if (owner !== owners[0] && (await mightyAmong(session, [owner])).has(owner))
+    throw new DbkitError(
+      'recovery.refused',
+      `these tables belong to ${owners[0]}, a role that is not there, and the database to ${owner}`,
+      {
+        hint: `create the role first, as what is in the tables must not run with the rights of ${owner}: CREATE ROLE ${session.escapeIdentifier(owners[0]!)}; nothing was changed`,
+      },
+    );
   return found!;
 }
 
+/** Reading the other table, the server runs the functions in its indexes with the rights of whoever adds the key (plancat.c): a superuser's own only. */
+async function mayRefer(session: Connection, { refersTo: { schema, name } }: CutForeignKey): Promise<boolean> {
+  const found = await session.query(
+    `SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles r ON r.oid = c.relowner
+      WHERE n.nspname = $1 AND c.relname = $2 AND r.rolsuper`,
+    [schema, name],
+  );
+  return found.length > 0;
+}
+
 /** An object that it refers to may have changed since the backup: then the table is worth more without it. */
-const holds = (session: Connection, sql: string): Promise<boolean> =>
-  session.query(sql).then(
+async function holds(there: Connection, own: Connection | undefined, key: CutForeignKey): Promise<boolean> {
+  if (own === undefined && !(await mayRefer(there, key))) return false;
+  return (own ?? there).query(key.sql).then(
     () => true,
     (cause: unknown) => {
       if (sqlStateOf(cause) === undefined) throw cause;
       return false;
     },
   );
+}
 
 /** A schema that the running server does not have yet. */
 async function freeSchema(session: Connection, { clock }: PostgresqlOptions['system'], signal: AbortSignal): Promise<string> {

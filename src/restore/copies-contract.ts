@@ -57,6 +57,8 @@ export interface TablesRequest {
   readonly tables: readonly string[];
   /** Which database of the backup, and of the running server; undefined: the application's, or a dump's only one. */
   readonly database: string | undefined;
+  /** Somebody answers for a dump that was not made here. */
+  readonly isTrusted?: boolean;
   /** As they were at that moment; undefined: as the backup holds them. Base backups only. */
   readonly point?: PointRequest | undefined;
 }

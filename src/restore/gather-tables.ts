@@ -28,6 +28,7 @@ export interface CutForeignKey {
   readonly root: string;
   /** It is that table's own; else another's, which refers to it. */
   readonly isOwn: boolean;
+  readonly refersTo: Pick<GatheredTable, 'schema' | 'name'>;
 }
 
 interface Row {
@@ -118,25 +119,37 @@ async function leaveParents(session: Connection, { oid, schema, name }: Row, mem
   }
 }
 
+interface ForeignKeyRow {
+  readonly schema: string;
+  readonly table: string;
+  readonly name: string;
+  readonly definition: string;
+  readonly own: number;
+  readonly other: number;
+  readonly refersTo: CutForeignKey['refersTo'];
+}
+
 /** Foreign keys to and from tables that stay; those among the tables themselves move with them. */
 async function cutForeignKeys(
   session: Connection,
   members: readonly { readonly oid: number; readonly root: string }[],
 ): Promise<CutForeignKey[]> {
   const id = session.escapeIdentifier;
-  const keys = await session.query<{ schema: string; table: string; name: string; definition: string; own: number; other: number }>(
+  const keys = await session.query<ForeignKeyRow>(
     `SELECT n.nspname AS schema, c.relname AS table, k.conname AS name, pg_get_constraintdef(k.oid) AS definition,
-            k.conrelid::bigint::float8 AS own, k.confrelid::bigint::float8 AS other
+            k.conrelid::bigint::float8 AS own, k.confrelid::bigint::float8 AS other, jsonb_build_object('schema', f.nspname, 'name', t.relname) AS "refersTo"
        FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+       JOIN pg_class t ON t.oid = k.confrelid JOIN pg_namespace f ON f.oid = t.relnamespace
       WHERE k.contype = 'f' AND k.conparentid = 0 AND (k.conrelid::bigint = ANY ($1::bigint[])) <> (k.confrelid::bigint = ANY ($1::bigint[]))
       ORDER BY k.conrelid::bigint = ANY ($1::bigint[]) DESC, 1, 2, 3`,
     [members.map(({ oid }) => oid)],
   );
   for (const { schema, table, name } of keys) await session.query(`ALTER TABLE ${id(schema)}.${id(table)} DROP CONSTRAINT ${id(name)}`);
   const rootOf = (oid: number): string | undefined => members.find((member) => member.oid === oid)?.root;
-  return keys.map(({ schema, table, name, definition, own, other }) => ({
+  return keys.map(({ schema, table, name, definition, own, other, refersTo }) => ({
     sql: `ALTER TABLE ${id(schema)}.${id(table)} ADD CONSTRAINT ${id(name)} ${definition}`,
     root: (rootOf(own) ?? rootOf(other))!,
     isOwn: rootOf(own) !== undefined,
+    refersTo,
   }));
 }

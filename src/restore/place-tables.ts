@@ -12,8 +12,13 @@ export type CountedTable = GatheredTable & { readonly rows: number };
  */
 export async function placeTables(
   session: Connection,
-  { schema, members, foreignKeys }: Omit<GatheredTables, 'members'> & { readonly members: readonly CountedTable[] },
-  addKey: (sql: string) => Promise<boolean>,
+  {
+    schema,
+    members,
+    foreignKeys,
+    owner,
+  }: Omit<GatheredTables, 'members'> & { readonly members: readonly CountedTable[]; readonly owner: string },
+  addKey: (key: CutForeignKey) => Promise<boolean>,
 ): Promise<Pick<TablesReport, 'besideSchema' | 'tables' | 'foreignKeysLeftOut' | 'suggestions'>> {
   const id = session.escapeIdentifier;
   const named = (home: string, name: string): string => `${id(home)}.${id(name)}`;
@@ -26,7 +31,7 @@ export async function placeTables(
       const taken = await placesTaken(session, family);
       const isInPlace = taken.length === 0;
       for (const member of isInPlace ? family : []) {
-        await session.query(`CREATE SCHEMA IF NOT EXISTS ${id(member.schema)}`);
+        await session.query(`CREATE SCHEMA IF NOT EXISTS ${id(member.schema)} AUTHORIZATION ${id(owner)}`);
         await session.query(`ALTER TABLE ${named(schema, member.name)} SET SCHEMA ${id(member.schema)}`);
       }
       if (isInPlace) keys.push(...foreignKeys.filter((key) => key.root === root));
@@ -44,7 +49,7 @@ export async function placeTables(
     if (besideSchema === null) await session.query(`DROP SCHEMA ${id(schema)}`);
     await session.query('COMMIT');
     const leftOut: string[] = [];
-    for (const { sql, isOwn } of keys) if (!(isOwn && (await addKey(sql)))) leftOut.push(sql);
+    for (const key of keys) if (!(key.isOwn && (await addKey(key)))) leftOut.push(key.sql);
     // A partition that outlived its table is in the way too; with the whole there, its partitions are compared with it.
     const [first] = tables.filter(({ taken }) => taken.length > 0);
     const besides = first?.taken.includes(first.table) ? first.table : first?.taken[0];

@@ -166,7 +166,7 @@ test('verify goes on after a damaged one, and ends with 65', async () => {
   const base = baseOf(three);
   const { status, out } = await ask(['verify', '--all', '--deep'], base);
   expect(base.asked.map((asked) => (asked as unknown[])[0])).toEqual([newer.label, broken.label, older.label]);
-  expect(base.asked[0]).toEqual([newer.label, { deep: true, test: false }]);
+  expect(base.asked[0]).toEqual([newer.label, { deep: true, test: false, isTrusted: false }]);
   expect(status).toBe(65);
   expect(out).toMatch(/^ok +data_20261120_100000[\s\S]*damaged +data_20261121_100009 .*global\/1260 is missing/);
 });

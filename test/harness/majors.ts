@@ -18,6 +18,16 @@ export const installed: readonly Programs[] = [debianNewest(), embedded('embedde
   (programs) => programs !== undefined,
 );
 
+/** Those that a pg_dump of this machine dumps: it takes servers of its own major and older ones (pg_dump.c, setup_connection). */
+export const dumpable: readonly Programs[] = installed.filter(
+  ({ directory, major }) => existsSync(join(directory, 'pg_dump')) || major <= majorOf(spawnSync('pg_dump', ['--version']).stdout),
+);
+
+/** 0 where the program is not there. */
+function majorOf(said: Buffer | null): number {
+  return Number(/ (\d+)/.exec(said?.toString() ?? '')?.[1] ?? 0);
+}
+
 function debianNewest(): Programs | undefined {
   const root = '/usr/lib/postgresql';
   const majors = existsSync(root) ? readdirSync(root).map(Number) : [];

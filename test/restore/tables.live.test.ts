@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -6,11 +5,11 @@ import type { TablesReport } from '../../src/restore/copies-contract.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { openInstance } from '../harness/instance.ts';
-import { installed } from '../harness/majors.ts';
+import { dumpable } from '../harness/majors.ts';
 import { expectAllRows } from '../harness/rows.ts';
-import { nightly } from '../harness/tier.ts';
+import { everywhere, nightly } from '../harness/tier.ts';
 
-const programs = installed.find(({ directory }) => existsSync(join(directory, 'pg_dump')));
+const majors = everywhere ? dumpable : dumpable.slice(0, 1);
 
 const shop = [
   'CREATE TABLE customers (id serial PRIMARY KEY, name text)',
@@ -27,12 +26,11 @@ const shop = [
   'INSERT INTO parts SELECT generate_series(0, 19)',
 ];
 
-for (const engine of ['copy', 'dump']) {
+for (const [engine, programs] of majors.flatMap((one) => [['copy', one] as const, ['dump', one] as const])) {
   (engine === 'copy' ? test : nightly)(
-    `single tables come back from a backup of the engine ${engine}, and nothing is replaced`,
-    async ({ skip }) => {
-      if (!programs) skip('pg_dump is not installed');
-      const instance = await openInstance({ programs: programs!, from: 'template' });
+    `single tables come back from a backup of the engine ${engine}, and nothing is replaced (PostgreSQL ${programs.major})`,
+    async () => {
+      const instance = await openInstance({ programs, from: 'template' });
       const running = await boot(instance);
       const count = (table: string): Promise<number> => askNumber(instance, 'app', `SELECT count(*) FROM ${table}`);
       await ask(instance, 'app', ...shop);

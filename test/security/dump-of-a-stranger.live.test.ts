@@ -56,7 +56,14 @@ test('a dump whose maker wrote himself every right gives none over what was ther
     code: 77,
     stdout: expect.stringMatching(/owner postgres of database app[\s\S]*--trust/),
   });
+  const table = ['backup', 'restore', label, '--table', 'public.documents', '--json'];
+  expect(await run(instance, table)).toMatchObject({
+    code: 77,
+    stdout: expect.stringMatching(/owner postgres of database app[\s\S]*--trust/),
+  });
   expect(await askNumber(instance, 'postgres', "SELECT count(*) FROM pg_roles WHERE rolname = 'mallory'")).toBe(0);
+  const brought = await run(instance, [...table, '--trust']);
+  expect(brought, brought.stderr).toMatchObject({ code: 0, stdout: expect.stringMatching(`"rows": ?${known.documents}\\b`) });
   const restored = await run(instance, ['backup', 'restore', label, '--into', 'again', '--trust', '--json']);
   const { missing } = (JSON.parse(restored.stdout) as { report: LoadReport }).report;
   expect(missing.filter(({ what }) => what.includes('session_preload_libraries'))).toHaveLength(3);
@@ -133,6 +140,9 @@ test('no SQL of a stranger runs as the superuser; what needs that is refused unt
     const refused = await run(instance, ['backup', ...words]);
     expect(refused, refused.stderr).toMatchObject({ code: 77, stderr: expect.stringMatching(/event trigger.*watch[\s\S]*--trust/) });
   }
+  const table = await run(instance, ['backup', 'restore', label, '--database', 'shop', '--table', 'public.goods', '--json']);
+  expect(table, table.stderr).toMatchObject({ code: 0, stdout: expect.stringMatching(/"rows": ?100\b/) });
+  expect(await run(instance, ['backup', 'verify', label, '--test', '--trust'])).toMatchObject({ code: 0 });
   const databases = "SELECT count(*) FROM pg_database WHERE datname ~ '^(fourth|shop_|dbkit_restore_)'";
   expect(await askNumber(instance, 'postgres', databases)).toBe(0);
   expect(await run(instance, ['backup', 'restore', label, '--into', 'fourth', '--trust'])).toMatchObject({ code: 0 });

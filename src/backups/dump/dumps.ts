@@ -23,10 +23,14 @@ export function createDumps(given: Omit<DumpNeeds, 'repository'>): Dumps {
     return repository.asBackup(record);
   }
 
-  async function verify(record: DumpRecord, test: boolean, signal: AbortSignal): Promise<void> {
+  async function verify(
+    record: DumpRecord,
+    { test, isTrusted }: { test: boolean; isTrusted: boolean },
+    signal: AbortSignal,
+  ): Promise<void> {
     const manifest = await verifyFiles(pathOf(record.label), record, signal);
     await verifyContents(pathOf(record.label), manifest, await findTools(record.pgVersion, needs, signal), signal);
-    if (test) await testDump(needs, record, signal);
+    if (test) await testDump(needs, record, { isTrusted }, signal);
   }
 
   return {
@@ -39,14 +43,14 @@ export function createDumps(given: Omit<DumpNeeds, 'repository'>): Dumps {
       inWords(`load ${backup.label}`, () =>
         reading(backup.label, async () => loadDump(needs, await recordOf(backup, signal), request, signal)),
       ),
-    onScratchDatabase: async (backup, database, work, signal) =>
-      reading(backup.label, async () => onScratchDatabase(needs, await recordOf(backup, signal), database, work, signal)),
-    verify: (backup, signal, { test = false } = { deep: false }) =>
+    onScratchDatabase: async (backup, request, work, signal) =>
+      reading(backup.label, async () => onScratchDatabase(needs, await recordOf(backup, signal), request, work, signal)),
+    verify: (backup, signal, { test = false, isTrusted = false } = { deep: false }) =>
       inWords(`verify ${backup.label}`, async () => {
         const { label } = backup;
         const record = await recordOf(backup, signal);
         const verifiedAt = system.clock.now().toISOString();
-        await reading(label, () => verify(record, test, signal)).catch(async (cause: unknown) => {
+        await reading(label, () => verify(record, { test, isTrusted }, signal)).catch(async (cause: unknown) => {
           if (cause instanceof DbkitError && cause.code === 'data.corrupt')
             await remember(label, (now) => ({ ...now, state: 'damaged', verifiedAt, problem: cause.message }), signal);
           throw cause;

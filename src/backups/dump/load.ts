@@ -67,11 +67,16 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
 }
 
 /** Restores every database of a dump beside what is there, counts, and drops it again: the proof that it can be restored. */
-export async function testDump(needs: DumpNeeds, record: DumpRecord, signal: AbortSignal): Promise<void> {
+export async function testDump(
+  needs: DumpNeeds,
+  record: DumpRecord,
+  request: Pick<LoadRequest, 'isTrusted'>,
+  signal: AbortSignal,
+): Promise<void> {
   const directory = needs.repository.pathOf(record.label);
   const manifest = await readManifest(directory, record);
   for (const database of manifest.databases) {
-    const authority = await authorityOf(needs, record);
+    const authority = await authorityOf(needs, record, request);
     await onScratch(needs, { directory, manifest, database, authority }, signal, async (beside) => {
       requireNothingWithheld(record, authority);
       requireWhole(beside);
@@ -80,19 +85,23 @@ export async function testDump(needs: DumpNeeds, record: DumpRecord, signal: Abo
   }
 }
 
-/** One database of a dump beside what is there, as whole as it can be had, for as long as `work` takes. Rejects as `loadDump` does. */
+/**
+ * One database of a dump beside what is there, as whole as it can be had, for as long as `work` takes. What a stranger's dump lacks then is told; one
+ * that would give its objects to a mighty role is refused. Rejects as `loadDump` does.
+ */
 export async function onScratchDatabase<T>(
   needs: DumpNeeds,
   record: DumpRecord,
-  wanted: string | undefined,
+  request: Pick<LoadRequest, 'database' | 'isTrusted'>,
   work: (scratch: { readonly name: string; readonly of: string }) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
   const directory = needs.repository.pathOf(record.label);
   const manifest = await verifyFiles(directory, record, signal);
-  const database = databaseOf(manifest, wanted);
-  const authority = await authorityOf(needs, record);
+  const database = databaseOf(manifest, request.database);
+  const authority = await authorityOf(needs, record, request);
   return onScratch(needs, { directory, manifest, database, authority }, signal, (beside) => {
+    if (beside.isWithheld) requireNothingWithheld(record, authority);
     if (!authority.isTrusted) tell(needs, record.label, beside.missing);
     return work({ name: beside.name, of: database.name });
   });
@@ -151,7 +160,7 @@ function requireNothingWithheld({ label }: DumpRecord, { isTrusted, withheld }: 
   throw new DbkitError(
     'recovery.refused',
     `${label} was not made by this dbkit, and what is in it asks for rights of a superuser: ${all.slice(0, WITHHELD_SHOWN).join(', ')}${more}`,
-    { hint: `if you know who made it, type \`dbkit backup restore ${label} --trust\`; nothing was changed` },
+    { hint: `if you know who made it, add --trust to the command; nothing was changed` },
   );
 }
 

@@ -81,6 +81,8 @@ const nothingLater: Late = { extensions: [], rows: [], subscriptions: [] };
 /** A database of a dump under its temporary name. */
 export interface Beside extends Filled {
   readonly name: string;
+  /** Everything is still the loader's: the dump, which nobody answers for, would give objects to a mighty role. */
+  readonly isWithheld: boolean;
   /** Objects that can be there only when the database bears its own name. */
   readonly later: Late;
 }
@@ -103,7 +105,10 @@ export async function restoreBeside(
     try {
       const { owner, owners: others } = dump.database;
       const strange = await strangeOwners(inside, dump.database, dump.authority);
-      if (strange.length > 0) return { ...filled, name, later: nothingLater, missing: [...filled.missing, ...strange] };
+      if (strange.length > 0) {
+        const missing = [...filled.missing, ...strange];
+        return { ...filled, name, isWithheld: true, later: nothingLater, missing };
+      }
       const ownerless = await giveBack(inside, { loader: loader.name, owner, others });
       const { missing, later } = await loadPrivileges({ needs, tools, loader, name, dump }, filled.late, signal);
       await inside.query('ANALYZE').catch((cause: unknown) => {
@@ -111,7 +116,7 @@ export async function restoreBeside(
       });
       const refused = await setProperties(session, name, dump.database, { loader: loader.name, owner });
       const unset = refused.map(({ statement, because }) => ({ what: `setting \`${statement}\``, because }));
-      return { ...filled, name, later, missing: [...filled.missing, ...ownerless, ...missing, ...unset] };
+      return { ...filled, name, isWithheld: false, later, missing: [...filled.missing, ...ownerless, ...missing, ...unset] };
     } finally {
       await inside.end();
     }

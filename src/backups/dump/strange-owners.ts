@@ -4,13 +4,16 @@ import type { DumpedDatabase } from './manifest.ts';
 import type { Missing } from './missing.ts';
 import type { OwnedType } from './owned-types.ts';
 
-/** Roles of which the code of an object, run with its owner's rights, could make anybody a superuser. */
 const MIGHTY = `
   SELECT r.rolname AS name FROM pg_catalog.pg_roles r
    WHERE r.rolname = ANY ($1) AND (r.rolsuper OR r.rolcreaterole OR r.rolreplication OR r.rolbypassrls OR EXISTS (
          SELECT FROM pg_catalog.pg_roles m
           WHERE (m.rolsuper OR m.rolcreaterole OR m.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'))
             AND pg_catalog.pg_has_role(r.oid, m.oid, 'MEMBER')))`;
+
+/** Those of these roles whose code, run by anybody, could make anybody a superuser. */
+export const mightyAmong = async (session: Connection, roles: readonly string[]): Promise<ReadonlySet<string>> =>
+  new Set((await session.query<{ name: string }>(MIGHTY, [roles])).map(({ name }) => name));
 
 /** Whoever owns these, nothing in them runs with the owner's rights. */
 const inert: ReadonlySet<OwnedType> = new Set(['schema', 'sequence', 'collation', 'large object']);
@@ -30,9 +33,7 @@ export async function strangeOwners(
       inert.has(type) ? [] : [{ what: `${type} ${[...names, ...args].join('.')}`, to }],
     ),
   );
-  const mighty = new Set(
-    (await session.query<{ name: string }>(MIGHTY, [[...new Set(given.map(({ to }) => to))]])).map((role) => role.name),
-  );
+  const mighty = await mightyAmong(session, [...new Set(given.map(({ to }) => to))]);
   const strange = given.filter(({ to }) => mighty.has(to)).map(({ what, to }) => ({ what: `owner ${to} of ${what}`, because: BECAUSE }));
   withheld.push(...strange.map(({ what }) => what));
   return strange;
