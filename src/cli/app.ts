@@ -15,6 +15,7 @@ import { failover } from '../cluster/failover.ts';
 import { lintFiles } from '../cluster/lint/lint-files.ts';
 import { setPaused } from '../cluster/pause.ts';
 import { reinit, rejoin } from '../cluster/rejoin.ts';
+import { renderCluster } from '../cluster/render/render.ts';
 import { checkCluster, clusterHistory, reportCluster, whyNot } from '../cluster/report.ts';
 import { switchover } from '../cluster/switchover.ts';
 import { awaitHealth, checkHealth } from '../health/check.ts';
@@ -139,4 +140,5 @@ const clusterVerbs = (on: On) => ({
   reinit: on(reinit),
   setPaused: on(setPaused),
   lint: on(lintFiles),
+  render: on(renderCluster),
 });

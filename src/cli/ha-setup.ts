@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { LintReport } from '../cluster/lint/lint-files.ts';
+import type { RenderedCluster } from '../cluster/render/render.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 
@@ -13,6 +14,11 @@ interface LintFlags {
 
 /** The verbs of `dbkit ha` about configurations. */
 export function registerSetup(ha: Command, cli: Cli): void {
+  registerLint(ha, cli);
+  registerRender(ha, cli);
+}
+
+function registerLint(ha: Command, cli: Cli): void {
   ha.command('lint')
     .argument('[files...]', 'patroni.yml, the output of `patronictl show-config`, etcd’s YAML, haproxy.cfg, pgbouncer.ini, units')
     .description('find what is dangerous in the configuration of a cluster')
@@ -31,6 +37,31 @@ export function registerSetup(ha: Command, cli: Cli): void {
     );
 }
 
+interface RenderFlags {
+  readonly member?: string;
+  readonly to?: string;
+  readonly patroni: string;
+}
+
+function registerRender(ha: Command, cli: Cli): void {
+  ha.command('render')
+    .description('print the files of every machine of the cluster that ha: describes')
+    .option('--member <name>', 'only the files of this member')
+    .option('--to <dir>', 'write them to this folder, one folder for each machine')
+    .option('--patroni <version>', 'the version of Patroni that will read them', version, '4.0.0')
+    .addHelpText(
+      'after',
+      '\nFor each member patroni.yml, its unit, the names of the passwords that it needs, and etcd with its unit; haproxy.cfg and pgbouncer.ini for the\nmachine that clients come to. No file holds a password. What is rendered is linted.\n\nExamples:\n  dbkit ha render --member n1\n  dbkit ha render --patroni 3.0.2 --to /root/cluster',
+    )
+    .action(({ member, to, patroni }: RenderFlags, command: Command) =>
+      cli.run(command, async ({ app, surroundings: { workingDirectory } }) => {
+        const wish = { member, to: to === undefined ? undefined : resolve(workingDirectory, to), patroniVersion: patroni };
+        const report = await (await app({ asCaller: true })).cluster.render(wish);
+        return { report, text: (style) => renderView(report, style) };
+      }),
+    );
+}
+
 function version(text: string): string {
   if (/^\d+\.\d+(\.\d+)?$/.test(text)) return text;
   throw new InvalidArgumentError("expected a version, like '4.0.7'.");
@@ -45,4 +76,16 @@ function lintView({ status, files, sharedFrom, patroniVersion, findings }: LintR
     ({ id, severity, file, words, next }) => `${look[severity](severity)}: ${file}: ${words} ${style.dim(`(${id})`)}\n  ${next}`,
   );
   return [heading, ...(found.length === 0 ? ['nothing dangerous was found'] : found)].join('\n\n');
+}
+
+function renderView({ files, folder, findings }: RenderedCluster, style: Style): string {
+  const told = findings.map(({ severity, file, words, next }) => `# ${severity}: ${file}: ${words}\n#   ${next}`);
+  if (folder === null)
+    return [...told, ...files.map(({ name, place, text }) => `${style.dim(`# ${name}: goes to ${place}`)}\n${text}`)].join('\n');
+  const written = files.map(({ name, place }) => `${folder}/${name}  goes to ${place}`);
+  return [
+    ...written,
+    ...told,
+    'fill in passwords.env, the same on every member; make the data directory for the user of Patroni; start etcd on its machines, then Patroni',
+  ].join('\n');
 }

@@ -1,5 +1,5 @@
 /** How an environment variable's text becomes a value of the schema. */
-export type Coercion = 'text' | 'number' | 'list' | 'flag';
+export type Coercion = 'text' | 'number' | 'list' | 'flag' | 'members';
 
 /** Environment names are a table, not a convention: greppable, documented, each readable from NAME_FILE too. First name wins where two are set. */
 export const environment = {
@@ -36,5 +36,10 @@ export const environment = {
   MAX_RECOVERY_ATTEMPTS: ['monitor.maxRecoveries', 'number'],
   DBKIT_MONITOR: ['monitor.enabled', 'flag'],
   DBKIT_LISTEN: ['monitor.listen', 'text'],
+  HA_MEMBERS: ['ha.members', 'members'],
+  AUTO_FAILOVER: ['ha.autoFailover', 'flag'],
+  FAILOVER_CHECK_INTERVAL: ['ha.checkIntervalSeconds', 'number'],
+  FAILOVER_TIMEOUT: ['ha.failoverTimeoutSeconds', 'number'],
+  MAX_REPLICATION_LAG: ['ha.maxReplicationLag', 'text'],
   DBKIT_ON_FAIL: ['postgresql.onFail', 'text'],
 } as const satisfies Record<string, readonly [path: string, as: Coercion]>;

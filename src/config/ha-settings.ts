@@ -4,6 +4,8 @@ import { secret, text } from '../alerts/channel.ts';
 const url = v.pipe(v.string(), v.regex(/^https?:\/\/[^/?#]+\/?$/, 'must be a URL without a path, such as http://10.0.0.1:8008'));
 const hostAndPort = v.pipe(v.string(), v.regex(/^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$/, 'expected HOST:PORT'));
 
+const wholeSeconds = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3_600));
+
 /** The Patroni cluster that `dbkit ha` asks. dbkit elects and promotes nobody: it asks Patroni to. */
 export const haSettings = v.strictObject({
   /** Each member by its name in Patroni: where its REST API is, and where its PostgreSQL is if that is not the same host and postgresql.port. */
@@ -14,6 +16,21 @@ export const haSettings = v.strictObject({
     ),
     {},
   ),
+  /** The cluster's name in etcd (Patroni's scope). */
+  scope: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'is not a name of a cluster')), 'dbkit'),
+  /** False: Patroni is paused from the beginning, and a leader that crashes stays down. */
+  autoFailover: v.optional(v.boolean(), true),
+  /** How often Patroni looks (loop_wait). */
+  checkIntervalSeconds: v.optional(wholeSeconds, 2),
+  /** A leader that says nothing for so long is replaced (ttl). */
+  failoverTimeoutSeconds: v.optional(wholeSeconds, 20),
+  /** A replica that is further behind is not promoted (maximum_lag_on_failover). */
+  maxReplicationLag: v.optional(
+    v.pipe(v.string(), v.regex(/^\d+(\.\d+)?(kB|MB|GB|TB)$|^\d+$/, "expected a size like '1MB', or bytes")),
+    '1MB',
+  ),
+  /** The machines with an etcd; default: those of the first three members, or of the only one. */
+  etcd: v.optional(v.array(v.pipe(v.string(), v.regex(/^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$/, 'expected HOST:PORT')))),
   /** Where applications write: HAProxy, a virtual address, or a service of Kubernetes. */
   writeAddress: v.optional(hostAndPort),
   /** PgBouncer, whose admin console takes PAUSE and RESUME. */

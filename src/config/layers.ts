@@ -55,7 +55,13 @@ export function layerConfig({ file, environment: variables, flags, problems: ear
   return { config: result.output, origins };
 }
 
-const wants: Record<Coercion, string> = { text: 'a text', number: 'a number', list: 'a comma-separated list', flag: 'true or false' };
+const wants: Record<Coercion, string> = {
+  text: 'a text',
+  number: 'a number',
+  list: 'a comma-separated list',
+  flag: 'true or false',
+  members: 'NAME=http://HOST:8008, …',
+};
 
 function coerce(text: string, as: Coercion): unknown {
   switch (as) {
@@ -70,7 +76,19 @@ function coerce(text: string, as: Coercion): unknown {
         .filter(Boolean);
     case 'flag':
       return /^(true|yes|on|1)$/i.test(text) ? true : /^(false|no|off|0)$/i.test(text) ? false : undefined;
+    case 'members':
+      return membersIn(text);
   }
+}
+
+/** 'n1=http://10.0.0.1:8008,n2=…' → { n1: { api: 'http://10.0.0.1:8008' }, … }; undefined for anything else. */
+function membersIn(text: string): unknown {
+  const pairs = text
+    .split(',')
+    .filter((one) => one.trim() !== '')
+    .map((one) => /^\s*([^=\s]+)=(\S+)\s*$/.exec(one));
+  if (pairs.some((pair) => pair === null)) return undefined;
+  return Object.fromEntries(pairs.map((pair) => [pair![1], { api: pair![2] }]));
 }
 
 function put(tree: Tree, path: string, value: unknown, from: Origin, origins: Map<string, Origin>): void {

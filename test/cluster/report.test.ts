@@ -90,7 +90,7 @@ test('why-not names one member, and refuses one that there is not; history is th
 
 test('no member in the configuration: the message says what to write', async () => {
   cluster = await fakeCluster('3.0.2');
-  const config = { ...cluster.needs.config, ha: { members: {} } };
+  const config = { ...cluster.needs.config, ha: { ...cluster.needs.config.ha, members: {} } };
   await expect(reportCluster({ ...cluster.needs, config }, never)).rejects.toMatchObject({
     code: 'config.invalid',
     hint: expect.stringContaining('ha.members'),

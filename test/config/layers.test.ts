@@ -40,12 +40,25 @@ test('without any layer the defaults are a whole configuration', () => {
   expect(load({ file: file(null) }).origins.size).toBe(0); // An empty file.
 });
 
-const samples = { text: '/sample', number: '14', list: 'redis, mongodb,', flag: 'off' };
-const values = { text: '/sample', number: 14, list: ['redis', 'mongodb'], flag: false };
+const samples = {
+  text: '/sample',
+  number: '14',
+  list: 'redis, mongodb,',
+  flag: 'off',
+  members: 'n1=http://10.0.0.1:8008, n2=http://10.0.0.2:8008',
+};
+const values = {
+  text: '/sample',
+  number: 14,
+  list: ['redis', 'mongodb'],
+  flag: false,
+  members: { n1: { api: 'http://10.0.0.1:8008' }, n2: { api: 'http://10.0.0.2:8008' } },
+};
 const picked: Record<string, string> = {
   DBKIT_ON_FAIL: 'hold',
   DBKIT_LISTEN: '127.0.0.1:9879',
   DBKIT_WAL: 'off',
+  MAX_REPLICATION_LAG: '16MB',
   DBKIT_WAL_MAX_LAG: '2GB',
 };
 test.each(Object.entries(environment))('%s sets %s', (name, [path, as]) => {

@@ -45,7 +45,9 @@ export function lintSetups(setups: Setups): readonly LintFinding[] {
       .flatMap((facts) => findings(memberRows, facts, memberWords(facts), facts.setup.file)),
     ...routes.flatMap((route) => findings(routeRows, route, routeWords(route), route.file)),
     ...poolers.flatMap((pooler) => findings(poolerRows, pooler, poolerWords(pooler), pooler.file)),
-    ...stores.map((setup) => ({ setup, members })).flatMap((facts) => findings(storeRows, facts, storeWords(facts), facts.setup.file)),
+    ...stores
+      .map((setup) => ({ setup, members, units }))
+      .flatMap((facts) => findings(storeRows, facts, storeWords(facts), facts.setup.file)),
     ...units.flatMap((unit) => findings(unitRows, unit, unitWords(unit), unit.file)),
   ];
   return [...found.filter(({ severity }) => severity === 'critical'), ...found.filter(({ severity }) => severity === 'warning')];

@@ -30,14 +30,18 @@ export type ReadSetups = Omit<Setups, 'version' | 'memberCount'> & { readonly fi
 
 /** Reads each file as what its content shows it to be. Rejects with `config.invalid`, naming the file, for one that cannot be read or is none of them. */
 export async function readSetups(paths: readonly string[]): Promise<ReadSetups> {
+  return setupsOf(await Promise.all(paths.map(async (path) => ({ path, ...(await readBounded(path)) }))));
+}
+
+/** The same for texts that are in no file yet. */
+export async function setupsOf(texts: readonly TextFile[]): Promise<ReadSetups> {
   const read: ReadSetups = { members: [], dynamic: null, routes: [], poolers: [], stores: [], units: [], files: [] };
-  const texts = await Promise.all(paths.map(async (path) => ({ path, ...(await readBounded(path)) })));
   let all = read;
   for (const one of texts) all = await withFile(all, one);
   return all;
 }
 
-interface TextFile {
+export interface TextFile {
   readonly path: string;
   readonly text: string;
   readonly isReadableByAll: boolean;

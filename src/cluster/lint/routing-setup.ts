@@ -31,6 +31,8 @@ export interface UnitSetup {
   readonly restart: string;
   /** null: systemd's default, 90 s. */
   readonly stopSeconds: number | null;
+  /** Addresses that are not named reach nothing of it. */
+  readonly closesNetwork: boolean;
 }
 
 const ROLES = /\/(primary|master|leader|read-write|standby-leader)\b/;
@@ -125,5 +127,6 @@ export function readUnit(file: string, text: string): UnitSetup {
     execStart: last('ExecStart'),
     restart: last('Restart'),
     stopSeconds: count === undefined ? null : Number(count) * (unit.startsWith('m') ? 60 : 1),
+    closesNetwork: last('IPAddressDeny') === 'any',
   };
 }

@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import type { Finds } from '../finding.ts';
 import { isLoopback, type MemberSetup } from './patroni-setup.ts';
+import type { UnitSetup } from './routing-setup.ts';
 import { flag, readAsFarAsPossible, word } from './setting-kinds.ts';
 
 const text = v.optional(v.nullable(word));
@@ -27,11 +28,14 @@ export const readStore = (file: string, document: unknown): StoreSetup | undefin
 export interface StoreFacts {
   readonly setup: StoreSetup;
   readonly members: readonly MemberSetup[];
+  readonly units: readonly UnitSetup[];
 }
 
 const clientUrls = ({ document }: StoreSetup): readonly string[] =>
   (document['listen-client-urls'] ?? '').split(',').map((url) => url.trim());
 const isOpen = (url: string): boolean => url !== '' && !isLoopback(url.replace(/^https?:\/\//, '').replace(/:\d+$/, ''));
+
+const closesStore = ({ execStart, closesNetwork }: UnitSetup): boolean => closesNetwork && /(^|\/)etcd(\s|$)/.test(execStart);
 
 /** Every row that matches is a danger in etcd’s own file. */
 export const storeRows = [
@@ -52,7 +56,10 @@ export const storeRows = [
   },
   {
     id: 'store-open-to-all',
-    when: ({ setup }) => clientUrls(setup).some(isOpen) && setup.document['client-transport-security']?.['client-cert-auth'] !== true,
+    when: ({ setup, units }) =>
+      clientUrls(setup).some(isOpen) &&
+      setup.document['client-transport-security']?.['client-cert-auth'] !== true &&
+      !units.some(closesStore),
     then: 'warning',
     words: 'whoever reaches etcd at {urls} may say who leads: it asks for no certificate',
     next: 'close that port to all but the members, or set client-cert-auth',
