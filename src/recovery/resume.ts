@@ -1,5 +1,5 @@
-import { lstat, readdir, rename, rmdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { lstat, readdir, realpath, rename, rmdir } from 'node:fs/promises';
+import { basename, dirname, join, normalize, resolve } from 'node:path';
 import { clusterEntries, quarantineRoots, type Volume } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { makeLabel, parseLabel } from '../kernel/labels.ts';
@@ -32,7 +32,9 @@ export async function finishReplacement(volume: Volume, backupDir: string, owner
   const aside = found.aside ?? found.journal?.quarantine ?? null;
   if (then === 'refuse')
     throw new DbkitError('recovery.refused', words, {
-      hint: `put ${aside ?? 'that folder'} back (is the volume of BACKUP_DIR mounted?), then start again; nothing was changed`,
+      hint: found.remains.leadsOutside
+        ? `start again with the PGDATA and the BACKUP_DIR that the earlier run had; if nobody knows of one, look at ${volume.journal} and move it away; nothing was changed`
+        : `put ${aside ?? 'that folder'} back (is the volume of BACKUP_DIR mounted?), then start again; nothing was changed`,
     });
   system.log.warn('replacement.resumed', words, { id, quarantine: aside });
   if (then === 'go-on') await carryOn(volume, owner, found.journal!, system);
@@ -49,8 +51,10 @@ async function lookForRemains(volume: Volume, backupDir: string): Promise<Found>
   const globalInPlace = here.includes('global');
   const state: Remains['journal'] = typeof read === 'string' ? read : 'whole';
   const nothing = { asideHasGlobal: false, complement: false, halfPublished: false, nothingReplaced: journal?.quarantine === null };
-  const base = { journal: state, phase: journal?.phase, globalInPlace, sourceWhole: true, empty: here.length === 0, ...nothing };
-  if (journal === undefined && globalInPlace) return { remains: base, journal, aside: undefined, rest: undefined };
+  const leadsOutside = journal !== undefined && !(await namesOwnPlaces(journal, volume, backupDir));
+  const facts = { journal: state, leadsOutside, phase: journal?.phase, globalInPlace };
+  const base = { ...facts, sourceWhole: true, empty: here.length === 0, ...nothing };
+  if (leadsOutside || (journal === undefined && globalInPlace)) return { remains: base, journal, aside: undefined, rest: undefined };
   const aside = journal ? (journal.quarantine ?? undefined) : await newestQuarantine(volume, backupDir);
   const [asideEntries, rest] = [aside === undefined ? [] : await clusterEntries(aside), await restOfNew(volume, here)];
   return {
@@ -65,6 +69,18 @@ async function lookForRemains(volume: Volume, backupDir: string): Promise<Found>
       halfPublished: journal === undefined && rest !== undefined,
     },
   };
+}
+
+/** A quarantine that dbkit could have made, and a source in its own folder or a quarantine; links on the way are followed first. */
+async function namesOwnPlaces({ quarantine, from }: Journal, { dataDir }: Volume, backupDir: string): Promise<boolean> {
+  const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
+  const roots = await Promise.all(quarantineRoots(dataDir, backupDir).map(real));
+  const own = await real(join(dataDir, '.dbkit'));
+  const isQuarantine = async (path: string): Promise<boolean> =>
+    ['corrupt', 'replaced'].includes(parseLabel(basename(path))?.kind ?? '') && roots.includes(await real(dirname(path)));
+  const isOwn = async (path: string): Promise<boolean> => path === normalize(path) && `${await real(dirname(path))}/`.startsWith(`${own}/`);
+  if (quarantine !== null && !(await isQuarantine(quarantine))) return false;
+  return from === undefined || (await isOwn(from)) || (await isQuarantine(from));
 }
 
 /** While data is set aside all of the new cluster must be in its folder; after that, some of it has been published. */

@@ -2,6 +2,8 @@
 export interface Remains {
   /** 'broken': it is there and cannot be read. */
   readonly journal: 'whole' | 'broken' | 'none';
+  /** It names a folder that is neither dbkit's in PGDATA nor in a quarantine: somebody else wrote it, or BACKUP_DIR was another one. */
+  readonly leadsOutside: boolean;
   /** The replacement that the journal says was under way; undefined where it says nothing. */
   readonly phase: 'set-aside' | 'publish' | undefined;
   /** PGDATA has a `global`: it is the first to be set aside and the last to be published. */
@@ -37,6 +39,12 @@ export const resumptions: readonly Row[] = [
     when: ({ journal, globalInPlace }) => journal === 'none' && globalInPlace,
     then: 'forget',
     words: 'no replacement is unfinished',
+  },
+  {
+    id: 'leads-outside',
+    when: ({ leadsOutside }) => leadsOutside,
+    then: 'refuse',
+    words: 'the journal of an earlier replacement names a folder outside PGDATA and BACKUP_DIR, and it is obeyed only for folders in them',
   },
   {
     id: 'goes-on',

@@ -4,6 +4,7 @@ import { type Remains, resume, resumptions } from '../../src/recovery/resumption
 
 const underWay: Remains = {
   journal: 'whole',
+  leadsOutside: false,
   phase: 'set-aside',
   globalInPlace: false,
   sourceWhole: true,
@@ -18,6 +19,7 @@ const lost: Remains = { ...underWay, journal: 'none', phase: undefined };
 /** Every row, by what is left. */
 const cases: readonly (readonly [id: string, remains: Remains])[] = [
   ['nothing-under-way', { ...lost, globalInPlace: true }],
+  ['leads-outside', { ...underWay, leadsOutside: true }],
   ['goes-on', underWay],
   ['published', { ...underWay, phase: 'publish', globalInPlace: true, sourceWhole: false }],
   ['never-began', { ...underWay, globalInPlace: true, sourceWhole: false }],

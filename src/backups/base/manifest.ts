@@ -45,6 +45,11 @@ function renderFile({ path, sizeBytes, modifiedAt, sha256: checksum }: ManifestF
   return `{ ${name}, "Size": ${sizeBytes}, "Last-Modified": "${time}", "Checksum-Algorithm": "SHA256", "Checksum": "${checksum}" }`;
 }
 
+const timeOf = (text: string): Date => new Date(text.replace(' GMT', 'Z').replace(' ', 'T'));
+function isTime(text: string): boolean {
+  return !Number.isNaN(timeOf(text).getTime());
+}
+
 const lsnText = v.pipe(v.string(), v.regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/i));
 const manifestSchema = v.looseObject({
   Files: v.array(
@@ -52,7 +57,7 @@ const manifestSchema = v.looseObject({
       Path: v.optional(v.string()),
       'Encoded-Path': v.optional(v.pipe(v.string(), v.hexadecimal())),
       Size: v.pipe(v.number(), v.integer(), v.minValue(0)),
-      'Last-Modified': v.string(),
+      'Last-Modified': v.pipe(v.string(), v.regex(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d GMT$/), v.check(isTime, 'is no time')),
       'Checksum-Algorithm': v.literal('SHA256'),
       Checksum: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
     }),
@@ -74,7 +79,7 @@ export function parseManifest(text: string): Manifest {
     files: parsed.output.Files.map((file) => ({
       path: bytePath(file['Encoded-Path'] === undefined ? Buffer.from(file.Path ?? '', 'utf8') : Buffer.from(file['Encoded-Path'], 'hex')),
       sizeBytes: file.Size,
-      modifiedAt: new Date(file['Last-Modified'].replace(' GMT', 'Z').replace(' ', 'T')),
+      modifiedAt: timeOf(file['Last-Modified']),
       sha256: file.Checksum,
     })),
     wal: { timeline: range.Timeline, start: parseLsn(range['Start-LSN']), end: parseLsn(range['End-LSN']) },
