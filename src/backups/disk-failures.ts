@@ -1,6 +1,6 @@
-import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, toFailure } from '../kernel/errors.ts';
 
-/** System calls that fail on a full, read-only or broken disk become failures a person can act on. */
+/** System calls that fail on a full, read-only or broken disk, or for want of descriptors, become failures a person can act on. */
 export async function inWords<T>(doing: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
@@ -14,6 +14,9 @@ export async function inWords<T>(doing: string, work: () => Promise<T>): Promise
     }
     if (errno === 'EROFS')
       throw new DbkitError('volume.read-only', `cannot ${doing}: the volume is read-only`, { ...options, hint: 'mount it writable' });
+    const told = toFailure(thrown);
+    if (told.code === 'volume.failing' || told.code === 'machine.exhausted')
+      throw new DbkitError(told.code, `cannot ${doing}: ${told.message}`, { ...options, hint: told.hint ?? undefined });
     throw new DbkitError('command.failed', `cannot ${doing}: ${message}`, {
       ...options,
       hint: 'check that the volumes are mounted and readable',
