@@ -20,7 +20,8 @@ await rm('dist', { recursive: true, force: true });
 const options = {
   entryPoints: {
     main: 'src/main.ts',
-    'page-worker': 'src/inspection/page-worker.ts',
+    'proof-worker': 'src/inspection/proof-worker.ts',
+    'patient-proof-worker': 'src/inspection/patient-proof-worker.ts',
     'copy-worker': 'src/backups/base/copy-worker.ts',
     'reread-worker': 'src/backups/base/reread-worker.ts',
     'page-server': 'src/monitor/page-server.ts',

@@ -1,4 +1,6 @@
+import type { KnownDamage } from '../inspection/known-damage.ts';
 import type { KnownFile } from '../inspection/known-file.ts';
+import type { Baseline } from '../inspection/prove.ts';
 import type { PointPlan, PointRequest } from './base/points/point.ts';
 import type { ReachableMoments } from './base/points/reachable.ts';
 import type { ServingReport } from './base/points/serving.ts';
@@ -24,7 +26,13 @@ export interface Backup {
   /** When its bytes were last read again, and when a drill last started it. */
   readonly verifiedAt?: string | null | undefined;
   readonly provenAt?: string | null | undefined;
+  /** Damage of the data that was known when it was taken: it is not good for that, and never counts as good. */
+  readonly knownDamage?: readonly KnownDamage[] | undefined;
 }
+
+/** Whole, and of data that was whole as far as anybody knew. */
+export const isGood = ({ state, knownDamage = [] }: Pick<Backup, 'state' | 'knownDamage'>): boolean =>
+  state !== 'damaged' && knownDamage.length === 0;
 
 export interface SalvageOptions {
   /** Tables that cannot be read, by database, as pg_dump's --exclude-table takes them. */
@@ -153,6 +161,8 @@ export interface BaseBackups {
   walSegment(backup: Backup, name: string, signal: AbortSignal): Promise<string | undefined>;
   /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */
   rollsForward(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
+  /** The backup as something that pages are held against; undefined when it is gone. */
+  baseline(backup: Backup, signal: AbortSignal): Promise<Baseline | undefined>;
 }
 
 /** Archives that PostgreSQL's own pg_dump writes, for another major version, one database or one table. */

@@ -18,6 +18,7 @@ const base = [
   'findPoint',
   'serving',
   'reachable',
+  'baseline',
 ] as const satisfies readonly Methods<BaseBackups>[];
 const dumps = ['take', 'load', 'verify', 'onScratchDatabase'] as const satisfies readonly Methods<Dumps>[];
 

@@ -1,7 +1,7 @@
 import { nearest } from '../kernel/closest-name.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { newestFirst } from '../kernel/labels.ts';
-import type { Backups, BaseBackups, Dumps, FoundBackup } from './backup.ts';
+import { type Backups, type BaseBackups, type Dumps, type FoundBackup, isGood } from './backup.ts';
 
 /** Every backup of every kind, newest first. */
 export async function everyBackup({ backups }: { readonly backups: readonly Backups[] }, signal: AbortSignal): Promise<FoundBackup[]> {
@@ -16,7 +16,7 @@ export async function findBackup(app: { readonly backups: readonly Backups[] }, 
   const all = await everyBackup(app, signal);
   const found =
     label === 'latest'
-      ? all.find(({ backup, of }) => backup.state !== 'damaged' && of.kind === 'physical')
+      ? all.find(({ backup, of }) => isGood(backup) && of.kind === 'physical')
       : all.find(({ backup }) => backup.label === label);
   if (found) return found;
   if (all.length === 0) throw new DbkitError('backup.missing', 'there is no backup yet', { hint: '`dbkit backup create` takes one' });

@@ -1,4 +1,8 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { parseControlFile } from '../formats/control-file.ts';
+import { damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { durationMs } from '../kernel/units.ts';
@@ -25,6 +29,8 @@ export interface RepositoryOf<R extends Recorded, W extends R = R> extends Repos
   asBackup(record: R): Backup;
   /** Changes a record by what a reading found: where it cannot be written the old one stays, and the result still reaches the caller. */
   remember(label: string, change: (record: R) => R, signal: AbortSignal): Promise<void>;
+  /** Damage of the data that is neither mended nor accepted. */
+  openDamage(signal: AbortSignal): Promise<readonly KnownDamage[]>;
   /** Retention, under the lock and after a good backup, which it never takes. */
   expireAfter(justMade: string, signal: AbortSignal): Promise<void>;
 }
@@ -35,11 +41,22 @@ export function openRepository<R extends KeptRecord, W extends R>(
 ): RepositoryOf<R, W> {
   const holdings = openHoldings(kind, config.backupDir, owner, system);
   const { records, recordOf, change } = holdings;
-  const policy = policyOf(config);
+  const { stateDir, postgresql } = config;
+  const openDamage = async (signal: AbortSignal): Promise<readonly KnownDamage[]> => {
+    const read = await readFile(join(postgresql.dataDir, 'global/pg_control')).then(parseControlFile, () => undefined);
+    signal.throwIfAborted();
+    if (!read || !('control' in read)) return [];
+    return damageMemory({ dataDir: postgresql.dataDir, stateDir }, system).open(read.control.systemIdentifier);
+  };
+  const policyNow = async (signal: AbortSignal): Promise<RetentionPolicy> => ({
+    ...policyOf(config),
+    damageIsOpen: (await openDamage(signal)).length > 0,
+  });
   const asBackup = (record: R): Backup => kind.toBackup(record, holdings.pathOf(record.label));
   return {
     ...holdings,
     asBackup,
+    openDamage,
     async remember(label, changeRecord, signal) {
       await change(label, changeRecord, signal).catch((cause: unknown) => {
         signal.throwIfAborted();
@@ -50,7 +67,7 @@ export function openRepository<R extends KeptRecord, W extends R>(
       });
     },
     async expireAfter(justMade, signal) {
-      await expireBackups(holdings, { ...policy, justMade }, system, signal);
+      await expireBackups(holdings, { ...(await policyNow(signal)), justMade }, system, signal);
     },
     list: (signal) => inWords(`list the backups in ${config.backupDir}`, async () => (await records(signal)).map(asBackup)),
     describe: async (backup, signal) => kind.describe(await recordOf(backup, signal)),
@@ -61,6 +78,7 @@ export function openRepository<R extends KeptRecord, W extends R>(
       }),
     expire: ({ dryRun }, signal) =>
       inWords('apply retention', async (): Promise<readonly RetentionDecision[]> => {
+        const policy = await policyNow(signal);
         if (dryRun) return planRetention(await records(signal), policy);
         return holdings.locked('expire', () => expireBackups(holdings, policy, system, signal), signal);
       }),

@@ -1,6 +1,6 @@
 import { parseLabel } from '../kernel/labels.ts';
 import { decide, fill, type Row } from '../kernel/reasons.ts';
-import type { Backup, RetentionDecision } from './backup.ts';
+import { type Backup, isGood, type RetentionDecision } from './backup.ts';
 
 export interface RetentionPolicy {
   /** How many of the newest good backups are kept. */
@@ -13,6 +13,8 @@ export interface RetentionPolicy {
   readonly maxAgeMs?: number | undefined;
   /** The backup this run has just made: it stays, however the clock named it. */
   readonly justMade?: string | undefined;
+  /** Something in the data is damaged at this moment, and neither mended nor accepted: older backups may be all that holds it. */
+  readonly damageIsOpen?: boolean | undefined;
 }
 
 export interface RetentionFacts {
@@ -33,6 +35,10 @@ export interface RetentionFacts {
   readonly newerDays: number | null;
   readonly newerWeeks: number | null;
   readonly newerMonths: number | null;
+  /** Its damage was known when it was taken; how many later ones lack no more than that. */
+  readonly isMarked: boolean;
+  readonly newerAlike: number;
+  readonly damageIsOpen: boolean;
 }
 
 const within = (newer: number | null, wanted: number): boolean => newer !== null && newer < wanted;
@@ -40,11 +46,23 @@ type Rule = Row<RetentionFacts, 'keep' | 'expire'>;
 
 /** First match wins. The last good backup stays whatever the settings say; a damaged one never counts, and goes when it is no use any more. */
 const rows = [
+  {
+    id: 'known-damage-and-enough-newer',
+    when: ({ isMarked, pinned, justMade, newerAlike, last }) => isMarked && !pinned && !justMade && newerAlike >= last,
+    then: 'expire',
+    words: 'it lacks what was known to be damaged, and newer ones that lack no more: {newerAlike}',
+  },
   { id: 'no-good-backup', when: ({ totalGood }) => totalGood === 0, then: 'keep', words: 'no good backup exists, so nothing expires' },
   { id: 'pinned', when: ({ pinned }) => pinned, then: 'keep', words: 'it is pinned' },
   { id: 'just-made', when: ({ justMade }) => justMade, then: 'keep', words: 'it was made just now' },
   { id: 'newest-good', when: ({ newestGood }) => newestGood, then: 'keep', words: 'it is the newest good backup' },
   { id: 'newest-proven', when: ({ newestProven }) => newestProven, then: 'keep', words: 'it is the newest that a restore has proven' },
+  {
+    id: 'may-hold-what-is-damaged',
+    when: ({ good, damageIsOpen }) => good && damageIsOpen,
+    then: 'keep',
+    words: 'it may hold what is damaged in the data now',
+  },
   { id: 'too-old', when: ({ good, tooOld }) => good && tooOld, then: 'expire', words: 'it is older than retention.maxAge' },
   {
     id: 'one-of-the-newest',
@@ -87,7 +105,7 @@ export const retentionRules: readonly (Rule & { readonly id: RetentionRule })[] 
 export const beingRead = { keep: true, reason: 'being-read', because: 'it is being read; the next cleanup decides' } as const;
 
 /** The facts that retention looks at. */
-export type Candidate = Pick<Backup, 'label' | 'state' | 'systemIdentifier' | 'pinned'>;
+export type Candidate = Pick<Backup, 'label' | 'state' | 'systemIdentifier' | 'pinned' | 'knownDamage'>;
 
 /**
  * Which backups stay and which go, each with its reason, newest first. Pure: `backups` are all of one repository and one engine. Order and age
@@ -106,17 +124,25 @@ export function planRetention(backups: readonly Candidate[], policy: RetentionPo
 }
 
 const newerFirst = (a: { readonly label: string }, b: { readonly label: string }): number => (a.label < b.label ? 1 : -1);
-const isGood = ({ state }: Pick<Backup, 'state'>): boolean => state !== 'damaged';
+const damagedPaths = ({ knownDamage = [] }: Candidate): readonly string[] => knownDamage.map(({ path }) => path);
 const timeOf = ({ label }: Candidate): number => parseLabel(label)?.at.getTime() ?? 0;
 
 function planCluster(backups: readonly Candidate[], policy: RetentionPolicy): RetentionDecision[] {
   const newestFirst = [...backups].sort(newerFirst);
   const good = newestFirst.filter(isGood);
   const counted = good.filter(({ pinned }) => !pinned); // A pin is kept beside the others, not instead of one.
+  const damageIsOpen = policy.damageIsOpen === true || (newestFirst[0]?.knownDamage ?? []).length > 0;
   const ages = activeAges(newestFirst, policy.maxAgeMs);
   return newestFirst.map((backup, index) => {
     const newer = counted.filter((other) => newestFirst.indexOf(other) < index);
+    const lacks = damagedPaths(backup);
+    const alike = newestFirst
+      .slice(0, index)
+      .filter((other) => other.state !== 'damaged' && damagedPaths(other).every((path) => lacks.includes(path)));
     const facts: RetentionFacts = {
+      isMarked: lacks.length > 0,
+      newerAlike: alike.length,
+      damageIsOpen,
       justMade: backup.label === policy.justMade,
       pinned: backup.pinned ?? false,
       good: isGood(backup),

@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
-import type { BackupOptions, Backups } from './backup.ts';
+import { type BackupOptions, type Backups, isGood } from './backup.ts';
 import { expireQuarantine, type Reported } from './expire-quarantine.ts';
 import { type ListedBackup, listed } from './list-backups.ts';
 import type { Copies } from './offsite/copies.ts';
@@ -50,7 +50,7 @@ export async function takeBackup(
   const change = ifChanged && kind.kind === 'physical' ? await kind.changedSinceLast(signal) : undefined;
   if (change && !change.changed) return { backup: null, because: change.because };
   const backup = listed(await kind.take(signal, options), kind.name);
-  if (backup.state !== 'damaged') {
+  if (isGood(backup)) {
     await expireQuarantine(app, { dryRun: false }, signal).catch((cause: unknown) =>
       log.warn('quarantine.expire-failed', `the quarantine could not be cleaned up: ${wordsOf(cause)}`),
     );

@@ -1,3 +1,4 @@
+import { findBaseline } from '../backups/find-baseline.ts';
 import { type Finding, isOf } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { Launch } from '../instance/server/server.ts';
@@ -12,8 +13,10 @@ import { replacesUnasked, rereadEvidence } from '../recovery/reread.ts';
 import { rememberStop } from './after-stop.ts';
 import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, planInput } from './judge.ts';
+import { proveBeside } from './prove-beside.ts';
 import { type Course, down, isGood, oneRound } from './round.ts';
 import { settle } from './settle.ts';
+import { settleDamage } from './settle-damage.ts';
 import { askSilentDatabases } from './silent-databases.ts';
 
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
@@ -59,13 +62,16 @@ async function raise(
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
     const begunMs = system.clock.monotonicMs();
     const { launched, judgement, short, isEnsured } = await oneRound(hold, options, { before, tried, unproven, course }, signal);
-    const { complaints, rebuilt, unknown, plan } = judgement;
+    const { complaints, rebuilt, unknown, plan, rechecked } = judgement;
     if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
     if (short) handles.note(short);
     if (launched.kind === 'serving' && isGood(plan)) {
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
       else if (complaints.length > 0) handles.note(servedReport(local, complaints, begunMs));
-      return serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
+      await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
+      const running = await serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
+      if (rechecked?.isCutShort) proveBeside(local, { findBaseline: findBaseline(options.backups), must: rechecked.must }, running.exited);
+      return running;
     }
     await down(launched, system.clock);
     const isUnproven = plan !== undefined && replacesUnasked(plan) && (await rereadEvidence(local, plan, signal)).length === 0;

@@ -10,8 +10,7 @@ import { type Volume, volumeOf } from '../instance/volume.ts';
 import { isDenied } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { finishReplacement } from '../recovery/resume.ts';
-import { readMark } from '../wal/mark.ts';
-import type { Hold, PostgresqlOptions } from './hold.ts';
+import { type Hold, type PostgresqlOptions, sources } from './hold.ts';
 
 /** Lends the hold on the data. */
 export interface Holder {
@@ -57,7 +56,7 @@ export function createHolder(options: PostgresqlOptions): Holder {
 
 /** Everything that must be true before the data may be touched. Refusals come first and change nothing. */
 async function takeHold(
-  { config, system, passwordIsGiven }: PostgresqlOptions,
+  { config, system, passwordIsGiven, backups }: PostgresqlOptions,
   signal: AbortSignal,
   { keepsStaged = false }: { keepsStaged?: boolean } = {},
 ): Promise<Hold> {
@@ -75,7 +74,7 @@ async function takeHold(
     await claimLogDirectory(logDir, owner, system, signal);
     await system.files.ownDirectory(stateDir, { mode: 0o755 });
     if (!(await isClosed(settings.dataDir))) await clearUp(volume, { backupDir, owner, system, keepsStaged }); // Else once its mode is mended, when the hold is taken anew.
-    const inspection = await inspect(settings.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
+    const inspection = await inspect(settings.dataDir, { stateDir, ...sources(backups) }, system, signal);
     system.trace('data.inspected');
     const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
     const local = {

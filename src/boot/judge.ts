@@ -1,11 +1,14 @@
+import { findBaseline } from '../backups/find-baseline.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
+import { notAccepted } from '../inspection/known-damage.ts';
 import type { Silence } from '../instance/server/databases.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { findingKey, makePlan, type Plan, type PlanInput } from '../recovery/plan.ts';
-import { readMark } from '../wal/mark.ts';
-import { complaintsOf, examine } from './complaints.ts';
-import type { Hold, PostgresqlOptions } from './hold.ts';
+import { complaintsOf, type Examination, examine } from './complaints.ts';
+import { type Hold, type PostgresqlOptions, sources } from './hold.ts';
+import { type Rechecked, recheck } from './recheck.ts';
+import { joinComplaints } from './settle-damage.ts';
 
 /** The questions to one launch, and what is known from before. */
 export interface Case {
@@ -28,6 +31,8 @@ export interface Judgement {
   readonly unknown: readonly Silence[];
   /** Undefined: nothing is complained about. */
   readonly plan: Plan | undefined;
+  /** Undefined where nothing could be held against anything. */
+  readonly rechecked: Rechecked | undefined;
 }
 
 /** Hears what the server says, or asks it, and plans. A server that goes away while it is asked is heard by its last words. */
@@ -37,21 +42,22 @@ export async function judge(
   { launched, before, tried, unproven, socketDir }: Case,
   signal: AbortSignal,
 ): Promise<Judgement> {
-  const examined = launched.kind === 'serving' ? await whileItServes(hold, launched, { before, socketDir }, signal) : undefined;
+  const examined = launched.kind === 'serving' ? await whileItServes(hold, options, launched, { before, socketDir }, signal) : undefined;
   const complaints = examined?.complaints ?? (await complaintsOf(hold.local, await lastWordsOf(launched)));
-  const { rebuilt = [], unknown = [], answering = false } = examined ?? {};
+  const { rebuilt = [], unknown = [], answering = false, rechecked } = examined ?? {};
   const reported = complaints.filter((finding) => !unproven.has(findingKey(finding)));
   const facts = { reported, tried, serving: examined !== undefined, answering };
-  return { complaints, rebuilt, unknown, plan: reported.length > 0 ? await planFor(hold, options, facts, signal) : undefined };
+  return { complaints, rebuilt, unknown, rechecked, plan: reported.length > 0 ? await planFor(hold, options, facts, signal) : undefined };
 }
 
 /** Undefined when the server ended meanwhile: then there is nobody to ask. */
 async function whileItServes(
   { local }: Hold,
+  { backups }: PostgresqlOptions,
   { child }: Extract<Launch, { kind: 'serving' }>,
   { before, socketDir }: Pick<Case, 'before' | 'socketDir'>,
   signal: AbortSignal,
-): Promise<Awaited<ReturnType<typeof examine>> | undefined> {
+): Promise<(Examination & { readonly rechecked: Rechecked | undefined }) | undefined> {
   const asking = new AbortController();
   const stop = (): void => asking.abort(signal.reason);
   signal.addEventListener('abort', stop, { once: true });
@@ -62,7 +68,19 @@ async function whileItServes(
   });
   try {
     signal.throwIfAborted();
-    return await examine(local, before, { socketDir }, asking.signal);
+    const examined = await examine(local, before, { socketDir }, asking.signal);
+    const rechecked = await recheck({ local, before, socketDir }, findBaseline(backups), asking.signal);
+    return {
+      ...examined,
+      complaints: await notAccepted(
+        { dataDir: local.volume.dataDir, stateDir: local.stateDir },
+        before.report.systemIdentifier ?? '',
+        joinComplaints(examined.complaints, rechecked, before),
+        local.system,
+      ),
+      rebuilt: [...examined.rebuilt, ...(rechecked?.rebuilt ?? [])],
+      rechecked,
+    };
   } catch (cause) {
     signal.throwIfAborted();
     if (isGone) return undefined;
@@ -89,7 +107,7 @@ async function planFor(
   }: { reported: readonly Finding[]; tried: ReadonlySet<string>; serving: boolean; answering: boolean },
   signal: AbortSignal,
 ): Promise<Plan> {
-  const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false, readReached: readMark }, local.system, signal);
+  const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, ...sources(options.backups) }, local.system, signal);
   const inspection = serving ? { ...seen, report: { ...seen.report, findings: [] } } : seen;
   return makePlan(local, { ...planInput(options, { inspection, reported, tried, answering }), spoiled }, signal);
 }

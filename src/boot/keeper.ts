@@ -13,9 +13,8 @@ import { goingOn, joinReports, reportOf } from '../recovery/describe.ts';
 import { incident } from '../recovery/incidents.ts';
 import { makePlan } from '../recovery/plan.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
-import { readMark } from '../wal/mark.ts';
 import { bringUp } from './bring-up.ts';
-import type { Hold, PostgresqlOptions } from './hold.ts';
+import { type Hold, type PostgresqlOptions, sources } from './hold.ts';
 import { createHolder } from './holder.ts';
 
 /** Keeps one instance: what the service does with it, from the first look at the directory to the running server. */
@@ -77,7 +76,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
     },
     start: (signal) =>
       holding(signal, async (held) => {
-        const running = await bringUp(held, seen ?? (await look(held.local, signal)), options, { note, release }, signal);
+        const running = await bringUp(held, seen ?? (await look(held.local, options.backups, signal)), options, { note, release }, signal);
         published = false;
         return running;
       }),
@@ -107,7 +106,7 @@ async function mend(
   signal: AbortSignal,
 ): Promise<Mended> {
   const begunMs = local.system.clock.monotonicMs();
-  const inspection = firstLook() ?? (await look(local, signal)); // Walking twenty thousand files once is enough.
+  const inspection = firstLook() ?? (await look(local, backups, signal)); // Walking twenty thousand files once is enough.
   const input = {
     inspection,
     reported: [],
@@ -125,8 +124,8 @@ async function mend(
   return goesOn ? { ...ended, report: goingOn(ended.report, await replacedBefore(local.volume, local.system)) } : ended;
 }
 
-const look = ({ volume, stateDir, system }: Local, signal: AbortSignal): Promise<Inspection> =>
-  inspect(volume.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
+const look = ({ volume, stateDir, system }: Local, backups: PostgresqlOptions['backups'], signal: AbortSignal): Promise<Inspection> =>
+  inspect(volume.dataDir, { stateDir, ...sources(backups) }, system, signal);
 
 /** A plan for eyes only: no lock, no directory made, nothing finished that an earlier run began. */
 async function withoutTouching(
@@ -136,7 +135,7 @@ async function withoutTouching(
 ): Promise<RecoveryReport> {
   const { postgresql: settings, stateDir, logDir, backupDir } = config;
   const begunMs = system.clock.monotonicMs();
-  const inspection = await inspect(settings.dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
+  const inspection = await inspect(settings.dataDir, { stateDir, ...sources(backups) }, system, signal);
   const owner = await serverOwner(settings, system);
   const binaries = await findBinaries(
     { major: inspection.report.major ?? settings.version, directory: settings.binDir },

@@ -17,6 +17,7 @@ import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, judge } from './judge.ts';
 import { beforeStart, judgeRecovery } from './judge-recovery.ts';
 import { slotLimit } from './keep-archive.ts';
+import { rememberSuspects } from './recheck.ts';
 
 const IMMEDIATE_AFTER_S = 20;
 
@@ -56,6 +57,7 @@ export async function oneRound(
   const facts = await doorFacts(local, before, course.isJudged);
   const door = course.isUnheard ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {
+    await rememberSuspects(local, before);
     await voidInventory(system, local.stateDir);
     system.reached('server.voided-inventory');
     const all = { ...overrides, ...way?.settings };

@@ -27,6 +27,7 @@ import { installUnits, printUnits, uninstallUnits } from '../homes/systemd/insta
 import { openSql, runPsql } from '../instance/sql.ts';
 import { monitor, monitorOnce } from '../monitor/loop.ts';
 import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
+import { acceptDamage } from '../recovery/accept-damage.ts';
 import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
 import { makeRestorePoint } from '../restore/make-restore-point.ts';
 import { openBackup } from '../restore/open-backup.ts';
@@ -85,7 +86,7 @@ export function createApp(parts: Parts) {
     sql: { open: on(openSql), psql: on(runPsql) },
     restore: restoreVerbs(on, copies),
     moments: { timeline: on(readTimeline), name: on(makeRestorePoint) },
-    recovery: { recover: on(recoverInstance), history: on(listRecoveries), show: on(showRecovery) },
+    recovery: { recover: on(recoverInstance), accept: on(acceptDamage), history: on(listRecoveries), show: on(showRecovery) },
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },
     alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },

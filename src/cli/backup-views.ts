@@ -15,8 +15,8 @@ const looks = { good: 'strong', verified: 'good', proven: 'good', damaged: 'bad'
 >;
 
 /** 'verified, pinned', coloured by what it is worth. */
-const worth = ({ state, pinned }: ListedBackup, style: Style): string =>
-  `${state === 'good' ? state : style[looks[state]](state)}${pinned ? ', pinned' : ''}`;
+const worth = ({ state, pinned, knownDamage = [] }: ListedBackup, style: Style): string =>
+  `${state === 'good' ? state : style[looks[state]](state)}${knownDamage.length > 0 ? `, ${style.bad('with known damage')}` : ''}${pinned ? ', pinned' : ''}`;
 
 const ago = (iso: string, now: Date): string => `${duration(Math.max(0, (now.getTime() - Date.parse(iso)) / 1000))} ago`;
 

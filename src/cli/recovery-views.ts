@@ -1,3 +1,4 @@
+import type { KnownDamage } from '../inspection/known-damage.ts';
 import { bytes } from '../kernel/units.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { Style } from './output/style.ts';
@@ -12,6 +13,12 @@ export function recoverView(report: RecoveryReport, style: Style, plan: boolean)
   parts.push([...where, `lost: ${report.lost}`, ...(report.quarantine ? [`old bytes: ${report.quarantine}`] : [])].join('\n'));
   return parts.join('\n\n');
 }
+
+/** Damage that a person accepts, or is asked to. */
+export const acceptedView = (damage: readonly KnownDamage[]): string =>
+  damage.length === 0
+    ? 'no damage is known that is not mended'
+    : table(damage.map(({ path, since, evidence: seen }) => [path, since, seen]));
 
 /** The findings and the actions, where there was something. */
 export const evidence = ({ findings, steps }: RecoveryReport, style: Style): string[] => [

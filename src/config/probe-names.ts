@@ -6,6 +6,7 @@ export const probeNames = [
   'latency',
   'write',
   'data-directory',
+  'damage',
   'disk',
   'connections',
   'long-queries',

@@ -2,11 +2,15 @@
 export interface PageRow {
   readonly item: number;
   readonly data: Buffer;
+  /** The transaction that made it, and t_infomask. */
+  readonly xmin: number;
+  readonly infomask: number;
 }
 
 const PAGE_HEADER_BYTES = 24;
 const LINE_POINTER_BYTES = 4;
 const NORMAL = 1;
+const INFOMASK_AT = 20;
 const HEADER_LENGTH_AT = 22; // t_hoff (htup_details.h)
 
 /** Rows of a heap page, dead ones too: what was dropped has a name as well. */
@@ -18,7 +22,8 @@ export function rowsOf(page: Buffer): PageRow[] {
     const [offset, flags, length] = [pointer & 0x7fff, (pointer >>> 15) & 3, pointer >>> 17];
     if (flags !== NORMAL || length <= HEADER_LENGTH_AT || offset + length > page.length) continue;
     const data = page.subarray(offset + page[offset + HEADER_LENGTH_AT]!, offset + length);
-    rows.push({ item: (at - PAGE_HEADER_BYTES) / LINE_POINTER_BYTES + 1, data });
+    const [xmin, infomask] = [page.readUInt32LE(offset), page.readUInt16LE(offset + INFOMASK_AT)];
+    rows.push({ item: (at - PAGE_HEADER_BYTES) / LINE_POINTER_BYTES + 1, data, xmin, infomask });
   }
   return rows;
 }

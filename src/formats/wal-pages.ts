@@ -1,14 +1,25 @@
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { unlessMissing } from '../kernel/errors.ts';
 import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
-import { type Lsn, segmentName, segmentOf, WAL_PAGE_BYTES, type WalIdentity } from './wal-segment.ts';
+import {
+  LONG_HEADER_BYTES,
+  type Lsn,
+  SHORT_HEADER_BYTES,
+  segmentName,
+  segmentOf,
+  WAL_PAGE_BYTES,
+  type WalIdentity,
+} from './wal-segment.ts';
+
+export const PAGE = BigInt(WAL_PAGE_BYTES);
 
 /** The plain bytes of a segment, or as many as there are of it; undefined where it is not there. */
 export type SegmentBytes = (segment: bigint) => Promise<Buffer | undefined>;
 
-/** A folder of segments, or whoever has them elsewhere. */
-export type WalSource = BytePath | SegmentBytes;
+/** A folder of segments, several of which the first that holds one counts, or whoever has them elsewhere. */
+export type WalSource = BytePath | readonly BytePath[] | SegmentBytes;
 
+/** Pages of WAL by their address, wherever the segment files are. */
 export interface Pages {
   /** The page that begins at `address`; undefined when it does not hold what belongs there. */
   at(address: Lsn): Promise<Buffer | undefined>;
@@ -24,8 +35,10 @@ const WINDOW_BYTES = 1024 * 1024;
 const FIRST_WINDOW_BYTES = 64 * 1024;
 
 /** Pages of consecutive segments. */
-export const openPages = (source: WalSource, identity: WalIdentity): Pages =>
-  typeof source === 'function' ? pagesInMemory(source, identity) : pagesOfFiles(source, identity);
+export function openPages(source: WalSource, identity: WalIdentity): Pages {
+  if (typeof source === 'function') return pagesInMemory(source, identity);
+  return pagesOfFiles(typeof source === 'string' ? [source] : source, identity);
+}
 
 /** The page that belongs at `address`; undefined for what is none, or of another run of WAL. */
 function belongs(page: Buffer, address: Lsn, timeline: number): Buffer | undefined {
@@ -57,12 +70,14 @@ function pagesInMemory(read: SegmentBytes, { timeline, segmentSizeBytes }: WalId
 }
 
 /** Read a window at a time. */
-function pagesOfFiles(directory: BytePath, { timeline, segmentSizeBytes }: WalIdentity): Pages {
+function pagesOfFiles(directories: readonly BytePath[], { timeline, segmentSizeBytes }: WalIdentity): Pages {
   let file: { readonly handle: FileHandle; readonly segment: bigint } | undefined;
   let window: { readonly from: Lsn; readonly bytes: Buffer } | undefined;
   let buffer = Buffer.allocUnsafe(FIRST_WINDOW_BYTES); // One for all windows: records are put together as copies.
   let loads = 0;
   let lacks = false;
+  const candidates = (segment: bigint): Buffer[] =>
+    directories.map((directory) => toBytes(join(directory, fromText(segmentName(timeline, segment, segmentSizeBytes)))));
 
   async function load(address: Lsn): Promise<void> {
     const segment = segmentOf(address, segmentSizeBytes);
@@ -70,8 +85,7 @@ function pagesOfFiles(directory: BytePath, { timeline, segmentSizeBytes }: WalId
     if (file?.segment !== segment) {
       await file?.handle.close();
       file = undefined;
-      const path = toBytes(join(directory, fromText(segmentName(timeline, segment, segmentSizeBytes))));
-      const handle = await open(path, 'r').catch(unlessMissing);
+      const handle = await openFirst(candidates(segment));
       lacks = handle === undefined;
       if (!handle) return;
       file = { handle, segment };
@@ -86,16 +100,18 @@ function pagesOfFiles(directory: BytePath, { timeline, segmentSizeBytes }: WalId
 
   return {
     async at(address) {
-      const held = window && address >= window.from && address + BigInt(WAL_PAGE_BYTES) <= window.from + BigInt(window.bytes.length);
+      const held = window && address >= window.from && address + PAGE <= window.from + BigInt(window.bytes.length);
       if (!held) await load(address);
       if (!window) return undefined;
       const offset = Number(address - window.from);
       return belongs(window.bytes.subarray(offset, offset + WAL_PAGE_BYTES), address, timeline);
     },
     async isCutBefore(address) {
-      const path = join(directory, fromText(segmentName(timeline, segmentOf(address, segmentSizeBytes), segmentSizeBytes)));
-      const found = await stat(toBytes(path)).catch(() => undefined);
-      return found !== undefined && found.size < Number(address % BigInt(segmentSizeBytes)) + WAL_PAGE_BYTES;
+      for (const path of candidates(segmentOf(address, segmentSizeBytes))) {
+        const found = await stat(path).catch(() => undefined);
+        if (found) return found.size < Number(address % BigInt(segmentSizeBytes)) + WAL_PAGE_BYTES;
+      }
+      return false;
     },
     lacked: () => lacks,
     async close() {
@@ -103,3 +119,13 @@ function pagesOfFiles(directory: BytePath, { timeline, segmentSizeBytes }: WalId
     },
   };
 }
+
+async function openFirst(paths: readonly Buffer[]): Promise<FileHandle | undefined> {
+  for (const path of paths) {
+    const handle = await open(path, 'r').catch(unlessMissing);
+    if (handle) return handle;
+  }
+  return undefined;
+}
+
+export const headerBytes = (page: Buffer): number => ((page.readUInt16LE(2) & 0x0002) === 0 ? SHORT_HEADER_BYTES : LONG_HEADER_BYTES);

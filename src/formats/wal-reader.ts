@@ -1,6 +1,7 @@
+import type { BytePath } from './byte-path.ts';
 import { crc32c } from './crc32c.ts';
-import { openPages, type Pages, type WalSource } from './wal-pages.ts';
-import { LONG_HEADER_BYTES, type Lsn, SHORT_HEADER_BYTES, segmentOf, WAL_PAGE_BYTES, type WalIdentity } from './wal-segment.ts';
+import { headerBytes, openPages, PAGE, type Pages, type WalSource } from './wal-pages.ts';
+import { type Lsn, recordEnd, segmentOf, WAL_PAGE_BYTES, type WalIdentity } from './wal-segment.ts';
 
 /** A WAL record whose checksum is right: its place, and the resource manager and operation that tell what it did. */
 export interface WalRecord {
@@ -12,8 +13,12 @@ export interface WalRecord {
   readonly committedAt: Date | undefined;
   /** The transaction that wrote it; 0 where none did. */
   readonly xid: number;
-  /** The whole record, for whoever looks into it (`mainDataOf`). */
+  /** The whole record, for whoever looks into it (`mainDataOf`); only until `visit` returns. */
   readonly bytes: Buffer;
+  /** Where the next record may begin: the LSN that this one gives to the pages it changes. */
+  readonly end: Lsn;
+  /** The magic number of the WAL page it begins on, which tells the major version (xlog_internal.h, XLOG_PAGE_MAGIC). */
+  readonly magic: number;
 }
 
 export interface WalEnd {
@@ -30,7 +35,6 @@ export interface WalEnd {
   readonly createsTablespaces: boolean;
 }
 
-const PAGE = BigInt(WAL_PAGE_BYTES);
 const RECORD_HEADER_BYTES = 24;
 const CRC_OFFSET = 20;
 /** xlog_internal.h: the page goes on with a record of the page before, or gives up on one that was never finished. */
@@ -49,7 +53,8 @@ const RECORD_LENGTH_MAX = 1024 * 1024 * 1024;
 
 /**
  * Reads record after record from `start`, which must be where a record or a page begins, as the server does in recovery (xlogreader.c): until
- * one is cut short, has a wrong checksum or does not follow its predecessor. `visit` may end it early by answering false.
+ * one is cut short, has a wrong checksum or does not follow its predecessor. `visit` may end it early by answering false. Of several
+ * directories the first that holds a segment is read.
  */
 export async function readWal(
   source: WalSource,
@@ -74,7 +79,7 @@ export async function readWal(
         continue;
       }
       if (!isSound(found.bytes, previous)) break;
-      const record = describe(found.lsn, found.bytes);
+      const record = describe(found);
       [previous, end] = [found.lsn, found.next];
       last = { lsn: found.lsn, crc: found.bytes.readUInt32LE(CRC_OFFSET) };
       lastCommitAt = record.committedAt ?? lastCommitAt;
@@ -93,24 +98,55 @@ export async function readWal(
   }
 }
 
-const headerBytes = (page: Buffer): number => ((page.readUInt16LE(2) & 0x0002) === 0 ? SHORT_HEADER_BYTES : LONG_HEADER_BYTES);
+/**
+ * Where the first record of a segment begins: behind what its first page goes on with from the segment before. Undefined where the segment is
+ * not there, or holds nothing but the middle of one record.
+ */
+export async function firstRecordOf(
+  directory: BytePath,
+  identity: WalIdentity,
+  segment: bigint,
+  signal: AbortSignal,
+): Promise<Lsn | undefined> {
+  signal.throwIfAborted();
+  const pages = openPages([directory], identity);
+  try {
+    const address = segment * BigInt(identity.segmentSizeBytes);
+    const page = await pages.at(address);
+    if (!page) return undefined;
+    if ((page.readUInt16LE(2) & FIRST_IS_CONTINUATION) === 0) return address;
+    const start = recordEnd(address + BigInt(headerBytes(page)), page.readUInt32LE(16), identity.segmentSizeBytes);
+    return segmentOf(start, identity.segmentSizeBytes) === segment ? start : undefined;
+  } finally {
+    await pages.close();
+  }
+}
+
+interface Found {
+  readonly lsn: Lsn;
+  readonly bytes: Buffer;
+  readonly next: Lsn;
+  readonly magic: number;
+}
 
 /** The record at `position`, put together across pages; undefined where WAL ends. */
-async function readRecord(pages: Pages, at: Lsn): Promise<{ lsn: Lsn; bytes: Buffer; next: Lsn } | { skipTo: Lsn } | undefined> {
+async function readRecord(pages: Pages, at: Lsn): Promise<Found | { skipTo: Lsn } | undefined> {
   let address = at - (at % PAGE);
   let page = await pages.at(address);
   if (!page) return undefined;
   const lsn = at % PAGE === 0n ? at + BigInt(headerBytes(page)) : at;
   if (at % PAGE === 0n && (page.readUInt16LE(2) & FIRST_IS_CONTINUATION) !== 0) return undefined;
   let offset = Number(lsn % PAGE);
+  const magic = page.readUInt16LE(0);
   const length = page.readUInt32LE(offset); // Records begin at multiples of 8, so the length is never cut.
   if (length < RECORD_HEADER_BYTES || length > RECORD_LENGTH_MAX) return undefined;
   const parts: Buffer[] = [];
   for (let left = length; ; ) {
     const part = page.subarray(offset, Math.min(offset + left, WAL_PAGE_BYTES));
-    parts.push(Buffer.from(part));
+    if (part.length === length) return { lsn, bytes: part, next: (address + BigInt(offset + length) + 7n) & ~7n, magic };
+    parts.push(Buffer.from(part)); // The next page may take its place in memory.
     left -= part.length;
-    if (left === 0) return { lsn, bytes: Buffer.concat(parts), next: (address + BigInt(offset + part.length) + 7n) & ~7n };
+    if (left === 0) return { lsn, bytes: Buffer.concat(parts), next: (address + BigInt(offset + part.length) + 7n) & ~7n, magic };
     address += PAGE;
     page = await pages.at(address);
     if (!page) return undefined;
@@ -127,10 +163,10 @@ function isSound(bytes: Buffer, previous: Lsn | undefined): boolean {
   return crc32c(bytes.subarray(0, CRC_OFFSET), crc32c(bytes.subarray(RECORD_HEADER_BYTES))) === bytes.readUInt32LE(CRC_OFFSET);
 }
 
-function describe(lsn: Lsn, bytes: Buffer): WalRecord {
+function describe({ lsn, bytes, next: end, magic }: Found): WalRecord {
   const [info, manager] = [bytes.readUInt8(16) & 0xf0, bytes.readUInt8(17)];
   const commits = manager === RM_XACT && xactCommits.has(info & XACT_OPERATION_MASK);
-  return { lsn, manager, info, committedAt: commits ? commitTime(bytes) : undefined, xid: bytes.readUInt32LE(4), bytes };
+  return { lsn, manager, info, committedAt: commits ? commitTime(bytes) : undefined, xid: bytes.readUInt32LE(4), bytes, end, magic };
 }
 
 /** The main data of a record without blocks, which stands at its end; before it stand the headers of xlogrecord.h. */

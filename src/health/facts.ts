@@ -1,5 +1,6 @@
 import type { ProbeName } from '../config/probe-names.ts';
 import type { Finding } from '../inspection/findings.ts';
+import type { KnownDamage } from '../inspection/known-damage.ts';
 
 /** Why there is no session with the server. */
 export type RefusalKind =
@@ -69,6 +70,8 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
     /** Processes that a signal has stopped. */
     readonly stopped?: readonly number[];
   };
+  /** Damage that is neither mended nor accepted. */
+  readonly damage: { readonly damaged: readonly KnownDamage[] };
   readonly connection: {
     readonly why?: RefusalKind;
     readonly words?: string;

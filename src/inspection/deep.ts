@@ -1,33 +1,30 @@
 import type { ControlFile } from '../formats/control-file.ts';
 import type { System } from '../kernel/machine.ts';
 import type { Finding } from './findings.ts';
+import type { FindBaseline } from './prove.ts';
 import type { InspectionReport } from './report.ts';
 import type { Walk } from './walk.ts';
 
-/** Every page; adds a finding for each damaged file. */
+interface DeepReading {
+  readonly dataDir: string;
+  readonly seen: Walk;
+  readonly control: ControlFile;
+  readonly findBaseline: FindBaseline | undefined;
+}
+
+/** Every page, held against the newest backup and the WAL since; adds a finding for each file with one that is lost. */
 export async function readDeep(
-  dataDir: string,
-  seen: Walk,
-  control: ControlFile,
+  { findBaseline, ...where }: DeepReading,
   findings: Finding[],
-  system: System,
+  { log }: System,
   signal: AbortSignal,
 ): Promise<InspectionReport['deep']> {
-  const { verifyPages } = await import('./verify-pages.ts');
-  const { pages, damaged } = await verifyPages(dataDir, seen, control, system.log, signal);
-  for (const file of damaged) {
-    if (file.unreadable !== undefined)
-      findings.push({ code: 'file.unreadable', path: file.path, evidence: file.unreadable, severity: 'certain' });
-    if (file.damaged.length === 0) continue;
-    const blocks = file.damaged.slice(0, 10).join(', ');
-    const evidence = `${file.damaged.length} of ${file.pages} pages fail their checksum (block ${blocks}${file.damaged.length > 10 ? ', …' : ''})`;
-    findings.push({
-      code: 'page.damaged',
-      path: file.path,
-      evidence,
-      severity: control.state === 'shut down' ? 'certain' : 'suspect',
-      postgresSays: `invalid page in block ${file.damaged[0]} of relation ${file.path}`,
-    });
-  }
-  return { pages, damaged: damaged.reduce((sum, file) => sum + file.damaged.length, 0) };
+  const { proveTwice } = await import('./prove-twice.ts');
+  const { proofFindings } = await import('./proof-findings.ts');
+  const isLive = !where.control.state.startsWith('shut down');
+  const baseline = await findBaseline?.(where.control.systemIdentifier, signal);
+  const proof = await proveTwice({ ...where, baseline, whole: true, isLive, log }, signal);
+  const known = new Set(findings.map(({ path }) => path));
+  findings.push(...proofFindings(proof, isLive ? 'suspect' : 'certain').filter(({ path }) => !known.has(path)));
+  return { pages: proof.pages, damaged: proof.doubtful.reduce((sum, { doubts }) => sum + doubts.length, 0) };
 }

@@ -14,8 +14,15 @@ export interface Finding {
   readonly postgresSays?: string;
   /** The table or index whose file this is, where the server could name it. */
   readonly relation?: RelationName;
-  /** dbkit itself has read it from the files, beside what the catalogs name: it need not be seen again to be true. */
-  readonly seenIn?: 'files';
+  /**
+   * dbkit itself has seen it beside the running server. 'files': its file is gone or short, by what the catalogs name; it need not be seen again to
+   * be true. 'pages': in pages that the server may have been writing; they are read once more when it is stopped, before anything is replaced.
+   */
+  readonly seenIn?: 'files' | 'pages';
+  /** Which blocks of the file, where it is about pages. */
+  readonly blocks?: readonly number[];
+  /** About how many rows those held. */
+  readonly rows?: number;
 }
 
 /** A table or index as the server names it: `name` with its schema, unless it is a system catalog. */
@@ -80,6 +87,7 @@ export const findingCodes = {
   'relation.truncated': 'a table or index file has lost its end',
   'relation.changed': 'a file has changed since the last clean shutdown, when only the server may change it',
   'page.damaged': 'a page fails its checksum or header check',
+  'page.lost': 'a page is neither as the newest backup holds it nor as the WAL since says',
   'database.missing': 'the directory of a database is missing',
   'directory.lost': 'a directory with data is missing',
 } as const;

@@ -1,12 +1,12 @@
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
 import type { ControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import { configFileElsewhere } from '../instance/external-configuration.ts';
 import { serversIn } from '../instance/guard/servers-in.ts';
 import { isUnmounted } from '../instance/places.ts';
-import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
+import { ofDatabases } from './claimed-databases.ts';
 import { inspectConfiguration } from './configuration.ts';
 import { readDeep } from './deep.ts';
 import {
@@ -22,14 +22,16 @@ import { type BehindGap, type Gaps, inspectGaps, mayHaveGap, recovers } from './
 import { filesAt, readInventory } from './inventory.ts';
 import { controlFinding, type Judged, judgeControl } from './judge-control.ts';
 import { readKept } from './kept.ts';
+import { notAccepted, remembered } from './known-damage.ts';
 import type { KnownFile } from './known-file.ts';
 import { followsAnother, inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
 import { inspectPrepared } from './prepared.ts';
+import type { FindBaseline } from './prove.ts';
 import type { Reached, ReadReached } from './reached.ts';
-import { databaseDirectories, inspectCatalogs, inspectSizes } from './relations.ts';
+import { databaseDirectories, inspectCatalogs } from './relations.ts';
 import type { InspectionReport } from './report.ts';
-import { type Compared, compare, keptCopies, lossesOf, withEmptyFiles } from './since-shutdown.ts';
-import { isDiskError, stateFindings, stateOf } from './state.ts';
+import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles } from './since-shutdown.ts';
+import { isDiskError, stateFindings, stateOf, versionFile } from './state.ts';
 import { inspectStatus } from './status-bits.ts';
 import { inspectTablespaceLinks } from './tablespace-links.ts';
 import { inspectTransactions } from './transactions.ts';
@@ -52,6 +54,10 @@ export interface Inspection {
   lastKnown(path: string): readonly KnownFile[];
   /** True if something was at `path`. */
   saw(path: string): boolean;
+  /** How much it held; undefined where there was nothing. */
+  sizeOf(path: string): number | undefined;
+  /** Times say nothing, and there was more to read than a start can afford: pages are still to be proven. */
+  readonly isUnproven: boolean;
   /** WAL that crash recovery cannot get to. */
   readonly behindGap: BehindGap | undefined;
   /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
@@ -63,16 +69,26 @@ export interface InspectOptions {
   readonly deep: boolean;
   /** How far the WAL had come when the server ran; undefined where nobody can tell. */
   readonly readReached?: ReadReached | undefined;
+  /** Asked only where pages are to be held against a backup. */
+  readonly findBaseline?: FindBaseline | undefined;
   /** A server runs on it: what it has not written yet is no damage, and its WAL is not read. */
   readonly isServed?: boolean;
 }
+
+/** Beside a server whole databases may be dropped between the walk and the reading of their files. */
+const LOOKS_MAX = 5;
 
 /**
  * Looks at a data directory without the server and without touching anything: milliseconds, plus what an lstat of each file costs. Rejects with
  * `volume.failing` when the disk does not answer, which must never look like lost files.
  */
 export async function inspect(dataDir: string, options: InspectOptions, system: System, signal: AbortSignal): Promise<Inspection> {
-  return inspectAnswering(dataDir, options, system, signal).catch((cause: unknown) => {
+  const look = (times: number): Promise<Inspection> =>
+    inspectAnswering(dataDir, options, system, signal).catch((cause: unknown) => {
+      if (times > 1 && options.isServed && errnoOf(cause) === 'ENOENT') return look(times - 1);
+      throw cause;
+    });
+  return look(LOOKS_MAX).catch((cause: unknown) => {
     if (!isDiskError(cause)) throw cause;
     throw new DbkitError('volume.failing', `the disk or the mount under ${dataDir} does not answer: ${wordsOf(cause)}`, {
       hint: 'nothing was changed; look at `dmesg` and at the mount first',
@@ -83,7 +99,7 @@ export async function inspect(dataDir: string, options: InspectOptions, system: 
 
 async function inspectAnswering(
   dataDir: string,
-  { stateDir, deep, readReached, isServed = false }: InspectOptions,
+  { stateDir, deep, readReached, findBaseline, isServed = false }: InspectOptions,
   system: System,
   signal: AbortSignal,
 ): Promise<Inspection> {
@@ -101,7 +117,9 @@ async function inspectAnswering(
   const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
   const reached = state === 'cluster' ? await readReached?.(stateDir, dataDir, undefined) : undefined;
   const { control, doubts } = await judgeControl(dataDir, seen, state === 'cluster' && readable, { reached, inventory }, signal);
-  const compared = inventory && (await compare(seen, inventory, { dataDir, stateDir, control, log: system.log }, signal));
+  const where = { dataDir, stateDir, control, findBaseline, log: system.log };
+  const told = inventory && (await notAccepted({ dataDir, stateDir }, inventory.systemIdentifier, inventory.damage, system));
+  const compared = inventory && (await compare(seen, { ...inventory, damage: told ?? [] }, where, signal));
   const findings =
     root && readable
       ? [...permissions, ...foreign, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir, isServed }, signal))]
@@ -113,7 +131,8 @@ async function inspectAnswering(
       ? await inspectGaps(dataDir, seen, known, reached, signal)
       : noGap;
   findings.push(...gaps.findings);
-  const pages = deep && known?.checksums ? await readDeep(dataDir, seen, known, findings, system, signal) : null;
+  if (known) findings.push(...(await remembered({ dataDir, stateDir }, known.systemIdentifier, findings, system)));
+  const pages = deep && known ? await readDeep({ dataDir, seen, control: known, findBaseline }, findings, system, signal) : null;
   const kept = await keptCopies(stateDir, compared, inventory, findings);
   const shutDown = known?.state === 'shut down' || (known === undefined && compared?.proven === true);
   return {
@@ -123,6 +142,8 @@ async function inspectAnswering(
     follows,
     behindGap: gaps.behind,
     saw: (path) => seen.entries.has(path),
+    sizeOf: (path) => seen.entries.get(path)?.sizeBytes,
+    isUnproven: compared?.isUnproven ?? false,
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
     report: {
@@ -153,15 +174,6 @@ const emptyFindings = async (state: InspectionReport['state'], dataDir: string, 
   state === 'empty' ? stateFindings(state, await serversIn(dataDir), await isUnmounted(stateDir, dataDir)) : stateFindings(state);
 
 const emptyWalk: Walk = { entries: new Map(), denied: [] };
-
-function versionFile(dataDir: string): number | null {
-  try {
-    const version = Number.parseInt(readFileSync(join(dataDir, 'PG_VERSION'), 'utf8'), 10);
-    return version >= 9 && version < 100 ? version : null;
-  } catch {
-    return null;
-  }
-}
 
 /** Facts that were known of the directory before it was looked into. */
 interface Notes {
@@ -215,7 +227,7 @@ async function look(
         clean,
         reached?.lastRecordLsn === known.checkpointLsn && reached.systemIdentifier === known.systemIdentifier ? reached : undefined,
       ),
-      ...oddSizes(seen, known, compared),
+      ...oddSizes(seen, known, compared, isServed),
       ...inspectLeftovers(dataDir, seen, known),
     );
     if (!isServed && !recovers(seen) && !findings.some(({ code }) => code === 'slru.damaged' || code === 'directory.lost')) {
@@ -231,13 +243,6 @@ async function look(
   if (compared.touched) findings.push(compared.touched);
   const behindLostLinks = findings.filter(({ code }) => code === 'tablespace.unlinked').map(({ path }) => `${path}/`);
   const seenWithLinks = findings.filter(({ path }) => !behindLostLinks.some((home) => path.startsWith(home)));
-  return withEmptyFiles(seenWithLinks, compared.differences);
-}
-
-/** PostgreSQL ignores a torn page at a file's end, so an odd size alone proves nothing; the inventory knows whether it is new. */
-function oddSizes(seen: Walk, control: ControlFile, compared: Compared | undefined): Finding[] {
-  const odd = inspectSizes(seen, control, control.state === 'shut down' ? 'certain' : 'suspect');
-  if (!compared?.proven) return odd;
-  const changed = new Set(compared.differences.map(({ path }) => path));
-  return odd.filter(({ path }) => changed.has(path));
+  const all = withEmptyFiles(seenWithLinks, compared.differences);
+  return clean && known ? ofDatabases(dataDir, known, compared, all) : all;
 }

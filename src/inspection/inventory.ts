@@ -1,8 +1,9 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { parseControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
+import { errnoOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { type Finding, type FindingCode, findingCodes } from './findings.ts';
 import { type Kept, keepFiles, keptBytes } from './kept.ts';
@@ -23,6 +24,7 @@ const inventorySchema = v.object({
         code: v.custom<FindingCode>((code) => typeof code === 'string' && code in findingCodes),
         path: v.string(),
         evidence: v.string(),
+        blocks: v.optional(v.array(v.number())),
       }),
     ),
     [],
@@ -32,6 +34,8 @@ export type Inventory = v.InferOutput<typeof inventorySchema>;
 
 const KEPT_TRANSACTION_BYTES_MAX = 16 * 1024 * 1024;
 const pathOf = (stateDir: string): string => join(stateDir, 'inventory.json');
+/** That of the last clean shutdown, while the server runs or after a crash: files held at least that much then. */
+const lastPath = (stateDir: string): string => join(stateDir, 'inventory.last.json');
 
 /** Files that change without the server, or that nobody misses. */
 const unlisted =
@@ -56,7 +60,7 @@ export async function writeInventory(
     schema: 'dbkit.inventory/v1',
     ...moment,
     takenAt: system.clock.now().toISOString(),
-    damage: damage.map(({ code, path, evidence }) => ({ code, path, evidence })),
+    damage: damage.map(({ code, path, evidence, blocks }) => ({ code, path, evidence, ...(blocks ? { blocks: [...blocks] } : {}) })),
     files: files.filter(({ path }) => !unlisted.test(path)).map(({ path, sizeBytes, mtimeMs }) => [path, sizeBytes, mtimeMs]),
   };
   await system.files.write(pathOf(stateDir), JSON.stringify(inventory), { mode: 0o600 });
@@ -76,10 +80,19 @@ function worthKeeping(files: readonly Entry[]): string[] {
     .map(({ path }) => path);
 }
 
-/** Called before the server is started: from then on the inventory would lie. The kept configuration stays, as the last good copy. */
+/**
+ * Called before the server is started: from then on the inventory would lie, and only says how much there was at least. The kept configuration
+ * stays, as the last good copy.
+ */
 export async function voidInventory(system: System, stateDir: string): Promise<void> {
-  await rm(pathOf(stateDir), { force: true });
+  await rename(pathOf(stateDir), lastPath(stateDir)).catch((cause: unknown) => {
+    if (errnoOf(cause) !== 'ENOENT') throw cause;
+  });
   await system.files.syncDirectory(stateDir);
+}
+
+export async function readLastInventory(system: System, stateDir: string): Promise<Inventory | undefined> {
+  return system.files.readJson(lastPath(stateDir), (value) => v.parse(inventorySchema, value)).catch(() => undefined);
 }
 
 export async function readInventory(system: System, stateDir: string): Promise<Inventory | undefined> {
@@ -100,6 +113,8 @@ export interface Difference {
   readonly sizeBytes: number;
   /** The findings when its content was read; undefined: it was not. */
   readonly evidence?: string | undefined;
+  /** Its pages are those of an index. */
+  readonly isIndex?: boolean | undefined;
 }
 
 export function compareInventory({ entries }: Walk, { files }: Inventory): Difference[] {

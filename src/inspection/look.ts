@@ -4,6 +4,7 @@ import { serverOn } from '../instance/guard/preflight.ts';
 import type { System } from '../kernel/machine.ts';
 import { isOf } from './findings.ts';
 import { inspect } from './inspect.ts';
+import type { FindBaseline } from './prove.ts';
 import type { ReadReached } from './reached.ts';
 import type { Inspect, InspectionReport } from './report.ts';
 import { serverReads } from './server-reads.ts';
@@ -16,7 +17,11 @@ function whileServed(report: InspectionReport, pid: number): InspectionReport {
 }
 
 /** Inspection as a command asks for it: also of a directory that is served at this moment. */
-export function createInspect({ postgresql: settings, stateDir }: Config, system: System, readReached: ReadReached): Inspect {
+export function createInspect(
+  { postgresql: settings, stateDir }: Config,
+  system: System,
+  sources: { readonly readReached: ReadReached; readonly findBaseline: FindBaseline },
+): Inspect {
   /** Facts that only the programs know of a configuration that parses. */
   const askServer = async (report: InspectionReport, signal: AbortSignal): Promise<InspectionReport> => {
     if (report.findings.some(({ code }) => isOf(code, 'conf'))) return report;
@@ -29,7 +34,7 @@ export function createInspect({ postgresql: settings, stateDir }: Config, system
   return async (depth, signal) => {
     const server = await serverOn(settings.dataDir);
     const isServed = typeof server === 'object';
-    const { report } = await inspect(settings.dataDir, { stateDir, ...depth, readReached, isServed }, system, signal);
+    const { report } = await inspect(settings.dataDir, { stateDir, ...depth, ...sources, isServed }, system, signal);
     const asked = depth.deep && report.state === 'cluster' ? await askServer(report, signal) : report;
     return isServed ? whileServed(asked, server.pid) : asked;
   };

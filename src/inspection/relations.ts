@@ -137,6 +137,9 @@ export function inspectSizes({ entries }: Walk, control: ControlFile, severity: 
   return findings;
 }
 
+/** Of a catalog that was never written anew: its file bears the number of the catalog. */
+export const isCatalogFile = (path: string): boolean => Number(RELATION.exec(path)?.[1]) < FIRST_USER_OID;
+
 /** The meaning of the loss or change of one file, by its place. Undefined: nobody misses it. `sibling` finds the same file in another database. */
 export function meaningOfLoss(dataDir: string, path: string, gone: boolean, walk: Walk): Finding['code'] | undefined {
   if (/^(pg_xact|pg_multixact)\//.test(path)) return 'slru.damaged';

@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
-import { parseControlFile } from '../formats/control-file.ts';
+import { type ControlFile, parseControlFile } from '../formats/control-file.ts';
 import { readWal } from '../formats/wal-reader.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import type { Finding } from './findings.ts';
 import { compareInventory, type Difference, filesAt, type Inventory, isKept } from './inventory.ts';
 import { keptBytes, readKept } from './kept.ts';
-import { meaningOfLoss } from './relations.ts';
+import { inspectSizes, isCatalogFile, meaningOfLoss } from './relations.ts';
 import { settleTouched, type Touching } from './touched.ts';
 import type { Walk } from './walk.ts';
 
@@ -19,15 +19,26 @@ export interface Compared {
   readonly knownDamage: readonly Finding[];
   /** Files that bear another time and are what they were. */
   readonly touched: Finding | undefined;
+  /** Times say nothing, and there was more to read than a start can afford. */
+  readonly isUnproven: boolean;
 }
 
 /** A server that starts writes pg_control, and one that stops writes WAL: if either is untouched, nothing has run since. */
-export async function compare(seen: Walk, inventory: Inventory, where: Omit<Touching, 'listed'>, signal: AbortSignal): Promise<Compared> {
+export async function compare(
+  seen: Walk,
+  inventory: Inventory,
+  where: Omit<Touching, 'listed' | 'seen'>,
+  signal: AbortSignal,
+): Promise<Compared> {
   const { control } = where;
   const listed = inventory.files.length;
-  const settled = await settleTouched({ ...where, listed }, compareInventory(seen, inventory), signal);
-  const { differences, finding: touched } = settled;
-  const knownDamage = inventory.damage.map((finding) => ({ ...finding, severity: 'suspect' as const })); // The next start asks the server again.
+  const settled = await settleTouched({ ...where, seen, listed }, compareInventory(seen, inventory), signal);
+  const { differences, finding: touched, isUnproven } = settled;
+  const knownDamage = inventory.damage.map(({ blocks, ...finding }) => ({
+    ...finding,
+    ...(blocks ? { blocks } : {}),
+    severity: 'suspect' as const,
+  })); // The next start asks the server again.
   if ('control' in control) {
     const { checkpointLsn, systemIdentifier } = control.control;
     const proven =
@@ -35,17 +46,17 @@ export async function compare(seen: Walk, inventory: Inventory, where: Omit<Touc
       systemIdentifier === inventory.systemIdentifier &&
       !settled.isOutdated &&
       control.control.state.startsWith('shut down');
-    return { differences, proven, knownDamage, touched };
+    return { differences, proven, knownDamage, touched, isUnproven };
   }
   const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
   const proven =
     hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')) && (await endsWithShutdown(where, inventory, signal));
-  return { differences, proven, knownDamage, touched };
+  return { differences, proven, knownDamage, touched, isUnproven };
 }
 
 /** The times of a copied directory say nothing, so the WAL itself is asked: nothing was written after the checkpoint of that shutdown. */
 async function endsWithShutdown(
-  { dataDir, stateDir }: Omit<Touching, 'listed'>,
+  { dataDir, stateDir }: Pick<Touching, 'dataDir' | 'stateDir'>,
   { checkpointLsn }: Inventory,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -73,10 +84,11 @@ export function lossesOf(dataDir: string, differences: readonly Difference[], se
   const within = known.filter(({ code }) => code === 'directory.lost' || code === 'wal-directory.missing').map(({ path }) => `${path}/`);
   const lostDatabases = databasesGone(differences, seen);
   const folded = lostDatabases.map(({ path }) => `${path}/`);
-  const single = differences.flatMap(({ path, now, sizeBytes, evidence: read }): Finding[] => {
+  const single = differences.flatMap(({ path, now, sizeBytes, evidence: read, isIndex }): Finding[] => {
     if (folded.some((home) => path.startsWith(home))) return [];
     if (named.has(path) || within.some((home) => path.startsWith(home))) return [];
-    const code = meaningOfLoss(dataDir, path, now === undefined, seen);
+    const meaning = meaningOfLoss(dataDir, path, now === undefined, seen);
+    const code = isIndex && meaning === 'relation.changed' && !isCatalogFile(path) ? 'index.damaged' : meaning;
     if (code === undefined) return [];
     const evidence =
       now === undefined
@@ -135,4 +147,14 @@ export async function keptCopies(
     if (copies.length > 0 && copies.every(Boolean)) kept.add(path);
   }
   return kept;
+}
+
+/** PostgreSQL ignores a torn page at a file's end, so an odd size alone proves nothing; the inventory knows whether it is new. */
+export function oddSizes(seen: Walk, control: ControlFile, compared: Compared | undefined, isServed: boolean): Finding[] {
+  const isGrowing = (path: string): boolean => isServed && (seen.entries.get(path)?.sizeBytes ?? 0) % control.blockSizeBytes !== 0;
+  const all = inspectSizes(seen, control, control.state === 'shut down' ? 'certain' : 'suspect');
+  const odd = all.filter(({ path }) => !isGrowing(path));
+  if (!compared?.proven) return odd;
+  const changed = new Set(compared.differences.map(({ path }) => path));
+  return odd.filter(({ path }) => changed.has(path));
 }

@@ -81,3 +81,13 @@ export function readControl(dataDir: string): ReadControl {
     throw cause; // What the system cannot read now says nothing about what is there.
   }
 }
+
+/** The major version that PG_VERSION names; null where it names none. */
+export function versionFile(dataDir: string): number | null {
+  try {
+    const version = Number.parseInt(readFileSync(join(dataDir, 'PG_VERSION'), 'utf8'), 10);
+    return version >= 9 && version < 100 ? version : null;
+  } catch {
+    return null;
+  }
+}

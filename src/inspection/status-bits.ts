@@ -16,6 +16,7 @@ const PAGE_BYTES = 8192;
 const XIDS_PER_PAGE = PAGE_BYTES * 4; // Two bits each (clog.c).
 const XIDS_PER_SEGMENT = XIDS_PER_PAGE * 32;
 const MULTIS_PER_SEGMENT = (PAGE_BYTES / 4) * 32;
+const SUB_COMMITTED = 3;
 const COMMITTED = 1; // TRANSACTION_STATUS_COMMITTED; 0 is in progress, which after a crash is as good as aborted.
 
 const xactFile = (xid: number): string =>
@@ -27,6 +28,12 @@ const statusOf = (bytes: Buffer, xid: number): number => {
   const at = xid % XIDS_PER_SEGMENT;
   return ((bytes[at >> 2] ?? 0) >> ((at & 3) * 2)) & 3;
 };
+
+/** False only for a transaction that is known not to have committed; call it of a cluster that was shut down. */
+export function mayHaveCommitted(dataDir: string, xid: number): boolean {
+  const bytes = bytesOf(dataDir, xactFile(xid));
+  return bytes === undefined || [COMMITTED, SUB_COMMITTED].includes(statusOf(bytes, xid));
+}
 
 /** The sources for the status files. */
 export interface StatusWitnesses {

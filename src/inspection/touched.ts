@@ -5,17 +5,18 @@ import type { Finding } from './findings.ts';
 import type { Difference } from './inventory.ts';
 import type { Judged } from './judge-control.ts';
 import { type Kept, keptBytes, readKept } from './kept.ts';
+import { evidenceOf } from './proof-findings.ts';
+import type { FindBaseline } from './prove.ts';
 import { RELATION } from './relations.ts';
 import type { Walk } from './walk.ts';
-import { findZeroedPage } from './zeroed-pages.ts';
-
-const MAIN_FORK = /\/\d+(\.\d+)?$/; // The maps of free space and visibility may have holes.
 
 export interface Settled {
   /** Without the files that only bear another time. */
   readonly differences: readonly Difference[];
   /** A tool has written a sound pg_control since (pg_checksums, pg_resetwal): what was known before says nothing any more. */
   readonly isOutdated: boolean;
+  /** There was more to read than a start can afford. */
+  readonly isUnproven: boolean;
   /** A hint for a person: never damage. */
   readonly finding: Finding | undefined;
 }
@@ -24,64 +25,74 @@ export interface Touching {
   readonly dataDir: string;
   readonly stateDir: string;
   readonly control: Judged;
+  readonly seen: Walk;
+  readonly findBaseline: FindBaseline | undefined;
   /** How many files the inventory lists. */
   readonly listed: number;
   readonly log: Logger;
 }
 
+/** As much as a start reads of a directory that was copied as a whole; more is read beside the running server. */
+const COPIED_BYTES_MAX = 128 * 1024 * 1024;
+const CACHE = /_(fsm|vm)(\.\d+)?$/;
+
 /**
  * A time alone is no damage: whoever copies, unpacks or touches a data directory changes times and nothing else. Small files are compared
- * with the copies that were kept; pages are read, and their checksums, or else their headers, tell whether they are sound. Where most files bear another time the directory
- * was copied, and times say nothing: then nothing is read, and the server's own checksums watch as ever.
+ * with the copies that were kept; pages are held against the newest backup and the WAL since, and their checksums, or else their headers, are
+ * verified. Where most files bear another time the directory was copied: then no more is read than a start can afford. A map of free space or
+ * visibility is not worth the reading: it is set aside, and PostgreSQL makes it again.
  */
 export async function settleTouched(
-  { dataDir, stateDir, control, listed, log }: Touching,
+  { dataDir, stateDir, control, seen, findBaseline, listed, log }: Touching,
   differences: readonly Difference[],
   signal: AbortSignal,
 ): Promise<Settled> {
   const touched = differences.filter(({ now, sizeBytes }) => now?.sizeBytes === sizeBytes);
-  if (touched.length === 0) return { differences, isOutdated: false, finding: undefined };
+  if (touched.length === 0) return { differences, isOutdated: false, isUnproven: false, finding: undefined };
   const isCopied = touched.length > listed / 2;
   const known = 'control' in control ? control.control : undefined;
   const copies = await readKept(stateDir);
   const sound = new Set<string>();
-  const toRead: Difference[] = [];
-  for (const difference of touched) {
-    const { path } = difference;
+  const toRead = new Set<string>();
+  for (const { path } of touched) {
     const kept = await isAsKept(dataDir, stateDir, copies, path);
-    if (kept === false && path === 'global/pg_control' && known) return { differences, isOutdated: true, finding: undefined };
-    if (kept ?? isCopied) sound.add(path);
-    else if (kept === undefined && known && RELATION.test(path)) toRead.push(difference);
+    if (kept === false && path === 'global/pg_control' && known)
+      return { differences, isOutdated: true, isUnproven: false, finding: undefined };
+    if (kept === undefined && known && RELATION.test(path) && !CACHE.test(path)) toRead.add(path);
+    else if (kept ?? isCopied) sound.add(path);
   }
   const evidence = new Map<string, string>();
-  if (toRead.length > 0 && known) {
-    const { verifyPages } = await import('./verify-pages.ts');
-    const entries: Walk['entries'] = new Map(toRead.map(({ path, now }) => [path, now!]));
-    const { damaged } = await verifyPages(dataDir, { entries, denied: [] }, known, log, signal);
-    for (const { path, damaged: blocks, unreadable } of damaged)
-      evidence.set(
-        path,
-        `it was written to after the last clean shutdown, while no server ran: ${unreadable ?? `${blocks.length} of its pages fail ${known.checksums ? 'their checksum' : 'the check of their header'}, the first is ${blocks[0]}`}`,
-      );
-    for (const { path } of toRead) {
-      const zeroed = evidence.has(path) || !MAIN_FORK.test(path) ? undefined : findZeroedPage(join(dataDir, path), known.blockSizeBytes);
-      if (zeroed !== undefined)
-        evidence.set(
-          path,
-          `it was written to after the last clean shutdown, while no server ran: page ${zeroed} holds zeroes only, and it is not at the end of what is in use`,
-        );
-      if (!evidence.has(path)) sound.add(path);
+  const indexes = new Set<string>();
+  let isUnproven = false;
+  if (toRead.size > 0 && known) {
+    const [{ provePages }, { withEmptied }] = await Promise.all([import('./prove.ts'), import('./prove-file.ts')]);
+    const baseline = await findBaseline?.(known.systemIdentifier, signal);
+    const budgetBytes = isCopied ? COPIED_BYTES_MAX : undefined;
+    const wanted = (path: string): boolean => toRead.has(path);
+    const proof = await provePages(
+      { dataDir, control: known, baseline, seen, wanted, whole: true, isLive: false, budgetBytes, log },
+      signal,
+    );
+    // The file was written while no server ran: here zeroes before the last page in use speak for themselves.
+    for (const result of isCopied ? proof.doubtful : [...proof.doubtful, ...proof.unknown].map(withEmptied)) {
+      evidence.set(result.path, `${WRITTEN}: ${evidenceOf(result, proof.against)}`);
+      if (result.kind === 'index') indexes.add(result.path);
     }
+    isUnproven = proof.isCutShort;
+    for (const path of toRead) if (!evidence.has(path)) sound.add(path);
   }
   return {
     differences: differences
       .filter(({ path }) => !sound.has(path))
-      .map((difference) => ({ ...difference, evidence: evidence.get(difference.path) })),
+      .map((difference) => ({ ...difference, evidence: evidence.get(difference.path), isIndex: indexes.has(difference.path) })),
     isOutdated: false,
+    isUnproven,
     finding:
       sound.size > 0 ? { code: 'times.differ', path: '.', evidence: sentence(sound.size, listed, isCopied), severity: 'info' } : undefined,
   };
 }
+
+const WRITTEN = 'it was written to after the last clean shutdown, while no server ran';
 
 const sentence = (touched: number, listed: number, isCopied: boolean): string =>
   isCopied

@@ -13,6 +13,8 @@ export interface ThreadWork<Task, Result> {
   done(result: Result): void;
   /** Threads however little there is to do: the work sleeps. */
   readonly always?: boolean;
+  /** Default: as many as there are processors. */
+  readonly threadsMax?: number;
 }
 
 /** A message costs as much as reading some ten kilobytes. */
@@ -27,7 +29,7 @@ const WORTH_A_THREAD_BYTES = 32 * 1024 * 1024;
  */
 export async function inThreads<Task, Result>(
   tasks: readonly (Task & { readonly sizeBytes: number })[],
-  { script, inPlace, done, always = false }: ThreadWork<Task, Result>,
+  { script, inPlace, done, always = false, threadsMax = availableParallelism() }: ThreadWork<Task, Result>,
   signal: AbortSignal,
 ): Promise<void> {
   const queue = batches([...tasks].sort((a, b) => b.sizeBytes - a.sizeBytes)).values();
@@ -61,7 +63,7 @@ export async function inThreads<Task, Result>(
       await worker.terminate();
     }
   };
-  const threads = Array.from({ length: Math.min(availableParallelism(), tasks.length) }, () => serveThread(new Worker(path)));
+  const threads = Array.from({ length: Math.min(threadsMax, tasks.length) }, () => serveThread(new Worker(path)));
   const ended = await Promise.allSettled(threads);
   const failure = ended.find((end) => end.status === 'rejected');
   if (failure) throw failure.reason;

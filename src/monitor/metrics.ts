@@ -1,4 +1,4 @@
-import type { Backup } from '../backups/backup.ts';
+import { type Backup, isGood } from '../backups/backup.ts';
 import { factsOf, type HealthReport } from '../health/health.ts';
 import { exposition, type Gauge, ofHealth, one } from '../health/metrics.ts';
 import { howMuch } from '../recovery/losses.ts';
@@ -99,7 +99,7 @@ function ofBackups(gauge: Gauge, backups: readonly Backup[]): void {
       return [{ kind, state }, count];
     }),
   );
-  const good = backups.find(({ state }) => state !== 'damaged');
+  const good = backups.find(isGood);
   const newest = (moment: (backup: Backup) => string | null | undefined): number | undefined => {
     const moments = backups.flatMap((backup) => moment(backup) ?? []).map((at) => Date.parse(at));
     return moments.length === 0 ? undefined : Math.max(...moments) / 1000;

@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises';
+import { findBaseline } from '../backups/find-baseline.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
 import { DbkitError, type FailureCode } from '../kernel/errors.ts';
@@ -51,7 +52,7 @@ export async function ascend(local: Local, input: PlanInput, { lock, spoiled, fi
     for (const { finding } of outcome.failed) state.tried.add(findingKey(finding));
     inspection = await inspect(
       local.volume.dataDir,
-      { stateDir: local.stateDir, deep: false, readReached: readMark },
+      { stateDir: local.stateDir, deep: false, readReached: readMark, findBaseline: findBaseline(input.backups) },
       local.system,
       signal,
     );

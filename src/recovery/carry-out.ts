@@ -1,5 +1,6 @@
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { damageMemory, toKnownDamage } from '../inspection/known-damage.ts';
 import { discardUnfinished, stageNewCluster } from '../instance/initialize/initialize.ts';
 import { markInitializing, replacedBefore } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
@@ -32,9 +33,29 @@ export interface Outcome {
   readonly failed: readonly PlannedStep[];
 }
 
-/** Carries out what was decided. The server is down and the volume's lock is held. Rejects with the refusal's own code and words. */
+/**
+ * Carries out what was decided, and remembers what it leaves damaged. The server is down and the volume's lock is held. Rejects with the
+ * refusal's own code and words.
+ */
 export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   await requireEvidence(local, plan, signal);
+  const outcome = await act(local, plan, lock, signal);
+  await rememberDamage(local, plan);
+  return outcome;
+}
+
+/** Of data that was replaced only what its backup lacked is known; of other data, what is served as it is stays damaged. */
+async function rememberDamage({ volume: { dataDir }, stateDir, system }: Local, plan: Plan): Promise<void> {
+  const { systemIdentifier } = plan.inspection.report;
+  if (systemIdentifier === null) return;
+  const memory = damageMemory({ dataDir, stateDir }, system);
+  const since = system.clock.now().toISOString();
+  if (plan.decision === 'restore') return memory.settle(systemIdentifier, plan.backup?.backup.knownDamage ?? []);
+  const served = plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => toKnownDamage(finding, since));
+  if (served.length > 0) await memory.remember(systemIdentifier, served);
+}
+
+async function act(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   switch (plan.decision) {
     case 'refuse':
       throw refusal(plan);

@@ -59,6 +59,7 @@ export const proofs = {
   'relation.truncated': 'words',
   'relation.changed': 'files',
   'page.damaged': 'words',
+  'page.lost': 'files',
   'database.missing': 'files',
   'directory.lost': 'files',
 } as const satisfies Record<FindingCode, Proof>;

@@ -8,10 +8,11 @@ export const damageOf = (plan: Plan): Loss[] =>
 
 /** One file that the server runs without. */
 export function damageLoss(finding: Finding): Loss {
-  const { code, path, evidence, relation = null } = finding;
+  const { code, path, evidence, relation = null, blocks = [], rows = null } = finding;
   const damaged = { path, evidence, relation, oldBytes: null };
   if (code === 'database.missing') return { kind: 'database', database: null, ...damaged };
   if (code === 'relation.missing' && relation !== null) return { kind: 'table', rows: null, ...damaged };
+  if (blocks.length > 0) return { kind: 'pages', blocks, rows, ...damaged };
   return { kind: 'file', code, ...damaged };
 }
 

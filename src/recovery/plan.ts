@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Backup, Backups, BaseBackups, FoundBackup } from '../backups/backup.ts';
+import { type Backup, type Backups, type BaseBackups, type FoundBackup, isGood } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import { type Finding, isOf } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
@@ -86,13 +86,15 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input, signal) : undefined;
   const backedUp = await filesInBackup(backup, inspection, findings, signal);
   const steps = judge(backedUp);
+  // What a restore has not mended in this boot no second one will.
+  const isWorthRestoring = ({ finding, remedy }: PlannedStep): boolean => remedy.then === 'serve' && !input.tried.has(findingKey(finding));
   const since = new Date(local.system.clock.now().getTime() - HOUR_MS);
   const rung = climb({
     state: inspection.report.state,
     answers: new Set(steps.map(({ remedy }) => remedy.then)),
     evident: evidenceAmong(asking(steps), () => true).length > 0,
     backup: backup?.backup.label,
-    rollsForward: backup?.rollsForward ?? false,
+    rollsForward: backup?.rollsForward === true && isGood(backup.backup) && steps.some(isWorthRestoring),
     follows: inspection.follows,
     replacements: await replacementsSince(local.volume, local.backupDir, since),
     maxReplacements: input.recovery.maxReplacementsPerHour,
@@ -184,13 +186,19 @@ async function newestGood(
       .filter(({ label, state, pgVersion }) => state !== 'damaged' && !spoiled?.has(label) && pgVersion === wanted)
       .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
       .sort(newestFirst);
-    const good = (await firstOwn(candidates, of, local.volume.dataDir, signal)) ?? candidates[0];
-    if (good)
-      return {
-        backup: good,
-        of,
-        rollsForward: await of.rollsForward(good, local.volume.dataDir, signal),
-      };
+    const { dataDir } = local.volume;
+    const asSource = async (backup: Backup): Promise<Source> => ({
+      backup,
+      of,
+      rollsForward: await of.rollsForward(backup, dataDir, signal),
+    });
+    const good = (await firstOwn(candidates, of, dataDir, signal)) ?? candidates[0];
+    if (good === undefined) continue;
+    if (isGood(good)) return asSource(good);
+    // Taken of data that was known to be damaged: an older one that was not, with all WAL since, has more.
+    const whole = await firstOwn(candidates.filter(isGood), of, dataDir, signal);
+    const source = whole && (await asSource(whole));
+    return source?.rollsForward ? source : asSource(good);
   }
   return undefined;
 }

@@ -1,5 +1,8 @@
 import { always, clean, inOneDatabase, isShared, type Remedy, refuses, replaces, served, starts, suspect, unheard } from './remedy.ts';
 
+/** Pages of a table that are gone or wrong: whatever is lost with them, the others are there. */
+const pages = ['relation.missing', 'relation.truncated', 'relation.changed', 'page.damaged', 'page.lost'] as const;
+
 /** Damage that the server can live without, and what it cannot. */
 export const damage = [
   {
@@ -11,7 +14,7 @@ export const damage = [
   },
   {
     id: 'crash-recovery-may-mend',
-    findings: ['slru.damaged', 'catalog.missing', 'database.missing', 'relation.missing', 'relation.truncated', 'relation.changed'],
+    findings: ['slru.damaged', 'catalog.missing', 'database.missing', 'index.damaged', ...pages],
     when: (c) => suspect(c) && unheard(c),
     ...starts,
     words: 'crash recovery may still mend it',
@@ -22,6 +25,13 @@ export const damage = [
     when: inOneDatabase,
     ...served,
     words: 'one database cannot be used; the server and every other database run',
+  },
+  {
+    id: 'running-server-rebuilds',
+    findings: ['index.damaged'],
+    when: unheard,
+    ...starts,
+    words: 'the running server rebuilds it from its table',
   },
   {
     id: 'table-or-index-gone',
@@ -64,7 +74,7 @@ export const damage = [
   },
   {
     id: 'damage-is-served-around',
-    findings: ['index.damaged', 'relation.missing', 'relation.truncated', 'relation.changed', 'page.damaged', 'database.missing'],
+    findings: ['index.damaged', 'database.missing', ...pages],
     when: always,
     ...served,
     words: 'the server can run, and every other row is there',

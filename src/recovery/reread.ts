@@ -2,6 +2,9 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Finding, FindingCode } from '../inspection/findings.ts';
 import { inspect } from '../inspection/inspect.ts';
+import type { FindBaseline } from '../inspection/prove.ts';
+import { readControl } from '../inspection/state.ts';
+import { walk } from '../inspection/walk.ts';
 import type { Local } from '../instance/local.ts';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import { readMark } from '../wal/mark.ts';
@@ -9,7 +12,7 @@ import { evidenceAmong } from './evidence.ts';
 import type { Plan } from './plan.ts';
 
 /** The part of a plan that decides. */
-type Planned = Pick<Plan, 'findings' | 'decision' | 'wish' | 'rung' | 'inspection'>;
+type Planned = Pick<Plan, 'findings' | 'decision' | 'wish' | 'rung' | 'inspection'> & Partial<Pick<Plan, 'backup'>>;
 /** The part of an instance that is read. */
 type Place = Pick<Local, 'volume' | 'stateDir' | 'system'>;
 
@@ -34,17 +37,40 @@ export const replacesUnasked = ({ decision, inspection, wish }: Planned): boolea
  */
 export async function rereadEvidence(
   { volume: { dataDir }, stateDir, system }: Place,
-  { findings }: Pick<Planned, 'findings'>,
+  { findings, backup }: Pick<Planned, 'findings' | 'backup'>,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
-  const { report } = await inspect(dataDir, { stateDir, deep: false, readReached: readMark }, system, signal);
+  const findBaseline: FindBaseline = async () => backup?.of.baseline(backup.backup, signal);
+  const { report } = await inspect(dataDir, { stateDir, deep: false, readReached: readMark, findBaseline }, system, signal);
   const seen = new Set(report.findings.filter(({ severity }) => severity !== 'info').map(({ code, path }) => `${code} ${path}`));
+  const inPages = findings.filter(({ seenIn }) => seenIn === 'pages');
+  const lost = inPages.length > 0 ? await lostPages({ dataDir, system }, inPages, findBaseline, signal) : new Set<string>();
   const shown = new Set<Finding>();
   for (const finding of findings) {
-    const isThere = seen.has(`${finding.code} ${finding.path}`) || finding.seenIn === 'files';
+    const isThere = seen.has(`${finding.code} ${finding.path}`) || finding.seenIn === 'files' || lost.has(finding.path);
     if (isThere || (gone.has(finding.code) && (await isGone(join(dataDir, finding.path), finding.code)))) shown.add(finding);
   }
   return evidenceAmong(findings, (finding) => shown.has(finding));
+}
+
+/** Of files whose pages were doubtful beside the server: those in which the same pages are so without it. */
+async function lostPages(
+  { dataDir, system: { log } }: { readonly dataDir: string; readonly system: Pick<Local['system'], 'log'> },
+  findings: readonly Finding[],
+  findBaseline: FindBaseline,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const read = readControl(dataDir);
+  if (!('control' in read)) return new Set();
+  const { control } = read;
+  const { provePages } = await import('../inspection/prove.ts');
+  const baseline = await findBaseline(control.systemIdentifier, signal);
+  const blocksOf = new Map(findings.map(({ path, blocks }) => [path, new Set(blocks)] as const));
+  const wanted = (path: string): boolean => blocksOf.has(path);
+  const seen = walk(dataDir, signal);
+  const proof = await provePages({ dataDir, control, baseline, seen, wanted, whole: true, isLive: false, log }, signal);
+  const still = proof.doubtful.filter(({ path, doubts }) => doubts.some(({ block }) => blocksOf.get(path)!.has(block)));
+  return new Set(still.map(({ path }) => path));
 }
 
 /** Only "No such file or directory" is missing; a database without its version file is no database. */

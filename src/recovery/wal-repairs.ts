@@ -78,7 +78,7 @@ async function findPrepare({ local, control }: Bench, path: string, signal: Abor
     if ((segment + 1n) * BigInt(segmentSizeBytes) <= readTo) continue; // Read already, with the one before.
     const read = await readFromSegment(fromText(wal), segment, { timeline, systemIdentifier, segmentSizeBytes }, signal, (record) => {
       if (record.manager !== RM_XACT || (record.info & XACT_OPERATION_MASK) !== XACT_PREPARE) return true;
-      const file = twoPhaseFile(mainDataOf(record.bytes));
+      const file = twoPhaseFile(Buffer.from(mainDataOf(record.bytes)));
       if (file?.xid === xid) found = file.bytes; // The last one counts: numbers come round again.
       return true;
     });

@@ -1,3 +1,4 @@
+import { findBaseline } from '../backups/find-baseline.ts';
 import { expireQuarantine } from '../backups/quarantine.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
@@ -8,6 +9,7 @@ import type { Inspect } from '../inspection/report.ts';
 import type { Instance } from '../instance/contract.ts';
 import { createInstance } from '../instance/instance.ts';
 import { lazily } from '../kernel/load-on-demand.ts';
+import { createDamage, type Damage } from '../recovery/accept-damage.ts';
 import type { Recover } from '../recovery/report.ts';
 import type { Restorer } from '../restore/contract.ts';
 import type { Copies } from '../restore/copies-contract.ts';
@@ -23,6 +25,7 @@ export interface Postgresql {
   readonly service: Service;
   readonly instance: Instance;
   readonly inspect: Inspect;
+  readonly damage: Damage;
   readonly recover: Recover;
   readonly restorer: Restorer;
   readonly copies: Copies;
@@ -38,6 +41,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
   const { restart } = config.postgresql;
   const wishes = createBackupWishes();
   const keeper = createKeeper({ ...options, wantBackup: wishes.want });
+  const inspect = createInspect(config, system, { readReached: readMark, findBaseline: findBaseline(backups) });
   const load = async () => (await import('./loaded-on-demand.ts')).onDemand;
   const restorer = lazily(['plan', 'stage', 'publish', 'replace'], async () => (await load()).createRestorer(options, keeper));
   const salvage = lazily(['salvage'], async () => ({ salvage: (await load()).createSalvage(options) }));
@@ -64,7 +68,8 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
       backups,
     },
     instance: createInstance(config, system),
-    inspect: createInspect(config, system, readMark),
+    inspect,
+    damage: createDamage({ dataDir: config.postgresql.dataDir, stateDir: config.stateDir }, inspect, system),
     recover: keeper.recover,
     restorer,
     copies: lazily(['copyTo', 'open', 'bringTables', 'clearLeft', 'drill'], async () => (await load()).createCopies(options)),

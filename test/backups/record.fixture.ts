@@ -32,6 +32,7 @@ export const record: WholeRecord = {
   sharing: 'none',
   durationMs: 12,
   damage: [],
+  knownDamage: [],
   manifestSha256: 'a'.repeat(64),
   wal: [{ name: '000000010000000000000002', sizeBytes: 16_777_216, sha256: 'b'.repeat(64) }],
   tablespaces: [],

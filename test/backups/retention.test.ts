@@ -143,13 +143,18 @@ const facts: RetentionFacts = {
   newerDays: null,
   newerWeeks: null,
   newerMonths: null,
+  isMarked: false,
+  newerAlike: 0,
+  damageIsOpen: false,
 };
 everyRow<RetentionRule, RetentionFacts>('retention', (given) => decide(retentionRules, given), {
+  'known-damage-and-enough-newer': { ...facts, good: false, isMarked: true, newerAlike: 2 },
   'no-good-backup': { ...facts, good: false, totalGood: 0 },
   pinned: { ...facts, pinned: true },
   'just-made': { ...facts, justMade: true },
   'newest-good': { ...facts, newestGood: true, newerGood: 0 },
   'newest-proven': { ...facts, newestProven: true },
+  'may-hold-what-is-damaged': { ...facts, damageIsOpen: true },
   'too-old': { ...facts, tooOld: true, newerGood: 1 },
   'one-of-the-newest': { ...facts, newerGood: 1 },
   'newest-of-its-day': { ...facts, daily: 7, newerDays: 3 },
@@ -158,4 +163,37 @@ everyRow<RetentionRule, RetentionFacts>('retention', (given) => decide(retention
   'enough-newer': facts,
   'damaged-and-enough-newer': { ...facts, good: false },
   'damaged-but-needed': { ...facts, good: false, newerGood: 1 },
+});
+
+const lacking = (label: string, ...paths: readonly string[]): Parameters<typeof planRetention>[0][number] => ({
+  label,
+  state: 'good',
+  systemIdentifier: '1',
+  knownDamage: paths.map((path) => ({ code: 'page.lost', path, evidence: '', severity: 'certain', since: '' })),
+});
+
+test('backups of data with known damage never push out those that may hold what it lost', () => {
+  const marked = [5, 6, 7].map((day) => lacking(`data_2026010${day}_000000`, 'base/5/1'));
+  const plan = planRetention([...backups('good good good good'), ...marked], { last: 2 });
+  expect(plan.filter(({ keep }) => keep).map(({ label }) => label)).toEqual([
+    'data_20260107_000000',
+    'data_20260106_000000',
+    'data_20260104_000000',
+    'data_20260103_000000',
+    'data_20260102_000000',
+    'data_20260101_000000',
+  ]);
+  expect(plan.at(-1)?.because).toBe('it may hold what is damaged in the data now');
+  expect(plan.find(({ keep }) => !keep)?.because).toBe('it lacks what was known to be damaged, and newer ones that lack no more: 2');
+});
+
+test('one that lacks less stays beside those that lack more', () => {
+  const plan = planRetention([lacking('data_20260101_000000', 'a'), lacking('data_20260102_000000', 'a', 'b'), ...[]], { last: 1 });
+  expect(plan.every(({ keep }) => keep)).toBe(true);
+});
+
+test('while damage is open nothing that may hold it goes, and once it is accepted the policy goes on', () => {
+  const all = backups('good good good good');
+  expect(planRetention(all, { last: 1, damageIsOpen: true }).every(({ keep }) => keep)).toBe(true);
+  expect(planRetention(all, { last: 1 }).filter(({ keep }) => keep)).toHaveLength(1);
 });

@@ -41,6 +41,7 @@ function baseOf(backups: readonly Backup[], more: Partial<BaseBackups> = {}): Ba
       return backupOf('data_20261121_120000', { note: options.note ?? null, pinned: options.pin ?? false });
     },
     walSegment: async () => undefined,
+    baseline: async () => Promise.reject(new Error('nobody asks for it')),
     stage: async () => ({ recoveredTo: null, complete: false }),
     verify: async ({ label }, _signal, options) => {
       asked.push([label, options]);

@@ -9,7 +9,7 @@ import { parseFilenodeMap } from '../../src/formats/filenode-map.ts';
 import { resetWal } from '../../src/formats/reset-wal.ts';
 import { mappedByOid } from '../../src/formats/system-indexes.ts';
 import { formatLsn } from '../../src/formats/wal-segment.ts';
-import { readPages } from '../../src/inspection/read-pages.ts';
+import { type ProofTask, proveFile } from '../../src/inspection/prove-file.ts';
 import { openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 
@@ -88,16 +88,30 @@ describe.each(installed)('PostgreSQL $major', (programs) => {
   test('every page of a sound cluster passes, and a flipped byte does not', async () => {
     const { instance } = await controlBytes();
     const file = join(instance.dataDir, 'global/1262');
-    const task = { file, path: 'global/1262', firstBlock: 0, blockSizeBytes: 8192, checksums: true };
+    const task: ProofTask = {
+      file,
+      path: 'global/1262',
+      firstBlock: 0,
+      blockSizeBytes: 8192,
+      checksums: true,
+      named: new Float64Array(0),
+      blocksAtLeast: 0,
+      kept: undefined,
+      suspicion: undefined,
+      isComplete: false,
+      isFollowed: false,
+      endLsn: Number.POSITIVE_INFINITY,
+      isLive: false,
+    };
     const withoutChecksums = { ...task, checksums: false };
-    expect(readPages(task)).toMatchObject({ pages: 1, damaged: [] });
+    expect(proveFile(task)).toMatchObject({ pages: 1, doubts: [] });
     const bytes = readFileSync(file);
     bytes[5000]! ^= 1;
     writeFileSync(file, bytes);
-    expect(readPages(task)).toMatchObject({ pages: 1, damaged: [0] });
-    expect(readPages(withoutChecksums), 'nobody can tell').toMatchObject({ pages: 1, damaged: [] });
+    expect(proveFile(task)).toMatchObject({ pages: 1, doubts: [{ block: 0, doubt: 'unsound' }] });
+    expect(proveFile(withoutChecksums), 'nobody can tell').toMatchObject({ pages: 1, doubts: [] });
     writeFileSync(file, bytes.fill(0x5a, 0, 100));
-    expect(readPages(withoutChecksums)).toMatchObject({ pages: 1, damaged: [0] });
+    expect(proveFile(withoutChecksums)).toMatchObject({ pages: 1, doubts: [{ block: 0, doubt: 'unsound' }] });
   });
 
   test('new WAL is accepted by pg_controldata and pg_waldump', async ({ skip }) => {

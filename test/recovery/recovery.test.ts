@@ -183,6 +183,7 @@ everyRow<RemedyId, Case>('remedies', remedyFor, {
   'transaction-status-suspect': found('slru.damaged', { finding: suspect('slru.damaged'), cleanShutdown: true }),
   'crash-recovery-may-mend': found('relation.truncated', { finding: suspect('relation.truncated') }),
   'database-damaged': found('filenode-map.damaged', { finding: at('base/5/pg_filenode.map', 'filenode-map.damaged') }),
+  'running-server-rebuilds': found('index.damaged', { finding: at('base/5/16390', 'index.damaged') }),
   'table-or-index-gone': found('relation.missing', { finding: at('base/5/16384', 'relation.missing') }),
   'shared-catalog-damaged': found('page.damaged', { finding: at('global/1260', 'page.damaged'), reported: true }),
   'catalog-gone': found('catalog.missing'),

@@ -6,6 +6,7 @@ import type { BaseBackups } from '../backup.ts';
 import { inWords } from '../disk-failures.ts';
 import { type DrillReport, damages } from '../drill.ts';
 import { openRepository, type RepositoryOf } from '../repository.ts';
+import { baselineOf } from './baseline.ts';
 import { changedSince } from './changed-since.ts';
 import { readCluster } from './cluster.ts';
 import { createBackup } from './create.ts';
@@ -43,7 +44,8 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
   const rememberDamage = damageIn(remember);
 
   async function take(...[signal, options = {}]: Parameters<BaseBackups['take']>) {
-    const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options }, signal);
+    const knownDamage = await repository.openDamage(signal);
+    const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options, knownDamage }, signal);
     reportBackup(record, system);
     if (record.state !== 'damaged') {
       await repository.expireAfter(record.label, signal);
@@ -78,6 +80,7 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
       inWords(`look at the WAL since ${backup.label}`, async () =>
         isComplete(await recordOf(backup, signal), from, config.stateDir, signal),
       ),
+    baseline: async (backup, signal) => baselineOf(await repository.wholeOf(backup, signal), pathOf(backup.label), { config, system }),
     walSegment: async (backup, name, signal) =>
       segmentThatLeadsOn(await recordOf(backup, signal), name, { path: pathOf(backup.label), dataDir, config, system }, signal),
     sameFiles: (backup, files, signal) =>
@@ -148,6 +151,12 @@ async function knownToHave(
 function reportBackup(record: BackupRecord, { log }: System): void {
   const { label, state, sizeBytes, newBytes, files, sharedFiles, previous, durationMs } = record;
   const fields = { label, state, sizeBytes, newBytes, files, sharedFiles, previous, durationMs };
-  if (state === 'damaged') log.error('backup.damaged', `Base backup ${label} holds damaged pages and does not count as good.`, fields);
+  if (record.knownDamage.length > 0)
+    log.warn(
+      'backup.marked',
+      `Base backup ${label} is of data with known damage (${record.knownDamage.map(({ path }) => path).join(', ')}) and does not count as good.`,
+      fields,
+    );
+  else if (state === 'damaged') log.error('backup.damaged', `Base backup ${label} holds damaged pages and does not count as good.`, fields);
   else log.info('backup.created', `Base backup ${label} is complete.`, fields);
 }

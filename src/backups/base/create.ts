@@ -3,6 +3,7 @@ import { rm, stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { fromText, join, toText } from '../../formats/byte-path.ts';
 import { formatLsn } from '../../formats/wal-segment.ts';
+import type { KnownDamage } from '../../inspection/known-damage.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { isThere } from '../../machine/is-there.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
@@ -16,7 +17,10 @@ import { backUpHot } from './hot.ts';
 import { type ManifestFile, renderManifest } from './manifest.ts';
 import { type BackupRecord, packStamp, type WholeRecord } from './record.ts';
 
-export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository' | 'options'>;
+export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository' | 'options'> & {
+  /** Damage of the data that is neither mended nor accepted. */
+  readonly knownDamage: readonly KnownDamage[];
+};
 
 /**
  * Takes one base backup under the repository's lock and publishes it whole, or leaves nothing. Hot when a server runs on the data, cold when
@@ -43,7 +47,8 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
   system.log.info('backup.started', `Taking base backup ${label} of the ${hot ? 'running' : 'stopped'} server.`, { label });
   try {
     const taken = await (hot ? backUpBetweenTablespaces(run, signal) : backUpCold(run, signal));
-    const record = await seal(run, taken, system.clock.monotonicMs() - began, signal);
+    const sealed = await seal(run, taken, system.clock.monotonicMs() - began, signal);
+    const record = { ...sealed, knownDamage: [...needs.knownDamage] };
     await repository.publish(record);
     reportDamage(taken.copied, system.log);
     return record;
@@ -138,6 +143,7 @@ async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: Ab
     previous: copied.sharedFiles > 0 ? taken.sharing.label : null,
     sharing: copied.sharedFiles > 0 ? taken.sharing.method() : 'none',
     durationMs: Math.round(durationMs),
+    knownDamage: [],
     damage: [...copied.damage].map(([path, blocks]) => ({ path, blocks })),
     manifestSha256: createHash('sha256').update(manifest, 'utf8').digest('hex'),
     wal: taken.wal,

@@ -1,4 +1,5 @@
 import * as v from 'valibot';
+import { knownDamageSchema } from '../../inspection/known-damage.ts';
 import type { Backup, BackupDetails } from '../backup.ts';
 import type { RecordKind } from '../repository.ts';
 import type { FileStamp } from './sharing.ts';
@@ -65,6 +66,8 @@ const entries = {
   durationMs: v.pipe(v.number(), v.minValue(0)),
   /** Blocks whose checksum is wrong, per file; the state is 'damaged' when there are any. */
   damage: v.array(v.object({ path: text, blocks: v.array(count) })),
+  /** Damage of the data that was known, and neither mended nor accepted, when it was taken. */
+  knownDamage: v.optional(v.array(knownDamageSchema), []),
   /** The manifest's own digest: a manifest swapped for another's is noticed. */
   manifestSha256: digest,
   /** WAL stored with the backup; PostgreSQL's manifest does not list it. */
@@ -108,6 +111,7 @@ const toBackup = (record: BackupRecord, path: string): Backup => ({
   pinned: record.pinned,
   verifiedAt: record.verifiedAt,
   provenAt: record.provenAt,
+  ...(record.knownDamage.length > 0 ? { knownDamage: record.knownDamage } : {}),
 });
 
 /** Details for `backup show` beyond the list. */
@@ -124,6 +128,7 @@ const describeRecord = (record: BackupRecord): BackupDetails => ({
   sharing: record.sharing,
   tablespaces: record.tablespaces.map(({ oid, location }) => `${oid} ${Buffer.from(location, 'latin1').toString('utf8')}`),
   damagedFiles: record.damage.map(({ path, blocks }) => `${Buffer.from(path, 'latin1').toString('utf8')}: ${blocks.length} pages`),
+  knownDamage: record.knownDamage.map(({ path, evidence }) => `${path}: ${evidence}`),
   verifiedDeep: record.verifiedDeep,
   problem: record.problem,
   restoreTookMs: record.rtoMs,

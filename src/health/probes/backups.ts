@@ -1,5 +1,5 @@
 import { access, constants } from 'node:fs/promises';
-import type { Backup, Backups } from '../../backups/backup.ts';
+import { type Backup, type Backups, isGood } from '../../backups/backup.ts';
 import type { Config } from '../../config/config.ts';
 import type { Levels } from '../../config/health-settings.ts';
 import { errnoOf } from '../../kernel/errors.ts';
@@ -52,7 +52,7 @@ export function judged(listed: readonly Backup[], levels: Levels, sinceThen: (is
 function judgedByAge(all: readonly Backup[], levels: Levels, secondsSince: (iso: string) => number): ResultOf<'backups'> {
   const [newest] = all;
   if (newest === undefined) return { status: 'warning', summary: 'there is no backup', hint: TAKE, data: { backups: 0 } };
-  const good = all.find(({ state }) => state !== 'damaged');
+  const good = all.find(isGood);
   if (good === undefined) {
     const hint = '`dbkit inspect --deep` names the damaged files';
     return { status: 'critical', summary: `no good backup: all ${all.length} are of damaged data`, hint, data: { backups: all.length } };

@@ -5,6 +5,7 @@ import { authenticationProbe } from './authentication.ts';
 import { backupsProbe } from './backups.ts';
 import { collationsProbe } from './collations.ts';
 import { connectionProbe } from './connection-probe.ts';
+import { damageProbe } from './damage.ts';
 import { dataDirectoryProbe } from './data-directory.ts';
 import { checksumsProbe, wraparoundProbe } from './databases.ts';
 import { diskProbe } from './disk.ts';
@@ -31,6 +32,7 @@ export function createProbes({ config, system, backups }: PostgresqlOptions): re
     latencyProbe(health, clock, sessions),
     writeProbe(clock, sessions, health.timeoutSeconds * 1000),
     dataDirectoryProbe(config, system, sessions),
+    damageProbe(config, backups, system),
     diskProbe(config, system),
     connectionsProbe(health, sessions),
     longQueriesProbe(health, sessions),

@@ -1,0 +1,58 @@
+import type { FindBaseline, Suspicion } from '../inspection/prove.ts';
+import { proveTwice } from '../inspection/prove-twice.ts';
+import { readControl } from '../inspection/state.ts';
+import { walk } from '../inspection/walk.ts';
+import type { Local } from '../instance/local.ts';
+import { isAbort, wordsOf } from '../kernel/errors.ts';
+import { memoryOf, rebuildIndexes, withOwners } from './recheck.ts';
+
+interface Sources {
+  readonly findBaseline: FindBaseline;
+  /** Suspects that the start had no time for. */
+  readonly must: ReadonlyMap<string, Suspicion>;
+}
+
+/**
+ * Proves every page beside the running server, in one thread that lets everybody else go first; what it finds is remembered, and mended by the
+ * next start. Ends with the server, and never fails.
+ */
+export function proveBeside(local: Local, sources: Sources, exited: Promise<unknown>): void {
+  const ended = new AbortController();
+  void exited.then(() => ended.abort());
+  void prove(local, sources, ended.signal).catch((cause: unknown) => {
+    if (!isAbort(cause) && !ended.signal.aborted)
+      local.system.log.warn('pages.unproven', `the pages could not be held against the backup and the WAL: ${wordsOf(cause)}`);
+  });
+}
+
+async function prove(local: Local, { findBaseline, must }: Sources, signal: AbortSignal): Promise<void> {
+  const { system, volume } = local;
+  const way = { local, socketDir: undefined };
+  const read = readControl(volume.dataDir);
+  if (!('control' in read)) return;
+  const { control } = read;
+  const begunMs = system.clock.monotonicMs();
+  system.log.info('pages.proving', 'not all pages could be proven before the start; the rest is read beside the running server');
+  const baseline = await findBaseline(control.systemIdentifier, signal);
+  const request = {
+    dataDir: volume.dataDir,
+    control,
+    baseline,
+    seen: walk(volume.dataDir, signal),
+    must,
+    whole: false,
+    isLive: true,
+    isPatient: true,
+    log: system.log,
+  };
+  const proof = await proveTwice(request, signal);
+  const { open } = await rebuildIndexes(way, await withOwners(way, proof, signal), signal);
+  const memory = memoryOf(local);
+  const known = await memory.open(control.systemIdentifier);
+  await memory.settle(control.systemIdentifier, [...known.filter(({ severity }) => severity === 'certain' || proof.isLate), ...open]);
+  const fields = { pages: proof.pages, against: proof.against, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };
+  if (proof.isCutShort) return; // It has been said what is not known.
+  if (open.length === 0) system.log.info('pages.proven', `all ${proof.pages} pages that were still to be proven are right`, fields);
+  for (const { evidence } of open)
+    system.log.error('damage.found', `damaged: ${evidence}; \`dbkit restart\` mends what the backup and the WAL hold`, fields);
+}

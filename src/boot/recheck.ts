@@ -1,0 +1,210 @@
+import { lstatSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Finding } from '../inspection/findings.ts';
+import type { Inspection } from '../inspection/inspect.ts';
+import { readLastInventory } from '../inspection/inventory.ts';
+import { type DamageMemory, damageMemory, type KnownDamage, toKnownDamage } from '../inspection/known-damage.ts';
+import { proofFindings } from '../inspection/proof-findings.ts';
+import type { FindBaseline, Proof, Suspicion } from '../inspection/prove.ts';
+import { proveTwice } from '../inspection/prove-twice.ts';
+import { RELATION } from '../inspection/relations.ts';
+import { readControl } from '../inspection/state.ts';
+import { suspectsOf, toSuspectDamage } from '../inspection/suspects.ts';
+import { walk } from '../inspection/walk.ts';
+import { connectSuperuser, type Local } from '../instance/local.ts';
+import { type FileOwner, filesOfRelations, ownersOfFiles } from '../instance/server/relation-of-file.ts';
+import { isAbort, wordsOf } from '../kernel/errors.ts';
+
+/** As much as a start reads before it is ready, beside what it must: half a second of an idle machine. The rest is read beside the running server. */
+const BUDGET_BYTES = 128 * 1024 * 1024;
+/** Beyond that also what it must read is left for later. */
+const LIMIT_MS = 60_000;
+
+export interface Rechecked {
+  /** Damage that is there, with what it belongs to. */
+  readonly damage: readonly KnownDamage[];
+  /** Suspects that nobody had the time to prove: they stay suspects. */
+  readonly waiting: readonly KnownDamage[];
+  /** Indexes that were rebuilt. */
+  readonly rebuilt: readonly Finding[];
+  /** There is more to prove than a start can afford; `must`: the suspects, which are among that when even they took too long. */
+  readonly isCutShort: boolean;
+  readonly must: ReadonlyMap<string, Suspicion>;
+}
+
+const REBUILD_LOCK_TIMEOUT_MS = 5_000;
+const nothing: Rechecked = { damage: [], waiting: [], rebuilt: [], isCutShort: false, must: new Map() };
+const firstFile = (path: string): string => path.replace(/\.\d+$/, '');
+
+/** Written down before the server is started: should that be cut off, the next start still knows. */
+export async function rememberSuspects(local: Local, before: Inspection): Promise<void> {
+  const { control, cleanShutdown, follows } = before;
+  if (!control || cleanShutdown || follows) return;
+  const { system, stateDir } = local;
+  const suspects = suspectsOf(before, await readLastInventory(system, stateDir), []);
+  const since = system.clock.now().toISOString();
+  if (suspects.size > 0)
+    await memoryOf(local).remember(
+      control.systemIdentifier,
+      [...suspects].map(([path, suspicion]) => toSuspectDamage(path, suspicion, since)),
+    );
+}
+
+export const memoryOf = ({ volume: { dataDir }, stateDir, system }: Local): DamageMemory => damageMemory({ dataDir, stateDir }, system);
+
+/**
+ * After crash recovery, and at every start while damage is known: the suspects are proven, and whatever else a start can afford. Damaged indexes
+ * are rebuilt. After a clean shutdown with nothing known this costs the reading of one small file that is not there.
+ */
+export async function recheck(asked: Asked, findBaseline: FindBaseline, signal: AbortSignal): Promise<Rechecked | undefined> {
+  const { local } = asked;
+  try {
+    return await prove(asked, findBaseline, signal);
+  } catch (cause) {
+    if (isAbort(cause)) throw cause;
+    local.system.log.warn('pages.unproven', `the pages could not be held against the backup and the WAL: ${wordsOf(cause)}`);
+    return undefined; // What keeps dbkit from looking says nothing about the data.
+  }
+}
+
+/** Which server is asked, and what was seen before it was started. */
+interface Asked extends Way {
+  readonly before: Inspection;
+}
+
+/** A server, and its own socket where its door is closed to clients. */
+export interface Way {
+  readonly local: Local;
+  readonly socketDir: string | undefined;
+}
+
+async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSignal): Promise<Rechecked | undefined> {
+  const { local, before } = asked;
+  const { system, stateDir, volume } = local;
+  const read = readControl(volume.dataDir);
+  if (!('control' in read) || before.follows || !before.readable || read.control.state !== 'in production') return undefined;
+  const { control } = read;
+  const known = await memoryOf(local).open(control.systemIdentifier);
+  const isUnclean = !before.cleanShutdown;
+  const must = suspectsOf(before, isUnclean ? await readLastInventory(system, stateDir) : undefined, known);
+  if (!isUnclean && !before.isUnproven && known.length === 0 && must.size === 0) return nothing;
+  const request = {
+    dataDir: volume.dataDir,
+    control,
+    baseline: await findBaseline(control.systemIdentifier, signal),
+    seen: walk(volume.dataDir, signal),
+    wanted: isUnclean || before.isUnproven ? undefined : (path: string) => must.has(path),
+    must,
+    budgetBytes: BUDGET_BYTES,
+    limitMs: LIMIT_MS,
+    whole: false,
+    isLive: true,
+    log: system.log,
+  };
+  const proof = await proveTwice(request, signal);
+  const { open, rebuilt } = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
+  const still = await stillOpen(asked, known, open, signal);
+  const waiting = proof.isLate ? known.filter(({ severity }) => severity === 'suspect') : [];
+  return { damage: [...open, ...still], waiting, rebuilt, isCutShort: proof.isCutShort, must: proof.isLate ? must : new Map() };
+}
+
+/** Files that are doubtful, with what they belong to; what has been rebuilt, dropped or emptied meanwhile belongs to nothing any more. */
+export async function withOwners(way: Way, proof: Proof, signal: AbortSignal): Promise<readonly Owned[]> {
+  const findings = proofFindings(proof, 'certain');
+  const owners = await ownersOfFiles(way, [...new Set(findings.map(({ path }) => firstFile(path)))], signal);
+  const since = way.local.system.clock.now().toISOString();
+  return findings.map((finding) => {
+    const owner = owners.get(firstFile(finding.path));
+    return { finding, owner, damage: owner ? describe(toKnownDamage(finding, since), owner) : toKnownDamage(finding, since) };
+  });
+}
+
+export interface Owned {
+  readonly finding: Finding;
+  readonly owner: FileOwner | undefined;
+  readonly damage: KnownDamage;
+}
+
+const describe = (damage: KnownDamage, { database, relation, oid, rowsPerPage }: FileOwner): KnownDamage => {
+  const rows = Math.round((damage.blocks?.length ?? 0) * rowsPerPage);
+  const about = rows > 0 ? `, about ${rows} rows` : '';
+  return {
+    ...damage,
+    database,
+    relation,
+    oid,
+    evidence: `${relation} in database ${database}${about}: ${damage.evidence}`,
+    ...(rows > 0 ? { rows } : {}),
+  };
+};
+
+/** An index holds nothing that its table does not. Those of the catalogs need a server of their own, so they stay for the ladder. */
+export async function rebuildIndexes(
+  way: Way,
+  found: readonly Owned[],
+  signal: AbortSignal,
+): Promise<{ readonly open: readonly KnownDamage[]; readonly rebuilt: readonly Finding[] }> {
+  const open: KnownDamage[] = [];
+  const rebuilt: Finding[] = [];
+  for (const { finding, owner, damage } of found) {
+    if (owner?.kind !== 'index' || owner.isCatalog || !(await rebuild(way, owner, signal))) open.push(damage);
+    else rebuilt.push({ ...finding, code: 'index.damaged' });
+  }
+  return { open, rebuilt };
+}
+
+async function rebuild({ local, socketDir }: Way, { database, index }: FileOwner, signal: AbortSignal): Promise<boolean> {
+  const session = await connectSuperuser(local, database, signal, socketDir, { lockTimeoutMs: REBUILD_LOCK_TIMEOUT_MS });
+  try {
+    await session.query(`REINDEX INDEX ${index}`); // regclass::text is quoted by the server itself.
+    local.system.log.info('index.rebuilt', `index ${index} in ${database} was damaged; rebuilt from its table`);
+    return true;
+  } catch (cause) {
+    local.system.log.warn('index.damaged', `index ${index} in ${database} could not be rebuilt`, { why: wordsOf(cause) });
+    return false;
+  } finally {
+    await session.end();
+  }
+}
+
+/**
+ * Damage that was known before and is not found now. Rows that are gone do not come back because other pages were written in their place: a table's
+ * damage ends with the table, or with a person's word. A suspect that has been proven is none any more.
+ */
+async function stillOpen(
+  way: Way,
+  known: readonly KnownDamage[],
+  found: readonly KnownDamage[],
+  signal: AbortSignal,
+): Promise<KnownDamage[]> {
+  const rest = known.filter(
+    ({ path, severity, code }) => severity === 'certain' && lasting.has(code) && !found.some((now) => now.path === path),
+  );
+  const nameless = rest.filter(({ oid }) => oid === undefined);
+  const owners = await ownersOfFiles(
+    way,
+    nameless.map(({ path }) => firstFile(path)),
+    signal,
+  );
+  const named = rest.flatMap(({ database, oid }) => (database !== undefined && oid !== undefined ? [{ database, oid }] : []));
+  const files = await filesOfRelations(way, named, signal);
+  return rest
+    .filter(({ database, oid, path }) => (oid === undefined ? isThere(way.local, path) : files.has(`${database} ${oid}`)))
+    .map((entry) => {
+      const owner = entry.oid === undefined ? owners.get(firstFile(entry.path)) : undefined;
+      return owner ? describe(entry, owner) : entry;
+    });
+}
+
+/** Other damage is found again as long as it is there: by the server itself, or by inspection. */
+const lasting: ReadonlySet<Finding['code']> = new Set([
+  'page.damaged',
+  'page.lost',
+  'relation.truncated',
+  'relation.changed',
+  'relation.missing',
+]);
+
+/** A relation that was dropped keeps an empty file until the next checkpoint. */
+const isThere = ({ volume: { dataDir } }: Local, path: string): boolean =>
+  RELATION.test(path) && (lstatSync(join(dataDir, path), { throwIfNoEntry: false })?.size ?? 0) > 0;

@@ -1,0 +1,45 @@
+import type { Backups } from '../backups/backup.ts';
+import { newestGoodBackup } from '../backups/find-baseline.ts';
+import type { Finding } from '../inspection/findings.ts';
+import type { Inspection } from '../inspection/inspect.ts';
+import { toFinding } from '../inspection/known-damage.ts';
+import type { Local } from '../instance/local.ts';
+import { wayBack } from '../recovery/way-back.ts';
+import { memoryOf, type Rechecked } from './recheck.ts';
+
+/** Findings that were certain before the start have been judged then; what the server itself says of a file counts first. */
+export function joinComplaints(said: readonly Finding[], rechecked: Rechecked | undefined, { report }: Inspection): readonly Finding[] {
+  const judged = new Set([
+    ...said.map(({ path }) => path),
+    ...report.findings.filter(({ severity, code }) => severity === 'certain' && code !== 'index.damaged').map(({ path }) => path),
+  ]);
+  const found = (rechecked?.damage ?? []).map((damage): Finding => ({ ...toFinding(damage), severity: 'certain', seenIn: 'pages' }));
+  return [...said, ...found.filter(({ path }) => !judged.has(path))];
+}
+
+interface Settling {
+  readonly before: Inspection;
+  readonly complaints: readonly Finding[];
+  readonly rechecked: Rechecked | undefined;
+  readonly backups: readonly Backups[];
+}
+
+/** Damage that is not there any more is forgotten; the rest stays known until it is mended or a person accepts it. */
+export async function settleDamage(local: Local, { before, complaints, rechecked, backups }: Settling, signal: AbortSignal): Promise<void> {
+  const { systemIdentifier } = before.report;
+  if (systemIdentifier === null || rechecked === undefined) return;
+  const served = before.report.findings.filter(({ severity }) => severity === 'certain');
+  await memoryOf(local).settle(
+    systemIdentifier,
+    [...rechecked.damage, ...rechecked.waiting],
+    new Set([...complaints, ...served].map(({ path }) => path)),
+  );
+  const open = await memoryOf(local).open(systemIdentifier);
+  if (open.length === 0) return;
+  const good = await newestGoodBackup(backups, systemIdentifier, signal);
+  for (const damage of open)
+    local.system.log.error('damage.known', `damaged and not mended: ${damage.evidence}; ${wayBack(damage, good)}`, {
+      path: damage.path,
+      since: damage.since,
+    });
+}

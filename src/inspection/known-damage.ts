@@ -1,0 +1,178 @@
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import * as v from 'valibot';
+import type { System } from '../kernel/machine.ts';
+import { type Finding, type FindingCode, findingCodes } from './findings.ts';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+export const knownDamageSchema = v.object({
+  code: v.custom<FindingCode>((code) => typeof code === 'string' && code in findingCodes),
+  path: v.string(),
+  evidence: v.string(),
+  /** 'suspect': seen beside a crash, and not settled yet. */
+  severity: v.picklist(['suspect', 'certain']),
+  blocks: v.optional(v.array(count)),
+  /** Of a suspect: where it ended, how many blocks it held before that, and when. */
+  cut: v.optional(v.object({ fromBlock: count, toBlock: count, since: v.optional(v.string()) })),
+  since: v.string(),
+  /** The relation it belongs to, as far as a server could say: `public.ledger` in `shop`. */
+  database: v.optional(v.string()),
+  relation: v.optional(v.string()),
+  oid: v.optional(count),
+  /** About how many rows were in what is lost. */
+  rows: v.optional(count),
+  acceptedAt: v.optional(v.string()),
+});
+const memorySchema = v.object({
+  schema: v.literal('dbkit.damage/v1'),
+  systemIdentifier: v.string(),
+  entries: v.array(knownDamageSchema),
+});
+
+/** Damage that was found and not mended: it stays known, whatever is started or stopped, until it is mended or a person accepts it. */
+export type KnownDamage = Readonly<v.InferOutput<typeof knownDamageSchema>>;
+
+/** A finding, or what was written down of it. */
+export interface Told {
+  readonly code: FindingCode;
+  readonly path: string;
+  readonly blocks?: readonly number[] | undefined;
+}
+
+export interface DamageMemory {
+  /** Damage that is neither mended nor accepted. */
+  open(systemIdentifier: string): Promise<readonly KnownDamage[]>;
+  /** True for what a person has accepted, and what therefore is told no more. */
+  isAccepted(systemIdentifier: string): Promise<(damage: Told) => boolean>;
+  /** Adds what is new and keeps since when the rest is known; what a person has accepted stays accepted while its blocks are the same. */
+  remember(systemIdentifier: string, entries: readonly KnownDamage[]): Promise<void>;
+  /** Everything that was open, but for `entries` and what lies at `paths`, is mended. */
+  settle(systemIdentifier: string, entries: readonly KnownDamage[], paths?: ReadonlySet<string>): Promise<void>;
+  /** A person knows, and wants to hear no more; what was open until now. */
+  accept(systemIdentifier: string): Promise<readonly KnownDamage[]>;
+}
+
+export interface MemoryPlaces {
+  readonly dataDir: string;
+  readonly stateDir: string;
+}
+
+/** In the state folder, and beside the data, where it survives the loss of that folder. A memory of another cluster says nothing. */
+export function damageMemory({ dataDir, stateDir }: MemoryPlaces, { files, clock }: Pick<System, 'files' | 'clock'>): DamageMemory {
+  const places = [join(stateDir, 'damage.json'), join(dataDir, '.dbkit', 'damage.json')] as const;
+  /** With the owner of the folder: root may look at what another user starts next. */
+  const put = async (path: string, body: string): Promise<void> => {
+    const owner = await stat(path.startsWith(`${dataDir}/`) ? dataDir : stateDir);
+    await files.makeDirectory(dirname(path), { mode: 0o700, owner });
+    await files.write(path, body, { mode: 0o600, owner });
+  };
+  const read = async (systemIdentifier: string): Promise<readonly KnownDamage[]> => {
+    for (const path of places) {
+      const memory = await files.readJson(path, (value) => v.parse(memorySchema, value)).catch(() => undefined); // Another user's says nothing to us.
+      if (memory?.systemIdentifier === systemIdentifier) return memory.entries;
+    }
+    return [];
+  };
+  const write = async (systemIdentifier: string, entries: readonly KnownDamage[]): Promise<void> => {
+    const body = `${JSON.stringify({ schema: 'dbkit.damage/v1', systemIdentifier, entries }, null, 2)}\n`;
+    const written = await Promise.allSettled(places.map((path) => put(path, body)));
+    const [failure] = written.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
+    if (written.every(({ status }) => status === 'rejected')) throw failure; // One place is enough to remember.
+  };
+  const change = async (systemIdentifier: string, to: (entries: readonly KnownDamage[]) => readonly KnownDamage[]): Promise<void> => {
+    const before = await read(systemIdentifier);
+    const after = to(before);
+    if (JSON.stringify(before) !== JSON.stringify(after)) await write(systemIdentifier, after);
+  };
+  return {
+    open: async (systemIdentifier) => (await read(systemIdentifier)).filter(isOpen),
+    async isAccepted(systemIdentifier) {
+      const accepted = (await read(systemIdentifier)).filter((entry) => !isOpen(entry));
+      return ({ path, code, blocks }) =>
+        accepted.some((known) => known.path === path && (blocks ? !hasMore({ blocks: [...blocks] }, known) : known.code === code));
+    },
+    remember: (systemIdentifier, entries) => change(systemIdentifier, (before) => joined(before, entries)),
+    settle: (systemIdentifier, entries, paths = new Set<string>()) =>
+      change(systemIdentifier, (before) =>
+        joined(
+          before.filter((known) => !isOpen(known) || paths.has(known.path) || entries.some((entry) => isSame(entry, known))),
+          entries,
+        ),
+      ),
+    async accept(systemIdentifier) {
+      const open = (await read(systemIdentifier)).filter(isOpen);
+      const acceptedAt = clock.now().toISOString();
+      await change(systemIdentifier, (before) => before.map((entry) => (isOpen(entry) ? { ...entry, acceptedAt } : entry)));
+      return open;
+    },
+  };
+}
+
+const isOpen = ({ acceptedAt }: KnownDamage): boolean => acceptedAt === undefined;
+/** One file is damaged once, under whatever code it was found. */
+const isSame = (a: Pick<KnownDamage, 'path'>, b: Pick<KnownDamage, 'path'>): boolean => a.path === b.path;
+
+/** Pure: what is known before and what is found now. */
+function joined(before: readonly KnownDamage[], found: readonly KnownDamage[]): readonly KnownDamage[] {
+  const all = [...before];
+  for (const entry of found) {
+    const at = all.findIndex((known) => isSame(known, entry));
+    const known = all[at];
+    if (known === undefined) all.push(entry);
+    else if (isOpen(known) || hasMore(entry, known)) all[at] = { ...known, ...entry, since: known.since, acceptedAt: undefined };
+  }
+  return all;
+}
+
+/** Of long lists only the beginning is known. */
+const hasMore = ({ blocks = [] }: Pick<KnownDamage, 'blocks'>, { blocks: accepted = [] }: Pick<KnownDamage, 'blocks'>): boolean =>
+  blocks.slice(0, BLOCKS_KEPT).some((block) => !accepted.includes(block));
+
+const BLOCKS_KEPT = 1000;
+
+/** A finding that nothing mended, as it is remembered. */
+export const toKnownDamage = ({ code, path, evidence, severity, blocks, relation, rows }: Finding, since: string): KnownDamage => ({
+  code,
+  path,
+  evidence,
+  severity: severity === 'certain' ? 'certain' : 'suspect',
+  since,
+  ...(blocks ? { blocks: blocks.slice(0, BLOCKS_KEPT) } : {}),
+  ...(relation ? { database: relation.database, relation: relation.name } : {}),
+  ...(rows === undefined ? {} : { rows }),
+});
+
+/** Remembered damage as a finding of today: the server, or its pages, are asked again. */
+export const toFinding = ({ code, path, evidence, blocks, database, relation, rows }: KnownDamage): Finding => ({
+  code,
+  path,
+  evidence,
+  severity: 'suspect',
+  ...(blocks ? { blocks } : {}),
+  ...(database !== undefined && relation !== undefined ? { relation: { database, name: relation } } : {}),
+  ...(rows === undefined ? {} : { rows }),
+});
+
+/** Complaints of a server but for those that a person has accepted. */
+export async function notAccepted<T extends Told>(
+  places: MemoryPlaces,
+  systemIdentifier: string,
+  complaints: readonly T[],
+  system: Pick<System, 'files' | 'clock'>,
+): Promise<T[]> {
+  if (complaints.length === 0) return [];
+  const isAccepted = await damageMemory(places, system).isAccepted(systemIdentifier);
+  return complaints.filter((finding) => !isAccepted(finding));
+}
+
+/** Damage that was found before and is neither mended nor accepted: the server, or its pages, are asked again. What is seen now counts first. */
+export async function remembered(
+  places: MemoryPlaces,
+  systemIdentifier: string,
+  seen: readonly Finding[],
+  system: Pick<System, 'files' | 'clock'>,
+): Promise<Finding[]> {
+  const named = new Set(seen.map(({ path }) => path));
+  const open = await damageMemory(places, system).open(systemIdentifier);
+  return open.map(toFinding).filter(({ path }) => !named.has(path));
+}

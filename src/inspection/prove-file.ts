@@ -1,0 +1,204 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { pageBuffer } from '../formats/page-buffer.ts';
+import { isSameButHints } from '../formats/page-hints.ts';
+import { findBrokenHeaders, isZero, pageLsn } from '../formats/pages.ts';
+import { unlessMissing, wordsOf } from '../kernel/errors.ts';
+import { LATER } from './page-history.ts';
+
+/** In what way a page is neither as the backup holds it nor as the WAL since says. */
+export type Doubt = 'unsound' | 'zeroed' | 'emptied' | 'behind' | 'ahead' | 'differs' | 'unnamed' | 'cut';
+
+/** One file to prove: what is known of it from the WAL and from a backup. */
+export interface ProofTask {
+  readonly file: string;
+  readonly path: string;
+  /** The number of the file's first block within its relation, as segments count on. */
+  readonly firstBlock: number;
+  readonly blockSizeBytes: number;
+  readonly checksums: boolean;
+  /** By block as ForkHistory has it: 0 not named, `UNBOUND`, `LATER`, else the LSN that the page has at least; shorter than the file where the rest is not named. */
+  readonly named: Float64Array;
+  /** How many blocks the file has at least, by the WAL. */
+  readonly blocksAtLeast: number;
+  /** The same file as a backup holds it, and from which block on that no longer counts; undefined: it holds none, or there is no backup. */
+  readonly kept: { readonly file: string; readonly blocks: number } | undefined;
+  /** It was seen shorter, before crash recovery made it longer. */
+  readonly suspicion: { readonly fromBlock: number; readonly toBlock: number } | undefined;
+  /** Everything since that backup is at hand, so a page that is neither kept nor named cannot be. */
+  readonly isComplete: boolean;
+  /** The relation goes on in a next file, so no zeroes in this one are its end. */
+  readonly isFollowed: boolean;
+  /** The end of the WAL that was read. */
+  readonly endLsn: number;
+  /** A server writes meanwhile, so a page may have seen more than that. */
+  readonly isLive: boolean;
+}
+
+export interface ProofResult {
+  readonly path: string;
+  readonly pages: number;
+  readonly bytes: number;
+  readonly doubts: readonly { readonly block: number; readonly doubt: Doubt }[];
+  /**
+   * Blocks that hold zeroes before the last one in use, where neither a backup nor the WAL can say what was there. A server leaves such pages
+   * itself when it dies while it makes a relation longer: alone they are unknown, never damage.
+   */
+  readonly emptied: readonly number[];
+  readonly kind: 'table' | 'index' | 'sequence' | undefined;
+  readonly unreadable?: string | undefined;
+}
+
+/** A GiST index that was built by sorting bears it on every page (gist_private.h, GistBuildLSN). */
+const GIST_BUILD_LSN = 1;
+const PD_LOWER = 12;
+const PD_UPPER = 14; // 0 in a page that was never initialised.
+const PD_SPECIAL = 16;
+const HEADER_BYTES = 24;
+const SEQUENCE_MAGIC = 0x1717; // src/backend/commands/sequence.c
+
+/** The result where zeroes are known to have taken the place of something: then those beside them did so too. */
+export const withEmptied = (result: ProofResult): ProofResult => ({
+  ...result,
+  emptied: [],
+  doubts: [...result.doubts, ...result.emptied.map((block) => ({ block, doubt: 'emptied' as const }))].sort((a, b) => a.block - b.block),
+});
+
+/** Reads every page of one file once, and the backup's page where the WAL does not name it. A file that is gone has lost all its pages. */
+export function proveFile(task: ProofTask): ProofResult {
+  const { path, blockSizeBytes: size } = task;
+  const doubts: ProofResult['doubts'][number][] = [];
+  const kept = openKept(task);
+  const emptied = collectEmptied(task, kept);
+  let [pages, kind] = [0, undefined as ProofResult['kind']];
+  let handle: number | undefined;
+  try {
+    handle = openOrNothing(task.file);
+    const { bytes: chunk, findUnsound } = pageBuffer();
+    for (let ended = handle === undefined; !ended; ) {
+      const bytesRead = readSync(handle!, chunk, 0, chunk.length, pages * size);
+      const whole = Math.floor(bytesRead / size);
+      const rule = { blockSizeBytes: size, firstBlock: task.firstBlock, startLsn: undefined };
+      const unsound = task.checksums
+        ? findUnsound(bytesRead, pages, rule).map(({ block }) => block)
+        : findBrokenHeaders(chunk.subarray(0, whole * size), pages, size);
+      const broken = new Set(unsound);
+      for (let index = 0; index < whole; index += 1, pages += 1) {
+        const page = chunk.subarray(index * size, (index + 1) * size);
+        kind ??= broken.has(pages) ? undefined : kindOfPage(page, size);
+        const isEmpty = page.readUInt16LE(PD_UPPER) === 0 && isZero(page);
+        const doubt = broken.has(pages) ? 'unsound' : isEmpty ? judgeEmpty(pages, task, kept) : judgePage(page, pages, task, kept);
+        if (doubt !== undefined) doubts.push({ block: pages, doubt });
+        emptied.look(page, pages, isEmpty, doubt);
+      }
+      ended = bytesRead < chunk.length;
+    }
+    for (let block = pages; block < Math.max(task.blocksAtLeast, kept?.blocks ?? 0, task.suspicion?.toBlock ?? 0); block += 1)
+      if (isMissed(block, task, kept)) doubts.push({ block, doubt: 'cut' });
+    return { path, pages, bytes: pages * size, doubts, emptied: emptied.blocks(), kind: kind ?? kept?.kind() };
+  } catch (cause) {
+    return { path, pages, bytes: pages * size, doubts, emptied: [], kind, unreadable: wordsOf(cause) };
+  } finally {
+    if (handle !== undefined) closeSync(handle);
+    kept?.close();
+  }
+}
+
+/** Of what is not there any more: whether it is known to have held something. */
+const isMissed = (block: number, task: ProofTask, kept: Kept | undefined): boolean =>
+  (task.named[block] ?? 0) !== 0 || isSuspected(task, block) || (kept !== undefined && block < kept.blocks && kept.holdsSomething(block));
+
+function openOrNothing(file: string): number | undefined {
+  try {
+    return openSync(file, 'r');
+  } catch (cause) {
+    return unlessMissing(cause);
+  }
+}
+
+/** Of a page that holds zeroes. */
+function judgeEmpty(block: number, task: ProofTask, kept: Kept | undefined): Doubt | undefined {
+  const named = task.named[block] ?? 0;
+  if (named > 0 || isSuspected(task, block)) return 'zeroed';
+  return named === 0 && kept !== undefined && block < kept.blocks && kept.holdsSomething(block) ? 'zeroed' : undefined;
+}
+
+const HASH_INDEX = 0xff80; // HASHO_PAGE_ID (src/include/access/hash.h), in the last two bytes of its pages: they are laid out ahead.
+
+/** Collects the pages that hold zeroes and of which nothing is known, until a later page shows that they should hold something. */
+function collectEmptied(task: ProofTask, kept: Kept | undefined) {
+  const empty: number[] = [];
+  let [last, isHash, pages] = [task.isFollowed ? Number.POSITIVE_INFINITY : -1, false, 0];
+  return {
+    look(page: Buffer, block: number, isEmpty: boolean, doubt: Doubt | undefined): void {
+      pages += 1;
+      isHash ||= page.readUInt16LE(page.length - 2) === HASH_INDEX;
+      const named = task.named[block] ?? 0;
+      const isEmptyInBackup = kept !== undefined && block < kept.blocks;
+      if (!isEmpty || named > 0 || named === LATER || doubt !== undefined) last = Math.max(last, block);
+      else if (!isEmptyInBackup) empty.push(block);
+    },
+    blocks(): readonly number[] {
+      if (task.isComplete || isHash || task.path.endsWith('_init')) return [];
+      return empty.length === pages ? empty : empty.filter((block) => block < last);
+    },
+  };
+}
+
+/** Of a page that holds something. First match wins; pure but for the backup's page. */
+function judgePage(page: Buffer, block: number, task: ProofTask, kept: Kept | undefined): Doubt | undefined {
+  const named = task.named[block] ?? 0;
+  const isKept = kept !== undefined && block < kept.blocks;
+  const lsn = Number(pageLsn(page, 0));
+  // A file that was made since may be what a crash left of an index that was being built: its pages are written before their WAL.
+  if (lsn > task.endLsn) return task.isLive || kept === undefined ? undefined : 'ahead';
+  if (named > 0) return lsn >= named || lsn === GIST_BUILD_LSN ? undefined : 'behind';
+  if (named !== 0) return undefined;
+  if (isKept) return kept.isSame(block, page) ? undefined : 'differs';
+  // A page may be made ready and never be written to, when its transaction fails in between.
+  return task.isComplete && kept !== undefined && lsn > GIST_BUILD_LSN && page.readUInt16LE(PD_LOWER) > HEADER_BYTES
+    ? 'unnamed'
+    : undefined;
+}
+
+/** The WAL names what crash recovery brought back: what it did not bring back holds zeroes. */
+const isSuspected = ({ suspicion }: ProofTask, block: number): boolean =>
+  suspicion !== undefined && block >= suspicion.fromBlock && block < suspicion.toBlock;
+
+interface Kept {
+  /** How many of the backup's pages still count, no more than it holds. */
+  readonly blocks: number;
+  holdsSomething(block: number): boolean;
+  isSame(block: number, page: Buffer): boolean;
+  kind(): ProofResult['kind'];
+  close(): void;
+}
+
+const WINDOW_PAGES = 32;
+
+/** The backup's file, a window of pages at a time; undefined where it has none. */
+function openKept({ kept, blockSizeBytes: size }: ProofTask): Kept | undefined {
+  const handle = kept === undefined ? undefined : openOrNothing(kept.file);
+  if (kept === undefined || handle === undefined) return undefined;
+  const buffer = Buffer.allocUnsafe(WINDOW_PAGES * size);
+  let window = { from: 0, pages: 0 };
+  const at = (block: number): Buffer => {
+    if (block < window.from || block >= window.from + window.pages)
+      window = { from: block, pages: Math.floor(readSync(handle, buffer, 0, buffer.length, block * size) / size) };
+    const index = block - window.from;
+    return buffer.subarray(index * size, (index + 1) * size);
+  };
+  return {
+    blocks: Math.min(kept.blocks, Math.floor(fstatSync(handle).size / size)),
+    holdsSomething: (block) => !isZero(at(block)),
+    isSame: (block, page) => isSameButHints(at(block), page),
+    kind: () => kindOfPage(at(0), size),
+    close: () => closeSync(handle),
+  };
+}
+
+function kindOfPage(page: Buffer, size: number): ProofResult['kind'] {
+  const special = page.readUInt16LE(PD_SPECIAL);
+  if (special === 0) return undefined;
+  if (special === size) return 'table';
+  return size - special === 8 && page.readUInt32LE(special) === SEQUENCE_MAGIC ? 'sequence' : 'index';
+}
