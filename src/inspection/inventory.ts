@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { parseControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
-import { errnoOf } from '../kernel/errors.ts';
+import { unlessMissing } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { type Finding, type FindingCode, findingCodes } from './findings.ts';
 import { type Kept, keepFiles, keptBytes } from './kept.ts';
@@ -85,9 +85,7 @@ function worthKeeping(files: readonly Entry[]): string[] {
  * stays, as the last good copy.
  */
 export async function voidInventory(system: System, stateDir: string): Promise<void> {
-  await rename(pathOf(stateDir), lastPath(stateDir)).catch((cause: unknown) => {
-    if (errnoOf(cause) !== 'ENOENT') throw cause;
-  });
+  await rename(pathOf(stateDir), lastPath(stateDir)).catch(unlessMissing);
   await system.files.syncDirectory(stateDir);
 }
 
