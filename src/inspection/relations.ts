@@ -23,7 +23,10 @@ export function databaseDirectories(walk: Walk): readonly string[] {
   return directories;
 }
 
-/** pg_filenode.map of global and of each database, and the catalog files it names. `severity` of a missing file depends on the shutdown. */
+/**
+ * pg_filenode.map of global and of each database, and the catalog files it names. `severity` depends on the shutdown: of a missing or empty file in
+ * the folder of a database too, as a CREATE or DROP DATABASE that a crash cut off leaves half a folder, which no server looks into.
+ */
 export function inspectCatalogs(dataDir: string, walk: Walk, severity: Finding['severity']): Finding[] {
   const homes = [
     ...(walk.entries.has('global') ? ['global'] : []),
@@ -40,7 +43,8 @@ function inspectMap(dataDir: string, home: string, { entries }: Walk, severity: 
     const says = entry
       ? `relation mapping file "${path}" contains incorrect checksum`
       : `could not open file "${path}": No such file or directory`;
-    return [{ code: 'filenode-map.damaged', path, evidence: map.problem, severity: 'certain', postgresSays: says }];
+    const isHalfMade = home !== 'global' && !entry?.sizeBytes;
+    return [{ code: 'filenode-map.damaged', path, evidence: map.problem, severity: isHalfMade ? severity : 'certain', postgresSays: says }];
   }
   const findings: Finding[] = [];
   for (const [oid, file] of map.files) {
@@ -68,7 +72,7 @@ function inspectMapped(
       code: 'catalog.missing',
       path,
       evidence: `the file of catalog ${oid} is empty, and that catalog never is`,
-      severity: 'certain',
+      severity: path.startsWith('global/') ? 'certain' : severity,
       postgresSays: says,
     };
   }

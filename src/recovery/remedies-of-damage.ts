@@ -14,7 +14,7 @@ export const damage = [
   },
   {
     id: 'crash-recovery-may-mend',
-    findings: ['slru.damaged', 'catalog.missing', 'database.missing', 'index.damaged', ...pages],
+    findings: ['slru.damaged', 'catalog.missing', 'filenode-map.damaged', 'database.missing', 'index.damaged', ...pages],
     when: (c) => suspect(c) && unheard(c),
     ...starts,
     words: 'crash recovery may still mend it',

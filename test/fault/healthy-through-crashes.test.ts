@@ -10,9 +10,9 @@ import { boot, inspect, type Running, run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { killAllIn } from '../harness/processes.ts';
+import { everywhere } from '../harness/tier.ts';
 import { random } from './random.ts';
 
-const isLong = process.env['DBKIT_TEST_ALL'] === '1';
 const CYCLES = Number(process.env['DBKIT_TEST_CYCLES'] ?? 40);
 const SEED = Number(process.env['DBKIT_TEST_SEED'] ?? 1);
 const CYCLE_LIMIT_MS = 60_000;
@@ -152,7 +152,7 @@ test.for(installed)(
   `a healthy server that is killed and stopped again and again under every kind of work is never called damaged (PostgreSQL $major)`,
   { timeout: CYCLES * CYCLE_LIMIT_MS },
   async (programs, { skip }) => {
-    if (!isLong) skip('of the long tier: npm run test:fault -- --all');
+    if (!everywhere) skip('of the longest tier: npm run test:all');
     const instance = await openInstance({ programs, from: 'template' });
     const settings = { shared_buffers: '2MB', autovacuum_naptime: '1s', wal_log_hints: 'on' };
     await configure(instance, { postgresql: { settings } });
