@@ -18,6 +18,8 @@ export interface Class {
   readonly core?: boolean;
   /** Runs in the long tier only: `npm run test:long`. */
   readonly longTier?: boolean;
+  /** Default: two minutes (vitest.config.ts). */
+  readonly timeoutMs?: number;
   readonly majors?: readonly number[];
   /** Why it cannot be staged here; undefined when it can. */
   readonly needs?: () => string | undefined;

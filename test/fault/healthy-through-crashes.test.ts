@@ -2,18 +2,18 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import type { Finding } from '../../src/inspection/findings.ts';
 import { ask } from '../harness/ask.ts';
 import { zeroPage } from '../harness/breaking.ts';
 import { boot, inspect, type Running, run } from '../harness/dbkit.ts';
-import { configure, type Instance, openInstance } from '../harness/instance.ts';
-import { installed } from '../harness/majors.ts';
+import { configure, type Instance } from '../harness/instance.ts';
 import { killAllIn } from '../harness/processes.ts';
 import { everywhere } from '../harness/tier.ts';
+import { scenario } from './disaster.ts';
 import { random } from './random.ts';
 
-const CYCLES = Number(process.env['DBKIT_TEST_CYCLES'] ?? 40);
+const CYCLES = Number(process.env['DBKIT_TEST_CYCLES'] ?? (everywhere ? 40 : 10));
 const SEED = Number(process.env['DBKIT_TEST_SEED'] ?? 1);
 const CYCLE_LIMIT_MS = 60_000;
 const WRITERS = 3;
@@ -148,12 +148,18 @@ async function live(instance: Instance, draw: () => number, cycle: string): Prom
   if (draw() < 0.4) await expectSoundPages(instance, `${cycle}, once it was gone`);
 }
 
-test.for(installed)(
-  `a healthy server that is killed and stopped again and again under every kind of work is never called damaged (PostgreSQL $major)`,
-  { timeout: CYCLES * CYCLE_LIMIT_MS },
-  async (programs, { skip }) => {
-    if (!everywhere) skip('of the longest tier: npm run test:all');
-    const instance = await openInstance({ programs, from: 'template' });
+scenario(
+  {
+    name: 'a healthy server is killed and stopped again and again under every kind of work: it is never called damaged',
+    section: 'A',
+    detectedBefore: true,
+    healedBy: 'start',
+    rowsLost: 'none',
+    from: 'template',
+    longTier: true,
+    timeoutMs: CYCLES * CYCLE_LIMIT_MS,
+  },
+  async (instance) => {
     const settings = { shared_buffers: '2MB', autovacuum_naptime: '1s', wal_log_hints: 'on' };
     await configure(instance, { postgresql: { settings } });
     for (let cycle = 1; cycle <= CYCLES; cycle += 1) {
