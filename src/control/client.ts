@@ -1,4 +1,4 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { bound } from '../kernel/deadline.ts';
 import { DbkitError, errnoOf, failures } from '../kernel/errors.ts';
 import type { LogEvent, Logger } from '../kernel/machine.ts';
@@ -45,6 +45,7 @@ async function send(
 ): Promise<IncomingMessage | undefined> {
   const body = JSON.stringify({ target, ...rest });
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  const { request: httpRequest } = await import('node:http'); // Only those who ask pay for it.
   const sent: ClientRequest = httpRequest({ socketPath, path: `/${command}`, method: 'POST', headers, agent: false, signal });
   try {
     return await new Promise<IncomingMessage>((resolve, reject) => {

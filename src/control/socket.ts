@@ -52,7 +52,7 @@ export function createControl(
       if (isAnswered !== undefined) throw runsAlready(stateDir);
       const stopping = new AbortController();
       const means = { handle, stopping: stopping.signal, target, log, taps };
-      const { server, close } = limitedServer(LIMITS, (request, response) => void answer(request, response, means));
+      const { server, close } = await limitedServer(LIMITS, (request, response) => void answer(request, response, means));
       let name: ShortName;
       try {
         await files.ownDirectory(stateDir, { mode: 0o755 });

@@ -30,7 +30,7 @@ export function mayAsk(
 /** Read-only pages over plain HTTP, for few clients at a time, none of which can hold it up. */
 export const servePages: ServePages = async ({ host, port }, pageAt, hosts = []): Promise<Endpoint> => {
   const isLocal = host !== undefined && isLoopback(host);
-  const { server, close } = limitedServer(LIMITS, ({ method, url, headers }, response) => {
+  const { server, close } = await limitedServer(LIMITS, ({ method, url, headers }, response) => {
     const plain = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' };
     if (method !== 'GET' && method !== 'HEAD') return void response.writeHead(405, { ...plain, allow: 'GET, HEAD' }).end();
     if (!mayAsk(headers.host, { isLocal, hosts }))

@@ -1,4 +1,4 @@
-import { createServer, type RequestListener, type Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import type { Socket } from 'node:net';
 
 export interface HttpLimits {
@@ -23,9 +23,13 @@ const FAREWELL_MS = 1_000;
 
 /**
  * An HTTP server that clients cannot wear out. Those that idle, or say their request drop by drop, make room for whoever comes next, so that
- * a thousand of them keep nobody out; one request a connection, so that nobody keeps his place.
+ * a thousand of them keep nobody out; one request a connection, so that nobody keeps his place. Node's HTTP is loaded only by those who serve.
  */
-export function limitedServer({ clientsMax, requestMs, silenceMs = 0 }: HttpLimits, listener: RequestListener): LimitedServer {
+export async function limitedServer(
+  { clientsMax, requestMs, silenceMs = 0 }: HttpLimits,
+  listener: RequestListener,
+): Promise<LimitedServer> {
+  const { createServer } = await import('node:http');
   const waiting = new Set<Socket>(); // In the order they came.
   const answering = new Set<Socket>();
   const leaving = new Set<Socket>();

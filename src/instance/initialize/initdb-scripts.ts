@@ -2,7 +2,6 @@ import { createReadStream, createWriteStream } from 'node:fs';
 import { access, chown, copyFile, readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
 import type { Tool } from '../../kernel/machine.ts';
 import { isExecutable } from '../../machine/is-there.ts';
@@ -99,8 +98,10 @@ async function withPlainText(local: Local, script: string, signal: AbortSignal, 
   if (script.endsWith('.sql')) return work(script);
   await inTemporaryFolder(local, async (directory) => {
     const plain = join(directory, 'script.sql');
-    if (script.endsWith('.gz')) await pipeline(createReadStream(script), createGunzip(), createWriteStream(plain), { signal });
-    else {
+    if (script.endsWith('.gz')) {
+      const { createGunzip } = await import('node:zlib');
+      await pipeline(createReadStream(script), createGunzip(), createWriteStream(plain), { signal });
+    } else {
       const packed = `${plain}${script.slice(script.lastIndexOf('.'))}`;
       await copyFile(script, packed);
       const unpack = packed.endsWith('.xz')
