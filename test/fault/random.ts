@@ -5,3 +5,7 @@ export function random(seed: number): number {
   t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
   return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
 }
+
+/** Seeds: a few each day, many with `npm run test:fault -- --random`. */
+export const rounds = ({ daily, random: many }: { readonly daily: number; readonly random: number }): readonly number[] =>
+  Array.from({ length: process.env['DBKIT_TEST_RANDOM'] === '1' ? many : daily }, (_, index) => index + 1);
