@@ -147,6 +147,8 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     files: system.files,
     log: system.log,
     spawn: system.spawn,
+    runner: system.runner,
+    locks: system.locks,
     prepareLog: async (signal) => {
       await claimLogDirectory(config.logDir, await serverOwner(config.postgresql, system), system, signal);
       return writableLog('dbkit.log', config, system);

@@ -13,6 +13,9 @@ import { takeBackup } from '../backups/take-backup.ts';
 import { verifyBackups } from '../backups/verify-backups.ts';
 import { failover } from '../cluster/failover.ts';
 import { lintFiles } from '../cluster/lint/lint-files.ts';
+import { downLocal } from '../cluster/local/down.ts';
+import { ownOrLocal } from '../cluster/local/local-state.ts';
+import { upLocal } from '../cluster/local/up.ts';
 import { setPaused } from '../cluster/pause.ts';
 import { reinit, rejoin } from '../cluster/rejoin.ts';
 import { renderCluster } from '../cluster/render/render.ts';
@@ -130,16 +133,24 @@ const restoreVerbs = (on: On, copies: Parts['copies']) => ({
   copies,
 });
 
+/** Where no members are named, these are about the cluster of `dbkit ha up --local`. */
+const aboutCluster =
+  <A extends readonly unknown[], R>(verb: (needs: Parts, ...rest: A) => Promise<R>) =>
+  async (needs: Parts, ...rest: A): Promise<R> =>
+    verb(await ownOrLocal(needs), ...rest);
+
 const clusterVerbs = (on: On) => ({
-  status: on(reportCluster),
-  check: on(checkCluster),
-  whyNot: on(whyNot),
-  history: on(clusterHistory),
-  switchover: on(switchover),
-  failover: on(failover),
-  rejoin: on(rejoin),
-  reinit: on(reinit),
-  setPaused: on(setPaused),
+  status: on(aboutCluster(reportCluster)),
+  check: on(aboutCluster(checkCluster)),
+  whyNot: on(aboutCluster(whyNot)),
+  history: on(aboutCluster(clusterHistory)),
+  switchover: on(aboutCluster(switchover)),
+  failover: on(aboutCluster(failover)),
+  rejoin: on(aboutCluster(rejoin)),
+  reinit: on(aboutCluster(reinit)),
+  setPaused: on(aboutCluster(setPaused)),
   lint: on(lintFiles),
   render: on(renderCluster),
+  upLocal: on(upLocal),
+  downLocal: on(downLocal),
 });

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { registerLocal } from './ha-local.ts';
 import { registerMoves } from './ha-moves.ts';
 import { registerSetup } from './ha-setup.ts';
 import { checkView, historyView, prospectsView, statusView } from './ha-views.ts';
@@ -19,6 +20,7 @@ export function registerHa(program: Command, cli: Cli): void {
   registerQuestions(ha, cli);
   registerMoves(ha, cli);
   registerSetup(ha, cli);
+  registerLocal(ha, cli);
 }
 
 function registerQuestions(ha: Command, cli: Cli): void {

@@ -7,7 +7,7 @@ import type { SettingsFile } from '../config/settings-file-contract.ts';
 import type { Control } from '../control/contract.ts';
 import type { StatusBoard } from '../control/status.ts';
 import type { ProjectFolder } from '../homes/devcontainer/project-folder-contract.ts';
-import type { Clock, Files, Logger, Signals, SpawnChild } from '../kernel/machine.ts';
+import type { Clock, Files, Locks, Logger, Runner, Signals, SpawnChild } from '../kernel/machine.ts';
 import type { Git } from '../machine/git-repository.ts';
 import type { SdNotify, Systemd } from '../machine/systemd-contract.ts';
 import type { MonitorMemory } from '../monitor/decide.ts';
@@ -45,6 +45,8 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   readonly files: Files;
   readonly log: Logger;
   readonly spawn: SpawnChild;
+  readonly runner: Runner;
+  readonly locks: Locks;
   /** Makes LOG_DIR, and mends its owner, as a start of PostgreSQL does; where a background dbkit logs to. */
   prepareLog(signal: AbortSignal): Promise<string>;
   /** Makes the state, repository and log folders with the owner of the data; dbkit's own state is given to him where root had it. */

@@ -1,0 +1,101 @@
+import { join } from 'node:path';
+import type { Config } from '../../config/config.ts';
+import { serverOn } from '../../instance/guard/preflight.ts';
+import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import type { Clock, Files, Locks } from '../../kernel/machine.ts';
+import { isThere } from '../../machine/is-there.ts';
+import { memberName } from './local-plan.ts';
+import { type LocalState, localFolder, readLocal, runningOf, startedTicks, writeLocal } from './local-state.ts';
+
+export interface LocalDown {
+  readonly folder: string;
+  /** The programs that ran and were ended; none where nothing ran. */
+  readonly stopped: readonly string[];
+}
+
+interface Needs {
+  readonly clock: Clock;
+  readonly files: Pick<Files, 'readJson' | 'write'>;
+}
+
+const PATRONI_MS = 60_000;
+const OTHERS_MS = 10_000;
+const EVERY_MS = 100;
+
+/** Ends the programs of the local cluster, and only those; its data stays. Rejects with `service.failed` where one does not end. */
+export async function downLocal(needs: Needs & { readonly config: Pick<Config, 'stateDir'>; readonly locks: Locks }): Promise<LocalDown> {
+  const folder = localFolder(needs.config);
+  if (!(await isThere(folder))) return { folder, stopped: [] };
+  const lock = await needs.locks.acquire(join(folder, 'lock'), 'dbkit ha down');
+  try {
+    return await endLocal(needs, folder);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** The same; it is not interrupted, since half a cluster is of no use. */
+export async function endLocal(needs: Needs, folder: string): Promise<LocalDown> {
+  const state = await readLocal(needs.files, folder);
+  if (state === undefined) return { folder, stopped: [] };
+  const running = await runningOf(state);
+  const isMember = ({ name }: { readonly name: string }): boolean => /^n\d+$/.test(name);
+  await end(needs, running.filter(isMember), PATRONI_MS); // Patroni stops its server first.
+  for (let index = 0; index < state.members; index += 1) await endServer(needs, join(folder, memberName(index)));
+  await end(
+    needs,
+    running.filter((one) => !isMember(one)),
+    OTHERS_MS,
+  );
+  await writeLocal(needs.files, folder, { ...state, processes: [] });
+  return { folder, stopped: running.map(({ name }) => name) };
+}
+
+type Process = LocalState['processes'][number];
+
+const lives = async ({ pid, startedTicks: started }: Process): Promise<boolean> => (await startedTicks(pid)) === started;
+
+async function end(needs: Needs, processes: readonly Process[], politelyMs: number): Promise<void> {
+  for (const one of processes) await tell(one, 'SIGCONT'); // One that was stopped hears nothing else.
+  for (const one of processes) await tell(one, 'SIGTERM');
+  for (const one of processes)
+    if (!(await gone(needs, async () => !(await lives(one)), politelyMs))) {
+      await tell(one, 'SIGKILL');
+      if (!(await gone(needs, async () => !(await lives(one)), OTHERS_MS)))
+        throw new DbkitError('service.failed', `${one.name} (pid ${one.pid}) does not end`, {
+          hint: 'look at its log; then type `dbkit ha down --local` again',
+          changed: true,
+        });
+    }
+}
+
+async function tell(one: Process, name: NodeJS.Signals): Promise<void> {
+  if (await lives(one)) signal(one.pid, name);
+}
+
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (cause) {
+    if (errnoOf(cause) !== 'ESRCH') throw cause; // It ended by itself meanwhile.
+  }
+}
+
+/** A paused Patroni leaves its server alone, and so does one that was killed. */
+async function endServer(needs: Needs, dataDir: string): Promise<void> {
+  for (const name of ['SIGINT', 'SIGQUIT'] as const) {
+    const server = await serverOn(dataDir);
+    if (typeof server !== 'object') return;
+    signal(server.pid, name); // Fast, then immediate (pg_ctl).
+    await gone(needs, async () => typeof (await serverOn(dataDir)) !== 'object', OTHERS_MS);
+  }
+}
+
+async function gone({ clock }: Needs, isGone: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {
+  const endMs = clock.monotonicMs() + timeoutMs;
+  while (!(await isGone())) {
+    if (clock.monotonicMs() >= endMs) return false;
+    await clock.sleep(EVERY_MS, new AbortController().signal);
+  }
+  return true;
+}

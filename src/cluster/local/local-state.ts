@@ -1,0 +1,74 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import type { Config } from '../../config/config.ts';
+import type { Files } from '../../kernel/machine.ts';
+import { Secret } from '../../kernel/secret.ts';
+import { isThere } from '../../machine/is-there.ts';
+import type { ClusterNeeds } from '../look.ts';
+import { memberName, portsOf } from './local-plan.ts';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+const localState = v.strictObject({
+  version: v.literal(1),
+  port: v.pipe(count, v.maxValue(65_000)),
+  members: v.pipe(count, v.maxValue(9)),
+  password: v.pipe(v.string(), v.nonEmpty()),
+  /** By pid and start time: a pid alone may be another program's by now. */
+  processes: v.array(v.strictObject({ name: v.string(), pid: count, startedTicks: v.string() })),
+});
+
+/** The cluster that `dbkit ha up --local` has made, and its programs that run. */
+export type LocalState = v.InferOutput<typeof localState>;
+
+export const localFolder = ({ stateDir }: Pick<Config, 'stateDir'>): string => join(stateDir, 'ha-local');
+const stateFile = (folder: string): string => join(folder, 'cluster.json');
+
+/** undefined: none was made here. */
+export const readLocal = (files: Pick<Files, 'readJson'>, folder: string): Promise<LocalState | undefined> =>
+  files.readJson(stateFile(folder), (value) => v.parse(localState, value));
+
+/** Holds the superuser's password: only its owner may read it. */
+export const writeLocal = (files: Pick<Files, 'write'>, folder: string, state: LocalState): Promise<void> =>
+  files.write(stateFile(folder), `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+
+/** The field 22 of /proc/PID/stat; undefined when the process is gone (proc(5)). */
+export async function startedTicks(pid: number): Promise<string | undefined> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')).split(') ').at(-1)!.split(' ');
+  return fields[0] === 'Z' ? undefined : fields[19];
+}
+
+/** Those of its programs that still run. */
+export async function runningOf({ processes }: LocalState): Promise<LocalState['processes']> {
+  const ticks = await Promise.all(processes.map(({ pid }) => startedTicks(pid)));
+  return processes.filter(({ startedTicks: started }, index) => ticks[index] === started);
+}
+
+/** The parts that a look at a cluster needs, with the addresses of the local one. */
+export function localNeeds<Needs extends ClusterNeeds>(needs: Needs, { port, members, password }: LocalState): Needs {
+  const ports = portsOf(port);
+  const addresses = Array.from({ length: members }, (_one, index) => ({
+    name: memberName(index),
+    api: `http://127.0.0.1:${ports.api(index)}`,
+    server: `127.0.0.1:${ports.server(index)}`,
+  }));
+  const { ha, postgresql } = needs.config;
+  const local = {
+    ...ha,
+    members: Object.fromEntries(addresses.map(({ name, api, server }) => [name, { api, server }])),
+    writeAddress: `127.0.0.1:${ports.write}`,
+    pooler: `127.0.0.1:${ports.pooler}`,
+  };
+  const login = { ...postgresql, superuser: 'postgres', superuserPassword: new Secret(password) };
+  return { ...needs, config: { ...needs.config, ha: local, postgresql: login } };
+}
+
+/** The same for whoever names no members: `dbkit ha` is then about the local cluster, where one was made. */
+export async function ownOrLocal<Needs extends ClusterNeeds & { readonly config: Config; readonly files: Pick<Files, 'readJson'> }>(
+  needs: Needs,
+): Promise<Needs> {
+  if (Object.keys(needs.config.ha.members).length > 0) return needs;
+  const folder = localFolder(needs.config);
+  const state = (await isThere(stateFile(folder))) ? await readLocal(needs.files, folder) : undefined;
+  return state === undefined ? needs : localNeeds(needs, state);
+}

@@ -1,0 +1,150 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import type { Config } from '../../config/config.ts';
+import { DbkitError, wordsOf } from '../../kernel/errors.ts';
+import type { ChildSpec, Files, Identity, Locks, Runner, SpawnChild } from '../../kernel/machine.ts';
+import type { ClusterNeeds } from '../look.ts';
+import { until } from '../proof.ts';
+import { memberDocument, poolerText, routerText, storeDocument } from '../render/documents.ts';
+import type { ClusterPlan } from '../render/plan.ts';
+import { checkCluster } from '../report.ts';
+import { endLocal } from './down.ts';
+import { localPlan, portsTaken } from './local-plan.ts';
+import { type LocalState, localFolder, localNeeds, readLocal, runningOf, startedTicks, writeLocal } from './local-state.ts';
+import { findPrograms, PATH, type Programs, refuseTakenPorts } from './programs.ts';
+
+export interface LocalNeeds extends Omit<ClusterNeeds, 'config'> {
+  readonly config: Pick<Config, 'ha' | 'postgresql' | 'stateDir'>;
+  readonly files: Files;
+  readonly locks: Locks;
+  readonly runner: Runner;
+  readonly spawn: SpawnChild;
+  readonly instance: { owner(): Promise<Identity> };
+}
+
+export interface LocalUp {
+  readonly folder: string;
+  readonly members: readonly string[];
+  readonly writeAddress: string;
+  readonly readAddress: string;
+  readonly pooler: string;
+  /** From the call until a commit through the write address was acknowledged and every replica streamed. */
+  readonly seconds: number;
+}
+
+const UP_MS = 120_000;
+/** sun_path holds 107 bytes, and '/run/.s.PGSQL.16411' comes after the folder (unix(7)). */
+const FOLDER_BYTES_MAX = 85;
+
+/**
+ * Starts a whole cluster on this machine: etcd, Patroni with its servers, HAProxy, PgBouncer. Resolves when it is well: one leader, every replica
+ * streams, a commit through the write address is acknowledged. What is not well after two minutes is ended again. Rejects with `server.running`
+ * where it runs already, `port.in-use`, `program.missing`. One that was stopped goes on with its data.
+ */
+export async function upLocal(
+  needs: LocalNeeds,
+  wish: { readonly members: number; readonly port: number },
+  signal: AbortSignal,
+): Promise<LocalUp> {
+  const begunMs = needs.clock.monotonicMs();
+  const folder = localFolder(needs.config);
+  if (Buffer.byteLength(folder) > FOLDER_BYTES_MAX)
+    throw new DbkitError('config.invalid', `the path ${folder} is too long for the sockets of PostgreSQL`, {
+      hint: 'set DBKIT_STATE_DIR to a shorter path',
+    });
+  const owner = await needs.instance.owner();
+  const programs = await findPrograms(needs.config, needs.runner, signal);
+  for (const path of [needs.config.stateDir, folder, join(folder, 'run')]) await needs.files.makeDirectory(path, { mode: 0o700, owner });
+  const lock = await needs.locks.acquire(join(folder, 'lock'), 'dbkit ha up --local', owner);
+  try {
+    const state = await nextState(needs, folder, wish);
+    const plan = localPlan({ folder, ...programs, ...state }, needs.config);
+    await refuseTakenPorts(portsTaken(plan));
+    await writeFiles(needs.files, folder, plan, state.password);
+    try {
+      await startAll(needs, { folder, plan, programs, state, owner });
+      const here = localNeeds(needs, state);
+      const isWell = async (bounded: AbortSignal): Promise<boolean> => (await checkCluster(here, bounded)).status === 'ok';
+      await until('the local cluster is well', { timeoutMs: UP_MS, clock: needs.clock, signal }, isWell);
+    } catch (cause) {
+      await endLocal(needs, folder);
+      if (signal.aborted) throw cause;
+      throw new DbkitError('service.failed', `the local cluster did not come up: ${wordsOf(cause)}`, {
+        hint: `read the logs in ${folder}; what was started has been ended`,
+        cause,
+      });
+    }
+    return reportOf(plan, folder, Math.round(needs.clock.monotonicMs() - begunMs) / 1000);
+  } finally {
+    await lock.release();
+  }
+}
+
+const reportOf = ({ members, writes, reads, pooler }: ClusterPlan, folder: string, seconds: number): LocalUp => ({
+  folder,
+  members: members.map(({ name }) => name),
+  writeAddress: `${writes.host}:${writes.port}`,
+  readAddress: `${reads.host}:${reads.port}`,
+  pooler: `${pooler.host}:${pooler.port}`,
+  seconds,
+});
+
+/** One that was stopped keeps its size, its ports and its password. */
+async function nextState(
+  { files }: LocalNeeds,
+  folder: string,
+  wish: { readonly members: number; readonly port: number },
+): Promise<LocalState> {
+  const before = await readLocal(files, folder);
+  if (before === undefined) return { version: 1, ...wish, password: randomBytes(24).toString('hex'), processes: [] };
+  const running = await runningOf(before);
+  if (running.length > 0)
+    throw new DbkitError('server.running', `the local cluster runs already: ${running.map(({ name }) => name).join(', ')}`, {
+      hint: 'look at it with `dbkit ha status --local`, or stop it with `dbkit ha down --local`',
+    });
+  if (before.members !== wish.members)
+    throw new DbkitError('usage.invalid', `the local cluster in ${folder} has ${before.members} members`, {
+      hint: `add --members ${before.members}, or move that folder away for a new one`,
+    });
+  return { ...before, port: wish.port, processes: [] };
+}
+
+async function writeFiles(files: Files, folder: string, plan: ClusterPlan, password: string): Promise<void> {
+  const write = (name: string, text: string): Promise<void> => files.write(join(folder, name), text, { mode: 0o600 });
+  for (const member of plan.members) await write(`${member.name}.yml`, JSON.stringify(memberDocument(plan, member), null, 1)); // YAML is a superset of JSON.
+  await write('etcd.yml', JSON.stringify(storeDocument(plan, plan.stores[0]!), null, 1));
+  await write('haproxy.cfg', routerText(plan));
+  await write('pgbouncer.ini', poolerText(plan));
+  await write('userlist.txt', `"${plan.superuser}" "${password}"\n`);
+}
+
+interface Starting {
+  readonly folder: string;
+  readonly plan: ClusterPlan;
+  readonly programs: Programs;
+  readonly state: LocalState;
+  readonly owner: Identity;
+}
+
+/** Each one is written down as soon as it runs, so that `dbkit ha down` finds it whatever happens to this process. */
+async function startAll({ spawn, files }: LocalNeeds, { folder, plan, programs, state, owner }: Starting): Promise<void> {
+  const env = { PATH, LC_ALL: 'C.UTF-8', HOME: folder };
+  const passwords = {
+    PATRONI_SUPERUSER_PASSWORD: state.password,
+    PATRONI_REPLICATION_PASSWORD: state.password,
+    PATRONI_REWIND_PASSWORD: state.password,
+  };
+  const commands: readonly (readonly [name: string, file: string, args: readonly string[], env: ChildSpec['env']])[] = [
+    ['etcd', programs.etcd, ['--config-file', join(folder, 'etcd.yml')], env],
+    ...plan.members.map(({ name }) => [name, programs.patroni, [join(folder, `${name}.yml`)], { ...env, ...passwords }] as const),
+    ['haproxy', programs.haproxy, ['-db', '-f', join(folder, 'haproxy.cfg')], env],
+    ['pgbouncer', programs.pgbouncer, ['-q', join(folder, 'pgbouncer.ini')], env],
+  ];
+  let processes: LocalState['processes'] = [];
+  for (const [name, file, args, environment] of commands) {
+    const output = { appendTo: join(folder, `${name}.log`) };
+    const child = await spawn({ file, args, env: environment, cwd: folder, as: owner, output, newSession: true, outlivesDbkit: true });
+    processes = [...processes, { name, pid: child.pid, startedTicks: (await startedTicks(child.pid)) ?? '' }];
+    await writeLocal(files, folder, { ...state, processes });
+  }
+}

@@ -1,0 +1,65 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { endLocal } from '../../src/cluster/local/down.ts';
+import { localPlan, portsTaken } from '../../src/cluster/local/local-plan.ts';
+import { localNeeds, readLocal, runningOf, startedTicks, writeLocal } from '../../src/cluster/local/local-state.ts';
+import { refuseTakenPorts } from '../../src/cluster/local/programs.ts';
+import { clock } from '../../src/machine/clock.ts';
+import { createFiles } from '../../src/machine/files.ts';
+import { fakeCluster } from './fake-cluster.ts';
+
+const files = createFiles({ warn: () => undefined } as unknown as Parameters<typeof createFiles>[0]);
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'dbkit-local-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+test('going down ends what was started, and no other program that has got one of the pids since', async () => {
+  const [ours, other] = [spawn('sleep', ['60']), spawn('sleep', ['60'])];
+  try {
+    const processes = [
+      { name: 'haproxy', pid: ours.pid!, startedTicks: (await startedTicks(ours.pid!))! },
+      { name: 'n1', pid: other.pid!, startedTicks: '1' },
+    ];
+    await writeLocal(files, folder, { version: 1, port: 15_400, members: 2, password: 'x', processes });
+    expect((await runningOf((await readLocal(files, folder))!)).map(({ name }) => name)).toEqual(['haproxy']);
+    const gone = once(ours, 'exit');
+    expect(await endLocal({ clock, files }, folder)).toEqual({ folder, stopped: ['haproxy'] });
+    expect(await gone).toEqual([null, 'SIGTERM']);
+    expect(other.exitCode ?? other.signalCode).toBeNull();
+    expect((await readLocal(files, folder))!.processes).toEqual([]);
+  } finally {
+    ours.kill('SIGKILL');
+    other.kill('SIGKILL');
+  }
+});
+
+test('where nothing was ever started nothing is ended', async () => {
+  mkdirSync(join(folder, 'n1'));
+  expect(await endLocal({ clock, files }, folder)).toEqual({ folder, stopped: [] });
+});
+
+test('each program has a port of its own, and a port of somebody else’s is named before anything starts', async () => {
+  const { needs, close } = await fakeCluster('3.0.2');
+  const plan = localPlan({ folder, port: 15_400, members: 9, patroniVersion: '3.0.2', binDir: '/bin' }, needs.config);
+  const ports = portsTaken(plan);
+  expect(new Set(ports).size).toBe(ports.length);
+  expect(plan).toMatchObject({ storeApi: 2, settings: { isSynchronous: true } });
+  const here = localNeeds(needs, { version: 1, port: 15_400, members: 9, password: 'x', processes: [] });
+  expect(Object.values(here.config.ha.members).map(({ server }) => server)).toEqual(
+    plan.members.map(({ server }) => `127.0.0.1:${server.port}`),
+  );
+  await close();
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  await expect(refuseTakenPorts([port])).rejects.toMatchObject({ code: 'port.in-use', message: expect.stringContaining(String(port)) });
+  server.close();
+});
