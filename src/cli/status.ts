@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { ServiceState } from '../control/status.ts';
-import { bytes, duration, moment } from '../kernel/units.ts';
+import { bytes, counted, duration, moment } from '../kernel/units.ts';
 import type { StatusReport } from '../supervisor/report-status.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
@@ -43,6 +43,19 @@ export function registerWait(program: Command, cli: Cli): void {
         return { report, text: (style) => statusView(report, style, app.clock.now()) };
       }),
     );
+}
+
+const archiveWords = {
+  keeping: 'kept as it is written',
+  waiting: 'a standby: kept once it is promoted',
+  failing: 'not kept',
+  stopped: 'stopped, with the server',
+} as const;
+
+function archiveRow({ state, problem, gaps }: NonNullable<StatusReport['archive']>, style: Style): string[] {
+  const look = state === 'failing' || gaps > 0 ? style.bad : state === 'keeping' ? style.good : style.dim;
+  const notes = [problem ?? '', gaps > 0 ? `${counted(gaps, 'gap')} until the next base backup: \`dbkit backup create\`` : ''];
+  return ['WAL archive', look(archiveWords[state]), notes.filter(Boolean).join('; ')];
 }
 
 const colours: Partial<Record<ServiceState, 'good' | 'bad' | 'warn' | 'dim'>> = {
@@ -96,6 +109,7 @@ export function statusView(report: StatusReport, style: Style, now: Date): strin
     report.lastBackup ? report.lastBackup.state : 'none',
     report.lastBackup ? `${report.lastBackup.label}, ${span(report.lastBackup.createdAt)} ago` : '',
   ]);
+  if (report.archive) rows.push(archiveRow(report.archive, style));
   for (const { what, path, totalBytes, freeBytes } of report.disks)
     rows.push([`disk (${what})`, `${bytes(freeBytes)} free`, `of ${bytes(totalBytes)}, ${path}`]);
   const parts = [table(rows)];

@@ -7,11 +7,12 @@ import type { ServiceStatus, StatusBoard } from '../control/status.ts';
 import type { Instance } from '../instance/contract.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import { newestFirst } from '../kernel/labels.ts';
-import type { Clock } from '../kernel/machine.ts';
+import type { Clock, Files } from '../kernel/machine.ts';
 import { roomAt } from '../machine/disk-usage.ts';
 import { isReachable } from '../machine/is-there.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
 import { lostSomething, type RecoveryReport } from '../recovery/report.ts';
+import { readKeeping, type WalKeepingState } from '../wal/keeping.ts';
 
 type Needs = {
   readonly config: Config;
@@ -21,6 +22,7 @@ type Needs = {
   readonly instance: Instance;
   readonly backups: readonly Backups[];
   readonly clock: Clock;
+  readonly files: Pick<Files, 'readJson'>;
 };
 
 /** pg_isready's four answers (its reference page, "Exit Status"). */
@@ -51,6 +53,8 @@ export interface StatusReport {
   /** The newest that lost something, where a later one did not: what is gone stays gone. */
   readonly lastLoss: RecoveryReport | null;
   readonly lastBackup: { readonly label: string; readonly createdAt: string; readonly state: string } | null;
+  /** The WAL archive, by the words of the supervisor that keeps it; null where none was kept. Gaps: those that no base backup has closed yet. */
+  readonly archive: { readonly state: WalKeepingState['state']; readonly problem: string | null; readonly gaps: number } | null;
   readonly disks: readonly { readonly what: string; readonly path: string; readonly totalBytes: number; readonly freeBytes: number }[];
 }
 
@@ -59,7 +63,7 @@ const LIVE_TIMEOUT_MS = 1_000;
 /** Everything a person asks first, gathered at once: the published state, one session, the file systems. */
 export async function reportStatus(app: Needs, signal: AbortSignal): Promise<StatusReport> {
   const { config, control, board, history, instance, clock } = app;
-  const [running, published, recoveries, live, disks, lastBackup, hasData] = await Promise.all([
+  const [running, published, recoveries, live, disks, lastBackup, hasData, keeping] = await Promise.all([
     isRunning(control, signal),
     statusOf(control, board, signal),
     history.all(),
@@ -67,6 +71,7 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
     disksOf(config),
     newestBackup(app, signal),
     holdsAnything(config.postgresql.dataDir),
+    readKeeping(config.stateDir, app.files).catch(() => undefined), // A status is told whatever cannot be read.
   ]);
   const [lastRecovery] = recoveries;
   const postgresql = running ? published?.services.find(({ name }) => name === 'postgresql') : undefined;
@@ -93,9 +98,19 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
     lastRecovery: lastRecovery ?? null,
     lastLoss: lastRecovery && lostSomething(lastRecovery) ? null : (recoveries.find(lostSomething) ?? null),
     lastBackup,
+    archive: keeping === undefined ? null : archiveOf(keeping, lastBackup),
     disks,
   };
 }
+
+const archiveOf = (
+  { state, problem, gaps }: WalKeepingState,
+  lastBackup: StatusReport['lastBackup'],
+): NonNullable<StatusReport['archive']> => ({
+  state,
+  problem: problem?.message ?? null,
+  gaps: gaps.filter(({ at }) => lastBackup === null || lastBackup.state === 'damaged' || at > lastBackup.createdAt).length,
+});
 
 const holdsAnything = (dataDir: string): Promise<boolean> =>
   readdir(dataDir).then(
