@@ -109,6 +109,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     config,
     system,
     backups,
+    reveal: alerts.reveal,
     onFail: onFail(config, options),
     passwordIsGiven: origins.has('postgresql.password'),
   });
@@ -207,7 +208,7 @@ async function offsiteCopies(config: Config, system: System, reveal: Alerter['re
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
   const load = async () =>
     (await import('./backups/offsite/copies.ts')).createCopies({ config, owner, system, clock: system.clock, reveal });
-  return lazily(['copy', 'list', 'verify', 'bring'], load);
+  return lazily(['copy', 'pending', 'list', 'verify', 'expire', 'rotate', 'keys', 'bring'], load);
 }
 
 /** Hold is for people who look at the container; machines want an exit status. */

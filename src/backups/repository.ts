@@ -11,6 +11,7 @@ import type { Recorded, RecordFormat } from './catalog.ts';
 import { inWords } from './disk-failures.ts';
 import { expireBackups } from './expire.ts';
 import { type Holdings, openHoldings } from './holdings.ts';
+import { awaitedCopies } from './offsite/notes.ts';
 import { type Candidate, planRetention, type RetentionPolicy } from './retention.ts';
 
 /** The parts that tell one kind of backup from another: its labels, how its records are read, and what they say. */
@@ -51,6 +52,7 @@ export function openRepository<R extends KeptRecord, W extends R>(
   const policyNow = async (signal: AbortSignal): Promise<RetentionPolicy> => ({
     ...policyOf(config),
     damageIsOpen: (await openDamage(signal)).length > 0,
+    awaits: await awaitedCopies(config, system.files),
   });
   const asBackup = (record: R): Backup => kind.toBackup(record, holdings.pathOf(record.label));
   return {

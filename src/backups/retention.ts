@@ -15,6 +15,8 @@ export interface RetentionPolicy {
   readonly justMade?: string | undefined;
   /** Something in the data is damaged at this moment, and neither mended nor accepted: older backups may be all that holds it. */
   readonly damageIsOpen?: boolean | undefined;
+  /** For a label: the copies elsewhere that must have it before it may go, and do not. */
+  readonly awaits?: ((label: string) => readonly string[]) | undefined;
 }
 
 export interface RetentionFacts {
@@ -28,6 +30,8 @@ export interface RetentionFacts {
   readonly newestGood: boolean;
   readonly newestProven: boolean;
   readonly tooOld: boolean;
+  /** Names of the copies elsewhere that it waits for; '' where there are none. */
+  readonly awaited: string;
   /** How many good backups that are not pinned are newer, and how many good ones there are at all. */
   readonly newerGood: number;
   readonly totalGood: number;
@@ -63,7 +67,12 @@ const rows = [
     then: 'keep',
     words: 'it may hold what is damaged in the data now',
   },
-  { id: 'too-old', when: ({ good, tooOld }) => good && tooOld, then: 'expire', words: 'it is older than retention.maxAge' },
+  {
+    id: 'too-old',
+    when: ({ good, tooOld, awaited }) => good && tooOld && awaited === '',
+    then: 'expire',
+    words: 'it is older than retention.maxAge',
+  },
   {
     id: 'one-of-the-newest',
     when: ({ good, newerGood, last }) => good && newerGood < last,
@@ -87,6 +96,12 @@ const rows = [
     when: ({ good, newerMonths, monthly }) => good && within(newerMonths, monthly),
     then: 'keep',
     words: 'newest good backup of its month (monthly: {monthly})',
+  },
+  {
+    id: 'awaits-its-copy',
+    when: ({ good, awaited }) => good && awaited !== '',
+    then: 'keep',
+    words: 'it would go, but it is not verified yet in the copy {awaited}',
   },
   { id: 'enough-newer', when: ({ good }) => good, then: 'expire', words: 'newer good backups: {newerGood}' },
   {
@@ -149,6 +164,7 @@ function planCluster(backups: readonly Candidate[], policy: RetentionPolicy): Re
       newestGood: backup === good[0],
       newestProven: backup === newestFirst.find(({ state }) => state === 'proven'),
       tooOld: policy.maxAgeMs !== undefined && ages[index]! > policy.maxAgeMs,
+      awaited: (policy.awaits?.(backup.label) ?? []).join(', '),
       newerGood: newer.length,
       totalGood: good.length,
       newerDays: newerPeriods(backup, newer, dayOf),

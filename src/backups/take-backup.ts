@@ -1,7 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
-import { type BackupOptions, type Backups, isGood } from './backup.ts';
+import { type Backup, type BackupOptions, type Backups, isGood } from './backup.ts';
 import { expireQuarantine, type Reported } from './expire-quarantine.ts';
 import { type ListedBackup, listed } from './list-backups.ts';
 import type { Copies } from './offsite/copies.ts';
@@ -25,7 +25,7 @@ export async function takeBackup(
     readonly history: Reported;
     readonly log: Logger;
     readonly config: Pick<Config, 'copies'>;
-    readonly offsite: Pick<Copies, 'copy'>;
+    readonly offsite: Pick<Copies, 'copy' | 'pending' | 'expire'>;
     /** Copies that killed drills have left are as large as the data: each backup frees them. */
     readonly copies: { clearLeft(signal: AbortSignal): Promise<unknown> };
   },
@@ -55,24 +55,40 @@ export async function takeBackup(
       log.warn('quarantine.expire-failed', `the quarantine could not be cleaned up: ${wordsOf(cause)}`),
     );
   }
-  if (backup.state !== 'damaged') await copyElsewhere(app, backup, signal);
+  if (backup.state !== 'damaged') await copyElsewhere(app, await ofTheSameCluster(kind, backup, signal), signal);
   return { backup };
 }
 
-/** A place that cannot be reached is told, and does not make the backup a failure: the next run copies what is missing. */
+const ofTheSameCluster = async ({ repository }: Backups, made: ListedBackup, signal: AbortSignal): Promise<readonly Backup[]> =>
+  (await repository.list(signal)).filter(({ systemIdentifier }) => systemIdentifier === made.systemIdentifier);
+
+/**
+ * Every backup that a place is not known to have, the one that was made now among them. A place that cannot be reached is told, and does not make
+ * the backup a failure: the next run copies what is missing.
+ */
 async function copyElsewhere(
-  { config, offsite, log }: { readonly config: Pick<Config, 'copies'>; readonly offsite: Pick<Copies, 'copy'>; readonly log: Logger },
-  backup: ListedBackup,
+  app: { readonly config: Pick<Config, 'copies'>; readonly offsite: Pick<Copies, 'copy' | 'pending' | 'expire'>; readonly log: Logger },
+  backups: readonly Backup[],
   signal: AbortSignal,
 ): Promise<void> {
+  const { config, offsite, log } = app;
   for (const [copy, { afterBackup }] of Object.entries(config.copies)) {
     if (!afterBackup) continue;
-    try {
-      const { label, place, sentBytes } = await offsite.copy(copy, backup, { otherCluster: false }, signal);
-      log.info('backup.copied', `copied ${label} to ${copy}`, { label, copy, place, sentBytes });
-    } catch (cause) {
-      signal.throwIfAborted();
-      log.error('backup.copy-failed', `${backup.label} could not be copied to ${copy}: ${wordsOf(cause)}`, { label: backup.label, copy });
+    for (const backup of await offsite.pending(copy, backups)) {
+      try {
+        const { label, place, sentBytes } = await offsite.copy(copy, backup, { otherCluster: false }, signal);
+        log.info('backup.copied', `copied ${label} to ${copy}`, { label, copy, place, sentBytes });
+      } catch (cause) {
+        signal.throwIfAborted();
+        log.error('backup.copy-failed', `${backup.label} could not be copied to ${copy}: ${wordsOf(cause)}`, { label: backup.label, copy });
+        if (!(cause instanceof DbkitError && cause.code === 'data.corrupt')) break; // What ails the place ails the others too.
+      }
     }
+    if (!backups.every(isGood)) continue; // Older ones there may be all that holds what is damaged now.
+    const clusters = [...new Set(backups.map(({ systemIdentifier }) => systemIdentifier))];
+    await offsite.expire(copy, { dryRun: false, clusters }, signal).catch((cause: unknown) => {
+      signal.throwIfAborted();
+      log.warn('copy.expire-failed', `the retention of ${copy} could not be applied: ${wordsOf(cause)}`, { copy });
+    });
   }
 }

@@ -1,3 +1,4 @@
+import type { SecretPlace } from '../alerts/channel.ts';
 import type { Backups } from '../backups/backup.ts';
 import { findBaseline } from '../backups/find-baseline.ts';
 import type { Config } from '../config/config.ts';
@@ -17,6 +18,8 @@ export interface PostgresqlOptions {
   readonly backups: readonly Backups[];
   readonly onFail: 'exit' | 'hold';
   readonly passwordIsGiven: boolean;
+  /** Reads a secret of the configuration at the moment it is needed. */
+  reveal(place: SecretPlace): Promise<string>;
   /** Asks for a base backup in the background; absent where nobody takes one. */
   readonly wantBackup?: ((reason: BackupWish) => void) | undefined;
 }

@@ -7,6 +7,7 @@ import { findBackup } from '../backups/find-backup.ts';
 import { listBackups } from '../backups/list-backups.ts';
 import { loadDump } from '../backups/load-dump.ts';
 import { checkKeys } from '../backups/offsite/check-keys.ts';
+import { surveyCopies } from '../backups/offsite/survey.ts';
 import { pinBackup } from '../backups/pin-backup.ts';
 import { showBackup } from '../backups/show-backup.ts';
 import { takeBackup } from '../backups/take-backup.ts';
@@ -79,6 +80,7 @@ export function createApp(parts: Parts) {
       pin: on(pinBackup),
       expire: on(expireBackups),
       load: loadDump,
+      survey: on(surveyCopies),
     },
     offsite,
     keys: {

@@ -5,7 +5,7 @@ import { cleanupView, createdView, listView, showView, verifyView } from './back
 import type { Cli } from './cli.ts';
 import { registerCopies } from './copies.ts';
 import { registerFind } from './find-backup.ts';
-import { listCopy, registerOffsite, verifyCopy } from './offsite.ts';
+import { cleanUpCopy, listCopy, registerOffsite, verifyCopy } from './offsite.ts';
 import { registerRestore } from './restore.ts';
 
 const DAMAGED = 65;
@@ -141,10 +141,12 @@ function registerKeeping(backup: Command, cli: Cli): void {
     .command('cleanup')
     .description('remove what retention no longer keeps, and say why')
     .option('-n, --dry-run', 'only say what would be removed')
-    .addHelpText('after', '\nExample:\n  dbkit backup cleanup --dry-run')
-    .action((flags: { dryRun?: boolean }, command: Command) =>
-      cli.run(command, async ({ app, signal }) => {
+    .option('--copy <name>', 'apply the retention of this copy elsewhere instead; objects go a week later')
+    .addHelpText('after', '\nExamples:\n  dbkit backup cleanup --dry-run\n  dbkit backup cleanup --copy offsite --dry-run')
+    .action((flags: { dryRun?: boolean; copy?: string }, command: Command) =>
+      cli.run<object>(command, async ({ app, signal }) => {
         const dryRun = flags.dryRun ?? false;
+        if (flags.copy !== undefined) return cleanUpCopy(await app(), flags.copy, dryRun, signal);
         const report = await (await app()).backups.expire({ dryRun }, signal);
         return { report, text: (style) => cleanupView(report, dryRun, style) };
       }),

@@ -1,6 +1,8 @@
 import type { Command } from 'commander';
 import { type Narrow, narrowed } from '../backups/list-backups.ts';
-import type { CheckedCopy, CopiedBackup } from '../backups/offsite/copies.ts';
+import type { CheckedCopy } from '../backups/offsite/check-copy.ts';
+import type { CopiedBackup } from '../backups/offsite/copies.ts';
+import type { CopyExpiry } from '../backups/offsite/expire-copies.ts';
 import type { CopySummary } from '../backups/offsite/place.ts';
 import { bytes, counted } from '../kernel/units.ts';
 import type { App } from './app.ts';
@@ -86,5 +88,28 @@ export async function verifyCopy(
         )
         .join('\n') || `${name} holds no backup yet`,
     exit: backups.every(({ ok }) => ok) ? 0 : DAMAGED,
+  };
+}
+
+/** `backup cleanup --copy`. */
+export async function cleanUpCopy(
+  app: App,
+  name: string,
+  dryRun: boolean,
+  signal: AbortSignal,
+): Promise<Answer<{ copy: string; dryRun: boolean } & CopyExpiry>> {
+  const { backups } = await app.backups.list(signal);
+  const clusters = [...new Set(backups.map(({ systemIdentifier }) => systemIdentifier))];
+  const done = await app.offsite.expire(name, { dryRun, clusters }, signal);
+  const { decisions, swept } = done ?? { decisions: [], swept: 0 };
+  const goes = dryRun ? 'would go' : 'let go';
+  return {
+    report: { copy: name, dryRun, decisions, swept },
+    text: (style) => {
+      if (done === null) return `${name} has no retention of its own in dbkit.yaml, so nothing goes`;
+      const rows = decisions.map(({ label, keep, because }) => [keep ? 'keep' : style.warn(goes), label, because]);
+      const objects = `${counted(swept, 'object')} of backups that went a week ago ${dryRun ? 'would be removed' : 'were removed'}`;
+      return rows.length === 0 ? `${name} holds no backup yet` : `${table(rows)}\n${objects}`;
+    },
   };
 }

@@ -7,6 +7,7 @@ import { registerBackup } from './backup.ts';
 import { createCli, nameOf, type Surroundings } from './cli.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
+import { registerCopiesOverview } from './copies-overview.ts';
 import { registerEntrypoint } from './entrypoint.ts';
 import { registerExplain } from './explain.ts';
 import { globalOptions } from './global-flags.ts';
@@ -61,6 +62,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
       registerTimeline(registered, cli);
       registerRestorePoint(registered, cli);
       registerWal(registered, cli);
+      registerCopiesOverview(registered, cli);
       registerKeys(registered, cli);
     });
     grouped(registered, 'Watch and upkeep:', () => {

@@ -1,5 +1,6 @@
 import { reachRows } from '../backups/base/points/reach.ts';
 import { serveRows } from '../backups/base/points/serve-rows.ts';
+import { scoreRows } from '../backups/offsite/score.ts';
 import { quarantineRules } from '../backups/quarantine-retention.ts';
 import { retentionRules } from '../backups/retention.ts';
 import { doorRows } from '../boot/door.ts';
@@ -93,6 +94,7 @@ export const tables = {
   'Retention of data that was set aside': quarantineRules,
   'Retention of the WAL archive': segmentRows,
   'What is wrong with a WAL archive': named(walProblems),
+  'What `dbkit copies` advises': scoreRows,
   'Restart of services': restartRules,
   'What a health check means for the monitor': verdicts,
   'What the monitor does': decisions,

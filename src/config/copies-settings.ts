@@ -1,6 +1,8 @@
 import * as v from 'valibot';
 import { secret, text } from '../alerts/channel.ts';
+import { DURATION } from '../kernel/units.ts';
 
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const path = v.pipe(text, v.startsWith('/', 'must be an absolute path'));
 
 const common = {
@@ -10,6 +12,18 @@ const common = {
   identity: v.optional(secret),
   /** After every good backup. */
   afterBackup: v.optional(v.boolean(), true),
+  /** No backup expires here before it is verified there. */
+  awaited: v.optional(v.boolean(), true),
+  /** Default: nothing expires there. */
+  retention: v.optional(
+    v.strictObject({
+      last: v.pipe(count, v.minValue(1)),
+      daily: v.optional(count, 0),
+      weekly: v.optional(count, 0),
+      monthly: v.optional(count, 0),
+      maxAge: v.optional(v.pipe(v.string(), v.regex(DURATION, 'expected a duration such as 12h, 30d or 8w'))),
+    }),
+  ),
 };
 
 const directory = v.strictObject({ type: v.literal('directory'), path, ...common });

@@ -70,6 +70,8 @@ const settings = v.strictObject({
   wraparound: levels(percent, 50, 75),
   /** Hours since the newest good backup. */
   backupAge: levels(amount, 48, 168),
+  /** Hours since the newest backup that is verified in a copy elsewhere. */
+  copyAge: levels(amount, 48, 168),
   /** Where the server logs, when that is not LOG_DIR/postgresql.log. */
   logFile: v.optional(v.pipe(text, v.startsWith('/', 'must be an absolute path'))),
   /** How long a word of corruption in the log is told again after it was first seen. */

@@ -79,6 +79,7 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'health.replicationLag': 'seconds that a replica, or this standby, may be behind',
   'health.wraparound': 'percent of the two thousand million transaction ids that are in use',
   'health.backupAge': 'hours since the newest good backup',
+  'health.copyAge': 'hours since the newest backup that is verified in a copy elsewhere, and hours that nothing could be copied',
   'health.logFile': 'the server’s log, where it is not LOG_DIR/postgresql.log',
   'health.logRememberSeconds': 'how long a message of corruption in the log is told again after it was first seen',
   'health.migrations': 'SQL that must answer true, asked as the application’s role: the schema is what the code expects',

@@ -21,6 +21,7 @@ export const probeNames = [
   'checksums',
   'log',
   'backups',
+  'copies',
   'migrations',
 ] as const;
 export type ProbeName = (typeof probeNames)[number];

@@ -123,6 +123,18 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
     readonly ageSeconds?: number;
     readonly proofAgeSeconds?: number | null;
   };
+  /** By name, as the configuration has them. */
+  readonly copies: readonly {
+    readonly name: string;
+    readonly key: 'opens' | 'does-not-open' | 'absent' | 'none';
+    /** Of the newest backup that is verified there, and the seconds since it was made. */
+    readonly label: string | null;
+    readonly ageSeconds: number | null;
+    /** Verified ones. */
+    readonly backups: number;
+    /** Why nothing can be copied. */
+    readonly failing: string | null;
+  }[];
   readonly migrations: OwnFacts;
 }
 

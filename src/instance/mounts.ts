@@ -40,6 +40,13 @@ export const mountPoints = (mountinfo: string, home: string): string[] => [
   ),
 ];
 
+/** The kind of the file system that `path`, a real path, lies on (the field behind the dash); undefined where there is no list of mounts. Pure. */
+export function fileSystemOf(mountinfo: string, path: string): string | undefined {
+  const mount = innermost(mountinfo, path);
+  const line = mountinfo.split('\n').findLast((one) => mount !== undefined && pathsOf(one)[0] === mount); // The last one covers the others.
+  return / - (\S+) /.exec(line ?? '')?.[1];
+}
+
 /** Field 5 of each line; blanks, tabs, line ends and backslashes are written as octal numbers. */
 const pathsOf = (mountinfo: string): string[] =>
   mountinfo

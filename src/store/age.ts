@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Secret } from '../kernel/secret.ts';
 
@@ -5,13 +6,24 @@ import type { Secret } from '../kernel/secret.ts';
 export interface Seal {
   /** Behind the names of objects: '.age', or '' where nothing is encrypted. */
   readonly suffix: '' | '.age';
+  /** Same text, same recipients; '' where nothing is encrypted. It tells nothing of a private key. */
+  readonly keys: string;
   close(plain: Uint8Array): Promise<Buffer>;
   /** Rejects with `key.unusable` without an identity that fits, `data.corrupt` where the bytes are not what was written. */
   open(sealed: Uint8Array): Promise<Buffer>;
 }
 
 /** Nothing is encrypted: whoever reads the store reads the data. */
-export const plainSeal: Seal = { suffix: '', close: async (plain) => Buffer.from(plain), open: async (sealed) => Buffer.from(sealed) };
+export const plainSeal: Seal = {
+  suffix: '',
+  keys: '',
+  close: async (plain) => Buffer.from(plain),
+  open: async (sealed) => Buffer.from(sealed),
+};
+
+/** An object by its name: one without `.age` was written before the copy was encrypted. */
+export const opened = (seal: Seal, key: string, stored: Buffer): Promise<Buffer> =>
+  key.endsWith('.age') ? seal.open(stored) : plainSeal.open(stored);
 
 /**
  * age v1 (age-encryption.org/v1), as age(1) reads and writes it. To write, the recipients' public keys are enough; an identity (the text of a key
@@ -20,6 +32,10 @@ export const plainSeal: Seal = { suffix: '', close: async (plain) => Buffer.from
 export function ageSeal(recipients: readonly string[], identity: () => Promise<Secret | undefined>): Seal {
   return {
     suffix: '.age',
+    keys: createHash('sha256')
+      .update([...recipients].sort().join('\n'))
+      .digest('hex')
+      .slice(0, 16),
     async close(plain) {
       const { Encrypter } = await import('./age-parts.ts');
       const encrypter = new Encrypter();

@@ -52,6 +52,18 @@ test('a backup just made stays when a clock that was wrong by years left newer l
   ]);
 });
 
+test('nothing expires before the copy that is asked for is verified; what is damaged waits for none', () => {
+  const awaits = (label: string): string[] => (label === 'data_20260102_000000' ? [] : ['offsite']);
+  const plan = planRetention(backups('damaged good good good good'), { last: 1, maxAgeMs: 1, awaits });
+  expect(plan.map(({ keep, reason }) => [keep, reason]).reverse()).toEqual([
+    [false, 'damaged-and-enough-newer'],
+    [false, 'enough-newer'],
+    [true, 'awaits-its-copy'],
+    [true, 'awaits-its-copy'],
+    [true, 'newest-good'],
+  ]);
+});
+
 test('every decision has its reason', () => {
   const reasons = planRetention(backups('damaged good proven good damaged good'), { last: 2 }).map(({ reason }) => reason);
   expect(reasons).toEqual([
@@ -138,6 +150,7 @@ const facts: RetentionFacts = {
   newestGood: false,
   newestProven: false,
   tooOld: false,
+  awaited: '',
   newerGood: 5,
   totalGood: 6,
   newerDays: null,
@@ -160,6 +173,7 @@ everyRow<RetentionRule, RetentionFacts>('retention', (given) => decide(retention
   'newest-of-its-day': { ...facts, daily: 7, newerDays: 3 },
   'newest-of-its-week': { ...facts, weekly: 4, newerWeeks: 3 },
   'newest-of-its-month': { ...facts, monthly: 12, newerMonths: 3 },
+  'awaits-its-copy': { ...facts, tooOld: true, awaited: 'offsite' },
   'enough-newer': facts,
   'damaged-and-enough-newer': { ...facts, good: false },
   'damaged-but-needed': { ...facts, good: false, newerGood: 1 },

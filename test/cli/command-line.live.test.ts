@@ -52,6 +52,7 @@ const life = [
   'init devcontainer --dry-run',
   'backup create --full --note twice --pin',
   'backup list',
+  'copies',
   'backup show latest',
   'backup verify --all --deep',
   'backup pin --remove latest',

@@ -3,6 +3,7 @@ import { chmod, chown, open, rm } from 'node:fs/promises';
 import { type BytePath, fromText, join, toBytes } from '../../formats/byte-path.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity } from '../../kernel/machine.ts';
+import { opened } from '../../store/age.ts';
 import { hashFile } from '../copy-file.ts';
 import { makeTree, syncFiles, syncTree } from '../durable-tree.ts';
 import type { CopiedFile, CopyManifest, Run } from './manifest.ts';
@@ -38,7 +39,7 @@ export async function bringBack(
     const wanted = pieces.get(number);
     if (wanted === undefined) continue;
     const sealed = await place.pack(pack.key, signal);
-    const plain = await unpack(pack, await place.seal.open(sealed)).catch((cause: unknown) => {
+    const plain = await unpack(pack, await opened(place.seal, pack.key, sealed)).catch((cause: unknown) => {
       if (cause instanceof DbkitError) throw cause;
       throw new DbkitError('data.corrupt', `${pack.key} in ${place.store.place} cannot be unpacked`, { cause });
     });

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { SecretPlace } from '../../alerts/channel.ts';
 import type { Config } from '../../config/config.ts';
-import { DbkitError, toFailure } from '../../kernel/errors.ts';
+import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
-import { openStore, type StoreNeeds, sealOf } from '../../store/open-store.ts';
+import type { StoreNeeds } from '../../store/open-store.ts';
 import type { Store } from '../../store/store.ts';
 import type { Backup } from '../backup.ts';
 import { baseBackupRecords } from '../base/record.ts';
@@ -14,8 +14,15 @@ import { parseJson } from '../names.ts';
 import { readRegular } from '../regular-file.ts';
 import type { KeptRecord, RecordKind } from '../repository.ts';
 import { bringBack } from './bring-back.ts';
+import { type CheckedCopy, checkCopy, readBack } from './check-copy.ts';
+import { holdCopy } from './copy-lock.ts';
 import { copyOut } from './copy-out.ts';
-import { type CopySummary, clustersIn, openPlace, type Place } from './place.ts';
+import type { CopyExpiry } from './expire-copies.ts';
+import { isVerified, openNotes, readNotes } from './notes.ts';
+import { type CopySummary, clustersIn, type Place } from './place.ts';
+import { type Dependence, finishReplacing, type RotatedCopy } from './rotate.ts';
+import { type Found, openSources } from './sources.ts';
+import { expireIn, keysIn, rotateIn } from './upkeep.ts';
 import { bringWalBack, copyWal } from './wal.ts';
 
 export interface CopiedBackup {
@@ -28,12 +35,6 @@ export interface CopiedBackup {
   readonly walSentBytes: number;
 }
 
-export interface CheckedCopy {
-  readonly label: string;
-  readonly ok: boolean;
-  readonly problem: string | null;
-}
-
 export interface CopiesNeeds extends StoreNeeds {
   readonly config: Config;
   readonly owner: Identity | undefined;
@@ -42,12 +43,24 @@ export interface CopiesNeeds extends StoreNeeds {
 
 /** Copies of backups and WAL elsewhere, by their names in the configuration. */
 export interface Copies {
-  /** A good backup and the WAL beside it. Rejects with `data.foreign` where only other clusters are there, unless that is meant. */
+  /** A good backup and the WAL beside it, and what was sent read back. Rejects with `data.foreign` where only other clusters are there, unless that is meant. */
   copy(name: string, backup: Backup, options: { readonly otherCluster: boolean }, signal: AbortSignal): Promise<CopiedBackup>;
+  /** Those of these backups that are not known to be whole there: good ones, oldest first. */
+  pending(name: string, backups: readonly Backup[]): Promise<readonly Backup[]>;
   /** Oldest first, of every cluster. */
   list(name: string, signal: AbortSignal): Promise<readonly CopySummary[]>;
   /** Every stored byte of these backups, or of all, against its hash; no identity is needed. */
   verify(name: string, labels: readonly string[], signal: AbortSignal): Promise<readonly CheckedCopy[]>;
+  /** By the copy's own retention, of these clusters; null where it has none, so nothing goes. */
+  expire(
+    name: string,
+    options: { readonly dryRun: boolean; readonly clusters: readonly string[] },
+    signal: AbortSignal,
+  ): Promise<CopyExpiry | null>;
+  /** Everything there is encrypted again, to the recipients of today, and read back. */
+  rotate(name: string, identity: SecretPlace | undefined, signal: AbortSignal): Promise<RotatedCopy>;
+  /** Backups there that still need a key of before; nothing is decrypted. */
+  keys(name: string, signal: AbortSignal): Promise<Dependence>;
   /** A backup and the WAL into the repository, as they were; nothing that is there is replaced. The label. */
   bring(
     name: string,
@@ -59,73 +72,40 @@ export interface Copies {
 
 const HINT = { hint: '`dbkit backup list --copy NAME` shows what a copy holds' };
 
-type Settings = Config['copies'][string];
-
-/** The store of a name, and each cluster's place in it. */
-function openSources({ config, clock, reveal }: Pick<CopiesNeeds, 'config' | 'clock' | 'reveal'>) {
-  const settingsOf = (name: string): Settings => {
-    const settings = config.copies[name];
-    if (settings !== undefined) return settings;
-    const names = Object.keys(config.copies);
-    throw new DbkitError('usage.invalid', `there is no copy '${name}'`, {
-      hint: names.length > 0 ? `there are: ${names.join(', ')}` : '`copies:` in dbkit.yaml names them',
-    });
-  };
-  const storeOf = (name: string): Promise<Store> => openStore(settingsOf(name), { clock, reveal });
-  const placeOf = (name: string, store: Store, cluster: string, identity?: SecretPlace): Place =>
-    openPlace(store, sealOf(settingsOf(name), { reveal }, identity), cluster);
-  return {
-    storeOf,
-    placeOf,
-    /** Oldest first. */
-    async allOf(name: string, signal: AbortSignal): Promise<readonly Found[]> {
-      const store = await storeOf(name);
-      const found: Found[] = [];
-      for (const cluster of await clustersIn(store, signal)) {
-        const place = placeOf(name, store, cluster);
-        for (const summary of await place.summaries(signal)) found.push({ place, summary });
-      }
-      return found.sort((a, b) => (a.summary.createdAt < b.summary.createdAt ? -1 : 1));
-    },
-  };
-}
-
 export function createCopies(needs: CopiesNeeds): Copies {
-  const { config, owner, system } = needs;
-  const { storeOf, placeOf, allOf } = openSources(needs);
+  const { config, system } = needs;
+  const { settingsOf, storeOf, placeOf, allOf } = openSources(needs);
   return {
     async copy(name, backup, { otherCluster }, signal) {
       if (backup.state === 'damaged')
         throw new DbkitError('data.corrupt', `${backup.label} is damaged and is not copied`, {
           hint: 'take a new one: `dbkit backup create`',
         });
-      const store = await storeOf(name);
-      await requireOwn(store, backup.systemIdentifier, otherCluster, signal);
-      const place = placeOf(name, store, backup.systemIdentifier);
-      const holdings =
-        backup.kind === 'physical'
-          ? openHoldings(baseBackupRecords, config.backupDir, owner, system)
-          : openHoldings(dumpRecords, config.backupDir, owner, system);
-      const memoryDir = join(config.stateDir, 'copies', `${name}-${fingerprint(store.place)}`);
-      const summary = await holdings.reading(backup.label, () =>
-        copyOut(
-          { place, backupDir: config.backupDir, memoryDir, system },
-          backup,
-          () => copyWal(place, config.backupDir, system.files, signal),
-          signal,
-        ),
-      );
-      const { segments, sentBytes } = summary.wal;
-      const { label, sizeBytes } = summary.backup;
-      return {
-        copy: name,
-        place: store.place,
-        label,
-        sizeBytes,
-        sentBytes: summary.sentBytes,
-        walSegments: segments,
-        walSentBytes: sentBytes,
-      };
+      const book = openNotes({ stateDir: config.stateDir, name, settings: settingsOf(name) }, system);
+      return holdCopy(needs, name, signal, async () => {
+        try {
+          const store = await storeOf(name);
+          await requireOwn(store, backup.systemIdentifier, otherCluster, signal);
+          await finishReplacing(placeOf(name, store, backup.systemIdentifier), signal);
+          const { place, summary, sent, report } = await copyTo(needs, name, placeOf(name, store, backup.systemIdentifier), backup, signal);
+          if (sent !== 'nothing' || !(await book.isVerified(backup.label))) {
+            await book.add(backup, summary, null);
+            await readBack(place, summary, sent, signal);
+            await book.add(backup, summary, system.clock.now().toISOString());
+          }
+          await book.works();
+          return report;
+        } catch (cause) {
+          if (!isAbort(cause)) await book.fails(wordsOf(cause)).catch(() => undefined); // The failure itself is what counts.
+          throw cause;
+        }
+      });
+    },
+    async pending(name, backups) {
+      const notes = await readNotes(config.stateDir, name, settingsOf(name), system.files);
+      return backups
+        .filter(({ state, label }) => state !== 'damaged' && !isVerified(notes, label))
+        .sort((a, b) => (a.label.slice(5) < b.label.slice(5) ? -1 : 1));
     },
     list: async (name, signal) => (await allOf(name, signal)).map(({ summary }) => summary),
     async verify(name, labels, signal) {
@@ -134,9 +114,17 @@ export function createCopies(needs: CopiesNeeds): Copies {
       for (const label of labels) if (!wanted.some(({ summary }) => summary.label === label)) throw missing(name, label);
       const sound = new Set<string>();
       const checked: CheckedCopy[] = [];
-      for (const { place, summary } of wanted) checked.push(await check(place, summary, sound, signal));
+      for (const { place, summary } of wanted) checked.push(await checkCopy(place, summary, sound, signal));
+      const at = system.clock.now().toISOString();
+      const book = openNotes({ stateDir: config.stateDir, name, settings: settingsOf(name) }, system);
+      await holdCopy(needs, name, signal, async () => {
+        for (const [index, { summary }] of wanted.entries()) await book.add(summary, summary, at, checked[index]!.problem);
+      });
       return checked;
     },
+    rotate: (name, identity, signal) => rotateIn(needs, name, identity, signal),
+    keys: (name, signal) => keysIn(needs, name, signal),
+    expire: (name, options, signal) => expireIn(needs, name, options, signal),
     async bring(name, label, { identity, systemIdentifier }, signal) {
       const all = (await allOf(name, signal)).filter(
         ({ summary }) => systemIdentifier === undefined || summary.systemIdentifier === systemIdentifier,
@@ -152,6 +140,40 @@ export function createCopies(needs: CopiesNeeds): Copies {
       return one.summary.label;
     },
   };
+}
+
+interface Copied {
+  readonly place: Place;
+  readonly summary: CopySummary;
+  readonly sent: 'nothing' | ReadonlySet<string>;
+  readonly report: CopiedBackup;
+}
+
+/** Packs, WAL, manifest, summary. */
+async function copyTo(
+  { config, owner, system }: CopiesNeeds,
+  name: string,
+  place: Place,
+  backup: Backup,
+  signal: AbortSignal,
+): Promise<Copied> {
+  const holdings =
+    backup.kind === 'physical'
+      ? openHoldings(baseBackupRecords, config.backupDir, owner, system)
+      : openHoldings(dumpRecords, config.backupDir, owner, system);
+  const memoryDir = join(config.stateDir, 'copies', `${name}-${fingerprint(`${place.store.place} ${place.seal.keys}`)}`);
+  const done = await holdings.reading(backup.label, () =>
+    copyOut(
+      { place, backupDir: config.backupDir, memoryDir, system },
+      backup,
+      () => copyWal(place, config.backupDir, system.files, signal),
+      signal,
+    ),
+  );
+  const { label, sizeBytes } = done.backup;
+  const { segments: walSegments, sentBytes: walSentBytes } = done.wal;
+  const report = { copy: name, place: place.store.place, label, sizeBytes, sentBytes: done.sentBytes, walSegments, walSentBytes };
+  return { place, summary: done.backup, sent: done.sent, report };
 }
 
 /** The backup joins those of the repository, the record last, as one that was taken here. */
@@ -181,8 +203,6 @@ async function fetchInto<R extends KeptRecord, W extends R>(
   );
 }
 
-type Found = { readonly place: Place; readonly summary: CopySummary };
-
 const fingerprint = (place: string): string => createHash('sha256').update(place).digest('hex').slice(0, 8);
 
 const missing = (name: string, label: string): DbkitError =>
@@ -207,22 +227,4 @@ async function requireOwn(store: Store, systemIdentifier: string, otherCluster: 
   throw new DbkitError('data.foreign', `${store.place} holds copies of another cluster, ${clusters.join(', ')}`, {
     hint: 'give this cluster a place of its own in `copies:`, or run once with --other-cluster to keep both there',
   });
-}
-
-/** A pack that several backups need is read once. */
-async function check(place: Place, summary: CopySummary, sound: Set<string>, signal: AbortSignal): Promise<CheckedCopy> {
-  const { label, manifest, packs } = summary;
-  try {
-    await place.sealedManifest(summary, signal);
-    for (const [key] of packs) {
-      if (sound.has(`${place.prefix}${key}`)) continue;
-      await place.pack(key, signal);
-      sound.add(`${place.prefix}${key}`);
-    }
-    return { label, ok: true, problem: null };
-  } catch (cause) {
-    const failure = toFailure(cause);
-    if (failure.code !== 'data.corrupt') throw cause; // A store that does not answer proves nothing.
-    return { label, ok: false, problem: failure.message || manifest.key };
-  }
 }

@@ -22,16 +22,16 @@ export interface CopyOutNeeds {
 
 /**
  * One backup into a copy: packs, then the WAL (`before`), then its manifest, then its summary. Killed at any instant, what is there already is used
- * by the next run. The caller keeps the backup from being removed.
+ * by the next run. `sent`: the packs of this run, or 'nothing' where the backup was there already. The caller keeps the backup from being removed.
  */
 export async function copyOut<W>(
   { place, backupDir, memoryDir, system }: CopyOutNeeds,
   backup: Backup,
   before: () => Promise<W>,
   signal: AbortSignal,
-): Promise<{ readonly backup: CopySummary; readonly sentBytes: number; readonly wal: W }> {
+): Promise<{ readonly backup: CopySummary; readonly sentBytes: number; readonly sent: 'nothing' | ReadonlySet<string>; readonly wal: W }> {
   const there = await place.summary(backup.label, signal);
-  if (there !== undefined) return { backup: there, sentBytes: 0, wal: await before() };
+  if (there !== undefined) return { backup: there, sentBytes: 0, sent: 'nothing', wal: await before() };
   await system.files.ownDirectory(memoryDir, { mode: 0o700 });
   const { prefix, store } = place;
   const present = new Map((await store.list(`${prefix}packs/`, signal)).map(({ key, sizeBytes }) => [key.slice(prefix.length), sizeBytes]));
@@ -39,7 +39,8 @@ export async function copyOut<W>(
   const earlier = await earlierManifest(place, memoryDir, present, signal);
   const packer = createPacker({ ...place, stored }, earlier?.packs.length ?? 0);
   const { directories, files } = await copyTree(fromText(backupDir), backup.label, earlier, packer, signal);
-  const packs = [...(earlier?.packs ?? []), ...(await packer.finish(signal))];
+  const made = await packer.finish(signal);
+  const packs = [...(earlier?.packs ?? []), ...made];
   const wal = await before();
   const manifest = withoutUnused({ label: backup.label, systemIdentifier: place.systemIdentifier, packs, directories, files });
   const { pgVersion, createdAt, sizeBytes } = backup;
@@ -49,7 +50,7 @@ export async function copyOut<W>(
   const packed = await (await zstd()).compress(Buffer.from(renderManifest(manifest), 'latin1'));
   await system.files.write(joinPath(memoryDir, 'newest.manifest.zst'), packed, { mode: 0o600 });
   await rm(joinPath(memoryDir, 'packs.jsonl'), { force: true });
-  return { backup: summary, sentBytes, wal };
+  return { backup: summary, sentBytes, sent: new Set(made.map(({ key }) => key)), wal };
 }
 
 async function copyTree(

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { zstd } from '../../formats/zstd.ts';
 import { DbkitError } from '../../kernel/errors.ts';
-import type { Seal } from '../../store/age.ts';
+import { opened, type Seal } from '../../store/age.ts';
 import type { Store } from '../../store/store.ts';
 import { parseJson } from '../names.ts';
 import { type CopyManifest, parseManifest, renderManifest } from './manifest.ts';
@@ -21,6 +21,8 @@ const summarySchema = v.looseObject({
   /** Of the backup; and what this copy of it sent. */
   sizeBytes: count,
   sentBytes: count,
+  /** Which recipients its objects are encrypted to (the first 16 digits of the SHA-256 of their sorted lines); '' for none. Absent: not known. */
+  keys: v.optional(v.string()),
   manifest: v.object({ key: v.pipe(v.string(), v.regex(/^backups\/[a-z0-9_]+-[0-9a-f]{16}\.manifest\.zst(\.age)?$/)), sha256: digest }),
   /** Every pack that it needs, with what is stored of it. */
   packs: v.array(v.tuple([v.pipe(v.string(), v.regex(/^packs\/[0-9a-f]{64}(\.age)?$/)), count])),
@@ -46,12 +48,17 @@ export interface Place {
     manifest: CopyManifest,
     about: Pick<CopySummary, 'pgVersion' | 'createdAt' | 'copiedAt' | 'sizeBytes' | 'sentBytes'>,
     signal: AbortSignal,
+    /** Default: the summary is put, and there must be none. */
+    writeSummary?: (key: string, body: Buffer) => Promise<unknown>,
   ): Promise<CopySummary>;
   /** The bytes under that name as they are stored, which the name is the hash of. Rejects with `data.corrupt`. */
   pack(key: string, signal: AbortSignal): Promise<Buffer>;
 }
 
 const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Below it lies what is about to take the place of an object (rotate.ts). */
+export const REPLACING = 'replacing/';
 
 export const prefixOf = (systemIdentifier: string): string => `v1/${systemIdentifier}/`;
 
@@ -78,7 +85,7 @@ export function openPlace(store: Store, seal: Seal, systemIdentifier: string): P
 
   async function summary(label: string, signal: AbortSignal): Promise<CopySummary | undefined> {
     const key = `backups/${label}.json`;
-    const bytes = await store.get(`${prefix}${key}`, signal);
+    const bytes = (await store.get(`${prefix}${key}`, signal)) ?? (await store.get(`${prefix}${REPLACING}${key}`, signal));
     if (bytes === undefined) return undefined;
     const parsed = v.safeParse(summarySchema, parseJson(bytes, key));
     if (parsed.success && parsed.output.label === label && parsed.output.systemIdentifier === systemIdentifier) return parsed.output;
@@ -92,9 +99,8 @@ export function openPlace(store: Store, seal: Seal, systemIdentifier: string): P
     prefix,
     summary,
     async summaries(signal) {
-      const labels = (await store.list(`${prefix}backups/`, signal)).flatMap(
-        ({ key }) => /\/([a-z]+_\d{8}_\d{6})\.json$/.exec(key)?.[1] ?? [],
-      );
+      const keys = [...(await store.list(`${prefix}backups/`, signal)), ...(await store.list(`${prefix}${REPLACING}backups/`, signal))];
+      const labels = [...new Set(keys.flatMap(({ key }) => /\/([a-z]+_\d{8}_\d{6})\.json$/.exec(key)?.[1] ?? []))].sort();
       const found: CopySummary[] = [];
       for (const label of labels) {
         const one = await summary(label, signal);
@@ -105,12 +111,12 @@ export function openPlace(store: Store, seal: Seal, systemIdentifier: string): P
     sealedManifest: ({ manifest: { key, sha256 } }, signal) => sound(key, sha256, signal),
     async manifest({ label, manifest: { key, sha256 } }, signal) {
       const sealed = await sound(key, sha256, signal);
-      const plain = await (await zstd()).decompress(await seal.open(sealed), MANIFEST_BYTES_MAX);
+      const plain = await (await zstd()).decompress(await opened(seal, key, sealed), MANIFEST_BYTES_MAX);
       const manifest = parseManifest(plain.toString('latin1'));
       if (manifest.label === label && manifest.systemIdentifier === systemIdentifier) return manifest;
       throw damaged(key, `is the manifest of ${manifest.label}`);
     },
-    async publish(manifest, about, signal) {
+    async publish(manifest, about, signal, writeSummary = (key, body) => store.put(`${prefix}${key}`, body, signal)) {
       const { label, packs } = manifest;
       const text = Buffer.from(renderManifest(manifest), 'latin1');
       const sealed = await seal.close(await (await zstd()).compress(text));
@@ -122,10 +128,11 @@ export function openPlace(store: Store, seal: Seal, systemIdentifier: string): P
         label,
         systemIdentifier,
         ...about,
+        keys: seal.keys,
         manifest: { key, sha256 },
         packs: packs.map((pack) => [pack.key, pack.storedBytes]),
       };
-      await store.put(`${prefix}backups/${label}.json`, Buffer.from(`${JSON.stringify(made)}\n`), signal);
+      await writeSummary(`backups/${label}.json`, Buffer.from(`${JSON.stringify(made)}\n`));
       return made;
     },
     pack: (key, signal) => sound(key, /[0-9a-f]{64}/.exec(key)![0], signal),

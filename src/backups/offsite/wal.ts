@@ -4,10 +4,14 @@ import { zstd } from '../../formats/zstd.ts';
 import { DbkitError, unlessMissing } from '../../kernel/errors.ts';
 import type { Files } from '../../kernel/machine.ts';
 import { namesIn } from '../../machine/is-there.ts';
+import { opened as unsealed } from '../../store/age.ts';
 import { openArchive, sha16Of } from '../../wal/archive.ts';
 import type { ArchivedSegment } from '../../wal/contract.ts';
 import { archiveDir, historyFile, parseKept, RECORD, tailFile, timelineFolder } from '../../wal/layout.ts';
-import type { Place } from './place.ts';
+import { type Place, REPLACING } from './place.ts';
+
+/** There: all WAL in the copy is encrypted to these recipients. */
+export const walMark = (keys: string): string => `keys/wal-${keys || 'none'}`;
 
 type Writing = Pick<Files, 'write' | 'makeDirectory'>;
 
@@ -31,6 +35,7 @@ export async function copyWal(
   const archive = openArchive(backupDir, systemIdentifier, files);
   const timelines = await archive.timelines(signal);
   const there = new Set((await store.list(`${prefix}wal/`, signal)).map(({ key }) => key.slice(prefix.length)));
+  if (there.size === 0) await store.put(`${prefix}${walMark(seal.keys)}`, Buffer.from('\n'), signal);
   const sent = { segments: 0, sentBytes: 0 };
   const send = async (key: string, plain: () => Promise<Buffer>): Promise<void> => {
     const name = `${key}${seal.suffix}`;
@@ -74,9 +79,11 @@ export async function copyWal(
 export async function bringWalBack(place: Place, backupDir: string, files: Writing, signal: AbortSignal): Promise<number> {
   const { store, seal, prefix, systemIdentifier } = place;
   const dir = archiveDir(backupDir, systemIdentifier);
-  const keys = (await store.list(`${prefix}wal/`, signal)).map(({ key }) => key.slice(prefix.length));
-  if (!keys.includes(`wal/${RECORD}${seal.suffix}`)) return 0;
-  const record = await opened(`wal/${RECORD}${seal.suffix}`);
+  const listed = [...(await store.list(`${prefix}wal/`, signal)), ...(await store.list(`${prefix}${REPLACING}wal/`, signal))];
+  const keys = [...new Set(listed.map(({ key }) => key.slice(prefix.length).replace(REPLACING, '')))];
+  const recordKey = keys.find((key) => key === `wal/${RECORD}.age` || key === `wal/${RECORD}`);
+  if (recordKey === undefined) return 0;
+  const record = await opened(recordKey);
   await files.makeDirectory(dir, { mode: 0o700 });
   if ((await namesIn(dir)).includes(RECORD) === false) await files.write(join(dir, RECORD), record, { mode: 0o600 });
   const archive = openArchive(backupDir, systemIdentifier, files);
@@ -100,9 +107,9 @@ export async function bringWalBack(place: Place, backupDir: string, files: Writi
   return brought;
 
   async function opened(key: string): Promise<Buffer> {
-    const sealed = await store.get(`${prefix}${key}`, signal);
+    const sealed = (await store.get(`${prefix}${key}`, signal)) ?? (await store.get(`${prefix}${REPLACING}${key}`, signal));
     if (sealed === undefined) throw damaged(key);
-    return seal.open(sealed);
+    return unsealed(seal, key, sealed);
   }
 
   async function keep(timeline: string, file: string, key: string, checked: (plain: Buffer) => Promise<Buffer>): Promise<number> {

@@ -5,6 +5,7 @@ import { authenticationProbe } from './authentication.ts';
 import { backupsProbe } from './backups.ts';
 import { collationsProbe } from './collations.ts';
 import { connectionProbe } from './connection-probe.ts';
+import { copiesProbes } from './copies.ts';
 import { damageProbe } from './damage.ts';
 import { dataDirectoryProbe } from './data-directory.ts';
 import { checksumsProbe, wraparoundProbe } from './databases.ts';
@@ -21,7 +22,7 @@ import { walArchiveProbe } from './wal-archive.ts';
 import { writeProbe } from './write.ts';
 
 /** Every question that can be asked of an instance, in the order in which a person would read the answers. */
-export function createProbes({ config, system, backups }: PostgresqlOptions): readonly Probe[] {
+export function createProbes({ config, system, backups, reveal }: PostgresqlOptions): readonly Probe[] {
   const { postgresql, health } = config;
   const { clock } = system;
   const sessions = createSessions(config, clock);
@@ -47,6 +48,7 @@ export function createProbes({ config, system, backups }: PostgresqlOptions): re
     checksumsProbe(sessions),
     logProbe(config, system),
     backupsProbe(config, backups, clock),
+    ...copiesProbes(config, system, reveal),
     ...userProbes(config, system, sessions),
   ];
 }

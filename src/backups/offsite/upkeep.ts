@@ -1,0 +1,80 @@
+import type { SecretPlace } from '../../alerts/channel.ts';
+import type { Config } from '../../config/config.ts';
+import type { System } from '../../kernel/machine.ts';
+import { durationMs } from '../../kernel/units.ts';
+import type { StoreNeeds } from '../../store/open-store.ts';
+import { checkCopy } from './check-copy.ts';
+import { holdCopy } from './copy-lock.ts';
+import { type CopyExpiry, expireCopies } from './expire-copies.ts';
+import { openNotes } from './notes.ts';
+import { clustersIn } from './place.ts';
+import { type Dependence, dependence, type RotatedCopy, rotateCopy } from './rotate.ts';
+import { openSources } from './sources.ts';
+
+interface UpkeepNeeds extends StoreNeeds {
+  readonly config: Config;
+  readonly system: System;
+}
+
+/** By the copy's own retention, of these clusters; null where it has none, so nothing goes. */
+export async function expireIn(
+  needs: UpkeepNeeds,
+  name: string,
+  { dryRun, clusters }: { readonly dryRun: boolean; readonly clusters: readonly string[] },
+  signal: AbortSignal,
+): Promise<CopyExpiry | null> {
+  const { settingsOf, storeOf, placeOf } = openSources(needs);
+  const { retention } = settingsOf(name);
+  if (retention === undefined) return null;
+  const { maxAge, ...rules } = retention;
+  const policy = { ...rules, maxAgeMs: maxAge === undefined ? undefined : durationMs(maxAge) };
+  return holdCopy(needs, name, signal, async () => {
+    const store = await storeOf(name);
+    const done: CopyExpiry[] = [];
+    for (const cluster of clusters)
+      done.push(await expireCopies({ place: placeOf(name, store, cluster), policy, ...needs.system }, { dryRun }, signal));
+    return { decisions: done.flatMap(({ decisions }) => decisions), swept: done.reduce((sum, { swept }) => sum + swept, 0) };
+  });
+}
+
+/** Backups there that still need a key of before, of every cluster. */
+export async function keysIn(needs: UpkeepNeeds, name: string, signal: AbortSignal): Promise<Dependence> {
+  const { storeOf, placeOf } = openSources(needs);
+  const store = await storeOf(name);
+  const each: Dependence[] = [];
+  for (const cluster of await clustersIn(store, signal)) each.push(await dependence(placeOf(name, store, cluster), signal));
+  const wal = each.some((one) => one.wal === 'older') ? 'older' : each.some((one) => one.wal === 'current') ? 'current' : 'none';
+  return { current: each.flatMap(({ current }) => current), older: each.flatMap(({ older }) => older), wal };
+}
+
+/** Everything there is encrypted again, to the recipients of today, and read back. */
+export async function rotateIn(
+  needs: UpkeepNeeds,
+  name: string,
+  identity: SecretPlace | undefined,
+  signal: AbortSignal,
+): Promise<RotatedCopy> {
+  const { settingsOf, storeOf, placeOf } = openSources(needs);
+  const { config, system } = needs;
+  const book = openNotes({ stateDir: config.stateDir, name, settings: settingsOf(name) }, system);
+  return holdCopy(needs, name, signal, async () => {
+    const store = await storeOf(name);
+    const done: RotatedCopy[] = [];
+    for (const cluster of await clustersIn(store, signal)) {
+      const place = placeOf(name, store, cluster, identity);
+      const rotated = await rotateCopy(place, system.clock, signal);
+      const sound = new Set<string>();
+      for (const summary of await place.summaries(signal)) {
+        if (!rotated.backups.includes(summary.label)) continue;
+        const { problem } = await checkCopy(place, summary, sound, signal);
+        await book.add(summary, summary, system.clock.now().toISOString(), problem);
+      }
+      done.push(rotated);
+    }
+    return {
+      backups: done.flatMap(({ backups }) => backups),
+      current: done.flatMap(({ current }) => current),
+      walObjects: done.reduce((sum, { walObjects }) => sum + walObjects, 0),
+    };
+  });
+}
