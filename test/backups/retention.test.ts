@@ -197,8 +197,8 @@ test('backups of data with known damage never push out those that may hold what 
     'data_20260102_000000',
     'data_20260101_000000',
   ]);
-  expect(plan.at(-1)?.because).toBe('it may hold what is damaged in the data now');
-  expect(plan.find(({ keep }) => !keep)?.because).toBe('it lacks what was known to be damaged, and newer ones that lack no more: 2');
+  expect(plan.at(-1)?.reason).toBe('may-hold-what-is-damaged');
+  expect(plan.find(({ keep }) => !keep)?.reason).toBe('known-damage-and-enough-newer');
 });
 
 test('one that lacks less stays beside those that lack more', () => {
