@@ -39,6 +39,7 @@ import { pointBackup, servingBackups } from '../restore/point-backup.ts';
 import { readPoint } from '../restore/read-point.ts';
 import { readTimeline } from '../restore/read-timeline.ts';
 import { createKey } from '../store/keys.ts';
+import { examineTonight } from '../supervisor/doctor/doctor.ts';
 import { runEntrypoint } from '../supervisor/entrypoint.ts';
 import { listServices } from '../supervisor/list-services.ts';
 import { recoverInstance } from '../supervisor/recover-instance.ts';
@@ -111,6 +112,7 @@ export function createApp(parts: Parts) {
       down: on(takeDown),
       restart: on(restartServices),
       status: on(reportStatus),
+      doctor: on(examineTonight),
       waitReady: on(waitReady),
       services: on(listServices),
     },

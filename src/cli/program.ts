@@ -8,6 +8,7 @@ import { createCli, nameOf, type Surroundings } from './cli.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerCopiesOverview } from './copies-overview.ts';
+import { registerDoctor } from './doctor.ts';
 import { registerEntrypoint } from './entrypoint.ts';
 import { registerExplain } from './explain.ts';
 import { globalOptions } from './global-flags.ts';
@@ -52,6 +53,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
     });
     grouped(registered, 'When it is broken:', () => {
       registerHealth(registered, cli);
+      registerDoctor(registered, cli);
       registerInspect(registered, cli);
       registerRecover(registered, cli);
       registerExplain(registered, cli);

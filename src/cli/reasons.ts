@@ -34,6 +34,7 @@ import { resumptions } from '../recovery/resumption.ts';
 import { shortfalls } from '../recovery/shortfall.ts';
 import { messages } from '../recovery/triage.ts';
 import { restorePointRows } from '../restore/restore-point-rows.ts';
+import { tonight } from '../supervisor/doctor/tonight.ts';
 import { restartRules } from '../supervisor/restart-policy.ts';
 import { logRules } from '../upkeep/log-retention.ts';
 import { indexNeeds, tableNeeds } from '../upkeep/needs.ts';
@@ -99,6 +100,7 @@ export const tables = {
   'What a health check means for the monitor': verdicts,
   'What the monitor does': decisions,
   'Messages in the server’s log': logRows,
+  'What would fail tonight': tonight,
   'What `dbkit` alone suggests': nextSteps,
   'What is wrong with a cluster': clusterFindings,
   'What is wrong with a member of a cluster': memberFindings,

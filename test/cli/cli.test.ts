@@ -16,7 +16,7 @@ import { inProcess } from '../harness/in-process.ts';
 const commands = [
   ...['entrypoint', 'up', 'down', 'restart', 'status', 'inspect', 'recover', 'services', 'completion', 'config', 'maintenance', 'backup'],
   ...['monitor', 'alert', 'alert setup', 'alert test', 'k8s', 'k8s render', 'manual'],
-  ...['health', 'hooks', ...['install', 'uninstall', 'run'].map((verb) => `hooks ${verb}`)],
+  ...['health', 'doctor', 'hooks', ...['install', 'uninstall', 'run'].map((verb) => `hooks ${verb}`)],
   ...['show', 'check', 'init', 'schema', 'trust'].map((verb) => `config ${verb}`),
   ...['init', 'init devcontainer'],
   ...['create', 'list', 'show', 'verify', 'cleanup', 'pin', 'restore', 'undo', 'open', 'drill'].map((verb) => `backup ${verb}`),
