@@ -67,6 +67,11 @@ test('a dump brings a database back in the place of the one that is there, which
   expect(await askNumber(instance, 'app', 'SELECT count(*) FROM pg_largeobject_metadata')).toBe(1);
   expect(await ask(instance, 'app', 'SHOW work_mem')).toEqual([{ work_mem: '7MB' }]);
   expect(await askNumber(instance, loaded.replaced!, 'SELECT count(*) FROM ledger'), 'what was there').toBe(known.ledger + 10);
+
+  const own = await dump(instance, '--database', 'postgres');
+  const refused = await run(instance, ['backup', 'restore', own.label, '--yes']);
+  expect(refused, refused.stderr).toMatchObject({ code: 77, stderr: expect.stringContaining('--into NAME') });
+  expect(await askNumber(instance, 'postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE 'dbkit%'")).toBe(0);
   await running.stop();
 });
 

@@ -33,6 +33,10 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
     const taken = await exists(session, into);
     if (taken && request.into !== undefined)
       throw new DbkitError('file.exists', `there is a database ${into} already`, { hint: 'name another with --into; nothing was changed' });
+    if (into === MAINTENANCE)
+      throw new DbkitError('recovery.refused', `the database ${MAINTENANCE} cannot be replaced: dbkit works from sessions in it`, {
+        hint: 'restore it beside what is there with --into NAME; nothing was changed',
+      });
     await requireNoPrepared(session, into);
     system.log.info('dump.restoring', `restoring ${database.name} of ${record.label} beside what is there`, { label: record.label });
     return withLoader(
@@ -132,7 +136,7 @@ async function restoring<T>(
   signal: AbortSignal,
   work: (session: Connection, tools: DumpTools) => Promise<T>,
 ): Promise<T> {
-  const session = await openSession(needs, 'postgres', signal);
+  const session = await openSession(needs, MAINTENANCE, signal);
   try {
     const tools = await findTools(server.major, needs, signal);
     await beginRestoring(needs, session, signal);
@@ -149,6 +153,8 @@ const authorityOf = async (needs: DumpNeeds, record: DumpRecord, { isTrusted = f
   madeRoles: [],
 });
 
+/** Where the sessions are that make, rename and drop databases; their locks are of that database, so they stay there. */
+const MAINTENANCE = 'postgres';
 const WITHHELD_SHOWN = 5;
 
 /** Nothing of a stranger's runs as the superuser, and without it the database is not what was dumped. Rejects with `recovery.refused`. */
