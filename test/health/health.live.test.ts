@@ -65,7 +65,7 @@ describe('a server that is well', () => {
   test.each(installed)('PostgreSQL $major: everything is asked, and the only complaint is that there is no backup yet', async (major) => {
     const instance = await serving({}, major);
     const seen = await health(instance);
-    expect([...seen.probes.map(({ name }) => name), 'migrations']).toEqual(probeNames);
+    expect([...seen.probes.map(({ name }) => name), 'copies', 'migrations']).toEqual(probeNames); // Those two where they are configured.
     expect({
       exit: seen.exit,
       status: seen.status,
@@ -310,7 +310,7 @@ describe('a server that works badly', () => {
     });
   });
 
-  test('a page is damaged: the server’s own count and its log both tell', async () => {
+  test('a page is damaged: what the start found, the server’s own count and its log all tell', async () => {
     const instance = await serving();
     await instance.running.stop();
     await overwritePage(instance, instance.places.archiveLedger, 1);
@@ -321,7 +321,7 @@ describe('a server that works badly', () => {
       () => 'the server does not count the failure',
     );
     const seen = await health(instance);
-    expect({ exit: seen.exit, critical: statusOf(seen, 'critical') }).toEqual({ exit: 2, critical: ['checksums', 'log'] });
+    expect({ exit: seen.exit, critical: statusOf(seen, 'critical') }).toEqual({ exit: 2, critical: ['damage', 'checksums', 'log'] });
     expect(seen.probe('checksums').summary).toMatch(/^\d+ pages? failed the checksum in archive, last at 20/);
     expect(seen.probe('log').summary).toMatch(
       /^\d+ lines? in the log; a page (is damaged: invalid page|fails its checksum: page verification failed)/,
@@ -496,7 +496,7 @@ describe('who may not see everything', () => {
       expect({ exit: seen.exit, status: seen.status, skipped: statusOf(seen, 'skipped') }).toEqual({
         exit: 0,
         status: 'ok',
-        skipped: ['service', 'data-directory', 'wal-archive', 'log', 'backups'],
+        skipped: ['service', 'data-directory', 'damage', 'wal-archive', 'log', 'backups'],
       });
       expect(seen.probe('data-directory').summary).toBe(`this user may not read ${instance.dataDir}`);
       expect((await health(instance, ['--probe', 'service'], { as: nobody })).exit).toBe(3);
