@@ -1,5 +1,5 @@
 import { formatLsn, type Lsn } from '../formats/wal-segment.ts';
-import type { Connection } from '../instance/connection.ts';
+import { type Connection, sqlStateOf } from '../instance/connection.ts';
 import { isAbort, toFailure } from '../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import type { Line } from './copy-wal.ts';
@@ -101,13 +101,16 @@ export async function holdOrLetGo(life: Life, session: Connection, flushedLsn: L
   );
 }
 
+/** admin_shutdown, crash_shutdown, cannot_connect_now (errcodes.txt): whoever stops the server says so himself. */
+const STOPPING = /^57P0[123]$/;
+
 export async function fail(life: Life, cause: unknown): Promise<void> {
   const { clock, log } = life.needs.system;
   const { code, message, hint } = toFailure(cause);
   const isNews = life.problem?.code !== code || life.problem.message !== message;
   life.problem = { code, message, hint, since: isNews ? clock.now().toISOString() : life.problem!.since };
   life.state = 'failing';
-  if (isNews && code !== 'service.unready')
+  if (isNews && code !== 'service.unready' && !STOPPING.test(sqlStateOf(cause) ?? ''))
     log.error('wal.failing', `the WAL is not kept in the archive: ${message}; it is tried again${hint === null ? '' : ` (${hint})`}`, {
       code,
     });
