@@ -25,8 +25,8 @@ const isAskedForFaults =
   process.argv.some((argument) => argument.includes('test/fault'));
 const faults = isAskedForFaults ? ['test/fault/**/*.test.ts'] : daily.map((name) => `test/fault/${name}.test.ts`);
 
-/** Files run side by side in processes of their own: more than there are cores, as most wait for a server; not many more, as each may run two. */
-const workers = Math.min(8, Math.ceil(availableParallelism() * 1.5));
+/** Files run side by side in processes of their own: at least two, as most of a test is waiting for a server; not many, as each may run two. */
+const workers = Math.min(8, Math.max(2, availableParallelism()));
 
 export default defineConfig({
   test: {
