@@ -34,8 +34,8 @@ export default defineConfig({
     exclude: [...configDefaults.exclude, 'test/container/**'], // They need podman, or the network, and have a configuration of their own.
     pool: 'forks',
     maxWorkers: workers,
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     teardownTimeout: 20_000,
     reporters: ['default'],
   },

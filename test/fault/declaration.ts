@@ -18,7 +18,7 @@ export interface Class {
   readonly core?: boolean;
   /** Runs in the long tier only: `npm run test:long`. */
   readonly longTier?: boolean;
-  /** Default: two minutes (vitest.config.ts). */
+  /** Default: that of vitest.config.ts. */
   readonly timeoutMs?: number;
   readonly majors?: readonly number[];
   /** Why it cannot be staged here; undefined when it can. */
