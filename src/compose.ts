@@ -143,6 +143,9 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     board: createStatusBoard(config.stateDir, system.files),
     history: createRecoveryHistory(config.stateDir, system),
     backups,
+    snapshots: lazily(['save', 'list', 'restore', 'delete'], async () =>
+      (await import('./backups/snapshots/snapshots.ts')).createSnapshots({ config, system }),
+    ),
     offsite,
     clock: system.clock,
     files: system.files,

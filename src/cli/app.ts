@@ -62,7 +62,7 @@ export function createApp(parts: Parts) {
     (verb) =>
     (...rest) =>
       verb(parts, ...rest);
-  const { config, clock, log, inspect, salvage, upkeep, copies, offsite, keptWal, sdNotify } = parts;
+  const { config, clock, log, inspect, salvage, upkeep, copies, offsite, keptWal, sdNotify, snapshots } = parts;
   return {
     config,
     clock,
@@ -83,6 +83,7 @@ export function createApp(parts: Parts) {
       load: loadDump,
       survey: on(surveyCopies),
     },
+    snapshots,
     offsite,
     keys: {
       create: (file: string) => createKey(file, clock.now()),

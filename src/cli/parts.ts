@@ -1,6 +1,7 @@
 import type { Alerter } from '../alerts/contract.ts';
 import type { Backups } from '../backups/backup.ts';
 import type { Copies } from '../backups/offsite/copies.ts';
+import type { Snapshots } from '../backups/snapshots/contract.ts';
 import type { Config } from '../config/config.ts';
 import type { Origin } from '../config/origin.ts';
 import type { SettingsFile } from '../config/settings-file-contract.ts';
@@ -35,6 +36,8 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   readonly backups: readonly Backups[];
   /** Copies of backups and WAL in other places. */
   readonly offsite: Copies;
+  /** Copies of single databases in the running server. */
+  readonly snapshots: Snapshots;
   readonly memory: MonitorMemory;
   readonly alerts: Alerter;
   readonly settingsFile: SettingsFile;

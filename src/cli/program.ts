@@ -28,6 +28,7 @@ import { registerOverview } from './overview.ts';
 import { registerRecover } from './recover.ts';
 import { registerSalvage } from './salvage.ts';
 import { registerServices } from './services.ts';
+import { registerSnapshot } from './snapshot.ts';
 import { registerSql } from './sql.ts';
 import { registerStatus, registerWait } from './status.ts';
 import { registerSystemd } from './systemd.ts';
@@ -49,6 +50,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
       registerStatus(registered, cli);
       registerWait(registered, cli);
       registerSql(registered, cli);
+      registerSnapshot(registered, cli);
       registerServices(registered, cli);
     });
     grouped(registered, 'When it is broken:', () => {

@@ -3,6 +3,7 @@ import { serveRows } from '../backups/base/points/serve-rows.ts';
 import { scoreRows } from '../backups/offsite/score.ts';
 import { quarantineRules } from '../backups/quarantine-retention.ts';
 import { retentionRules } from '../backups/retention.ts';
+import { snapshotRows } from '../backups/snapshots/snapshot-rows.ts';
 import { doorRows } from '../boot/door.ts';
 import { clusterFindings } from '../cluster/findings.ts';
 import { dynamicRows } from '../cluster/lint/dynamic-rows.ts';
@@ -91,6 +92,7 @@ export const tables = {
   'Can a moment be reached?': reachRows,
   'Does a base backup serve a moment?': serveRows,
   'Can a restore point be made?': restorePointRows,
+  'Can a database be copied?': snapshotRows,
   'Retention of backups': retentionRules,
   'Retention of data that was set aside': quarantineRules,
   'Retention of the WAL archive': segmentRows,

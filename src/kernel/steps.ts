@@ -34,6 +34,8 @@ export const steps = [
   'dump.loaded',
   'dump.checked',
   'dump.swapping',
+  'snapshot.copied',
+  'snapshot.publishing',
   'server.voided-inventory',
   'server.spawned',
   'server.stopped',

@@ -19,6 +19,7 @@ const commands = [
   ...['health', 'doctor', 'hooks', ...['install', 'uninstall', 'run'].map((verb) => `hooks ${verb}`)],
   ...['show', 'check', 'init', 'schema', 'trust'].map((verb) => `config ${verb}`),
   ...['init', 'init devcontainer'],
+  ...['snapshot', ...['save', 'list', 'restore', 'delete'].map((verb) => `snapshot ${verb}`)],
   ...['create', 'list', 'show', 'verify', 'cleanup', 'pin', 'restore', 'undo', 'open', 'drill'].map((verb) => `backup ${verb}`),
   ...['status', 'health', 'backup', 'list-backups', 'restart', 'cleanup'].map((verb) => `maintenance ${verb}`),
 ];

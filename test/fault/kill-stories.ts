@@ -180,9 +180,26 @@ const dump: Story = {
   },
 };
 
+/** A snapshot of a database of a running server. */
+const snapshot: Story = {
+  ...plain,
+  act: async (instance, env) => {
+    const running = await boot(instance);
+    const killed = await run(instance, ['snapshot', 'save', 'one'], { env });
+    await expectAllRows(instance, 10);
+    const { stdout } = await run(instance, ['snapshot', 'list', '--json']);
+    expect(JSON.parse(stdout), 'half a snapshot is none').toMatchObject({ report: { snapshots: [] } });
+    expect(await run(instance, ['snapshot', 'save', 'one'])).toMatchObject({ code: 0 });
+    const left = await ask(instance, 'postgres', "SELECT datname FROM pg_database WHERE datname LIKE 'dbkit_restore_%'");
+    expect(left, 'what the killed one left is dropped').toEqual([]);
+    await expectStopped(instance, await running.stop());
+    return killed;
+  },
+};
+
 /** By the verb that their steps begin with (src/kernel/steps.ts). */
 export const stories: Readonly<
-  Record<'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'quarantine' | 'dump' | 'server', Story>
+  Record<'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'quarantine' | 'dump' | 'snapshot' | 'server', Story>
 > = {
   initialize,
   replace,
@@ -192,6 +209,7 @@ export const stories: Readonly<
   expire: backup,
   quarantine,
   dump,
+  snapshot,
   server: plain,
 };
 

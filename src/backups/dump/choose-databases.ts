@@ -16,10 +16,12 @@ export interface ChosenDatabases {
   readonly leftOut: readonly { readonly database: string; readonly because: string }[];
 }
 
-/** Of everything but PostgreSQL's own templates, and what a killed restore has left. */
+/** Of everything but PostgreSQL's own templates, what a killed restore has left, and snapshots, which are copies of what is dumped. */
 export const DATABASES = `
   SELECT datname AS name, oid::text AS oid, datistemplate AS "isTemplate", datallowconn AS "isOpen", datconnlimit = -2 AS "isInvalid"
-    FROM pg_catalog.pg_database WHERE datname NOT IN ('template0', 'template1') AND datname !~ '^dbkit_restore_[0-9]{8}_[0-9]{6}$' ORDER BY 1`;
+    FROM pg_catalog.pg_database WHERE datname NOT IN ('template0', 'template1') AND datname !~ '^dbkit_restore_[0-9]{8}_[0-9]{6}$'
+       AND NOT (datname ~ '^dbkit_snapshot_[0-9]{8}_[0-9]{6}$' AND coalesce(pg_catalog.shobj_description(oid, 'pg_database'), '') LIKE '{"schema":"dbkit.snapshot/%')
+     ORDER BY 1`;
 
 /** First match wins: why a database is not dumped unless it is named; then, why not even so. */
 const reasons: readonly {

@@ -1,5 +1,5 @@
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
-import type { DumpedDatabase, DumpedView } from './manifest.ts';
+import type { DatabaseProperties, DumpedDatabase, DumpedView } from './manifest.ts';
 import { listOwners } from './owners.ts';
 import { listSettings } from './settings.ts';
 
@@ -19,26 +19,20 @@ export const listRelations = (session: Connection, kind: 'r' | 'm'): Promise<(Du
 
 interface Facts {
   readonly name: string;
-  readonly owner: string;
   readonly encoding: string;
   readonly collate: string;
   readonly ctype: string;
   readonly provider: 'c' | 'i' | 'b';
   readonly locale: string | null;
   readonly objects: string;
-  readonly hasPrivileges: boolean;
-  readonly comment: string | null;
-  readonly connectionLimit: number;
-  readonly isTemplate: boolean;
   readonly tablespace: string | null;
 }
 
 const FACTS = `
-  SELECT datname AS name, pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS encoding, datcollate AS collate,
+  SELECT datname AS name, pg_encoding_to_char(encoding) AS encoding, datcollate AS collate,
          datctype AS ctype, coalesce(to_jsonb(d) ->> 'datlocprovider', 'c') AS provider,
-         coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS locale, datacl IS NOT NULL AS "hasPrivileges",
-         (SELECT count(*) FROM pg_largeobject_metadata) AS objects, shobj_description(d.oid, 'pg_database') AS comment,
-         datconnlimit AS "connectionLimit", datistemplate AS "isTemplate", nullif(t.spcname, 'pg_default') AS tablespace
+         coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') AS locale,
+         (SELECT count(*) FROM pg_largeobject_metadata) AS objects, nullif(t.spcname, 'pg_default') AS tablespace
     FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE datname = current_database()`;
 
 const EXTENSIONS = `
@@ -64,32 +58,48 @@ export async function describeDatabase(
   { isDamaged }: { readonly isDamaged: boolean },
 ): Promise<Omit<DumpedDatabase, 'directory' | 'tables'>> {
   const [facts] = await session.query<Facts>(FACTS);
-  const { provider, locale, objects, hasPrivileges, ...properties } = facts!;
+  const { provider, locale, objects, ...properties } = facts!;
   const extensions = await session.query<DumpedDatabase['extensions'][number]>(EXTENSIONS);
-  const settings = await session.query<{ role: string | null; config: string[] }>(
-    `SELECT CASE WHEN setrole <> 0 THEN pg_get_userbyid(setrole) END AS role, setconfig AS config
-       FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = current_database()`,
-  );
   const tablespaces = await session.query<{ name: string }>(
     'SELECT DISTINCT spcname AS name FROM pg_tablespace t JOIN pg_class c ON c.reltablespace = t.oid WHERE c.relisshared IS FALSE',
   );
-  const privileges = await session.query<NonNullable<DumpedDatabase['privileges']>[number]>(
-    `SELECT CASE WHEN grantee = 0 THEN '' ELSE pg_get_userbyid(grantee) END AS grantee, privilege_type AS privilege,
-            is_grantable AS grantable
-       FROM pg_database, aclexplode(datacl) WHERE datname = current_database()`,
-  );
   return {
     ...properties,
+    ...(await describeProperties(session, properties.name)),
     locale: { provider, name: locale },
     extensions,
     materializedViews: await listRelations(session, 'm'),
     owners: await ownersOf(session, isDamaged),
     tablespaces: tablespaces.map((row) => row.name),
+    largeObjects: Number(objects),
+  };
+}
+
+/** Properties of a database itself, which neither pg_dump nor a copy of its files takes along: read from the catalogs that databases share. */
+export async function describeProperties(session: Connection, database: string): Promise<DatabaseProperties> {
+  const [own] = await session.query<Omit<DatabaseProperties, 'settings' | 'roleSettings' | 'privileges'> & { hasPrivileges: boolean }>(
+    `SELECT pg_get_userbyid(datdba) AS owner, shobj_description(oid, 'pg_database') AS comment, datconnlimit AS "connectionLimit",
+            datistemplate AS "isTemplate", datacl IS NOT NULL AS "hasPrivileges" FROM pg_database WHERE datname = $1`,
+    [database],
+  );
+  const { hasPrivileges, ...properties } = own!;
+  const settings = await session.query<{ role: string | null; config: string[] }>(
+    `SELECT CASE WHEN setrole <> 0 THEN pg_get_userbyid(setrole) END AS role, setconfig AS config
+       FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE d.datname = $1`,
+    [database],
+  );
+  const privileges = await session.query<NonNullable<DumpedDatabase['privileges']>[number]>(
+    `SELECT CASE WHEN grantee = 0 THEN '' ELSE pg_get_userbyid(grantee) END AS grantee, privilege_type AS privilege,
+            is_grantable AS grantable
+       FROM pg_database, aclexplode(datacl) WHERE datname = $1`,
+    [database],
+  );
+  return {
+    ...properties,
     settings: settings.flatMap(({ role, config }) => (role === null ? listSettings(config) : [])),
     roleSettings: settings.flatMap(({ role, config }) =>
       role === null ? [] : listSettings(config).map((setting) => ({ role, ...setting })),
     ),
-    largeObjects: Number(objects),
     privileges: hasPrivileges ? privileges : null,
   };
 }

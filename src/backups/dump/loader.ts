@@ -30,6 +30,9 @@ const PREFIX = 'dbkit_loader_';
 const LOCK_CLASS = 0x6c6f6164;
 const VALID_MS = 7 * 86_400_000;
 
+/** For work on databases as the superuser alone. */
+export type ServerNeeds = Pick<LoaderNeeds, 'config' | 'system'>;
+
 /** A session as the superuser. */
 export const openSession = ({ config }: Pick<LoaderNeeds, 'config'>, database: string, signal: AbortSignal): Promise<Connection> =>
   openAsSuperuser(config.postgresql, database, {}, signal);

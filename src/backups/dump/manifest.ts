@@ -27,11 +27,25 @@ const ownerSchema = v.object({
 });
 /** -1: none. */
 const limit = v.pipe(v.number(), v.integer(), v.minValue(-1));
+/** Properties that neither a copy of a database's files nor an archive of pg_dump holds. */
+export const propertiesSchema = v.object({
+  owner: text,
+  /** ALTER DATABASE … SET: what pg_restore leaves out when the database has another name. */
+  settings: v.array(settingSchema),
+  /** ALTER ROLE … IN DATABASE … SET. */
+  roleSettings: v.optional(v.array(v.object({ role: text, ...settingSchema.entries })), []),
+  /** The privileges on the database itself; null: the default. */
+  privileges: v.nullable(
+    v.array(v.object({ grantee: text, privilege: v.picklist(['CREATE', 'CONNECT', 'TEMPORARY']), grantable: v.boolean() })),
+  ),
+  comment: v.optional(v.nullable(text), null),
+  connectionLimit: v.optional(limit, -1),
+  isTemplate: v.optional(v.boolean(), false),
+});
 const databaseSchema = v.object({
   name: text,
   /** Its pg_dump directory inside the dump. */
   directory: v.pipe(text, v.regex(/^database-\d+$/)),
-  owner: text,
   encoding: text,
   collate: text,
   ctype: text,
@@ -46,17 +60,7 @@ const databaseSchema = v.object({
   /** Objects that do not belong to the database's owner. */
   owners: v.optional(v.array(ownerSchema), []),
   largeObjects: count,
-  /** ALTER DATABASE … SET: what pg_restore leaves out when the database has another name. */
-  settings: v.array(settingSchema),
-  /** ALTER ROLE … IN DATABASE … SET. */
-  roleSettings: v.optional(v.array(v.object({ role: text, ...settingSchema.entries })), []),
-  /** The privileges on the database itself; null: the default. */
-  privileges: v.nullable(
-    v.array(v.object({ grantee: text, privilege: v.picklist(['CREATE', 'CONNECT', 'TEMPORARY']), grantable: v.boolean() })),
-  ),
-  comment: v.optional(v.nullable(text), null),
-  connectionLimit: v.optional(limit, -1),
-  isTemplate: v.optional(v.boolean(), false),
+  ...propertiesSchema.entries,
   /** Where tables and indexes lie that are not with the others. */
   tablespaces: v.optional(v.array(text), []),
   /** Where it is not the server's default. */
@@ -93,6 +97,7 @@ const manifestSchema = v.object({
 });
 export type DumpManifest = v.InferOutput<typeof manifestSchema>;
 export type DumpedDatabase = v.InferOutput<typeof databaseSchema>;
+export type DatabaseProperties = v.InferOutput<typeof propertiesSchema>;
 export type DumpedTable = v.InferOutput<typeof tableSchema>;
 export type DumpedOwner = v.InferOutput<typeof ownerSchema>;
 export type DumpedView = v.InferOutput<typeof viewSchema>;

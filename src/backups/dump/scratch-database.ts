@@ -3,7 +3,7 @@ import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import { makeLabel } from '../../kernel/labels.ts';
 import type { DumpNeeds } from './create.ts';
 import { type Dump, type Filled, fill } from './fill.ts';
-import { type Loader, openSession } from './loader.ts';
+import { type Loader, openSession, type ServerNeeds } from './loader.ts';
 import { giveBack } from './owners.ts';
 import { type Late, loadPrivileges } from './privileges.ts';
 import { setProperties } from './properties.ts';
@@ -12,7 +12,10 @@ import { strangeOwners } from './strange-owners.ts';
 import type { DumpTools } from './tools.ts';
 
 /** By this name, which nobody else gives, a database is known that a killed restore left behind; one that is whole bears its own. */
-export const TEMPORARY = 'dbkit_restore_';
+const TEMPORARY = 'dbkit_restore_';
+
+export const temporaryName = ({ system }: Pick<ServerNeeds, 'system'>): string =>
+  makeLabel('replaced', system.clock.now()).replace('replaced_', TEMPORARY);
 
 /** Any number will do, as long as nobody else's is the same: 'dbkit' in ASCII. */
 const ADVISORY_LOCK = 0x64626b6974;
@@ -22,14 +25,14 @@ const PATIENCE_MS = 60_000;
  * Makes this session the only one of the server that restores dumps, until it ends, and drops what killed restores left: their databases bear
  * a temporary name until they are whole. Rejects with `lock.held` when another restore takes longer than a minute.
  */
-export async function beginRestoring(needs: DumpNeeds, session: Connection, signal: AbortSignal): Promise<void> {
+export async function beginRestoring(needs: ServerNeeds, session: Connection, signal: AbortSignal): Promise<void> {
   const { clock, log } = needs.system;
   const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
   const isOurs = async (): Promise<boolean> =>
     (await session.query<{ ours: boolean }>(`SELECT pg_try_advisory_lock(${ADVISORY_LOCK}) AS ours`))[0]!.ours;
   while (!(await isOurs())) {
     if (clock.monotonicMs() >= deadlineMs)
-      throw new DbkitError('lock.held', 'another restore of a dump is running', {
+      throw new DbkitError('lock.held', 'another restore of a dump, or work on a snapshot, is running', {
         hint: 'nothing was changed; try again when it has ended',
       });
     await clock.sleep(100, signal);
@@ -49,7 +52,7 @@ export async function beginRestoring(needs: DumpNeeds, session: Connection, sign
  * Drops a scratch database whatever keeps it: it is no template any more, its prepared transactions are rolled back, and subscriptions let go of
  * slots that are not theirs to drop (dbcommands.c, dropdb).
  */
-export async function dropScratch(needs: DumpNeeds, session: Connection, name: string, signal: AbortSignal): Promise<void> {
+export async function dropScratch(needs: ServerNeeds, session: Connection, name: string, signal: AbortSignal): Promise<void> {
   const id = session.escapeIdentifier;
   const drop = (): Promise<unknown> => session.query(`DROP DATABASE IF EXISTS ${id(name)} WITH (FORCE)`);
   try {
@@ -97,7 +100,7 @@ export async function restoreBeside(
   dump: Dump,
   signal: AbortSignal,
 ): Promise<Beside> {
-  const name = makeLabel('replaced', needs.system.clock.now()).replace('replaced_', TEMPORARY);
+  const name = temporaryName(needs);
   await createEmpty(needs, session, { name, owner: loader.name }, dump);
   try {
     const filled = await fill({ needs, tools, loader, name, dump }, signal);

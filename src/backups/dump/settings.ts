@@ -60,3 +60,15 @@ export async function setAs(session: Connection, role: string, what: string, set
     return { statement: `${alter};`, because: wordsOf(cause) };
   }
 }
+
+/** `ALTER what SET …` of what this server's own catalogs held: it had been given by whoever might. Resolves to what the server refuses by now. */
+export async function setAsBefore(session: Connection, what: string, setting: DumpedSetting): Promise<RefusedSetting | undefined> {
+  const alter = `ALTER ${what} SET ${quoteSetting(session, setting)}`;
+  try {
+    await session.query(alter);
+    return undefined;
+  } catch (cause) {
+    if (sqlStateOf(cause) === undefined) throw cause;
+    return { statement: `${alter};`, because: wordsOf(cause) };
+  }
+}

@@ -1,7 +1,6 @@
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import { DbkitError } from '../../kernel/errors.ts';
-import type { DumpNeeds } from './create.ts';
-import { openSession } from './loader.ts';
+import { openSession, type ServerNeeds } from './loader.ts';
 import { inTransaction, keepRoles } from './roles.ts';
 
 const OBJECT_IN_USE = '55006';
@@ -49,42 +48,67 @@ export async function requireNoPrepared(session: Connection, database: string): 
 
 /**
  * Both renames, and whose roles are to stay, in one transaction: whoever connects meanwhile waits for its end, as ALTER DATABASE locks the name first, and a kill leaves
- * either all of it or nothing. It waits five seconds for the sessions that are there, which another session ends (dbcommands.c).
+ * either all of it or nothing. Resolves to how many sessions of clients were ended.
  */
 export async function swap(
-  needs: DumpNeeds,
+  needs: ServerNeeds,
   session: Connection,
   { beside, into, replaced, madeRoles }: { beside: string; into: string; replaced: string | null; madeRoles: readonly string[] },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
   const id = session.escapeIdentifier;
+  const rename = (): Promise<void> =>
+    inTransaction(session, async () => {
+      if (replaced !== null) await session.query(`ALTER DATABASE ${id(into)} RENAME TO ${id(replaced)}`);
+      await session.query(`ALTER DATABASE ${id(beside)} RENAME TO ${id(into)}`);
+      await keepRoles(session, madeRoles);
+      needs.system.reached('dump.swapping');
+    });
+  if (replaced !== null) return withoutSessions(needs, session, into, rename, signal);
+  await rename();
+  return 0;
+}
+
+/**
+ * Statements that need a database without sessions, as RENAME and a copy of it do: each locks it, so that whoever connects waits, and waits five
+ * seconds for the sessions that are there, which another session ends (dbcommands.c). Resolves to how many of clients were ended.
+ */
+export async function withoutSessions(
+  needs: ServerNeeds,
+  session: Connection,
+  database: string,
+  work: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<number> {
+  let ended = 0;
   for (let attempt = 1; ; attempt += 1) {
-    if (replaced !== null) await requireNoPrepared(session, into);
-    const ending = replaced === null ? undefined : endSessions(needs, into, signal);
+    await requireNoPrepared(session, database);
+    const ending = endSessions(needs, database, signal);
     try {
-      await inTransaction(session, async () => {
-        if (replaced !== null) await session.query(`ALTER DATABASE ${id(into)} RENAME TO ${id(replaced)}`);
-        await session.query(`ALTER DATABASE ${id(beside)} RENAME TO ${id(into)}`);
-        await keepRoles(session, madeRoles);
-        needs.system.reached('dump.swapping');
-      });
-      return;
+      await work();
     } catch (cause) {
-      if (replaced === null || sqlStateOf(cause) !== OBJECT_IN_USE || attempt >= SWAP_ATTEMPTS) throw cause;
+      if (sqlStateOf(cause) !== OBJECT_IN_USE || attempt >= SWAP_ATTEMPTS) throw cause;
+      continue;
     } finally {
-      await ending?.stop();
+      ended += await ending.stop();
     }
+    return ended;
   }
 }
 
-/** Ends the sessions of a database again and again, from a session of its own, until it is stopped. */
-function endSessions(needs: DumpNeeds, database: string, signal: AbortSignal): { stop(): Promise<void> } {
+/** Ends the sessions of a database again and again, from a session of its own, until it is stopped; then it tells how many were of clients. */
+function endSessions(needs: ServerNeeds, database: string, signal: AbortSignal): { stop(): Promise<number> } {
   const over = new AbortController();
+  const ended = new Set<number>();
   const work = (async () => {
     const session = await openSession(needs, 'postgres', signal);
     try {
       while (!over.signal.aborted) {
-        await session.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database]);
+        const found = await session.query<{ pid: number; isClient: boolean }>(
+          `SELECT pid, backend_type = 'client backend' AS "isClient", pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`,
+          [database],
+        );
+        for (const { pid, isClient } of found) if (isClient) ended.add(pid);
         await needs.system.clock.sleep(TERMINATE_EVERY_MS, over.signal).catch(() => undefined);
       }
     } finally {
@@ -94,7 +118,8 @@ function endSessions(needs: DumpNeeds, database: string, signal: AbortSignal): {
   return {
     stop: async () => {
       over.abort();
-      await work.catch(() => undefined); // The renames tell whether it did its work.
+      await work.catch(() => undefined); // The statement tells whether it did its work.
+      return ended.size;
     },
   };
 }
