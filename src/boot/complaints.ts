@@ -6,14 +6,15 @@ import type { Inspection } from '../inspection/inspect.ts';
 import { madeAnew } from '../inspection/recreated-files.ts';
 import { isCatalogIndex } from '../inspection/relations.ts';
 import { walk } from '../inspection/walk.ts';
-import { connectSuperuser, type Local } from '../instance/local.ts';
+import type { Local } from '../instance/local.ts';
 import { checkDatabases, type DatabaseQuestions, type Silence } from '../instance/server/databases.ts';
 import type { LostRelation } from '../instance/server/lost-files.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { collectorLines } from '../instance/server/server-log.ts';
 import { dataFileIn, troubleWords } from '../instance/session-trouble.ts';
-import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import { DbkitError } from '../kernel/errors.ts';
 import { type Meaning, triage } from '../recovery/triage.ts';
+import { rebuildIndex } from './rebuild-index.ts';
 
 /**
  * The complaints of a server that did not come up, as findings. Empty: nothing that dbkit knows, so waiting and trying again is all there
@@ -73,7 +74,9 @@ export async function examine(local: Local, before: Inspection, questions: Datab
   const rebuilt: Finding[] = [];
   for (const relation of lost) {
     const finding = lossOf(relation);
-    const healed = finding.code === 'index.damaged' && (await rebuildIndex(local, relation, questions.socketDir, signal));
+    const { database, relation: index } = relation;
+    const lostIndex = { database, index, what: `the file of index ${index} in ${database} was gone` };
+    const healed = finding.code === 'index.damaged' && (await rebuildIndex({ local, socketDir: questions.socketDir }, lostIndex, signal));
     (healed ? rebuilt : complaints).push(finding);
   }
   for (const silence of silent) complaints.push(...(await damageOf(local, silence)));
@@ -124,28 +127,6 @@ function lossOf({ kind, relation, database, path, isCatalog, shrunk, madeAnew: a
     kind === 'index' ? (isCatalog ? 'catalog-index.damaged' : 'index.damaged') : isCatalog ? 'catalog.missing' : 'relation.missing';
   const how = anew ? 'was gone, and crash recovery recreated it from the WAL, which does not hold all of it' : 'is gone';
   return { code, evidence: `the file of ${kind} ${relation} in database ${database} ${how}`, ...named };
-}
-
-const REBUILD_LOCK_TIMEOUT_MS = 5_000;
-
-/** An index holds nothing that its table does not. False when it could not be rebuilt. */
-async function rebuildIndex(
-  local: Local,
-  { database, relation }: LostRelation,
-  socketDir: string | undefined,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const session = await connectSuperuser(local, database, signal, socketDir, { lockTimeoutMs: REBUILD_LOCK_TIMEOUT_MS });
-  try {
-    await session.query(`REINDEX INDEX ${relation}`); // regclass::text is quoted by the server itself.
-    local.system.log.info('index.rebuilt', `the file of index ${relation} in ${database} was gone; rebuilt from its table`);
-    return true;
-  } catch (cause) {
-    local.system.log.warn('index.damaged', `index ${relation} in ${database} could not be rebuilt`, { why: wordsOf(cause) });
-    return false;
-  } finally {
-    await session.end();
-  }
 }
 
 /** How a session's failure begins (instance/connection.ts). */

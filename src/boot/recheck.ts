@@ -1,5 +1,3 @@
-import { lstatSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { readLastInventory } from '../inspection/inventory.ts';
@@ -7,13 +5,13 @@ import { type DamageMemory, damageMemory, type KnownDamage, toKnownDamage } from
 import { proofFindings } from '../inspection/proof-findings.ts';
 import type { FindBaseline, Proof, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
-import { RELATION } from '../inspection/relations.ts';
 import { readControl } from '../inspection/state.ts';
 import { suspectsOf, toSuspectDamage } from '../inspection/suspects.ts';
 import { walk } from '../inspection/walk.ts';
-import { connectSuperuser, type Local } from '../instance/local.ts';
-import { type FileOwner, filesOfRelations, ownersOfFiles } from '../instance/server/relation-of-file.ts';
+import type { Local } from '../instance/local.ts';
+import { droppedRelations, type FileOwner, ownersOfFiles } from '../instance/server/relation-of-file.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
+import { rebuildIndex, type Way } from './rebuild-index.ts';
 
 /** As much as a start reads before it is ready, beside what it must: half a second of an idle machine. The rest is read beside the running server. */
 const BUDGET_BYTES = 128 * 1024 * 1024;
@@ -32,7 +30,6 @@ export interface Rechecked {
   readonly must: ReadonlyMap<string, Suspicion>;
 }
 
-const REBUILD_LOCK_TIMEOUT_MS = 5_000;
 const nothing: Rechecked = { damage: [], waiting: [], rebuilt: [], isCutShort: false, must: new Map() };
 const firstFile = (path: string): string => path.replace(/\.\d+$/, '');
 
@@ -72,12 +69,6 @@ interface Asked extends Way {
   readonly before: Inspection;
 }
 
-/** A server, and its own socket where its door is closed to clients. */
-export interface Way {
-  readonly local: Local;
-  readonly socketDir: string | undefined;
-}
-
 async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSignal): Promise<Rechecked | undefined> {
   const { local, before } = asked;
   const { system, stateDir, volume } = local;
@@ -108,7 +99,7 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   return { damage: [...open, ...still], waiting, rebuilt, isCutShort: proof.isCutShort, must: proof.isLate ? must : new Map() };
 }
 
-/** Files that are doubtful, with what they belong to; what has been rebuilt, dropped or emptied meanwhile belongs to nothing any more. */
+/** Files that are doubtful, with what they belong to, as far as a database says so. */
 export async function withOwners(way: Way, proof: Proof, signal: AbortSignal): Promise<readonly Owned[]> {
   const findings = proofFindings(proof, 'certain');
   const owners = await ownersOfFiles(way, [...new Set(findings.map(({ path }) => firstFile(path)))], signal);
@@ -147,24 +138,13 @@ export async function rebuildIndexes(
   const open: KnownDamage[] = [];
   const rebuilt: Finding[] = [];
   for (const { finding, owner, damage } of found) {
-    if (owner?.kind !== 'index' || owner.isCatalog || !(await rebuild(way, owner, signal))) open.push(damage);
-    else rebuilt.push({ ...finding, code: 'index.damaged' });
+    const isOurs = owner?.kind === 'index' && !owner.isCatalog;
+    const isRebuilt =
+      isOurs && (await rebuildIndex(way, { ...owner, what: `index ${owner.index} in ${owner.database} was damaged` }, signal));
+    if (isRebuilt) rebuilt.push({ ...finding, code: 'index.damaged' });
+    else open.push(damage);
   }
   return { open, rebuilt };
-}
-
-async function rebuild({ local, socketDir }: Way, { database, index }: FileOwner, signal: AbortSignal): Promise<boolean> {
-  const session = await connectSuperuser(local, database, signal, socketDir, { lockTimeoutMs: REBUILD_LOCK_TIMEOUT_MS });
-  try {
-    await session.query(`REINDEX INDEX ${index}`); // regclass::text is quoted by the server itself.
-    local.system.log.info('index.rebuilt', `index ${index} in ${database} was damaged; rebuilt from its table`);
-    return true;
-  } catch (cause) {
-    local.system.log.warn('index.damaged', `index ${index} in ${database} could not be rebuilt`, { why: wordsOf(cause) });
-    return false;
-  } finally {
-    await session.end();
-  }
 }
 
 /**
@@ -186,10 +166,9 @@ async function stillOpen(
     nameless.map(({ path }) => firstFile(path)),
     signal,
   );
-  const named = rest.flatMap(({ database, oid }) => (database !== undefined && oid !== undefined ? [{ database, oid }] : []));
-  const files = await filesOfRelations(way, named, signal);
+  const dropped = await droppedRelations(way, rest, signal);
   return rest
-    .filter(({ database, oid, path }) => (oid === undefined ? isThere(way.local, path) : files.has(`${database} ${oid}`)))
+    .filter(({ path }) => !dropped.has(path))
     .map((entry) => {
       const owner = entry.oid === undefined ? owners.get(firstFile(entry.path)) : undefined;
       return owner ? describe(entry, owner) : entry;
@@ -204,7 +183,3 @@ const lasting: ReadonlySet<Finding['code']> = new Set([
   'relation.changed',
   'relation.missing',
 ]);
-
-/** A relation that was dropped keeps an empty file until the next checkpoint. */
-const isThere = ({ volume: { dataDir } }: Local, path: string): boolean =>
-  RELATION.test(path) && (lstatSync(join(dataDir, path), { throwIfNoEntry: false })?.size ?? 0) > 0;

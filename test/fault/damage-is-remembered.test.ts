@@ -1,6 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { ask } from '../harness/ask.ts';
 import { overwritePage } from '../harness/breaking.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { scenario } from './disaster.ts';
@@ -39,5 +40,31 @@ scenario(
     const fourth = await boot(instance);
     expect(fourth.words()).not.toMatch(/damaged and not mended/);
     await fourth.stop();
+  },
+);
+
+scenario(
+  {
+    name: 'the file of a table is gone, and its database accepts no connections for a while: nobody says meanwhile that it is mended',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'serving the rest',
+    rowsLost: 'those of that table, told',
+    from: 'template',
+  },
+  async (instance) => {
+    await (await boot(instance)).stop();
+    await rm(join(instance.dataDir, instance.places.ledger));
+    const lives = async (...statements: string[]): Promise<string> => {
+      const running = await boot(instance);
+      for (const statement of statements) await ask(instance, statement.startsWith('DROP') ? 'app' : 'postgres', statement);
+      await running.stop();
+      return running.words();
+    };
+    const told = /damaged and not mended: .*ledger/;
+    expect(await lives('ALTER DATABASE app WITH ALLOW_CONNECTIONS false')).toMatch(told);
+    expect(await lives('ALTER DATABASE app WITH ALLOW_CONNECTIONS true'), 'silence says nothing of it').toMatch(told);
+    expect(await lives('DROP TABLE ledger CASCADE')).toMatch(told);
+    expect(await lives(), 'the server knows no such table any more').not.toMatch(/damaged and not mended/);
   },
 );

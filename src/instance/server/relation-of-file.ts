@@ -44,9 +44,9 @@ const OWNER = `
 export async function ownersOfFiles(way: Way, paths: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, FileOwner>> {
   const found = new Map<string, FileOwner>();
   if (paths.length === 0) return found;
-  for (const { name, oid } of await databases(way, signal)) {
+  for (const { name, oid, isOpen } of (await databases(way, signal)) ?? []) {
     const own = paths.filter((path) => databaseOf(path) === oid || (databaseOf(path) === undefined && name === 'postgres'));
-    if (own.length === 0) continue;
+    if (own.length === 0 || !isOpen) continue;
     await inDatabase(way, name, signal, async (query) => {
       for (const path of own) {
         const [row] = (await query(OWNER, [path])) as readonly Row[];
@@ -66,29 +66,61 @@ export async function ownersOfFiles(way: Way, paths: readonly string[], signal: 
   return found;
 }
 
-/** Which of these relations are still there, and in which file. */
-export async function filesOfRelations(
+/** A file of a relation, with what is known of that one beside its path. */
+export interface RememberedRelation {
+  readonly path: string;
+  readonly database?: string | undefined;
+  readonly oid?: number | undefined;
+}
+
+/**
+ * Paths of those of these relations of which the server says that they are no more: the database answers and does not know them, or is dropped
+ * itself. What a database that does not answer holds is not known, so it is not among them.
+ */
+export async function droppedRelations(
   way: Way,
-  relations: readonly { readonly database: string; readonly oid: number }[],
+  relations: readonly RememberedRelation[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  const found = new Map<string, string>();
-  for (const database of new Set(relations.map((relation) => relation.database)))
+): Promise<ReadonlySet<string>> {
+  const dropped = new Set<string>();
+  const there = relations.length === 0 ? undefined : await databases(way, signal);
+  if (there === undefined) return dropped;
+  const homeOf = ({ path, database, oid }: RememberedRelation): string | undefined => {
+    if (database !== undefined && oid !== undefined) return there.find(({ name }) => name === database)?.name;
+    const number = databaseOf(path);
+    return number === undefined ? 'postgres' : there.find((one) => one.oid === number)?.name;
+  };
+  const homes = relations.map((relation) => ({ relation, home: homeOf(relation) }));
+  for (const { relation, home } of homes) if (home === undefined) dropped.add(relation.path);
+  for (const database of new Set(homes.flatMap(({ home }) => home ?? [])))
     await inDatabase(way, database, signal, async (query) => {
-      for (const { oid } of relations.filter((relation) => relation.database === database)) {
-        const [row] = (await query('SELECT pg_relation_filepath(oid) AS path FROM pg_class WHERE oid = $1', [oid])) as { path: string }[];
-        if (row) found.set(`${database} ${oid}`, row.path);
-      }
+      for (const { relation } of homes.filter(({ home }) => home === database))
+        if (!(await isKnown(query, relation))) dropped.add(relation.path);
     });
-  return found;
+  return dropped;
+}
+
+async function isKnown(query: Query, { path, oid }: RememberedRelation): Promise<boolean> {
+  const rows =
+    oid === undefined
+      ? await query('SELECT FROM pg_class WHERE pg_relation_filepath(oid) = $1', [path.replace(/\.\d+$/, '')])
+      : await query('SELECT FROM pg_class WHERE oid = $1', [oid]);
+  return rows.length > 0;
 }
 
 const databaseOf = (path: string): string | undefined => /^(?:base|pg_tblspc\/\d+\/[^/]+)\/(\d+)\//.exec(path)?.[1];
 
-async function databases(way: Way, signal: AbortSignal): Promise<readonly { readonly name: string; readonly oid: string }[]> {
-  let rows: { name: string; oid: string }[] = [];
+interface Listed {
+  readonly name: string;
+  readonly oid: string;
+  readonly isOpen: boolean;
+}
+
+/** Every database; undefined where the server does not say. */
+async function databases(way: Way, signal: AbortSignal): Promise<readonly Listed[] | undefined> {
+  let rows: readonly Listed[] | undefined;
   await inDatabase(way, 'postgres', signal, async (query) => {
-    rows = (await query('SELECT datname AS name, oid::text FROM pg_database WHERE datallowconn', [])) as typeof rows;
+    rows = (await query('SELECT datname AS name, oid::text, datallowconn AS "isOpen" FROM pg_database', [])) as readonly Listed[];
   });
   return rows;
 }
