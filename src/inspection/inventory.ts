@@ -1,4 +1,4 @@
-import { readFile, rename } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { parseControlFile } from '../formats/control-file.ts';
@@ -86,6 +86,12 @@ function worthKeeping(files: readonly Entry[]): string[] {
  */
 export async function voidInventory(system: System, stateDir: string): Promise<void> {
   await rename(pathOf(stateDir), lastPath(stateDir)).catch(unlessMissing);
+  await system.files.syncDirectory(stateDir);
+}
+
+/** After the data was replaced: neither says anything of what is there now. */
+export async function dropInventory(system: System, stateDir: string): Promise<void> {
+  for (const path of [pathOf(stateDir), lastPath(stateDir)]) await rm(path, { force: true });
   await system.files.syncDirectory(stateDir);
 }
 

@@ -1,5 +1,6 @@
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { dropInventory } from '../inspection/inventory.ts';
 import { damageMemory, toKnownDamage } from '../inspection/known-damage.ts';
 import { discardUnfinished, stageNewCluster } from '../instance/initialize/initialize.ts';
 import { markInitializing, replacedBefore } from '../instance/initialize/marker.ts';
@@ -46,7 +47,9 @@ export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal:
 
 /** Of data that was replaced only what its backup lacked is known; of other data, what is served as it is stays damaged. */
 async function rememberDamage({ volume: { dataDir }, stateDir, system }: Local, plan: Plan): Promise<void> {
-  const { systemIdentifier } = plan.inspection.report;
+  const isReplaced = plan.decision === 'restore' || plan.decision === 'reinitialize';
+  if (isReplaced) await dropInventory(system, stateDir);
+  const systemIdentifier = plan.inspection.report.systemIdentifier ?? plan.backup?.backup.systemIdentifier ?? null;
   if (systemIdentifier === null) return;
   const memory = damageMemory({ dataDir, stateDir }, system);
   const since = system.clock.now().toISOString();

@@ -1,5 +1,6 @@
 import type { FoundBackup } from '../backups/backup.ts';
 import type { PointPlan, PointRequest } from '../backups/base/points/point.ts';
+import type { KnownDamage } from '../inspection/known-damage.ts';
 import { incident } from '../recovery/incidents.ts';
 import { type Loss, told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
@@ -85,6 +86,8 @@ export function recoveryOf(report: RestoreReport, at: string): RecoveryReport {
 export interface StagedCluster {
   readonly report: RestoreReport;
   readonly directory: string;
+  /** Damage that is known of it; undefined: of data that was replaced before nothing is known. */
+  readonly knownDamage: readonly KnownDamage[] | undefined;
 }
 
 /** Replaces the data of an instance. Nothing that is replaced is deleted, and a kill at any instant is finished by the next run. */

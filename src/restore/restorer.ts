@@ -2,7 +2,9 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Hold, PostgresqlOptions } from '../boot/hold.ts';
 import type { Keeper } from '../boot/keeper.ts';
-import { voidInventory } from '../inspection/inventory.ts';
+import { dropInventory } from '../inspection/inventory.ts';
+import { damageMemory } from '../inspection/known-damage.ts';
+import { readControl } from '../inspection/state.ts';
 import { serverOn } from '../instance/guard/preflight.ts';
 import { clusterEntries, present } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
@@ -47,7 +49,7 @@ async function stage(
   const { report, from, binaries } = await planRestore(options, request, signal);
   if ('replaced' in from) {
     await requireReachable(from.replaced, volume, owner, system);
-    return { report, directory: from.replaced.path };
+    return { report, directory: from.replaced.path, knownDamage: undefined };
   }
   await rm(volume.staged, { recursive: true, force: true }); // Of a restore that was given up.
   try {
@@ -55,14 +57,15 @@ async function stage(
     await from.of.stage(from.backup, { directory: volume.staged, walFrom: undefined, point: request.point }, signal);
     const databases = report.bootTest.planned ? await bootTest({ ...local, binaries }, volume.staged, lock, signal) : null;
     system.reached('restore.staged');
-    return { report: { ...report, bootTest: { ...report.bootTest, databases } }, directory: volume.staged };
+    const knownDamage = from.backup.knownDamage ?? [];
+    return { report: { ...report, bootTest: { ...report.bootTest, databases } }, directory: volume.staged, knownDamage };
   } catch (thrown) {
     await rm(volume.staged, { recursive: true, force: true }).catch(() => undefined); // Else the next run removes it.
     throw thrown;
   }
 }
 
-async function publish({ local }: Hold, { report, directory }: StagedCluster): Promise<RestoreReport> {
+async function publish({ local }: Hold, { report, directory, knownDamage }: StagedCluster): Promise<RestoreReport> {
   const { volume, owner, stateDir, system } = local;
   const server = await serverOn(volume.dataDir);
   if (typeof server === 'object')
@@ -73,8 +76,11 @@ async function publish({ local }: Hold, { report, directory }: StagedCluster): P
     throw new DbkitError('command.failed', `${directory} is gone`, { hint: 'start the restore again; nothing was changed' });
   await closeToOthers(volume.dataDir);
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'replaced') : null;
-  await voidInventory(system, stateDir); // It describes the data that goes.
+  await dropInventory(system, stateDir); // It describes the data that goes.
   const because = `${report.source.kind === 'backup' ? 'a restore of' : 'an undo that brings back'} ${report.source.label} was asked for`;
   await replaceContents(volume, owner, { quarantine, publishes: true, from: directory, because }, system);
+  const read = readControl(volume.dataDir);
+  if (knownDamage !== undefined && 'control' in read)
+    await damageMemory({ dataDir: volume.dataDir, stateDir }, system).settle(read.control.systemIdentifier, knownDamage);
   return { ...report, done: true, target: { ...report.target, quarantine } };
 }

@@ -1,6 +1,7 @@
 import { open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { readControl } from '../../src/inspection/state.ts';
 import type { RestoreReport } from '../../src/restore/contract.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
@@ -63,7 +64,19 @@ test.for(everywhere ? installed : installed.slice(0, 1))(
     const running = await boot(instance);
     await addRows(instance, known.ledger + 1, 10);
     await running.stop();
+    const read = readControl(instance.dataDir);
+    const { systemIdentifier } = 'control' in read ? read.control : expect.fail('pg_control cannot be read');
+    const lost = {
+      code: 'index.damaged',
+      path: 'base/5/16384',
+      evidence: 'the file is gone',
+      severity: 'certain',
+      since: '2026-01-01T00:00:00.000Z',
+    };
+    const memory = join(instance.stateDir, 'damage.json');
+    await writeFile(memory, JSON.stringify({ schema: 'dbkit.damage/v1', systemIdentifier, entries: [lost] }));
     const report = reportOf(await ok(instance, 'backup', 'restore', 'latest', '--yes', '--json', '--no-boot-test'));
+    expect(JSON.parse(await readFile(memory, 'utf8')), 'no damage is known of the data that is there now').toMatchObject({ entries: [] });
     expect(report).toMatchObject({ downtimeMs: null, bootTest: { planned: false } });
     const second = await boot(instance);
     await expectAllRows(instance, 0);
