@@ -64,7 +64,7 @@ export async function refuseTakenPorts(ports: readonly number[]): Promise<void> 
         'port.in-use',
         `port ${port} is in use, and the local cluster needs ports ${Math.min(...ports)} to ${Math.max(...ports)}`,
         {
-          hint: 'name another first port: `dbkit ha up --local --port 17000`; nothing was started',
+          hint: 'name another first port: `dbkit ha up --local --first-port 17000`; nothing was started',
         },
       );
 }

@@ -94,7 +94,7 @@ export const tonight = [
     when: ({ hasGoodBackup, provenAgoDays }) => hasGoodBackup && (provenAgoDays === null || provenAgoDays > PROOF_DAYS),
     then: 'warning',
     words: 'no backup has been restored as a test for a month',
-    next: 'prove the newest one: `dbkit backup verify latest --test`',
+    next: 'prove the newest one: `dbkit backup drill`',
   },
   {
     id: 'tonight-wal-not-kept',
