@@ -52,7 +52,8 @@ type Rule = Row<RetentionFacts, 'keep' | 'expire'>;
 const rows = [
   {
     id: 'known-damage-and-enough-newer',
-    when: ({ isMarked, pinned, justMade, newerAlike, last }) => isMarked && !pinned && !justMade && newerAlike >= last,
+    when: ({ isMarked, pinned, justMade, newerAlike, last, awaited }) =>
+      isMarked && !pinned && !justMade && newerAlike >= last && awaited === '',
     then: 'expire',
     words: 'it lacks what was known to be damaged, and newer ones that lack no more: {newerAlike}',
   },
@@ -99,7 +100,7 @@ const rows = [
   },
   {
     id: 'awaits-its-copy',
-    when: ({ good, awaited }) => good && awaited !== '',
+    when: ({ good, isMarked, newerAlike, last, awaited }) => awaited !== '' && (good || (isMarked && newerAlike >= last)),
     then: 'keep',
     words: 'it would go, but it is not verified yet in the copy {awaited}',
   },

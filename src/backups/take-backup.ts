@@ -55,7 +55,9 @@ export async function takeBackup(
       log.warn('quarantine.expire-failed', `the quarantine could not be cleaned up: ${wordsOf(cause)}`),
     );
   }
-  if (backup.state !== 'damaged') await copyElsewhere(app, await ofTheSameCluster(kind, backup, signal), signal);
+  const places = Object.entries(app.config.copies).flatMap(([name, { afterBackup }]) => (afterBackup ? [name] : []));
+  if (backup.state !== 'damaged' && places.length > 0)
+    await copyElsewhere(app, places, await ofTheSameCluster(kind, backup, signal), backup.systemIdentifier, signal);
   return { backup };
 }
 
@@ -67,13 +69,14 @@ const ofTheSameCluster = async ({ repository }: Backups, made: ListedBackup, sig
  * the backup a failure: the next run copies what is missing.
  */
 async function copyElsewhere(
-  app: { readonly config: Pick<Config, 'copies'>; readonly offsite: Pick<Copies, 'copy' | 'pending' | 'expire'>; readonly log: Logger },
+  app: { readonly offsite: Pick<Copies, 'copy' | 'pending' | 'expire'>; readonly log: Logger },
+  places: readonly string[],
   backups: readonly Backup[],
+  systemIdentifier: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { config, offsite, log } = app;
-  for (const [copy, { afterBackup }] of Object.entries(config.copies)) {
-    if (!afterBackup) continue;
+  const { offsite, log } = app;
+  for (const copy of places) {
     for (const backup of await offsite.pending(copy, backups)) {
       try {
         const { label, place, sentBytes } = await offsite.copy(copy, backup, { otherCluster: false }, signal);
@@ -85,8 +88,7 @@ async function copyElsewhere(
       }
     }
     if (!backups.every(isGood)) continue; // Older ones there may be all that holds what is damaged now.
-    const clusters = [...new Set(backups.map(({ systemIdentifier }) => systemIdentifier))];
-    await offsite.expire(copy, { dryRun: false, clusters }, signal).catch((cause: unknown) => {
+    await offsite.expire(copy, { dryRun: false, clusters: [systemIdentifier] }, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
       log.warn('copy.expire-failed', `the retention of ${copy} could not be applied: ${wordsOf(cause)}`, { copy });
     });

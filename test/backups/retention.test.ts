@@ -211,3 +211,15 @@ test('while damage is open nothing that may hold it goes, and once it is accepte
   expect(planRetention(all, { last: 1, damageIsOpen: true }).every(({ keep }) => keep)).toBe(true);
   expect(planRetention(all, { last: 1 }).filter(({ keep }) => keep)).toHaveLength(1);
 });
+
+test('a backup of data with known damage goes only when its copy is verified, like any other', () => {
+  const marked = [5, 6, 7].map((day) => lacking(`data_2026010${day}_000000`, 'base/5/1'));
+  const reasonWith = (awaited: readonly string[]): string | undefined =>
+    planRetention(marked, { last: 2, awaits: () => awaited }).at(-1)?.reason;
+  expect(reasonWith([])).toBe('known-damage-and-enough-newer');
+  expect(planRetention([...backups('good'), ...marked], { last: 2, awaits: () => ['offsite'] })[2]).toMatchObject({
+    keep: true,
+    reason: 'awaits-its-copy',
+  });
+  expect(reasonWith(['offsite'])).toBe('no-good-backup');
+});

@@ -44,8 +44,7 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
   const rememberDamage = damageIn(remember);
 
   async function take(...[signal, options = {}]: Parameters<BaseBackups['take']>) {
-    const knownDamage = await repository.openDamage(signal);
-    const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options, knownDamage }, signal);
+    const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options }, signal);
     reportBackup(record, system);
     if (record.state !== 'damaged') {
       await repository.expireAfter(record.label, signal);

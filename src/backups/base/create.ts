@@ -3,7 +3,6 @@ import { rm, stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { fromText, join, toText } from '../../formats/byte-path.ts';
 import { formatLsn } from '../../formats/wal-segment.ts';
-import type { KnownDamage } from '../../inspection/known-damage.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { isThere } from '../../machine/is-there.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
@@ -17,10 +16,7 @@ import { backUpHot } from './hot.ts';
 import { type ManifestFile, renderManifest } from './manifest.ts';
 import { type BackupRecord, packStamp, type WholeRecord } from './record.ts';
 
-export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository' | 'options'> & {
-  /** Damage of the data that is neither mended nor accepted. */
-  readonly knownDamage: readonly KnownDamage[];
-};
+export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository' | 'options'>;
 
 /**
  * Takes one base backup under the repository's lock and publishes it whole, or leaves nothing. Hot when a server runs on the data, cold when
@@ -47,8 +43,7 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
   system.log.info('backup.started', `Taking base backup ${label} of the ${hot ? 'running' : 'stopped'} server.`, { label });
   try {
     const taken = await (hot ? backUpBetweenTablespaces(run, signal) : backUpCold(run, signal));
-    const sealed = await seal(run, taken, system.clock.monotonicMs() - began, signal);
-    const record = { ...sealed, knownDamage: [...needs.knownDamage] };
+    const record = await seal(run, taken, system.clock.monotonicMs() - began, signal);
     await repository.publish(record);
     reportDamage(taken.copied, system.log);
     return record;
@@ -102,7 +97,7 @@ async function makeDurable(
 
 /** Writes the manifest, makes everything durable, and describes it. */
 async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: AbortSignal): Promise<WholeRecord> {
-  const { cluster, staging, owner, system, label, dataDir, options } = run;
+  const { cluster, staging, owner, system, label, dataDir, repository, options } = run;
   const { copied } = taken;
   const files = [...copied.files].sort((a, b) => (a.path < b.path ? -1 : 1));
   if (!files.some(({ path }) => path === 'PG_VERSION')) throw new DbkitError('data.corrupt', 'PG_VERSION vanished during the backup');
@@ -143,7 +138,7 @@ async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: Ab
     previous: copied.sharedFiles > 0 ? taken.sharing.label : null,
     sharing: copied.sharedFiles > 0 ? taken.sharing.method() : 'none',
     durationMs: Math.round(durationMs),
-    knownDamage: [],
+    knownDamage: [...(await repository.openDamage(signal))], // Asked last: what was found while the copy ran is in it, too.
     damage: [...copied.damage].map(([path, blocks]) => ({ path, blocks })),
     manifestSha256: createHash('sha256').update(manifest, 'utf8').digest('hex'),
     wal: taken.wal,
