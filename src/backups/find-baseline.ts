@@ -1,6 +1,14 @@
 import type { FindBaseline } from '../inspection/prove.ts';
+import type { ReadReached } from '../inspection/reached.ts';
 import { newestFirst } from '../kernel/labels.ts';
+import { readMark } from '../wal/mark.ts';
 import { type Backup, type Backups, isGood } from './backup.ts';
+
+/** Those whom inspection may ask beside the directory itself. */
+export const sources = (backups: readonly Backups[]): { readonly readReached: ReadReached; readonly findBaseline: FindBaseline } => ({
+  readReached: readMark,
+  findBaseline: findBaseline(backups),
+});
 
 /** The newest good base backup of the cluster, as something to hold pages against. A repository that cannot be read proves nothing, and stops nothing. */
 export const findBaseline =

@@ -1,12 +1,10 @@
 import type { SecretPlace } from '../alerts/channel.ts';
 import type { Backups } from '../backups/backup.ts';
-import { findBaseline } from '../backups/find-baseline.ts';
 import type { Config } from '../config/config.ts';
-import type { Inspection, InspectOptions } from '../inspection/inspect.ts';
+import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
 import type { HeldLock, System } from '../kernel/machine.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import { readMark } from '../wal/mark.ts';
 
 /** Why a base backup is wanted: WAL is missing before now, or so much has gathered that older WAL should expire. */
 export type BackupWish = 'gap' | 'grown';
@@ -39,10 +37,3 @@ export interface Handles {
   note(report: RecoveryReport): void;
   release(): Promise<void>;
 }
-
-/** Those whom inspection may ask beside the directory itself. */
-export const sources = (backups: PostgresqlOptions['backups']): Omit<InspectOptions, 'stateDir'> => ({
-  deep: false,
-  readReached: readMark,
-  findBaseline: findBaseline(backups),
-});

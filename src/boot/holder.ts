@@ -1,4 +1,5 @@
 import { readdir, rm } from 'node:fs/promises';
+import { sources } from '../backups/find-baseline.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { findBinaries } from '../instance/binaries.ts';
 import { isOn } from '../instance/guard/lock.ts';
@@ -10,7 +11,7 @@ import { type Volume, volumeOf } from '../instance/volume.ts';
 import { isDenied } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { finishReplacement } from '../recovery/resume.ts';
-import { type Hold, type PostgresqlOptions, sources } from './hold.ts';
+import type { Hold, PostgresqlOptions } from './hold.ts';
 
 /** Lends the hold on the data. */
 export interface Holder {
@@ -74,7 +75,7 @@ async function takeHold(
     await claimLogDirectory(logDir, owner, system, signal);
     await system.files.ownDirectory(stateDir, { mode: 0o755 });
     if (!(await isClosed(settings.dataDir))) await clearUp(volume, { backupDir, owner, system, keepsStaged }); // Else once its mode is mended, when the hold is taken anew.
-    const inspection = await inspect(settings.dataDir, { stateDir, ...sources(backups) }, system, signal);
+    const inspection = await inspect(settings.dataDir, { stateDir, deep: false, ...sources(backups) }, system, signal);
     system.trace('data.inspected');
     const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
     const local = {

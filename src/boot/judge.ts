@@ -1,4 +1,4 @@
-import { findBaseline } from '../backups/find-baseline.ts';
+import { findBaseline, sources } from '../backups/find-baseline.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { notAccepted } from '../inspection/known-damage.ts';
@@ -6,7 +6,7 @@ import type { Silence } from '../instance/server/databases.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { findingKey, makePlan, type Plan, type PlanInput } from '../recovery/plan.ts';
 import { complaintsOf, type Examination, examine } from './complaints.ts';
-import { type Hold, type PostgresqlOptions, sources } from './hold.ts';
+import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Rechecked, recheck } from './recheck.ts';
 import { joinComplaints } from './settle-damage.ts';
 
@@ -107,7 +107,12 @@ async function planFor(
   }: { reported: readonly Finding[]; tried: ReadonlySet<string>; serving: boolean; answering: boolean },
   signal: AbortSignal,
 ): Promise<Plan> {
-  const seen = await inspect(local.volume.dataDir, { stateDir: local.stateDir, ...sources(options.backups) }, local.system, signal);
+  const seen = await inspect(
+    local.volume.dataDir,
+    { stateDir: local.stateDir, deep: false, ...sources(options.backups) },
+    local.system,
+    signal,
+  );
   const inspection = serving ? { ...seen, report: { ...seen.report, findings: [] } } : seen;
   return makePlan(local, { ...planInput(options, { inspection, reported, tried, answering }), spoiled }, signal);
 }

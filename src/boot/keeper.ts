@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { sources } from '../backups/find-baseline.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { findBinaries } from '../instance/binaries.ts';
 import { clearStaleSocket, refusePortInUse } from '../instance/guard/ports.ts';
@@ -14,7 +15,7 @@ import { incident } from '../recovery/incidents.ts';
 import { makePlan } from '../recovery/plan.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import { bringUp } from './bring-up.ts';
-import { type Hold, type PostgresqlOptions, sources } from './hold.ts';
+import type { Hold, PostgresqlOptions } from './hold.ts';
 import { createHolder } from './holder.ts';
 
 /** Keeps one instance: what the service does with it, from the first look at the directory to the running server. */
@@ -125,7 +126,7 @@ async function mend(
 }
 
 const look = ({ volume, stateDir, system }: Local, backups: PostgresqlOptions['backups'], signal: AbortSignal): Promise<Inspection> =>
-  inspect(volume.dataDir, { stateDir, ...sources(backups) }, system, signal);
+  inspect(volume.dataDir, { stateDir, deep: false, ...sources(backups) }, system, signal);
 
 /** A plan for eyes only: no lock, no directory made, nothing finished that an earlier run began. */
 async function withoutTouching(
@@ -135,7 +136,7 @@ async function withoutTouching(
 ): Promise<RecoveryReport> {
   const { postgresql: settings, stateDir, logDir, backupDir } = config;
   const begunMs = system.clock.monotonicMs();
-  const inspection = await inspect(settings.dataDir, { stateDir, ...sources(backups) }, system, signal);
+  const inspection = await inspect(settings.dataDir, { stateDir, deep: false, ...sources(backups) }, system, signal);
   const owner = await serverOwner(settings, system);
   const binaries = await findBinaries(
     { major: inspection.report.major ?? settings.version, directory: settings.binDir },

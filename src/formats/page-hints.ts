@@ -1,10 +1,5 @@
-const PD_CHECKSUM = 8;
-const PD_FLAGS = 10;
-const PD_LOWER = 12;
-const PD_UPPER = 14;
-const PD_SPECIAL = 16;
-const PD_PRUNE_XID = 20;
-const HEADER_BYTES = 24;
+import { HEADER_BYTES, header } from './pages.ts';
+
 const LP_NORMAL = 1;
 const LP_FLAGS = 0x18000;
 const INFOMASK_AT = 20; // HeapTupleHeaderData.t_infomask (htup_details.h)
@@ -27,10 +22,10 @@ const isSpgistMeta = (page: Buffer, special: number): boolean =>
 
 function masked(page: Buffer): Buffer {
   const copy = Buffer.from(page);
-  const [lower, upper, special] = [copy.readUInt16LE(PD_LOWER), copy.readUInt16LE(PD_UPPER), copy.readUInt16LE(PD_SPECIAL)];
-  copy.writeUInt16LE(0, PD_CHECKSUM);
-  copy.writeUInt16LE(0, PD_FLAGS);
-  copy.writeUInt32LE(0, PD_PRUNE_XID);
+  const [lower, upper, special] = [copy.readUInt16LE(header.lower), copy.readUInt16LE(header.upper), copy.readUInt16LE(header.special)];
+  copy.writeUInt16LE(0, header.checksum);
+  copy.writeUInt16LE(0, header.flags);
+  copy.writeUInt32LE(0, header.pruneXid);
   if (lower < HEADER_BYTES || lower > upper || upper > special || special > copy.length) return copy;
   copy.fill(0, lower, upper);
   if (isSpgistMeta(copy, special)) return copy.fill(0, HEADER_BYTES + 4, lower);

@@ -1,5 +1,9 @@
 import type { Lsn } from './wal-segment.ts';
 
+/** Where the fields of a page's header stand, in bytes (bufpage.h, PageHeaderData). An upper of 0: the page was never initialised. */
+export const header = { checksum: 8, flags: 10, lower: 12, upper: 14, special: 16, pruneXid: 20 } as const;
+export const HEADER_BYTES = 24;
+
 /** How the pages of a relation file are to be judged. */
 export interface PageRule {
   readonly blockSizeBytes: number;
@@ -23,21 +27,17 @@ export const pageLsn = (page: Buffer, offset: number): Lsn =>
 
 /** True for a page that is sound or was never initialised: all zero (bufpage.c, PageIsVerified). */
 export function isSoundPage(page: Buffer, blockNumber: number, checksum: PageChecksum): boolean {
-  const neverInitialised = page.readUInt16LE(14) === 0; // pd_upper
+  const neverInitialised = page.readUInt16LE(header.upper) === 0;
   if (neverInitialised) return isZero(page);
-  return checksum(page, blockNumber) === page.readUInt16LE(8); // pd_checksum
+  return checksum(page, blockNumber) === page.readUInt16LE(header.checksum);
 }
 
 /** The pages of a chunk whose header cannot be right (bufpage.c, PageIsVerified): all that can be told where a cluster has no checksums. */
 export function findBrokenHeaders(chunk: Buffer, firstBlock: number, blockSizeBytes: number): number[] {
   const broken: number[] = [];
   for (let offset = 0, block = firstBlock; offset + blockSizeBytes <= chunk.length; offset += blockSizeBytes, block += 1) {
-    const [flags, lower, upper, special] = [10, 12, 14, 16].map((at) => chunk.readUInt16LE(offset + at)) as [
-      number,
-      number,
-      number,
-      number,
-    ];
+    const field = (at: number): number => chunk.readUInt16LE(offset + at);
+    const [flags, lower, upper, special] = [field(header.flags), field(header.lower), field(header.upper), field(header.special)];
     const isSound =
       upper === 0
         ? isZero(chunk.subarray(offset, offset + blockSizeBytes))

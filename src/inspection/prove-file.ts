@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { isSameButHints } from '../formats/page-hints.ts';
-import { findBrokenHeaders, isZero, pageLsn } from '../formats/pages.ts';
+import { findBrokenHeaders, HEADER_BYTES, header, isZero, pageLsn } from '../formats/pages.ts';
 import { unlessMissing, wordsOf } from '../kernel/errors.ts';
 import { LATER } from './page-history.ts';
 
@@ -50,10 +50,6 @@ export interface ProofResult {
 
 /** A GiST index that was built by sorting bears it on every page (gist_private.h, GistBuildLSN). */
 const GIST_BUILD_LSN = 1;
-const PD_LOWER = 12;
-const PD_UPPER = 14; // 0 in a page that was never initialised.
-const PD_SPECIAL = 16;
-const HEADER_BYTES = 24;
 const SEQUENCE_MAGIC = 0x1717; // src/backend/commands/sequence.c
 
 /** The result where zeroes are known to have taken the place of something: then those beside them did so too. */
@@ -85,7 +81,7 @@ export function proveFile(task: ProofTask): ProofResult {
       for (let index = 0; index < whole; index += 1, pages += 1) {
         const page = chunk.subarray(index * size, (index + 1) * size);
         kind ??= broken.has(pages) ? undefined : kindOfPage(page, size);
-        const isEmpty = page.readUInt16LE(PD_UPPER) === 0 && isZero(page);
+        const isEmpty = page.readUInt16LE(header.upper) === 0 && isZero(page);
         const doubt = broken.has(pages) ? 'unsound' : isEmpty ? judgeEmpty(pages, task, kept) : judgePage(page, pages, task, kept);
         if (doubt !== undefined) doubts.push({ block: pages, doubt });
         emptied.look(page, pages, isEmpty, doubt);
@@ -155,7 +151,7 @@ function judgePage(page: Buffer, block: number, task: ProofTask, kept: Kept | un
   if (named !== 0) return undefined;
   if (isKept) return kept.isSame(block, page) ? undefined : 'differs';
   // A page may be made ready and never be written to, when its transaction fails in between.
-  return task.isComplete && kept !== undefined && lsn > GIST_BUILD_LSN && page.readUInt16LE(PD_LOWER) > HEADER_BYTES
+  return task.isComplete && kept !== undefined && lsn > GIST_BUILD_LSN && page.readUInt16LE(header.lower) > HEADER_BYTES
     ? 'unnamed'
     : undefined;
 }
@@ -197,7 +193,7 @@ function openKept({ kept, blockSizeBytes: size }: ProofTask): Kept | undefined {
 }
 
 function kindOfPage(page: Buffer, size: number): ProofResult['kind'] {
-  const special = page.readUInt16LE(PD_SPECIAL);
+  const special = page.readUInt16LE(header.special);
   if (special === 0) return undefined;
   if (special === size) return 'table';
   return size - special === 8 && page.readUInt32LE(special) === SEQUENCE_MAGIC ? 'sequence' : 'index';

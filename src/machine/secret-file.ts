@@ -45,8 +45,19 @@ export function keepSecret(directory: string, name: string, text: string): strin
       closeSync(fd);
     }
     renameSync(aside, file);
+    syncFolder(folder);
     return file;
   });
+}
+
+/** A rename lasts when its folder does (fsync(2)). */
+function syncFolder(folder: string): void {
+  const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Removes it again, with the same rights. */

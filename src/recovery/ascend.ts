@@ -1,10 +1,9 @@
 import { rm } from 'node:fs/promises';
-import { findBaseline } from '../backups/find-baseline.ts';
+import { sources } from '../backups/find-baseline.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
 import { DbkitError, type FailureCode } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
-import { readMark } from '../wal/mark.ts';
 import { carryOut, type Outcome } from './carry-out.ts';
 import { joinReports, reportOf } from './describe.ts';
 import { findingKey, makePlan, type Plan, type PlanInput } from './plan.ts';
@@ -52,7 +51,7 @@ export async function ascend(local: Local, input: PlanInput, { lock, spoiled, fi
     for (const { finding } of outcome.failed) state.tried.add(findingKey(finding));
     inspection = await inspect(
       local.volume.dataDir,
-      { stateDir: local.stateDir, deep: false, readReached: readMark, findBaseline: findBaseline(input.backups) },
+      { stateDir: local.stateDir, deep: false, ...sources(input.backups) },
       local.system,
       signal,
     );

@@ -1,4 +1,4 @@
-import { findBaseline } from '../backups/find-baseline.ts';
+import { sources } from '../backups/find-baseline.ts';
 import { expireQuarantine } from '../backups/quarantine.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
@@ -16,7 +16,6 @@ import type { Copies } from '../restore/copies-contract.ts';
 import type { KeptWal } from '../restore/kept-wal.ts';
 import type { Salvage } from '../salvage/report.ts';
 import type { Upkeep } from '../upkeep/contract.ts';
-import { readMark } from '../wal/mark.ts';
 import { createBackupWishes } from './backup-wishes.ts';
 import type { Service } from './service.ts';
 
@@ -41,7 +40,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
   const { restart } = config.postgresql;
   const wishes = createBackupWishes();
   const keeper = createKeeper({ ...options, wantBackup: wishes.want });
-  const inspect = createInspect(config, system, { readReached: readMark, findBaseline: findBaseline(backups) });
+  const inspect = createInspect(config, system, sources(backups));
   const load = async () => (await import('./loaded-on-demand.ts')).onDemand;
   const restorer = lazily(['plan', 'stage', 'publish', 'replace'], async () => (await load()).createRestorer(options, keeper));
   const salvage = lazily(['salvage'], async () => ({ salvage: (await load()).createSalvage(options) }));

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { SecretPlace } from '../../alerts/channel.ts';
 import type { Config } from '../../config/config.ts';
 import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
+import { newestFirst } from '../../kernel/labels.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import type { StoreNeeds } from '../../store/open-store.ts';
 import type { Store } from '../../store/store.ts';
@@ -105,7 +106,8 @@ export function createCopies(needs: CopiesNeeds): Copies {
       const notes = await readNotes(config.stateDir, name, settingsOf(name), system.files);
       return backups
         .filter(({ state, label }) => state !== 'damaged' && !isVerified(notes, label))
-        .sort((a, b) => (a.label.slice(5) < b.label.slice(5) ? -1 : 1));
+        .sort(newestFirst)
+        .reverse();
     },
     list: async (name, signal) => (await allOf(name, signal)).map(({ summary }) => summary),
     async verify(name, labels, signal) {

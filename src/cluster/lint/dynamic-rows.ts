@@ -1,5 +1,6 @@
 import type { Finds } from '../finding.ts';
 import type { DynamicSetup } from './patroni-setup.ts';
+import { isOff } from './setting-kinds.ts';
 
 /** The target: the service is back within so many seconds of its leader's death (docs/guide/ha.md). */
 export const RTO_TARGET_SECONDS = 30;
@@ -23,7 +24,6 @@ export interface DynamicFacts {
 
 const on = (value: boolean | null | undefined, byDefault: boolean): boolean => value ?? byDefault;
 const parameter = ({ setup }: DynamicFacts, name: string): string => (setup.document.postgresql?.parameters[name] ?? '').toLowerCase();
-const isOff = (value: string): boolean => /^(off|false|no|0)$/.test(value);
 
 /** Every row that matches is a danger in the settings that all members share. */
 export const dynamicRows = [

@@ -1,6 +1,7 @@
 import type { Finds } from '../finding.ts';
 import { isSince } from './dynamic-rows.ts';
 import { type DynamicSetup, hostOf, isLoopback, type MemberSetup, storeHosts } from './patroni-setup.ts';
+import { isOff } from './setting-kinds.ts';
 
 /** One member's patroni.yml, beside the others and what they share. */
 export interface MemberLintFacts {
@@ -15,7 +16,6 @@ const parametersOf = ({ setup, dynamic }: MemberLintFacts): Readonly<Record<stri
   ...dynamic?.document.postgresql?.parameters,
   ...setup.document.postgresql?.parameters,
 });
-const isOff = (value: string | null | undefined): boolean => /^(off|false|no|0)$/i.test(value ?? '');
 const hasChecksums = ({ setup }: MemberLintFacts): boolean =>
   (setup.document.bootstrap?.initdb ?? []).some((one) => (typeof one === 'string' ? one : Object.keys(one).join()) === 'data-checksums');
 const rules = ({ setup, dynamic }: MemberLintFacts): readonly string[] | null =>

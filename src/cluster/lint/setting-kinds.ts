@@ -6,6 +6,9 @@ export const flag = v.pipe(
   v.transform((value) => /^(on|true|yes|1)$/i.test(String(value))),
 );
 
+/** A setting of PostgreSQL's that says no, in one of its ways. */
+export const isOff = (value: string | null | undefined): boolean => /^(off|false|no|0)$/i.test(value ?? '');
+
 export const amount = v.pipe(
   v.union([v.number(), v.pipe(v.string(), v.regex(/^-?\d+$/))]),
   v.transform((value) => Number(value)),

@@ -52,7 +52,7 @@ function judgeOne({ name, notes, key }: CopyStanding, levels: Levels, secondsSin
     return {
       status: 'critical',
       words: `${name}: ${damaged.label} is damaged there: ${damaged.problem}`,
-      hint: '`dbkit backup verify --copy NAME` reads every byte again; `dbkit backup create` takes a new backup and copies it',
+      hint: `\`dbkit backup verify --copy ${name}\` reads every byte again; \`dbkit backup create\` takes a new backup and copies it`,
     };
   const newest = newestVerified(backups);
   const since = failing === null ? null : secondsSince(failing.since);

@@ -95,7 +95,7 @@ async function gather(app: Needs, signal: AbortSignal): Promise<TonightFacts> {
     major,
     supportedDays: supportedDays(major, now),
     writtenAheadSeconds: await writtenAhead(dataDir, now),
-    recoveriesThisWeek: recoveries.filter(({ at }) => since(at) < WEEK_MS).length,
+    recoveriesThisWeek: recoveries.filter(({ at, trigger }) => trigger !== 'person' && since(at) < WEEK_MS).length,
     openFilesMax: await openFilesMax(),
   };
 }

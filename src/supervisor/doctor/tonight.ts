@@ -128,7 +128,8 @@ export const tonight = [
     id: 'tonight-recovered-often',
     when: ({ recoveriesThisWeek }) => recoveriesThisWeek >= OFTEN,
     then: 'warning',
-    words: 'the data was recovered {recoveriesThisWeek} times this week: something ends the server in the middle of its work',
+    words:
+      'the data was recovered {recoveriesThisWeek} times this week without being asked: something ends the server in the middle of its work',
     next: 'see what: `dbkit recover history`; a container needs a stop timeout of 60 s, and memory to spare',
   },
   {
