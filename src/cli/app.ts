@@ -32,6 +32,7 @@ import { openSql, runPsql } from '../instance/sql.ts';
 import { monitor, monitorOnce } from '../monitor/loop.ts';
 import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
 import { acceptDamage } from '../recovery/accept-damage.ts';
+import { reportIncident } from '../recovery/incident-report.ts';
 import { listRecoveries, showRecovery } from '../recovery/list-history.ts';
 import { makeRestorePoint } from '../restore/make-restore-point.ts';
 import { openBackup } from '../restore/open-backup.ts';
@@ -93,7 +94,7 @@ export function createApp(parts: Parts) {
     sql: { open: on(openSql), psql: on(runPsql) },
     restore: restoreVerbs(on, copies),
     moments: { timeline: on(readTimeline), name: on(makeRestorePoint) },
-    recovery: { recover: on(recoverInstance), accept: on(acceptDamage), history: on(listRecoveries), show: on(showRecovery) },
+    recovery: recoveryVerbs(on),
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },
     alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },
@@ -128,6 +129,14 @@ export function createApp(parts: Parts) {
 }
 
 type On = <A extends readonly unknown[], R>(verb: (needs: Parts, ...rest: A) => R) => (...rest: A) => R;
+
+const recoveryVerbs = (on: On) => ({
+  recover: on(recoverInstance),
+  accept: on(acceptDamage),
+  history: on(listRecoveries),
+  show: on(showRecovery),
+  incident: on(reportIncident),
+});
 
 const restoreVerbs = (on: On, copies: Parts['copies']) => ({
   replace: on(replaceData),

@@ -1,8 +1,10 @@
 import type { Command } from 'commander';
 import type { DrillReport } from '../backups/drill.ts';
 import { damages } from '../backups/drill.ts';
+import { judgedBy, tiers } from '../config/tiers.ts';
 import { duration } from '../kernel/units.ts';
 import type { Cli } from './cli.ts';
+import { judgedWords } from './incident.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
 
@@ -39,7 +41,15 @@ export function registerCopies(backup: Command, cli: Cli): void {
       cli.run(command, async ({ app, signal }) => {
         const dbkit = await app();
         const report = await dbkit.restore.copies.drill(await dbkit.backups.find(label, signal), signal);
-        return { report, text: (style) => drillView(report, style), exit: report.ok ? 0 : damages(report) ? 65 : 1 };
+        const { tier } = dbkit.config;
+        const targets = tier === undefined ? undefined : tiers[tier];
+        const judged = { rto: judgedBy(report.rtoMs / 1000, targets?.rtoSeconds ?? null) }; // What the WAL since would give back is not tried.
+        const told = tier === undefined ? '' : `\ntier ${tier}: RTO ${judgedWords(judged.rto)}`;
+        return {
+          report: { ...report, tier: tier ?? null, judged },
+          text: (style) => `${drillView(report, style)}${told}`,
+          exit: report.ok ? 0 : damages(report) ? 65 : 1,
+        };
       }),
     );
 }

@@ -3,11 +3,12 @@ import { duration, moment } from '../kernel/units.ts';
 import { howMuch } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { Cli } from './cli.ts';
+import { incidentView } from './incident.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
 import { evidence } from './recovery-views.ts';
 
-const askers: Record<NonNullable<RecoveryReport['trigger']>, string> = {
+export const askers: Record<NonNullable<RecoveryReport['trigger']>, string> = {
   start: 'a start',
   person: 'a person',
   monitor: 'the monitor',
@@ -22,6 +23,17 @@ export function registerHistory(recover: Command, cli: Cli): void {
       cli.run(command, async ({ app: open }) => {
         const report = await (await open()).recovery.history();
         return { report, text: () => historyView(report.recoveries) };
+      }),
+    );
+  recover
+    .command('report')
+    .option('--incident <number>', 'its number in `recover history`; 1 is the newest', wholeNumber, 1)
+    .description('write the report of one recovery in Markdown: RTO and RPO against the tier, who, why, what was lost')
+    .addHelpText('after', '\nExamples:\n  dbkit recover report > incident.md\n  dbkit recover report --incident 2 --json')
+    .action(({ incident }: { incident: number }, command: Command) =>
+      cli.run(command, async ({ app: open }) => {
+        const report = await (await open()).recovery.incident(incident);
+        return { report, text: () => incidentView(report) };
       }),
     );
   recover

@@ -149,6 +149,8 @@ export const configSchema = v.strictObject({
   stateDir: v.optional(path, '/var/lib/dbkit'),
   logDir: v.optional(path, '/var/log/postgresql'),
   backupDir: v.optional(path, '/var/lib/postgresql-backup'),
+  /** Its targets judge each recovery (`recover report`); default: nothing is judged. */
+  tier: v.optional(v.picklist(['critical', 'high', 'standard', 'archive'])),
   maxBackups: v.optional(v.pipe(count, v.minValue(1)), 7),
   /** Which backups are kept; every rule keeps its own, and the newest good one always stays. */
   retention: v.optional(retentionSettings, {}),

@@ -3,6 +3,7 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   stateDir: 'status, inventory, kept files, history and the control socket',
   logDir: 'logs of the server and of services',
   backupDir: 'the local repository, and the quarantine',
+  tier: 'how much a recovery may lose and how long it may take (RPO, RTO in minutes): critical 1, 5; high 5, 15; standard 15, 30; archive 60, 120',
   maxBackups: 'how many base backups are kept, where retention.last is not set',
   'retention.last': 'keep the newest good backups, this many; default: maxBackups',
   'retention.daily': 'keep the newest good backup of this many days that have one',

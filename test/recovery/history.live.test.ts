@@ -55,6 +55,14 @@ test('every recovery leaves a report: what was seen and done, who asked, what wa
   expect(shown).toMatch(/lost \(RPO\) +nothing/);
   expect(shown).toContain('pg_notify');
   expect(await run(instance, ['recover', 'show', '9'])).toMatchObject({ code: 2 });
+  await configure(instance, { tier: 'standard' });
+  expect((await run(instance, ['recover', 'report', '--incident', '3'])).stdout).toMatch(/^# Recovery 3: repair\n[\s\S]*pg_notify/);
+  expect(await reportOf(instance, 'recover', 'report', '--incident', '1')).toMatchObject({
+    number: 1,
+    tier: 'standard',
+    rto: { targetSeconds: 1800, met: true },
+    rpo: { seconds: 0, targetSeconds: 900, met: true },
+  });
 });
 
 nightly('a report that was torn is set aside, and the others are still told', async () => {

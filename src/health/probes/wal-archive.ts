@@ -1,5 +1,6 @@
 import type { Backups } from '../../backups/backup.ts';
 import type { Config } from '../../config/config.ts';
+import { levelsWithin } from '../../config/tiers.ts';
 import { parseLsn } from '../../formats/wal-segment.ts';
 import type { System } from '../../kernel/machine.ts';
 import { openArchive } from '../../wal/archive.ts';
@@ -13,11 +14,12 @@ const REACHED = 'SELECT pg_current_wal_flush_lsn()::text AS flushed, pg_walfile_
 
 /** The WAL archive that the supervisor keeps: whether it is written, how far it is behind, and whether a gap is still open. */
 export function walArchiveProbe(
-  { stateDir, backupDir, health }: Config,
+  { stateDir, backupDir, health, tier }: Config,
   kinds: readonly Backups[],
   { files, clock }: Pick<System, 'files' | 'clock'>,
   sessions: SharedSessions,
 ): ProbeOf<'wal-archive'> {
+  const limits = { archiveDelay: levelsWithin(health.archiveDelay, tier) };
   return {
     name: 'wal-archive',
     title: 'WAL in the repository',
@@ -25,7 +27,7 @@ export function walArchiveProbe(
       sessions.during(signal, async (open): Promise<ResultOf<'wal-archive'>> => {
         const keeping = await readKeeping(stateDir, files);
         if (keeping === undefined || keeping.state === 'stopped')
-          return judgeArchive({ keeping, end: null, lag: null, backupAt: null }, health, clock.now());
+          return judgeArchive({ keeping, end: null, lag: null, backupAt: null }, limits, clock.now());
         const archive = openArchive(backupDir, keeping.systemIdentifier, files);
         const server = await reachedBy(await open.watch());
         const end = await endOf(await archive.timelines(signal));
@@ -36,7 +38,7 @@ export function walArchiveProbe(
             .map(({ createdAt }) => createdAt)
             .sort()
             .at(-1) ?? null;
-        return judgeArchive({ keeping, end, lag: lagOf(end, server, clock.now()), backupAt }, health, clock.now());
+        return judgeArchive({ keeping, end, lag: lagOf(end, server, clock.now()), backupAt }, limits, clock.now());
       }),
   };
 }
