@@ -11,6 +11,7 @@ import { memberRows } from '../cluster/lint/member-rows.ts';
 import { poolerRows, routeRows, unitRows } from '../cluster/lint/routing-rows.ts';
 import { storeRows } from '../cluster/lint/store-rows.ts';
 import { memberFindings } from '../cluster/member-findings.ts';
+import { poolerFindings } from '../cluster/pooler-findings.ts';
 import { failoverRefusals, reinitRefusals, switchoverRefusals } from '../cluster/refusals.ts';
 import { clusterObstacles, memberObstacles } from '../cluster/why-not.ts';
 import { writeFindings } from '../cluster/write-findings.ts';
@@ -107,6 +108,7 @@ export const tables = {
   'What is wrong with a cluster': clusterFindings,
   'What is wrong with a member of a cluster': memberFindings,
   'What a commit through the write address proves': writeFindings,
+  'What PgBouncer says': poolerFindings,
   'Why nobody would be promoted': clusterObstacles,
   'Why a member would not be promoted': memberObstacles,
   'Why the lead is not handed over': switchoverRefusals,

@@ -130,8 +130,13 @@ export function findingsOf(cluster: ClusterFacts): readonly ClusterFinding[] {
       memberFindings.filter(({ when }) => when(member, cluster)).map((row) => finding(row, member.name, wordsFor(member))),
     ),
   ];
-  return [...found.filter(({ severity }) => severity === 'critical'), ...found.filter(({ severity }) => severity === 'warning')];
+  return worstFirst(found);
 }
+
+export const worstFirst = (found: readonly ClusterFinding[]): readonly ClusterFinding[] => [
+  ...found.filter(({ severity }) => severity === 'critical'),
+  ...found.filter(({ severity }) => severity === 'warning'),
+];
 
 const wordsFor = ({ server, patroni, ...member }: MemberFacts): Readonly<Record<string, unknown>> => ({
   ...member,

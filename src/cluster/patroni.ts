@@ -25,7 +25,8 @@ export interface Wish {
 export type AskPatroni = (member: Pick<Member, 'api'>, path: string, signal: AbortSignal, wish?: Wish) => Promise<Answer>;
 
 const TIMEOUT_MS = 2_000;
-const TEXT_CHARACTERS_MAX = 1024 * 1024;
+/** Its longest answers, histories and settings, are some KiB. A longer one is none of Patroni's, and is not kept. */
+const ANSWER_BYTES_MAX = 1024 * 1024;
 
 /** `authorization`: the header's value where the API asks for one; only requests that change something need it. */
 export const createPatroni =
@@ -39,7 +40,8 @@ export const createPatroni =
     try {
       return await within([signal], timeoutMs, async (bounded) => {
         const response = await fetch(`${api}${path}`, { ...request, signal: bounded });
-        const text = (await response.text()).slice(0, TEXT_CHARACTERS_MAX);
+        const text = await textOf(response);
+        if (text === undefined) return { status: response.status, json: undefined, text: TOO_LONG, sentAt: dateOf(response) };
         return { status: response.status, json: parsed(text), text: text.slice(0, 300).trim(), sentAt: dateOf(response) };
       });
     } catch (cause) {
@@ -47,6 +49,20 @@ export const createPatroni =
       return { status: null, json: undefined, text: whyNoAnswer(cause), sentAt: null };
     }
   };
+
+const TOO_LONG = `the answer is longer than ${ANSWER_BYTES_MAX / 1024} KiB, so it is not Patroni's`;
+
+/** undefined: it is longer than it may be, and the rest was not read. */
+async function textOf({ body }: Response): Promise<string | undefined> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body ?? []) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > ANSWER_BYTES_MAX) return undefined; // Leaving the loop cancels the stream.
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
 
 function parsed(text: string): unknown {
   try {

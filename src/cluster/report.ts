@@ -1,10 +1,12 @@
 import type { Role, TimelineChange } from './answers.ts';
 import { type ClusterFacts, effectiveTtlSeconds, type MemberFacts } from './facts.ts';
 import type { ClusterFinding } from './finding.ts';
-import { findingsOf } from './findings.ts';
+import { findingsOf, worstFirst } from './findings.ts';
 import { historyOf } from './history.ts';
 import { type ClusterNeeds, look, reach } from './look.ts';
 import { memberNamed } from './members.ts';
+import { createPooler } from './pooler.ts';
+import { type PoolerView, poolerFinding } from './pooler-findings.ts';
 import { type Prospects, prospectsOf } from './why-not.ts';
 import { probeWritePort, type WriteProbe } from './write-probe.ts';
 
@@ -35,6 +37,8 @@ export interface ClusterReport {
   readonly ttlSeconds: number | null;
   readonly scheduledSwitchover: { readonly at: string; readonly to: string | null } | null;
   readonly members: readonly MemberReport[];
+  /** PgBouncer (`ha.pooler`); null: the configuration names none. */
+  readonly pooler: PoolerView | null;
   readonly findings: readonly ClusterFinding[];
 }
 
@@ -46,13 +50,26 @@ export interface ClusterCheck extends ClusterReport {
 
 /** The cluster now. Rejects with `config.invalid` where no member is named; a member that is gone is a finding. */
 export async function reportCluster(needs: ClusterNeeds, signal: AbortSignal): Promise<ClusterReport> {
-  return reportOf(await look(needs, signal, await reach(needs)));
+  return (await lookAround(needs, signal)).report;
+}
+
+/** The members and the pooler, asked at the same time. */
+async function lookAround(
+  needs: ClusterNeeds,
+  signal: AbortSignal,
+): Promise<{ readonly facts: ClusterFacts; readonly report: ClusterReport }> {
+  const { pooler } = needs.config.ha;
+  const reached = await reach(needs);
+  const [facts, view] = await Promise.all([
+    look(needs, signal, reached),
+    pooler === undefined ? null : createPooler(pooler, needs.config.postgresql).look(signal),
+  ]);
+  return { facts, report: reportOf(facts, view) };
 }
 
 /** The same, and a commit through the write address, which must come to the leader's server. */
 export async function checkCluster(needs: ClusterNeeds, signal: AbortSignal): Promise<ClusterCheck> {
-  const facts = await look(needs, signal, await reach(needs));
-  const report = reportOf(facts);
+  const { facts, report } = await lookAround(needs, signal);
   const write = await probeWritePort(needs, facts, signal);
   const findings = write === null || write.finding === null ? report.findings : [write.finding, ...report.findings];
   return { ...report, findings, write, status: statusOf(facts, findings) };
@@ -76,7 +93,8 @@ export async function clusterHistory(
   return { known: history !== undefined, changes: [...(history ?? [])].reverse() };
 }
 
-export function reportOf(facts: ClusterFacts): ClusterReport {
+export function reportOf(facts: ClusterFacts, pooler: PoolerView | null): ClusterReport {
+  const ofPooler = poolerFinding(pooler);
   return {
     scope: facts.scope,
     leader: facts.leader,
@@ -86,7 +104,8 @@ export function reportOf(facts: ClusterFacts): ClusterReport {
     ttlSeconds: facts.settings === null ? null : effectiveTtlSeconds(facts),
     scheduledSwitchover: facts.scheduledSwitchover,
     members: facts.members.map(memberReport),
-    findings: findingsOf(facts),
+    pooler,
+    findings: ofPooler === null ? findingsOf(facts) : worstFirst([...findingsOf(facts), ofPooler]),
   };
 }
 

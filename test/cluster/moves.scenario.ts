@@ -58,6 +58,11 @@ describe.skipIf(missing.length > 0)(title, () => {
     await isWell();
     await ask(lab.poolerPort, 'PAUSE', 'pgbouncer');
     const ledger = await writeRows(lab.poolerPort, 1, 1_000_000);
+    await until(
+      async () =>
+        ((await lab.ha('status')).json.report['findings'] as { id: string }[]).some(({ id }) => /^pooler-(paused|clients-wait)$/.test(id)),
+      () => 'nobody has seen that its clients wait',
+    );
     const { code, stderr } = await lab.ha('switchover');
     const written = await ledger.stop();
     expect({ code, stderr, errors: written.errors }).toMatchObject({ code: 0, errors: [] });

@@ -1,4 +1,6 @@
 import { afterEach, expect, test } from 'vitest';
+import { membersOf } from '../../src/cluster/members.ts';
+import { createPatroni } from '../../src/cluster/patroni.ts';
 import type { ClusterReport } from '../../src/cluster/report.ts';
 import { checkCluster, clusterHistory, reportCluster, whyNot } from '../../src/cluster/report.ts';
 import { type FakeCluster, fakeCluster, recorded, versions } from './fake-cluster.ts';
@@ -86,6 +88,27 @@ test('why-not names one member, and refuses one that there is not; history is th
   await expect(whyNot(cluster.needs, 'n9', never)).rejects.toMatchObject({ code: 'usage.invalid' });
   const { changes } = await clusterHistory(cluster.needs, never);
   expect(changes).toEqual([expect.objectContaining({ timeline: 1, newLeader: 'n2' })]);
+});
+
+test('an answer that is longer than any of Patroni’s is none, and is not read to its end', async () => {
+  cluster = await fakeCluster('4.0.7', (member) => (member === 'n1' ? { status: 200, body: `[${'0,'.repeat(800_000)}0]` } : undefined));
+  const ask = createPatroni(undefined);
+  const { api } = membersOf(cluster.needs.config.ha, 5432)[0]!;
+  expect(await ask({ api }, '/history', never)).toMatchObject({
+    status: 200,
+    json: undefined,
+    text: expect.stringContaining('longer than 1024 KiB'),
+  });
+  expect((await reportCluster(cluster.needs, never)).findings).toContainEqual(
+    expect.objectContaining({ id: 'member-silent', member: 'n1' }),
+  );
+});
+
+test('a pooler that nobody can ask is a warning, and its state is in the report', async () => {
+  cluster = await fakeCluster('4.0.7', undefined, { pooler: '127.0.0.1:1' });
+  const report = await reportCluster(cluster.needs, never);
+  expect(report.pooler).toMatchObject({ address: '127.0.0.1:1', paused: null, trouble: expect.stringContaining('ECONNREFUSED') });
+  expect(report.findings.at(-1)).toMatchObject({ id: 'pooler-silent', severity: 'warning' });
 });
 
 test('no member in the configuration: the message says what to write', async () => {
