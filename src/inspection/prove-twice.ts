@@ -23,6 +23,7 @@ export async function proveTwice(request: ProofRequest, signal: AbortSignal): Pr
       budgetBytes: REREAD_BYTES_MAX,
       limitMs: Math.min(request.limitMs ?? REREAD_LIMIT_MS, REREAD_LIMIT_MS),
       must: undefined,
+      suspicions: request.must, // A doubt that rests on one is none without it.
     };
     const again = await provePages({ ...now, ...limits, wanted: (path) => paths.has(path) }, signal);
     proof = again.isCutShort

@@ -44,6 +44,8 @@ export interface ProofRequest {
   readonly wanted?: ((path: string) => boolean) | undefined;
   /** Files that are proven however much there is to read, and what may be read in all for the rest to be proven too; default: all of it. */
   readonly must?: ReadonlyMap<string, Suspicion> | undefined;
+  /** The reason to doubt a file, where it is read again and no file must be read; default: that of `must`. */
+  readonly suspicions?: ReadonlyMap<string, Suspicion> | undefined;
   readonly budgetBytes?: number | undefined;
   /** After that nothing more is read, and nothing is said of what was doubtful: it is unproven. Default: no limit. */
   readonly limitMs?: number | undefined;
@@ -191,7 +193,7 @@ function taskFor(request: ProofRequest, known: Known, { path, sizeBytes }: Pick<
   const named = says?.segment(segment);
   const file = join(dataDir, path);
   const keptBlocks = baseline?.sizesBytes.has(path) ? Math.max((says?.keptBlocks ?? Number.POSITIVE_INFINITY) - firstBlock, 0) : 0;
-  const suspected = request.must?.get(path);
+  const suspected = (request.suspicions ?? request.must)?.get(path);
   const counts = suspected !== undefined && (suspected.since === undefined || (history !== undefined && history.from <= suspected.since));
   const suspicion = counts && {
     fromBlock: suspected.fromBlock,
