@@ -30,6 +30,7 @@ export const daily = [
   'restored-after-a-lost-global-directory',
   'pg-control-of-another-cluster',
   'wal-gap',
+  'random-harm',
   // Nothing to restore from.
   'emptied-data-directory',
   'replacing-is-not-allowed',
