@@ -1,7 +1,11 @@
-// Builds dist/: one ESM entry plus chunks. Splitting keeps every `await import()` lazy, so `dbkit --version` loads almost nothing.
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { build, context } from 'esbuild';
+// Builds dist/: entries and chunks as CommonJS, and what V8 compiles of them (bin/program.js). Splitting keeps every `await import()` lazy, so
+// `dbkit --version` loads almost nothing. esbuild splits modules only, so they are built as such and each is turned into CommonJS.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { build, context, transform } from 'esbuild';
 
 /** zstd's WebAssembly goes into its chunk: a file beside it would have to be found, and read by whom dbkit acts as. */
 const embedZstd = {
@@ -15,6 +19,74 @@ const embedZstd = {
     });
   },
 };
+
+const TARGET = 'node20.19';
+/** A path that is only known when it runs is of somebody's plugin, or names a chunk: bin/program.js knows which. */
+const importedByPath = /\bimport\((?!["'])/g;
+const HELP = { __url: "const __url=require('node:url').pathToFileURL(__filename).href;", __import: 'const __import=require.import;' };
+
+/** Writes what esbuild has made: modules as CommonJS, all else as it is. */
+const asCommonJs = {
+  name: 'as-common-js',
+  setup({ onEnd }) {
+    onEnd(async ({ outputFiles, errors }) => {
+      if (errors.length > 0) return;
+      await mkdir('dist', { recursive: true });
+      await writeFile('dist/package.json', '{"type":"commonjs"}\n');
+      for (const { path, text, contents } of outputFiles) {
+        await mkdir(dirname(path), { recursive: true });
+        await writeFile(path, path.endsWith('.js') ? await commonJs(text) : contents);
+      }
+    });
+  },
+};
+
+async function commonJs(module) {
+  const { code } = await transform(module.replace(importedByPath, '__import('), {
+    format: 'cjs',
+    platform: 'node',
+    target: TARGET,
+    supported: { 'dynamic-import': false },
+    define: { 'import.meta.url': '__url' },
+    minifySyntax: true,
+    minifyWhitespace: true,
+  });
+  const helpers = Object.entries(HELP).map(([name, words]) => (code.includes(name) ? words : ''));
+  return `"use strict";${helpers.join('')}${code}`;
+}
+
+/** Commands that read and need no server: their code is compiled, and most of what any other loads. */
+const trained = [['--help'], ['status'], ['health'], ['backup', 'list'], ['config', 'show'], ['recover', 'history']];
+
+/** Runs them on an empty folder and keeps what V8 has compiled. Where that fails dbkit starts as well, only slower. */
+async function cacheCode() {
+  const home = await mkdtemp(join(tmpdir(), 'dbkit-build-'));
+  const script = `import { writeFileSync } from 'node:fs';
+    import { openProgram } from ${JSON.stringify(new URL('bin/program.js', import.meta.url).href)};
+    const { main, codeCache } = openProgram();
+    for (const argv of ${JSON.stringify(trained)}) await main(argv);
+    writeFileSync(3, codeCache());
+    process.exit();`;
+  const folders = { PGDATA: 'data', DBKIT_STATE_DIR: 'state', BACKUP_DIR: 'backups', LOG_DIR: 'logs', PGHOST: 'socket' };
+  const places = Object.fromEntries(Object.entries(folders).map(([name, folder]) => [name, join(home, folder)]));
+  const parts = [];
+  try {
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      cwd: home,
+      env: { PATH: process.env.PATH, HOME: home, ...places },
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      timeout: 60_000,
+    });
+    child.stdio[3].on('data', (part) => parts.push(part));
+    const [code] = await once(child, 'close');
+    if (code !== 0) parts.length = 0;
+  } finally {
+    await rm(home, { recursive: true, force: true });
+  }
+  if (parts.length === 0) return console.warn('the code cache could not be made, so each start of dbkit compiles its code');
+  await writeFile('dist/code-cache.new', Buffer.concat(parts));
+  await rename('dist/code-cache.new', 'dist/code-cache.bin'); // Whole or not at all: V8 does not check what it is given.
+}
 
 await rm('dist', { recursive: true, force: true });
 const options = {
@@ -32,10 +104,11 @@ const options = {
   mainFields: ['module', 'main'], // Of the SDK of S3 only the modules can be left out that nobody uses.
   format: 'esm',
   platform: 'node',
-  target: 'node20.19',
+  target: TARGET,
+  write: false,
   chunkNames: 'chunks/[name]-[hash]',
   external: ['pg-native'],
-  plugins: [embedZstd],
+  plugins: [embedZstd, asCommonJs],
   loader: { '.wasm': 'binary' },
   // Its CommonJS files find one another in a way that no bundler can follow.
   alias: { 'jsonc-parser': 'jsonc-parser/lib/esm/main.js' },
@@ -48,14 +121,13 @@ const options = {
   metafile: true,
   minifySyntax: true,
   minifyWhitespace: true, // Fewer bytes to parse at every start; names stay, for stacks that a person can read.
-  // Bundled CommonJS (fs-extra, pg) calls require() of Node's own modules.
-  banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
 };
 if (process.argv.includes('--watch')) {
   await (await context({ ...options, logLevel: 'info' })).watch(); // `npm run dev`: until it is interrupted.
   await new Promise(() => {});
 }
 const { metafile } = await build(options);
+await cacheCode();
 
 // What is bundled is handed on, and most licenses ask that their words go with it.
 const folders = new Set(Object.keys(metafile.inputs).flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []));

@@ -20,11 +20,11 @@ process.on('uncaughtException', (cause) => {
   }
   process.exit(isShort ? 69 : 70);
 });
-const { main } = await import('../dist/main.js').catch((cause) => {
-  if (cause.code !== 'ERR_MODULE_NOT_FOUND') throw cause;
+const { isBuilt, openProgram } = await import('./program.js');
+if (!isBuilt()) {
   process.stderr.write('dbkit: it has not been built\nHINT: run `npm install && npm run build` in its folder\n');
   process.exit(1);
-});
-process.exitCode = await main(process.argv.slice(2));
+}
+process.exitCode = await openProgram().main(process.argv.slice(2));
 // A command that ignores its SIGTERM would keep Node waiting for ever; everything else has ended by itself long before this.
 setTimeout(() => process.exit(), 1_000).unref();

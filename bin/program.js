@@ -1,0 +1,76 @@
+import { existsSync, openSync, readFileSync, readSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Script } from 'node:vm';
+
+const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
+const CACHE = join(DIST, 'code-cache.bin');
+
+export const isBuilt = () => existsSync(join(DIST, 'main.js'));
+
+/**
+ * dist/main.js and its chunks, which are CommonJS, with what V8 has compiled of them before: compiling is half of what a short command costs. Node
+ * itself keeps no such cache before version 22. V8 takes a part only for the same version, flags and length of the source; the build names chunks by their
+ * content and writes the cache last, so a part never belongs to another source. Without the cache, or with another Node, all is compiled as ever.
+ */
+export function openProgram() {
+  const node = createRequire(import.meta.url);
+  const cached = openCache();
+  const modules = new Map();
+  const scripts = new Map();
+  const load = (path) => {
+    const known = modules.get(path);
+    if (known) return known.exports;
+    const name = relative(DIST, path);
+    // As Node wraps a CommonJS module, on one line, so that lines in stacks are those of the file.
+    const script = new Script(`(function (exports, require, module, __filename, __dirname) { ${readFileSync(path, 'utf8')}\n})`, {
+      filename: path,
+      cachedData: cached(name),
+    });
+    scripts.set(name, script);
+    const module = { exports: {} };
+    modules.set(path, module);
+    const require = (id) => (id.startsWith('.') ? load(resolve(dirname(path), id)) : node(id));
+    require.import = (url) => (fileURLToPath(url).startsWith(DIST) ? Promise.resolve(load(fileURLToPath(url))) : import(url));
+    script.runInThisContext()(module.exports, require, module, path, dirname(path));
+    return module.exports;
+  };
+  return {
+    main: load(join(DIST, 'main.js')).main,
+    /** What has been compiled by now, as the build keeps it. */
+    codeCache: () => packCache(scripts),
+  };
+}
+
+/** `name` → its part. The file: the length of the index in 4 bytes, the index `{name: [offset, length]}` as JSON, the parts. */
+function openCache() {
+  try {
+    const file = openSync(CACHE); // As long as the process lives: chunks are loaded when they are wanted.
+    const read = (offset, length) => {
+      const bytes = Buffer.allocUnsafeSlow(length);
+      return readSync(file, bytes, 0, length, offset) === length ? bytes : undefined;
+    };
+    const indexBytes = read(0, 4).readUInt32LE();
+    const index = JSON.parse(read(4, indexBytes).toString());
+    return (name) => index[name] && read(4 + indexBytes + index[name][0], index[name][1]);
+  } catch {
+    return () => undefined;
+  }
+}
+
+function packCache(scripts) {
+  const index = {};
+  const parts = [];
+  let offset = 0;
+  for (const [name, script] of scripts) {
+    const part = script.createCachedData();
+    index[name] = [offset, part.length];
+    parts.push(part);
+    offset += part.length;
+  }
+  const words = Buffer.from(JSON.stringify(index));
+  const head = Buffer.alloc(4);
+  head.writeUInt32LE(words.length);
+  return Buffer.concat([head, words, ...parts]);
+}
