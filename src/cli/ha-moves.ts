@@ -1,15 +1,16 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { FailoverReport } from '../cluster/failover.ts';
 import type { PauseReport } from '../cluster/pause.ts';
 import type { LeaderProof } from '../cluster/proof.ts';
 import type { ReinitPlan, RejoinReport } from '../cluster/rejoin.ts';
 import type { SwitchoverReport } from '../cluster/switchover.ts';
-import { bytes } from '../kernel/units.ts';
+import { bytes, durationMs, moment } from '../kernel/units.ts';
 import type { Call, Cli } from './cli.ts';
+import { banner } from './ha-views.ts';
 import { confirm } from './output/prompt.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
-import { secondsFlag } from './up.ts';
+import { durationArgument, secondsFlag } from './up.ts';
 
 /** The verbs of `dbkit ha` that change something: each says success only when the servers prove it. */
 export function registerMoves(ha: Command, cli: Cli): void {
@@ -74,20 +75,32 @@ function registerMembers(ha: Command, cli: Cli): void {
     );
 }
 
+const PAUSED = `
+While it is off a leader that crashes stays down, and every report says so. Patroni knows no end of a pause. With --for a \`dbkit monitor\`, or the
+next \`dbkit ha status\` or \`check\`, turns it on when the time is over; while none of them runs, nobody does.`;
+
 function registerPause(ha: Command, cli: Cli): void {
-  for (const [name, paused, words] of [
-    ['pause', true, 'turn automatic failover off, for work on the machines'],
-    ['resume', false, 'turn automatic failover on again'],
-  ] as const)
-    ha.command(name)
-      .description(words)
-      .addHelpText('after', `\nExample:\n  dbkit ha ${name}`)
-      .action((_flags: object, command: Command) =>
-        cli.run(command, async ({ app, signal }) => {
-          const report = await (await app()).cluster.setPaused(paused, signal);
-          return { report, text: (style) => pauseView(report, style) };
-        }),
-      );
+  ha.command('pause')
+    .description('turn automatic failover off, for work on the machines')
+    .addOption(new Option('--for <duration>', 'for how long; none: until `dbkit ha resume`').argParser(durationArgument))
+    .addHelpText('after', PAUSED)
+    .addHelpText('after', '\nExamples:\n  dbkit ha pause\n  dbkit ha pause --for 2h')
+    .action((flags: { readonly for?: string }, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const forMs = flags.for === undefined ? null : durationMs(flags.for);
+        const report = await (await app()).cluster.setPaused({ paused: true, forMs }, signal);
+        return { report, text: (style) => pauseView(report, style) };
+      }),
+    );
+  ha.command('resume')
+    .description('turn automatic failover on again')
+    .addHelpText('after', '\nExample:\n  dbkit ha resume')
+    .action((_flags: object, command: Command) =>
+      cli.run(command, async ({ app, signal }) => {
+        const report = await (await app()).cluster.setPaused({ paused: false }, signal);
+        return { report, text: (style) => pauseView(report, style) };
+      }),
+    );
 }
 
 function confirmReinit({ member, ownBytes }: ReinitPlan, { flags, surroundings: { terminal, environment } }: Call): Promise<boolean> {
@@ -105,24 +118,27 @@ const proofRows = ({ writableSeconds, lockSeconds, commitSeconds, routedSeconds 
   ['write address', routedSeconds === null ? 'not asked: ha.writeAddress is not set' : `leads to it after ${seconds(routedSeconds)}`],
 ];
 
-function switchoverView({ from, to, pausedSeconds, proof, redundantSeconds }: SwitchoverReport, style: Style): string {
+function switchoverView({ from, to, pausedSeconds, proof, redundantSeconds, paused }: SwitchoverReport, style: Style): string {
   const rows = [
     ...proofRows(proof),
     ['clients waited', pausedSeconds === null ? 'no: PgBouncer was not asked to hold them' : seconds(pausedSeconds)],
     ['all others stream', `after ${seconds(redundantSeconds)}`],
   ];
-  return `${style.good(`${to} leads`)}, on timeline ${proof.timeline}; ${from} follows\n\n${table(rows)}`;
+  return `${banner(paused, style)}${style.good(`${to} leads`)}, on timeline ${proof.timeline}; ${from} follows\n\n${table(rows)}`;
 }
 
-function failoverView({ to, lostBytes, proof }: FailoverReport, style: Style): string {
+function failoverView({ to, lostBytes, proof, paused }: FailoverReport, style: Style): string {
   const lost = lostBytes === null ? 'not known' : lostBytes === 0 ? 'nothing that is known of' : style.bad(`${bytes(lostBytes)} of WAL`);
-  return `${style.good(`${to} leads`)}, on timeline ${proof.timeline}\n\n${table([...proofRows(proof), ['lost', lost]])}`;
+  return `${banner(paused, style)}${style.good(`${to} leads`)}, on timeline ${proof.timeline}\n\n${table([...proofRows(proof), ['lost', lost]])}`;
 }
 
-const rejoinView = ({ member, seconds: took, rebuilt }: RejoinReport, style: Style): string =>
-  `${style.good(`${member} streams from the leader`)}${rebuilt ? `, copied again in ${seconds(took)}` : ''}`;
+const rejoinView = ({ member, seconds: took, rebuilt, paused }: RejoinReport, style: Style): string =>
+  `${banner(paused, style)}${style.good(`${member} streams from the leader`)}${rebuilt ? `, copied again in ${seconds(took)}` : ''}`;
 
-const pauseView = ({ paused, seenBy }: PauseReport, style: Style): string =>
-  paused
-    ? `${style.bad('automatic failover is OFF')}, as ${seenBy.join(', ')} say; \`dbkit ha resume\` turns it on`
-    : `${style.good('automatic failover is on')}, as ${seenBy.join(', ')} say`;
+function pauseView({ paused, until, seenBy }: PauseReport, style: Style): string {
+  if (!paused) return `${style.good('automatic failover is on')}, as ${seenBy.join(', ')} say`;
+  const off = `${style.bad(`automatic failover is OFF${until === null ? '' : ` until ${moment(until)}`}`)}, as ${seenBy.join(', ')} say`;
+  return until === null
+    ? `${off}; \`dbkit ha resume\` turns it on`
+    : `${off}\nthen a \`dbkit monitor\` turns it on, or the next \`dbkit ha status\`; \`dbkit ha resume\` does it sooner`;
+}

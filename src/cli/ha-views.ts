@@ -1,14 +1,18 @@
-import type { TimelineChange } from '../cluster/answers.ts';
-import type { ClusterCheck, ClusterReport, MemberReport } from '../cluster/report.ts';
+import type { ClusterCheck, ClusterHistory, ClusterReport, MemberReport } from '../cluster/report.ts';
 import type { Prospects } from '../cluster/why-not.ts';
 import { bytes, moment } from '../kernel/units.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
 
+/** Above every report of a cluster whose automatic failover is off; '' where it is on. */
+export const banner = (paused: boolean | null, style: Style, until: string | null = null): string =>
+  paused !== true
+    ? ''
+    : `${style.bad(`AUTOMATIC FAILOVER IS OFF${until === null ? '' : ` until ${moment(until)}`}: the cluster is paused; \`dbkit ha resume\` turns it on`)}\n\n`;
+
 export function statusView(report: ClusterReport, style: Style): string {
   const heading = ['MEMBER', 'ROLE', 'STATE', 'SERVER', 'TIMELINE', 'BEHIND', 'WRITES', 'PATRONI'].map(style.dim);
   const notes = [
-    report.paused ? style.bad('AUTOMATIC FAILOVER IS OFF: the cluster is paused; `dbkit ha resume` turns it on') : '',
     table(
       report.members.map((member) => row(member, style)),
       heading,
@@ -16,7 +20,7 @@ export function statusView(report: ClusterReport, style: Style): string {
     summaryOf(report),
     findingsView(report, style),
   ];
-  return notes.filter(Boolean).join('\n\n');
+  return `${banner(report.paused, style, report.pausedUntil)}${notes.filter(Boolean).join('\n\n')}`;
 }
 
 export function checkView(report: ClusterCheck, style: Style): string {
@@ -42,16 +46,17 @@ export function prospectsView({ leader, blocked, candidates, wouldFailOver }: Pr
   return rows.length === 0 ? lines.join('\n') : `${lines.join('\n')}\n\n${table(rows)}`;
 }
 
-export function historyView({ known, changes }: { readonly known: boolean; readonly changes: readonly TimelineChange[] }): string {
-  if (!known) return 'no member answers for it';
-  if (changes.length === 0) return 'the cluster has had one leader since it was made';
+export function historyView({ known, changes, paused }: ClusterHistory, style: Style): string {
+  const above = banner(paused, style);
+  if (!known) return `${above}no member answers for it`;
+  if (changes.length === 0) return `${above}the cluster has had one leader since it was made`;
   const rows = changes.map(({ timeline, at, newLeader, reason }) => [
     at === null ? 'not known' : moment(new Date(at).toISOString()),
     String(timeline + 1),
     newLeader ?? 'not known',
     reason,
   ]);
-  return table(rows, ['WHEN', 'TIMELINE', 'LEADER', 'REASON']);
+  return above + table(rows, ['WHEN', 'TIMELINE', 'LEADER', 'REASON']);
 }
 
 function row({ name, role, state, server, timeline, writable, streaming, lagBytes, patroni }: MemberReport, style: Style): string[] {

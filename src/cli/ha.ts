@@ -26,7 +26,10 @@ export function registerHa(program: Command, cli: Cli): void {
 function registerQuestions(ha: Command, cli: Cli): void {
   ha.command('status')
     .description('show the leader, the followers, their lag, and what is wrong')
-    .addHelpText('after', '\nExamples:\n  dbkit ha status\n  dbkit ha status --json')
+    .addHelpText(
+      'after',
+      '\nIt changes one thing: where the time of `dbkit ha pause --for` is over, it turns automatic failover on.\n\nExamples:\n  dbkit ha status\n  dbkit ha status --json',
+    )
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const report = await (await app()).cluster.status(signal);
@@ -62,7 +65,7 @@ function registerQuestions(ha: Command, cli: Cli): void {
     .action((_flags: object, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const report = await (await app()).cluster.history(signal);
-        return { report, text: () => historyView(report) };
+        return { report, text: (style) => historyView(report, style) };
       }),
     );
 }

@@ -129,6 +129,10 @@ const mode = v.optional(
   false,
 );
 const flag = v.optional(v.boolean(), false);
+
+/** dbkit's own key beside Patroni's `pause`: until when. Patroni keeps what it does not know, and every dbkit finds it there. */
+export const PAUSE_UNTIL = 'dbkit_pause_until';
+
 const configAnswer = v.looseObject({
   ttl: v.optional(v.number(), 30),
   loop_wait: v.optional(v.number(), 10),
@@ -137,6 +141,7 @@ const configAnswer = v.looseObject({
   check_timeline: flag,
   synchronous_mode: mode,
   failsafe_mode: flag,
+  [PAUSE_UNTIL]: v.fallback(v.nullable(v.pipe(v.string(), v.isoTimestamp())), null),
 });
 
 /** The dynamic configuration, with Patroni's defaults where it says nothing ("Dynamic Configuration Settings" of its documentation). */
@@ -148,6 +153,8 @@ export interface DynamicSettings {
   readonly checksTimeline: boolean;
   readonly isSynchronous: boolean;
   readonly isFailsafeOn: boolean;
+  /** Until when somebody has paused it by `dbkit ha pause --for`; null: nobody has. */
+  readonly pauseUntil: string | null;
 }
 
 /** `GET /config`; undefined for anything else. */
@@ -162,6 +169,7 @@ export function readSettings(json: unknown): DynamicSettings | undefined {
     checksTimeline: output.check_timeline,
     isSynchronous: output.synchronous_mode !== false,
     isFailsafeOn: output.failsafe_mode,
+    pauseUntil: output[PAUSE_UNTIL] ?? null,
   };
 }
 

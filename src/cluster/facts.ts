@@ -34,6 +34,8 @@ export interface ClusterFacts {
   /** A Patroni that sees the store of agreement (etcd) says so; else it is put together from what the members say. */
   readonly isAgreed: boolean;
   readonly isPaused: boolean;
+  /** The time for which it was paused is over, by the clock here. */
+  readonly isPauseOver: boolean;
   readonly settings: DynamicSettings | null;
   readonly scheduledSwitchover: ClusterView['scheduledSwitchover'];
   /** Members that Patroni knows and `ha.members` does not. */

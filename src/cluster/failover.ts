@@ -12,6 +12,8 @@ export interface FailoverReport {
   /** WAL that the old leader was known to have and the new one lacks; null: not known. */
   readonly lostBytes: number | null;
   readonly proof: LeaderProof;
+  /** Automatic failover was off, and is. */
+  readonly paused: boolean;
 }
 
 export interface FailoverWish {
@@ -36,7 +38,7 @@ export async function failover(needs: ClusterNeeds, wish: FailoverWish, signal: 
   const body = { candidate: candidate.name };
   await askToMove(reached.ask, candidate, '/failover', body, signal);
   const proof = await proveLeader(needs, reached, candidate, { timeline, timeoutMs: LEADER_MS }, signal);
-  return { to: candidate.name, lostBytes: candidate.lagBytes, proof };
+  return { to: candidate.name, lostBytes: candidate.lagBytes, proof, paused: facts.isPaused };
 }
 
 function chosen(facts: ClusterFacts, { to, acceptLoss, force }: FailoverWish): MemberFacts {

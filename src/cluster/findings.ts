@@ -1,4 +1,5 @@
 import { fill } from '../kernel/reasons.ts';
+import { moment } from '../kernel/units.ts';
 import { type ClusterFacts, effectiveTtlSeconds, isLeader, leaderOf, type MemberFacts } from './facts.ts';
 import type { ClusterFinding, Finds } from './finding.ts';
 import { memberFindings } from './member-findings.ts';
@@ -66,8 +67,22 @@ export const clusterFindings = [
     next: 'bring a replica back: look at its log, then `dbkit ha reinit MEMBER`',
   },
   {
+    id: 'pause-is-over',
+    when: ({ isPaused, isPauseOver }) => isPaused && isPauseOver,
+    then: 'critical',
+    words: 'automatic failover is still off, although the pause ended at {pauseUntil}',
+    next: 'turn it on: `dbkit ha resume`',
+  },
+  {
+    id: 'failover-paused-for-a-time',
+    when: ({ isPaused, isPauseOver, settings }) => isPaused && !isPauseOver && settings?.pauseUntil != null,
+    then: 'warning',
+    words: 'automatic failover is off until {pauseUntil}: the cluster is paused',
+    next: 'turn it on sooner: `dbkit ha resume`; a dbkit monitor, or the next `dbkit ha status`, does it then',
+  },
+  {
     id: 'failover-paused',
-    when: ({ isPaused }) => isPaused,
+    when: ({ isPaused, settings }) => isPaused && settings?.pauseUntil == null,
     then: 'warning',
     words: 'automatic failover is off: the cluster is paused',
     next: 'turn it on when the work is done: `dbkit ha resume`',
@@ -113,6 +128,10 @@ export const clusterFindings = [
   },
 ] as const satisfies readonly Finds<[ClusterFacts]>[];
 
+/** '2026-11-28 16:00:00 UTC'; null: it is not paused, or without a limit. */
+export const pauseEnd = ({ isPaused, settings }: Pick<ClusterFacts, 'isPaused' | 'settings'>): string | null =>
+  isPaused && settings?.pauseUntil != null ? moment(settings.pauseUntil) : null;
+
 /** Everything that is wrong, critical things first. */
 export function findingsOf(cluster: ClusterFacts): readonly ClusterFinding[] {
   const told = {
@@ -122,6 +141,7 @@ export function findingsOf(cluster: ClusterFacts): readonly ClusterFinding[] {
       .join(' and '),
     unlisted: cluster.unlisted.join(', '),
     ttl: cluster.settings?.ttlSeconds,
+    pauseUntil: pauseEnd(cluster),
     effectiveTtl: effectiveTtlSeconds(cluster),
   };
   const found = [

@@ -61,13 +61,15 @@ export async function look(needs: ClusterNeeds, signal: AbortSignal, { members, 
   const leader = leaderIn(cluster, views);
   const leaderView = views.find(({ member }) => member.name === leader)?.view;
   const head = leaderView && !isTrouble(leaderView) && leaderView.isWritable ? leaderView.walAt : null;
+  const settings = asked.find((one) => one.settings)?.settings ?? null;
   return {
     scope: asked.find(({ patroni }) => patroni)?.patroni?.scope ?? null,
     members: views.map((one) => factsOf(one, head)),
     leader,
     isAgreed: cluster !== undefined,
     isPaused: cluster?.isPaused ?? asked.some(({ patroni }) => patroni?.isPaused),
-    settings: asked.find(({ settings }) => settings)?.settings ?? null,
+    isPauseOver: settings?.pauseUntil != null && Date.parse(settings.pauseUntil) <= needs.clock.now().getTime(),
+    settings,
     scheduledSwitchover: cluster?.scheduledSwitchover ?? null,
     unlisted: cluster?.members.map(({ name }) => name).filter((name) => !members.some((member) => member.name === name)) ?? [],
   };

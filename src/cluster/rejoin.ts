@@ -5,6 +5,7 @@ import { type ClusterFacts, leaderOf, type MemberFacts } from './facts.ts';
 import { historyOf } from './history.ts';
 import { type ClusterNeeds, look, reach } from './look.ts';
 import { memberNamed } from './members.ts';
+import { isPaused } from './pause.ts';
 import { proveStreaming, until } from './proof.ts';
 import { reinitRefusals } from './refusals.ts';
 
@@ -13,6 +14,8 @@ export interface RejoinReport {
   readonly seconds: number;
   /** Its data was removed and copied from another member. */
   readonly rebuilt: boolean;
+  /** Automatic failover is off; null: no member says it. */
+  readonly paused: boolean | null;
 }
 
 const LIMITS = { patroniMs: 10_000, rebuildMs: 600_000 };
@@ -36,7 +39,12 @@ export async function rejoin(
       cause,
     });
   });
-  return { member, seconds: Math.round(needs.clock.monotonicMs() - begunMs) / 1000, rebuilt: false };
+  return {
+    member,
+    seconds: Math.round(needs.clock.monotonicMs() - begunMs) / 1000,
+    rebuilt: false,
+    paused: await isPaused(reached, signal),
+  };
 }
 
 /** A rebuild as it was planned: how much WAL of its own the member has; null: nobody knows. */
@@ -80,7 +88,12 @@ export async function reinit(
     return view?.state === 'running' && view.startedAt !== null && view.startedAt !== before;
   });
   await proveStreaming(needs, reached, [member.name], LIMITS.rebuildMs, signal);
-  return { member: member.name, seconds: Math.round(needs.clock.monotonicMs() - begunMs) / 1000, rebuilt: true };
+  return {
+    member: member.name,
+    seconds: Math.round(needs.clock.monotonicMs() - begunMs) / 1000,
+    rebuilt: true,
+    paused: await isPaused(reached, signal),
+  };
 }
 
 /** WAL that a member wrote or got on its timeline after the others had left it: 0 for one that is on the leader's; null: not known. */

@@ -3,8 +3,9 @@ import { type ClusterFacts, effectiveTtlSeconds, type MemberFacts } from './fact
 import type { ClusterFinding } from './finding.ts';
 import { findingsOf, worstFirst } from './findings.ts';
 import { historyOf } from './history.ts';
-import { type ClusterNeeds, look, reach } from './look.ts';
+import { type ClusterNeeds, look, type Reach, reach } from './look.ts';
 import { memberNamed } from './members.ts';
+import { endPause, isPaused } from './pause.ts';
 import { createPooler } from './pooler.ts';
 import { type PoolerView, poolerFinding } from './pooler-findings.ts';
 import { type Prospects, prospectsOf } from './why-not.ts';
@@ -32,6 +33,8 @@ export interface ClusterReport {
   /** A Patroni that sees the store of agreement says so; false: put together from what members say. */
   readonly agreed: boolean;
   readonly paused: boolean;
+  /** Until when; null: without a limit, or not paused. */
+  readonly pausedUntil: string | null;
   readonly synchronous: boolean | null;
   /** After so many seconds without its leader the cluster elects another. */
   readonly ttlSeconds: number | null;
@@ -61,10 +64,15 @@ async function lookAround(
   const { pooler } = needs.config.ha;
   const reached = await reach(needs);
   const [facts, view] = await Promise.all([
-    look(needs, signal, reached),
+    lookAndEndPause(needs, signal, reached),
     pooler === undefined ? null : createPooler(pooler, needs.config.postgresql).look(signal),
   ]);
   return { facts, report: reportOf(facts, view) };
+}
+
+async function lookAndEndPause(needs: ClusterNeeds, signal: AbortSignal, reached: Reach): Promise<ClusterFacts> {
+  const facts = await look(needs, signal, reached);
+  return (await endPause(needs, reached, facts, signal)) ? look(needs, signal, reached) : facts;
 }
 
 /** The same, and a commit through the write address, which must come to the leader's server. */
@@ -84,13 +92,18 @@ export async function whyNot(needs: ClusterNeeds, member: string | undefined, si
   return { ...prospects, candidates: prospects.candidates.filter((one) => one.member === member) };
 }
 
+export interface ClusterHistory {
+  readonly known: boolean;
+  readonly changes: readonly TimelineChange[];
+  /** Automatic failover is off; null: no member says it. */
+  readonly paused: boolean | null;
+}
+
 /** Every change of timeline, the last one first. `known` is false where no member answers for it. */
-export async function clusterHistory(
-  needs: ClusterNeeds,
-  signal: AbortSignal,
-): Promise<{ readonly known: boolean; readonly changes: readonly TimelineChange[] }> {
-  const history = await historyOf(await reach(needs), signal);
-  return { known: history !== undefined, changes: [...(history ?? [])].reverse() };
+export async function clusterHistory(needs: ClusterNeeds, signal: AbortSignal): Promise<ClusterHistory> {
+  const reached = await reach(needs);
+  const [history, paused] = await Promise.all([historyOf(reached, signal), isPaused(reached, signal)]);
+  return { known: history !== undefined, changes: [...(history ?? [])].reverse(), paused };
 }
 
 export function reportOf(facts: ClusterFacts, pooler: PoolerView | null): ClusterReport {
@@ -100,6 +113,7 @@ export function reportOf(facts: ClusterFacts, pooler: PoolerView | null): Cluste
     leader: facts.leader,
     agreed: facts.isAgreed,
     paused: facts.isPaused,
+    pausedUntil: facts.isPaused ? (facts.settings?.pauseUntil ?? null) : null,
     synchronous: facts.settings?.isSynchronous ?? null,
     ttlSeconds: facts.settings === null ? null : effectiveTtlSeconds(facts),
     scheduledSwitchover: facts.scheduledSwitchover,

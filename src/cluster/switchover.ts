@@ -19,6 +19,8 @@ export interface SwitchoverReport {
   readonly proof: LeaderProof;
   /** Until every other member that streamed before streams again. */
   readonly redundantSeconds: number;
+  /** Automatic failover was off, and is. */
+  readonly paused: boolean;
 }
 
 export interface SwitchoverWish {
@@ -52,7 +54,7 @@ export async function switchover(needs: ClusterNeeds, wish: SwitchoverWish, sign
   });
   await proveStreaming(needs, reached, [...others, leader.name], LIMITS.redundantMs, signal);
   const redundantSeconds = Math.round(clock.monotonicMs() - begunMs) / 1000;
-  return { from: leader.name, to: candidate.name, pausedSeconds, proof, redundantSeconds };
+  return { from: leader.name, to: candidate.name, pausedSeconds, proof, redundantSeconds, paused: facts.isPaused };
 }
 
 /** Leader and candidate, or the refusal. */

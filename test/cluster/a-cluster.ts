@@ -54,6 +54,7 @@ export const settingsFacts = (over: Partial<NonNullable<ClusterFacts['settings']
   checksTimeline: true,
   isSynchronous: true,
   isFailsafeOn: true,
+  pauseUntil: null,
   ...over,
 });
 
@@ -66,6 +67,7 @@ export const clusterFacts = (members: readonly MemberFacts[] = [], over: Partial
   leader: 'n1',
   isAgreed: true,
   isPaused: false,
+  isPauseOver: false,
   settings: settingsFacts(),
   scheduledSwitchover: null,
   unlisted: [],

@@ -27,6 +27,12 @@ const ofCluster: Readonly<Record<(typeof clusterFindings)[number]['id'], Cluster
   'no-leader': clusterFacts([gone('n1')], { leader: null }),
   'leader-not-writable': clusterFacts([gone('n1', 'leader')]),
   'nothing-to-fail-over-to': clusterFacts([gone('n2'), memberFacts('n3', { own: ownFacts({ isStreaming: false }) })]),
+  'pause-is-over': clusterFacts([], {
+    isPaused: true,
+    isPauseOver: true,
+    settings: settingsFacts({ pauseUntil: '2026-11-28T14:00:00.000Z' }),
+  }),
+  'failover-paused-for-a-time': clusterFacts([], { isPaused: true, settings: settingsFacts({ pauseUntil: '2026-11-28T14:00:00.000Z' }) }),
   'failover-paused': clusterFacts([], { isPaused: true }),
   'no-synchronous-standby': clusterFacts([memberFacts('n2')]),
   'ttl-too-short': clusterFacts([], { settings: settingsFacts({ ttlSeconds: 11 }) }),

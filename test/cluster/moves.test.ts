@@ -24,18 +24,18 @@ test.each(versions)('pause and resume of Patroni %s: done when every member that
     return { status: 200, body: { ...(recorded(version, `patroni-${member}`) as object), ...(isPaused && seesIt ? { pause: true } : {}) } };
   });
   isPaused = true;
-  expect(await setPaused(cluster.needs, true, never)).toEqual({ paused: true, seenBy: ['n1', 'n2'] });
+  expect(await setPaused(cluster.needs, { paused: true, forMs: null }, never)).toEqual({ paused: true, until: null, seenBy: ['n1', 'n2'] });
   isPaused = false;
-  expect(await setPaused(cluster.needs, false, never)).toMatchObject({ paused: false });
+  expect(await setPaused(cluster.needs, { paused: false }, never)).toMatchObject({ paused: false });
   expect(cluster.asked.map(({ request, body }) => [request, JSON.parse(body)])).toEqual([
-    ['PATCH /config', { pause: true }],
-    ['PATCH /config', { pause: null }],
+    ['PATCH /config', { pause: true, dbkit_pause_until: null }],
+    ['PATCH /config', { pause: null, dbkit_pause_until: null }],
   ]);
 });
 
 test('a pause that Patroni does not take is no success', async () => {
   cluster = await fakeCluster('3.0.2', (_member, request) => (request === 'PATCH /config' ? { status: 502, body: 'no store' } : undefined));
-  await expect(setPaused(cluster.needs, true, never)).rejects.toMatchObject({
+  await expect(setPaused(cluster.needs, { paused: true, forMs: null }, never)).rejects.toMatchObject({
     code: 'service.failed',
     message: 'Patroni did not take it (502): no store',
   });
