@@ -33,6 +33,7 @@ import { actAs, readAsCaller } from './machine/privileges.ts';
 import { createSdNotify } from './machine/sd-notify.ts';
 import { createSystemd } from './machine/systemd.ts';
 import { createMonitorMemory } from './monitor/memory.ts';
+import { noCluster, type WatchedCluster } from './monitor/watched-cluster.ts';
 import { createRecoveryHistory } from './recovery/history.ts';
 import { createPostgresql } from './supervisor/postgresql.ts';
 import { collectServices } from './supervisor/services/registry.ts';
@@ -130,6 +131,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
       async () => (await serverOwner(config.postgresql, system).catch(() => undefined))?.gid,
     ),
     memory: createMonitorMemory(config.stateDir, system),
+    watchedCluster: watchedCluster(config, system, alerts),
     alerts,
     settingsFile: createSettingsFile(
       () => configPath(options.flags.config ?? options.environment['DBKIT_CONFIG'], options.workingDirectory, system.self.uid === 0),
@@ -200,6 +202,11 @@ function lazyAlerts(config: Config, system: System, { environment }: OpenOptions
   const load = async () => (await import('./alerts/alerter.ts')).createAlerter(config, system, { environment, readAsCaller });
   return { channels: Object.keys(config.alerts.channels), ...lazily(['tell', 'test', 'tryOut', 'telegramChats', 'reveal', 'ping'], load) };
 }
+
+const watchedCluster = (config: Config, system: System, alerts: Alerter): WatchedCluster =>
+  Object.keys(config.ha.members).length === 0
+    ? noCluster
+    : lazily(['news'], async () => (await import('./cluster/watch.ts')).createClusterWatch({ ...system, config, alerts }));
 
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */
 async function backupsFor(config: Config, system: System): Promise<readonly Backups[]> {

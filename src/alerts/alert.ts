@@ -17,6 +17,8 @@ export interface Alert {
   readonly failures?: { readonly count: number; readonly limit: number };
   /** Null: the server never had to be recovered. */
   readonly lastRecoveryAt?: string | null;
+  /** A member of a cluster that has another role now. */
+  readonly role?: { readonly member: string; readonly from: string; readonly to: string };
 }
 
 /** The alert with where and when, as channels send it. */
@@ -93,12 +95,13 @@ export const headline = ({ severity, host, environment, title, resolves }: Stamp
 
 /** The whole message as plain text: what happened, where, when, the details, and what to type. */
 export function plainText(alert: StampedAlert): string {
-  const { system, host, environment, at, lines, failures, lastRecoveryAt, command } = alert;
+  const { system, host, environment, at, lines, failures, lastRecoveryAt, role, command } = alert;
   const rows = [
     `System: ${system}, on ${host}`,
     `Environment: ${environment ?? 'not named'}`,
     `Time: ${at}`,
     ...(failures ? [`Failed checks: ${failures.count} of ${failures.limit}`] : []),
+    ...(role ? [`Role: ${role.member}, from ${role.from} to ${role.to}`] : []),
     ...(lastRecoveryAt === undefined ? [] : [`Last recovery: ${lastRecoveryAt ?? 'none'}`]),
   ];
   return [headline(alert), '', ...lines, '', ...rows, ...(command === null ? [] : ['', `Type next: ${command}`])].join('\n');

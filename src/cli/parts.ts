@@ -12,6 +12,7 @@ import type { Clock, Files, Locks, Logger, Runner, Signals, SpawnChild } from '.
 import type { Git } from '../machine/git-repository.ts';
 import type { SdNotify, Systemd } from '../machine/systemd-contract.ts';
 import type { MonitorMemory } from '../monitor/decide.ts';
+import type { WatchedCluster } from '../monitor/watched-cluster.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
 import type { InitScript } from '../supervisor/init-script.ts';
 import type { Postgresql } from '../supervisor/postgresql.ts';
@@ -39,6 +40,8 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   /** Copies of single databases in the running server. */
   readonly snapshots: Snapshots;
   readonly memory: MonitorMemory;
+  /** The Patroni cluster of ha.members, where there is one. */
+  readonly watchedCluster: WatchedCluster;
   readonly alerts: Alerter;
   readonly settingsFile: SettingsFile;
   readonly sdNotify: SdNotify;

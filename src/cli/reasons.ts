@@ -13,6 +13,7 @@ import { storeRows } from '../cluster/lint/store-rows.ts';
 import { memberFindings } from '../cluster/member-findings.ts';
 import { poolerFindings } from '../cluster/pooler-findings.ts';
 import { failoverRefusals, reinitRefusals, switchoverRefusals } from '../cluster/refusals.ts';
+import { roleRows } from '../cluster/role-rows.ts';
 import { clusterObstacles, memberObstacles } from '../cluster/why-not.ts';
 import { writeFindings } from '../cluster/write-findings.ts';
 import { trustRows } from '../config/trust.ts';
@@ -109,6 +110,7 @@ export const tables = {
   'What is wrong with a member of a cluster': memberFindings,
   'What a commit through the write address proves': writeFindings,
   'What PgBouncer says': poolerFindings,
+  'How a change of role is told': roleRows,
   'Why nobody would be promoted': clusterObstacles,
   'Why a member would not be promoted': memberObstacles,
   'Why the lead is not handed over': switchoverRefusals,

@@ -1,9 +1,10 @@
 import * as v from 'valibot';
 
 /** A member's role in the words of one version: Patroni 3 says master, 4 primary. */
-export type Role = 'leader' | 'standby-leader' | 'synchronous' | 'quorum' | 'replica' | 'unknown';
+export const roles = ['leader', 'standby-leader', 'synchronous', 'quorum', 'replica', 'unknown'] as const;
+export type Role = (typeof roles)[number];
 
-const roles: Readonly<Record<string, Role>> = {
+const roleOf: Readonly<Record<string, Role>> = {
   leader: 'leader',
   standby_leader: 'standby-leader',
   sync_standby: 'synchronous',
@@ -60,7 +61,7 @@ export function readCluster(json: unknown): ClusterView | undefined {
     scheduledSwitchover: planned === undefined ? null : { at: planned.at, to: planned.to ?? null },
     members: output.members.map(({ name, role, state, host, port, timeline, lag, tags, pending_restart }) => ({
       name,
-      role: roles[role] ?? 'unknown',
+      role: roleOf[role] ?? 'unknown',
       state: state === 'streaming' ? 'running' : state,
       host: host ?? null,
       port: port ?? null,

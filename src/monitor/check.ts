@@ -33,6 +33,7 @@ import { sampleOf } from './measurements.ts';
 import { isHungServer, mendServer } from './mend-server.ts';
 import { alertsOf, becauseOf, sentence } from './messages.ts';
 import { judgeCheck, type Seen, type Verdict } from './verdict.ts';
+import type { WatchedCluster } from './watched-cluster.ts';
 
 export type MonitorNeeds = {
   readonly config: Config;
@@ -53,6 +54,7 @@ export type MonitorNeeds = {
   readonly sdNotify: SdNotify;
   readonly spawn: SpawnChild;
   readonly commandEnvironment: Readonly<Record<string, string>>;
+  readonly watchedCluster: WatchedCluster;
 };
 
 /** One check: what was seen, what was decided, and what came of it. */
@@ -82,7 +84,7 @@ export interface Means {
 /** Asks, decides, remembers, tells, and recovers where that is due. */
 export async function check(app: MonitorNeeds, { start, tell, recovers, during }: Means, signal: AbortSignal): Promise<MonitorCheck> {
   const { clock, config, memory, log } = app;
-  const health = await checkHealth(app, { only: [] }, signal);
+  const [health, cluster] = await Promise.all([checkHealth(app, { only: [] }, signal), app.watchedCluster.news(signal)]);
   await memory.sample(sampleOf(health)).catch((cause: unknown) => log.debug('monitor.unsampled', wordsOf(cause))); // Of no weight: a full disk must not stop it.
   const known = await memory.read(); // Only now: a person may have paused it meanwhile.
   const before = known?.state ?? watchingAnew;
@@ -97,12 +99,13 @@ export async function check(app: MonitorNeeds, { start, tell, recovers, during }
   const because = becauseOf(decision);
   const at = clock.now().toISOString();
   const what = sentence(seen, decision, state, before, limits);
-  const checkedEvents = what === null ? [] : [{ at, what }];
+  const checkedEvents = [...(what === null ? [] : [what]), ...cluster.events].map((one) => ({ at, what: one }));
   const isKept = await memory.writeOrHold({ state, checkedAt: at, events: remembered(known?.events ?? [], checkedEvents) }); // Before it acts: a kill is counted.
   if (!isKept)
     log.warn('monitor.unremembered', `nothing can be written to ${config.stateDir}: the counters are lost when this monitor ends`);
   if (what !== null) log.info('monitor.checked', what);
-  for (const alert of alertsOf(seen, decision, state, before, limits)) tell(alert);
+  for (const event of cluster.events) log.info('ha.changed', event);
+  for (const alert of [...alertsOf(seen, decision, state, before, limits), ...cluster.alerts]) tell(alert);
   const recovery = decision.action === 'recover' ? await during(recover(app, { start, tell }, seen, signal)) : null;
   const common = { at, health, verdict: seen.verdict, action: decision.action, decision: decision.id, because };
   if (recovery === null) return { ...common, state, events: remembered(known?.events ?? [], checkedEvents), recovery };

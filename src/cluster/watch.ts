@@ -1,0 +1,75 @@
+import { stat } from 'node:fs/promises';
+import { hostname, networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { isAbort, wordsOf } from '../kernel/errors.ts';
+import type { Files, Logger } from '../kernel/machine.ts';
+import type { ClusterNews, WatchedCluster } from '../monitor/watched-cluster.ts';
+import { roles } from './answers.ts';
+import { type ClusterNeeds, look, reach } from './look.ts';
+import type { Member } from './members.ts';
+import { endPause } from './pause.ts';
+import { type ClusterSeen, changeAlert, changesOf, changeWords, orderAlert, seenNow } from './role-rows.ts';
+
+type Needs = Omit<ClusterNeeds, 'config'> & {
+  readonly config: ClusterNeeds['config'] & { readonly stateDir: string };
+  readonly files: Pick<Files, 'readJson' | 'write'>;
+  readonly log: Logger;
+};
+
+const seenFile = v.object({
+  schema: v.literal('dbkit.cluster-seen/v1'),
+  at: v.pipe(v.string(), v.isoTimestamp()),
+  leader: v.nullable(v.string()),
+  members: v.record(v.string(), v.object({ role: v.picklist(roles), answeredAt: v.nullable(v.pipe(v.string(), v.isoTimestamp())) })),
+});
+
+const pathOf = (stateDir: string): string => join(stateDir, 'cluster-seen.json');
+
+/** The cluster as a monitor of this machine saw it last; undefined where none did. */
+export const readSeen = (files: Pick<Files, 'readJson'>, stateDir: string): Promise<ClusterSeen | undefined> =>
+  files.readJson(pathOf(stateDir), (value) => v.parse(seenFile, value));
+
+/**
+ * Tells every change of role. A monitor on the machine of a member speaks of that member only, so that a change is told once; one that is on none
+ * of them speaks of all. It also ends a pause whose time is over.
+ */
+export function createClusterWatch(needs: Needs): WatchedCluster {
+  return {
+    async news(signal) {
+      try {
+        return await newsOf(needs, signal);
+      } catch (cause) {
+        if (isAbort(cause) && signal.aborted) throw cause;
+        needs.log.warn('ha.not-watched', `the cluster could not be looked at: ${wordsOf(cause)}`);
+        return { events: [], alerts: [] };
+      }
+    },
+  };
+}
+
+async function newsOf(needs: Needs, signal: AbortSignal): Promise<ClusterNews> {
+  const { config, clock, files } = needs;
+  const reached = await reach(needs);
+  const facts = await look(needs, signal, reached);
+  const hasEnded = await endPause(needs, reached, facts, signal);
+  const before = await readSeen(files, config.stateDir);
+  const now = seenNow(facts, before, clock.now().toISOString());
+  const owner = await stat(config.stateDir);
+  await files.write(pathOf(config.stateDir), `${JSON.stringify({ schema: 'dbkit.cluster-seen/v1', ...now })}\n`, { owner });
+  const changes = changesOf(before, now, ownMembers(reached.members));
+  const order = changes.length > 0 ? null : orderAlert(facts);
+  return {
+    events: [...changes.map(changeWords), ...(hasEnded ? ['the pause of the cluster is over: automatic failover is on again'] : [])],
+    alerts: [...changes.map((change) => changeAlert(change, now)), ...(order === null ? [] : [order])],
+  };
+}
+
+/** The members whose Patroni is at an address of this machine; all of them where none is. */
+export function ownMembers(members: readonly Member[], here: ReadonlySet<string> = addressesHere()): readonly string[] {
+  const own = members.filter(({ api }) => here.has(new URL(api).hostname.replace(/^\[(.*)\]$/, '$1')));
+  return (own.length === 0 ? members : own).map(({ name }) => name);
+}
+
+const addressesHere = (): ReadonlySet<string> =>
+  new Set([hostname(), 'localhost', ...Object.values(networkInterfaces()).flatMap((some) => (some ?? []).map(({ address }) => address))]);
