@@ -145,7 +145,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     board: createStatusBoard(config.stateDir, system.files),
     history: createRecoveryHistory(config.stateDir, system),
     backups,
-    snapshots: lazily(['save', 'list', 'restore', 'delete'], async () =>
+    snapshots: lazily(['save', 'list', 'restore', 'delete', 'diff', 'turn', 'nameBranch'], async () =>
       (await import('./backups/snapshots/snapshots.ts')).createSnapshots({ config, system }),
     ),
     offsite,

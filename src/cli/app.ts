@@ -26,6 +26,7 @@ import { awaitHealth, checkHealth } from '../health/check.ts';
 import { checkBeforeCommit } from '../health/hooks/check.ts';
 import { installHook, uninstallHook } from '../health/hooks/install.ts';
 import { initDevcontainer } from '../homes/devcontainer/init.ts';
+import { followBranches, judgeCheckout, unfollowBranches } from '../homes/git/follow-branches.ts';
 import { renderManifests } from '../homes/kubernetes/render-manifests.ts';
 import { installUnits, printUnits, uninstallUnits } from '../homes/systemd/install.ts';
 import { openSql, runPsql } from '../instance/sql.ts';
@@ -96,6 +97,7 @@ export function createApp(parts: Parts) {
     moments: { timeline: on(readTimeline), name: on(makeRestorePoint) },
     recovery: recoveryVerbs(on),
     health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
+    followed: { on: on(followBranches), off: on(unfollowBranches), judge: on(judgeCheckout) },
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },
     alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },
     monitor: {

@@ -49,7 +49,7 @@ export function registerHooks(program: Command, cli: Cli): void {
     );
 }
 
-function hookView({ outcome, path, because, add }: HookReport, style: Style): string {
+export function hookView({ outcome, path, because, add }: HookReport, style: Style): string {
   switch (outcome) {
     case 'installed':
       return `${style.good('installed')} in ${path}: ${because}`;

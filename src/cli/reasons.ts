@@ -4,6 +4,7 @@ import { scoreRows } from '../backups/offsite/score.ts';
 import { quarantineRules } from '../backups/quarantine-retention.ts';
 import { retentionRules } from '../backups/retention.ts';
 import { snapshotRows } from '../backups/snapshots/snapshot-rows.ts';
+import { turnRows } from '../backups/snapshots/turn-rows.ts';
 import { doorRows } from '../boot/door.ts';
 import { clusterFindings } from '../cluster/findings.ts';
 import { dynamicRows } from '../cluster/lint/dynamic-rows.ts';
@@ -18,6 +19,7 @@ import { clusterObstacles, memberObstacles } from '../cluster/why-not.ts';
 import { writeFindings } from '../cluster/write-findings.ts';
 import { trustRows } from '../config/trust.ts';
 import { logRows } from '../health/log-messages.ts';
+import { checkoutRows } from '../homes/git/auto-rows.ts';
 import { contradictions } from '../inspection/contradictions.ts';
 import { findingCodes } from '../inspection/findings.ts';
 import { directoryRules, volumeRules } from '../instance/guard/refusals.ts';
@@ -95,6 +97,8 @@ export const tables = {
   'Does a base backup serve a moment?': serveRows,
   'Can a restore point be made?': restorePointRows,
   'Can a database be copied?': snapshotRows,
+  'Does the database follow a checkout?': checkoutRows,
+  'What becomes of the data when a branch is checked out': turnRows,
   'Retention of backups': retentionRules,
   'Retention of data that was set aside': quarantineRules,
   'Retention of the WAL archive': segmentRows,

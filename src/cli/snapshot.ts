@@ -1,16 +1,12 @@
 import type { Command } from 'commander';
 import type { RestoredReport, SavedReport } from '../backups/snapshots/contract.ts';
 import type { Snapshot } from '../backups/snapshots/snapshot.ts';
-import type { Config } from '../config/config.ts';
 import { bytes, counted, moment, roughly } from '../kernel/units.ts';
 import type { Cli } from './cli.ts';
 import { table } from './output/table.ts';
-
-interface Flags {
-  readonly database?: string;
-}
-
-const DATABASE = ['--database <name>', 'the database (default: the application’s)'] as const;
+import { registerSnapshotAuto } from './snapshot-auto.ts';
+import { DATABASE_FLAG, databaseOf, type SnapshotFlags } from './snapshot-database.ts';
+import { registerSnapshotDiff } from './snapshot-diff.ts';
 
 export function registerSnapshot(program: Command, cli: Cli): void {
   const snapshot = program
@@ -21,9 +17,9 @@ export function registerSnapshot(program: Command, cli: Cli): void {
     .command('save')
     .description('copy the database as it is now; its sessions are ended')
     .argument('[name]', 'the name of the snapshot (default: the moment)')
-    .option(...DATABASE)
+    .option(...DATABASE_FLAG)
     .addHelpText('after', '\nNew sessions wait until the copy is made.\n\nExample:\n  dbkit snapshot save before-migration')
-    .action((name: string | undefined, flags: Flags, command: Command) =>
+    .action((name: string | undefined, flags: SnapshotFlags, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
         const report = await app.snapshots.save({ database: databaseOf(flags, app.config), name }, signal);
@@ -35,7 +31,7 @@ export function registerSnapshot(program: Command, cli: Cli): void {
     .description('list the snapshots, newest first')
     .option('--database <name>', 'only those of this database')
     .addHelpText('after', '\nExample:\n  dbkit snapshot list --json')
-    .action((flags: Flags, command: Command) =>
+    .action((flags: SnapshotFlags, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const report = { snapshots: await (await app()).snapshots.list({ database: flags.database }, signal) };
         return { report, text: () => listView(report.snapshots) };
@@ -45,22 +41,24 @@ export function registerSnapshot(program: Command, cli: Cli): void {
     .command('restore')
     .description('put the database back as it was in the snapshot; what is there now is kept under another name')
     .argument('<name>', 'the name of the snapshot')
-    .option(...DATABASE)
+    .option(...DATABASE_FLAG)
     .addHelpText('after', '\nIts sessions are ended, and the snapshot stays.\n\nExample:\n  dbkit snapshot restore before-migration')
-    .action((name: string, flags: Flags, command: Command) =>
+    .action((name: string, flags: SnapshotFlags, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
         const report = await app.snapshots.restore({ database: databaseOf(flags, app.config), name }, signal);
         return { report, text: () => restoredView(report) };
       }),
     );
+  registerSnapshotDiff(snapshot, cli);
+  registerSnapshotAuto(snapshot, cli);
   snapshot
     .command('delete')
     .description('drop a snapshot; the database that it was taken of is not touched')
     .argument('<name>', 'the name of the snapshot')
-    .option(...DATABASE)
+    .option(...DATABASE_FLAG)
     .addHelpText('after', '\nExample:\n  dbkit snapshot delete before-migration')
-    .action((name: string, flags: Flags, command: Command) =>
+    .action((name: string, flags: SnapshotFlags, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
         const report = await app.snapshots.delete({ database: databaseOf(flags, app.config), name }, signal);
@@ -68,8 +66,6 @@ export function registerSnapshot(program: Command, cli: Cli): void {
       }),
     );
 }
-
-const databaseOf = ({ database }: Flags, { postgresql: { username, database: own = username } }: Config): string => database ?? own;
 
 const ended = (sessions: number): string => (sessions === 0 ? '' : `; ${counted(sessions, 'session')} had to be ended for it`);
 

@@ -36,6 +36,7 @@ export const steps = [
   'dump.swapping',
   'snapshot.copied',
   'snapshot.publishing',
+  'branch.turning',
   'server.voided-inventory',
   'server.spawned',
   'server.stopped',

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect, test } from 'vitest';
-import type { RestoredReport, SavedReport } from '../../src/backups/snapshots/contract.ts';
+import type { DiffReport, RestoredReport, SavedReport } from '../../src/backups/snapshots/contract.ts';
 import type { Snapshot } from '../../src/backups/snapshots/snapshot.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
@@ -68,8 +68,34 @@ test.each(everywhere ? installed : [withDump ?? installed[0]!])(
     expect(closed).toEqual([{ may: false }]);
 
     await addRows(instance, known.ledger + 1, 10);
+    await ask(
+      instance,
+      'app',
+      'ALTER TABLE ledger ADD COLUMN twice integer GENERATED ALWAYS AS (1 + 1) STORED',
+      'CREATE FUNCTION one() RETURNS integer LANGUAGE sql AS $$SELECT 1$$',
+    );
     await ask(instance, 'app', 'DROP TABLE documents', 'ALTER DATABASE app RESET search_path', 'ALTER DATABASE app CONNECTION LIMIT 5');
+    const compared = await report<DiffReport>(instance, 'diff', `it's "one"`);
+    expect(compared).toMatchObject({ database: 'app', at: saved.at, same: false });
+    expect(compared.schema).toContainEqual({
+      kind: 'table',
+      name: 'public.documents',
+      table: null,
+      change: 'removed',
+      before: expect.any(String),
+      after: null,
+    });
+    expect(
+      compared.schema.flatMap(({ change, kind, name, table }) =>
+        (table ?? name) === 'public.documents' ? [] : [`${change} ${kind} ${name}`],
+      ),
+    ).toEqual(['added column public.ledger.twice', 'added function public.one()']);
+    expect(compared.rows).toEqual([
+      { table: 'public.documents', before: expect.any(Number), after: null },
+      { table: 'public.ledger', before: known.ledger, after: known.ledger + 10 },
+    ]);
     const restored = await report<RestoredReport>(instance, 'restore', `it's "one"`);
+    expect(await report<DiffReport>(instance, 'diff', `it's "one"`)).toMatchObject({ same: true, schema: [], rows: [] });
     expect(restored).toMatchObject({ database: 'app', missing: [], replaced: expect.stringMatching(/^app_replaced_\d{8}_\d{6}$/) });
     await expectAllRows(instance, 0);
     expect(await ask(instance, 'postgres', properties)).toEqual(before);

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest';
 import type { DatabaseProperties } from '../../src/backups/dump/manifest.ts';
 import { asSnapshot, commentOf, nameOfMoment, snapshotDatabase } from '../../src/backups/snapshots/snapshot.ts';
 import { nameFacts, type SnapshotFacts, snapshotRows } from '../../src/backups/snapshots/snapshot-rows.ts';
+import { type TurnFacts, turnRows } from '../../src/backups/snapshots/turn-rows.ts';
+import { type CheckoutFacts, checkoutRows } from '../../src/homes/git/auto-rows.ts';
 import { decide } from '../../src/kernel/reasons.ts';
 import { everyRow } from '../harness/every-row.ts';
 
@@ -10,6 +12,7 @@ const possible: SnapshotFacts = {
   database: 'app',
   nameBytes: 6,
   unprintable: false,
+  isBranchs: false,
   inRecovery: false,
   isThere: true,
   isServers: false,
@@ -25,6 +28,7 @@ everyRow('can a database be copied?', (facts: SnapshotFacts) => decide(snapshotR
   'snapshot-without-name': { ...possible, nameBytes: 0 },
   'snapshot-name-too-long': { ...possible, nameBytes: 64 },
   'snapshot-name-unprintable': { ...possible, unprintable: true },
+  'snapshot-name-of-a-branch': { ...possible, isBranchs: true },
   'snapshot-on-a-standby': { ...possible, inRecovery: true },
   'snapshot-of-the-servers-own': { ...possible, database: 'postgres', isServers: true },
   'snapshot-of-a-snapshot': { ...possible, isSnapshot: true },
@@ -36,6 +40,25 @@ everyRow('can a database be copied?', (facts: SnapshotFacts) => decide(snapshotR
   'snapshot-possible': possible,
 });
 
+everyRow('what becomes of the data when a branch is checked out?', (facts: TurnFacts) => decide(turnRows, facts), {
+  'branch-is-the-same': { from: 'main', to: 'main', isSaved: true },
+  'branch-is-the-first': { from: null, to: 'main', isSaved: true },
+  'branch-was-here-before': { from: 'main', to: 'feature', isSaved: true },
+  'branch-is-new': { from: 'main', to: 'feature', isSaved: false },
+});
+
+const checkout: CheckoutFacts = { isOn: true, isOfFiles: false, isFirst: false, isLinked: false, branch: 'main', during: null };
+
+everyRow('does the database follow a checkout?', (facts: CheckoutFacts) => decide(checkoutRows, facts), {
+  'auto-is-off': { ...checkout, isOn: false },
+  'auto-of-files': { ...checkout, isOfFiles: true },
+  'auto-first-checkout': { ...checkout, isFirst: true },
+  'auto-other-work-tree': { ...checkout, isLinked: true },
+  'auto-detached': { ...checkout, branch: null, during: 'rebase' },
+  'auto-during': { ...checkout, during: 'bisect' },
+  'auto-branch': checkout,
+});
+
 test.each([
   ['a restore makes a database that is gone', { ...possible, does: 'restore', isThere: false, isOpen: false }],
   ['room that is not known is no obstacle', { ...possible, freeBytes: null }],
@@ -44,7 +67,7 @@ test.each([
 );
 
 test('a name is measured in bytes, and what cannot be printed is seen', () => {
-  expect(nameFacts('ü'.repeat(32))).toEqual({ nameBytes: 64, unprintable: false });
+  expect(nameFacts('ü'.repeat(32))).toEqual({ nameBytes: 64, unprintable: false, isBranchs: false });
   expect(nameFacts('two\nlines')).toMatchObject({ unprintable: true });
   expect(nameFacts('feature/größer 2')).toMatchObject({ unprintable: false });
 });

@@ -9,6 +9,7 @@ import { boot, type Ended, inspect, run } from '../harness/dbkit.ts';
 import { makeDirectory, ownedBy, sha256, treeOf } from '../harness/files.ts';
 import type { Instance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { openProject } from '../harness/project.ts';
 import { addRows, expectAllRows, expectNewInstance, known } from '../harness/rows.ts';
 import { customise, expectRowsAndSetting } from './customised.ts';
 import { takeBackup } from './take-backup.ts';
@@ -197,9 +198,34 @@ const snapshot: Story = {
   },
 };
 
+/** A checkout of a branch whose data is there already: two databases change their names. */
+const branch: Story = {
+  ...plain,
+  act: async (instance, env) => {
+    const running = await boot(instance);
+    const { git, dbkit } = await openProject(instance);
+    await git('checkout', '-q', '-b', 'next');
+    expect(await dbkit(['snapshot', 'auto', 'on'])).toMatchObject({ code: 0 });
+    await git('checkout', '-q', '-b', 'other'); // The hook saves the data of `next`.
+    await ask(instance, 'app', 'DROP TABLE documents');
+    await git('-c', 'core.hooksPath=/dev/null', 'checkout', '-q', 'next');
+    const killed = await dbkit(['snapshot', 'auto', 'run'], env);
+    expect(await askNumber(instance, 'app', "SELECT count(to_regclass('documents'))"), 'nothing was exchanged').toBe(0);
+    expect(await dbkit(['snapshot', 'auto', 'run'])).toMatchObject({ code: 0 });
+    await expectAllRows(instance, 10);
+    const { stdout } = await run(instance, ['snapshot', 'list', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject({ report: { snapshots: [{ name: 'branch:other', of: 'app' }] } });
+    await expectStopped(instance, await running.stop());
+    return killed;
+  },
+};
+
 /** By the verb that their steps begin with (src/kernel/steps.ts). */
 export const stories: Readonly<
-  Record<'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'quarantine' | 'dump' | 'snapshot' | 'server', Story>
+  Record<
+    'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'quarantine' | 'dump' | 'snapshot' | 'branch' | 'server',
+    Story
+  >
 > = {
   initialize,
   replace,
@@ -210,6 +236,7 @@ export const stories: Readonly<
   quarantine,
   dump,
   snapshot,
+  branch,
   server: plain,
 };
 

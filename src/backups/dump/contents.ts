@@ -75,6 +75,9 @@ export async function describeDatabase(
   };
 }
 
+/** The branch that the data belongs to is not: dbkit says so, of one server (snapshots/branch.ts). */
+const isDatabases = ({ name }: { readonly name: string }): boolean => !name.startsWith('dbkit.');
+
 /** Properties of a database itself, which neither pg_dump nor a copy of its files takes along: read from the catalogs that databases share. */
 export async function describeProperties(session: Connection, database: string): Promise<DatabaseProperties> {
   const [own] = await session.query<Omit<DatabaseProperties, 'settings' | 'roleSettings' | 'privileges'> & { hasPrivileges: boolean }>(
@@ -96,7 +99,7 @@ export async function describeProperties(session: Connection, database: string):
   );
   return {
     ...properties,
-    settings: settings.flatMap(({ role, config }) => (role === null ? listSettings(config) : [])),
+    settings: settings.flatMap(({ role, config }) => (role === null ? listSettings(config).filter(isDatabases) : [])),
     roleSettings: settings.flatMap(({ role, config }) =>
       role === null ? [] : listSettings(config).map((setting) => ({ role, ...setting })),
     ),

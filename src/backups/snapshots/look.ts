@@ -36,13 +36,19 @@ const FACTS = `
     FROM (SELECT) AS one LEFT JOIN pg_database d ON d.datname = $1`;
 
 /**
- * Asks for all that stands against a copy of `source`, which is of `database` or is to take its place. Rejects with the failure of the first row
+ * Asks for all that stands against a copy of `source`, which is of `database` or is to take its place; `copies`: false: it is only renamed. Rejects with the failure of the first row
  * that refuses.
  */
 export async function requirePossible(
   { config }: ServerNeeds,
   session: Connection,
-  { does, database, source, name }: Pick<SnapshotFacts, 'does' | 'database'> & { readonly source: string; readonly name: string },
+  {
+    does,
+    database,
+    source,
+    name = 'it', // One that is there has a name.
+    copies = true,
+  }: Pick<SnapshotFacts, 'does' | 'database'> & { readonly source: string; readonly name?: string; readonly copies?: boolean },
 ): Promise<void> {
   type Asked = Pick<SnapshotFacts, 'isThere' | 'isOpen' | 'inRecovery' | 'prepared' | 'subscription' | 'copyBytes'>;
   const [row] = await session.query<Asked & { isOnData: boolean }>(FACTS, [database, source]);
@@ -58,12 +64,13 @@ export async function requirePossible(
     isSnapshot: (await listSnapshots(session)).some((one) => one.database === database),
     prepared: prepared === null ? null : session.escapeLiteral(prepared),
     subscription: subscription === null ? null : session.escapeIdentifier(subscription),
-    freeBytes: isLocal
-      ? await roomAt(dataDir).then(
-          ({ freeBytes }) => freeBytes,
-          () => null,
-        )
-      : null,
+    freeBytes:
+      isLocal && copies
+        ? await roomAt(dataDir).then(
+            ({ freeBytes }) => freeBytes,
+            () => null,
+          )
+        : null,
   };
   const decided = decide<SnapshotFacts, (typeof snapshotRows)[number]>(snapshotRows, facts);
   if (decided.then === 'copy') return;

@@ -1,13 +1,16 @@
 import type { Refusal, Row } from '../../kernel/reasons.ts';
+import { BRANCH_PREFIX } from './branch.ts';
 
-/** The facts before a database is copied, to a snapshot (`save`) or out of one (`restore`, in the place of the database). */
+/** The facts before a database is copied, to a snapshot (`save`) or out of one (`restore`, in its place), or given to another branch (`turn`). */
 export interface SnapshotFacts {
-  readonly does: 'save' | 'restore';
+  readonly does: 'save' | 'restore' | 'turn';
   readonly database: string;
   /** The name of a new snapshot, in bytes. */
   readonly nameBytes: number;
   /** The name holds a character that is no letter of any script, digit, punctuation or space. */
   readonly unprintable: boolean;
+  /** It begins as the names of branches' snapshots do. */
+  readonly isBranchs: boolean;
   readonly inRecovery: boolean;
   readonly isThere: boolean;
   /** One of those that every server has, and where dbkit itself asks. */
@@ -52,6 +55,13 @@ export const snapshotRows = [
     refusal: { code: 'usage.invalid', hint: 'use letters, digits and punctuation' },
   },
   {
+    id: 'snapshot-name-of-a-branch',
+    when: ({ does, isBranchs }) => does === 'save' && isBranchs,
+    then: 'refuse',
+    words: 'names that begin with branch: are those of `dbkit snapshot auto`',
+    refusal: { code: 'usage.invalid', hint: 'choose another name' },
+  },
+  {
     id: 'snapshot-on-a-standby',
     when: ({ inRecovery }) => inRecovery,
     then: 'refuse',
@@ -77,7 +87,7 @@ export const snapshotRows = [
   },
   {
     id: 'snapshot-of-nothing',
-    when: ({ does, isThere }) => does === 'save' && !isThere,
+    when: ({ does, isThere }) => does !== 'restore' && !isThere,
     then: 'refuse',
     words: 'there is no database {database}',
     refusal: { code: 'usage.invalid', hint: '`dbkit sql postgres -c "\\l"` lists the databases; --database names one' },
@@ -120,7 +130,8 @@ export const snapshotRows = [
 ] as const satisfies readonly SnapshotRow[];
 
 /** Pure. The facts that a name alone gives. */
-export const nameFacts = (name: string): Pick<SnapshotFacts, 'nameBytes' | 'unprintable'> => ({
+export const nameFacts = (name: string): Pick<SnapshotFacts, 'nameBytes' | 'unprintable' | 'isBranchs'> => ({
   nameBytes: Buffer.byteLength(name),
+  isBranchs: name.startsWith(BRANCH_PREFIX),
   unprintable: /[\p{C}\p{Zl}\p{Zp}]/u.test(name),
 });

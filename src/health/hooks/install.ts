@@ -4,9 +4,10 @@ import { dirname, join, relative } from 'node:path';
 import { DbkitError, errnoOf, wordsOf } from '../../kernel/errors.ts';
 import type { Git, GitRepository } from '../../machine/git-repository.ts';
 import { isThere } from '../../machine/is-there.ts';
-import { type HookFacts, hookFile, isShellScript, type Program, planHook, withoutBlock } from './plan.ts';
+import { beforeCommit } from './before-commit.ts';
+import { type Hook, type HookFacts, hookFile, isShellScript, type Program, planHook, withoutBlock } from './plan.ts';
 
-type Needs = { readonly git: Git };
+type Needs = { readonly git: Pick<Git, 'repositoryOf'> };
 
 export interface HookReport {
   /** 'told': nothing was written, and `add` is what to put into `path`. */
@@ -17,27 +18,31 @@ export interface HookReport {
   readonly add: string | null;
 }
 
-/** Puts the check before every commit, beside whatever hook is there. Rejects with `command.failed` outside a work tree. */
+/** Puts dbkit's block into a hook, the check before every commit unless told otherwise, beside whatever is there. Rejects with `command.failed` outside a work tree. */
 export async function installHook(
   { git }: Needs,
-  { directory, program }: { directory: string; program: Program },
+  { directory, program, hook = beforeCommit }: { directory: string; program: Program; hook?: Hook },
   signal: AbortSignal,
 ): Promise<HookReport> {
-  const facts = await look(await git.repositoryOf(directory, signal));
-  const { action, path, text, because } = planHook(facts, program);
+  const facts = await look(await git.repositoryOf(directory, signal), hook);
+  const { action, path, text, because } = planHook(facts, hook, program);
   if (action === 'tell') return { outcome: 'told', path, because, add: text };
   if (action === 'write') await writeHook(path, text, facts);
   return { outcome: action === 'write' ? 'installed' : 'present', path, because, add: null };
 }
 
 /** Takes dbkit's block out again; a hook that holds nothing else goes with it. */
-export async function uninstallHook({ git }: Needs, { directory }: { directory: string }, signal: AbortSignal): Promise<HookReport> {
-  const facts = await look(await git.repositoryOf(directory, signal));
-  const path = hookFile(facts);
+export async function uninstallHook(
+  { git }: Needs,
+  { directory, hook = beforeCommit }: { directory: string; hook?: Hook },
+  signal: AbortSignal,
+): Promise<HookReport> {
+  const facts = await look(await git.repositoryOf(directory, signal), hook);
+  const path = hookFile(facts, hook);
   const rest = facts.present === undefined || facts.present === 'foreign' ? undefined : withoutBlock(facts.present);
   if (rest === undefined) {
     const because = facts.managed
-      ? `take the entry dbkit-health out of ${facts.managed.file} yourself`
+      ? `remove the entry ${hook.entry} from ${facts.managed.file} yourself`
       : 'there is no block of dbkit’s in it';
     return { outcome: 'absent', path, because, add: null };
   }
@@ -53,7 +58,7 @@ const managers = [
   ),
 ] as const;
 
-async function look({ root, gitDir, hooksDir }: GitRepository): Promise<HookFacts> {
+async function look({ root, gitDir, hooksDir }: GitRepository, hook: Hook): Promise<HookFacts> {
   const found = await Promise.all(
     managers.map(async ([by, name]) => {
       const file = join(root, name);
@@ -69,7 +74,7 @@ async function look({ root, gitDir, hooksDir }: GitRepository): Promise<HookFact
     isOwn: isWithin(root, hooksDir) || isWithin(gitDir, hooksDir),
     husky,
     managed: found.find((file) => file !== undefined),
-    present: await readHook(hookFile({ root, hooksDir, husky })),
+    present: await readHook(hookFile({ root, hooksDir, husky }, hook)),
   };
 }
 

@@ -1,3 +1,17 @@
+/** A hook of git's in which dbkit has a block. */
+export interface Hook {
+  readonly name: 'pre-commit' | 'post-checkout';
+  /** Why, and which command removes it. */
+  readonly heading: string;
+  /** Where the file of a hook manager bears this name, dbkit is in it already. */
+  readonly entry: string;
+  readonly entries: Readonly<Record<'pre-commit' | 'lefthook', string>>;
+  /** The line that a person adds to a hook of another language. */
+  readonly command: string;
+  /** Lines of plain sh. `program`: how this very program is started, for hooks that stay on this machine. */
+  lines(program: Program | undefined): readonly string[];
+}
+
 /** The facts of a repository's hooks before anything is written. */
 export interface HookFacts {
   /** The work tree's root, and where git looks for hooks (core.hooksPath included). */
@@ -27,26 +41,28 @@ const END = '# <<< dbkit <<<';
 const block = new RegExp(`${BEGIN}[\\s\\S]*?${END}\\n?`);
 
 /** Where the hook that people may edit is. */
-export const hookFile = ({ root, hooksDir, husky }: Pick<HookFacts, 'root' | 'hooksDir' | 'husky'>): string =>
-  husky ? `${root}/.husky/pre-commit` : `${hooksDir}/pre-commit`;
+export const hookFile = (
+  { root, hooksDir, husky }: Pick<HookFacts, 'root' | 'hooksDir' | 'husky'>,
+  { name }: Pick<Hook, 'name'>,
+): string => (husky ? `${root}/.husky/${name}` : `${hooksDir}/${name}`);
 
 /** `fallback`: how this very program is started, for hooks that stay on this machine. */
-export function planHook(facts: HookFacts, fallback: Program): HookPlan {
+export function planHook(facts: HookFacts, hook: Hook, fallback: Program): HookPlan {
   const { present, managed, husky, isOwn, hooksDir } = facts;
-  const path = hookFile(facts);
-  const mine = blockFor(husky || !path.startsWith(`${facts.gitDir}/`) ? undefined : fallback); // What is committed must not name this machine's paths.
-  if (managed && /\bdbkit-health\b/.test(managed.text))
-    return { action: 'keep', path: managed.file, text: managed.text, because: 'it has an entry dbkit-health already' };
+  const path = hookFile(facts, hook);
+  const mine = blockOf(hook, husky || !path.startsWith(`${facts.gitDir}/`) ? undefined : fallback); // What is committed must not name this machine's paths.
+  if (managed?.text.includes(hook.entry))
+    return { action: 'keep', path: managed.file, text: managed.text, because: `it has an entry ${hook.entry} already` };
   if (managed) {
     const because = `${managed.by} makes the hooks of this repository from its own file`;
-    return { action: 'tell', path: managed.file, text: entryFor[managed.by], because };
+    return { action: 'tell', path: managed.file, text: hook.entries[managed.by], because };
   }
   if (!isOwn && !husky)
     return { action: 'tell', path, text: mine, because: `core.hooksPath is ${hooksDir}, which other repositories may share` };
   if (present === 'foreign')
-    return { action: 'tell', path, text: 'dbkit hooks run', because: 'a hook that is no shell script is there already' };
+    return { action: 'tell', path, text: hook.command, because: 'a hook that is no shell script is there already' };
   if (present === undefined || present.trim() === '')
-    return { action: 'write', path, text: `#!/bin/sh\n${mine}`, because: 'there was no pre-commit hook' };
+    return { action: 'write', path, text: `#!/bin/sh\n${mine}`, because: `there was no ${hook.name} hook` };
   if (block.test(present)) {
     const text = present.replace(block, () => mine);
     return { action: text === present ? 'keep' : 'write', path, text, because: 'the hook has dbkit’s block already' };
@@ -70,35 +86,25 @@ function inserted(script: string, mine: string): string {
   return `${shebang}${mine}${script.slice(shebang.length)}`;
 }
 
-/** Plain sh. Who has no dbkit is told so, and may commit. */
-function blockFor(fallback: Program | undefined): string {
-  const words = fallback?.map((word) => `'${word.replaceAll("'", "'\\''")}'`);
+const blockOf = (hook: Hook, program: Program | undefined): string =>
+  [`${BEGIN} ${hook.heading}`, ...hook.lines(program), `${END}\n`].join('\n');
+
+/**
+ * Plain sh that runs dbkit: the one in PATH, else what npm has installed, else `program`; never one that the repository itself brings.
+ * `otherwise` is run where there is none.
+ */
+export function runsDbkit(words: string, program: Program | undefined, otherwise: string): string[] {
+  const own = program?.map((word) => shellWord(word));
   return [
-    `${BEGIN} is the database well? \`dbkit hooks uninstall\` takes this block away`,
-    'if command -v dbkit >/dev/null 2>&1; then dbkit hooks run || exit $?',
+    `if command -v dbkit >/dev/null 2>&1; then dbkit ${words}`,
     // What npm has installed, not what the repository brings.
     'elif [ -x node_modules/.bin/dbkit ] && ! git ls-files --error-unmatch node_modules/.bin/dbkit >/dev/null 2>&1; then',
-    '  node_modules/.bin/dbkit hooks run || exit $?',
-    ...(words ? [`elif [ -f ${words[1]} ]; then ${words.join(' ')} hooks run || exit $?`] : []),
-    "else echo 'dbkit is not installed here: the database was not checked' >&2",
+    `  node_modules/.bin/dbkit ${words}`,
+    ...(own ? [`elif [ -f ${own[1]} ]; then ${own.join(' ')} ${words}`] : []),
+    `else ${otherwise}`,
     'fi',
-    `${END}\n`,
-  ].join('\n');
+  ];
 }
 
-/** The lines to add to the file of a hook manager. */
-const entryFor = {
-  'pre-commit': `repos:
-  - repo: local
-    hooks:
-      - id: dbkit-health
-        name: the database is well
-        entry: dbkit hooks run
-        language: system
-        always_run: true
-        pass_filenames: false`,
-  lefthook: `pre-commit:
-  commands:
-    dbkit-health:
-      run: dbkit hooks run`,
-} as const;
+/** Pure. One word for sh, whatever is in it. */
+export const shellWord = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

@@ -1,0 +1,25 @@
+import { type Hook, runsDbkit } from './plan.ts';
+
+/** The check before every commit. Who has no dbkit is told so, and may commit. */
+export const beforeCommit: Hook = {
+  name: 'pre-commit',
+  heading: 'is the database well? `dbkit hooks uninstall` takes this block away',
+  entry: 'dbkit-health',
+  command: 'dbkit hooks run',
+  lines: (program) => runsDbkit('hooks run || exit $?', program, "echo 'dbkit is not installed here: the database was not checked' >&2"),
+  entries: {
+    'pre-commit': `repos:
+  - repo: local
+    hooks:
+      - id: dbkit-health
+        name: the database is well
+        entry: dbkit hooks run
+        language: system
+        always_run: true
+        pass_filenames: false`,
+    lefthook: `pre-commit:
+  commands:
+    dbkit-health:
+      run: dbkit hooks run`,
+  },
+};
