@@ -8,7 +8,8 @@ import type { Copies } from './backups/offsite/copies.ts';
 import type { Open, OpenOptions } from './cli/cli.ts';
 import { settingFlags } from './cli/global-flags.ts';
 import type { Parts } from './cli/parts.ts';
-import type { Config } from './config/config.ts';
+import type { MemberOptions } from './cluster/member/member.ts';
+import { type Config, memberSettings } from './config/config.ts';
 import { configPath, readConfigFile, readEnvironment } from './config/file.ts';
 import { type Layers, type LoadedConfig, layerConfig } from './config/layers.ts';
 import { createSettingsFile } from './config/settings-file.ts';
@@ -36,6 +37,7 @@ import { createMonitorMemory } from './monitor/memory.ts';
 import { noCluster, type WatchedCluster } from './monitor/watched-cluster.ts';
 import { createRecoveryHistory } from './recovery/history.ts';
 import { createPostgresql } from './supervisor/postgresql.ts';
+import type { Service } from './supervisor/service.ts';
 import { collectServices } from './supervisor/services/registry.ts';
 
 /** Config → Parts: the only file that knows every adapter. */
@@ -116,7 +118,8 @@ async function assemble(options: OpenOptions): Promise<Parts> {
   });
   const { username, database = username, port, socketDir } = config.postgresql;
   const connection = { PGHOST: socketDir, PGPORT: String(port), PGUSER: username, PGDATABASE: database };
-  const { services, disabled, initScripts } = await collectServices(config, [service], system, connection);
+  const main = await mainService(service, { config, system, recover: postgresql.recover, environment: options.environment });
+  const { services, disabled, initScripts } = await collectServices(config, [main], system, connection);
   system.trace('parts.assembled');
   return {
     config,
@@ -164,6 +167,14 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     signals: options.signals,
     commandEnvironment: { ...connection, ...defined(options.environment) },
   };
+}
+
+/** PostgreSQL, or the Patroni that runs it here. */
+async function mainService(postgresql: Service, options: Omit<MemberOptions, 'settings'>): Promise<Service> {
+  const settings = memberSettings(options.config);
+  if (settings === undefined) return postgresql;
+  const { createPatroniService } = await import('./supervisor/patroni.ts');
+  return createPatroniService({ ...options, settings }, postgresql);
 }
 
 /**

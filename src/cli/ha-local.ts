@@ -24,13 +24,13 @@ export function registerLocal(ha: Command, cli: Cli): void {
       '\nIt needs --local: a cluster of real machines is started by their own units (`dbkit ha render`). etcd, Patroni, HAProxy and PgBouncer of\nDebian’s packages run in the background, with everything they write in ha-local of the state folder. With --local, and\nwhere ha.members is not set, the other verbs of `dbkit ha` are about it. It is up when a commit through its write address is acknowledged and every replica streams.\n\nExamples:\n  dbkit ha up --local && dbkit ha status --local\n  dbkit ha down --local',
     )
     .action((_flags: object, command: Command) =>
-      cli.run(command, async ({ app, signal }) => {
+      cli.run(command, async ({ app, signal, surroundings: { program } }) => {
         const { local, members, firstPort } = command.optsWithGlobals<UpFlags>();
         if (local === undefined)
           throw new DbkitError('usage.invalid', 'only a cluster on this machine can be started from here', {
             hint: 'add --local; for real machines `dbkit ha render` makes the files',
           });
-        const report = await (await app()).cluster.upLocal({ members, port: firstPort }, signal);
+        const report = await (await app()).cluster.upLocal({ members, port: firstPort, program }, signal);
         return { report, text: (style) => upView(report, style) };
       }),
     );

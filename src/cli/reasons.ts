@@ -11,6 +11,8 @@ import { dynamicRows } from '../cluster/lint/dynamic-rows.ts';
 import { memberRows } from '../cluster/lint/member-rows.ts';
 import { poolerRows, routeRows, unitRows } from '../cluster/lint/routing-rows.ts';
 import { storeRows } from '../cluster/lint/store-rows.ts';
+import { admissionRows } from '../cluster/member/admission.ts';
+import { guardRows } from '../cluster/member/guard-rows.ts';
 import { memberFindings } from '../cluster/member-findings.ts';
 import { poolerFindings } from '../cluster/pooler-findings.ts';
 import { failoverRefusals, reinitRefusals, switchoverRefusals } from '../cluster/refusals.ts';
@@ -120,6 +122,8 @@ export const tables = {
   'Why the lead is not handed over': switchoverRefusals,
   'Why a failover is refused': failoverRefusals,
   'Why a member is not rebuilt': reinitRefusals,
+  'When Patroni is started on a member’s data': admissionRows,
+  'What the guard of a member does': guardRows,
   'What is dangerous in the settings that all members share': dynamicRows,
   'What is dangerous in a member’s patroni.yml': memberRows,
   'What is dangerous in front of and beside Patroni': [...routeRows, ...poolerRows, ...storeRows, ...unitRows],

@@ -45,8 +45,11 @@ export interface ClusterFacts {
 /** How long after a leader's death another may be elected at the soonest: Patroni raises a ttl below 20 since 3.2, and `GET /config` still says it. */
 export function effectiveTtlSeconds({ settings, members }: Pick<ClusterFacts, 'settings' | 'members'>): number {
   const ttl = settings?.ttlSeconds ?? DEFAULT_TTL_SECONDS;
-  return members.some(({ patroni }) => patroni !== null && raisesTtl(patroni.version)) ? Math.max(ttl, TTL_SECONDS_MIN) : ttl;
+  return Math.max(ttl, ...members.map(({ patroni }) => (patroni === null ? 0 : leastTtlSeconds(patroni.version))));
 }
+
+/** The ttl that this version of Patroni takes at least, whatever it is told. */
+export const leastTtlSeconds = (version: string): number => (raisesTtl(version) ? TTL_SECONDS_MIN : 0);
 
 const DEFAULT_TTL_SECONDS = 30;
 const TTL_SECONDS_MIN = 20; // patroni/config.py, validate of `ttl`, since 3.2.

@@ -3,7 +3,7 @@ import { alertSettings } from '../alerts/settings.ts';
 import { Secret } from '../kernel/secret.ts';
 import { DURATION, SIZE } from '../kernel/units.ts';
 import { copiesSettings } from './copies-settings.ts';
-import { haSettings } from './ha-settings.ts';
+import { haSettings, type PatroniSettings, patroniSettings } from './ha-settings.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
 import { monitorSettings } from './monitor-settings.ts';
 import { walSettings } from './wal-settings.ts';
@@ -145,6 +145,8 @@ const backupSettings = v.strictObject({
   fullEvery: v.optional(count, 0),
 });
 
+const isMember = (value: unknown): boolean => typeof value === 'object' && value !== null && 'config' in value;
+
 export const configSchema = v.strictObject({
   stateDir: v.optional(path, '/var/lib/dbkit'),
   logDir: v.optional(path, '/var/log/postgresql'),
@@ -161,8 +163,19 @@ export const configSchema = v.strictObject({
   /** The whole stop, CMD included, fits this; a container's own kill comes after 10 s by default. */
   stopSeconds: v.optional(v.pipe(v.number(), v.minValue(1)), 8),
   postgresql: v.optional(postgresqlSettings, {}),
+  /** `patroni`, where it names a file of Patroni, is a member of a cluster and takes PostgreSQL's place. */
   services: v.optional(
-    v.record(v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]*$/, 'is not a service name (a-z, 0-9, -)')), processSettings),
+    v.pipe(
+      v.record(
+        v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]*$/, 'is not a service name (a-z, 0-9, -)')),
+        v.lazy((value) => (isMember(value) ? patroniSettings : processSettings)),
+      ),
+      v.check(
+        (services) =>
+          Object.entries(services).every(([name, settings]) => name === 'patroni' || ('command' in settings && !('config' in settings))),
+        "only 'patroni' is run from a file of Patroni (config)",
+      ),
+    ),
     {},
   ),
   recovery: v.optional(recoverySettings, {}),
@@ -186,5 +199,11 @@ export const configSchema = v.strictObject({
   ha: v.optional(haSettings, {}),
   alerts: v.optional(alertSettings, {}),
 });
+
+/** The member of a cluster that this machine runs; undefined: PostgreSQL is run by dbkit itself. */
+export function memberSettings({ services, disabledServices }: Pick<Config, 'services' | 'disabledServices'>): PatroniSettings | undefined {
+  const { patroni } = services;
+  return patroni !== undefined && 'config' in patroni && !disabledServices.includes('patroni') ? patroni : undefined;
+}
 export type Config = v.InferOutput<typeof configSchema>;
 export type ConfigInput = v.InferInput<typeof configSchema>;

@@ -41,3 +41,20 @@ export const haSettings = v.strictObject({
   apiPassword: v.optional(secret),
 });
 export type HaSettings = v.InferOutput<typeof haSettings>;
+
+/** A member of the cluster that the entrypoint runs on this machine, in PostgreSQL's place. */
+export const patroniSettings = v.strictObject({
+  /** patroni.yml. */
+  config: v.pipe(v.string(), v.startsWith('/', 'must be an absolute path')),
+  command: v.optional(
+    v.pipe(
+      v.array(v.string()),
+      v.check(([program]) => !!program, 'needs a program and its arguments, as a list'),
+    ),
+    ['patroni'],
+  ),
+  /** Ends a Patroni that hangs, and the server where another member may lead soon. */
+  guard: v.optional(v.boolean(), true),
+  onFail: v.optional(v.picklist(['exit', 'hold'])),
+});
+export type PatroniSettings = v.InferOutput<typeof patroniSettings>;

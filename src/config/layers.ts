@@ -159,5 +159,9 @@ function knownKeys(above: readonly string[]): string[] {
   return Object.keys((unwrap(schema) as { entries?: Record<string, unknown> } | undefined)?.entries ?? {});
 }
 
-const unwrap = (schema: unknown): unknown =>
-  (schema as { wrapped?: unknown } | undefined)?.wrapped === undefined ? schema : unwrap((schema as { wrapped: unknown }).wrapped);
+/** Below what is optional, and below what is chosen by the value: that of most values. */
+function unwrap(schema: unknown): unknown {
+  const { wrapped, getter } = (schema ?? {}) as { wrapped?: unknown; getter?: (value: unknown) => unknown };
+  if (getter !== undefined) return unwrap(getter(undefined));
+  return wrapped === undefined ? schema : unwrap(wrapped);
+}

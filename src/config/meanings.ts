@@ -46,7 +46,8 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'postgresql.restart.backoffMaxSeconds': 'the longest pause',
   'postgresql.restart.max': 'this many deaths within windowSeconds are a failure',
   'postgresql.restart.windowSeconds': 'see max',
-  services: 'other services by name: { command, env, user, cwd, dependsOn, onFail, ready, stop, restart }; see PLUGINS.md',
+  services:
+    'other services by name: { command, env, user, cwd, dependsOn, onFail, ready, stop, restart }; see PLUGINS.md; patroni: { config } takes PostgreSQL’s place',
   'recovery.allow': 'which rungs of the ladder may be used',
   'recovery.walKeep': 'WAL that new instances keep for rolling forward from a backup; never the last fifth of the volume; 0MB keeps none',
   'recovery.maxReplacementsPerHour': 'circuit breaker: after this many replacements of the data within an hour a person must look',

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { serverOn } from '../../instance/guard/preflight.ts';
-import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import { DbkitError } from '../../kernel/errors.ts';
 import type { Clock, Files, Locks } from '../../kernel/machine.ts';
 import { isThere } from '../../machine/is-there.ts';
+import { leftPatroni } from '../member/orphan.ts';
+import { lives, signalTo } from '../processes.ts';
+import { memberState } from './local-member.ts';
 import { memberName } from './local-plan.ts';
-import { type LocalState, localFolder, readLocal, runningOf, startedTicks, writeLocal } from './local-state.ts';
+import { type LocalState, localFolder, readLocal, runningOf, writeLocal } from './local-state.ts';
 
 export interface LocalDown {
   readonly folder: string;
@@ -41,7 +44,10 @@ export async function endLocal(needs: Needs, folder: string): Promise<LocalDown>
   const running = await runningOf(state);
   const isMember = ({ name }: { readonly name: string }): boolean => /^n\d+$/.test(name);
   await end(needs, running.filter(isMember), PATRONI_MS); // Patroni stops its server first.
-  for (let index = 0; index < state.members; index += 1) await endServer(needs, join(folder, memberName(index)));
+  for (let index = 0; index < state.members; index += 1) {
+    await endLeftPatroni(needs, memberState(folder, memberName(index)));
+    await endServer(needs, join(folder, memberName(index)));
+  }
   await end(
     needs,
     running.filter((one) => !isMember(one)),
@@ -52,8 +58,6 @@ export async function endLocal(needs: Needs, folder: string): Promise<LocalDown>
 }
 
 type Process = LocalState['processes'][number];
-
-const lives = async ({ pid, startedTicks: started }: Process): Promise<boolean> => (await startedTicks(pid)) === started;
 
 async function end(needs: Needs, processes: readonly Process[], politelyMs: number): Promise<void> {
   for (const one of processes) await tell(one, 'SIGCONT'); // One that was stopped hears nothing else.
@@ -70,15 +74,13 @@ async function end(needs: Needs, processes: readonly Process[], politelyMs: numb
 }
 
 async function tell(one: Process, name: NodeJS.Signals): Promise<void> {
-  if (await lives(one)) signal(one.pid, name);
+  if (await lives(one)) signalTo(one.pid, name);
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (cause) {
-    if (errnoOf(cause) !== 'ESRCH') throw cause; // It ended by itself meanwhile.
-  }
+/** Its dbkit may have been killed. */
+async function endLeftPatroni(needs: Needs, stateDir: string): Promise<void> {
+  const left = await leftPatroni(stateDir, needs.files);
+  if (left !== undefined) await end(needs, [{ name: 'Patroni', ...left }], PATRONI_MS);
 }
 
 /** A paused Patroni leaves its server alone, and so does one that was killed. */
@@ -86,7 +88,7 @@ async function endServer(needs: Needs, dataDir: string): Promise<void> {
   for (const name of ['SIGINT', 'SIGQUIT'] as const) {
     const server = await serverOn(dataDir);
     if (typeof server !== 'object') return;
-    signal(server.pid, name); // Fast, then immediate (pg_ctl).
+    signalTo(server.pid, name); // Fast, then immediate (pg_ctl).
     await gone(needs, async () => typeof (await serverOn(dataDir)) !== 'object', OTHERS_MS);
   }
 }

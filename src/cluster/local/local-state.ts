@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Config } from '../../config/config.ts';
@@ -6,6 +5,7 @@ import type { Files } from '../../kernel/machine.ts';
 import { Secret } from '../../kernel/secret.ts';
 import { isThere } from '../../machine/is-there.ts';
 import type { ClusterNeeds } from '../look.ts';
+import { lives } from '../processes.ts';
 import { memberName, portsOf } from './local-plan.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1));
@@ -32,16 +32,10 @@ export const readLocal = (files: Pick<Files, 'readJson'>, folder: string): Promi
 export const writeLocal = (files: Pick<Files, 'write'>, folder: string, state: LocalState): Promise<void> =>
   files.write(stateFile(folder), `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
 
-/** The field 22 of /proc/PID/stat; undefined when the process is gone (proc(5)). */
-export async function startedTicks(pid: number): Promise<string | undefined> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')).split(') ').at(-1)!.split(' ');
-  return fields[0] === 'Z' ? undefined : fields[19];
-}
-
 /** Those of its programs that still run. */
 export async function runningOf({ processes }: LocalState): Promise<LocalState['processes']> {
-  const ticks = await Promise.all(processes.map(({ pid }) => startedTicks(pid)));
-  return processes.filter(({ startedTicks: started }, index) => ticks[index] === started);
+  const running = await Promise.all(processes.map(lives));
+  return processes.filter((_one, index) => running[index]);
 }
 
 /** The parts that a look at a cluster needs, with the addresses of the local one. */

@@ -2,16 +2,19 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
-import type { ChildSpec, Files, Identity, Locks, Runner, SpawnChild } from '../../kernel/machine.ts';
+import type { Files, Identity, Locks, Runner, SpawnChild } from '../../kernel/machine.ts';
+import { reachableByOthers } from '../../machine/local-folder.ts';
 import type { ClusterNeeds } from '../look.ts';
+import { startedTicks } from '../processes.ts';
 import { until } from '../proof.ts';
 import { memberDocument, poolerText, routerText, storeDocument } from '../render/documents.ts';
 import type { ClusterPlan } from '../render/plan.ts';
 import { checkCluster } from '../report.ts';
 import { endLocal } from './down.ts';
+import { type Command, guardedMember, type MemberSetting, memberConfiguration, plainMember } from './local-member.ts';
 import { localPlan, portsTaken } from './local-plan.ts';
-import { type LocalState, localFolder, localNeeds, readLocal, runningOf, startedTicks, writeLocal } from './local-state.ts';
-import { findPrograms, PATH, type Programs, refuseTakenPorts } from './programs.ts';
+import { type LocalState, localFolder, localNeeds, readLocal, runningOf, writeLocal } from './local-state.ts';
+import { findPrograms, PATH, refuseTakenPorts } from './programs.ts';
 
 export interface LocalNeeds extends Omit<ClusterNeeds, 'config'> {
   readonly config: Pick<Config, 'ha' | 'postgresql' | 'stateDir'>;
@@ -20,6 +23,14 @@ export interface LocalNeeds extends Omit<ClusterNeeds, 'config'> {
   readonly runner: Runner;
   readonly spawn: SpawnChild;
   readonly instance: { owner(): Promise<Identity> };
+}
+
+export interface LocalWanted {
+  readonly members: number;
+  /** The first of its ports. */
+  readonly port: number;
+  /** dbkit itself: a program and its first arguments. */
+  readonly program: readonly string[];
 }
 
 export interface LocalUp {
@@ -41,11 +52,7 @@ const FOLDER_BYTES_MAX = 85;
  * streams, a commit through the write address is acknowledged. What is not well after two minutes is ended again. Rejects with `server.running`
  * where it runs already, `port.in-use`, `program.missing`. One that was stopped goes on with its data.
  */
-export async function upLocal(
-  needs: LocalNeeds,
-  wish: { readonly members: number; readonly port: number },
-  signal: AbortSignal,
-): Promise<LocalUp> {
+export async function upLocal(needs: LocalNeeds, { program, ...wish }: LocalWanted, signal: AbortSignal): Promise<LocalUp> {
   const begunMs = needs.clock.monotonicMs();
   const folder = localFolder(needs.config);
   if (Buffer.byteLength(folder) > FOLDER_BYTES_MAX)
@@ -60,9 +67,9 @@ export async function upLocal(
     const state = await nextState(needs, folder, wish);
     const plan = localPlan({ folder, ...programs, ...state }, needs.config);
     await refuseTakenPorts(portsTaken(plan));
-    await writeFiles(needs.files, folder, plan, state.password);
+    await writeFiles(needs, folder, plan, state);
     try {
-      await startAll(needs, { folder, plan, programs, state, owner });
+      await startAll(needs, { folder, plan, programs, state, owner, program });
       const here = localNeeds(needs, state);
       const isWell = async (bounded: AbortSignal): Promise<boolean> => (await checkCluster(here, bounded)).status === 'ok';
       await until('the local cluster is well', { timeoutMs: UP_MS, clock: needs.clock, signal }, isWell);
@@ -109,42 +116,50 @@ async function nextState(
   return { ...before, port: wish.port, processes: [] };
 }
 
-async function writeFiles(files: Files, folder: string, plan: ClusterPlan, password: string): Promise<void> {
+async function writeFiles(needs: LocalNeeds, folder: string, plan: ClusterPlan, state: LocalState): Promise<void> {
+  const { files } = needs;
+  const { password } = state;
   const write = (name: string, text: string): Promise<void> => files.write(join(folder, name), text, { mode: 0o600 });
-  for (const member of plan.members) await write(`${member.name}.yml`, JSON.stringify(memberDocument(plan, member), null, 1)); // YAML is a superset of JSON.
+  const { ha } = localNeeds(needs, state).config;
+  for (const member of plan.members) {
+    await write(`${member.name}.yml`, JSON.stringify(memberDocument(plan, member), null, 1)); // YAML is a superset of JSON.
+    await write(`${member.name}.json`, JSON.stringify(memberConfiguration(join(folder, `${member.name}.yml`), ha), null, 1));
+  }
   await write('etcd.yml', JSON.stringify(storeDocument(plan, plan.stores[0]!), null, 1));
   await write('haproxy.cfg', routerText(plan));
   await write('pgbouncer.ini', poolerText(plan));
   await write('userlist.txt', `"${plan.superuser}" "${password}"\n`);
 }
 
-interface Starting {
-  readonly folder: string;
-  readonly plan: ClusterPlan;
-  readonly programs: Programs;
-  readonly state: LocalState;
+interface Starting extends Omit<MemberSetting, 'env'> {
   readonly owner: Identity;
 }
 
 /** Each one is written down as soon as it runs, so that `dbkit ha down` finds it whatever happens to this process. */
-async function startAll({ spawn, files }: LocalNeeds, { folder, plan, programs, state, owner }: Starting): Promise<void> {
+async function startAll(needs: LocalNeeds, { folder, plan, programs, state, owner, program }: Starting): Promise<void> {
+  const { spawn, files, log } = needs;
   const env = { PATH, LC_ALL: 'C.UTF-8', HOME: folder };
-  const passwords = {
-    PATRONI_SUPERUSER_PASSWORD: state.password,
-    PATRONI_REPLICATION_PASSWORD: state.password,
-    PATRONI_REWIND_PASSWORD: state.password,
-  };
-  const commands: readonly (readonly [name: string, file: string, args: readonly string[], env: ChildSpec['env']])[] = [
-    ['etcd', programs.etcd, ['--config-file', join(folder, 'etcd.yml')], env],
-    ...plan.members.map(({ name }) => [name, programs.patroni, [join(folder, `${name}.yml`)], { ...env, ...passwords }] as const),
-    ['haproxy', programs.haproxy, ['-db', '-f', join(folder, 'haproxy.cfg')], env],
-    ['pgbouncer', programs.pgbouncer, ['-q', join(folder, 'pgbouncer.ini')], env],
+  const isGuarded = await canBeRunBy(owner, program);
+  if (!isGuarded) log.warn('ha.unguarded', `${owner.name} cannot read dbkit's program, so Patroni runs without its guard here`);
+  const memberOf = isGuarded ? guardedMember : plainMember;
+  const commands: readonly Command[] = [
+    { name: 'etcd', file: programs.etcd, args: ['--config-file', join(folder, 'etcd.yml')], env },
+    ...plan.members.map((member) => memberOf(member, { folder, plan, programs, state, program, env })),
+    { name: 'haproxy', file: programs.haproxy, args: ['-db', '-f', join(folder, 'haproxy.cfg')], env },
+    { name: 'pgbouncer', file: programs.pgbouncer, args: ['-q', join(folder, 'pgbouncer.ini')], env },
   ];
   let processes: LocalState['processes'] = [];
-  for (const [name, file, args, environment] of commands) {
+  for (const { name, file, args, env: environment } of commands) {
     const output = { appendTo: join(folder, `${name}.log`) };
     const child = await spawn({ file, args, env: environment, cwd: folder, as: owner, output, newSession: true, outlivesDbkit: true });
     processes = [...processes, { name, pid: child.pid, startedTicks: (await startedTicks(child.pid)) ?? '' }];
     await writeLocal(files, folder, { ...state, processes });
   }
+}
+
+/** Its user must reach node and dbkit: they may lie in root's own folder. */
+async function canBeRunBy({ uid }: Identity, program: readonly string[]): Promise<boolean> {
+  if (process.getuid?.() === uid) return true;
+  const paths = program.filter((word) => word.startsWith('/'));
+  return (await Promise.all(paths.map(reachableByOthers))).every(Boolean);
 }

@@ -22,8 +22,8 @@ export async function collectServices(
   environment: Readonly<Record<string, string>>,
 ): Promise<Registry> {
   const folder = await readServicesFolder(config.servicesDir, system, environment);
-  const commands = Object.entries(config.services).map(([name, settings]) =>
-    createProcessService({ name, settings, system, logDir: config.logDir }),
+  const commands = Object.entries(config.services).flatMap(([name, settings]) =>
+    'config' in settings ? [] : [createProcessService({ name, settings, system, logDir: config.logDir })],
   );
   const all = [...builtIn, ...commands, ...folder.services];
   const isDisabled = ({ name }: Service): boolean => config.disabledServices.includes(name);

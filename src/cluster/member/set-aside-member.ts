@@ -1,0 +1,57 @@
+import { mkdir, readdir, rename, rmdir } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { DbkitError } from '../../kernel/errors.ts';
+import { makeLabel } from '../../kernel/labels.ts';
+import type { Identity, System } from '../../kernel/machine.ts';
+import { isThere, namesIn } from '../../machine/is-there.ts';
+
+/**
+ * Moves everything in a member's data directory aside, whole, so that Patroni finds it empty: to the repository's quarantine where a rename gets
+ * there, else beside the directory. Killed half-way it leaves two parts, and the next start sets the second aside too. Resolves with the new folder; rejects
+ * with `recovery.refused`, nothing moved, where neither can be reached.
+ */
+export async function setMemberAside(
+  { dataDir, backupDir, owner }: { readonly dataDir: string; readonly backupDir: string; readonly owner: Identity },
+  { files, clock, reached }: Pick<System, 'files' | 'clock' | 'reached'>,
+): Promise<string> {
+  const root = await firstReached([join(backupDir, 'quarantine'), join(dirname(dataDir), 'dbkit-quarantine')], dataDir, owner, files);
+  const quarantine = await newFolder(root, clock);
+  await files.makeDirectory(quarantine, { mode: 0o700, owner });
+  const names = await readdir(dataDir);
+  for (const name of names.sort((a, b) => Number(b === 'global') - Number(a === 'global'))) {
+    // Without `global` no server takes the rest for a database.
+    await rename(join(dataDir, name), join(quarantine, name));
+    reached('replace.entry-set-aside');
+  }
+  await files.syncDirectory(quarantine);
+  await files.syncDirectory(dataDir);
+  return quarantine;
+}
+
+async function newFolder(root: string, clock: System['clock']): Promise<string> {
+  for (;;) {
+    const path = join(root, makeLabel('corrupt', clock.now()));
+    if (!(await isThere(path))) return path;
+    await clock.sleep(200, new AbortController().signal);
+  }
+}
+
+/** Two mounts of one file system still refuse a rename between them, so it is tried. */
+async function firstReached(roots: readonly string[], dataDir: string, owner: Identity, files: System['files']): Promise<string> {
+  const probe = join(dataDir, 'dbkit.rename-probe');
+  for (const root of roots) {
+    const there = join(root, '.rename-probe');
+    try {
+      await files.makeDirectory(root, { mode: 0o700, owner });
+      await mkdir(probe, { recursive: true });
+      await rename(probe, there);
+      await rmdir(there);
+      return root;
+    } catch {
+      if ((await namesIn(dataDir)).includes('dbkit.rename-probe')) await rmdir(probe);
+    }
+  }
+  throw new DbkitError('recovery.refused', `${dataDir} cannot be set aside: no folder that a rename reaches takes it`, {
+    hint: `mount the backups on the same volume, or move its contents away by hand; nothing was changed`,
+  });
+}

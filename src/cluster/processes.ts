@@ -1,0 +1,31 @@
+import { readFile } from 'node:fs/promises';
+import { errnoOf } from '../kernel/errors.ts';
+
+/** A process by pid and start time: a pid alone may be another program's by now. */
+export interface ProcessMark {
+  readonly pid: number;
+  readonly startedTicks: string;
+}
+
+/** The field 22 of /proc/PID/stat; undefined when the process is gone (proc(5)). */
+export async function startedTicks(pid: number): Promise<string | undefined> {
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')).split(') ').at(-1)!.split(' ');
+  return fields[0] === 'Z' ? undefined : fields[19];
+}
+
+export const lives = async ({ pid, startedTicks: started }: ProcessMark): Promise<boolean> => (await startedTicks(pid)) === started;
+
+/** Sends a signal; a process that has ended meanwhile is no failure. */
+export function signalTo(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (cause) {
+    if (errnoOf(cause) !== 'ESRCH') throw cause;
+  }
+}
+
+/** The processes that one has started, those that still run (proc(5), /proc/PID/task/TID/children). */
+export async function childrenOf(pid: number): Promise<readonly number[]> {
+  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  return text.split(' ').filter(Boolean).map(Number);
+}
