@@ -26,6 +26,8 @@ export interface Backup {
   /** When its bytes were last read again, and when a drill last started it. */
   readonly verifiedAt?: string | null | undefined;
   readonly provenAt?: string | null | undefined;
+  /** How long the restore took that has proven it. */
+  readonly restoreMs?: number | undefined;
   /** Damage of the data that was known when it was taken: it is not good for that, and never counts as good. */
   readonly knownDamage?: readonly KnownDamage[] | undefined;
 }

@@ -1,3 +1,5 @@
+import type { Backup } from './backup.ts';
+
 /** One rehearsed restore. */
 export interface DrillReport {
   readonly label: string;
@@ -29,3 +31,10 @@ export const isProof = (checks: readonly DrillCheck[]): boolean => checks.every(
 /** The verdict of a failed drill on the backup itself: a person's own assertion may fail on a perfect one. */
 export const damages = ({ checks }: Pick<DrillReport, 'checks'>): DrillCheck | undefined =>
   checks.find(({ name, outcome }) => outcome === 'failed' && !name.startsWith('assertion'));
+
+/** How long the newest restore took that has proven a backup; null where none has. */
+export function rehearsedSeconds(backups: readonly Pick<Backup, 'provenAt' | 'restoreMs'>[]): number | null {
+  const proven = backups.filter(({ provenAt, restoreMs }) => provenAt && restoreMs !== undefined);
+  const [newest] = proven.sort((a, b) => (a.provenAt! < b.provenAt! ? 1 : -1));
+  return newest === undefined ? null : newest.restoreMs! / 1000;
+}

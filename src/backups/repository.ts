@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { tiers } from '../config/tiers.ts';
 import { parseControlFile } from '../formats/control-file.ts';
 import { damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
 import { wordsOf } from '../kernel/errors.ts';
@@ -87,7 +88,7 @@ export function openRepository<R extends KeptRecord, W extends R>(
   };
 }
 
-const policyOf = ({ retention, maxBackups }: Config): RetentionPolicy => {
-  const { last = maxBackups, daily, weekly, monthly, maxAge } = retention;
+const policyOf = ({ retention, maxBackups, tier }: Config): RetentionPolicy => {
+  const { last = maxBackups, daily = tier && tiers[tier].keptDays, weekly, monthly, maxAge } = retention;
   return { last, daily, weekly, monthly, maxAgeMs: maxAge === undefined ? undefined : durationMs(maxAge) };
 };

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { WalSettings } from '../config/wal-settings.ts';
+import type { Config } from '../config/config.ts';
 import { settingOf } from '../formats/conf.ts';
 import { parseControlFile } from '../formats/control-file.ts';
 import { isInitializedByDbkit } from '../instance/initialize/configuration.ts';
@@ -28,20 +28,22 @@ const MIB = 1024 * 1024;
 const QUESTION_MS = 10_000;
 const FINISH_MS = 5_000;
 
-/** Is the WAL of this instance kept? Unless somebody has decided, of those that dbkit has initialised. */
-const isKept = async ({ volume }: Local, { mode }: WalSettings): Promise<boolean> =>
-  mode === undefined ? isInitializedByDbkit(volume.dataDir) : mode === 'tail';
+/** Is the WAL of this instance kept? Unless somebody has decided, of those that dbkit has initialised, and where a tier says how little may be lost. */
+const isKept = async ({ volume }: Local, { wal: { mode }, tier }: KeptConfig): Promise<boolean> =>
+  mode === undefined ? tier !== undefined || (await isInitializedByDbkit(volume.dataDir)) : mode === 'tail';
+
+type KeptConfig = Pick<Config, 'wal' | 'tier'>;
 
 /**
  * `max_slot_wal_keep_size`, for where dbkit dies and its slot is left: WAL for it never takes more than that, nor the last fifth of the volume. Whoever
  * has set it himself is left alone.
  */
-export async function slotLimit(local: Local, wal: WalSettings): Promise<Readonly<Record<string, string>>> {
+export async function slotLimit(local: Local, config: KeptConfig): Promise<Readonly<Record<string, string>>> {
   const { dataDir } = local.volume;
-  if (!(await isKept(local, wal))) return {};
+  if (!(await isKept(local, config))) return {};
   if ('max_slot_wal_keep_size' in local.settings.settings) return {};
   if ((await settingOf(dataDir, 'max_slot_wal_keep_size')) !== undefined) return {};
-  const keep = walKeepBytes(sizeBytes(wal.maxLag), await roomAt(join(dataDir, 'pg_wal')));
+  const keep = walKeepBytes(sizeBytes(config.wal.maxLag), await roomAt(join(dataDir, 'pg_wal')));
   return { max_slot_wal_keep_size: `${Math.floor(keep / MIB)}MB` };
 }
 
@@ -49,7 +51,7 @@ export async function slotLimit(local: Local, wal: WalSettings): Promise<Readonl
 export async function archiveWhileRunning(local: Local, options: PostgresqlOptions, child: Child): Promise<Archived> {
   const none = { finish: async () => undefined };
   try {
-    if (!(await isKept(local, options.config.wal))) {
+    if (!(await isKept(local, options.config))) {
       await forgetSlot(local);
       return none;
     }

@@ -53,7 +53,7 @@ export async function oneRound(
 ): Promise<Round> {
   const { local, lock } = hold;
   const { system, volume } = local;
-  const overrides = { ...(await walKeepSetting(local, options.config.recovery.walKeep)), ...(await slotLimit(local, options.config.wal)) };
+  const overrides = { ...(await walKeepSetting(local, options.config.recovery.walKeep)), ...(await slotLimit(local, options.config)) };
   const facts = await doorFacts(local, before, course.isJudged);
   const door = course.isUnheard ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {

@@ -3,7 +3,7 @@ import { wordsOf } from '../kernel/errors.ts';
 import type { Supervisor } from '../supervisor/supervise.ts';
 import type { App } from './app.ts';
 import type { Cli } from './cli.ts';
-import { automaticBackup } from './relaunch.ts';
+import { automaticCommands } from './relaunch.ts';
 
 export function registerEntrypoint(program: Command, cli: Cli): void {
   program
@@ -20,7 +20,6 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
         command,
         async ({ app: open, flags, surroundings }) => {
           const app = await open();
-          const backup = automaticBackup(surroundings, flags);
           const intervalMs = app.config.monitor.intervalSeconds * 1000;
           const pages = app.config.monitor.enabled
             ? await app.monitor.openPages({ listen: undefined, intervalMs, version: surroundings.version }).catch((cause: unknown) => {
@@ -33,7 +32,7 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
               mode: 'entrypoint',
               command: words,
               commandOutput: flags.json ? 'stderr' : 'inherit',
-              backup,
+              automatic: automaticCommands(surroundings, flags),
               onReady: (supervisor) => announce(app, supervisor, words.length > 0),
               onCheck: (check) => pages?.onCheck(check),
               onRecovery: (isUnderWay) => pages?.onRecovery(isUnderWay),

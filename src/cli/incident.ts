@@ -14,8 +14,8 @@ export function incidentView({ number, startedAt, endedAt, tier, rto, rpo, recov
     ['done', decision],
     ['because', because],
     ['tier', tier ?? 'none is set (`tier` in dbkit.yaml)'],
-    ['RTO', judgedWords(rto)],
-    ['RPO', judgedWords(rpo)],
+    ['RTO', judgedWords(rto, '**missed**')],
+    ['RPO', judgedWords(rpo, '**missed**')],
     ['lost', lost],
     ['old bytes', quarantine === null ? 'none were replaced' : `\`${quarantine}\``],
   ];
@@ -29,8 +29,8 @@ export function incidentView({ number, startedAt, endedAt, tier, rto, rpo, recov
 
 const cell = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 
-export function judgedWords({ seconds, targetSeconds, met }: Judged): string {
+export function judgedWords({ seconds, targetSeconds, met }: Judged, missed = 'missed'): string {
   const figure = seconds === null ? 'not known' : duration(seconds);
   if (targetSeconds === null) return figure;
-  return `${figure}, allowed are ${duration(targetSeconds)}: ${met === null ? 'not judged' : met ? 'met' : '**missed**'}`;
+  return `${figure}, allowed are ${duration(targetSeconds)}: ${met === null ? 'not judged' : met ? 'met' : missed}`;
 }

@@ -43,6 +43,7 @@ import { messages } from '../recovery/triage.ts';
 import { restorePointRows } from '../restore/restore-point-rows.ts';
 import { tonight } from '../supervisor/doctor/tonight.ts';
 import { restartRules } from '../supervisor/restart-policy.ts';
+import { dueRows } from '../supervisor/schedule/due.ts';
 import { logRules } from '../upkeep/log-retention.ts';
 import { indexNeeds, tableNeeds } from '../upkeep/needs.ts';
 import { segmentRows } from '../wal/retention.ts';
@@ -107,6 +108,7 @@ export const tables = {
   'What is wrong with a WAL archive': named(walProblems),
   'What `dbkit copies` advises': scoreRows,
   'Restart of services': restartRules,
+  'What the schedule does': dueRows,
   'What a health check means for the monitor': verdicts,
   'What the monitor does': decisions,
   'Messages in the server’s log': logRows,

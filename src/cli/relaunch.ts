@@ -1,3 +1,4 @@
+import type { AutomaticCommands } from '../supervisor/automatic-work.ts';
 import type { GlobalFlags, Surroundings } from './cli.ts';
 import { handedOn } from './global-flags.ts';
 
@@ -9,6 +10,10 @@ export function again({ program }: Pick<Surroundings, 'program'>, flags: GlobalF
 /** The backup that nobody asked for: it goes last, and decides by itself whether there is anything to do. */
 export const automaticBackup = (surroundings: Pick<Surroundings, 'program'>, flags: GlobalFlags): string[] =>
   again(surroundings, flags, ['backup', 'create', '--if-changed', '--low-priority', '--quiet']);
+
+export const automaticCommands = (surroundings: Pick<Surroundings, 'program'>, flags: GlobalFlags): AutomaticCommands => ({
+  backup: automaticBackup(surroundings, flags),
+});
 
 export const definedOnly = (environment: Surroundings['environment']): Record<string, string> =>
   Object.fromEntries(Object.entries(environment).filter((entry): entry is [string, string] => entry[1] !== undefined));

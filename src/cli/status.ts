@@ -1,8 +1,9 @@
 import type { Command } from 'commander';
 import type { ServiceState } from '../control/status.ts';
-import { bytes, counted, duration, moment } from '../kernel/units.ts';
+import { bytes, counted, duration, moment, roughly } from '../kernel/units.ts';
 import type { StatusReport } from '../supervisor/report-status.ts';
 import type { Cli } from './cli.ts';
+import { judgedWords } from './incident.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
 import { secondsFlag } from './up.ts';
@@ -58,6 +59,30 @@ function archiveRow({ state, problem, gaps }: NonNullable<StatusReport['archive'
   return ['WAL archive', look(archiveWords[state]), notes.filter(Boolean).join('; ')];
 }
 
+function tierRow({ tier, rpo, rto }: NonNullable<StatusReport['tier']>, style: Style): string[] {
+  const isMissed = rpo.met === false || rto.met === false;
+  const rehearsed = rto.seconds === null ? `${judgedWords(rto)} (\`dbkit backup drill\` measures it)` : judgedWords(rto);
+  return [
+    `tier ${tier}`,
+    isMissed ? style.bad('missed') : rpo.met && rto.met ? style.good('met') : style.dim('not known'),
+    `RPO ${judgedWords(rpo)}; RTO ${rehearsed}`,
+  ];
+}
+
+function scheduleRow({ job, expression, nextAt, ranAt, outcome }: StatusReport['schedule'][number], style: Style, now: Date): string[] {
+  const last = ranAt === null ? '' : `last ${outcome === null ? 'run' : outcome} ${moment(ranAt)}`;
+  const isBad = outcome === 'failed' || outcome === 'interrupted';
+  const next =
+    nextAt === null
+      ? style.dim('not scheduled now')
+      : isBad
+        ? style.warn(`next in ${until(nextAt, now)}`)
+        : `next in ${until(nextAt, now)}`;
+  return [`scheduled ${job}`, next, [`'${expression}' UTC`, last].filter(Boolean).join(', ')];
+}
+
+const until = (iso: string, now: Date): string => roughly(Math.max(0, (Date.parse(iso) - now.getTime()) / 1000));
+
 const colours: Partial<Record<ServiceState, 'good' | 'bad' | 'warn' | 'dim'>> = {
   ready: 'good',
   held: 'bad',
@@ -110,6 +135,8 @@ export function statusView(report: StatusReport, style: Style, now: Date): strin
     report.lastBackup ? `${report.lastBackup.label}, ${span(report.lastBackup.createdAt)} ago` : '',
   ]);
   if (report.archive) rows.push(archiveRow(report.archive, style));
+  if (report.tier) rows.push(tierRow(report.tier, style));
+  rows.push(...report.schedule.map((line) => scheduleRow(line, style, now)));
   for (const { what, path, totalBytes, freeBytes } of report.disks)
     rows.push([`disk (${what})`, `${bytes(freeBytes)} free`, `of ${bytes(totalBytes)}, ${path}`]);
   const parts = [table(rows)];

@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { DbkitError } from '../kernel/errors.ts';
 import { DURATION, durationMs } from '../kernel/units.ts';
 import type { Cli } from './cli.ts';
-import { again, automaticBackup, definedOnly } from './relaunch.ts';
+import { again, automaticCommands, definedOnly } from './relaunch.ts';
 
 export const secondsFlag = (text: string): number => {
   const value = Number(text);
@@ -47,7 +47,7 @@ export function registerUp(program: Command, cli: Cli): void {
                 },
                 signal,
               )
-            : await app.supervisor.up({ onReady: say, backup: automaticBackup(surroundings, global) });
+            : await app.supervisor.up({ onReady: say, automatic: automaticCommands(surroundings, global) });
           const words = {
             up: 'up',
             'already-up': 'already up; nothing to do',

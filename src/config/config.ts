@@ -6,6 +6,7 @@ import { copiesSettings } from './copies-settings.ts';
 import { haSettings, type PatroniSettings, patroniSettings } from './ha-settings.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
 import { monitorSettings } from './monitor-settings.ts';
+import { scheduleSetting } from './schedules.ts';
 import { walSettings } from './wal-settings.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
@@ -108,8 +109,8 @@ export type PostgresqlSettings = v.InferOutput<typeof postgresqlSettings>;
 const retentionSettings = v.strictObject({
   /** How many of the newest good ones; default: maxBackups. */
   last: v.optional(v.pipe(count, v.minValue(1))),
-  /** The last good one of each of so many days, weeks, months that have one. */
-  daily: v.optional(count, 0),
+  /** The last good one of each of so many days, weeks, months that have one; days by default as many as the tier keeps. */
+  daily: v.optional(count),
   weekly: v.optional(count, 0),
   monthly: v.optional(count, 0),
   /** Beyond it nothing stays but the newest good one, pinned ones and the newest proven one. */
@@ -139,6 +140,8 @@ const maintenanceSettings = v.strictObject({
 
 const backupSettings = v.strictObject({
   afterStart: v.optional(v.boolean(), true),
+  /** When the supervisor takes base backups, in UTC, when something has changed. Default: as the tier has it, at 02:00 where there is none. */
+  schedule: v.optional(scheduleSetting),
   /** The bytes that a base backup reads in a second at most; default: as fast as it can. */
   rateLimit: v.optional(size),
   /** Every so many base backups one shares nothing with the earlier ones; 0: none has to. */

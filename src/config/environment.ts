@@ -28,6 +28,8 @@ export const environment = {
   DBKIT_SERVICES_DIR: ['servicesDir', 'text'],
   DBKIT_STOP_SECONDS: ['stopSeconds', 'number'],
   DBKIT_BACKUP_AFTER_START: ['backup.afterStart', 'flag'],
+  DBKIT_BACKUP_SCHEDULE: ['backup.schedule', 'text'],
+  DBKIT_TIER: ['tier', 'text'],
   DBKIT_WAL: ['wal.mode', 'text'],
   DBKIT_WAL_MAX_LAG: ['wal.maxLag', 'text'],
   HEALTH_CHECK_INTERVAL: ['monitor.intervalSeconds', 'number'],

@@ -3,10 +3,11 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   stateDir: 'status, inventory, kept files, history and the control socket',
   logDir: 'logs of the server and of services',
   backupDir: 'the local repository, and the quarantine',
-  tier: 'how much a recovery may lose and how long it may take (RPO, RTO in minutes): critical 1, 5; high 5, 15; standard 15, 30; archive 60, 120',
+  tier: 'how much a recovery may lose and how long it may take (RPO, RTO in minutes): critical 1, 5; high 5, 15; standard 15, 30; archive 60, 120; sets wal.mode, backup.schedule and retention.daily where those are not set',
   maxBackups: 'how many base backups are kept, where retention.last is not set',
   'retention.last': 'keep the newest good backups, this many; default: maxBackups',
-  'retention.daily': 'keep the newest good backup of this many days that have one',
+  'retention.daily':
+    'keep the newest good backup of this many days that have one; default: 30 for the tiers critical and high, 7 for standard and archive, else 0',
   'retention.weekly': 'keep the newest good backup of this many weeks that have one',
   'retention.monthly': 'keep the newest good backup of this many months that have one',
   'retention.maxAge': 'keep nothing older, but the newest good backup, the newest proven one and pinned ones',
@@ -54,9 +55,12 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'recovery.amcheck': 'let pg_amcheck read every table and index once a recovered server answers again',
   'drill.assertions': 'queries that must answer true in a restored copy: { sql, name, database }',
   'backup.afterStart': 'take a base backup after a start, when something has changed',
+  'backup.schedule':
+    'when the supervisor takes base backups, as cron has it, in UTC; default: 0 2 * * *, and more often for the tiers high (0 2,14 * * *) and critical (0 2,8,14,20 * * *); off where backup.afterStart is false',
   'backup.rateLimit': 'the most a base backup reads in a second; default: no limit',
   'backup.fullEvery': 'every so many base backups one shares nothing with the earlier ones; 0: none has to',
-  'wal.mode': 'tail keeps the WAL in the repository as it is written; default: tail for instances that dbkit has initialised, else off',
+  'wal.mode':
+    'tail keeps the WAL in the repository as it is written; default: tail for instances that dbkit has initialised and where a tier is set, else off',
   'wal.pollSeconds': 'how often new WAL is looked for: about so much is lost with the machine',
   'wal.maxLag': 'WAL that is held back while the archive cannot be written; beyond it a gap is told, and a base backup closes it',
   'wal.backupAfter': 'so much WAL after the last one a base backup is taken',

@@ -1,11 +1,20 @@
 /** How much may be lost and how long it may take, by the importance of the data. */
 export const tiers = {
-  critical: { rpoSeconds: 60, rtoSeconds: 300 },
-  high: { rpoSeconds: 300, rtoSeconds: 900 },
-  standard: { rpoSeconds: 900, rtoSeconds: 1_800 },
-  archive: { rpoSeconds: 3_600, rtoSeconds: 7_200 },
-} as const satisfies Readonly<Record<string, { readonly rpoSeconds: number; readonly rtoSeconds: number }>>;
+  critical: { rpoSeconds: 60, rtoSeconds: 300, backupSchedule: '0 2,8,14,20 * * *', keptDays: 30 },
+  high: { rpoSeconds: 300, rtoSeconds: 900, backupSchedule: '0 2,14 * * *', keptDays: 30 },
+  standard: { rpoSeconds: 900, rtoSeconds: 1_800, backupSchedule: '0 2 * * *', keptDays: 7 },
+  archive: { rpoSeconds: 3_600, rtoSeconds: 7_200, backupSchedule: '0 2 * * *', keptDays: 7 },
+} as const satisfies Readonly<Record<string, TierTargets>>;
 export type Tier = keyof typeof tiers;
+
+interface TierTargets {
+  readonly rpoSeconds: number;
+  readonly rtoSeconds: number;
+  /** When base backups are taken, in UTC: the more often, the less WAL a restore replays. */
+  readonly backupSchedule: string;
+  /** So many days keep their last good backup. */
+  readonly keptDays: number;
+}
 
 /** A figure beside what the tier allows; null where one of them is not known. */
 export interface Judged {

@@ -102,6 +102,8 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
     readonly endLsn: string | null;
     readonly lagBytes: number | null;
     readonly lagSeconds: number | null;
+    /** The most that the tier may lose. */
+    readonly rpoSeconds?: number | null;
   };
   readonly replication:
     | readonly { readonly name: string; readonly state: string; readonly seconds: number; readonly behind: number }[]
@@ -122,6 +124,9 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
     readonly state?: string;
     readonly ageSeconds?: number;
     readonly proofAgeSeconds?: number | null;
+    /** How long the restore took that was rehearsed last, and how long the tier allows. */
+    readonly restoreSeconds?: number | null;
+    readonly rtoSeconds?: number | null;
   };
   /** By name, as the configuration has them. */
   readonly copies: readonly {

@@ -67,6 +67,10 @@ function ofProbes(gauge: Gauge, { probes }: HealthReport): void {
   figure('dbkit_wal_kept', '1 while the WAL is kept in the repository as it is written.', archive && (archive.state === 'keeping' ? 1 : 0));
   figure('dbkit_wal_kept_lag_bytes', 'WAL that is durable and not in the repository yet.', archive?.lagBytes ?? undefined);
   figure('dbkit_wal_kept_lag_seconds', 'How long that has been so.', archive?.lagSeconds ?? undefined);
+  const restored = factsOf(probes, 'backups');
+  figure('dbkit_target_rpo_seconds', 'The most that the tier may lose.', archive?.rpoSeconds ?? undefined);
+  figure('dbkit_target_rto_seconds', 'The longest that a restore may take by the tier.', restored?.rtoSeconds ?? undefined);
+  figure('dbkit_restore_duration_seconds', 'How long the restore took that was rehearsed last.', restored?.restoreSeconds ?? undefined);
   const slots = factsOf(probes, 'slots');
   if (slots && slots.length > 0)
     gauge(

@@ -1,18 +1,22 @@
 import type { SupervisorStatus } from '../control/status.ts';
-import { withAny } from '../kernel/deadline.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
-import type { Child, ExitReason, Signals, SpawnChild } from '../kernel/machine.ts';
+import type { Child, ExitReason, Files, Signals, SpawnChild } from '../kernel/machine.ts';
 import type { MonitorCheck, MonitorNeeds } from '../monitor/check.ts';
 import { monitor } from '../monitor/loop.ts';
 import { endPlannedStop } from '../monitor/pause.ts';
-import { startBackup } from './start-backup.ts';
+import { type AutomaticCommands, type AutomaticWork, beginAutomaticWork } from './automatic-work.ts';
 import { planStop } from './stop-plan.ts';
 import { type Supervisor, supervise } from './supervise.ts';
 import type { SuperviseNeeds } from './supervision.ts';
 
 type Needs = SuperviseNeeds &
-  MonitorNeeds & { readonly spawn: SpawnChild; readonly signals: Signals; readonly commandEnvironment: Readonly<Record<string, string>> };
+  MonitorNeeds & {
+    readonly files: Files;
+    readonly spawn: SpawnChild;
+    readonly signals: Signals;
+    readonly commandEnvironment: Readonly<Record<string, string>>;
+  };
 
 export interface EntrypointInput {
   /** The name of this supervisor in `status`. */
@@ -21,8 +25,8 @@ export interface EntrypointInput {
   readonly command: readonly string[];
   /** Where CMD's stdout goes: 'stderr' when dbkit's own stdout is to be one document. */
   readonly commandOutput: 'inherit' | 'stderr';
-  /** The program that takes the automatic backup; it runs at low priority once everything is ready. */
-  readonly backup: readonly string[];
+  /** The programs of what nobody asks for; they run at low priority once everything is ready. */
+  readonly automatic: AutomaticCommands;
   /** Called once, when every service is ready or held and before CMD starts. */
   onReady(supervisor: Supervisor): void;
   /** After each check of the monitor, where it is enabled. */
@@ -43,7 +47,7 @@ const SAME_PRESS_MS = 500; // npm and the terminal may deliver one Ctrl-C twice.
  */
 export async function runEntrypoint(
   app: Needs,
-  { mode, command, commandOutput, backup, onReady, onCheck, onRecovery }: EntrypointInput,
+  { mode, command, commandOutput, automatic, onReady, onCheck, onRecovery }: EntrypointInput,
 ): Promise<EntrypointReport> {
   const running = await attach(app, command, commandOutput);
   if (running) return running;
@@ -53,10 +57,9 @@ export async function runEntrypoint(
     stopAsked = resolve;
   });
   let child: Child | undefined;
-  let backingUp: Child | undefined;
   const unwatched = new AbortController();
   let watching: Promise<void> | undefined;
-  let wishing: Promise<unknown> | undefined;
+  let working: AutomaticWork | undefined;
   let supervisor: Supervisor | undefined;
   let commandLives = false;
   let lastMs: number | undefined;
@@ -78,10 +81,7 @@ export async function runEntrypoint(
     const asked = await Promise.race([supervisor.booted.then(() => undefined), stopSignal]);
     if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
     onReady(supervisor);
-    backingUp = await startBackup(app, backup);
-    wishing = backUpOnWish(app, backup, unwatched.signal, (begun) => {
-      backingUp = begun;
-    });
+    working = await beginAutomaticWork(app, automatic, unwatched.signal);
     if (app.config.monitor.enabled) watching = watch(app, { onCheck, onRecovery }, unwatched.signal);
     if (command.length > 0) {
       child = await startCommand(app, command, commandOutput);
@@ -94,32 +94,12 @@ export async function runEntrypoint(
   } finally {
     unwatched.abort();
     await watching;
-    await wishing;
-    backingUp?.kill('SIGTERM'); // What it has copied so far is removed by the next one.
+    await working?.end();
     await supervisor?.stop(hurried.signal);
     if (commandLives) child?.kill('SIGKILL'); // It has ignored its signal for the whole budget.
     unsubscribe();
   }
 }
-
-/** A gap in the WAL, or much of it, wants a base backup; one is taken after the other, and not while one is under way. */
-async function backUpOnWish(app: Needs, backup: readonly string[], signal: AbortSignal, begun: (child: Child) => void): Promise<void> {
-  const [service] = app.services.filter(({ backupWanted }) => backupWanted !== undefined);
-  while (service?.backupWanted && !signal.aborted) {
-    const reason = await service.backupWanted(signal).catch(() => undefined);
-    if (reason === undefined) return;
-    app.log.info(
-      'backup.wanted',
-      `a base backup is taken now: ${reason === 'gap' ? 'WAL is missing before now' : 'much WAL has gathered'}`,
-    );
-    const child = await startBackup(app, backup);
-    if (child === undefined) continue;
-    begun(child);
-    await withAny([signal], (either) => Promise.race([child.exited, app.clock.sleep(BACKUP_PATIENCE_MS, either).catch(() => undefined)]));
-  }
-}
-
-const BACKUP_PATIENCE_MS = 6 * 3_600_000;
 
 /**
  * The monitor as part of the container: what it recovers goes through this very supervisor. It never fails the entrypoint, and one that ends

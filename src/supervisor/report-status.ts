@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
-import type { Backups } from '../backups/backup.ts';
+import type { Backup, Backups } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
+import { type JobName, schedulesOf } from '../config/schedules.ts';
 import type { Control } from '../control/contract.ts';
 import { isRunning, statusOf } from '../control/running.ts';
 import type { ServiceStatus, StatusBoard } from '../control/status.ts';
@@ -12,7 +13,11 @@ import { roomAt } from '../machine/disk-usage.ts';
 import { isReachable } from '../machine/is-there.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
 import { lostSomething, type RecoveryReport } from '../recovery/report.ts';
+import type { KeptWal } from '../restore/kept-wal.ts';
 import { readKeeping, type WalKeepingState } from '../wal/keeping.ts';
+import type { WalStatus } from '../wal/status.ts';
+import { type MeasuredTier, measureTier } from './measure-tier.ts';
+import { type Remembered, readSchedule } from './schedule/memory.ts';
 
 type Needs = {
   readonly config: Config;
@@ -21,6 +26,7 @@ type Needs = {
   readonly history: RecoveryHistory;
   readonly instance: Instance;
   readonly backups: readonly Backups[];
+  readonly keptWal: Pick<KeptWal, 'status'>;
   readonly clock: Clock;
   readonly files: Pick<Files, 'readJson'>;
 };
@@ -55,7 +61,20 @@ export interface StatusReport {
   readonly lastBackup: { readonly label: string; readonly createdAt: string; readonly state: string } | null;
   /** The WAL archive, by the words of the supervisor that keeps it; null where none was kept. Gaps: those that no base backup has closed yet. */
   readonly archive: { readonly state: WalKeepingState['state']; readonly problem: string | null; readonly gaps: number } | null;
+  /** Measured figures beside what the tier allows; null where none is set. */
+  readonly tier: MeasuredTier | null;
+  /** The work that the supervisor does by itself, and when next; `nextAt` is null while none runs. */
+  readonly schedule: readonly ScheduledStatus[];
   readonly disks: readonly { readonly what: string; readonly path: string; readonly totalBytes: number; readonly freeBytes: number }[];
+}
+
+export interface ScheduledStatus {
+  readonly job: JobName;
+  /** As cron has it, in UTC. */
+  readonly expression: string;
+  readonly nextAt: string | null;
+  readonly ranAt: string | null;
+  readonly outcome: 'running' | 'done' | 'failed' | 'interrupted' | null;
 }
 
 const LIVE_TIMEOUT_MS = 1_000;
@@ -63,17 +82,18 @@ const LIVE_TIMEOUT_MS = 1_000;
 /** Everything a person asks first, gathered at once: the published state, one session, the file systems. */
 export async function reportStatus(app: Needs, signal: AbortSignal): Promise<StatusReport> {
   const { config, control, board, history, instance, clock } = app;
-  const [running, published, recoveries, live, disks, lastBackup, hasData, keeping] = await Promise.all([
+  const [running, published, recoveries, live, disks, backups, hasData, keeping] = await Promise.all([
     isRunning(control, signal),
     statusOf(control, board, signal),
     history.all(),
     instance.live(LIVE_TIMEOUT_MS, signal),
     disksOf(config),
-    newestBackup(app, signal),
+    allBackups(app, signal),
     holdsAnything(config.postgresql.dataDir),
     readKeeping(config.stateDir, app.files).catch(() => undefined), // A status is told whatever cannot be read.
   ]);
   const [lastRecovery] = recoveries;
+  const lastBackup = newestOf(backups);
   const postgresql = running ? published?.services.find(({ name }) => name === 'postgresql') : undefined;
   return {
     readiness: live ? 'accepting' : postgresql?.state === 'starting' || postgresql?.state === 'stopping' ? 'rejecting' : 'no-response',
@@ -99,6 +119,11 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
     lastLoss: lastRecovery && lostSomething(lastRecovery) ? null : (recoveries.find(lostSomething) ?? null),
     lastBackup,
     archive: keeping === undefined ? null : archiveOf(keeping, lastBackup),
+    tier:
+      config.tier === undefined
+        ? null
+        : measureTier(config, { backups, archive: await archiveNow(app, signal), nowMs: clock.now().getTime() }),
+    schedule: await scheduleOf(app, running),
     disks,
   };
 }
@@ -118,10 +143,23 @@ const holdsAnything = (dataDir: string): Promise<boolean> =>
     (cause: unknown) => errnoOf(cause) !== 'ENOENT',
   );
 
-async function newestBackup({ backups }: Needs, signal: AbortSignal): Promise<StatusReport['lastBackup']> {
-  const lists = await Promise.all(backups.map(({ repository }) => repository.list(signal).catch(() => [])));
-  const newest = lists.flat().sort(newestFirst)[0];
+const allBackups = async ({ backups }: Needs, signal: AbortSignal): Promise<readonly Backup[]> =>
+  (await Promise.all(backups.map(({ repository }) => repository.list(signal).catch(() => [])))).flat().sort(newestFirst);
+
+function newestOf([newest]: readonly Backup[]): StatusReport['lastBackup'] {
   return newest ? { label: newest.label, createdAt: newest.createdAt, state: newest.state } : null;
+}
+
+const archiveNow = ({ keptWal }: Needs, signal: AbortSignal): Promise<WalStatus | null> => keptWal.status(signal).catch(() => null);
+
+async function scheduleOf({ config, files }: Needs, running: boolean): Promise<StatusReport['schedule']> {
+  const known = await readSchedule(config.stateDir, files).catch((): Remembered => ({})); // A status is told whatever cannot be read.
+  const expressions = Object.entries(schedulesOf(config)) as [JobName, string | null][];
+  return expressions.flatMap(([job, expression]) => {
+    if (expression === null) return [];
+    const { nextAt = null, ranAt = null, outcome = null } = known[job] ?? {};
+    return [{ job, expression, nextAt: running && known[job]?.expression === expression ? nextAt : null, ranAt, outcome }];
+  });
 }
 
 async function disksOf({ postgresql, backupDir, logDir }: Needs['config']): Promise<StatusReport['disks']> {

@@ -6,6 +6,12 @@ import type { Child, Logger, SpawnChild } from '../kernel/machine.ts';
 
 const INTERRUPTED = 143; // By our own stop: the next one begins anew.
 
+/** By the published state: clients are served, so there is something to work on. */
+export async function isServerUp({ board }: { readonly board: Pick<StatusBoard, 'read'> }): Promise<boolean> {
+  const published = await board.read();
+  return published?.services.some(({ name, state }) => name === 'postgresql' && state === 'ready') ?? false;
+}
+
 /**
  * The automatic backup after a start, as a process of its own: and its memory goes with it. It decides by itself
  * whether anything has changed. Undefined when it is switched off, no PostgreSQL is up, or it cannot be started, which never fails a boot.
@@ -19,11 +25,9 @@ export async function startBackup(
     readonly commandEnvironment: Readonly<Record<string, string>>;
   },
   [file = 'dbkit', ...args]: readonly string[],
-  { outlivesDbkit = false }: { readonly outlivesDbkit?: boolean } = {},
+  { outlivesDbkit = false, isScheduled = false }: { readonly outlivesDbkit?: boolean; readonly isScheduled?: boolean } = {},
 ): Promise<Child | undefined> {
-  const published = await app.board.read();
-  const up = published?.services.some(({ name, state }) => name === 'postgresql' && state === 'ready');
-  if (!app.config.backup.afterStart || !up) return undefined;
+  if (!(app.config.backup.afterStart || isScheduled) || !(await isServerUp(app))) return undefined;
   const output = { appendTo: join(app.config.logDir, 'dbkit.log') };
   try {
     const child = await app.spawn({

@@ -4,13 +4,19 @@ import type { Control } from '../control/contract.ts';
 import { askStatus, statusOf } from '../control/running.ts';
 import type { StatusBoard, SupervisorStatus } from '../control/status.ts';
 import { DbkitError, type FailureCode, failures } from '../kernel/errors.ts';
-import type { Clock, Signals, SpawnChild } from '../kernel/machine.ts';
+import type { Clock, Files, Signals, SpawnChild } from '../kernel/machine.ts';
 import type { MonitorNeeds } from '../monitor/check.ts';
+import type { AutomaticCommands } from './automatic-work.ts';
 import { runEntrypoint } from './entrypoint.ts';
 import type { SuperviseNeeds } from './supervision.ts';
 
 type Needs = SuperviseNeeds &
-  MonitorNeeds & { readonly spawn: SpawnChild; readonly signals: Signals; readonly commandEnvironment: Readonly<Record<string, string>> };
+  MonitorNeeds & {
+    readonly files: Files;
+    readonly spawn: SpawnChild;
+    readonly signals: Signals;
+    readonly commandEnvironment: Readonly<Record<string, string>>;
+  };
 
 export interface UpReport {
   readonly outcome: 'up' | 'already-up' | 'held' | 'stopped';
@@ -18,7 +24,7 @@ export interface UpReport {
 }
 
 /** The services in the foreground, until Ctrl-C or `dbkit down`. */
-export async function up(app: Needs, input: { onReady(): void; readonly backup: readonly string[] }): Promise<UpReport> {
+export async function up(app: Needs, input: { onReady(): void; readonly automatic: AutomaticCommands }): Promise<UpReport> {
   if (await isUp(app)) return { outcome: 'already-up', status: (await app.board.read()) ?? null };
   await runEntrypoint(app, { mode: 'up', command: [], commandOutput: 'inherit', ...input });
   return { outcome: 'stopped', status: (await app.board.read()) ?? null };

@@ -111,6 +111,7 @@ const toBackup = (record: BackupRecord, path: string): Backup => ({
   pinned: record.pinned,
   verifiedAt: record.verifiedAt,
   provenAt: record.provenAt,
+  ...(record.rtoMs === null ? {} : { restoreMs: record.rtoMs }),
   ...(record.knownDamage.length > 0 ? { knownDamage: record.knownDamage } : {}),
 });
 

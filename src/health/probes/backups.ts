@@ -1,7 +1,9 @@
 import { access, constants } from 'node:fs/promises';
 import { type Backup, type Backups, isGood } from '../../backups/backup.ts';
+import { rehearsedSeconds } from '../../backups/drill.ts';
 import type { Config } from '../../config/config.ts';
 import type { Levels } from '../../config/health-settings.ts';
+import { judgedBy, type Tier, tiers } from '../../config/tiers.ts';
 import { errnoOf } from '../../kernel/errors.ts';
 import { newestFirst } from '../../kernel/labels.ts';
 import type { Clock } from '../../kernel/machine.ts';
@@ -10,7 +12,11 @@ import { judge, skipped } from '../health.ts';
 import type { ProbeOf, ResultOf } from '../probe.ts';
 
 /** How old the newest good backup is, and how far it was proven. */
-export function backupsProbe({ health: { backupAge }, backupDir }: Config, kinds: readonly Backups[], clock: Clock): ProbeOf<'backups'> {
+export function backupsProbe(
+  { health: { backupAge }, backupDir, tier }: Config,
+  kinds: readonly Backups[],
+  clock: Clock,
+): ProbeOf<'backups'> {
   return {
     name: 'backups',
     title: 'age of the newest good one',
@@ -23,8 +29,22 @@ export function backupsProbe({ health: { backupAge }, backupDir }: Config, kinds
       const lists = await Promise.all(kinds.map(({ repository }) => repository.list(signal)));
       const all = lists.flat().sort(newestFirst);
       const secondsSince = (iso: string): number => (clock.now().getTime() - Date.parse(iso)) / 1000;
-      return judged(all, backupAge, secondsSince);
+      return withinTier(judged(all, backupAge, secondsSince), rehearsedSeconds(all), tier);
     },
+  };
+}
+
+/** A restore that takes longer than the tier allows is a warning: nothing is wrong yet. Pure. */
+export function withinTier(result: ResultOf<'backups'>, restoreSeconds: number | null, tier: Tier | undefined): ResultOf<'backups'> {
+  const rtoSeconds = tier === undefined ? null : tiers[tier].rtoSeconds;
+  const { data } = result;
+  const measured = data === undefined ? result : { ...result, data: { ...data, restoreSeconds, rtoSeconds } };
+  if (judgedBy(restoreSeconds, rtoSeconds).met !== false) return measured;
+  return {
+    ...measured,
+    status: result.status === 'ok' ? 'warning' : result.status,
+    summary: `${result.summary}; a restore took ${roughly(restoreSeconds!)}, and the tier ${tier} allows ${roughly(rtoSeconds!)}`,
+    hint: result.hint ?? 'back up more often (`backup.schedule`), so that less WAL is replayed, or choose another tier',
   };
 }
 

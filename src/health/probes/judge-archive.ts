@@ -20,7 +20,7 @@ const LOOK = '`dbkit wal status` shows it';
 /** First match wins. A gap counts until a base backup has closed it; a failure is critical once it lasts. Pure. */
 export function judgeArchive(
   { keeping, end, lag, backupAt }: ArchiveFacts,
-  { archiveDelay }: Pick<HealthSettings, 'archiveDelay'>,
+  { archiveDelay, rpoSeconds = null }: Pick<HealthSettings, 'archiveDelay'> & { readonly rpoSeconds?: number | null },
   now: Date,
 ): ResultOf<'wal-archive'> {
   if (keeping === undefined) return skipped('no WAL is kept for this instance');
@@ -31,6 +31,7 @@ export function judgeArchive(
     endLsn: end && formatLsn(end.lsn),
     lagBytes: lag?.bytes ?? null,
     lagSeconds: lag?.seconds ?? null,
+    rpoSeconds,
   };
   const { problem } = keeping;
   if (keeping.state === 'failing' && problem !== null) {

@@ -1,6 +1,6 @@
 import type { Backups } from '../../backups/backup.ts';
 import type { Config } from '../../config/config.ts';
-import { levelsWithin } from '../../config/tiers.ts';
+import { levelsWithin, tiers } from '../../config/tiers.ts';
 import { parseLsn } from '../../formats/wal-segment.ts';
 import type { System } from '../../kernel/machine.ts';
 import { openArchive } from '../../wal/archive.ts';
@@ -19,7 +19,7 @@ export function walArchiveProbe(
   { files, clock }: Pick<System, 'files' | 'clock'>,
   sessions: SharedSessions,
 ): ProbeOf<'wal-archive'> {
-  const limits = { archiveDelay: levelsWithin(health.archiveDelay, tier) };
+  const limits = { archiveDelay: levelsWithin(health.archiveDelay, tier), rpoSeconds: tier === undefined ? null : tiers[tier].rpoSeconds };
   return {
     name: 'wal-archive',
     title: 'WAL in the repository',

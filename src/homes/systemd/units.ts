@@ -148,6 +148,7 @@ const server = (plan: UnitPlan): string[] => [
   'Type=notify',
   'NotifyAccess=all',
   `User=${plan.user}`,
+  'Environment=DBKIT_BACKUP_SCHEDULE=off', // The timer takes the backups; the file below may say otherwise.
   `EnvironmentFile=${plan.environmentFile}`,
   `ExecStart=${commandLine(plan.program, 'up --strict --quiet')}`,
   'KillMode=mixed',
