@@ -104,7 +104,7 @@ async function attempt(
   const cut = (): void => void close(client);
   signal.addEventListener('abort', cut, { once: true });
   try {
-    await client.connect();
+    await begin(client);
     const late = lateSettings(needs, Number.parseInt(version, 10) || 0, { trusted });
     if (late !== '') await client.query(late);
   } catch (cause) {
@@ -114,6 +114,21 @@ async function attempt(
     throw refused(target, cause);
   }
   return sessionOf(client, signal, cut);
+}
+
+/** The driver forgets whoever waits for a session that is cut while it begins (pg's client.js: `if (!this._ending)`); that wait had no end. */
+async function begin(client: Client): Promise<void> {
+  const entering = client.connect();
+  let lost = (): void => undefined;
+  const gone = new Promise<never>((_resolve, reject) => {
+    lost = () => reject(new Error('the connection was closed before the session began'));
+    client.connection.once('end', lost);
+  });
+  try {
+    await Promise.race([entering, gone]);
+  } finally {
+    client.connection.off('end', lost);
+  }
 }
 
 /** Loads the driver while the server is still starting, so that the first question need not wait for it. Never rejects: whoever connects is told. */
