@@ -1,0 +1,44 @@
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+/** The executable with another program behind it; undefined: none, as before a build. */
+function run(program: string | undefined, args: readonly string[]) {
+  const folder = mkdtempSync(join(tmpdir(), 'dbkit-executable-'));
+  folders.push(folder);
+  for (const name of ['bin', 'dist']) mkdirSync(join(folder, name));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  for (const name of ['bin/dbkit.js', 'bin/program.js']) copyFileSync(name, join(folder, name));
+  if (program !== undefined) writeFileSync(join(folder, 'dist/main.js'), program);
+  const { status, stderr } = spawnSync(process.execPath, [join(folder, 'bin/dbkit.js'), ...args], { encoding: 'utf8' });
+  return { status, stderr };
+}
+
+const FETCH = ['--quiet', 'wal', 'fetch', '000000010000000000000001', 'pg_wal/RECOVERYXLOG'];
+const forever = 'exports.main = () => new Promise(() => undefined);';
+const thrown = "exports.main = () => new Promise(() => setImmediate(() => { throw new Error('odd'); }));";
+const short =
+  "exports.main = () => new Promise(() => setImmediate(() => { throw Object.assign(new Error('too many'), { code: 'EMFILE' }); }));";
+
+test.each([
+  ['a wait that nothing can end', forever, 70, 'cannot happen any more'],
+  ['an error that nobody caught', thrown, 70, 'odd'],
+  ['a machine that is short of something', short, 69, 'too many'],
+  ['a program that was not built', undefined, 1, 'has not been built'],
+])('%s ends with a status of dbkit’s own, and restore_command with one that stops the recovery', (_name, program, status, words) => {
+  const said = run(program, ['status']);
+  expect(said).toEqual({ status, stderr: expect.stringContaining(words) });
+  expect(said.stderr.match(/^dbkit: /gm)).toHaveLength(1);
+  expect(run(program, FETCH)).toEqual({ status: 126, stderr: expect.stringContaining(words) });
+});
+
+test('a status that the program chose is kept, 13 too', () => {
+  expect(run('exports.main = async () => 13;', ['entrypoint'])).toEqual({ status: 13, stderr: '' });
+});
