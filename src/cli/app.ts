@@ -22,7 +22,7 @@ import { reinit, rejoin } from '../cluster/rejoin.ts';
 import { renderCluster } from '../cluster/render/render.ts';
 import { checkCluster, clusterHistory, reportCluster, whyNot } from '../cluster/report.ts';
 import { switchover } from '../cluster/switchover.ts';
-import { awaitHealth, checkHealth } from '../health/check.ts';
+import { awaitInTurn, checkInTurn } from '../health/check.ts';
 import { checkBeforeCommit } from '../health/hooks/check.ts';
 import { installHook, uninstallHook } from '../health/hooks/install.ts';
 import { initDevcontainer } from '../homes/devcontainer/init.ts';
@@ -96,7 +96,7 @@ export function createApp(parts: Parts) {
     restore: restoreVerbs(on, copies),
     moments: { timeline: on(readTimeline), name: on(makeRestorePoint) },
     recovery: recoveryVerbs(on),
-    health: { check: on(checkHealth), wait: on(awaitHealth), beforeCommit: on(checkBeforeCommit) },
+    health: { check: on(checkInTurn), wait: on(awaitInTurn), beforeCommit: on(checkBeforeCommit) },
     followed: { on: on(followBranches), off: on(unfollowBranches), judge: on(judgeCheckout) },
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },
     alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },

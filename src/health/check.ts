@@ -1,8 +1,9 @@
+import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { nearest } from '../kernel/closest-name.ts';
 import { within } from '../kernel/deadline.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
-import type { Clock, Logger } from '../kernel/machine.ts';
+import type { Clock, Locks, Logger } from '../kernel/machine.ts';
 import { type HealthReport, isOf, type ProbeReport, worstOf } from './health.ts';
 import type { Probe, Probed, ProbeResult } from './probe.ts';
 
@@ -40,16 +41,37 @@ export async function checkHealth(app: Needs, { only }: HealthRequest, signal: A
   return { status: worstOf(probes.map(({ status }) => status)), at, durationMs: rounded(clock.monotonicMs() - begunMs), probes };
 }
 
+/** Checks at once beyond these wait for each other: fifty would fill the server's connections, and call it slow for what they do to it. */
+const TURNS = 4;
+/** Then it asks all the same: one that hangs must not keep the others from saying so. */
+const TURN_MS = 30_000;
+
+/** The same, for checks that anybody may begin at any time: a few at once, the others after them. */
+export async function checkInTurn(
+  app: Needs & { readonly locks: Pick<Locks, 'turn'> },
+  request: HealthRequest,
+  signal: AbortSignal,
+): Promise<HealthReport> {
+  const places = Array.from({ length: TURNS }, (_, index) => join(app.config.stateDir, `health-turn-${index + 1}`));
+  const turn = await app.locks.turn(places, TURN_MS, signal);
+  try {
+    return await checkHealth(app, request, signal);
+  } finally {
+    await turn?.release();
+  }
+}
+
 /** Asks again until nothing is critical or unknown, or the time is over; the last report either way. */
 export async function awaitHealth(
   app: Needs & { readonly log: Logger },
   request: HealthRequest,
   timeoutMs: number,
   signal: AbortSignal,
+  check: () => Promise<HealthReport> = () => checkHealth(app, request, signal),
 ): Promise<HealthReport> {
   const begunMs = app.clock.monotonicMs();
   for (;;) {
-    const report = await checkHealth(app, request, signal);
+    const report = await check();
     const waitedMs = app.clock.monotonicMs() - begunMs;
     if (report.status === 'ok' || report.status === 'warning' || waitedMs >= timeoutMs) return report;
     const first = report.probes.find(({ status }) => status === report.status);
@@ -60,6 +82,14 @@ export async function awaitHealth(
     await app.clock.sleep(250, signal);
   }
 }
+
+/** The same, each time in its turn. */
+export const awaitInTurn = (
+  app: Parameters<typeof checkInTurn>[0] & { readonly log: Logger },
+  request: HealthRequest,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<HealthReport> => awaitHealth(app, request, timeoutMs, signal, () => checkInTurn(app, request, signal));
 
 /** The probes that speak of the data itself. */
 const ofTheData = ['data-directory', 'checksums', 'log'] as const;

@@ -117,6 +117,11 @@ export interface Locks {
   guard(directory: string, note: string): Promise<HeldLock | undefined>;
   /** On something that is there already, a directory too, which stays unwritten: beside other readers, or alone. Undefined: not to be had now. */
   hold(path: string, mode: 'shared' | 'exclusive'): Promise<HeldLock | undefined>;
+  /**
+   * Alone on one of these files, which are made where they are missing, for their user alone. Waits at most `timeoutMs`; undefined then, and where
+   * no file can be made or locked: a turn is a courtesy, never a condition.
+   */
+  turn(paths: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<HeldLock | undefined>;
 }
 
 /** Small files that survive a power cut: written aside, fsynced, renamed, directory fsynced. */

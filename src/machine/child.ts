@@ -65,14 +65,21 @@ function cannotStart(file: string, path: string | undefined, cause: unknown): Db
   return new DbkitError('tool.failed', `${file} cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }
 
-/** Runs `file` with this environment, one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing'. */
+/**
+ * Runs `file` with this environment, one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing'. It is ended
+ * when `signal` fires, and its status is then 1.
+ */
 export async function runWithDescriptor(
   file: string,
   args: readonly string[],
-  { fd, env }: { readonly fd: number; readonly env: Readonly<Record<string, string>> },
+  { fd, env, signal }: { readonly fd: number; readonly env: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
 ): Promise<number | 'missing'> {
   return new Promise((resolve) => {
     const child = asCaller(() => spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd], env }));
+    const end = (): void => void asCaller(() => child.kill('SIGKILL'));
+    signal?.addEventListener('abort', end, { once: true });
+    if (signal?.aborted) end();
+    child.once('close', () => signal?.removeEventListener('abort', end));
     child.once('error', () => resolve('missing'));
     child.once('exit', (code) => resolve(code ?? 1));
   });

@@ -2,6 +2,7 @@ import { closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
+import { bound } from '../kernel/deadline.ts';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import type { HeldLock, Locks, Owner } from '../kernel/machine.ts';
 import { runWithDescriptor } from './child.ts';
@@ -59,7 +60,31 @@ export const createLocks = (env: Readonly<Record<string, string>>): Locks => ({
     await file.close();
     return undefined;
   },
+  async turn(paths, timeoutMs, signal) {
+    for (const path of paths) {
+      const lock = await queued(path, ['-n'], env, signal);
+      if (lock) return lock;
+    }
+    const path = paths[process.pid % paths.length]; // Whoever comes at the same time has another number, as a rule.
+    if (path === undefined) return undefined;
+    const limit = bound([signal], timeoutMs);
+    try {
+      return await queued(path, [], env, limit.signal);
+    } finally {
+      limit.release();
+    }
+  },
 });
+
+/** Alone on a file that nobody else's user can open; undefined when it is not to be had, or there is no room for it here. */
+async function queued(path: string, how: readonly string[], env: Readonly<Record<string, string>>, signal: AbortSignal) {
+  const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600).catch(() => undefined);
+  if (file === undefined) return undefined;
+  const status = await runWithDescriptor('flock', [...how, '-x', '3'], { fd: file.fd, env, signal });
+  if (status === 0) return held(path, file, 'kernel');
+  await file.close();
+  return undefined;
+}
 
 /**
  * A data directory that nobody may enter is found before its mode is mended. Only locked: nothing in it is reached by this. A link is followed

@@ -57,13 +57,16 @@ export async function inProcess(argv: readonly string[], options: InProcess = {}
       },
       parts: async (opening) => {
         opened.push(opening.flags);
-        return { config, origins, log: loggerOf(opening), ...app } as Parts;
+        return { config, origins, log: loggerOf(opening), locks: nobodyElse, ...app } as Parts;
       },
       logger: loggerOf,
     },
   };
   return { status: await runProgram(argv, surroundings), opened, ...said };
 }
+
+/** No other process is there to wait for. */
+const nobodyElse = { turn: async () => undefined } as Partial<Parts['locks']> as Parts['locks'];
 
 const signalling = (signal: InProcess['signal']): Signals => ({
   subscribe(listener) {

@@ -249,6 +249,27 @@ test('disabled probes are asked only by name', async () => {
   expect((await inProcess(['health', '--probe', 'write'], { app })).status).toBe(2);
 });
 
+test('a check waits for its turn, and gives it back however it ends', async () => {
+  const told: string[] = [];
+  const locks = {
+    turn: async (places: readonly string[]) => {
+      told.push(`turn of ${places.length}`);
+      return { path: '', fd: 0, guard: 'kernel', release: async () => void told.push('given back') };
+    },
+  } as Partial<Parts['locks']> as Parts['locks'];
+  const asks: Probe = {
+    name: 'connection',
+    check: async () => {
+      told.push('asked');
+      return { status: 'ok', summary: '' };
+    },
+  };
+  await inProcess(['health'], { app: { ...asked(asks), locks } });
+  expect(told).toEqual(['turn of 4', 'asked', 'given back']);
+  await inProcess(['health'], { app: { ...asked(asks), locks, clock: { ...clock, now: () => new Date(Number.NaN) } } });
+  expect(told.slice(3)).toEqual(['turn of 4', 'given back']);
+});
+
 test('--wait asks again until it is well', async () => {
   let asks = 0;
   const becoming: Probe = {

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -67,4 +67,29 @@ test('the lock file names its holder', async () => {
   const lock = await locks.acquire(path, 'dbkit entrypoint');
   expect(JSON.parse(readFileSync(path, 'utf8'))).toMatchObject({ what: 'dbkit entrypoint', pid: process.pid });
   await lock.release();
+});
+
+const never = new AbortController().signal;
+
+test('those who come at once take the turns there are, the next one waits for a turn that ends', async () => {
+  const paths = [lockPath(), lockPath()];
+  const [first, second] = [await locks.turn(paths, 0, never), await locks.turn(paths, 0, never)];
+  expect(new Set([first?.path, second?.path])).toEqual(new Set(paths));
+  expect(statSync(paths[0]!).mode & 0o777).toBe(0o600); // Whoever could open it could keep everybody waiting.
+  const third = locks.turn(paths, 60_000, never);
+  await Promise.all([first?.release(), second?.release()]);
+  const last = await third;
+  expect(paths).toContain(last?.path);
+  await last?.release();
+});
+
+test('whoever waited long enough goes on without a turn, and so does whoever is told to stop', async () => {
+  const path = lockPath();
+  await otherHolder(path);
+  expect(await locks.turn([path], 50, never)).toBeUndefined();
+  expect(await locks.turn([path], 60_000, AbortSignal.abort())).toBeUndefined();
+});
+
+test('where there is no folder for it, nobody takes turns', async () => {
+  expect(await locks.turn(['/nowhere/turn'], 60_000, never)).toBeUndefined();
 });

@@ -1,4 +1,4 @@
-import { checkHealth } from '../check.ts';
+import { checkInTurn } from '../check.ts';
 import { exitOf, type HealthReport, isDown } from '../health.ts';
 
 export interface CommitCheck {
@@ -10,9 +10,9 @@ export interface CommitCheck {
 }
 
 /** The check of the pre-commit hook: `hooks.probes`, strict unless told otherwise; a database that nobody has started is no illness. */
-export async function checkBeforeCommit(app: Parameters<typeof checkHealth>[0], signal: AbortSignal): Promise<CommitCheck> {
+export async function checkBeforeCommit(app: Parameters<typeof checkInTurn>[0], signal: AbortSignal): Promise<CommitCheck> {
   const { whenDown, strict, probes } = app.config.hooks;
-  const health = await checkHealth(app, { only: probes.length > 0 ? [...new Set(['connection', ...probes])] : [] }, signal);
+  const health = await checkInTurn(app, { only: probes.length > 0 ? [...new Set(['connection', ...probes])] : [] }, signal);
   if (isDown(health)) return { verdict: 'down', whenDown, exit: whenDown === 'fail' ? exitOf('critical', { strict }) : 0, health };
   const exit = exitOf(health.status, { strict });
   return { verdict: exit === 0 ? 'well' : 'unwell', whenDown, exit, health };

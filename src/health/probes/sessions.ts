@@ -66,6 +66,10 @@ export function createSessions(config: Config, clock: Clock): SharedSessions {
   };
 }
 
+/** A server that was full for a moment, perhaps of sessions of dbkit's own, is not full: only one that stays so. */
+const FULL_MS = 2_000;
+const FULL_EVERY_MS = 200;
+
 const WHO = `
   SELECT set_config('statement_timeout', $1, false), current_setting('server_version') AS version, pg_is_in_recovery() AS standby,
          pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_all`;
@@ -78,7 +82,7 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
   const ending = new AbortController();
   const opened: Connection[] = [];
   const limits = { connectTimeoutMs: timeoutMs, statementTimeoutMs: timeoutMs, lockTimeoutMs: timeoutMs };
-  const attempt = async (enter: () => Promise<Connection>): Promise<Attempt> => {
+  const attemptOnce = async (enter: () => Promise<Connection>): Promise<Attempt> => {
     const begunMs = clock.monotonicMs();
     try {
       const session = inTurns(await enter());
@@ -86,6 +90,15 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
       return { session, connectMs: clock.monotonicMs() - begunMs };
     } catch (cause) {
       return { refusal: refusalOf(cause) };
+    }
+  };
+  const attempt = async (enter: () => Promise<Connection>): Promise<Attempt> => {
+    const givenUpMs = clock.monotonicMs() + FULL_MS;
+    for (;;) {
+      const tried = await attemptOnce(enter);
+      if (tried.refusal?.kind !== 'full' || clock.monotonicMs() > givenUpMs) return tried;
+      await clock.sleep(FULL_EVERY_MS, ending.signal).catch(() => undefined);
+      if (ending.signal.aborted) return tried;
     }
   };
   const asSuperuser = async (): Promise<Attempt> => {

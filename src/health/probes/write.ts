@@ -34,6 +34,7 @@ export function writeProbe(clock: Clock, sessions: SharedSessions, timeoutMs: nu
         if (watch.standby) return skipped('this is a standby: it does not take writes');
         const { session, refusal } = await open.writer();
         if (!session && refusal.kind === 'own') return { status: 'unknown', summary: `dbkit cannot ask: ${refusal.words}` };
+        if (!session && refusal.kind === 'full') return skipped(`there is no second session to be had (${refusal.words})`);
         if (!session) return skipped(`only the superuser may write dbkit's row (${refusal.words})`);
         const begunMs = clock.monotonicMs();
         try {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isGood } from '../../backups/backup.ts';
 import { everyBackup } from '../../backups/find-backup.ts';
 import type { Severity } from '../../cluster/finding.ts';
-import { checkHealth } from '../../health/check.ts';
+import { checkInTurn } from '../../health/check.ts';
 import type { ProbeReport } from '../../health/health.ts';
 import { readControl, versionFile } from '../../inspection/state.ts';
 import { isAbort } from '../../kernel/errors.ts';
@@ -33,14 +33,14 @@ export interface DoctorReport {
 }
 
 type Needs = Parameters<typeof reportStatus>[0] &
-  Parameters<typeof checkHealth>[0] & { readonly memory: MonitorMemory; readonly files: Files };
+  Parameters<typeof checkInTurn>[0] & { readonly memory: MonitorMemory; readonly files: Files };
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
 
 /** Everything that would fail tonight: the warnings of health, and what no probe asks. Reads, never writes. */
 export async function examineTonight(app: Needs, signal: AbortSignal): Promise<DoctorReport> {
-  const [health, facts] = await Promise.all([checkHealth(app, { only: [] }, signal), gather(app, signal)]);
+  const [health, facts] = await Promise.all([checkInTurn(app, { only: [] }, signal), gather(app, signal)]);
   const found = tonight.filter(({ when }) => when(facts));
   const complaints = [
     ...found.map(({ id, then, words, next }): Complaint => ({ id, severity: then, words: fill(words, { ...facts }), next })),
