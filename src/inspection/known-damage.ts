@@ -22,6 +22,8 @@ export const knownDamageSchema = v.object({
   /** About how many rows were in what is lost. */
   rows: v.optional(count),
   acceptedAt: v.optional(v.string()),
+  /** A person has brought the data back with it: it is told, and no start replaces the data for it. */
+  undoneAt: v.optional(v.string()),
 });
 const memorySchema = v.object({
   schema: v.literal('dbkit.damage/v1'),
@@ -54,15 +56,17 @@ export interface DamageMemory {
 
 export interface MemoryPlaces {
   readonly dataDir: string;
-  readonly stateDir: string;
+  /** Undefined for data that was set aside: its memory lies beside it alone. */
+  readonly stateDir: string | undefined;
 }
 
 /** In the state folder, and beside the data, where it survives the loss of that folder. A memory of another cluster says nothing. */
 export function damageMemory({ dataDir, stateDir }: MemoryPlaces, { files, clock }: Pick<System, 'files' | 'clock'>): DamageMemory {
-  const places = [join(stateDir, 'damage.json'), join(dataDir, '.dbkit', 'damage.json')] as const;
+  const beside = join(dataDir, '.dbkit', 'damage.json');
+  const places = stateDir === undefined ? [beside] : [join(stateDir, 'damage.json'), beside];
   /** With the owner of the folder: root may look at what another user starts next. */
   const put = async (path: string, body: string): Promise<void> => {
-    const owner = await stat(path.startsWith(`${dataDir}/`) ? dataDir : stateDir);
+    const owner = await stat(stateDir === undefined || path === beside ? dataDir : stateDir);
     await files.makeDirectory(dirname(path), { mode: 0o700, owner });
     await files.write(path, body, { mode: 0o600, owner });
   };

@@ -10,6 +10,7 @@ import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
 import type { Refusal } from '../kernel/reasons.ts';
 import { carryConfiguration } from './carry-configuration.ts';
+import { damageThatGoes } from './damage-aside.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
 import { damageOf, newClusterLoses, preparedLoss, restoreLoses, slotsOf } from './plan-losses.ts';
@@ -161,7 +162,8 @@ async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: Abor
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, kindOf(plan)) : null;
   const replaced = plan.decision === 'reinitialize' ? quarantine : before;
   await markInitializing(volume, owner, replaced, system);
-  await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words }, system);
+  const damage = await damageThatGoes(local, plan.inspection.report.systemIdentifier, plan.steps);
+  await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words, damage }, system);
   system.reached('initialize.published');
   return { done: plan.steps, quarantine: quarantine ?? replaced, losses: newClusterLoses(replaced), failed: [] };
 }
@@ -188,7 +190,8 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   await closeToOthers(volume.dataDir);
   const unlogged = plan.inspection.cleanShutdown ? unloggedTables(volume.dataDir, signal) : [];
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, kindOf(plan)) : null;
-  await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words }, system);
+  const damage = await damageThatGoes(local, plan.inspection.report.systemIdentifier, plan.steps);
+  await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words, damage }, system);
   const losses = [
     ...restoreLoses({ ...plan.backup!, rollsForward: complete }, recoveredTo, quarantine),
     ...reverted,

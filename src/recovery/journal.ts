@@ -1,6 +1,7 @@
 import { readFile, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as v from 'valibot';
+import { knownDamageSchema } from '../inspection/known-damage.ts';
 import type { Volume } from '../instance/volume.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
@@ -20,6 +21,8 @@ const journalSchema = v.strictObject({
   entries: v.optional(v.array(v.string())),
   phase: v.picklist(['set-aside', 'publish']),
   because: v.string(),
+  /** Damage of the data that is set aside: it is remembered beside it. */
+  damage: v.optional(v.object({ systemIdentifier: v.string(), entries: v.array(knownDamageSchema) })),
   startedAt: v.string(),
 });
 export type Journal = v.InferOutput<typeof journalSchema>;

@@ -4,6 +4,7 @@ import { type Backup, type Backups, type BaseBackups, type FoundBackup, isGood }
 import type { Config } from '../config/config.ts';
 import { type Finding, isOf } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
+import { damageMemory } from '../inspection/known-damage.ts';
 import type { Local } from '../instance/local.ts';
 import { mayMendOwner } from '../instance/owner.ts';
 import { isUnmounted } from '../instance/places.ts';
@@ -87,7 +88,9 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   const backedUp = await filesInBackup(backup, inspection, findings, signal);
   const steps = judge(backedUp);
   // What a restore has not mended in this boot no second one will.
-  const isWorthRestoring = ({ finding, remedy }: PlannedStep): boolean => remedy.then === 'serve' && !input.tried.has(findingKey(finding));
+  const undone = await undoneIn(local, inspection.report.systemIdentifier);
+  const isWorthRestoring = ({ finding, remedy }: PlannedStep): boolean =>
+    remedy.then === 'serve' && !input.tried.has(findingKey(finding)) && !undone.has(finding.path);
   const since = new Date(local.system.clock.now().getTime() - HOUR_MS);
   const rung = climb({
     state: inspection.report.state,
@@ -104,6 +107,12 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     backupsUnmounted: backup === undefined && (await isUnmounted(join(local.volume.dataDir, '.dbkit'), local.backupDir)),
   });
   return { inspection, findings, decision: rung.then, rung, steps, backup, backedUp, wish: input.wish };
+}
+
+/** Files that a person has brought back as damaged as they were. */
+async function undoneIn({ volume: { dataDir }, stateDir, system }: Local, systemIdentifier: string | null): Promise<ReadonlySet<string>> {
+  const known = systemIdentifier === null ? [] : await damageMemory({ dataDir, stateDir }, system).open(systemIdentifier);
+  return new Set(known.filter(({ undoneAt }) => undoneAt !== undefined).map(({ path }) => path));
 }
 
 /** The findings that ask for other bytes, now or where a backup has them. */

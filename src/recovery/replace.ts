@@ -1,5 +1,6 @@
 import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { damageMemory } from '../inspection/known-damage.ts';
 import { configFileElsewhere } from '../instance/external-configuration.ts';
 import { mountsBelow } from '../instance/mounts.ts';
 import { clusterEntries, present, type Volume } from '../instance/volume.ts';
@@ -13,6 +14,7 @@ export interface Replacement {
   readonly quarantine: string | null;
   readonly publishes: boolean;
   readonly from?: string | undefined;
+  readonly damage?: Journal['damage'];
   readonly because: string;
 }
 
@@ -61,7 +63,7 @@ export async function mountsInTheWay(dataDir: string): Promise<MountedEntries> {
 /** Both halves of a replacement, from where the journal says it is. */
 export async function carryOn(volume: Volume, owner: Identity, journal: Journal, system: System): Promise<void> {
   if (journal.phase === 'set-aside') {
-    if (journal.quarantine !== null) await setAside(volume, owner, journal.quarantine, system);
+    if (journal.quarantine !== null) await setAside(volume, owner, { ...journal, quarantine: journal.quarantine }, system);
     system.reached('replace.set-aside');
     await writeJournal(volume, owner, { ...journal, phase: 'publish' }, system);
   }
@@ -74,9 +76,18 @@ export async function carryOn(volume: Volume, owner: Identity, journal: Journal,
  * `global` goes first: from then on no server can mistake what is left for a database. PG_VERSION goes last: what is left is known for a
  * cluster's until then.
  */
-async function setAside(volume: Volume, owner: Identity, quarantine: string, system: System): Promise<void> {
+async function setAside(
+  volume: Volume,
+  owner: Identity,
+  { quarantine, damage }: { readonly quarantine: string; readonly damage?: Journal['damage'] },
+  system: System,
+): Promise<void> {
   const { stay, contents } = await mountsInTheWay(volume.dataDir);
   await system.files.makeDirectory(quarantine, { mode: 0o700, owner });
+  if (damage !== undefined) {
+    await system.files.makeDirectory(join(quarantine, '.dbkit'), { mode: 0o700, owner }); // Where nothing is in it, no damage was known.
+    await damageMemory({ dataDir: quarantine, stateDir: undefined }, system).remember(damage.systemIdentifier, damage.entries);
+  }
   const rank = (name: string): number => (name === 'global' ? 0 : name === 'PG_VERSION' ? 2 : 1);
   const entries = (await clusterEntries(volume.dataDir)).filter((name) => !stay.has(name));
   for (const name of entries.sort((a, b) => rank(a) - rank(b))) {

@@ -9,6 +9,7 @@ import { serverOn } from '../instance/guard/preflight.ts';
 import { clusterEntries, present } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { closeToOthers } from '../recovery/carry-out.ts';
+import { damageThatGoes, damageThatReturns } from '../recovery/damage-aside.ts';
 import { newQuarantine } from '../recovery/quarantine.ts';
 import { replaceContents } from '../recovery/replace.ts';
 import { bootTest } from './boot-test.ts';
@@ -49,7 +50,7 @@ async function stage(
   const { report, from, binaries } = await planRestore(options, request, signal);
   if ('replaced' in from) {
     await requireReachable(from.replaced, volume, owner, system);
-    return { report, directory: from.replaced.path, knownDamage: undefined };
+    return { report, directory: from.replaced.path, knownDamage: await damageThatReturns(from.replaced.path, local) };
   }
   await rm(volume.staged, { recursive: true, force: true }); // Of a restore that was given up.
   try {
@@ -78,7 +79,8 @@ async function publish({ local }: Hold, { report, directory, knownDamage }: Stag
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'replaced') : null;
   await dropInventory(system, stateDir); // It describes the data that goes.
   const because = `${report.source.kind === 'backup' ? 'a restore of' : 'an undo that brings back'} ${report.source.label} was asked for`;
-  await replaceContents(volume, owner, { quarantine, publishes: true, from: directory, because }, system);
+  const damage = await damageThatGoes(local, report.target.systemIdentifier, []);
+  await replaceContents(volume, owner, { quarantine, publishes: true, from: directory, because, damage }, system);
   const read = readControl(volume.dataDir);
   if (knownDamage !== undefined && 'control' in read)
     await damageMemory({ dataDir: volume.dataDir, stateDir }, system).settle(read.control.systemIdentifier, knownDamage);

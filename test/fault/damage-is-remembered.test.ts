@@ -4,7 +4,10 @@ import { expect } from 'vitest';
 import { ask } from '../harness/ask.ts';
 import { overwritePage } from '../harness/breaking.ts';
 import { boot, run } from '../harness/dbkit.ts';
+import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
+import { takeBackup } from './take-backup.ts';
+import { expectStopped } from './verdict.ts';
 
 scenario(
   {
@@ -66,5 +69,41 @@ scenario(
     expect(await lives('ALTER DATABASE app WITH ALLOW_CONNECTIONS true'), 'silence says nothing of it').toMatch(told);
     expect(await lives('DROP TABLE ledger CASCADE')).toMatch(told);
     expect(await lives(), 'the server knows no such table any more').not.toMatch(/damaged and not mended/);
+  },
+);
+
+scenario(
+  {
+    name: 'a table was damaged and restored, and a person undid the restore: the damage comes back with the data, is told, and is not restored again',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'serving the rest',
+    rowsLost: 'those of that page, told',
+    from: 'template',
+  },
+  async (instance) => {
+    const running = await boot(instance);
+    await takeBackup(instance);
+    await addRows(instance, known.ledger + 1, 10);
+    await expectStopped(instance, await running.stop());
+    await overwritePage(instance, instance.places.ledger, 1);
+    const restored = await boot(instance);
+    expect(restored.words()).toMatch(/restoring/);
+    await expectAllRows(instance, 10);
+    await restored.stop();
+    const [label = ''] = (await readdir(join(instance.backupDir, 'quarantine'))).filter((name) => name.startsWith('corrupt_'));
+    expect((await run(instance, ['backup', 'undo', label, '--yes'])).code).toBe(0);
+
+    for (let start = 0; start < 2; start += 1) {
+      const undone = await boot(instance);
+      expect(undone.words()).toMatch(/damaged and not mended/);
+      expect(undone.words(), 'a person has chosen').not.toMatch(/restoring/);
+      await undone.stop();
+    }
+    expect((await run(instance, ['backup', 'undo', '--yes'])).code).toBe(0);
+    const whole = await boot(instance);
+    expect(whole.words()).not.toMatch(/damaged and not mended/);
+    await expectAllRows(instance, 10);
+    await whole.stop();
   },
 );
