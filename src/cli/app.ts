@@ -10,7 +10,8 @@ import { checkKeys } from '../backups/offsite/check-keys.ts';
 import { surveyCopies } from '../backups/offsite/survey.ts';
 import { pinBackup } from '../backups/pin-backup.ts';
 import { showBackup } from '../backups/show-backup.ts';
-import { takeBackup } from '../backups/take-backup.ts';
+import { type TakeBackupInput, takeBackup } from '../backups/take-backup.ts';
+import { tellBackup } from '../backups/tell-backup.ts';
 import { verifyBackups } from '../backups/verify-backups.ts';
 import { failover } from '../cluster/failover.ts';
 import { lintFiles } from '../cluster/lint/lint-files.ts';
@@ -74,7 +75,7 @@ export function createApp(parts: Parts) {
     salvage,
     upkeep,
     backups: {
-      take: on(takeBackup),
+      take: (input: TakeBackupInput, signal: AbortSignal) => tellBackup(parts, signal, () => takeBackup(parts, input, signal)),
       begin: on(startBackup),
       list: on(listBackups),
       show: on(showBackup),

@@ -82,8 +82,9 @@ const [older, newer, broken] = three as [Backup, Backup, Backup];
 const instance = { expireQuarantine: async () => [] } as unknown as Parts['instance'];
 const board = { lastRecovery: async () => undefined } as unknown as Parts['board'];
 const copies = { clearLeft: async () => undefined } as unknown as Parts['copies'];
+const alerts = { channels: [], tell: async () => undefined } as unknown as Parts['alerts'];
 const ask = (argv: readonly string[], ...backups: readonly Backups[]) =>
-  inProcess(['backup', ...argv], { app: { backups, clock, instance, board, copies } });
+  inProcess(['backup', ...argv], { app: { backups, clock, instance, board, copies, alerts } });
 
 test('the list is a table, newest first, that says what each backup is worth', async () => {
   const { status, out } = await ask(['list'], baseOf(three));
