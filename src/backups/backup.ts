@@ -28,6 +28,8 @@ export interface Backup {
   readonly provenAt?: string | null | undefined;
   /** How long the restore took that has proven it. */
   readonly restoreMs?: number | undefined;
+  /** Of a dump: the databases that it holds. */
+  readonly databases?: readonly string[] | undefined;
   /** Damage of the data that was known when it was taken: it is not good for that, and never counts as good. */
   readonly knownDamage?: readonly KnownDamage[] | undefined;
 }
@@ -91,6 +93,8 @@ export interface LoadRequest {
   readonly into: string | undefined;
   /** Somebody answers for a dump that was not made here: what only a superuser may make is made. */
   readonly isTrusted?: boolean;
+  /** Where the server listens, when it is not where the configuration says. */
+  readonly socketDir?: string | undefined;
 }
 
 export interface LoadReport {

@@ -61,10 +61,11 @@ async function raise(
   let course: Course = { isJudged: false, isUnheard: false };
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
     const begunMs = system.clock.monotonicMs();
-    const { launched, judgement, short, isEnsured } = await oneRound(hold, options, { before, tried, unproven, course }, signal);
+    const { launched, judgement, short, isEnsured, filled } = await oneRound(hold, options, { before, tried, unproven, course }, signal);
     const { complaints, rebuilt, unknown, plan, rechecked } = judgement;
     if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
     if (short) handles.note(short);
+    if (filled) handles.note(filled);
     if (launched.kind === 'serving' && isGood(plan)) {
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
       else if (complaints.length > 0) handles.note(servedReport(local, complaints, begunMs));

@@ -3,6 +3,8 @@ export type Door = 'open' | 'closed';
 
 /** Facts that are known of the data before the server is started. */
 export interface DoorFacts {
+  /** A dump is to be loaded into it first. */
+  readonly awaitsDump: boolean;
   /** dbkit has just made it. */
   readonly isNew: boolean;
   /** standby.signal is there. */
@@ -29,6 +31,7 @@ interface DoorRow {
  * that is replaced a moment later: so it is closed wherever the verdict could still be another one.
  */
 export const doorRows: readonly DoorRow[] = [
+  { id: 'dump-to-load', when: ({ awaitsDump }) => awaitsDump, then: 'closed', words: 'clients meet it when its dump is loaded' },
   { id: 'judged', when: ({ isJudged }) => isJudged, then: 'open', words: 'every database was asked, behind a closed door' },
   { id: 'new-cluster', when: ({ isNew }) => isNew, then: 'open', words: 'a new cluster holds nothing yet' },
   { id: 'standby', when: ({ isStandby }) => isStandby, then: 'open', words: 'a standby accepts no writes, and is never replaced here' },

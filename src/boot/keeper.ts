@@ -12,6 +12,7 @@ import type { RunningService } from '../kernel/running-service.ts';
 import { ascend } from '../recovery/ascend.ts';
 import { goingOn, joinReports, reportOf } from '../recovery/describe.ts';
 import { incident } from '../recovery/incidents.ts';
+import { fromDump } from '../recovery/ladder.ts';
 import { makePlan } from '../recovery/plan.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import { bringUp } from './bring-up.ts';
@@ -92,7 +93,8 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
   };
 }
 
-const makesNew = ({ decision }: RecoveryReport): boolean => decision === 'initialize' || decision === 'reinitialize';
+const makesNew = ({ decision, reason }: RecoveryReport): boolean =>
+  decision === 'initialize' || decision === 'reinitialize' || (reason !== null && fromDump.has(reason));
 
 interface Mended {
   readonly report: RecoveryReport;

@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import type { Inspection } from '../inspection/inspect.ts';
 import { voidInventory } from '../inspection/inventory.ts';
+import { awaitedDump } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
 import { openPrivateWay, type PrivateWay } from '../instance/server/private-server.ts';
 import { type Launch, launch, signalStop } from '../instance/server/server.ts';
@@ -13,6 +14,7 @@ import type { Plan } from '../recovery/plan.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import { type DoorFacts, doorFor } from './door.ts';
 import { ensurePatiently } from './ensure.ts';
+import { fillFromDump } from './fill-from-dump.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, judge } from './judge.ts';
 import { beforeStart, judgeRecovery } from './judge-recovery.ts';
@@ -42,6 +44,8 @@ export interface Round {
   readonly short: RecoveryReport | undefined;
   /** The application's role and database were made sure of behind the closed door. */
   readonly isEnsured: boolean;
+  /** A dump was loaded into the new cluster. */
+  readonly filled?: RecoveryReport | undefined;
 }
 
 /** One start with its verdict. After a good one behind a closed door the server is started again for everybody. */
@@ -87,13 +91,15 @@ export async function oneRound(
     const judgement = await judged(behind, way);
     const short = await shortOf(behind, judgement);
     if (behind.kind !== 'serving' || !isGood(judgement.plan)) return { launched: behind, judgement, short, isEnsured: false };
+    let filled: RecoveryReport | undefined;
     try {
       await ensurePatiently(local, { isNew: facts.isNew, socketDir: way.socketDir }, signal);
+      filled = await fillFromDump(local, { backups: options.backups, socketDir: way.socketDir }, signal);
     } finally {
       await down(behind, system.clock);
     }
     const launched = await begin();
-    return { launched, judgement: launched.kind === 'serving' ? judgement : await judged(launched), short, isEnsured: true };
+    return { launched, judgement: launched.kind === 'serving' ? judgement : await judged(launched), short, isEnsured: true, filled };
   } finally {
     await way.close();
   }
@@ -102,11 +108,12 @@ export async function oneRound(
 /** The server may serve. */
 export const isGood = (plan: Plan | undefined): boolean => plan === undefined || plan.decision === 'start';
 
-async function doorFacts({ volume, backupDir }: Local, { report, saw }: Inspection, isJudged: boolean): Promise<DoorFacts> {
+async function doorFacts({ volume, backupDir, system }: Local, { report, saw }: Inspection, isJudged: boolean): Promise<DoorFacts> {
   const isProven = report.clean && report.inventory === 'match';
   const isSound = report.clean && report.findings.length === 0;
   return {
     isJudged,
+    awaitsDump: (await awaitedDump(volume, system))?.isLoaded === false,
     isNew: await present(volume.initializing),
     isStandby: saw('standby.signal'),
     isProven,

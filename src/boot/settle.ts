@@ -10,6 +10,7 @@ import { ensurePatiently } from './ensure.ts';
 import { forgetRestore } from './forget-restore.ts';
 import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
 import { archiveWhileRunning } from './keep-archive.ts';
+import { migrate } from './migrate.ts';
 
 export interface Settling {
   /** The application's role and database were made sure of behind the closed door. */
@@ -39,6 +40,8 @@ export async function settle(
       system.log.warn('configuration.unkept', 'the configuration that the server came up with could not be kept', { why: String(cause) }),
     );
     await durable;
+    const migrated = isNew ? await migrate(local, options.config.recovery, signal) : undefined;
+    if (migrated) handles.note(migrated);
     if (isNew) await unlink(volume.initializing);
     await markFirst(local);
     system.trace('boot.ready');

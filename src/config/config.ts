@@ -125,6 +125,8 @@ const recoverySettings = v.strictObject({
   walKeep: v.optional(size, '1GB'),
   /** The circuit breaker: after this many replacements of the data within an hour a person must look. */
   maxReplacementsPerHour: v.optional(v.pipe(count, v.minValue(1)), 3),
+  /** A program with its arguments: run once in a new cluster that took the place of another, empty or from a dump. */
+  migrate: v.optional(v.pipe(v.array(text), v.minLength(1, 'needs a program'))),
   /** Lets pg_amcheck read every table and index once the server answers again; it makes the extension amcheck where it is missing. */
   amcheck: v.optional(v.boolean(), false),
 });

@@ -52,6 +52,8 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'recovery.allow': 'which rungs of the ladder may be used',
   'recovery.walKeep': 'WAL that new instances keep for rolling forward from a backup; never the last fifth of the volume; 0MB keeps none',
   'recovery.maxReplacementsPerHour': 'circuit breaker: after this many replacements of the data within an hour a person must look',
+  'recovery.migrate':
+    'a program with its arguments that brings a new cluster to the application’s schema after a recovery; PGHOST, PGUSER and the like are set',
   'recovery.amcheck': 'let pg_amcheck read every table and index once a recovered server answers again',
   'drill.assertions': 'queries that must answer true in a restored copy: { sql, name, database }',
   'backup.afterStart': 'take a base backup after a start, when something has changed',

@@ -67,6 +67,7 @@ const programs: readonly RegExp[] = [
   /^postgresql\.(binDir|initScriptsDir|initdbArgs|unit|user)$/,
   // GUCs by which the server runs a command or loads code (server configuration chapter).
   /^postgresql\.settings\..*(_command|_librar(y|ies)|library_path|_program|_file|config_file|data_directory)$/i,
+  /^recovery\.migrate$/,
   /^monitor\.(startCommand|pingUrl)$/,
   /^health\.probes\.[^.]+\.command$/,
   /^copies\.[^.]+\.(path|bucket|endpoint|accessKeyId|secretAccessKey|sessionToken|recipients|identity)$/,

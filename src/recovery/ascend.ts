@@ -63,10 +63,11 @@ export async function ascend(local: Local, input: PlanInput, { lock, spoiled, fi
 const backupsFault: ReadonlySet<FailureCode> = new Set<FailureCode>(['data.corrupt', 'backup.missing']);
 
 const unlessBackupsFault =
-  ({ volume, system }: Local, { decision, backup }: Plan, { spoiled }: Progress) =>
+  ({ volume, system }: Local, { decision, backup, dump }: Plan, { spoiled }: Progress) =>
   async (cause: unknown): Promise<Outcome | undefined> => {
-    if (decision !== 'restore' || !backup || !(cause instanceof DbkitError) || !backupsFault.has(cause.code)) throw cause;
-    const { label } = backup.backup;
+    const used = backup ?? dump;
+    if (decision !== 'restore' || !used || !(cause instanceof DbkitError) || !backupsFault.has(cause.code)) throw cause;
+    const { label } = used.backup;
     system.log.warn('backup.unusable', `${cause.message}; it is set aside as damaged, and recovery goes on without it`, { label });
     spoiled.add(label);
     await rm(volume.incoming, { recursive: true, force: true });

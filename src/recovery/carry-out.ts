@@ -13,7 +13,7 @@ import { carryConfiguration } from './carry-configuration.ts';
 import { damageThatGoes } from './damage-aside.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
-import { damageOf, newClusterLoses, preparedLoss, restoreLoses, slotsOf } from './plan-losses.ts';
+import { damageOf, dumpLoses, newClusterLoses, preparedLoss, restoreLoses, slotsOf } from './plan-losses.ts';
 import { newQuarantine } from './quarantine.ts';
 import { raiseSettings } from './raise-settings.ts';
 import { remedies } from './remedies.ts';
@@ -71,7 +71,7 @@ async function act(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal
     case 'reinitialize':
       return initialize(local, plan, lock, signal);
     case 'restore':
-      return restore(local, plan, signal);
+      return plan.backup ? restore(local, plan, signal) : initialize(local, plan, lock, signal);
   }
 }
 
@@ -154,18 +154,21 @@ const isRepair = (step: PlannedStep): step is Repairing => step.remedy.then === 
 
 async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   const { volume, owner, system } = local;
+  const { dump } = plan;
   await mountsInTheWay(volume.dataDir);
+  await dump?.of.verify(dump.backup, signal); // Before anything goes: it must be whole, and the programs must be there.
   const before = await replacedBefore(volume, system);
-  await stageNewCluster(local, lock, signal);
+  await stageNewCluster(local, { lock, runsScripts: dump === undefined }, signal);
   if (plan.inspection.report.state === 'unfinished') await discardUnfinished(local); // Only now that there is something to take its place.
   await closeToOthers(volume.dataDir);
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, kindOf(plan)) : null;
-  const replaced = plan.decision === 'reinitialize' ? quarantine : before;
-  await markInitializing(volume, owner, replaced, system);
+  const replaced = plan.decision === 'reinitialize' ? quarantine : dump ? (quarantine ?? before) : before;
+  await markInitializing(volume, owner, { replaced, dump: dump?.backup.label }, system);
   const damage = await damageThatGoes(local, plan.inspection.report.systemIdentifier, plan.steps);
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words, damage }, system);
   system.reached('initialize.published');
-  return { done: plan.steps, quarantine: quarantine ?? replaced, losses: newClusterLoses(replaced), failed: [] };
+  const losses = dump ? dumpLoses(plan, replaced) : newClusterLoses(replaced);
+  return { done: plan.steps, quarantine: quarantine ?? replaced, losses, failed: [] };
 }
 
 /** Sound data that a person wanted replaced is filed like that of a restore, so that `backup undo` brings it back. */

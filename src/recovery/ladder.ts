@@ -12,6 +12,8 @@ export interface Facts {
   readonly answers: ReadonlySet<Answer>;
   /** The newest good backup's label, if there is one for this major. */
   readonly backup: string | undefined;
+  /** The newest good dump's label: of this cluster, or of the one that an interrupted restore was to load. */
+  readonly dump: string | undefined;
   /** The WAL from that backup to the end is here, so restoring it loses nothing. */
   readonly rollsForward: boolean;
   /** A standby, or a recovery from an archive: another server has what this one lacks. */
@@ -38,6 +40,7 @@ export type Rung = { readonly id: string; readonly when: (facts: Facts) => boole
 
 const asks = (answer: Answer) => (facts: Facts) => facts.answers.has(answer);
 const mustReplace = (facts: Facts): boolean => facts.state === 'cluster' && facts.answers.has('replace');
+const onlyDump = ({ backup, dump }: Facts): boolean => backup === undefined && dump !== undefined;
 const tooOften = ({ replacements, maxReplacements }: Facts): boolean => replacements >= maxReplacements;
 const wants = (strategy: Strategy) => (facts: Facts) => facts.wish === strategy;
 const chooseYourself =
@@ -60,6 +63,12 @@ const rows = [
     then: 'refuse',
     words: 'this is not corruption, and a start would not help',
     refusal: { code: 'recovery.refused', hint: '`dbkit inspect` shows everything that was seen' },
+  },
+  {
+    id: 'dump-asked-for',
+    when: (facts) => wants('restore')(facts) && onlyDump(facts) && (mustReplace(facts) || facts.state === 'empty'),
+    then: 'restore',
+    words: 'a person asked for a restore, and the newest dump is all that there is',
   },
   {
     id: 'damaged-without-backup-to-restore',
@@ -91,6 +100,12 @@ const rows = [
     words: 'the directory is empty and a good backup exists',
   },
   {
+    id: 'empty-with-dump',
+    when: (facts) => facts.state === 'empty' && onlyDump(facts) && facts.allow.includes('restore'),
+    then: 'restore',
+    words: 'the directory is empty, and of its databases there is a dump',
+  },
+  {
     id: 'backups-not-mounted',
     when: (facts) => facts.backupsUnmounted && facts.backup === undefined && (facts.state === 'empty' || mustReplace(facts)),
     then: 'refuse',
@@ -108,6 +123,12 @@ const rows = [
     },
   },
   { id: 'first-boot', when: ({ state }) => state === 'empty', then: 'initialize', words: 'the directory is empty: a first boot' },
+  {
+    id: 'dump-interrupted',
+    when: (facts) => facts.state === 'unfinished' && onlyDump(facts),
+    then: 'restore',
+    words: 'the restore of a dump was interrupted before it was durable',
+  },
   {
     id: 'initialization-interrupted',
     when: ({ state }) => state === 'unfinished',
@@ -143,6 +164,12 @@ const rows = [
     when: (facts) => mustReplace(facts) && facts.backup !== undefined && facts.allow.includes('restore'),
     then: 'restore',
     words: 'the damage cannot be repaired in place, and a good backup exists',
+  },
+  {
+    id: 'damaged-with-dump',
+    when: (facts) => mustReplace(facts) && onlyDump(facts) && facts.allow.includes('restore'),
+    then: 'restore',
+    words: 'the damage cannot be repaired in place, and there is no backup but a dump',
   },
   {
     id: 'damaged-without-backup',
@@ -194,3 +221,11 @@ export const ladder: readonly (Rung & { readonly id: RungId })[] = rows;
 
 /** Which rung of the ladder: the row of the table. */
 export const climb = (facts: Facts): Rung & { readonly id: RungId } => decide(ladder, facts);
+
+/** The rungs by which a new cluster is filled from a dump. */
+export const fromDump: ReadonlySet<string> = new Set<RungId>([
+  'dump-asked-for',
+  'empty-with-dump',
+  'dump-interrupted',
+  'damaged-with-dump',
+]);

@@ -41,6 +41,10 @@ export function restoreLoses({ backup, rollsForward }: Source, recoveredTo: stri
   return [{ kind: 'window', after: recoveredTo, afterLsn: null, upTo: null, upToLsn: null, oldBytes }];
 }
 
+/** Rows that no dump holds any more than a base backup does; `oldBytes`: where the data went. */
+export const dumpLoses = ({ dump }: Pick<Plan, 'dump'>, oldBytes: string | null): readonly Loss[] =>
+  dump === undefined ? nothing : [{ kind: 'since-backup', label: dump.backup.label, at: dump.backup.createdAt, oldBytes }];
+
 /** The losses that carrying it out would lose, as far as can be told before. */
 export function plannedLosses(plan: Plan): readonly Loss[] {
   switch (plan.decision) {
@@ -49,7 +53,7 @@ export function plannedLosses(plan: Plan): readonly Loss[] {
     case 'repair':
       return [...damageOf(plan), ...slotsOf(plan, null)];
     case 'restore':
-      return restoreLoses(plan.backup!, null, null); // The ladder restores only when there is a backup.
+      return plan.backup ? restoreLoses(plan.backup, null, null) : dumpLoses(plan, null);
     case 'reinitialize':
       return [{ kind: 'cluster', oldBytes: null }];
     case 'initialize':

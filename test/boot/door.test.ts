@@ -1,10 +1,19 @@
 import { expect, test } from 'vitest';
 import { type DoorFacts, doorFor, doorRows } from '../../src/boot/door.ts';
 
-const facts: DoorFacts = { isNew: false, isStandby: false, isProven: false, isSound: false, hasBackup: false, isJudged: false };
+const facts: DoorFacts = {
+  awaitsDump: false,
+  isNew: false,
+  isStandby: false,
+  isProven: false,
+  isSound: false,
+  hasBackup: false,
+  isJudged: false,
+};
 
 const cases: readonly (readonly [id: string, Partial<DoorFacts>, door: string])[] = [
   ['judged', { isJudged: true }, 'open'],
+  ['dump-to-load', { awaitsDump: true, isNew: true, isJudged: true }, 'closed'],
   ['new-cluster', { isNew: true }, 'open'],
   ['standby', { isStandby: true }, 'open'],
   ['proven', { isProven: true, hasBackup: true }, 'open'],

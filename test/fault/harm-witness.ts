@@ -80,6 +80,7 @@ export async function write(address: Address, phase: Phase, space: string): Prom
 }
 
 async function begin(address: Address, space: string): Promise<void> {
+  for (const database of ['app', 'archive']) await ask(address, database, 'DROP TABLE IF EXISTS ledger, documents, scratch CASCADE'); // Nobody counts them here.
   await ask(address, 'postgres', `CREATE TABLESPACE space LOCATION '${space}'`);
   const app = witnesses.filter(({ database, from }) => database === 'app' && from === 0);
   await ask(

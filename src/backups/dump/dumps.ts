@@ -8,6 +8,10 @@ import { type DumpRecord, dumpRecords } from './record.ts';
 import { findTools } from './tools.ts';
 import { verifyContents, verifyFiles } from './verify.ts';
 
+/** Sessions go through that socket. */
+const reaching = (needs: DumpNeeds, socketDir: string | undefined): DumpNeeds =>
+  socketDir === undefined ? needs : { ...needs, config: { ...needs.config, postgresql: { ...needs.config.postgresql, socketDir } } };
+
 /** Dumps of databases, made and read by PostgreSQL's own pg_dump and pg_restore: for another major version, one database, one table. */
 export function createDumps(given: Omit<DumpNeeds, 'repository'>): Dumps {
   const { config, system, owner } = given;
@@ -41,7 +45,7 @@ export function createDumps(given: Omit<DumpNeeds, 'repository'>): Dumps {
       inWords('take a dump', () => repository.locked('dump', () => take(signal, options), signal, options.waitMs)),
     load: async (backup, request, signal) =>
       inWords(`load ${backup.label}`, () =>
-        reading(backup.label, async () => loadDump(needs, await recordOf(backup, signal), request, signal)),
+        reading(backup.label, async () => loadDump(reaching(needs, request.socketDir), await recordOf(backup, signal), request, signal)),
       ),
     onScratchDatabase: async (backup, request, work, signal) =>
       reading(backup.label, async () => onScratchDatabase(needs, await recordOf(backup, signal), request, work, signal)),

@@ -48,6 +48,7 @@ const toBackup = (record: DumpRecord, path: string): Backup => ({
   pinned: record.pinned,
   verifiedAt: record.verifiedAt,
   provenAt: record.provenAt,
+  databases: record.databases,
 });
 
 /** Details for `backup show` beyond the list. */

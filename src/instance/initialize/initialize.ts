@@ -19,18 +19,22 @@ const FALLBACK_LOCALE = 'C';
 
 /**
  * Makes a complete new cluster in `incoming`, beside whatever PGDATA holds: initdb, configuration and, when there are init scripts, one run
- * of them on a server that only dbkit can reach. Nothing outside `incoming` is touched. Its files are not yet durable (see syncCluster).
+ * of them on a server that only dbkit can reach (not where a dump brings what they once made). Nothing outside `incoming` is touched. Its files are not yet durable (see syncCluster).
  */
-export async function stageNewCluster(local: Local, lock: HeldLock, signal: AbortSignal): Promise<void> {
+export async function stageNewCluster(
+  local: Local,
+  { lock, runsScripts }: { readonly lock: HeldLock; readonly runsScripts: boolean },
+  signal: AbortSignal,
+): Promise<void> {
   const { volume, system, owner } = local;
   await rm(volume.incoming, { recursive: true, force: true });
   await system.files.makeDirectory(volume.incoming, { mode: 0o700, owner });
   system.reached('initialize.marked');
   await runInitdb(local, signal);
   await configure(local);
-  await markInitializing(volume, owner, null, system);
+  await markInitializing(volume, owner, { replaced: null }, system);
   system.reached('initialize.staged');
-  const scripts = await findInitdbScripts(local.settings.initScriptsDir);
+  const scripts = runsScripts ? await findInitdbScripts(local.settings.initScriptsDir) : [];
   if (scripts.length > 0) {
     await onPrivateServer(local, { dataDir: volume.incoming, lock, what: 'the new cluster' }, signal, async (socketDir) => {
       await ensureApplication(local, signal, socketDir);

@@ -12,7 +12,10 @@ const markerSchema = v.object({
   startedAt: v.string(),
   replaced: v.nullable(v.string()),
   bootId: v.optional(v.nullable(v.string()), null),
+  /** The dump whose databases belong into it, and whether they are there. */
+  dump: v.optional(v.nullable(v.object({ label: v.string(), isLoaded: v.boolean() })), null),
 });
+export type AwaitedDump = { readonly label: string; readonly isLoaded: boolean };
 
 const kernelBoot = (): Promise<string | null> =>
   readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
@@ -21,14 +24,35 @@ const kernelBoot = (): Promise<string | null> =>
   );
 
 /** Writes the marker into the staged cluster. */
-export async function markInitializing(volume: Volume, owner: Identity, replaced: string | null, system: System): Promise<void> {
-  const body = JSON.stringify({ startedAt: system.clock.now().toISOString(), replaced, bootId: await kernelBoot() });
+export async function markInitializing(
+  volume: Volume,
+  owner: Identity,
+  { replaced, dump }: { readonly replaced: string | null; readonly dump?: string | undefined },
+  system: System,
+): Promise<void> {
+  const awaited = dump === undefined ? null : { label: dump, isLoaded: false };
+  const body = JSON.stringify({ startedAt: system.clock.now().toISOString(), replaced, bootId: await kernelBoot(), dump: awaited });
   await system.files.write(join(volume.incoming, basename(volume.initializing)), `${body}\n`, { mode: 0o600, owner });
 }
 
+const read = ({ initializing }: Volume, { files }: System): Promise<v.InferOutput<typeof markerSchema> | undefined> =>
+  files.readJson(initializing, (value) => v.parse(markerSchema, value));
+
+/** The dump that belongs into the new cluster; undefined where there is no such cluster, or none belongs there. */
+export const awaitedDump = async (volume: Volume, system: System): Promise<AwaitedDump | undefined> =>
+  (await read(volume, system))?.dump ?? undefined;
+
+/** From now on clients may write to what was loaded: no later start loads it again. */
+export async function markLoaded(volume: Volume, owner: Identity, system: System): Promise<void> {
+  const marker = await read(volume, system);
+  if (!marker?.dump) return;
+  const body = JSON.stringify({ ...marker, dump: { ...marker.dump, isLoaded: true } });
+  await system.files.write(volume.initializing, `${body}\n`, { mode: 0o600, owner });
+}
+
 /** Where the cluster went that an interrupted initialisation took, or was to take, the place of; null when there was none. */
-export async function replacedBefore({ initializing }: Volume, { files }: System): Promise<string | null> {
-  return (await files.readJson(initializing, (value) => v.parse(markerSchema, value)))?.replaced ?? null;
+export async function replacedBefore(volume: Volume, system: System): Promise<string | null> {
+  return (await read(volume, system))?.replaced ?? null;
 }
 
 /** True if a published new cluster is whole although its start was cut off: no power was lost since it was written. */

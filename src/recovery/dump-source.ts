@@ -1,0 +1,32 @@
+import type { Dumps, FoundBackup } from '../backups/backup.ts';
+import { awaitedDump } from '../instance/initialize/marker.ts';
+import type { Local } from '../instance/local.ts';
+import { newestFirst } from '../kernel/labels.ts';
+import type { PlanInput } from './plan.ts';
+
+/**
+ * The newest dump of this very cluster that these programs can load, where its identifier is known: of an interrupted restore the one that it was
+ * about.
+ */
+export async function newestDump(
+  local: Local,
+  { backups: kinds, inspection, spoiled }: PlanInput,
+  signal: AbortSignal,
+): Promise<FoundBackup<Dumps> | undefined> {
+  const { systemIdentifier, state } = inspection.report;
+  const wanted = state === 'unfinished' ? await awaitedDump(local.volume, local.system) : undefined;
+  if (state === 'unfinished' && wanted === undefined) return undefined;
+  for (const of of kinds) {
+    if (of.kind !== 'logical') continue;
+    const all = await of.repository.list(signal).catch(() => []);
+    signal.throwIfAborted();
+    const good = all
+      .filter(({ label, state: worth, pgVersion }) => worth !== 'damaged' && !spoiled?.has(label) && pgVersion <= local.binaries.major)
+      .filter(({ label }) => wanted === undefined || label === wanted.label)
+      .filter((dump) => state !== 'cluster' || systemIdentifier === null || dump.systemIdentifier === systemIdentifier)
+      .sort(newestFirst);
+    const [newest] = good;
+    if (newest) return { backup: newest, of };
+  }
+  return undefined;
+}

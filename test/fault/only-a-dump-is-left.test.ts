@@ -1,0 +1,123 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { ask, askNumber } from '../harness/ask.ts';
+import { remove } from '../harness/breaking.ts';
+import { boot, type Running, readRecovery, run, start } from '../harness/dbkit.ts';
+import { configure, type Instance } from '../harness/instance.ts';
+import { killAllIn, until } from '../harness/processes.ts';
+import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { scenario } from './disaster.ts';
+import { expectStopped } from './verdict.ts';
+
+/** A dump of every database, and rows that were committed after it. */
+async function dumpAndMore(instance: Instance, added: number): Promise<void> {
+  const running = await boot(instance);
+  await ask(instance, 'postgres', 'CREATE TABLE notes AS SELECT 7 AS id');
+  const taken = await run(instance, ['backup', 'create', '--engine', 'dump', '--all']);
+  expect(taken, taken.stderr).toMatchObject({ code: 0 });
+  if (added > 0) await addRows(instance, known.ledger + 1, added);
+  await expectStopped(instance, await running.stop());
+}
+
+/** Every row of the dump, as the application's role finds them. */
+async function expectRowsOfTheDump(instance: Instance, running: Running): Promise<void> {
+  expect(running.words()).not.toMatch(/could not be loaded/);
+  await expectAllRows(instance, 0);
+  expect(await askNumber(instance, 'postgres_restored', 'SELECT id FROM notes'), 'what was in the database postgres stands beside it').toBe(
+    7,
+  );
+  const names = await ask<{ datname: string }>(instance, 'postgres', 'SELECT datname FROM pg_database ORDER BY 1');
+  expect(names.map(({ datname }) => datname)).toEqual(['app', 'archive', 'postgres', 'postgres_restored', 'template0', 'template1']);
+}
+
+scenario(
+  {
+    name: 'the directory global is gone, and there is no backup but a dump',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'restore',
+    rowsLost: 'those since the dump; its time is told, and the old data is kept whole',
+    from: 'template',
+  },
+  async (instance) => {
+    await dumpAndMore(instance, 50);
+    await remove(instance, 'global');
+    const planned = await run(instance, ['recover', '--dry-run']);
+    expect(planned.stdout).toMatch(/no backup but a dump/);
+
+    const running = await boot(instance);
+    await expectRowsOfTheDump(instance, running);
+    const report = await readRecovery(instance);
+    expect(report, running.words()).toMatchObject({
+      decision: 'restore',
+      reason: 'damaged-with-dump',
+      losses: [{ kind: 'since-backup', label: expect.stringMatching(/^dump_/), oldBytes: expect.stringMatching(/corrupt_/) }],
+    });
+    expect(await readdir(report!.quarantine!)).toEqual(expect.arrayContaining(['base', 'PG_VERSION']));
+    await expectStopped(instance, await running.stop());
+    const again = await boot(instance);
+    await expectRowsOfTheDump(instance, again);
+    await expectStopped(instance, await again.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'the data directory is empty, and of its databases there is a dump; the first start with it is killed half-way',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'restore',
+    rowsLost: 'those since the dump; its time is told',
+    from: 'template',
+    longTier: true,
+  },
+  async (instance) => {
+    await dumpAndMore(instance, 0);
+    await remove(instance, ...(await readdir(instance.dataDir)));
+    for (const step of ['initialize.published', 'dump.checked', 'dump.swapping']) {
+      const killed = start(instance, ['entrypoint'], { env: { DBKIT_FAIL_AT: `${step}:1` } });
+      expect((await killed.ended).signal, step).toBe('SIGKILL');
+      await killAllIn(instance.dataDir);
+    }
+    const running = await boot(instance);
+    await expectRowsOfTheDump(instance, running);
+    await until(
+      async () => (await readRecovery(instance))?.losses.some(({ kind }) => kind === 'since-backup') === true,
+      () => running.words(),
+    );
+    await expectStopped(instance, await running.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'the data is damaged beyond repair, and the only dump is damaged too',
+    section: 'D',
+    detectedBefore: true,
+    healedBy: 'reinitialize',
+    rowsLost: 'all, until a person reads the old data, which is kept whole',
+    from: 'template',
+    longTier: true,
+  },
+  async (instance) => {
+    const ran = join(instance.logDir, 'migrated');
+    const migrate = ['sh', '-c', `echo "$PGUSER of $PGDATABASE" >> ${ran}`];
+    await configure(instance, { recovery: { migrate } });
+    await dumpAndMore(instance, 0);
+    expect(existsSync(ran), 'nothing is migrated where the data is as it was').toBe(false);
+    const [dump] = (await readdir(instance.backupDir)).filter((name) => /^dump_\d+_\d+$/.test(name));
+    const [database] = (await readdir(join(instance.backupDir, dump!))).filter((name) => name.startsWith('database-'));
+    const [data] = (await readdir(join(instance.backupDir, dump!, database!))).filter((name) => /\.dat/.test(name));
+    await rm(join(instance.backupDir, dump!, database!, data!));
+    await remove(instance, 'global');
+    const running = await boot(instance);
+    expect(running.words()).toContain(`${dump} `);
+    const report = await readRecovery(instance);
+    expect(report).toMatchObject({ decision: 'reinitialize', losses: [{ kind: 'cluster' }] });
+    expect(await readFile(ran, 'utf8'), 'the new cluster is brought to its schema, once').toBe('app of app\n');
+    expect(report?.steps.at(-1)).toMatchObject({ step: 'migrate', reason: 'migrated', done: true });
+    await expectStopped(instance, await running.stop());
+  },
+);
