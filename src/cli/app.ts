@@ -13,6 +13,8 @@ import { showBackup } from '../backups/show-backup.ts';
 import { type TakeBackupInput, takeBackup } from '../backups/take-backup.ts';
 import { tellBackup } from '../backups/tell-backup.ts';
 import { verifyBackups } from '../backups/verify-backups.ts';
+import { reportTrials } from '../cluster/drill/evidence.ts';
+import { runDrill } from '../cluster/drill/run-drill.ts';
 import { failover } from '../cluster/failover.ts';
 import { lintFiles } from '../cluster/lint/lint-files.ts';
 import { downLocal } from '../cluster/local/down.ts';
@@ -170,4 +172,6 @@ const clusterVerbs = (on: On) => ({
   render: on(renderCluster),
   upLocal: on(upLocal),
   downLocal: on(downLocal),
+  drill: on(runDrill),
+  trials: on(reportTrials),
 });

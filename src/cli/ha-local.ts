@@ -45,7 +45,7 @@ export function registerLocal(ha: Command, cli: Cli): void {
     );
 }
 
-const between =
+export const between =
   (least: number, most: number) =>
   (text: string): number => {
     const value = Number(text);

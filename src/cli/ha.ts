@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { registerDrills } from './ha-drill.ts';
 import { registerLocal } from './ha-local.ts';
 import { registerMoves } from './ha-moves.ts';
 import { registerSetup } from './ha-setup.ts';
@@ -21,6 +22,7 @@ export function registerHa(program: Command, cli: Cli): void {
   registerMoves(ha, cli);
   registerSetup(ha, cli);
   registerLocal(ha, cli);
+  registerDrills(ha, cli);
 }
 
 function registerQuestions(ha: Command, cli: Cli): void {

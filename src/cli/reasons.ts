@@ -6,6 +6,7 @@ import { retentionRules } from '../backups/retention.ts';
 import { snapshotRows } from '../backups/snapshots/snapshot-rows.ts';
 import { turnRows } from '../backups/snapshots/turn-rows.ts';
 import { doorRows } from '../boot/door.ts';
+import { missRows } from '../cluster/drill/misses.ts';
 import { clusterFindings } from '../cluster/findings.ts';
 import { dynamicRows } from '../cluster/lint/dynamic-rows.ts';
 import { memberRows } from '../cluster/lint/member-rows.ts';
@@ -126,6 +127,7 @@ export const tables = {
   'Why a member is not rebuilt': reinitRefusals,
   'When Patroni is started on a member’s data': admissionRows,
   'What the guard of a member does': guardRows,
+  'Targets of a drill that were missed': missRows,
   'What is dangerous in the settings that all members share': dynamicRows,
   'What is dangerous in a member’s patroni.yml': memberRows,
   'What is dangerous in front of and beside Patroni': [...routeRows, ...poolerRows, ...storeRows, ...unitRows],

@@ -3,18 +3,17 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { Files, Identity, Locks, Runner, SpawnChild } from '../../kernel/machine.ts';
-import { reachableByOthers } from '../../machine/local-folder.ts';
 import type { ClusterNeeds } from '../look.ts';
-import { startedTicks } from '../processes.ts';
 import { until } from '../proof.ts';
 import { memberDocument, poolerText, routerText, storeDocument } from '../render/documents.ts';
 import type { ClusterPlan } from '../render/plan.ts';
 import { checkCluster } from '../report.ts';
 import { endLocal } from './down.ts';
-import { type Command, guardedMember, type MemberSetting, memberConfiguration, plainMember } from './local-member.ts';
+import { memberConfiguration } from './local-member.ts';
 import { localPlan, portsTaken } from './local-plan.ts';
-import { type LocalState, localFolder, localNeeds, readLocal, runningOf, writeLocal } from './local-state.ts';
-import { findPrograms, PATH, refuseTakenPorts } from './programs.ts';
+import { type LocalState, localFolder, localNeeds, readLocal, runningOf } from './local-state.ts';
+import { findPrograms, refuseTakenPorts } from './programs.ts';
+import { startAll } from './start.ts';
 
 export interface LocalNeeds extends Omit<ClusterNeeds, 'config'> {
   readonly config: Pick<Config, 'ha' | 'postgresql' | 'stateDir'>;
@@ -129,37 +128,4 @@ async function writeFiles(needs: LocalNeeds, folder: string, plan: ClusterPlan, 
   await write('haproxy.cfg', routerText(plan));
   await write('pgbouncer.ini', poolerText(plan));
   await write('userlist.txt', `"${plan.superuser}" "${password}"\n`);
-}
-
-interface Starting extends Omit<MemberSetting, 'env'> {
-  readonly owner: Identity;
-}
-
-/** Each one is written down as soon as it runs, so that `dbkit ha down` finds it whatever happens to this process. */
-async function startAll(needs: LocalNeeds, { folder, plan, programs, state, owner, program }: Starting): Promise<void> {
-  const { spawn, files, log } = needs;
-  const env = { PATH, LC_ALL: 'C.UTF-8', HOME: folder };
-  const isGuarded = await canBeRunBy(owner, program);
-  if (!isGuarded) log.warn('ha.unguarded', `${owner.name} cannot read dbkit's program, so Patroni runs without its guard here`);
-  const memberOf = isGuarded ? guardedMember : plainMember;
-  const commands: readonly Command[] = [
-    { name: 'etcd', file: programs.etcd, args: ['--config-file', join(folder, 'etcd.yml')], env },
-    ...plan.members.map((member) => memberOf(member, { folder, plan, programs, state, program, env })),
-    { name: 'haproxy', file: programs.haproxy, args: ['-db', '-f', join(folder, 'haproxy.cfg')], env },
-    { name: 'pgbouncer', file: programs.pgbouncer, args: ['-q', join(folder, 'pgbouncer.ini')], env },
-  ];
-  let processes: LocalState['processes'] = [];
-  for (const { name, file, args, env: environment } of commands) {
-    const output = { appendTo: join(folder, `${name}.log`) };
-    const child = await spawn({ file, args, env: environment, cwd: folder, as: owner, output, newSession: true, outlivesDbkit: true });
-    processes = [...processes, { name, pid: child.pid, startedTicks: (await startedTicks(child.pid)) ?? '' }];
-    await writeLocal(files, folder, { ...state, processes });
-  }
-}
-
-/** Its user must reach node and dbkit: they may lie in root's own folder. */
-async function canBeRunBy({ uid }: Identity, program: readonly string[]): Promise<boolean> {
-  if (process.getuid?.() === uid) return true;
-  const paths = program.filter((word) => word.startsWith('/'));
-  return (await Promise.all(paths.map(reachableByOthers))).every(Boolean);
 }

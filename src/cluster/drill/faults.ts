@@ -1,0 +1,108 @@
+import { join } from 'node:path';
+import { serverOn } from '../../instance/guard/preflight.ts';
+import type { Clock, Files } from '../../kernel/machine.ts';
+import { memberState } from '../local/local-member.ts';
+import { readLocal } from '../local/local-state.ts';
+import { leftPatroni } from '../member/orphan.ts';
+import { childrenOf, signalTo } from '../processes.ts';
+import type { DrillName } from './drills.ts';
+
+/** A local cluster that may be harmed. */
+export interface Victim {
+  readonly folder: string;
+  readonly files: Pick<Files, 'readJson'>;
+  readonly clock: Clock;
+  readonly ttlSeconds: number;
+  /** The leader, and the replica that must be there for a commit. */
+  readonly leader: string;
+  readonly synchronous: string | undefined;
+  readonly members: readonly string[];
+  startMember(name: string): Promise<void>;
+  switchover(signal: AbortSignal): Promise<unknown>;
+}
+
+/** Mends it, once commits are acknowledged again. */
+export type Mend = () => Promise<void>;
+
+const nothing: Mend = async () => undefined;
+const STORE_DOWN_MS = 30_000;
+const AFTER_LEASE_MS = 8_000;
+
+/** Brings the disaster about. Resolves when it is there, or over where it ends by itself. */
+export const faults: Readonly<Record<DrillName, (victim: Victim, signal: AbortSignal) => Promise<Mend>>> = {
+  'leader-node': (victim) => killNode(victim, victim.leader),
+  postmaster: async (victim) => {
+    const [pid] = await serverProcesses(victim, victim.leader);
+    if (pid !== undefined) signalTo(pid, 'SIGKILL');
+    return nothing;
+  },
+  'patroni-killed': async (victim) => {
+    await signalPatroni(victim, victim.leader, 'SIGKILL');
+    return nothing;
+  },
+  'patroni-hung': async (victim) => {
+    await signalPatroni(victim, victim.leader, 'SIGSTOP');
+    return nothing;
+  },
+  freeze: async (victim, signal) => {
+    const pids = await processesOf(victim, victim.leader);
+    for (const pid of pids) signalTo(pid, 'SIGSTOP');
+    try {
+      await victim.clock.sleep(victim.ttlSeconds * 1000 + AFTER_LEASE_MS, signal);
+    } finally {
+      for (const pid of pids) signalTo(pid, 'SIGCONT');
+    }
+    return nothing;
+  },
+  'etcd-down': async (victim, signal) => {
+    const pid = await programOf(victim, 'etcd');
+    if (pid === undefined) return nothing;
+    signalTo(pid, 'SIGSTOP');
+    try {
+      await victim.clock.sleep(STORE_DOWN_MS, signal);
+    } finally {
+      signalTo(pid, 'SIGCONT');
+    }
+    return nothing;
+  },
+  'replica-lost': (victim) => killNode(victim, victim.synchronous ?? victim.members.find((name) => name !== victim.leader)!),
+  'cold-start': async (victim) => {
+    const pids = await Promise.all(victim.members.map((name) => processesOf(victim, name)));
+    for (const pid of pids.flat()) signalTo(pid, 'SIGKILL');
+    for (const name of victim.members) await victim.startMember(name);
+    return nothing;
+  },
+  'switchover-under-load': async (victim, signal) => {
+    await victim.switchover(signal);
+    return nothing;
+  },
+};
+
+async function killNode(victim: Victim, name: string): Promise<Mend> {
+  for (const pid of await processesOf(victim, name)) signalTo(pid, 'SIGKILL');
+  return () => victim.startMember(name);
+}
+
+/** Its dbkit first, which would start the others again. */
+async function processesOf(victim: Victim, name: string): Promise<readonly number[]> {
+  const supervisor = await programOf(victim, name);
+  const patroni = await leftPatroni(memberState(victim.folder, name), victim.files);
+  return [
+    ...(supervisor === undefined ? [] : [supervisor]),
+    ...(patroni === undefined ? [] : [patroni.pid]),
+    ...(await serverProcesses(victim, name)),
+  ];
+}
+
+async function serverProcesses({ folder }: Victim, name: string): Promise<readonly number[]> {
+  const server = await serverOn(join(folder, name));
+  return typeof server === 'object' ? [server.pid, ...(await childrenOf(server.pid))] : [];
+}
+
+async function signalPatroni({ folder, files }: Victim, name: string, signal: NodeJS.Signals): Promise<void> {
+  const patroni = await leftPatroni(memberState(folder, name), files);
+  if (patroni !== undefined) signalTo(patroni.pid, signal);
+}
+
+const programOf = async ({ files, folder }: Victim, name: string): Promise<number | undefined> =>
+  (await readLocal(files, folder))?.processes.find((one) => one.name === name)?.pid;

@@ -1,0 +1,78 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DbkitError } from '../../kernel/errors.ts';
+import { downLocal } from '../local/down.ts';
+import { localPlan } from '../local/local-plan.ts';
+import { localFolder, localNeeds, readLocal } from '../local/local-state.ts';
+import { findPrograms } from '../local/programs.ts';
+import type { Starting } from '../local/start.ts';
+import { type LocalNeeds, upLocal } from '../local/up.ts';
+import { type Drill, type DrillName, drillNamed, drills } from './drills.ts';
+import { keepTrial, type Trial } from './evidence.ts';
+import { runTrial } from './run-trial.ts';
+
+export interface DrillWish {
+  readonly name: string;
+  readonly trials: number;
+  /** The first port of the cluster that it is run on. */
+  readonly port: number;
+  readonly members: number;
+  readonly program: readonly string[];
+}
+
+export interface DrillReport {
+  readonly drill: string;
+  readonly trials: readonly Trial[];
+  readonly passed: boolean;
+  /** The files of the evidence. */
+  readonly evidence: readonly string[];
+  /** Where the cluster was left for a look; null: it passed, and was removed. */
+  readonly folder: string | null;
+}
+
+/**
+ * Rehearses a disaster on a cluster of its own, and measures it. Rejects with `usage.invalid` for a drill that there is not, and with what `ha up
+ * --local` says where the cluster does not come up. A target that was missed is part of the report.
+ */
+export async function runDrill(outer: LocalNeeds, { name, trials, ...wish }: DrillWish, signal: AbortSignal): Promise<DrillReport> {
+  const drill = known(name);
+  const needs = { ...outer, config: { ...outer.config, stateDir: join(outer.config.stateDir, 'ha-drill') } };
+  await downLocal(needs); // Of a drill that was killed.
+  await rm(needs.config.stateDir, { recursive: true, force: true }); // Nobody's data but that of an earlier drill.
+  await upLocal(needs, wish, signal);
+  const done: Trial[] = [];
+  const evidence: string[] = [];
+  try {
+    const starting = await startingOf(needs, wish.program, signal);
+    const here = localNeeds(needs, starting.state);
+    for (let trial = 1; trial <= trials; trial += 1) {
+      needs.log.info('ha.drill', `${drill.id}, trial ${trial} of ${trials}: ${drill.words}`);
+      const one = await runTrial(here, drill, starting, signal);
+      evidence.push(await keepTrial(outer.config, needs, one));
+      done.push(one);
+    }
+  } finally {
+    await downLocal(needs);
+  }
+  const passed = done.every((one) => one.passed);
+  if (passed) await rm(needs.config.stateDir, { recursive: true, force: true });
+  return { drill: drill.id, trials: done, passed, evidence, folder: passed ? null : localFolder(needs.config) };
+}
+
+function known(name: string): Drill & { readonly id: DrillName } {
+  const drill = drillNamed(name);
+  if (drill !== undefined) return drill;
+  const words =
+    name === 'partition'
+      ? 'a partition needs machines, or network namespaces: on one machine nothing can be cut off'
+      : `there is no drill '${name}'`;
+  throw new DbkitError('usage.invalid', words, { hint: `the drills are ${drills.map(({ id }) => id).join(', ')}` });
+}
+
+async function startingOf(needs: LocalNeeds, program: readonly string[], signal: AbortSignal): Promise<Starting> {
+  const folder = localFolder(needs.config);
+  const state = (await readLocal(needs.files, folder))!;
+  const programs = await findPrograms(needs.config, needs.runner, signal);
+  const plan = localPlan({ folder, ...programs, ...state }, needs.config);
+  return { folder, plan, programs, state, program, owner: await needs.instance.owner() };
+}

@@ -1,0 +1,107 @@
+import { open } from 'node:fs/promises';
+import type { Connection } from '../../instance/connection.ts';
+import { openAsRole } from '../../instance/sessions.ts';
+import { bound } from '../../kernel/deadline.ts';
+import type { Clock } from '../../kernel/machine.ts';
+import type { Place } from '../members.ts';
+import type { Login } from '../server.ts';
+
+/** An address that clients write to. */
+export interface Endpoint {
+  readonly name: string;
+  readonly place: Place;
+}
+
+export interface Acked {
+  readonly writer: number;
+  readonly row: number;
+}
+
+/** Clients that write one row after another, and note each that was acknowledged in a ledger that is synced before the next one. */
+export interface Writers {
+  /** Times of acknowledgements by address, in their order. */
+  acksMs(endpoint: string): readonly number[];
+  acked(): readonly Acked[];
+  errors(): number;
+  stop(): Promise<void>;
+}
+
+const EACH = 2;
+const EVERY_MS = 40;
+const PATIENCE_MS = 3_000;
+const AGAIN_MS = 50;
+export const TABLE = 'dbkit_drill';
+
+export async function openAt(place: Place, { superuser, superuserPassword }: Login, signal: AbortSignal): Promise<Connection> {
+  const target = { socketDir: place.host, port: place.port, user: superuser, database: 'postgres', password: superuserPassword?.reveal() };
+  return openAsRole(target, { connectTimeoutMs: PATIENCE_MS }, signal); // As an application: its commits wait for the standby.
+}
+
+/** Two clients at each address. */
+export async function startWriters(
+  endpoints: readonly Endpoint[],
+  { login, ledger, clock }: { readonly login: Login; readonly ledger: string; readonly clock: Clock },
+): Promise<Writers> {
+  const over = new AbortController();
+  const acks = new Map<string, number[]>(endpoints.map(({ name }) => [name, []]));
+  const acked: Acked[] = [];
+  let errors = 0;
+  const file = await open(ledger, 'a', 0o600);
+  const insert = async (session: Connection, endpoint: Endpoint, writer: number, row: number): Promise<void> => {
+    await session.query(`insert into ${TABLE} (writer, row) values ($1, $2)`, [writer, row]);
+    acks.get(endpoint.name)!.push(clock.monotonicMs());
+    acked.push({ writer, row });
+    await file.appendFile(`${writer} ${row}\n`);
+    await file.datasync();
+  };
+  const write = async (endpoint: Endpoint, writer: number): Promise<void> => {
+    let row = 0; // Each try has a number of its own: one that failed may be there nevertheless.
+    while (!over.signal.aborted) {
+      const life = new AbortController();
+      const session = await bounded(over.signal, (signal) => openAt(endpoint.place, login, either(life, signal))).catch(() => undefined);
+      while (session !== undefined && !over.signal.aborted) {
+        row += 1;
+        const isDone = await bounded(over.signal, () => insert(session, endpoint, writer, row)).then(
+          () => true,
+          () => false,
+        );
+        if (!isDone) break;
+        await clock.sleep(EVERY_MS, over.signal).catch(() => undefined);
+      }
+      life.abort(); // A server that does not answer is not waited for.
+      if (over.signal.aborted) return;
+      errors += 1;
+      await clock.sleep(AGAIN_MS, over.signal).catch(() => undefined);
+    }
+  };
+  const all = endpoints.flatMap((endpoint, at) => Array.from({ length: EACH }, (_one, index) => write(endpoint, at * EACH + index)));
+  return {
+    acksMs: (name) => acks.get(name) ?? [],
+    acked: () => acked,
+    errors: () => errors,
+    stop: async () => {
+      over.abort();
+      await Promise.all(all);
+      await file.close();
+    },
+  };
+}
+
+/** Fires with `life`, and with `signal` while the session is opened. */
+function either(life: AbortController, signal: AbortSignal): AbortSignal {
+  signal.addEventListener('abort', () => life.abort(), { once: true });
+  return life.signal;
+}
+
+/** No statement timeout: a server that gives up waiting for its standby would acknowledge what only it has. */
+async function bounded<T>(over: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const limit = bound([over], PATIENCE_MS);
+  try {
+    const late = new Promise<never>((_resolve, reject) =>
+      limit.signal.addEventListener('abort', () => reject(new Error('late')), { once: true }),
+    );
+    return await Promise.race([work(limit.signal), late]);
+  } finally {
+    limit.release();
+  }
+}
