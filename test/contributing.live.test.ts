@@ -7,6 +7,7 @@ import { write } from './harness/breaking.ts';
 import { type Instance, openInstance } from './harness/instance.ts';
 import { installed } from './harness/majors.ts';
 import { emptyFolder } from './harness/package.ts';
+import { nightly } from './harness/tier.ts';
 
 const execute = promisify(execFile);
 
@@ -70,6 +71,7 @@ export const bell = channel({
       file: 'src/cli/tea.ts',
       text: `import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { nightly } from './harness/tier.ts';
 
 export function registerTea(program: Command, cli: Cli): void {
   program
@@ -104,7 +106,7 @@ test.each(Object.entries(walks))('%s CONTRIBUTING.md names the files, and they a
   expect(files.length).toBeLessThanOrEqual(4);
 });
 
-test('whoever follows CONTRIBUTING.md has a probe, a channel, a finding with its remedy, and a command', async () => {
+nightly('whoever follows CONTRIBUTING.md has a probe, a channel, a finding with its remedy, and a command', async () => {
   const checkout = await emptyFolder();
   for (const name of ['src', 'bin', 'package.json', 'tsconfig.json', 'esbuild.config.mjs'])
     await cp(name, join(checkout, name), { recursive: true });

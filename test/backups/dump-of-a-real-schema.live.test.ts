@@ -8,6 +8,7 @@ import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { nightly } from '../harness/tier.ts';
 
 const programs = installed.find(({ directory }) => existsSync(join(directory, 'pg_dump')));
 const needsPgDump = (skip: (why: string) => void): void => {
@@ -117,7 +118,7 @@ test('a dump of a schema with every kind of object comes back as it was, rows, o
   await running.stop();
 });
 
-test('what cannot be restored is told and keeps no row away; rows are never replaced by fewer', async ({ skip }) => {
+nightly('what cannot be restored is told and keeps no row away; rows are never replaced by fewer', async ({ skip }) => {
   needsPgDump(skip);
   const instance = await openInstance({ programs: programs!, from: 'template' });
   await configure(instance, { postgresql: { settings: { max_prepared_transactions: '2' } } });

@@ -14,17 +14,13 @@ export const daily = [
   'port-in-use',
   'member-of-patroni',
   // One right answer.
-  'lost-empty-directories',
   'missing-global-2671',
-  'missing-postgresql-conf',
   'missing-pg-version',
   'missing-pg-xact',
   'truncated-pg-control',
-  'mode-of-everybody',
   'not-a-plain-tree',
   // Other bytes are needed.
   'machine-died-with-its-data',
-  'missing-checkpoint-wal',
   'overwritten-page-of-a-user-table',
   'unchanged-table-and-a-backup',
   'restored-after-a-lost-global-directory',

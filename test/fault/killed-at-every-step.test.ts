@@ -13,19 +13,13 @@ const bootOnly: Act = (instance, env) => run(instance, ['entrypoint'], { env });
 const bootAndStop: Act = async (instance, env) => (await boot(instance, { env })).stop();
 
 /** The daily tier strikes where data is on its way from one place to another. */
-const daily: readonly Step[] = [
-  'initialize.published',
-  'repair.set-aside',
-  'backup.record-staged',
-  'replace.entry-published',
-  'dump.swapping',
-];
+const daily: readonly Step[] = ['initialize.published', 'repair.set-aside', 'replace.entry-published', 'dump.swapping'];
 
 for (const step of steps) {
   for (const time of repeated[step] ?? [1]) {
     scenario(
       {
-        longTier: !daily.includes(step) || time > 2,
+        longTier: !daily.includes(step) || time > 1,
         name: `dbkit was killed at \`${step}\`${time > 1 ? `, the ${time}th time` : ''}`,
         section: 'A',
         detectedBefore: true,

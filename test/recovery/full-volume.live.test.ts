@@ -14,6 +14,7 @@ import { installed } from '../harness/majors.ts';
 import { needsMounts } from '../harness/mount.ts';
 import { until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { isLongTier } from '../harness/tier.ts';
 
 const [programs] = installed;
 const MIB = 1024 * 1024;
@@ -87,7 +88,7 @@ test.skipIf(needsMounts())('a crash on a full volume: recover removes expired ba
   await again.stop();
 });
 
-test.skipIf(needsMounts())(
+test.skipIf(!isLongTier || needsMounts())(
   'the monitor’s recovery makes room too; where there is nothing to remove it says that the volume is full',
   async () => {
     const instance = await onOneVolume('250m');
@@ -111,21 +112,24 @@ test.skipIf(needsMounts())(
   },
 );
 
-test.skipIf(needsMounts())('a container that is held as its volume is full goes on after `dbkit recover`, which makes room', async () => {
-  const instance = await onOneVolume('250m');
-  await configure(instance, {});
-  const log = await oldLog(instance, 40);
-  await fill(instance.volume, 'somebody-elses');
-  const held = start(instance, ['entrypoint'], { env: { DBKIT_ON_FAIL: 'hold', CI: undefined } });
-  await until(
-    async () => (await readStatus(instance))?.services[0]?.state === 'held',
-    () => held.words(),
-  );
-  expect((await readStatus(instance))?.services[0]?.failure).toMatchObject({ code: 'volume.full' });
-  const recovered = await run(instance, ['recover', '--yes']);
-  expect(recovered, recovered.stderr).toMatchObject({ code: 0 });
-  expect(existsSync(log)).toBe(false);
-  expect((await readStatus(instance))?.services[0]?.state).toBe('ready');
-  await expectAllRows(instance, 0);
-  expect((await held.stop()).code).toBe(0);
-});
+test.skipIf(!isLongTier || needsMounts())(
+  'a container that is held as its volume is full goes on after `dbkit recover`, which makes room',
+  async () => {
+    const instance = await onOneVolume('250m');
+    await configure(instance, {});
+    const log = await oldLog(instance, 40);
+    await fill(instance.volume, 'somebody-elses');
+    const held = start(instance, ['entrypoint'], { env: { DBKIT_ON_FAIL: 'hold', CI: undefined } });
+    await until(
+      async () => (await readStatus(instance))?.services[0]?.state === 'held',
+      () => held.words(),
+    );
+    expect((await readStatus(instance))?.services[0]?.failure).toMatchObject({ code: 'volume.full' });
+    const recovered = await run(instance, ['recover', '--yes']);
+    expect(recovered, recovered.stderr).toMatchObject({ code: 0 });
+    expect(existsSync(log)).toBe(false);
+    expect((await readStatus(instance))?.services[0]?.state).toBe('ready');
+    await expectAllRows(instance, 0);
+    expect((await held.stop()).code).toBe(0);
+  },
+);

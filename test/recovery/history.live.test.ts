@@ -10,7 +10,7 @@ import { boot, run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { expectAllRows } from '../harness/rows.ts';
-import { nightly } from '../harness/tier.ts';
+import { isLongTier, nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 
@@ -99,7 +99,7 @@ const amcheckStep = ({ steps }: RecoveryReport) => steps.find(({ step }) => step
 const askForAmcheck = (instance: Instance) =>
   configure(instance, { recovery: { amcheck: true }, monitor: { maxFailures: 1, cooldownSeconds: 0 }, health: { timeoutSeconds: 1 } });
 
-test.skipIf(!existsSync(join(programs!.directory, 'pg_amcheck')))(
+test.skipIf(!isLongTier || !existsSync(join(programs!.directory, 'pg_amcheck')))(
   'pg_amcheck looks after a recovery where it is asked to, and its complaints are in the report',
   async () => {
     const instance = await openInstance({ programs: programs!, from: 'template' });

@@ -55,7 +55,7 @@ test('a drill proves a backup, measures it, and leaves nothing behind', async ()
   expect((await running.stop()).code).toBe(0);
 });
 
-test('an assertion that does not hold fails the drill, but not the backup', async () => {
+nightly('an assertion that does not hold fails the drill, but not the backup', async () => {
   const assertions = [{ sql: 'SELECT false' }, { name: 'typo', sql: 'SELEC 1' }, { sql: 'SELECT 1' }, { sql: 'SELECT true WHERE false' }];
   const { instance, running } = await withBackup({ drill: { assertions } });
   const ended = await run(instance, ['backup', 'drill']);
@@ -69,7 +69,7 @@ test('an assertion that does not hold fails the drill, but not the backup', asyn
   await running.stop();
 });
 
-test('a drill of a backup whose bytes are wrong marks it as damaged', async () => {
+nightly('a drill of a backup whose bytes are wrong marks it as damaged', async () => {
   const { instance, running, path } = await withBackup();
   const file = await open(join(path, instance.places.ledger), 'r+');
   await file.write(Buffer.from('x'), 0, 1, 100);
@@ -80,7 +80,7 @@ test('a drill of a backup whose bytes are wrong marks it as damaged', async () =
   await running.stop();
 });
 
-test('open runs a command against yesterday; today is not touched, and nothing is kept', async () => {
+nightly('open runs a command against yesterday; today is not touched, and nothing is kept', async () => {
   const { instance, running, label } = await withBackup();
   const script = join(instance.root, 'look.sh');
   await writeFile(script, 'test -S "$PGHOST/.s.PGSQL.$PGPORT" && echo "$PGUSER $PGDATABASE $1"; exit 42');

@@ -102,7 +102,7 @@ nightly(
   },
 );
 
-test('a moment that nothing leads to is refused, with the nearest ones, and nothing moves', async () => {
+nightly('a moment that nothing leads to is refused, with the nearest ones, and nothing moves', async () => {
   const instance = await openInstance({ programs: programs!, from: 'template' });
   const running = await boot(instance);
   await addRows(instance, known.ledger + 1, 1);
@@ -131,7 +131,7 @@ test('a moment that nothing leads to is refused, with the nearest ones, and noth
   await running.stop();
 });
 
-test('a moment behind a backup of a second timeline is restored below a folder whose name is not ASCII', async () => {
+nightly('a moment behind a backup of a second timeline is restored below a folder whose name is not ASCII', async () => {
   const instance = await openInstance({ programs: programs!, from: 'template', prefix: 'dbkit-tést-' });
   const running = await boot(instance);
   await ok(instance, 'backup', 'create');

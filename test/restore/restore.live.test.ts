@@ -13,7 +13,7 @@ import { installed } from '../harness/majors.ts';
 import { mountVolume, needsMounts } from '../harness/mount.ts';
 import { until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
-import { everywhere, nightly } from '../harness/tier.ts';
+import { everywhere, isLongTier, nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 const newInstance = (from: 'template' | 'empty' = 'template'): Promise<Instance> => openInstance({ programs: programs!, from });
@@ -176,7 +176,7 @@ nightly('who asks may leave while the copy is made: it is dropped, and the serve
   expect((await running.stop()).code).toBe(0);
 });
 
-test.skipIf(needsMounts())('PGDATA may be a mount point, with a tablespace elsewhere', async () => {
+test.skipIf(!isLongTier || needsMounts())('PGDATA may be a mount point, with a tablespace elsewhere', async () => {
   const instance = await newInstance();
   await mountVolume(instance, 'size=400m');
   const running = await boot(instance);

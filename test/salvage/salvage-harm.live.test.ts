@@ -34,7 +34,7 @@ const BOOKS = `CREATE TABLE books (id serial PRIMARY KEY, t text, body text);
   ALTER TABLE books ALTER COLUMN body SET STORAGE EXTERNAL;
   INSERT INTO books (t, body) SELECT CASE WHEN i % 2 = 0 THEN 'x' END, CASE WHEN i % 10 = 0 THEN repeat(md5(i::text), 200) END FROM generate_series(1, 3000) i`;
 
-test('a damaged index costs no row of its table', async () => {
+nightly('a damaged index costs no row of its table', async () => {
   const { instance, paths } = await stopped(BOOKS, "'books_pkey'");
   await overwritePage(instance, paths[0]!, 0);
   const report = await salvaged(instance);
@@ -90,7 +90,7 @@ nightly('lost large objects are told', async () => {
   const report = await salvaged(instance);
   expect(JSON.stringify(report)).toMatch(/pg_largeobject/);
 });
-test('a damaged pg_class is told, and costs only what it held', async () => {
+nightly('a damaged pg_class is told, and costs only what it held', async () => {
   const many = Array.from({ length: 60 }, (_, i) => `CREATE TABLE t${i} AS SELECT g AS id FROM generate_series(1,10) g`).join(';');
   const { instance, paths } = await stopped(`${many}; ${BOOKS}`, "'pg_class'");
   await overwritePage(instance, paths[0]!, 10);
@@ -151,7 +151,7 @@ nightly('a table that was cut short is told', async () => {
   const report = await salvaged(instance);
   expect(tableOf(report, 'public.books').pagesLost + tableOf(report, 'public.books').rowsLost).toBeGreaterThan(0);
 });
-test('zeroes in the middle of a table are told', async () => {
+nightly('zeroes in the middle of a table are told', async () => {
   const { instance, paths } = await stopped(BOOKS, "'books'");
   await zeroPage(instance, paths[0]!, 4);
   expect(tableOf(await salvaged(instance), 'public.books').because).toMatch(/1 pages within it hold nothing at all/);

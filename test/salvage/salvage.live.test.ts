@@ -69,7 +69,7 @@ test('what damaged pages have left of a table is saved, told to the page, and ca
   await running.stop();
 });
 
-test('a crashed cluster that has lost its WAL, its control file and its transaction status is still read', async () => {
+nightly('a crashed cluster that has lost its WAL, its control file and its transaction status is still read', async () => {
   const instance = await open();
   const running = await boot(instance);
   await ask(instance, 'app', LIBRARY);

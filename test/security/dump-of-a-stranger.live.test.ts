@@ -11,6 +11,7 @@ import { boot, run } from '../harness/dbkit.ts';
 import { openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { known } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
 const programs = installed.find(({ directory }) => existsSync(join(directory, 'pg_dump')));
 
@@ -24,7 +25,7 @@ async function rewrite(file: string, record: string, manifest: DumpManifest): Pr
   await writeFile(record, JSON.stringify({ ...before, manifestSha256: sha256(body) }));
 }
 
-test('a dump whose maker wrote himself every right gives none over what was there', async ({ skip }) => {
+nightly('a dump whose maker wrote himself every right gives none over what was there', async ({ skip }) => {
   if (!programs) return skip('pg_dump is not installed');
   const instance = await openInstance({ programs, from: 'template' });
   const running = await boot(instance);

@@ -8,6 +8,7 @@ import { boot, run } from '../harness/dbkit.ts';
 import { openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { expectAllRows } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
 const open = () => openInstance({ programs: programs!, from: 'template' });
@@ -40,7 +41,7 @@ test('whatever is asked about another data directory never reaches the one that 
   await running.stop();
 });
 
-test('a plan that is only looked at leaves the lock with the supervisor: a restore and its undo work afterwards', async () => {
+nightly('a plan that is only looked at leaves the lock with the supervisor: a restore and its undo work afterwards', async () => {
   const instance = await open();
   const running = await boot(instance);
   expect((await run(instance, ['backup', 'create'])).code).toBe(0);

@@ -90,7 +90,7 @@ test('what would help is listed and done: dead rows, missing statistics, an inva
   await expectAllRows(instance, 0);
 });
 
-test('a table that somebody holds is skipped, nobody waits long behind it, and no half-made index stays', async () => {
+nightly('a table that somebody holds is skipped, nobody waits long behind it, and no half-made index stays', async () => {
   const instance = await serving({ maintenance: { lockTimeoutSeconds: 0.3, rebuildWaitSeconds: 0.6 } });
   const letGo = await holding(instance, 'LOCK TABLE ledger IN ACCESS EXCLUSIVE MODE');
   for (const chore of ['vacuum', 'analyze', 'reindex']) {
