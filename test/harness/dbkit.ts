@@ -41,7 +41,8 @@ export interface RunOptions {
   readonly through?: readonly string[];
 }
 
-const PATIENCE_MS = 90_000;
+/** Less than a test has (vitest.config.ts): a supervisor lives as long as its test, and on a busy machine that is minutes. */
+const PATIENCE_MS = 280_000;
 
 /** Starts `dbkit ARGS…` with the instance's environment. */
 export function start(instance: Instance, args: readonly string[], { env = {}, as, through = [] }: RunOptions = {}): Running {
