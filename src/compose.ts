@@ -211,7 +211,10 @@ async function prepareFolders({ stateDir, backupDir, logDir, postgresql }: Confi
 /** Most commands tell nobody anything. */
 function lazyAlerts(config: Config, system: System, { environment }: OpenOptions): Alerter & Pick<Parts, 'ping'> {
   const load = async () => (await import('./alerts/alerter.ts')).createAlerter(config, system, { environment, readAsCaller });
-  return { channels: Object.keys(config.alerts.channels), ...lazily(['tell', 'test', 'tryOut', 'telegramChats', 'reveal', 'ping'], load) };
+  return {
+    channels: Object.keys(config.alerts.channels),
+    ...lazily(['tell', 'history', 'test', 'tryOut', 'telegramChats', 'reveal', 'ping'], load),
+  };
 }
 
 const watchedCluster = (config: Config, system: System, alerts: Alerter): WatchedCluster =>

@@ -24,6 +24,7 @@ const nouns = [
   'monitor',
   'cluster',
   'supervisor',
+  'incident',
   'homes',
   'cli',
 ];

@@ -11,6 +11,7 @@ import { type ChannelSettings, channelSettings, send } from './channels.ts';
 import type { Alerter } from './contract.ts';
 import { createDelivery } from './delivery.ts';
 import { getJson, ping, post } from './http.ts';
+import { createAlertLedger } from './ledger.ts';
 import type { AlertSettings } from './settings.ts';
 
 /** The settings that alerts need, whatever else is configured. */
@@ -54,22 +55,20 @@ export function createAlerter(
     send: (channel, alert, signal) => send(channel, alert, needs, signal),
   });
 
+  const ledger = createAlertLedger({ stateDir, repeatAfterMs: durationMs(settings.repeatAfter), stamp }, system);
+
   return {
     channels: Object.keys(settings.channels),
+    history: ledger.all,
     async tell(alert, signal) {
+      await ledger.note(alert);
       await Promise.all(Object.entries(settings.channels).map(([name, channel]) => delivery.tell(name, channel, alert, signal)));
     },
     reveal: needs.reveal,
     ping: async (signal) => pingUrl === undefined || answers(needs.reveal(pingUrl), log, signal),
     async test(name, signal) {
       const channel = settings.channels[name];
-      if (!channel)
-        throw new DbkitError('usage.invalid', `there is no channel '${name}'`, {
-          hint:
-            Object.keys(settings.channels).length > 0
-              ? `there are: ${Object.keys(settings.channels).join(', ')}`
-              : 'alerts.channels in dbkit.yaml names them',
-        });
+      if (!channel) throw noChannel(name, Object.keys(settings.channels));
       await tryOut(name, channel, signal);
     },
     async tryOut(name, given, signal) {
@@ -97,6 +96,11 @@ export function createAlerter(
     });
   }
 }
+
+const noChannel = (name: string, known: readonly string[]): DbkitError =>
+  new DbkitError('usage.invalid', `there is no channel '${name}'`, {
+    hint: known.length > 0 ? `there are: ${known.join(', ')}` : 'alerts.channels in dbkit.yaml names them',
+  });
 
 /** Asks the URL of `monitor.pingUrl`; false, and told, when that did not work. */
 async function answers(url: Promise<string>, log: Logger, signal: AbortSignal): Promise<boolean> {

@@ -32,6 +32,7 @@ import { initDevcontainer } from '../homes/devcontainer/init.ts';
 import { followBranches, judgeCheckout, unfollowBranches } from '../homes/git/follow-branches.ts';
 import { renderManifests } from '../homes/kubernetes/render-manifests.ts';
 import { installUnits, printUnits, uninstallUnits } from '../homes/systemd/install.ts';
+import { listRunbooks, openRunbook } from '../incident/open-runbook.ts';
 import { openSql, runPsql } from '../instance/sql.ts';
 import { monitor, monitorOnce } from '../monitor/loop.ts';
 import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
@@ -112,6 +113,7 @@ export function createApp(parts: Parts) {
       openPages: on(openPages),
     },
     cluster: clusterVerbs(on),
+    incident: { runbook: on(aboutCluster(openRunbook)), runbooks: on(aboutCluster(listRunbooks)) },
     supervisor: {
       entrypoint: on(runEntrypoint),
       up: on(up),

@@ -23,6 +23,8 @@ import { writeFindings } from '../cluster/write-findings.ts';
 import { trustRows } from '../config/trust.ts';
 import { logRows } from '../health/log-messages.ts';
 import { checkoutRows } from '../homes/git/auto-rows.ts';
+import { impactRows } from '../incident/impact.ts';
+import { everyStep } from '../incident/runbooks/runbooks.ts';
 import { contradictions } from '../inspection/contradictions.ts';
 import { findingCodes } from '../inspection/findings.ts';
 import { directoryRules, volumeRules } from '../instance/guard/refusals.ts';
@@ -131,6 +133,8 @@ export const tables = {
   'What is dangerous in the settings that all members share': dynamicRows,
   'What is dangerous in a member’s patroni.yml': memberRows,
   'What is dangerous in front of and beside Patroni': [...routeRows, ...poolerRows, ...storeRows, ...unitRows],
+  'What an incident means for those who wait': impactRows,
+  'Steps of runbooks': everyStep.map(({ id, words, command }) => ({ id, words, ...(command === null ? {} : { next: `\`${command}\`` }) })),
   'Upkeep of tables and indexes': [...tableNeeds, ...indexNeeds],
   'Retention of logs': logRules,
 } as const satisfies Readonly<Record<string, readonly Row[]>>;

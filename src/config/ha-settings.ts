@@ -1,5 +1,6 @@
 import * as v from 'valibot';
 import { secret, text } from '../alerts/channel.ts';
+import { DURATION } from '../kernel/units.ts';
 
 const url = v.pipe(v.string(), v.regex(/^https?:\/\/[^/?#]+\/?$/, 'must be a URL without a path, such as http://10.0.0.1:8008'));
 const hostAndPort = v.pipe(v.string(), v.regex(/^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$/, 'expected HOST:PORT'));
@@ -39,6 +40,18 @@ export const haSettings = v.strictObject({
   apiUsername: v.optional(text),
   /** Its password: where it is. */
   apiPassword: v.optional(secret),
+  /** People for a runbook, each with the time after the alert at which it is this one's turn. */
+  contacts: v.optional(
+    v.array(
+      v.strictObject({
+        name: text,
+        /** A telephone number, a channel, an address. */
+        reach: text,
+        after: v.optional(v.pipe(v.string(), v.regex(DURATION, 'expected a duration such as 0m, 15m or 1h')), '0m'),
+      }),
+    ),
+    [],
+  ),
 });
 export type HaSettings = v.InferOutput<typeof haSettings>;
 

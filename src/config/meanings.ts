@@ -115,6 +115,7 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'ha.pooler': 'PgBouncer, as HOST:PORT; a switchover lets its clients wait',
   'ha.apiUsername': 'the name that Patroni’s REST API asks for (restapi.authentication)',
   'ha.apiPassword': 'where its password is',
+  'ha.contacts': 'whom a runbook names: { name, reach, after }; after: how long after the alert it is this one’s turn, 0m unless set',
   'alerts.environment': 'name of this place in every message: production, staging',
   'alerts.repeatAfter': 'tell the same trouble again after this long',
   'alerts.channels': 'channels by name; see the table below',

@@ -294,6 +294,7 @@ describe('dbkit k8s render', () => {
         alerts: {
           channels: [],
           tell: nothing,
+          history: async () => [],
           test: nothing,
           tryOut: async () => undefined,
           telegramChats: async () => [],

@@ -1,0 +1,110 @@
+import { always, type Runbook } from '../runbook.ts';
+
+/** Somebody dropped, truncated or deleted what is needed. */
+export const dataDeleted = {
+  name: 'data-deleted',
+  title: 'rows or tables were deleted',
+  needsCluster: false,
+  needsMoments: true,
+  fits: () => null, // A DROP may be meant: only a person knows.
+  steps: [
+    {
+      id: 'deleted-facts',
+      phase: 'first-response',
+      when: ({ event }) => event !== null,
+      words: 'the last such statement in the WAL: {event} at {eventAt}',
+      command: 'dbkit timeline',
+    },
+    {
+      id: 'deleted-no-event',
+      phase: 'first-response',
+      when: ({ event }) => event === null,
+      words: 'the WAL that is kept holds no DROP, TRUNCATE or large DELETE; ask when the rows were seen last',
+      command: 'dbkit timeline',
+    },
+    {
+      id: 'deleted-stop-writers',
+      phase: 'first-response',
+      when: always,
+      words: 'stop what deletes: the job, the migration, the application. What is written from now on need not be merged then',
+      command: null,
+    },
+    {
+      id: 'deleted-pin',
+      phase: 'first-response',
+      when: ({ goodBackup }) => goodBackup !== null,
+      words: 'keep the newest good backup, {goodBackup}, whatever retention says',
+      command: 'dbkit backup pin {goodBackup}',
+    },
+    {
+      id: 'deleted-nothing-to-go-back-to',
+      phase: 'triage',
+      when: ({ goodBackup }) => goodBackup === null,
+      words: 'there is no good backup here: look for copies elsewhere',
+      command: 'dbkit copies',
+    },
+    {
+      id: 'deleted-reach',
+      phase: 'triage',
+      when: ({ firstMomentAt }) => firstMomentAt !== null,
+      words: 'every moment from {firstMomentAt} to {lastMomentAt} can be restored',
+      command: 'dbkit timeline',
+    },
+    {
+      id: 'deleted-serving-backup',
+      phase: 'triage',
+      when: ({ statement }) => statement !== null,
+      words: 'the backup that serves the moment before it',
+      command: 'dbkit backup find --before "{statement}"',
+    },
+    {
+      id: 'deleted-in-a-cluster',
+      phase: 'triage',
+      when: ({ hasCluster }) => hasCluster,
+      words: 'replicas hold the deletion too; restore into a folder of its own, and leave the members alone',
+      command: null,
+    },
+    {
+      id: 'deleted-one-table',
+      phase: 'resolution',
+      when: ({ statement, eventTable }) => statement !== null && eventTable !== null,
+      words: 'bring {eventTable} of the moment before back beside today’s data; nothing is replaced',
+      command: 'dbkit backup restore --before "{statement}" --table {eventTable}',
+    },
+    {
+      id: 'deleted-everything-back',
+      phase: 'resolution',
+      when: ({ statement }) => statement !== null,
+      words: 'or put the whole server back to that moment: everything that was committed since is left out; see the plan first',
+      command: 'dbkit backup restore --before "{statement}" --dry-run',
+    },
+    {
+      id: 'deleted-by-time',
+      phase: 'resolution',
+      when: ({ statement, firstMomentAt }) => statement === null && firstMomentAt !== null,
+      words: 'look into the past without changing anything: a copy of a moment, in a folder of its own',
+      command: 'dbkit backup restore --to "TIME" --target DIR',
+    },
+    {
+      id: 'deleted-from-backup',
+      phase: 'resolution',
+      when: ({ goodBackup, firstMomentAt }) => goodBackup !== null && firstMomentAt === null,
+      words: 'no WAL leads further than {goodBackup}, of {goodBackupAt}: bring the table of that time back',
+      command: 'dbkit backup restore {goodBackup} --table SCHEMA.NAME',
+    },
+    {
+      id: 'deleted-compare',
+      phase: 'recovery',
+      when: always,
+      words: 'count the rows, and let somebody who knows them look',
+      command: 'dbkit sql -c "select count(*) from SCHEMA.NAME"',
+    },
+    {
+      id: 'deleted-backup',
+      phase: 'recovery',
+      when: always,
+      words: 'take a base backup once it is right',
+      command: 'dbkit backup create',
+    },
+  ],
+} as const satisfies Runbook;

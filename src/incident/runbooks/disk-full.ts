@@ -1,0 +1,136 @@
+import { always, type Runbook } from '../runbook.ts';
+
+const isBig = (slotBytes: number | null): boolean => (slotBytes ?? 0) > 1024 ** 3;
+
+/** A volume of this server is full, or soon will be. */
+export const diskFull = {
+  name: 'disk-full',
+  title: 'a volume is full',
+  needsCluster: false,
+  needsMoments: false,
+  fits: ({ isVolumeFull }) => isVolumeFull,
+  steps: [
+    {
+      id: 'disk-facts',
+      phase: 'first-response',
+      when: ({ isVolumeFull }) => isVolumeFull,
+      words: 'the volume of {volume} ({volumePath}) is {volumePercent} % full: {freeBytes} are free',
+      command: 'dbkit health --probe disk',
+    },
+    {
+      id: 'disk-not-full',
+      phase: 'first-response',
+      when: ({ isVolumeFull, volume }) => !isVolumeFull && volume !== null,
+      words:
+        'the fullest volume is that of {volume}: {volumePercent} % used, {freeBytes} free; at its growth it is full in {fullInSeconds}',
+      command: 'dbkit health --probe disk',
+      done: always,
+    },
+    {
+      id: 'disk-server-down',
+      phase: 'first-response',
+      when: ({ answers, hasCluster }) => !answers && !hasCluster,
+      words: 'no server answers: PostgreSQL ends when it cannot write WAL. Its data is whole; it starts once there is room',
+      command: 'dbkit status',
+    },
+    {
+      id: 'disk-remove-no-wal',
+      phase: 'first-response',
+      when: always,
+      words: 'remove nothing below {dataDir} by hand, least of all in pg_wal: that destroys the database',
+      command: null,
+    },
+    {
+      id: 'disk-leader',
+      phase: 'first-response',
+      when: ({ hasCluster, candidate, writers }) => hasCluster && candidate !== null && writers.length === 1,
+      words: 'a full disk starts no failover: if this is the leader’s, hand over to {candidate} first',
+      command: 'dbkit ha switchover {candidate}',
+    },
+    {
+      id: 'disk-slot',
+      phase: 'triage',
+      when: ({ slotBytes }) => isBig(slotBytes),
+      words: 'replication slot {slot} keeps {slotBytes} of WAL for somebody who does not read it',
+      command: 'dbkit health --probe slots',
+    },
+    {
+      id: 'disk-archiving',
+      phase: 'triage',
+      when: ({ archiveFailures }) => archiveFailures > 0,
+      words: 'archive_command has failed {archiveFailures} times: WAL waits for it',
+      command: 'dbkit health --probe wal',
+    },
+    {
+      id: 'disk-wal',
+      phase: 'triage',
+      when: ({ walBytes }) => walBytes !== null,
+      words: 'pg_wal holds {walBytes}',
+      command: 'dbkit health --probe wal slots wal-archive',
+    },
+    {
+      id: 'disk-temporary-files',
+      phase: 'triage',
+      when: ({ answers }) => answers,
+      words: 'a query that sorts or joins on disk: its temporary files go when it ends',
+      command: 'dbkit health --probe long-queries',
+    },
+    {
+      id: 'disk-who-has-it',
+      phase: 'triage',
+      when: ({ volumePath }) => volumePath !== null,
+      words: 'what else lies on that volume',
+      command: 'du -xh --max-depth=2 {volumePath}',
+    },
+    {
+      id: 'disk-remove-logs',
+      phase: 'resolution',
+      when: always,
+      words: 'remove old logs that are written no more',
+      command: 'dbkit maintenance logs',
+    },
+    {
+      id: 'disk-expire-backups',
+      phase: 'resolution',
+      when: ({ backups }) => backups > 0,
+      words: 'see what retention would let go of {backups} backups and of what was set aside; the newest good one stays',
+      command: 'dbkit backup cleanup --dry-run',
+    },
+    {
+      id: 'disk-drop-slot',
+      phase: 'resolution',
+      when: ({ slotBytes, answers }) => isBig(slotBytes) && answers,
+      words: 'if nobody reads slot {slot} any more, drop it: its reader must be built again afterwards',
+      command: 'dbkit sql --superuser -c "select pg_drop_replication_slot(\'{slot}\')"',
+    },
+    {
+      id: 'disk-grow',
+      phase: 'resolution',
+      when: always,
+      words: 'or make the volume larger; PostgreSQL needs no stop for that',
+      command: null,
+    },
+    {
+      id: 'disk-start',
+      phase: 'resolution',
+      when: ({ answers, hasCluster }) => !answers && !hasCluster,
+      words: 'start the server again: it replays its WAL',
+      command: 'dbkit up --detach',
+    },
+    {
+      id: 'disk-well-again',
+      phase: 'recovery',
+      when: always,
+      words: 'the server answers, and no volume is nearly full',
+      command: 'dbkit health',
+      done: ({ answers, isVolumeFull }) => answers && !isVolumeFull,
+    },
+    {
+      id: 'disk-limits',
+      phase: 'recovery',
+      when: always,
+      words: 'let nothing fill it again: max_slot_wal_keep_size, `wal.maxLag`, `retention`, `maintenance.logs`; an alert before it is full',
+      command: 'dbkit config show --origin',
+    },
+  ],
+} as const satisfies Runbook;

@@ -1,0 +1,98 @@
+import { always, type Runbook } from '../runbook.ts';
+
+/** A replica is gone or does not stream. */
+export const replicaDown = {
+  name: 'replica-down',
+  title: 'a replica is gone, or does not stream',
+  needsCluster: true,
+  needsMoments: false,
+  fits: ({ replica, writers }) => replica !== null && writers.length === 1,
+  steps: [
+    {
+      id: 'replica-facts',
+      phase: 'first-response',
+      when: ({ replica, streaming }) => replica !== null && streaming.length > 0,
+      words: '{replica} does not stream; {streaming} still do, and may take over',
+      command: 'dbkit ha status',
+    },
+    {
+      id: 'replica-last-one',
+      phase: 'first-response',
+      when: ({ replica, streaming }) => replica !== null && streaming.length === 0,
+      words: '{replica} does not stream, and no other does: if {leader} dies now, rows are lost',
+      command: 'dbkit ha why-not',
+    },
+    {
+      id: 'replica-none-down',
+      phase: 'first-response',
+      when: ({ replica, writers }) => replica === null && writers.length === 1,
+      words: 'every replica streams: {streaming}',
+      command: 'dbkit ha status',
+      done: always,
+    },
+    {
+      id: 'replica-commits-wait',
+      phase: 'first-response',
+      when: ({ isSynchronous, hasSynchronous }) => isSynchronous && !hasSynchronous,
+      words: 'it was the last synchronous standby: commits wait, or a failover now would lose rows',
+      command: 'dbkit ha status',
+    },
+    {
+      id: 'replica-machine',
+      phase: 'triage',
+      when: ({ isReplicaSilent }) => isReplicaSilent,
+      words: 'neither Patroni nor the server of {replica} answers: look at the machine and its network',
+      command: 'ssh {replicaHost} systemctl status patroni',
+    },
+    {
+      id: 'replica-server',
+      phase: 'triage',
+      when: ({ isReplicaServerDown }) => isReplicaServerDown,
+      words: 'its Patroni answers and its server does not: read its log there, and look at its disk',
+      command: 'ssh {replicaHost} journalctl -u patroni -n 50',
+    },
+    {
+      id: 'replica-diverged',
+      phase: 'triage',
+      when: ({ isReplicaDiverged }) => isReplicaDiverged,
+      words: '{replica} is on another timeline than the leader: pg_rewind has not run, or has failed',
+      command: 'dbkit ha status',
+    },
+    {
+      id: 'replica-slot',
+      phase: 'triage',
+      when: ({ slot }) => slot !== null,
+      words: 'slot {slot} keeps {slotBytes} of WAL for it: the disk of the leader fills meanwhile',
+      command: 'dbkit health --probe slots disk',
+    },
+    {
+      id: 'replica-start',
+      phase: 'resolution',
+      when: ({ isReplicaSilent }) => isReplicaSilent,
+      words: 'start Patroni there; never a server by hand',
+      command: 'ssh {replicaHost} systemctl start patroni',
+    },
+    {
+      id: 'replica-wait',
+      phase: 'resolution',
+      when: ({ replica }) => replica !== null,
+      words: 'wait until it streams',
+      command: 'dbkit ha rejoin {replica}',
+    },
+    {
+      id: 'replica-rebuild',
+      phase: 'resolution',
+      when: ({ replica }) => replica !== null,
+      words: 'if it does not come, copy it again; that is refused where it may hold rows that the leader never had',
+      command: 'dbkit ha reinit {replica}',
+    },
+    {
+      id: 'replica-streams',
+      phase: 'recovery',
+      when: always,
+      words: 'every replica streams on the timeline of the leader',
+      command: 'dbkit ha check',
+      done: ({ replica, writers }) => replica === null && writers.length === 1,
+    },
+  ],
+} as const satisfies Runbook;

@@ -1,0 +1,98 @@
+import { always, type Runbook } from '../runbook.ts';
+
+/** A replica is behind: reads are old, and it would not be promoted. */
+export const replicationLag = {
+  name: 'replication-lag',
+  title: 'a replica is behind',
+  needsCluster: true,
+  needsMoments: false,
+  fits: ({ laggard }) => laggard !== null,
+  steps: [
+    {
+      id: 'lag-facts',
+      phase: 'first-response',
+      when: ({ laggards }) => laggards.length > 0,
+      words: 'behind: {laggards}; the limit for a promotion is {lagLimitBytes}',
+      command: 'dbkit ha status',
+    },
+    {
+      id: 'lag-none',
+      phase: 'first-response',
+      when: ({ laggards, writers }) => laggards.length === 0 && writers.length === 1,
+      words: 'no replica that answers is further behind than {lagLimitBytes}',
+      command: 'dbkit ha status',
+      done: always,
+    },
+    {
+      id: 'lag-commits-wait',
+      phase: 'first-response',
+      when: ({ isSynchronous, hasSynchronous }) => isSynchronous && !hasSynchronous,
+      words: 'synchronous mode is on and no standby is synchronous: commits wait, or a failover now would lose rows',
+      command: 'dbkit ha why-not',
+    },
+    {
+      id: 'lag-not-streaming',
+      phase: 'triage',
+      when: ({ replica }) => replica !== null,
+      words: '{replica} does not stream at all: go on there',
+      command: 'dbkit runbook replica-down',
+    },
+    {
+      id: 'lag-blocked-replay',
+      phase: 'triage',
+      when: always,
+      words: 'on the replica: long queries and idle transactions hold its replay back (max_standby_streaming_delay)',
+      command: 'dbkit health --probe long-queries idle-in-transaction replication',
+    },
+    {
+      id: 'lag-disk',
+      phase: 'triage',
+      when: always,
+      words: 'on the replica: a slow or full disk',
+      command: 'dbkit health --probe disk latency',
+    },
+    {
+      id: 'lag-burst',
+      phase: 'triage',
+      when: always,
+      words: 'on the leader: a bulk load, an index build or a VACUUM writes more WAL than the network carries',
+      command: 'dbkit health --probe wal long-queries',
+    },
+    {
+      id: 'lag-slot',
+      phase: 'triage',
+      when: ({ slot }) => slot !== null,
+      words: 'replication slot {slot} keeps {slotBytes} of WAL on this machine: watch its disk',
+      command: 'dbkit health --probe slots disk',
+    },
+    {
+      id: 'lag-stop-the-cause',
+      phase: 'resolution',
+      when: always,
+      words: 'end the query or put the bulk load off, and let it catch up',
+      command: 'dbkit sql --superuser -c "select pid, state, now() - xact_start as age, query from pg_stat_activity order by xact_start"',
+    },
+    {
+      id: 'lag-rebuild',
+      phase: 'resolution',
+      when: ({ laggard }) => laggard !== null,
+      words: 'if {laggard} falls back further and further, copy it again from another member',
+      command: 'dbkit ha reinit {laggard}',
+    },
+    {
+      id: 'lag-caught-up',
+      phase: 'recovery',
+      when: always,
+      words: 'every replica streams, within the limit',
+      command: 'dbkit ha check',
+      done: ({ laggards, replica, writers }) => laggards.length === 0 && replica === null && writers.length === 1,
+    },
+    {
+      id: 'lag-may-lead-again',
+      phase: 'recovery',
+      when: ({ laggard }) => laggard !== null,
+      words: '{laggard} may be promoted again',
+      command: 'dbkit ha why-not {laggard}',
+    },
+  ],
+} as const satisfies Runbook;
