@@ -9,6 +9,7 @@ import type { Open, OpenOptions } from './cli/cli.ts';
 import { settingFlags } from './cli/global-flags.ts';
 import type { Parts } from './cli/parts.ts';
 import type { MemberOptions } from './cluster/member/member.ts';
+import { watchedCluster } from './cluster/watched.ts';
 import { type Config, memberSettings } from './config/config.ts';
 import { configPath, readConfigFile, readEnvironment } from './config/file.ts';
 import { type Layers, type LoadedConfig, layerConfig } from './config/layers.ts';
@@ -34,7 +35,6 @@ import { actAs, readAsCaller } from './machine/privileges.ts';
 import { createSdNotify } from './machine/sd-notify.ts';
 import { createSystemd } from './machine/systemd.ts';
 import { createMonitorMemory } from './monitor/memory.ts';
-import { noCluster, type WatchedCluster } from './monitor/watched-cluster.ts';
 import { createRecoveryHistory } from './recovery/history.ts';
 import { createPostgresql } from './supervisor/postgresql.ts';
 import type { Service } from './supervisor/service.ts';
@@ -134,7 +134,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
       async () => (await serverOwner(config.postgresql, system).catch(() => undefined))?.gid,
     ),
     memory: createMonitorMemory(config.stateDir, system),
-    watchedCluster: watchedCluster(config, system, alerts),
+    watchedCluster: watchedCluster({ ...system, config, alerts }),
     alerts,
     settingsFile: createSettingsFile(
       () => configPath(options.flags.config ?? options.environment['DBKIT_CONFIG'], options.workingDirectory, system.self.uid === 0),
@@ -216,11 +216,6 @@ function lazyAlerts(config: Config, system: System, { environment }: OpenOptions
     ...lazily(['tell', 'history', 'test', 'tryOut', 'telegramChats', 'reveal', 'ping'], load),
   };
 }
-
-const watchedCluster = (config: Config, system: System, alerts: Alerter): WatchedCluster =>
-  Object.keys(config.ha.members).length === 0
-    ? noCluster
-    : lazily(['news'], async () => (await import('./cluster/watch.ts')).createClusterWatch({ ...system, config, alerts }));
 
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */
 async function backupsFor(config: Config, system: System): Promise<readonly Backups[]> {

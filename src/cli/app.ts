@@ -33,6 +33,7 @@ import { followBranches, judgeCheckout, unfollowBranches } from '../homes/git/fo
 import { renderManifests } from '../homes/kubernetes/render-manifests.ts';
 import { installUnits, printUnits, uninstallUnits } from '../homes/systemd/install.ts';
 import { listRunbooks, openRunbook } from '../incident/open-runbook.ts';
+import { listStories, storyReport } from '../incident/report-incident.ts';
 import { openSql, runPsql } from '../instance/sql.ts';
 import { monitor, monitorOnce } from '../monitor/loop.ts';
 import { pauseMonitor, reportMonitor, resumeMonitor } from '../monitor/pause.ts';
@@ -104,16 +105,9 @@ export function createApp(parts: Parts) {
     followed: { on: on(followBranches), off: on(unfollowBranches), judge: on(judgeCheckout) },
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },
     alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },
-    monitor: {
-      watch: on(monitor),
-      once: on(monitorOnce),
-      pause: on(pauseMonitor),
-      resume: on(resumeMonitor),
-      report: on(reportMonitor),
-      openPages: on(openPages),
-    },
+    monitor: monitorVerbs(on),
     cluster: clusterVerbs(on),
-    incident: { runbook: on(aboutCluster(openRunbook)), runbooks: on(aboutCluster(listRunbooks)) },
+    incident: incidentVerbs(on),
     supervisor: {
       entrypoint: on(runEntrypoint),
       up: on(up),
@@ -159,6 +153,22 @@ const aboutCluster =
   <A extends readonly unknown[], R>(verb: (needs: Parts, ...rest: A) => Promise<R>) =>
   async (needs: Parts, ...rest: A): Promise<R> =>
     verb(await ownOrLocal(needs), ...rest);
+
+const monitorVerbs = (on: On) => ({
+  watch: on(monitor),
+  once: on(monitorOnce),
+  pause: on(pauseMonitor),
+  resume: on(resumeMonitor),
+  report: on(reportMonitor),
+  openPages: on(openPages),
+});
+
+const incidentVerbs = (on: On) => ({
+  runbook: on(aboutCluster(openRunbook)),
+  runbooks: on(aboutCluster(listRunbooks)),
+  story: on(aboutCluster(storyReport)),
+  stories: on(aboutCluster(listStories)),
+});
 
 const clusterVerbs = (on: On) => ({
   status: on(aboutCluster(reportCluster)),

@@ -84,7 +84,7 @@ function downFor({ at, durationMs, readyAt }: RecoveryReport): string | undefine
   return readyAt === undefined ? undefined : duration((Date.parse(readyAt) - Date.parse(at) + durationMs) / 1000);
 }
 
-function wholeNumber(word: string): number {
+export function wholeNumber(word: string): number {
   if (!/^[1-9]\d*$/.test(word)) throw new InvalidArgumentError('a number of `dbkit recover history` is wanted: 1 is the last');
   return Number(word);
 }

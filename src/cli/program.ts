@@ -26,6 +26,7 @@ import { registerMonitor } from './monitor.ts';
 import { failureDocument } from './output/report.ts';
 import { registerOverview } from './overview.ts';
 import { registerRecover } from './recover.ts';
+import { registerReport } from './report.ts';
 import { registerRunbook } from './runbook.ts';
 import { registerSalvage } from './salvage.ts';
 import { registerServices } from './services.ts';
@@ -58,6 +59,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
       registerHealth(registered, cli);
       registerDoctor(registered, cli);
       registerRunbook(registered, cli);
+      registerReport(registered, cli);
       registerInspect(registered, cli);
       registerRecover(registered, cli);
       registerExplain(registered, cli);

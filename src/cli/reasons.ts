@@ -24,6 +24,7 @@ import { trustRows } from '../config/trust.ts';
 import { logRows } from '../health/log-messages.ts';
 import { checkoutRows } from '../homes/git/auto-rows.ts';
 import { impactRows } from '../incident/impact.ts';
+import { preventRows } from '../incident/prevent.ts';
 import { everyStep } from '../incident/runbooks/runbooks.ts';
 import { contradictions } from '../inspection/contradictions.ts';
 import { findingCodes } from '../inspection/findings.ts';
@@ -134,6 +135,7 @@ export const tables = {
   'What is dangerous in a member’s patroni.yml': memberRows,
   'What is dangerous in front of and beside Patroni': [...routeRows, ...poolerRows, ...storeRows, ...unitRows],
   'What an incident means for those who wait': impactRows,
+  'What an incident shows about the set-up': preventRows,
   'Steps of runbooks': everyStep.map(({ id, words, command }) => ({ id, words, ...(command === null ? {} : { next: `\`${command}\`` }) })),
   'Upkeep of tables and indexes': [...tableNeeds, ...indexNeeds],
   'Retention of logs': logRules,
