@@ -41,6 +41,7 @@ interface RenderFlags {
   readonly member?: string;
   readonly to?: string;
   readonly patroni: string;
+  readonly guard: boolean;
 }
 
 function registerRender(ha: Command, cli: Cli): void {
@@ -49,13 +50,14 @@ function registerRender(ha: Command, cli: Cli): void {
     .option('--member <name>', 'only the files of this member')
     .option('--to <dir>', 'write them to this folder, one folder for each machine')
     .option('--patroni <version>', 'the version of Patroni that will read them', version, '4.0.0')
+    .option('--no-guard', 'run Patroni without dbkit, and so without its guard')
     .addHelpText(
       'after',
-      '\nFor each member patroni.yml, its unit, the names of the passwords that it needs, and etcd with its unit; haproxy.cfg and pgbouncer.ini for the\nmachine that clients come to. No file holds a password. What is rendered is linted.\n\nExamples:\n  dbkit ha render --member n1\n  dbkit ha render --patroni 3.0.2 --to /root/cluster',
+      '\nFor each member patroni.yml, a unit in which dbkit runs and guards Patroni, dbkit.yaml, the names of the passwords that it needs, and etcd with its unit; haproxy.cfg and pgbouncer.ini for the\nmachine that clients come to. No file holds a password. What is rendered is linted.\n\nExamples:\n  dbkit ha render --member n1\n  dbkit ha render --patroni 3.0.2 --to /root/cluster',
     )
-    .action(({ member, to, patroni }: RenderFlags, command: Command) =>
+    .action(({ member, to, patroni, guard }: RenderFlags, command: Command) =>
       cli.run(command, async ({ app, surroundings: { workingDirectory } }) => {
-        const wish = { member, to: to === undefined ? undefined : resolve(workingDirectory, to), patroniVersion: patroni };
+        const wish = { member, to: to === undefined ? undefined : resolve(workingDirectory, to), patroniVersion: patroni, guard };
         const report = await (await app({ asCaller: true })).cluster.render(wish);
         return { report, text: (style) => renderView(report, style) };
       }),

@@ -1,6 +1,6 @@
 import type { Backups } from '../backups/backup.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
-import type { Config } from '../config/config.ts';
+import { type Config, memberSettings } from '../config/config.ts';
 import type { Control } from '../control/contract.ts';
 import { awaitHealth } from '../health/check.ts';
 import { isOf, type ProbeReport } from '../health/health.ts';
@@ -51,6 +51,7 @@ export async function mendServer(
   signal: AbortSignal,
 ): Promise<Mended> {
   const { instance, recover, control, history } = app;
+  refuseMember(app.config);
   await refuseForeign(app.config.postgresql.dataDir); // Before a stopped process goes on: on a member of Patroni that may be a leader of the past.
   const begunMs = app.clock.monotonicMs();
   const answered = (mended: Mended): Promise<Mended> => untilWell(app, mended, probe?.name, signal);
@@ -78,6 +79,14 @@ export async function mendServer(
   const checked = await withAmcheck(app, mended.report, signal);
   if (checked !== mended.report) await history.record(checked);
   return { ...mended, report: checked };
+}
+
+/** Patroni starts, rebuilds and promotes, and its guard sees to Patroni; a monitor beside them would be a second hand on the data. */
+export function refuseMember(config: Config): void {
+  if (memberSettings(config) === undefined) return;
+  throw new DbkitError('recovery.refused', 'Patroni runs this server, and only Patroni starts or rebuilds it', {
+    hint: 'look at the cluster: `dbkit ha status`; nothing was changed',
+  });
 }
 
 /** Where there never was a server, or nothing is left of it and there is no backup, only a person begins a new one. */

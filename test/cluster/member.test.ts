@@ -12,6 +12,7 @@ import { layerConfig } from '../../src/config/layers.ts';
 import type { Child, Clock, ExitReason } from '../../src/kernel/machine.ts';
 import { clock } from '../../src/machine/clock.ts';
 import { createFiles } from '../../src/machine/files.ts';
+import { refuseMember } from '../../src/monitor/mend-server.ts';
 import { recorded } from './fake-cluster.ts';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -101,4 +102,10 @@ test('data that is set aside is whole, and the directory is empty afterwards', a
   expect(quarantine).toMatch(/backup\/quarantine\/corrupt_\d{8}_\d{6}$/);
   expect(readFileSync(join(quarantine, 'PG_VERSION'), 'utf8')).toBe('15\n');
   expect(readdirSync(dataDir)).toEqual([]);
+});
+
+test('the monitor of a member touches nothing: Patroni runs its server', () => {
+  const read = (services: object) => layerConfig({ file: { path: '/dbkit.yaml', value: { services } }, environment: [], flags: [] }).config;
+  expect(() => refuseMember(read({ patroni: { config: '/etc/patroni/config.yml' } }))).toThrow(/only Patroni starts or rebuilds it/);
+  expect(() => refuseMember(read({}))).not.toThrow();
 });

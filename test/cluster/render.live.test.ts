@@ -3,7 +3,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { type RenderedCluster, renderCluster } from '../../src/cluster/render/render.ts';
+import { memberSettings } from '../../src/config/config.ts';
 import { layerConfig } from '../../src/config/layers.ts';
 import { createFiles } from '../../src/machine/files.ts';
 
@@ -14,7 +16,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const members = Object.fromEntries([1, 2, 3].map((n) => [`n${n}`, { api: `http://192.0.2.${n}:8008` }]));
-type Wish = { readonly member?: string; readonly to?: string; readonly patroniVersion?: string };
+type Wish = { readonly member?: string; readonly to?: string; readonly patroniVersion?: string; readonly guard?: boolean };
 
 function render(wish: Wish = {}, ha: object = { members }, environment: Readonly<Record<string, string>> = {}): Promise<RenderedCluster> {
   const variables = Object.entries(environment).map(([name, text]) => ({
@@ -25,7 +27,7 @@ function render(wish: Wish = {}, ha: object = { members }, environment: Readonly
   const { config } = layerConfig({ file: { path: '/dbkit.yaml', value: { ha } }, environment: variables, flags: [] });
   const log = { warn: () => undefined };
   const needs = { config, files: createFiles(log as unknown as Parameters<typeof createFiles>[0]) };
-  return renderCluster(needs, { member: undefined, to: undefined, patroniVersion: '4.0.7', ...wish });
+  return renderCluster(needs, { member: undefined, to: undefined, patroniVersion: '4.0.7', guard: true, ...wish });
 }
 const text = ({ files }: RenderedCluster, name: string): string => files.find((file) => file.name === name)!.text;
 
@@ -65,6 +67,23 @@ test('the names of the environment become Patroni’s settings, and the linter s
     code: 'config.invalid',
   });
   await expect(render({}, { members: { n1: { api: 'https://192.0.2.1:8008' } } })).rejects.toMatchObject({ code: 'config.invalid' });
+});
+
+test('a member runs under dbkit with its guard, from a file that dbkit itself takes; or Patroni alone', async () => {
+  const rendered = await render();
+  expect(text(rendered, 'n2/patroni.service')).toContain('ExecStart=/usr/bin/env dbkit entrypoint --strict --config /etc/dbkit/dbkit.yaml');
+  const { config } = layerConfig({
+    file: { path: '/dbkit.yaml', value: parse(text(rendered, 'n2/dbkit.yaml')) },
+    environment: [],
+    flags: [],
+  });
+  expect(memberSettings(config)).toMatchObject({ config: '/etc/patroni/config.yml', guard: true });
+  expect(config.stopSeconds).toBeLessThan(60);
+  expect(Object.keys(config.ha.members)).toEqual(['n1', 'n2', 'n3']);
+  const alone = await render({ guard: false });
+  expect(text(alone, 'n2/patroni.service')).toContain('ExecStart=/usr/bin/patroni /etc/patroni/config.yml');
+  expect(alone.files.map(({ name }) => name)).not.toContain('n2/dbkit.yaml');
+  expect(alone.findings).toEqual([]);
 });
 
 test('a folder gets one folder for each machine; a file that is not dbkit’s, and filled in passwords, stay as they are', async () => {

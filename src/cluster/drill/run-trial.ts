@@ -41,7 +41,7 @@ export async function runTrial(
     login,
     clock,
   );
-  const writers = await startWriters(endpoints, { login, clock, ledger: join(starting.folder, 'ledger') });
+  const writers = await startWriters(endpoints, { login, clock, ledger: join(starting.folder, 'ledger'), patienceMs: patienceOf(drill) });
   const patience = (timeoutMs: number) => ({ timeoutMs, clock, signal });
   try {
     await until('commits are acknowledged', patience(LIMITS.writeMs), steady(writers, endpoints));
@@ -77,6 +77,9 @@ export async function runTrial(
 }
 
 const tenths = (ms: number): number => Math.round(ms / 100) / 10;
+
+/** Clients that PgBouncer holds back wait, as applications do; after a disaster they would rather try again. */
+const patienceOf = ({ targets }: Drill): number => (targets.errors === null ? 3_000 : 60_000);
 
 /** A switchover is for clients of PgBouncer, which holds them back meanwhile. */
 function endpointsOf({ plan }: Starting, { id }: Pick<Drill, 'id'>): readonly Endpoint[] {

@@ -28,19 +28,24 @@ export interface Writers {
 
 const EACH = 2;
 const EVERY_MS = 40;
-const PATIENCE_MS = 3_000;
+const CONNECT_MS = 3_000;
 const AGAIN_MS = 50;
 export const TABLE = 'dbkit_drill';
 
 export async function openAt(place: Place, { superuser, superuserPassword }: Login, signal: AbortSignal): Promise<Connection> {
   const target = { socketDir: place.host, port: place.port, user: superuser, database: 'postgres', password: superuserPassword?.reveal() };
-  return openAsRole(target, { connectTimeoutMs: PATIENCE_MS }, signal); // As an application: its commits wait for the standby.
+  return openAsRole(target, { connectTimeoutMs: CONNECT_MS }, signal); // As an application: its commits wait for the standby.
 }
 
-/** Two clients at each address. */
+/** Two clients at each address; one that has waited `patienceMs` for a commit gives up, which is an error. */
 export async function startWriters(
   endpoints: readonly Endpoint[],
-  { login, ledger, clock }: { readonly login: Login; readonly ledger: string; readonly clock: Clock },
+  {
+    login,
+    ledger,
+    clock,
+    patienceMs,
+  }: { readonly login: Login; readonly ledger: string; readonly clock: Clock; readonly patienceMs: number },
 ): Promise<Writers> {
   const over = new AbortController();
   const acks = new Map<string, number[]>(endpoints.map(({ name }) => [name, []]));
@@ -58,10 +63,12 @@ export async function startWriters(
     let row = 0; // Each try has a number of its own: one that failed may be there nevertheless.
     while (!over.signal.aborted) {
       const life = new AbortController();
-      const session = await bounded(over.signal, (signal) => openAt(endpoint.place, login, either(life, signal))).catch(() => undefined);
+      const session = await bounded([over.signal, CONNECT_MS], (signal) => openAt(endpoint.place, login, either(life, signal))).catch(
+        () => undefined,
+      );
       while (session !== undefined && !over.signal.aborted) {
         row += 1;
-        const isDone = await bounded(over.signal, () => insert(session, endpoint, writer, row)).then(
+        const isDone = await bounded([over.signal, patienceMs], () => insert(session, endpoint, writer, row)).then(
           () => true,
           () => false,
         );
@@ -94,8 +101,8 @@ function either(life: AbortController, signal: AbortSignal): AbortSignal {
 }
 
 /** No statement timeout: a server that gives up waiting for its standby would acknowledge what only it has. */
-async function bounded<T>(over: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const limit = bound([over], PATIENCE_MS);
+async function bounded<T>([over, patienceMs]: readonly [AbortSignal, number], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const limit = bound([over], patienceMs);
   try {
     const late = new Promise<never>((_resolve, reject) =>
       limit.signal.addEventListener('abort', () => reject(new Error('late')), { once: true }),

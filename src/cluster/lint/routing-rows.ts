@@ -93,7 +93,7 @@ export const poolerWords = ({ settings }: PoolerSetup): Readonly<Record<string, 
   retry: settings['server_login_retry'] ?? 15,
 });
 
-const runsPatroni = ({ execStart }: UnitSetup): boolean => /(^|[\s/])patroni(\s|$)/.test(execStart);
+const runsPatroni = ({ execStart }: UnitSetup): boolean => /(^|[\s/])(patroni|dbkit entrypoint)(\s|$)/.test(execStart);
 const startsServer = ({ execStart }: UnitSetup): boolean => /(^|[\s/])(postgres|postmaster|pg_ctl|pg_ctlcluster)\s/.test(`${execStart} `);
 
 /** Every row that matches is a danger in a unit of systemd. */

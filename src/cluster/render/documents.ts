@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import type { Place } from '../members.ts';
 import type { ClusterPlan, PlannedMember, PlannedStore } from './plan.ts';
+import { STOP_SECONDS } from './units.ts';
 
 export const addressOf = ({ host, port }: Place): string => `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 const url = (place: Place): string => `http://${addressOf(place)}`;
@@ -37,6 +38,22 @@ export function memberDocument(plan: ClusterPlan, member: PlannedMember): object
       remove_data_directory_on_diverged_timelines: false,
     },
     watchdog: { mode: plan.watchdog },
+  };
+}
+
+/** dbkit.yaml of a member's machine: Patroni takes PostgreSQL's place, and its guard knows the others. It holds no secret. */
+export function dbkitDocument(plan: ClusterPlan, member: PlannedMember, patroniFile: string): object {
+  const members = plan.members.map(({ name, api, server }) => [name, { api: url(api), server: addressOf(server) }]);
+  return {
+    stopSeconds: STOP_SECONDS,
+    postgresql: {
+      dataDir: member.dataDir,
+      port: member.server.port,
+      ...(plan.socketDir === null ? {} : { socketDir: plan.socketDir }),
+      ...(plan.binDir === null ? {} : { binDir: plan.binDir }),
+    },
+    services: { patroni: { config: patroniFile } },
+    ha: { scope: plan.scope, members: Object.fromEntries(members) },
   };
 }
 

@@ -6,7 +6,7 @@ import type { Files } from '../../kernel/machine.ts';
 import { type LintFinding, lintSetups } from '../lint/lint.ts';
 import { setupsOf } from '../lint/read-setups.ts';
 import { memberNamed } from '../members.ts';
-import { memberDocument, poolerText, routerText, storeDocument } from './documents.ts';
+import { dbkitDocument, memberDocument, poolerText, routerText, storeDocument } from './documents.ts';
 import { type ClusterPlan, planOf } from './plan.ts';
 import { passwordsText, patroniUnit, places, storeAt, storeUnit } from './units.ts';
 
@@ -36,6 +36,8 @@ export interface RenderWish {
   /** The folder to write to; none: only print. */
   readonly to: string | undefined;
   readonly patroniVersion: string;
+  /** Patroni runs under dbkit, which guards it; false: alone. */
+  readonly guard: boolean;
 }
 
 interface Needs {
@@ -50,16 +52,16 @@ const MARK = '# Made by `dbkit ha render`';
  * The files of every machine of the cluster that `ha:` describes. Rejects with `config.invalid` where that cannot be rendered, and with `file.exists`,
  * before anything is written, for a file in the folder that is not dbkit's.
  */
-export async function renderCluster({ config, files }: Needs, { member, to, patroniVersion }: RenderWish): Promise<RenderedCluster> {
+export async function renderCluster({ config, files }: Needs, { member, to, patroniVersion, guard }: RenderWish): Promise<RenderedCluster> {
   const plan = planOf(config, patroniVersion);
   if (member !== undefined) memberNamed(plan.members, member);
-  const all = await filesOf(plan, config.postgresql.user ?? 'postgres');
+  const all = await filesOf(plan, { user: config.postgresql.user ?? 'postgres', isGuarded: guard });
   const wanted = member === undefined ? all : all.filter(({ name }) => name.startsWith(`${member}/`));
   if (to !== undefined) await writeAll(files, to, wanted);
   return { files: wanted, folder: to ?? null, patroniVersion, findings: await lintRendered(all, patroniVersion, plan.members.length) };
 }
 
-async function filesOf(plan: ClusterPlan, user: string): Promise<readonly RenderedFile[]> {
+async function filesOf(plan: ClusterPlan, how: { readonly user: string; readonly isGuarded: boolean }): Promise<readonly RenderedFile[]> {
   const { default: yaml } = await import('yaml');
   const asYaml = (document: object): string => `${MARK}\n${yaml.stringify(document, { version: '1.1', lineWidth: 0 })}`; // PyYAML reads 1.1: `on` must be quoted.
   const file = (name: string, place: string, text: string, mode = '0644'): RenderedFile => ({
@@ -72,7 +74,8 @@ async function filesOf(plan: ClusterPlan, user: string): Promise<readonly Render
     const store = storeAt(plan, member.api.host);
     return [
       file(`${member.name}/patroni.yml`, places.patroni, asYaml(memberDocument(plan, member)), '0640'),
-      file(`${member.name}/patroni.service`, places.patroniUnit, patroniUnit(plan, user)),
+      file(`${member.name}/patroni.service`, places.patroniUnit, patroniUnit(plan, how)),
+      ...(how.isGuarded ? [file(`${member.name}/dbkit.yaml`, places.dbkit, asYaml(dbkitDocument(plan, member, places.patroni)))] : []),
       file(`${member.name}/passwords.env`, places.passwords, passwordsText, '0600'),
       ...(store ? storeFiles(member.name, asYaml(storeDocument(plan, store))) : []),
     ];
@@ -91,7 +94,7 @@ async function filesOf(plan: ClusterPlan, user: string): Promise<readonly Render
 
 async function lintRendered(files: readonly RenderedFile[], version: string, memberCount: number): Promise<readonly LintFinding[]> {
   const texts = files
-    .filter(({ name }) => !name.endsWith('.env'))
+    .filter(({ name }) => !/\.env$|\/dbkit\.yaml$/.test(name))
     .map(({ name, text, mode }) => ({ path: name, text, isReadableByAll: mode === '0644' }));
   return lintSetups({ ...(await setupsOf(texts)), version: version.split('.').map(Number), memberCount });
 }

@@ -5,6 +5,7 @@ import type { ClusterPlan, PlannedStore } from './plan.ts';
 export const places = {
   patroni: '/etc/patroni/config.yml',
   passwords: '/etc/patroni/passwords.env',
+  dbkit: '/etc/dbkit/dbkit.yaml',
   store: '/etc/etcd/dbkit.yml',
   patroniUnit: '/etc/systemd/system/patroni.service',
   storeUnit: '/etc/systemd/system/etcd.service',
@@ -12,16 +13,28 @@ export const places = {
   pooler: '/etc/pgbouncer/pgbouncer.ini',
 } as const;
 
-/** Only Patroni itself is told to stop: it stops its server. One that was killed is back before its lease ends. */
-export const patroniUnit = ({ binDir }: ClusterPlan, user: string): string => `[Unit]
-Description=Patroni, which runs PostgreSQL
+/** dbkit has so long for a stop: a leader's last checkpoint may take its time. */
+export const STOP_SECONDS = 50;
+
+/**
+ * Only dbkit, or Patroni where nobody guards it, is told to stop: it stops the rest. One that was killed is back before its lease ends. The folders
+ * are dbkit's state and its repository.
+ */
+export function patroniUnit({ binDir }: ClusterPlan, { user, isGuarded }: { readonly user: string; readonly isGuarded: boolean }): string {
+  const path = `${binDir === null ? '' : `${binDir}:`}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+  const start = isGuarded
+    ? `StateDirectory=dbkit postgresql-backup\nExecStart=/usr/bin/env dbkit entrypoint --strict --config ${places.dbkit}`
+    : `ExecStart=/usr/bin/patroni ${places.patroni}`;
+  return `[Unit]
+Description=${isGuarded ? 'dbkit, which runs and guards Patroni and its PostgreSQL' : 'Patroni, which runs PostgreSQL'}
 After=network-online.target etcd.service
 Wants=network-online.target
 
 [Service]
 User=${user}
 EnvironmentFile=${places.passwords}
-${binDir === null ? '' : `Environment=PATH=${binDir}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n`}ExecStart=/usr/bin/patroni ${places.patroni}
+Environment=PATH=${path}
+${start}
 ExecReload=/bin/kill -s HUP $MAINPID
 KillMode=process
 TimeoutStopSec=60
@@ -31,6 +44,7 @@ RestartSec=1
 [Install]
 WantedBy=multi-user.target
 `;
+}
 
 /** Where all machines are known by address, nobody else reaches it. */
 export function storeUnit({ members, stores }: ClusterPlan): string {
