@@ -1,8 +1,13 @@
 #!/usr/bin/env node
 import { writeSync } from 'node:fs';
 
-/** restore_command: PostgreSQL takes every status up to 125 for the end of the archive, and may promote (xlogarchive.c). */
-const isFetch = process.argv.includes('wal') && process.argv.includes('fetch');
+/**
+ * restore_command: PostgreSQL takes every status up to 125 for the end of the archive, and may promote (xlogarchive.c, RestoreArchivedFile). A word
+ * that was mistyped in it is none.
+ */
+const wal = process.argv.indexOf('wal');
+const isFetch = wal > 1 && process.argv[wal + 1] === 'fetch' && !process.argv.slice(2, wal).some((word) => /^(--|entrypoint)$/.test(word));
+const told = (status) => (isFetch && status > 1 && status < 126 ? 126 : status);
 let isOver = false;
 
 /** The last words, and the end with `status`, which for restore_command is one that stops the recovery. */
@@ -13,7 +18,7 @@ function fail(words, status) {
   } catch {
     // There is nowhere to say it.
   }
-  process.exit(isFetch ? 126 : status);
+  process.exit(isFetch ? 126 : status); // Not even 1: nobody has looked.
 }
 
 const [major, minor] = process.versions.node.split('.').map(Number);
@@ -32,7 +37,7 @@ process.on('exit', () => {
 });
 const { isBuilt, openProgram } = await import('./program.js');
 if (!isBuilt()) fail('it has not been built\nHINT: run `npm install && npm run build` in its folder', 1);
-process.exitCode = await openProgram().main(process.argv.slice(2));
+process.exitCode = told(await openProgram().main(process.argv.slice(2)));
 isOver = true;
 // A command that ignores its SIGTERM would keep Node waiting for ever; everything else has ended by itself long before this.
 setTimeout(() => process.exit(), 1_000).unref();

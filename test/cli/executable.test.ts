@@ -42,3 +42,17 @@ test.each([
 test('a status that the program chose is kept, 13 too', () => {
   expect(run('exports.main = async () => 13;', ['entrypoint'])).toEqual({ status: 13, stderr: '' });
 });
+
+test.each([
+  [0, 0],
+  [1, 1],
+  [2, 126],
+  [70, 126],
+  [78, 126],
+  [126, 126],
+  [143, 143],
+])('restore_command that ends with %i tells PostgreSQL %i: only 1 says that the archive has no more', (status, told) => {
+  const program = `exports.main = async () => ${status};`;
+  expect(run(program, FETCH).status).toBe(told);
+  expect(run(program, ['entrypoint', '--', 'wal', 'fetch']).status, 'a command has its own status').toBe(status);
+});
