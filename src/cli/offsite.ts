@@ -101,15 +101,16 @@ export async function cleanUpCopy(
   const { backups } = await app.backups.list(signal);
   const clusters = [...new Set(backups.map(({ systemIdentifier }) => systemIdentifier))];
   const done = await app.offsite.expire(name, { dryRun, clusters }, signal);
-  const { decisions, swept } = done ?? { decisions: [], swept: 0 };
+  const { decisions, swept, walSegments } = done ?? { decisions: [], swept: 0, walSegments: 0 };
   const goes = dryRun ? 'would go' : 'let go';
   return {
-    report: { copy: name, dryRun, decisions, swept },
+    report: { copy: name, dryRun, decisions, swept, walSegments },
     text: (style) => {
       if (done === null) return `${name} has no retention of its own in dbkit.yaml, so nothing goes`;
       const rows = decisions.map(({ label, keep, because }) => [keep ? 'keep' : style.warn(goes), label, because]);
       const objects = `${counted(swept, 'object')} of backups that went a week ago ${dryRun ? 'would be removed' : 'were removed'}`;
-      return rows.length === 0 ? `${name} holds no backup yet` : `${table(rows)}\n${objects}`;
+      const wal = `${counted(walSegments, 'WAL segment')} before every backup there ${dryRun ? 'would be removed' : 'were removed'}`;
+      return rows.length === 0 ? `${name} holds no backup yet` : `${table(rows)}\n${objects}; ${wal}`;
     },
   };
 }

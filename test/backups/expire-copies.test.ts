@@ -15,6 +15,7 @@ import { openDirectoryStore } from '../../src/store/directory.ts';
 import type { Store } from '../../src/store/store.ts';
 
 const { signal } = new AbortController();
+const histories = new Map();
 const log = createLogger('error', () => undefined);
 const system = { files: createFiles(log), clock };
 const DAY_MS = 86_400_000;
@@ -40,7 +41,8 @@ async function threeCopies(change: (store: Store) => Store = (store) => store) {
     await copyOut({ place, backupDir, memoryDir: join(root, 'memory'), system }, backup, async () => undefined, signal);
   }
   const at = (days: number) => ({ now: () => new Date(START_MS + days * DAY_MS) });
-  const expire = (days: number, dryRun = false) => expireCopies({ place, policy: { last: 1 }, clock: at(days), log }, { dryRun }, signal);
+  const expire = (days: number, dryRun = false) =>
+    expireCopies({ place, policy: { last: 1 }, clock: at(days), log, histories }, { dryRun }, signal);
   const comesBack = async (label: string): Promise<void> => {
     const to = await mkdtemp(join(root, 'to-'));
     const manifest = await place.manifest((await place.summary(label, signal))!, signal);
@@ -115,7 +117,7 @@ test('a store that removes nothing keeps everything, and it is told', async () =
   const loud = createLogger('warn', ({ event }) => told.push(event));
   for (const days of [0, 8])
     await expireCopies(
-      { place, policy: { last: 1 }, clock: { now: () => new Date(START_MS + days * DAY_MS) }, log: loud },
+      { place, policy: { last: 1 }, clock: { now: () => new Date(START_MS + days * DAY_MS) }, log: loud, histories },
       { dryRun: false },
       signal,
     );

@@ -233,11 +233,11 @@ test('WAL: whole segments once, the tail as far as it has come, and all of it ba
   await writer.keepWhole(name(3), full(3), signal);
   const tail = await writer.openTail(name(4), 0);
   await tail.append(full(4).subarray(0, 20_000));
-  expect(await copyWal(place, backupDir, files, signal)).toMatchObject({ segments: 2 });
+  expect(await copyWal(place, { backupDir: backupDir, summaries: [] }, files, signal)).toMatchObject({ segments: 2 });
   await tail.append(full(4).subarray(20_000, 30_000));
   await tail.close();
-  await copyWal(place, backupDir, files, signal);
-  expect((await copyWal(place, backupDir, files, signal)).sentBytes).toBe(0);
+  await copyWal(place, { backupDir: backupDir, summaries: [] }, files, signal);
+  expect((await copyWal(place, { backupDir: backupDir, summaries: [] }, files, signal)).sentBytes).toBe(0);
   const [empty] = [await folder()];
   expect(await bringWalBack(place, empty, files, signal)).toBe(2);
   expect(await bringWalBack(place, empty, files, signal)).toBe(0);
@@ -247,7 +247,7 @@ test('WAL: whole segments once, the tail as far as it has come, and all of it ba
     { name: name(4), kind: 'tail', sizeBytes: 30_000 },
   ]);
   await writer.keepWhole(name(4), full(4), signal);
-  await copyWal(place, backupDir, files, signal);
+  await copyWal(place, { backupDir: backupDir, summaries: [] }, files, signal);
   expect((await store.list('v1/77/wal/00000001/tail/', signal)).length).toBe(0);
 });
 

@@ -45,7 +45,7 @@ async function copyWith(seal: Seal) {
     await writeFile(join(backupDir, backup.label, 'shared'), Buffer.alloc(100_000, 'shared'));
     await writeFile(join(backupDir, backup.label, 'own'), backup.label.repeat(3000));
     await writeFile(join(backupDir, `${backup.label}.json`), `{"label":"${backup.label}"}\n`);
-    const wal = () => copyWal(place, backupDir, files, signal);
+    const wal = () => copyWal(place, { backupDir, summaries: [] }, files, signal);
     await copyOut({ place, backupDir, memoryDir: join(root, 'memory'), system }, backup, wal, signal);
   }
   return { root, store };
@@ -88,9 +88,9 @@ test('a rotated key restores everything, the old one nothing, and the old object
   const packs = async (): Promise<number> => (await store.list('v1/77/packs/', signal)).length;
   const before = await packs();
   const later = { now: () => new Date(clock.now().getTime() + 8 * 86_400_000) };
-  expect((await expireCopies({ place: alone, policy: { last: 9 }, clock: later, log }, { dryRun: false }, signal)).swept).toBeGreaterThan(
-    2,
-  );
+  expect(
+    (await expireCopies({ place: alone, policy: { last: 9 }, clock: later, log, histories: new Map() }, { dryRun: false }, signal)).swept,
+  ).toBeGreaterThan(2);
   expect(await packs()).toBeLessThan(before);
   await expectAll(alone, root);
 });
@@ -141,7 +141,7 @@ test('a copy that was not encrypted is encrypted, and nothing of it stays readab
   await rotateCopy(place, clock, signal);
   await expectAll(place, root);
   const later = { now: () => new Date(clock.now().getTime() + 8 * 86_400_000) };
-  await expireCopies({ place, policy: { last: 9 }, clock: later, log }, { dryRun: false }, signal);
+  await expireCopies({ place, policy: { last: 9 }, clock: later, log, histories: new Map() }, { dryRun: false }, signal);
   const names = (await readdir(join(root, 'away', 'v1', '77'), { recursive: true })).filter((name) =>
     /packs\/|wal\/.*zst|manifest/.test(name),
   );

@@ -19,6 +19,7 @@ import { type CheckedCopy, checkCopy, readBack } from './check-copy.ts';
 import { holdCopy } from './copy-lock.ts';
 import { copyOut } from './copy-out.ts';
 import type { CopyExpiry } from './expire-copies.ts';
+import type { NeededWal } from './needless-wal.ts';
 import { isVerified, openNotes, readNotes } from './notes.ts';
 import { type CopySummary, clustersIn, type Place } from './place.ts';
 import { type Dependence, finishReplacing, type RotatedCopy } from './rotate.ts';
@@ -164,18 +165,28 @@ async function copyTo(
       ? openHoldings(baseBackupRecords, config.backupDir, owner, system)
       : openHoldings(dumpRecords, config.backupDir, owner, system);
   const memoryDir = join(config.stateDir, 'copies', `${name}-${fingerprint(`${place.store.place} ${place.seal.keys}`)}`);
-  const done = await holdings.reading(backup.label, () =>
-    copyOut(
-      { place, backupDir: config.backupDir, memoryDir, system },
+  const done = await holdings.reading(backup.label, async () => {
+    const wal = await neededBy(config.backupDir, backup);
+    const summaries = [...(await place.summaries(signal)), ...(wal === undefined ? [] : [{ label: backup.label, wal }])];
+    return copyOut(
+      { place, backupDir: config.backupDir, memoryDir, wal, system },
       backup,
-      () => copyWal(place, config.backupDir, system.files, signal),
+      () => copyWal(place, { backupDir: config.backupDir, summaries }, system.files, signal),
       signal,
-    ),
-  );
+    );
+  });
   const { label, sizeBytes } = done.backup;
   const { segments: walSegments, sentBytes: walSentBytes } = done.wal;
   const report = { copy: name, place: place.store.place, label, sizeBytes, sentBytes: done.sentBytes, walSegments, walSentBytes };
   return { place, summary: done.backup, sent: done.sent, report };
+}
+
+/** As the backup's own record says. */
+async function neededBy(backupDir: string, { kind, label }: Backup): Promise<NeededWal | undefined> {
+  if (kind === 'logical') return undefined;
+  const bytes = await readRegular(join(backupDir, `${label}.json`), 512 * 1024 * 1024);
+  const { timeline, startLsn, walSegmentSizeBytes: segmentSizeBytes } = baseBackupRecords.parse(parseJson(bytes, `the record of ${label}`));
+  return { timeline, startLsn, segmentSizeBytes };
 }
 
 /** The backup joins those of the repository, the record last, as one that was taken here. */

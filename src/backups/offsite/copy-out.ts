@@ -15,6 +15,8 @@ import { copyOneFile } from './read-file.ts';
 export interface CopyOutNeeds {
   readonly place: Place;
   readonly backupDir: string;
+  /** Where the WAL begins that it needs; undefined for a dump. */
+  readonly wal?: CopySummary['wal'];
   /** Notes of this machine on the copy; where it is lost, whole files are sent again. */
   readonly memoryDir: string;
   readonly system: Pick<System, 'files' | 'clock'>;
@@ -25,7 +27,7 @@ export interface CopyOutNeeds {
  * by the next run. `sent`: the packs of this run, or 'nothing' where the backup was there already. The caller keeps the backup from being removed.
  */
 export async function copyOut<W>(
-  { place, backupDir, memoryDir, system }: CopyOutNeeds,
+  { place, backupDir, memoryDir, wal: needed, system }: CopyOutNeeds,
   backup: Backup,
   before: () => Promise<W>,
   signal: AbortSignal,
@@ -45,7 +47,7 @@ export async function copyOut<W>(
   const manifest = withoutUnused({ label: backup.label, systemIdentifier: place.systemIdentifier, packs, directories, files });
   const { pgVersion, createdAt, sizeBytes } = backup;
   const sentBytes = packer.sentBytes();
-  const about = { pgVersion, createdAt, sizeBytes, sentBytes, copiedAt: system.clock.now().toISOString() };
+  const about = { pgVersion, createdAt, sizeBytes, sentBytes, copiedAt: system.clock.now().toISOString(), wal: needed };
   const summary = await place.publish(manifest, about, signal);
   const packed = await (await zstd()).compress(Buffer.from(renderManifest(manifest), 'latin1'));
   await system.files.write(joinPath(memoryDir, 'newest.manifest.zst'), packed, { mode: 0o600 });

@@ -1,10 +1,12 @@
 import * as v from 'valibot';
+import type { Fork } from '../../formats/timeline-history.ts';
 import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
 import { parseLabel } from '../../kernel/labels.ts';
 import type { Clock, Logger } from '../../kernel/machine.ts';
 import type { RetentionDecision } from '../backup.ts';
 import { parseJson } from '../names.ts';
 import { planRetention, type RetentionPolicy } from '../retention.ts';
+import { needlessWal } from './needless-wal.ts';
 import type { CopySummary, Place } from './place.ts';
 
 /** Beside `backups/`: a backup that retention has let go, until its objects are swept. Written once, before its summary is removed. */
@@ -25,6 +27,8 @@ export interface ExpireCopiesNeeds {
   readonly policy: Omit<RetentionPolicy, 'justMade' | 'awaits'>;
   readonly clock: Pick<Clock, 'now'>;
   readonly log: Pick<Logger, 'info' | 'warn'>;
+  /** Where each timeline forked off its ancestors, as far as it is known here. */
+  readonly histories: ReadonlyMap<number, readonly Fork[]>;
 }
 
 export interface CopyExpiry {
@@ -32,6 +36,8 @@ export interface CopyExpiry {
   readonly decisions: readonly RetentionDecision[];
   /** Objects that were removed, or would be. */
   readonly swept: number;
+  /** WAL segments that no backup there needs, which were removed, or would be. */
+  readonly walSegments: number;
 }
 
 /**
@@ -39,7 +45,7 @@ export interface CopyExpiry {
  * next run goes on. The caller holds the copy's lock. What the store refuses to remove is told, and stays.
  */
 export async function expireCopies(
-  { place, policy, clock, log }: ExpireCopiesNeeds,
+  { place, policy, clock, log, histories }: ExpireCopiesNeeds,
   { dryRun }: { readonly dryRun: boolean },
   signal: AbortSignal,
 ): Promise<CopyExpiry> {
@@ -62,15 +68,31 @@ export async function expireCopies(
     for (const marker of due) swept += await sweepOne(place, marker, needed, { dryRun }, signal);
     return swept;
   };
-  const swept = await sweep().catch((cause: unknown) => {
+  const orNone = (cause: unknown): number => {
     if (isAbort(cause) || !(cause instanceof DbkitError)) throw cause;
     log.warn('copy.retained', `${place.store.place} keeps objects that no backup needs: ${wordsOf(cause)}`);
     return 0;
-  });
+  };
+  const swept = await sweep().catch(orNone);
+  const walSegments = await expireWalThere(place, kept, histories, { dryRun }, signal).catch(orNone);
   if (!dryRun)
     for (const { label } of going)
       log.info('copy.expired', `Let go of ${label} in ${place.store.place}; its objects are removed in a week.`, { label });
-  return { decisions, swept };
+  return { decisions, swept, walSegments };
+}
+
+/** Oldest first, so that what a kill leaves has no hole behind which something is needed. A backup that went can no longer be restored, so its WAL goes at once. */
+async function expireWalThere(
+  { store, prefix }: Place,
+  kept: readonly CopySummary[],
+  histories: ExpireCopiesNeeds['histories'],
+  { dryRun }: { readonly dryRun: boolean },
+  signal: AbortSignal,
+): Promise<number> {
+  const keys = (await store.list(`${prefix}wal/`, signal)).map(({ key }) => key.slice(prefix.length));
+  const going = needlessWal(keys, kept, histories);
+  if (!dryRun) for (const key of going) await store.remove(`${prefix}${key}`, signal);
+  return going.length;
 }
 
 const candidateOf = ({ label, systemIdentifier }: CopySummary) => ({ label, systemIdentifier, state: 'good' as const, pinned: false });

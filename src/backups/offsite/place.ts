@@ -24,6 +24,14 @@ const summarySchema = v.looseObject({
   /** Which recipients its objects are encrypted to (the first 16 digits of the SHA-256 of their sorted lines); '' for none. Absent: not known. */
   keys: v.optional(v.string()),
   manifest: v.object({ key: v.pipe(v.string(), v.regex(/^backups\/[a-z0-9_]+-[0-9a-f]{16}\.manifest\.zst(\.age)?$/)), sha256: digest }),
+  /** Where the WAL begins that a base backup needs; absent: not known, so all WAL is needed. */
+  wal: v.optional(
+    v.object({
+      timeline: v.pipe(count, v.minValue(1)),
+      startLsn: v.pipe(v.string(), v.regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)),
+      segmentSizeBytes: v.pipe(count, v.minValue(1024 * 1024)),
+    }),
+  ),
   /** Every pack that it needs, with what is stored of it. */
   packs: v.array(v.tuple([v.pipe(v.string(), v.regex(/^packs\/[0-9a-f]{64}(\.age)?$/)), count])),
 });
@@ -46,7 +54,7 @@ export interface Place {
   /** Manifest, then summary: from then on the backup is there. */
   publish(
     manifest: CopyManifest,
-    about: Pick<CopySummary, 'pgVersion' | 'createdAt' | 'copiedAt' | 'sizeBytes' | 'sentBytes'>,
+    about: Pick<CopySummary, 'pgVersion' | 'createdAt' | 'copiedAt' | 'sizeBytes' | 'sentBytes' | 'wal'>,
     signal: AbortSignal,
     /** Default: the summary is put, and there must be none. */
     writeSummary?: (key: string, body: Buffer) => Promise<unknown>,

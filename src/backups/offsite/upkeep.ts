@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.ts';
 import type { System } from '../../kernel/machine.ts';
 import { durationMs } from '../../kernel/units.ts';
 import type { StoreNeeds } from '../../store/open-store.ts';
+import { openArchive } from '../../wal/archive.ts';
 import { checkCopy } from './check-copy.ts';
 import { holdCopy } from './copy-lock.ts';
 import { type CopyExpiry, expireCopies } from './expire-copies.ts';
@@ -10,6 +11,7 @@ import { openNotes } from './notes.ts';
 import { clustersIn } from './place.ts';
 import { type Dependence, dependence, type RotatedCopy, rotateCopy } from './rotate.ts';
 import { openSources } from './sources.ts';
+import { historiesOf } from './wal.ts';
 
 interface UpkeepNeeds extends StoreNeeds {
   readonly config: Config;
@@ -31,9 +33,15 @@ export async function expireIn(
   return holdCopy(needs, name, signal, async () => {
     const store = await storeOf(name);
     const done: CopyExpiry[] = [];
-    for (const cluster of clusters)
-      done.push(await expireCopies({ place: placeOf(name, store, cluster), policy, ...needs.system }, { dryRun }, signal));
-    return { decisions: done.flatMap(({ decisions }) => decisions), swept: done.reduce((sum, { swept }) => sum + swept, 0) };
+    for (const cluster of clusters) {
+      const histories = historiesOf(await openArchive(needs.config.backupDir, cluster, needs.system.files).timelines(signal));
+      done.push(await expireCopies({ place: placeOf(name, store, cluster), policy, histories, ...needs.system }, { dryRun }, signal));
+    }
+    return {
+      decisions: done.flatMap(({ decisions }) => decisions),
+      swept: done.reduce((sum, { swept }) => sum + swept, 0),
+      walSegments: done.reduce((sum, { walSegments }) => sum + walSegments, 0),
+    };
   });
 }
 

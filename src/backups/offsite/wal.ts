@@ -6,9 +6,10 @@ import type { Files } from '../../kernel/machine.ts';
 import { namesIn } from '../../machine/is-there.ts';
 import { opened as unsealed } from '../../store/age.ts';
 import { openArchive, sha16Of } from '../../wal/archive.ts';
-import type { ArchivedSegment } from '../../wal/contract.ts';
+import type { ArchivedSegment, ArchivedTimeline } from '../../wal/contract.ts';
 import { archiveDir, historyFile, parseKept, RECORD, tailFile, timelineFolder } from '../../wal/layout.ts';
-import { type Place, REPLACING } from './place.ts';
+import { needlessWal, WHOLE } from './needless-wal.ts';
+import { type CopySummary, type Place, REPLACING } from './place.ts';
 
 /** There: all WAL in the copy is encrypted to these recipients. */
 export const walMark = (keys: string): string => `keys/wal-${keys || 'none'}`;
@@ -18,16 +19,16 @@ type Writing = Pick<Files, 'write' | 'makeDirectory'>;
 /** In hexadecimal, so that the longest tail of a segment sorts last. */
 const tailKey = (name: string, lengthBytes: number): string => `${name}-${lengthBytes.toString(16).padStart(8, '0')}.zst`;
 const TAIL = /^wal\/([0-9A-F]{8})\/tail\/([0-9A-F]{24})-([0-9a-f]{8})\.zst(\.age)?$/;
-const WHOLE = /^wal\/([0-9A-F]{8})\/([0-9A-F]{24}-([0-9a-f]{16})\.zst)(\.age)?$/;
 const HISTORY = /^wal\/([0-9A-F]{8})\/([0-9A-F]{8}\.history)(\.age)?$/;
 
 /**
- * The kept WAL into a copy: whole segments that are not there yet, histories, and how far the last segments have come. Every segment is compared
- * with its name first. What it sent, in bytes.
+ * The kept WAL into a copy: whole segments that are not there yet and that one of the backups there needs, histories, and how far the last segments
+ * have come. Every segment is compared with its name first. What it sent, in bytes. Rejects with `wal.conflict` where another server has written a
+ * segment of one name there: two of them never mix.
  */
 export async function copyWal(
   place: Place,
-  backupDir: string,
+  { backupDir, summaries }: { readonly backupDir: string; readonly summaries: readonly Pick<CopySummary, 'label' | 'wal'>[] },
   files: Writing,
   signal: AbortSignal,
 ): Promise<{ segments: number; sentBytes: number }> {
@@ -35,6 +36,8 @@ export async function copyWal(
   const archive = openArchive(backupDir, systemIdentifier, files);
   const timelines = await archive.timelines(signal);
   const there = new Set((await store.list(`${prefix}wal/`, signal)).map(({ key }) => key.slice(prefix.length)));
+  refuseOther(place, there, timelines);
+  const needless = new Set(needlessWal(timelines.flatMap(keysOf), summaries, historiesOf(timelines)));
   if (there.size === 0) await store.put(`${prefix}${walMark(seal.keys)}`, Buffer.from('\n'), signal);
   const sent = { segments: 0, sentBytes: 0 };
   const send = async (key: string, plain: () => Promise<Buffer>): Promise<void> => {
@@ -63,15 +66,38 @@ export async function copyWal(
       if (plain.length > 0) await send(`${folder}/tail/${tailKey(segment.name, plain.length)}`, async () => (await zstd()).compress(plain));
       return;
     }
-    await send(`${folder}/${basename(segment.path)}`, async () => {
-      await archive.read(segment, signal);
-      return readFile(segment.path);
-    });
-    for (const key of there)
-      if (TAIL.exec(key)?.[2] === segment.name) {
-        await store.remove(`${prefix}${key}`, signal);
-        there.delete(key);
+    const key = `${folder}/${basename(segment.path)}`;
+    if (!needless.has(key))
+      await send(key, async () => {
+        await archive.read(segment, signal);
+        return readFile(segment.path);
+      });
+    for (const tail of there)
+      if (TAIL.exec(tail)?.[2] === segment.name) {
+        await store.remove(`${prefix}${tail}`, signal);
+        there.delete(tail);
       }
+  }
+}
+
+const keysOf = ({ id, segments }: ArchivedTimeline): string[] =>
+  segments.filter(({ kind }) => kind === 'whole').map(({ path }) => `wal/${timelineFolder(id)}/${basename(path)}`);
+
+/** Where each timeline forked off its ancestors. */
+export const historiesOf = (timelines: readonly ArchivedTimeline[]): ReadonlyMap<number, ArchivedTimeline['history']> =>
+  new Map(timelines.map(({ id, history }) => [id, history]));
+
+/** A segment there that has the name of one here and other bytes: a copy of this server writes there, or this is the copy. */
+function refuseOther({ store }: Place, there: ReadonlySet<string>, timelines: readonly ArchivedTimeline[]): void {
+  const own = new Map<string, Set<string>>();
+  for (const { name, sha16 } of timelines.flatMap(({ segments }) => segments))
+    if (sha16 !== undefined) own.set(name, (own.get(name) ?? new Set()).add(sha16));
+  for (const key of there) {
+    const [, , , name, sha16] = WHOLE.exec(key) ?? [];
+    if (name === undefined || sha16 === undefined || (own.get(name)?.has(sha16) ?? true)) continue;
+    throw new DbkitError('wal.conflict', `${store.place} holds another segment ${name} than the one that is kept here`, {
+      hint: 'two servers that come from one cluster write there: give one of them a place of its own in `copies:`; nothing was sent',
+    });
   }
 }
 
@@ -96,7 +122,7 @@ export async function bringWalBack(place: Place, backupDir: string, files: Writi
     if (whole !== null)
       brought += await keep(whole[1]!, whole[2]!, key, async (packed) => {
         const plain = await (await zstd()).decompress(packed, sizeBytes);
-        if (plain.length === sizeBytes && sha16Of(plain) === whole[3]) return packed;
+        if (plain.length === sizeBytes && sha16Of(plain) === whole[4]) return packed;
         throw damaged(key);
       });
   }
