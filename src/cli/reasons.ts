@@ -45,6 +45,7 @@ import { resumptions } from '../recovery/resumption.ts';
 import { shortfalls } from '../recovery/shortfall.ts';
 import { messages } from '../recovery/triage.ts';
 import { restorePointRows } from '../restore/restore-point-rows.ts';
+import { troubleOfArchive } from '../supervisor/archive-trouble.ts';
 import { tonight } from '../supervisor/doctor/tonight.ts';
 import { restartRules } from '../supervisor/restart-policy.ts';
 import { dueRows } from '../supervisor/schedule/due.ts';
@@ -113,6 +114,7 @@ export const tables = {
   'What `dbkit copies` advises': scoreRows,
   'Restart of services': restartRules,
   'What the schedule does': dueRows,
+  'What is told of the WAL archive': troubleOfArchive,
   'What a health check means for the monitor': verdicts,
   'What the monitor does': decisions,
   'Messages in the server’s log': logRows,

@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { type Failure, failures, toFailure } from '../kernel/errors.ts';
+import { type Lsn, parseLsn } from '../formats/wal-segment.ts';
+import { DbkitError, type Failure, failures, toFailure } from '../kernel/errors.ts';
 import { bytes, counted, moment, roughly } from '../kernel/units.ts';
 import type { WalExpiry } from '../restore/kept-wal.ts';
 import type { WalStatus } from '../wal/status.ts';
-import { type WalVerification, walProblems } from '../wal/verify.ts';
+import { type WalRange, type WalVerification, walProblems } from '../wal/verify.ts';
+import type { App } from './app.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -39,10 +41,16 @@ export function registerWal(program: Command, cli: Cli): void {
   wal
     .command('verify')
     .description('read every byte: hashes, the checksum and the order of every record, holes, histories')
-    .addHelpText('after', '\nAnswers 65 where something is wrong.\n\nExample:\n  dbkit wal verify')
-    .action((_flags: object, command: Command) =>
-      cli.run(command, async ({ app, signal }) => {
-        const report = await (await app()).wal.verify(signal);
+    .option('--from <moment>', 'only from this moment on: a time (the server’s zone unless it says one) or an LSN')
+    .option('--to <moment>', 'only up to this moment')
+    .addHelpText(
+      'after',
+      '\nAnswers 65 where something is wrong, or where a part between the two moments is missing.\n\nExamples:\n  dbkit wal verify\n  dbkit wal verify --from "2026-11-20 19:00:00+00" --to "2026-11-20 20:00:00+00"',
+    )
+    .action((flags: { readonly from?: string; readonly to?: string }, command: Command) =>
+      cli.run(command, async ({ app: open, signal }) => {
+        const app = await open();
+        const report = await app.wal.verify(await rangeOf(app, flags, signal), signal);
         const exit = report.problems.length > 0 ? failures['wal.damaged'].exit : 0;
         return { report, text: (style) => verifyView(report, style), exit };
       }),
@@ -80,6 +88,31 @@ export function registerWal(program: Command, cli: Cli): void {
         }
       }),
     );
+}
+
+/** Undefined where neither is given: all of it. Rejects with `recovery.refused`, and the nearest moments, for one that no WAL leads to. */
+async function rangeOf(
+  app: App,
+  { from, to }: { readonly from?: string; readonly to?: string },
+  signal: AbortSignal,
+): Promise<WalRange | undefined> {
+  if (from === undefined && to === undefined) return undefined;
+  const [begin, end] = [await placeOf(app, from, signal), await placeOf(app, to, signal)];
+  if (begin !== undefined && end !== undefined && begin.lsn > end.lsn)
+    throw new DbkitError('usage.invalid', `--from ${from} is after --to ${to}`, { hint: 'give the earlier moment first' });
+  return { timeline: (end ?? begin)!.timeline, from: begin?.lsn, to: end?.lsn };
+}
+
+async function placeOf(
+  app: App,
+  text: string | undefined,
+  signal: AbortSignal,
+): Promise<{ readonly lsn: Lsn; readonly timeline: number } | undefined> {
+  if (text === undefined) return undefined;
+  const isLsn = /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/i.test(text);
+  const point = (await app.restore.point(isLsn ? { toLsn: text } : { to: text }, signal))!;
+  const { plan } = await app.restore.pointBackup({ point, label: 'latest' }, signal);
+  return { lsn: parseLsn(isLsn ? point.value : (plan.stopBefore ?? plan.needsUpTo)), timeline: plan.timeline };
 }
 
 const states: Record<NonNullable<WalStatus['state']>, string> = {

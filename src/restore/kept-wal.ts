@@ -16,7 +16,7 @@ import { fetchAhead } from '../wal/fetch-ahead.ts';
 import { readKeeping } from '../wal/keeping.ts';
 import type { NeedsWal } from '../wal/retention.ts';
 import { type WalStatus, type WalStatusFacts, walStatus } from '../wal/status.ts';
-import { verifyWal, type WalVerification } from '../wal/verify.ts';
+import { verifyWal, type WalRange, type WalVerification } from '../wal/verify.ts';
 
 export interface WalExpiry {
   readonly dir: string;
@@ -33,7 +33,8 @@ export interface WalExpiry {
 /** The WAL archive of the configured instance, for people. Each rejects with `backup.missing` where no WAL was ever kept. */
 export interface KeptWal {
   status(signal: AbortSignal): Promise<WalStatus>;
-  verify(signal: AbortSignal): Promise<WalVerification>;
+  /** Of all of it, or of a part. */
+  verify(range: WalRange | undefined, signal: AbortSignal): Promise<WalVerification>;
   /** For bin/dbkit-wal: writes a segment or a history to `to`. False: it is not in the archive. */
   fetch(name: string, to: string, signal: AbortSignal): Promise<boolean>;
   expire(wish: { readonly dryRun: boolean }, signal: AbortSignal): Promise<WalExpiry>;
@@ -69,7 +70,7 @@ export function createKeptWal({ config, system }: PostgresqlOptions): KeptWal {
       ]);
       return walStatus({ archive, keeping, backups, server, now: system.clock.now() }, signal);
     },
-    verify: async (signal) => verifyWal(await archiveOf(signal), system.log, signal),
+    verify: async (range, signal) => verifyWal(await archiveOf(signal), range, system.log, signal),
     fetch: async (name, to, signal) => fetchAhead(await archiveOf(signal), name, to, system.files, signal),
     async expire({ dryRun }, signal) {
       const archive = await archiveOf(signal);

@@ -5,6 +5,7 @@ import type { Child, ExitReason, Files, Signals, SpawnChild } from '../kernel/ma
 import type { MonitorCheck, MonitorNeeds } from '../monitor/check.ts';
 import { monitor } from '../monitor/loop.ts';
 import { endPlannedStop } from '../monitor/pause.ts';
+import { tellOfArchive } from './archive-alerts.ts';
 import { type AutomaticCommands, type AutomaticWork, beginAutomaticWork } from './automatic-work.ts';
 import { planStop } from './stop-plan.ts';
 import { type Supervisor, supervise } from './supervise.ts';
@@ -60,6 +61,7 @@ export async function runEntrypoint(
   const unwatched = new AbortController();
   let watching: Promise<void> | undefined;
   let working: AutomaticWork | undefined;
+  let telling: Promise<void> | undefined;
   let supervisor: Supervisor | undefined;
   let commandLives = false;
   let lastMs: number | undefined;
@@ -82,6 +84,7 @@ export async function runEntrypoint(
     if (asked !== undefined) return { exitStatus: command.length === 0 ? 0 : exitStatus({ code: null, signal: asked }), endedBy: asked };
     onReady(supervisor);
     working = await beginAutomaticWork(app, automatic, unwatched.signal);
+    telling = tellOfArchive(app, unwatched.signal);
     if (app.config.monitor.enabled) watching = watch(app, { onCheck, onRecovery }, unwatched.signal);
     if (command.length > 0) {
       child = await startCommand(app, command, commandOutput);
@@ -95,6 +98,7 @@ export async function runEntrypoint(
     unwatched.abort();
     await watching;
     await working?.end();
+    await telling;
     await supervisor?.stop(hurried.signal);
     if (commandLives) child?.kill('SIGKILL'); // It has ignored its signal for the whole budget.
     unsubscribe();

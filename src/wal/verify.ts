@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
-import { formatLsn, segmentOf } from '../formats/wal-segment.ts';
+import { formatLsn, type Lsn, segmentOf } from '../formats/wal-segment.ts';
 import { readFromSegment } from '../formats/wal-tip.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
@@ -33,11 +33,26 @@ export interface WalVerification {
   readonly problems: readonly WalProblem[];
 }
 
-/** Reads every byte of the archive: hashes, the checksum of each record and that it follows its predecessor, holes, histories. */
-export async function verifyWal(archive: WalArchive, log: Logger, signal: AbortSignal): Promise<WalVerification> {
-  const timelines = await archive.timelines(signal);
+/** A part of the WAL: from where to where, on which timeline and its ancestors. */
+export interface WalRange {
+  readonly timeline: number;
+  /** Undefined: from the beginning. */
+  readonly from: Lsn | undefined;
+  /** Undefined: to the end. */
+  readonly to: Lsn | undefined;
+}
+
+/** Reads every byte of the archive, or of a part of it: hashes, the checksum of each record and that it follows its predecessor, holes, histories. */
+export async function verifyWal(
+  archive: WalArchive,
+  range: WalRange | undefined,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<WalVerification> {
+  const all = await archive.timelines(signal);
+  const timelines = range === undefined ? all : within(range, all);
   const total = timelines.flatMap(({ segments }) => segments).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const problems: WalProblem[] = [];
+  const problems: WalProblem[] = range === undefined ? [] : uncoveredIn(range, timelines);
   let done = 0;
   const read = (segment: ArchivedSegment): void => {
     done += segment.sizeBytes;
@@ -48,6 +63,39 @@ export async function verifyWal(archive: WalArchive, log: Logger, signal: AbortS
     problems.push(...(await contentProblems(archive, timeline, read, signal)));
   }
   return { dir: archive.dir, segments: timelines.flatMap(({ segments }) => segments).length, plainBytes: total, problems };
+}
+
+/** The segments that hold some of it, of that timeline and of those that it forked off. Pure. */
+export function within({ timeline, from, to }: WalRange, timelines: readonly ArchivedTimeline[]): readonly ArchivedTimeline[] {
+  const history = timelines.find(({ id }) => id === timeline)?.history ?? [];
+  return timelines.flatMap((one) => {
+    const left = one.id === timeline ? undefined : history.find((fork) => fork.timeline === one.id)?.switchLsn;
+    if (one.id !== timeline && left === undefined) return [];
+    const isIn = ({ startLsn, endLsn }: ArchivedSegment): boolean =>
+      (from === undefined || endLsn > from) && (to === undefined || startLsn < to) && (left === undefined || startLsn < left);
+    const segments = one.segments.filter(isIn);
+    return segments.length === 0 ? [] : [{ ...one, segments }];
+  });
+}
+
+/** The parts of a range that no segment holds: at its ends, and where one timeline goes over into the next. Holes within one are told by their own. Pure. */
+export function uncoveredIn({ timeline, from, to }: WalRange, timelines: readonly ArchivedTimeline[]): WalProblem[] {
+  const missing = (begin: Lsn, end: Lsn): WalProblem => ({
+    id: 'wal-segments-missing',
+    timeline,
+    lsn: formatLsn(begin),
+    evidence: `nothing from LSN ${formatLsn(begin)} to ${formatLsn(end)}`,
+  });
+  const spans = timelines
+    .map(({ segments }) => ({ start: segments[0]!.startLsn, end: segments.at(-1)!.endLsn }))
+    .sort((a, b) => (a.start < b.start ? -1 : 1));
+  const problems: WalProblem[] = [];
+  let reached = from ?? spans[0]?.start ?? 0n;
+  for (const { start, end } of spans) {
+    if (start > reached) problems.push(missing(reached, start));
+    if (end > reached) reached = end;
+  }
+  return to !== undefined && reached < to ? [...problems, missing(reached, to)] : problems;
 }
 
 /** The defects that the names alone tell. Pure. */
