@@ -1,10 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { program } from '../harness/dbkit.ts';
 import { missing } from './lab.ts';
 
 const base = mkdtempSync('/tmp/dbkit-dr-'); // Short: a path of a socket has 107 bytes.
+chmodSync(base, 0o755); // The servers' user works below it.
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
 interface Trial {
@@ -16,7 +18,7 @@ interface Trial {
 }
 
 function drill(name: string, port: number): Trial {
-  const args = ['ha', 'drill', name, '--first-port', String(port), '--json', '--state-dir', base];
+  const args = ['ha', 'drill', name, '--first-port', String(port), '--json', '--local', join(base, 'd')];
   const { stdout, stderr } = spawnSync(process.execPath, [program, ...args], { encoding: 'utf8', timeout: 170_000 });
   const document = JSON.parse(stdout) as { readonly ok: boolean; readonly report: { readonly trials: readonly Trial[] } };
   expect(document.ok, stderr).toBe(true);
