@@ -72,7 +72,7 @@ test('nobody answers: nobody can tell', async () => {
   const check = await checkCluster(cluster.needs, never);
   expect(check).toMatchObject({ status: 'unknown', write: null, leader: null });
   expect(check.findings[0]!.id).toBe('no-member-answers');
-  expect(await clusterHistory(cluster.needs, never)).toEqual({ known: false, changes: [] });
+  expect(await clusterHistory(cluster.needs, never)).toEqual({ known: false, paused: null, changes: [] });
 });
 
 test('a write address where nobody listens is critical', async () => {
