@@ -1,9 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { serverUser } from '../harness/as-user.ts';
+import { asServerUser, serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
 import { crash } from '../harness/breaking.ts';
 import { boot } from '../harness/dbkit.ts';
@@ -22,6 +23,8 @@ export interface Circumstances {
   readonly archive: boolean;
   /** The state folder, with the mark and the inventory. */
   readonly state: 'there' | 'gone';
+  /** Where pg_checksums is there to switch them off. */
+  readonly checksums: boolean;
 }
 
 /** A relation's place on disk and how many sound rows each of its blocks holds. */
@@ -66,6 +69,11 @@ export async function makeScene(instance: Instance, circumstances: Circumstances
   const space = join(root, 'space');
   const older = join(root, 'older');
   await makeDirectory(space, serverUser, 0o700);
+  const program = join(instance.programs.directory, 'pg_checksums');
+  if (!circumstances.checksums && existsSync(program)) {
+    const { status, stderr } = spawnSync(program, ['--disable', '--pgdata', dataDir], { ...asServerUser, cwd: '/' });
+    if (status !== 0) throw new Error(stderr.toString());
+  }
   const running = await boot(instance, options);
   const moments: { lsn: bigint; at: Date }[] = [];
   for (const phase of PHASES) {

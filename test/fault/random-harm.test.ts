@@ -19,6 +19,7 @@ function circumstancesOf(seed: number): Circumstances {
     backups: draw(2) < 0.25 ? 0 : draw(2) < 0.65 ? 1 : 2,
     archive: draw(3) < 0.35,
     state: draw(4) < 0.85 ? 'there' : 'gone',
+    checksums: draw(5) < 0.75,
   };
 }
 
