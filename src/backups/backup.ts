@@ -122,6 +122,12 @@ export interface Repository {
   expire(options: { dryRun: boolean }, signal: AbortSignal): Promise<readonly RetentionDecision[]>;
 }
 
+/** A file that a backup holds no more, or not as it was. */
+export interface DamagedFile {
+  readonly path: string;
+  readonly isMissing: boolean;
+}
+
 /** Copies of the instance's files. None of this touches the data itself. */
 export interface BaseBackups {
   readonly kind: 'physical';
@@ -141,9 +147,11 @@ export interface BaseBackups {
       gatherIn?: string | undefined;
       /** Up to this moment, from wherever WAL is kept. */
       point?: PointRequest | undefined;
+      /** Takes a damaged backup too, as long as the damage is of files that a server runs without: they are named. */
+      isTolerant?: boolean | undefined;
     },
     signal: AbortSignal,
-  ): Promise<{ recoveredTo: string | null; complete: boolean }>;
+  ): Promise<{ recoveredTo: string | null; complete: boolean; damaged?: readonly DamagedFile[] }>;
   /**
    * Which backup and which place in the WAL a moment is; `label`: only from that backup. Rejects with `recovery.refused` and the nearest moments
    * where none leads there.

@@ -6,6 +6,7 @@ import { DbkitError, type FailureCode } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
 import { carryOut, type Outcome } from './carry-out.ts';
 import { joinReports, reportOf } from './describe.ts';
+import { hopeless } from './last-sources.ts';
 import { findingKey, makePlan, type Plan, type PlanInput } from './plan.ts';
 import type { RecoveryReport } from './report.ts';
 
@@ -63,13 +64,13 @@ export async function ascend(local: Local, input: PlanInput, { lock, spoiled, fi
 const backupsFault: ReadonlySet<FailureCode> = new Set<FailureCode>(['data.corrupt', 'backup.missing']);
 
 const unlessBackupsFault =
-  ({ volume, system }: Local, { decision, backup, dump }: Plan, { spoiled }: Progress) =>
+  ({ volume, system }: Local, { decision, backup, partial, dump }: Plan, { spoiled }: Progress) =>
   async (cause: unknown): Promise<Outcome | undefined> => {
-    const used = backup ?? dump;
+    const used = backup ?? partial ?? dump;
     if (decision !== 'restore' || !used || !(cause instanceof DbkitError) || !backupsFault.has(cause.code)) throw cause;
     const { label } = used.backup;
     system.log.warn('backup.unusable', `${cause.message}; it is set aside as damaged, and recovery goes on without it`, { label });
-    spoiled.add(label);
+    spoiled.add(backup === undefined && partial !== undefined ? hopeless(label) : label);
     await rm(volume.incoming, { recursive: true, force: true });
     return undefined;
   };

@@ -1,5 +1,7 @@
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { DamagedFile } from '../backups/backup.ts';
+import type { Finding } from '../inspection/findings.ts';
 import { dropInventory } from '../inspection/inventory.ts';
 import { damageMemory, toKnownDamage } from '../inspection/known-damage.ts';
 import { discardUnfinished, stageNewCluster } from '../instance/initialize/initialize.ts';
@@ -13,7 +15,7 @@ import { carryConfiguration } from './carry-configuration.ts';
 import { damageThatGoes } from './damage-aside.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
-import { damageOf, dumpLoses, newClusterLoses, preparedLoss, restoreLoses, slotsOf } from './plan-losses.ts';
+import { damageLoss, damageOf, dumpLoses, newClusterLoses, preparedLoss, restoreLoses, slotsOf } from './plan-losses.ts';
 import { newQuarantine } from './quarantine.ts';
 import { raiseSettings } from './raise-settings.ts';
 import { remedies } from './remedies.ts';
@@ -33,6 +35,8 @@ export interface Outcome {
   readonly losses: readonly Loss[];
   /** Repairs that did not succeed: each stands for itself, and what is left to do is planned anew. */
   readonly failed: readonly PlannedStep[];
+  /** Damage of a backup that was restored all the same. */
+  readonly brought?: readonly Finding[];
 }
 
 /**
@@ -42,19 +46,20 @@ export interface Outcome {
 export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   await requireEvidence(local, plan, signal);
   const outcome = await act(local, plan, lock, signal);
-  await rememberDamage(local, plan);
+  await rememberDamage(local, plan, outcome);
   return outcome;
 }
 
 /** Of data that was replaced only what its backup lacked is known; of other data, what is served as it is stays damaged. */
-async function rememberDamage({ volume: { dataDir }, stateDir, system }: Local, plan: Plan): Promise<void> {
+async function rememberDamage({ volume: { dataDir }, stateDir, system }: Local, plan: Plan, { brought = [] }: Outcome): Promise<void> {
   const isReplaced = plan.decision === 'restore' || plan.decision === 'reinitialize';
   if (isReplaced) await dropInventory(system, stateDir);
-  const systemIdentifier = plan.inspection.report.systemIdentifier ?? plan.backup?.backup.systemIdentifier ?? null;
+  const systemIdentifier = plan.inspection.report.systemIdentifier ?? (plan.backup ?? plan.partial)?.backup.systemIdentifier ?? null;
   if (systemIdentifier === null) return;
   const memory = damageMemory({ dataDir, stateDir }, system);
   const since = system.clock.now().toISOString();
-  if (plan.decision === 'restore') return memory.settle(systemIdentifier, plan.backup?.backup.knownDamage ?? []);
+  const known = [...((plan.backup ?? plan.partial)?.backup.knownDamage ?? []), ...brought.map((finding) => toKnownDamage(finding, since))];
+  if (plan.decision === 'restore') return memory.settle(systemIdentifier, known);
   const served = plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => toKnownDamage(finding, since));
   if (served.length > 0) await memory.remember(systemIdentifier, served);
 }
@@ -71,7 +76,7 @@ async function act(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal
     case 'reinitialize':
       return initialize(local, plan, lock, signal);
     case 'restore':
-      return plan.backup ? restore(local, plan, signal) : initialize(local, plan, lock, signal);
+      return plan.backup || plan.partial ? restore(local, plan, signal) : initialize(local, plan, lock, signal);
   }
 }
 
@@ -177,14 +182,20 @@ const kindOf = ({ decision, steps }: Plan): 'corrupt' | 'replaced' =>
 
 async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
   const { volume, owner, system } = local;
-  const { backup, of } = plan.backup!; // The ladder restores only when there is one.
+  const source = (plan.backup ?? plan.partial)!; // The ladder restores only when there is one.
+  const { backup, of } = source;
+  const isTolerant = plan.backup === undefined;
   const walFrom = join(volume.dataDir, 'pg_wal');
   await mountsInTheWay(volume.dataDir);
   system.log.info('restore.begun', `restoring ${backup.label} beside the data`, { label: backup.label });
   const gatherIn = join(volume.temporary, 'wal');
-  const { recoveredTo, complete } = await of.stage(
+  const {
+    recoveredTo,
+    complete,
+    damaged = [],
+  } = await of.stage(
     backup,
-    { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined, gatherIn },
+    { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined, gatherIn, isTolerant },
     signal,
   );
   const reverted = await carryConfiguration(local, volume.incoming);
@@ -196,12 +207,21 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   const damage = await damageThatGoes(local, plan.inspection.report.systemIdentifier, plan.steps);
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words, damage }, system);
   const losses = [
-    ...restoreLoses({ ...plan.backup!, rollsForward: complete }, recoveredTo, quarantine),
+    ...restoreLoses({ ...source, rollsForward: complete }, recoveredTo, quarantine),
+    ...damaged.map((file) => ({ ...damageLoss(damagedIn(backup.label, file)), oldBytes: quarantine })),
     ...reverted,
     ...unloggedLosses(unlogged, quarantine),
   ];
-  return { done: plan.steps, quarantine, losses, failed: [] };
+  const brought = damaged.map((file) => damagedIn(backup.label, file));
+  return { done: plan.steps, quarantine, losses, failed: [], brought };
 }
+
+const damagedIn = (label: string, { path, isMissing }: DamagedFile): Finding => ({
+  code: isMissing ? 'relation.missing' : 'relation.changed',
+  path,
+  evidence: isMissing ? `the backup ${label} has lost it` : `in the backup ${label} it is not as it was written`,
+  severity: 'certain',
+});
 
 /** A fresh volume is open to everybody (0755, 1777), and PostgreSQL refuses that; one that PostgreSQL accepts stays as it is. */
 export async function closeToOthers(dataDir: string): Promise<void> {

@@ -12,6 +12,8 @@ export interface Facts {
   readonly answers: ReadonlySet<Answer>;
   /** The newest good backup's label, if there is one for this major. */
   readonly backup: string | undefined;
+  /** The newest base backup's label, where every one is damaged: it may hold most of it. */
+  readonly partial: string | undefined;
   /** The newest good dump's label: of this cluster, or of the one that an interrupted restore was to load. */
   readonly dump: string | undefined;
   /** The WAL from that backup to the end is here, so restoring it loses nothing. */
@@ -40,7 +42,9 @@ export type Rung = { readonly id: string; readonly when: (facts: Facts) => boole
 
 const asks = (answer: Answer) => (facts: Facts) => facts.answers.has(answer);
 const mustReplace = (facts: Facts): boolean => facts.state === 'cluster' && facts.answers.has('replace');
-const onlyDump = ({ backup, dump }: Facts): boolean => backup === undefined && dump !== undefined;
+const onlyPartial = ({ backup, partial }: Facts): boolean => backup === undefined && partial !== undefined;
+const hasNone = ({ backup, partial }: Facts): boolean => backup === undefined && partial === undefined;
+const onlyDump = (facts: Facts): boolean => hasNone(facts) && facts.dump !== undefined;
 const tooOften = ({ replacements, maxReplacements }: Facts): boolean => replacements >= maxReplacements;
 const wants = (strategy: Strategy) => (facts: Facts) => facts.wish === strategy;
 const chooseYourself =
@@ -72,14 +76,14 @@ const rows = [
   },
   {
     id: 'damaged-without-backup-to-restore',
-    when: (facts) => wants('restore')(facts) && facts.backup === undefined && facts.answers.has('replace'),
+    when: (facts) => wants('restore')(facts) && hasNone(facts) && facts.answers.has('replace'),
     then: 'refuse',
     words: noBackup,
     refusal: { code: 'data.corrupt', hint: backupsThereAre },
   },
   {
     id: 'no-backup-to-restore',
-    when: (facts) => wants('restore')(facts) && facts.backup === undefined,
+    when: (facts) => wants('restore')(facts) && hasNone(facts),
     then: 'refuse',
     words: noBackup,
     refusal: { code: 'recovery.refused', hint: backupsThereAre },
@@ -98,6 +102,12 @@ const rows = [
     when: ({ state, backup, allow }) => state === 'empty' && backup !== undefined && allow.includes('restore'),
     then: 'restore',
     words: 'the directory is empty and a good backup exists',
+  },
+  {
+    id: 'empty-with-damaged-backup',
+    when: (facts) => facts.state === 'empty' && onlyPartial(facts) && facts.allow.includes('restore'),
+    then: 'restore',
+    words: 'the directory is empty, and every backup is damaged: what the newest one holds is restored',
   },
   {
     id: 'empty-with-dump',
@@ -164,6 +174,12 @@ const rows = [
     when: (facts) => mustReplace(facts) && facts.backup !== undefined && facts.allow.includes('restore'),
     then: 'restore',
     words: 'the damage cannot be repaired in place, and a good backup exists',
+  },
+  {
+    id: 'damaged-with-damaged-backup',
+    when: (facts) => mustReplace(facts) && onlyPartial(facts) && facts.allow.includes('restore'),
+    then: 'restore',
+    words: 'the damage cannot be repaired in place, and every backup is damaged: what the newest one holds is restored',
   },
   {
     id: 'damaged-with-dump',

@@ -57,8 +57,20 @@ export const nothing = [{ kind: 'nothing' }] as const satisfies readonly Loss[];
 /** The two fields of a report that tell the losses. None at all is `nothing`; of one file the last word counts, as it knows most. */
 export function told(losses: readonly Loss[]): { readonly losses: readonly Loss[]; readonly lost: string } {
   const real = losses.filter(({ kind }) => kind !== 'nothing');
-  const once = [...new Map(real.map((loss) => ['path' in loss ? loss.path : JSON.stringify(loss), loss])).values()];
+  const once = lastWords(real);
   return once.length === 0 ? { losses: nothing, lost: lostWords(nothing) } : { losses: once, lost: lostWords(once) };
+}
+
+/** Of one file the last word counts; where the replaced bytes are is not forgotten for it. */
+function lastWords(losses: readonly Loss[]): readonly Loss[] {
+  const words = new Map<string, Loss>();
+  for (const loss of losses) {
+    const key = 'path' in loss ? loss.path : JSON.stringify(loss);
+    const before = words.get(key);
+    const oldBytes = before && 'oldBytes' in before ? before.oldBytes : null;
+    words.set(key, 'oldBytes' in loss && loss.oldBytes === null ? { ...loss, oldBytes } : loss);
+  }
+  return [...words.values()];
 }
 
 /** 'unknown' only where nothing is known to be lost. */

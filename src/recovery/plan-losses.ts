@@ -53,7 +53,7 @@ export function plannedLosses(plan: Plan): readonly Loss[] {
     case 'repair':
       return [...damageOf(plan), ...slotsOf(plan, null)];
     case 'restore':
-      return plan.backup ? restoreLoses(plan.backup, null, null) : dumpLoses(plan, null);
+      return plan.backup || plan.partial ? restoreLoses((plan.backup ?? plan.partial)!, null, null) : dumpLoses(plan, null);
     case 'reinitialize':
       return [{ kind: 'cluster', oldBytes: null }];
     case 'initialize':

@@ -10,9 +10,9 @@ import { mayMendOwner } from '../instance/owner.ts';
 import { isUnmounted } from '../instance/places.ts';
 import { replacementsSince } from '../instance/volume.ts';
 import { newestFirst } from '../kernel/labels.ts';
-import { newestDump } from './dump-source.ts';
 import { evidenceAmong } from './evidence.ts';
 import { climb, type Decision, type Rung, type RungId, type Strategy } from './ladder.ts';
+import { newestDamaged, newestDump } from './last-sources.ts';
 import { type RemedyId, remedyFor } from './remedies.ts';
 import { type Remedy, wholeFiles } from './remedy.ts';
 import { canReplayFromKept, isReplayed } from './replay-kept.ts';
@@ -34,6 +34,8 @@ export interface Plan {
   readonly rung: Rung & { readonly id: RungId };
   readonly steps: readonly PlannedStep[];
   readonly backup: Source | undefined;
+  /** The newest base backup, where every one is damaged: most of it may be restored. */
+  readonly partial: Source | undefined;
   /** The dump that a new cluster is filled from, where there is no such backup. */
   readonly dump: FoundBackup<Dumps> | undefined;
   /** The wish of a person; undefined: the ladder decided alone. */
@@ -88,7 +90,9 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
       return { finding, remedy };
     });
   const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input, signal) : undefined;
-  const dump = backup === undefined && asksForDump(input, judge(new Map())) ? await newestDump(local, input, signal) : undefined;
+  const isAlone = backup === undefined && asksForMore(input, judge(new Map()));
+  const partial = isAlone ? await newestDamaged(local, input, signal) : undefined;
+  const dump = isAlone ? await newestDump(local, input, signal) : undefined;
   const backedUp = await filesInBackup(backup, inspection, findings, signal);
   const steps = judge(backedUp);
   // What a restore has not mended in this boot no second one will.
@@ -101,6 +105,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     answers: new Set(steps.map(({ remedy }) => remedy.then)),
     evident: evidenceAmong(asking(steps), () => true).length > 0,
     backup: backup?.backup.label,
+    partial: partial?.backup.label,
     dump: dump?.backup.label,
     rollsForward: backup?.rollsForward === true && isGood(backup.backup) && steps.some(isWorthRestoring),
     follows: inspection.follows,
@@ -111,7 +116,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     known: inspection.report.state === 'empty' && (await isKnown(local, input.backups, signal)),
     backupsUnmounted: backup === undefined && (await isUnmounted(join(local.volume.dataDir, '.dbkit'), local.backupDir)),
   });
-  return { inspection, findings, decision: rung.then, rung, steps, backup, dump, backedUp, wish: input.wish };
+  return { inspection, findings, decision: rung.then, rung, steps, backup, partial, dump, backedUp, wish: input.wish };
 }
 
 /** Files that a person has brought back as damaged as they were. */
@@ -130,8 +135,8 @@ const asksForBackup = ({ inspection, wish }: PlanInput, alone: readonly PlannedS
   wish !== undefined ||
   alone.some(({ finding, remedy }) => remedy.then === 'serve' || remedy.then === 'replace' || isWholeFile(finding));
 
-/** Nothing but what takes the place of everything is brought back from a dump. */
-const asksForDump = ({ inspection }: PlanInput, alone: readonly PlannedStep[]): boolean =>
+/** A dump, or a damaged backup, is looked for where everything has to be replaced. */
+const asksForMore = ({ inspection }: PlanInput, alone: readonly PlannedStep[]): boolean =>
   inspection.report.state !== 'cluster' || alone.some(({ remedy }) => remedy.then === 'replace');
 
 const isWholeFile = ({ code }: Finding): boolean => (wholeFiles as readonly string[]).includes(code);

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { ask } from '../harness/ask.ts';
 import { remove } from '../harness/breaking.ts';
-import { boot, run } from '../harness/dbkit.ts';
+import { boot, readRecovery, run } from '../harness/dbkit.ts';
+import { treeOf } from '../harness/files.ts';
 import { configure, type Instance } from '../harness/instance.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { disaster, scenario } from './disaster.ts';
@@ -102,3 +103,44 @@ disaster({
     },
   },
 });
+
+scenario(
+  {
+    name: 'the directory global is gone, and every backup is damaged in one table',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'restore',
+    rowsLost: 'those of that table, told; everything else of the newest backup is served, with the WAL since then',
+    from: 'template',
+  },
+  async (instance) => {
+    await configure(instance, keepsWal);
+    const running = await boot(instance);
+    await twoBackups(instance);
+    await ask(instance, 'archive', 'CREATE TABLE later AS SELECT generate_series(1, 5) AS id');
+    await ask(instance, 'app', 'UPDATE ledger SET note = note WHERE id <= 10'); // WAL about pages that no backup holds any more.
+    await expectStopped(instance, await running.stop());
+    for (const label of await labels(instance)) await harmBackup(instance, label, instance.places.ledger);
+    const before = await treeOf(instance.dataDir, ['.dbkit', 'global', 'postmaster.pid']);
+    await remove(instance, 'global');
+
+    const again = await boot(instance);
+    const served = [
+      await ask(instance, 'app', 'SELECT count(*)::int FROM documents'),
+      await ask(instance, 'archive', 'SELECT count(*)::int FROM ledger'),
+      await ask(instance, 'archive', 'SELECT count(*)::int FROM later'),
+    ];
+    expect(served, again.words()).toEqual([[{ count: known.documents }], [{ count: known.archive }], [{ count: 5 }]]);
+    const report = await readRecovery(instance);
+    expect(report).toMatchObject({ decision: 'restore', reason: 'damaged-with-damaged-backup' });
+    expect(report?.losses).toContainEqual(expect.objectContaining({ path: instance.places.ledger, oldBytes: report?.quarantine }));
+    const kept = await treeOf(report!.quarantine!);
+    for (const path of Object.keys(before).filter((name) => name.startsWith('base/'))) expect(kept[path], path).toBe(before[path]);
+    await expectStopped(instance, await again.stop());
+
+    const third = await boot(instance);
+    expect(third.words(), 'it stays known').toMatch(/damaged and not mended/);
+    expect(third.words()).not.toMatch(/restoring/);
+    await expectStopped(instance, await third.stop());
+  },
+);

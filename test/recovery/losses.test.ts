@@ -41,6 +41,8 @@ test('damage is told together and not as a wall, each thing once', () => {
   expect(losses).toEqual([...many, slot]);
   const named: Loss = { kind: 'table', rows: null, ...damaged, relation: { database: 'app', name: 'ledger' } };
   expect(told([{ kind: 'file', code: 'relation.missing', ...damaged }, named]).losses).toEqual([named]);
+  const kept = { ...named, oldBytes: '/q/corrupt_20261128_010000' };
+  expect(told([kept, named]).losses, 'where the old bytes are is not forgotten').toEqual([kept]);
   expect(told([])).toEqual({ losses: nothing, lost: 'nothing' });
   expect(howMuch([{ kind: 'unknown', reason: 'no-mark', oldBytes: null }, slot])).toBe('something');
 });

@@ -59,7 +59,7 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     const known = await knownToHave(record, { stateDir: config.stateDir, dataDir }, signal);
     const { rolled, walFrom } = wal ?? (await furthest(record, target, { known, repositoryDir: config.backupDir, system }, signal));
     const needs = { record, rolled, source: pathOf(record.label), owner: fileOwner, system };
-    const work = (): Promise<{ recoveredTo: string }> => restoreBackup(needs, { ...target, walFrom, point: wal }, signal);
+    const work = (): ReturnType<typeof restoreBackup> => restoreBackup(needs, { ...target, walFrom, point: wal }, signal);
     const staged = await reading(record.label, work).catch((thrown: unknown) => rememberDamage(record.label, {}, thrown, signal));
     return { ...staged, complete: rolled.complete };
   };

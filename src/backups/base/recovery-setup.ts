@@ -28,6 +28,8 @@ export function planRecovery(
     readonly stopBefore?: Lsn | undefined;
     readonly timeline?: number;
   },
+  /** Files of single relations are missing or damaged. */
+  isTolerant = false,
 ): RecoverySetup {
   const cold = record.mode === 'cold';
   // A cluster that was shut down cleanly replays nothing unless a label says where to begin.
@@ -35,7 +37,7 @@ export function planRecovery(
   const { timeline = record.timeline } = rolled;
   const isLater = timeline !== record.timeline;
   const newTimeline = !rolled.complete || isLater || record.fromStandby; // Its primary goes on with the old one.
-  const settings = `${newTimeline ? newTimelineSettings(isLater ? String(timeline) : 'current', rolled.stopBefore) : ''}${record.tablespaces.length > 0 ? inPlaceSettings : ''}`;
+  const settings = `${newTimeline ? newTimelineSettings(isLater ? String(timeline) : 'current', rolled.stopBefore) : ''}${record.tablespaces.length > 0 ? inPlaceSettings : ''}${isTolerant ? tolerantSettings : ''}`;
   return { newTimeline, backupLabel, settings };
 }
 
@@ -57,6 +59,9 @@ const newTimelineSettings = (timeline: string, stopBefore: Lsn | undefined): str
     '# dbkit restore: end',
     '',
   ].join('\n');
+
+/** Recovery panics on WAL about pages that are not there (xlogutils.c, XLogCheckInvalidPages), from 13 on unless told. */
+const tolerantSettings = '\n# dbkit restore: begin (files of the backup are damaged)\nignore_invalid_pages = on\n# dbkit restore: end\n';
 
 /** Recovery panics on tablespaces that are directories instead of links, unless told (xlogrecovery.c, CheckTablespaceDirectory). */
 const inPlaceSettings = '\n# dbkit restore: tablespaces lie inside the data directory\nallow_in_place_tablespaces = on\n';

@@ -8,6 +8,7 @@ import { roomAt } from '../../machine/disk-usage.ts';
 import { namesIn } from '../../machine/is-there.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { inThreads } from '../../machine/threads.ts';
+import type { DamagedFile } from '../backup.ts';
 import { type CopyResult, type CopyTask, copyFile } from '../copy-file.ts';
 import { makeTree, syncFiles, syncTree, writeNew } from '../durable-tree.ts';
 import { listTree } from '../list-tree.ts';
@@ -25,6 +26,8 @@ export interface RestoreTarget {
   readonly durable?: boolean | undefined;
   /** WAL that leads to a moment, instead of what `walFrom` offers. */
   readonly point?: PointWal | undefined;
+  /** Takes what is there of a damaged backup, as long as the rest is only of single relations. */
+  readonly isTolerant?: boolean | undefined;
 }
 
 export interface RestoreNeeds {
@@ -41,29 +44,32 @@ const UNFINISHED_CONTROL = 'global/pg_control.dbkit-restore';
 
 /**
  * Copies a backup into an empty directory, every byte checked against its hash on the way, adds the WAL that can be rolled forward, and sets
- * recovery up. Never links: the server will write to these files. Rejects with `data.corrupt`, naming the file, when the backup is damaged.
+ * recovery up. Never links: the server will write to these files. Rejects with `data.corrupt`, naming the file, when the backup is damaged;
+ * where that is tolerated, only for files that no server runs without.
  */
 export async function restoreBackup(
   { record, rolled, source, owner, system }: RestoreNeeds,
   target: RestoreTarget,
   signal: AbortSignal,
-): Promise<{ recoveredTo: string }> {
+): Promise<{ recoveredTo: string; damaged: readonly DamagedFile[] }> {
   await requireEmpty(target.directory);
   requireOwnTablespaces(record, rolled);
-  const setup = planRecovery(record, rolled);
+  const { isTolerant = false } = target;
+  const setup = planRecovery(record, rolled, isTolerant);
   const expected = expectedFiles(record, await readManifest(record, source));
   await requireSpace(target.directory, record.sizeBytes + rolled.segments.length * record.walSegmentSizeBytes);
   const modes = record.groupAccess ? { directory: 0o750, file: 0o640 } : { directory: 0o700, file: 0o600 };
   const [from, to] = [fromText(source), fromText(target.directory)];
   const { directories, files: present, irregular } = await listTree(from, signal);
-  requirePresent(record, expected, { present: new Set(present), irregular });
+  const missing = missingFrom(record, expected, { present: new Set(present), irregular, isTolerant });
   await mkdir(joinPath(target.directory, '..'), { recursive: true });
   await makeTree(to, directories, { mode: modes.directory, owner });
 
   // What is rolled forward takes the place of the backup's own copy of the same segment.
   const replaced = new Set(rolled.segments.map((name) => `pg_wal/${name}`));
-  const files = expected.filter(({ path }) => !replaced.has(path));
-  await restoreFiles(files, { from, to, record, owner, mode: modes.file, log: system.log }, signal);
+  const files = expected.filter(({ path }) => !replaced.has(path) && !missing.has(path));
+  const places = { from, to, record, owner, mode: modes.file, log: system.log, isTolerant };
+  const changed = await restoreFiles(files, places, signal);
   system.reached('restore.files-copied');
   const options = { mode: modes.file, owner };
   for (const { name } of record.wal) {
@@ -81,17 +87,32 @@ export async function restoreBackup(
   await rename(toBytes(join(to, fromText(UNFINISHED_CONTROL))), joinPath(target.directory, 'global/pg_control'));
   await system.files.syncDirectory(joinPath(target.directory, 'global'));
   warnAboutTablespaces(record, system);
-  return { recoveredTo: describeEnd(record, rolled) };
+  const damaged = [
+    ...[...missing].map((path) => ({ path: toText(path), isMissing: true })),
+    ...changed.map((path) => ({ path: toText(path), isMissing: false })),
+  ];
+  return { recoveredTo: describeEnd(record, rolled), damaged };
 }
 
-/** Every file is where the manifest says, as a regular file that no link leads to: nothing of another folder is ever copied. */
-function requirePresent(
+/** Files of one relation in one database: every other one can be served without it. */
+const SPARED = /^(base\/\d+|pg_tblspc\/\d+\/PG_[^/]+\/\d+)\/\d+(_(fsm|vm|init))?(\.\d+)?$/;
+
+/**
+ * Every file is where the manifest says, as a regular file that no link leads to: nothing of another folder is ever copied. Those that are not, where
+ * that is tolerated.
+ */
+function missingFrom(
   { label }: BackupRecord,
   expected: readonly ExpectedFile[],
-  { present, irregular }: { readonly present: ReadonlySet<string>; readonly irregular: ReadonlySet<string> },
-): void {
-  const wrong = expected.find(({ path }) => !present.has(path) || irregular.has(path));
-  if (!wrong) return;
+  {
+    present,
+    irregular,
+    isTolerant,
+  }: { readonly present: ReadonlySet<string>; readonly irregular: ReadonlySet<string>; readonly isTolerant: boolean },
+): ReadonlySet<BytePath> {
+  const all = expected.filter(({ path }) => !present.has(path) || irregular.has(path));
+  const wrong = all.find(({ path }) => !isTolerant || !SPARED.test(toText(path)));
+  if (!wrong) return new Set(all.map(({ path }) => path));
   const what = present.has(wrong.path) ? 'is not a regular file' : 'is missing';
   throw new DbkitError('data.corrupt', `backup ${label} is damaged: ${toText(wrong.path)} ${what}`, {
     hint: 'restore another backup: `dbkit backup list` shows which are good; nothing was changed',
@@ -129,14 +150,16 @@ interface Places {
   readonly owner: Identity | undefined;
   readonly mode: number;
   readonly log: System['log'];
+  readonly isTolerant: boolean;
 }
 
-/** Clones where the file system can, else copies; checked in both cases by what was really read. */
+/** Clones where the file system can, else copies; checked in both cases by what was really read. Resolves to what is not as it was written, where that is tolerated. */
 async function restoreFiles(
   files: readonly ExpectedFile[],
-  { from, to, record, owner, mode, log }: Places,
+  { from, to, record, owner, mode, log, isTolerant }: Places,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly BytePath[]> {
+  const changed: BytePath[] = [];
   const expected = new Map(files.map((file) => [file.path, file]));
   const tasks = files.map(({ path, sizeBytes }): CopyTask => {
     const target = path === 'global/pg_control' ? fromText(UNFINISHED_CONTROL) : path;
@@ -146,7 +169,9 @@ async function restoreFiles(
   let doneBytes = 0;
   const done = ({ path, copied }: CopyResult): void => {
     const { sizeBytes, sha256 } = expected.get(path)!;
-    if (copied?.sizeBytes !== sizeBytes || copied.sha256 !== sha256)
+    const isRight = copied?.sizeBytes === sizeBytes && copied.sha256 === sha256;
+    if (!isRight && isTolerant && SPARED.test(toText(path))) changed.push(path);
+    else if (!isRight)
       throw new DbkitError(
         'data.corrupt',
         `backup ${record.label} is damaged: ${toText(path)} ${copied ? 'differs from what was written' : 'is missing'}`,
@@ -156,6 +181,7 @@ async function restoreFiles(
     log.progress('restore.copy', `restoring ${record.label}`, { done: doneBytes, total: record.sizeBytes, unit: 'bytes' });
   };
   await inThreads(tasks, { script: 'copy-worker.js', inPlace: copyFile, done }, signal);
+  return changed;
 }
 
 /** Before pg_control gets its name: what can be started is durable. */

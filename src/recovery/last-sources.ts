@@ -1,4 +1,4 @@
-import type { Dumps, FoundBackup } from '../backups/backup.ts';
+import type { BaseBackups, Dumps, FoundBackup } from '../backups/backup.ts';
 import { awaitedDump } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
 import { newestFirst } from '../kernel/labels.ts';
@@ -27,6 +27,29 @@ export async function newestDump(
       .sort(newestFirst);
     const [newest] = good;
     if (newest) return { backup: newest, of };
+  }
+  return undefined;
+}
+
+/** Among the labels that did not do: not even with files missing. */
+export const hopeless = (label: string): string => `${label} in part`;
+
+/** The newest base backup of the cluster, where all of them are damaged. */
+export async function newestDamaged(
+  { binaries }: Pick<Local, 'binaries'>,
+  { backups: kinds, inspection, spoiled }: PlanInput,
+  signal: AbortSignal,
+): Promise<(FoundBackup<BaseBackups> & { readonly rollsForward: false }) | undefined> {
+  const { major, systemIdentifier } = inspection.report;
+  for (const of of kinds) {
+    if (of.kind !== 'physical') continue;
+    const all = await of.repository.list(signal).catch(() => []);
+    signal.throwIfAborted();
+    const [newest] = all
+      .filter(({ label, pgVersion }) => !spoiled?.has(hopeless(label)) && pgVersion === (major ?? binaries.major))
+      .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
+      .sort(newestFirst);
+    if (newest) return { backup: newest, of, rollsForward: false };
   }
   return undefined;
 }
