@@ -19,6 +19,7 @@ const nouns = [
   'restore',
   'salvage',
   'upkeep',
+  'upgrade',
   'health',
   'control',
   'monitor',

@@ -8,7 +8,7 @@ import { refuseForeign, refuseFullVolume } from '../instance/guard/preflight.ts'
 import { claimDirectory, claimLogDirectory, serverOwner } from '../instance/owner.ts';
 import { writableLog } from '../instance/server-log-file.ts';
 import { type Volume, volumeOf } from '../instance/volume.ts';
-import { isDenied } from '../kernel/errors.ts';
+import { DbkitError, isDenied } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { finishReplacement } from '../recovery/resume.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
@@ -77,7 +77,13 @@ async function takeHold(
     if (!(await isClosed(settings.dataDir))) await clearUp(volume, { backupDir, owner, system, keepsStaged }); // Else once its mode is mended, when the hold is taken anew.
     const inspection = await inspect(settings.dataDir, { stateDir, deep: false, ...sources(backups) }, system, signal);
     system.trace('data.inspected');
-    const binaries = await findBinaries({ major: inspection.report.major ?? settings.version, directory: settings.binDir }, system, signal);
+    const major = inspection.report.major ?? settings.version;
+    const binaries = await findBinaries({ major, directory: settings.binDir, forInstance: true }, system, signal).catch(
+      (cause: unknown) => {
+        if (!keepsStaged || !(cause instanceof DbkitError && cause.code === 'data.version')) throw cause;
+        return findBinaries({ major: undefined, directory: settings.binDir }, system, signal); // For data that is replaced: nothing starts on it.
+      },
+    );
     const local = {
       settings,
       passwordIsGiven,

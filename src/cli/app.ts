@@ -56,6 +56,7 @@ import { restartServices } from '../supervisor/restart-services.ts';
 import { startBackup } from '../supervisor/start-backup.ts';
 import { takeDown } from '../supervisor/take-down.ts';
 import { up, upDetached } from '../supervisor/up.ts';
+import { upgradeData } from '../supervisor/upgrade-data.ts';
 import { waitReady } from '../supervisor/wait-ready.ts';
 import { openPages } from './monitor-pages.ts';
 import type { Parts } from './parts.ts';
@@ -78,6 +79,7 @@ export function createApp(parts: Parts) {
     inspect,
     salvage,
     upkeep,
+    upgrade: on(upgradeData),
     backups: {
       take: (input: TakeBackupInput, signal: AbortSignal) => tellBackup(parts, signal, () => takeBackup(parts, input, signal)),
       begin: on(startBackup),

@@ -36,6 +36,7 @@ import { registerStatus, registerWait } from './status.ts';
 import { registerSystemd } from './systemd.ts';
 import { registerRestorePoint, registerTimeline } from './timeline.ts';
 import { registerUp } from './up.ts';
+import { registerUpgrade } from './upgrade.ts';
 import { registerWal } from './wal.ts';
 
 const LINE = 7; // So many of them fit in a line.
@@ -84,6 +85,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
     grouped(registered, 'Set-up:', () => {
       registerInit(registered, cli);
       registerConfig(registered, cli);
+      registerUpgrade(registered, cli);
       registerHooks(registered, cli);
       registerK8s(registered, cli);
       registerSystemd(registered, cli);

@@ -49,6 +49,8 @@ import { troubleOfArchive } from '../supervisor/archive-trouble.ts';
 import { tonight } from '../supervisor/doctor/tonight.ts';
 import { restartRules } from '../supervisor/restart-policy.ts';
 import { dueRows } from '../supervisor/schedule/due.ts';
+import { methodRows } from '../upgrade/methods.ts';
+import { obstacleRows } from '../upgrade/obstacles.ts';
 import { logRules } from '../upkeep/log-retention.ts';
 import { indexNeeds, tableNeeds } from '../upkeep/needs.ts';
 import { segmentRows } from '../wal/retention.ts';
@@ -139,6 +141,8 @@ export const tables = {
   'What an incident means for those who wait': impactRows,
   'What an incident shows about the set-up': preventRows,
   'Steps of runbooks': everyStep.map(({ id, words, command }) => ({ id, words, ...(command === null ? {} : { next: `\`${command}\`` }) })),
+  'How a major upgrade is done': methodRows,
+  'What stands in the way of a major upgrade': obstacleRows,
   'Upkeep of tables and indexes': [...tableNeeds, ...indexNeeds],
   'Retention of logs': logRules,
 } as const satisfies Readonly<Record<string, readonly Row[]>>;

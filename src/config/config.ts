@@ -129,6 +129,8 @@ const recoverySettings = v.strictObject({
   migrate: v.optional(v.pipe(v.array(text), v.minLength(1, 'needs a program'))),
   /** Lets pg_amcheck read every table and index once the server answers again; it makes the extension amcheck where it is missing. */
   amcheck: v.optional(v.boolean(), false),
+  /** Lets a start upgrade data of an older major than POSTGRES_BIN_DIR or POSTGRES_VERSION names, where the old programs are here too. */
+  upgrade: v.optional(v.picklist(['ask', 'auto']), 'ask'),
 });
 
 const maintenanceSettings = v.strictObject({

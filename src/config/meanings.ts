@@ -55,6 +55,8 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'recovery.migrate':
     'a program with its arguments that brings a new cluster to the application’s schema after a recovery; PGHOST, PGUSER and the like are set',
   'recovery.amcheck': 'let pg_amcheck read every table and index once a recovered server answers again',
+  'recovery.upgrade':
+    '`auto`: a start upgrades data of an older major than POSTGRES_BIN_DIR or POSTGRES_VERSION names; `ask`: only `dbkit upgrade` does',
   'drill.assertions': 'queries that must answer true in a restored copy: { sql, name, database }',
   'backup.afterStart': 'take a base backup after a start, when something has changed',
   'backup.schedule':

