@@ -28,6 +28,7 @@ import { switchover } from '../cluster/switchover.ts';
 import { awaitInTurn, checkInTurn } from '../health/check.ts';
 import { checkBeforeCommit } from '../health/hooks/check.ts';
 import { installHook, uninstallHook } from '../health/hooks/install.ts';
+import { adopt } from '../homes/adopt/adopt.ts';
 import { initDevcontainer } from '../homes/devcontainer/init.ts';
 import { followBranches, judgeCheckout, unfollowBranches } from '../homes/git/follow-branches.ts';
 import { renderManifests } from '../homes/kubernetes/render-manifests.ts';
@@ -121,13 +122,7 @@ export function createApp(parts: Parts) {
       waitReady: on(waitReady),
       services: on(listServices),
     },
-    homes: {
-      initDevcontainer: on(initDevcontainer),
-      renderManifests: on(renderManifests),
-      installUnits: on(installUnits),
-      printUnits: on(printUnits),
-      uninstallUnits: on(uninstallUnits),
-    },
+    homes: homeVerbs(on),
   };
 }
 
@@ -148,6 +143,15 @@ const restoreVerbs = (on: On, copies: Parts['copies']) => ({
   serving: on(servingBackups),
   open: on(openBackup),
   copies,
+});
+
+const homeVerbs = (on: On) => ({
+  adopt: on(adopt),
+  initDevcontainer: on(initDevcontainer),
+  renderManifests: on(renderManifests),
+  installUnits: on(installUnits),
+  printUnits: on(printUnits),
+  uninstallUnits: on(uninstallUnits),
 });
 
 /** Where no members are named, these are about the cluster of `dbkit ha up --local`. */

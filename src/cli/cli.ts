@@ -76,7 +76,7 @@ export interface Call {
   readonly surroundings: Surroundings;
   /** Fires on SIGINT and SIGTERM, unless the command listens to signals itself. */
   readonly signal: AbortSignal;
-  app(options?: Pick<OpenOptions, 'asCaller'>): Promise<App>;
+  app(options?: Partial<Pick<OpenOptions, 'asCaller' | 'flags'>>): Promise<App>;
   /** Allows a configuration file as it is now, without reading any other. */
   trust(wish: { readonly file: string; readonly forget: boolean }): Promise<TrustReport>;
   config(): Promise<LoadedConfig>;

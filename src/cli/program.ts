@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { DbkitError, failures, toFailure } from '../kernel/errors.ts';
 import { exitWords } from '../kernel/exit-statuses.ts';
 import { redact } from '../kernel/redact.ts';
+import { registerAdopt } from './adopt.ts';
 import { registerAlert } from './alert.ts';
 import { registerBackup } from './backup.ts';
 import { createCli, nameOf, type Surroundings } from './cli.ts';
@@ -84,6 +85,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
     });
     grouped(registered, 'Set-up:', () => {
       registerInit(registered, cli);
+      registerAdopt(registered, cli);
       registerConfig(registered, cli);
       registerUpgrade(registered, cli);
       registerHooks(registered, cli);

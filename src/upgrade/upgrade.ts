@@ -82,7 +82,12 @@ async function upgradeHeld(options: PostgresqlOptions, plan: UpgradePlan, doing:
     await makeDurable(made.next, signal);
     system.reached('upgrade.checked');
     const because = `an upgrade from PostgreSQL ${facts.from} to ${facts.to} was asked for`;
-    const quarantine = await takePlace(held, { directory: volume.staged, because, knownDamage: [], systemIdentifier: made.systemIdentifier });
+    const quarantine = await takePlace(held, {
+      directory: volume.staged,
+      because,
+      knownDamage: [],
+      systemIdentifier: made.systemIdentifier,
+    });
     system.log.info('upgrade.done', `the data is of PostgreSQL ${facts.to} now; the old cluster is whole in ${quarantine}`);
     const { next: _next, systemIdentifier: _old, ...told } = made;
     return { ...report, ...told, warnings: [...report.warnings, ...snapshotsLeft(report, old)], done: true, backup, quarantine };
