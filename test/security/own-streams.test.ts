@@ -18,11 +18,15 @@ test.skipIf(noFull)('a report that cannot be written fails in words, and stderr 
   expect(sh('config schema | head -c 1 >/dev/null')).toBe(0);
 });
 
-test.each([20, 24, 28])('with %i descriptors the machine is short of something, and dbkit has no bug', (descriptors) => {
-  const run = spawnSync('sh', ['-c', `ulimit -n ${descriptors}; exec "${process.execPath}" "${program}" config schema`], {
-    encoding: 'utf8',
-  });
-  expect({ status: run.status, bug: run.stderr.includes('bug in dbkit') }).toEqual({ status: 69, bug: false });
+test('with too few descriptors the machine is short of something, and dbkit has no bug', () => {
+  const runWith = (descriptors: number) => {
+    const script = `ulimit -n ${descriptors}; exec "${process.execPath}" "${program}" config schema`;
+    const { status, stderr } = spawnSync('sh', ['-c', script], { encoding: 'utf8' });
+    return { status, bug: stderr.includes('bug in dbkit') };
+  };
+  let descriptors = 32; // Enough; how few are too few depends on Node.
+  while (descriptors > 10 && runWith(descriptors).status === 0) descriptors -= 1;
+  expect(runWith(descriptors)).toEqual({ status: 69, bug: false });
 });
 
 test('what dbkit makes is for nobody else to write, whatever umask it was started with', () => {
