@@ -11,7 +11,7 @@ import { incidentOf } from '../recovery/incident-report.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import { examineTonight } from '../supervisor/doctor/doctor.ts';
 import { type PreventFacts, type Prevention, preventionsOf } from './prevent.ts';
-import { type Entry, entriesOf, type Memories, type Story, storiesOf, storySince } from './story.ts';
+import { type Entry, entriesOf, type Memories, type Story, startOf, storiesOf, storySince } from './story.ts';
 
 /** An incident, told afterwards: JSON of `dbkit report incident`; fields are only ever added. */
 export interface StoryReport {
@@ -139,7 +139,7 @@ export function judged(story: Story, { number, recoveries, samples, watch, chann
   const { beganAt, endedAt, entries } = story;
   const [fromMs, toMs] = [Date.parse(beganAt), endedAt === null ? now.getTime() : Date.parse(endedAt)];
   const isInside = (at: string): boolean => Date.parse(at) >= fromMs && Date.parse(at) <= toMs;
-  const own = recoveries.filter((one) => !one.serving && isInside(one.at)).map((one) => incidentOf(one, 0, tier));
+  const own = recoveries.filter((one) => !one.serving && isInside(startOf(one))).map((one) => incidentOf(one, 0, tier));
   const measured = samples.filter(({ at }) => isInside(at));
   const durationSeconds = Math.max(0, Math.round((toMs - fromMs) / 1000));
   const target = tier === undefined ? undefined : tiers[tier];

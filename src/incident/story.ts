@@ -46,18 +46,30 @@ function alertEntry({ at, severity, title, topic, resolves }: StampedAlert): Ent
   };
 }
 
+/** `at` is when it was done (recovery/report.ts). */
+export const startOf = ({ at, durationMs }: RecoveryReport): string => new Date(Date.parse(at) - durationMs).toISOString();
+
 function recoveryEntries(report: RecoveryReport): Entry[] {
   if (report.serving) return [];
-  const { at, durationMs, decision, because, lost, readyAt } = report;
-  const began = { source: 'recovery', opens: null, ends: null } as const;
+  const { at, decision, because, lost, readyAt } = report;
+  const topic = `recovery of ${at}`;
   return [
     {
-      ...began,
-      at: new Date(Date.parse(at) - durationMs).toISOString(),
+      at: startOf(report),
+      source: 'recovery',
       words: `recovery (${decision}) began, because ${because}; lost: ${lost}`,
       isTrouble: true,
+      opens: topic,
+      ends: null,
     },
-    ...(readyAt === undefined ? [] : [{ ...began, at: iso(readyAt), words: 'the server answered again', isTrouble: false }]),
+    {
+      at: iso(readyAt ?? at),
+      source: 'recovery',
+      words: readyAt === undefined ? 'the recovery was done; the server was not started by it' : 'the server answered again',
+      isTrouble: false,
+      opens: null,
+      ends: topic,
+    },
   ];
 }
 

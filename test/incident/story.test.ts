@@ -145,6 +145,18 @@ test('where nothing was recovered, the loss is not claimed, and the time is that
   expect(open).toMatchObject({ endedAt: null, durationSeconds: 3600, rto: { seconds: null, met: null } });
 });
 
+test('a recovery of an hour is one incident with its end, and counts also where nobody started the server after it', () => {
+  const { readyAt: _, ...quiet } = recovery('15:00:00', { durationMs: 3_600_000 });
+  const [story, ...rest] = storiesOf(entriesOf({ ...none, recoveries: [quiet] }));
+  expect(rest).toEqual([]);
+  expect(story).toMatchObject({ beganAt: at('14:00:00'), endedAt: at('15:00:00') });
+  expect(judged(story!, judging({ recoveries: [quiet] }))).toMatchObject({
+    impact: { recoveries: 1 },
+    rto: { seconds: null },
+    durationSeconds: 3600,
+  });
+});
+
 test('everything since a moment is one report', () => {
   const story = storySince(entriesOf(night), new Date(at('09:05:00')));
   expect(story.entries[0]!.words).toBe('over: all is well again');
