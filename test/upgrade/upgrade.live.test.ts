@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import type { UpgradeReport } from '../../src/upgrade/contract.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, type Ended, run } from '../harness/dbkit.ts';
@@ -68,7 +68,8 @@ async function expectMore(instance: Instance): Promise<void> {
 
 const lacksMajors = !embedded13 || !debian || debian.major <= 13;
 
-test.skipIf(lacksMajors)('data of an older major is upgraded by a dump', async () => {
+nightly('data of an older major is upgraded by a dump', async ({ skip }) => {
+  if (lacksMajors) skip('no two majors, or no pg_dump');
   const instance = await openInstance({ programs: embedded13!, from: 'template' });
   const to = { POSTGRES_BIN_DIR: debian!.directory, DBKIT_CONFIG: instance.configFile };
   const from = ['--old-bin-dir', (await runnable(embedded13!)).directory];
