@@ -71,7 +71,7 @@ export function createApp(parts: Parts) {
     (verb) =>
     (...rest) =>
       verb(parts, ...rest);
-  const { config, clock, log, inspect, salvage, upkeep, copies, offsite, keptWal, sdNotify, snapshots } = parts;
+  const { config, clock, log, inspect, salvage, upkeep, copies, offsite, keptWal, sdNotify, snapshots, gameDays } = parts;
   return {
     config,
     clock,
@@ -101,7 +101,7 @@ export function createApp(parts: Parts) {
     },
     wal: keptWal,
     sql: { open: on(openSql), psql: on(runPsql) },
-    restore: restoreVerbs(on, copies),
+    restore: { ...restoreVerbs(on, copies), gameDays },
     moments: { timeline: on(readTimeline), name: on(makeRestorePoint) },
     recovery: recoveryVerbs(on),
     health: { check: on(checkInTurn), wait: on(awaitInTurn), beforeCommit: on(checkBeforeCommit) },

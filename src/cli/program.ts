@@ -10,6 +10,7 @@ import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerCopiesOverview } from './copies-overview.ts';
 import { registerDoctor } from './doctor.ts';
+import { registerDrill } from './drill.ts';
 import { registerEntrypoint } from './entrypoint.ts';
 import { registerExplain } from './explain.ts';
 import { globalOptions } from './global-flags.ts';
@@ -72,6 +73,7 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
       registerTimeline(registered, cli);
       registerRestorePoint(registered, cli);
       registerWal(registered, cli);
+      registerDrill(registered, cli);
       registerCopiesOverview(registered, cli);
       registerKeys(registered, cli);
     });

@@ -13,6 +13,7 @@ export const automaticBackup = (surroundings: Pick<Surroundings, 'program'>, fla
 
 export const automaticCommands = (surroundings: Pick<Surroundings, 'program'>, flags: GlobalFlags): AutomaticCommands => ({
   backup: automaticBackup(surroundings, flags),
+  drill: (kind) => again(surroundings, flags, ['drill', kind, '--low-priority', '--quiet']),
 });
 
 export const definedOnly = (environment: Surroundings['environment']): Record<string, string> =>

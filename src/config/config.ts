@@ -6,7 +6,7 @@ import { copiesSettings } from './copies-settings.ts';
 import { haSettings, type PatroniSettings, patroniSettings } from './ha-settings.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
 import { monitorSettings } from './monitor-settings.ts';
-import { scheduleSetting } from './schedules.ts';
+import { drillKinds, scheduleSetting } from './schedules.ts';
 import { walSettings } from './wal-settings.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty('must not be empty'));
@@ -189,6 +189,9 @@ export const configSchema = v.strictObject({
 
   drill: v.optional(
     v.strictObject({
+      /** When the supervisor rehearses `drill.kinds`, in UTC. Default: never. */
+      schedule: v.optional(scheduleSetting),
+      kinds: v.optional(v.pipe(v.array(v.picklist(drillKinds)), v.minLength(1, 'needs a kind of drill')), ['total-loss']),
       /** Queries whose first column must be true in a restored copy; on the application's database where none is named. */
       assertions: v.optional(v.array(v.strictObject({ sql: text, name: v.optional(text), database: v.optional(text) })), []),
     }),

@@ -57,6 +57,8 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'recovery.amcheck': 'let pg_amcheck read every table and index once a recovered server answers again',
   'recovery.upgrade':
     '`auto`: a start upgrades data of an older major than POSTGRES_BIN_DIR or POSTGRES_VERSION names; `ask`: only `dbkit upgrade` does',
+  'drill.schedule': 'when the supervisor rehearses drill.kinds, as cron has it, in UTC; default: never',
+  'drill.kinds': 'the disasters that are rehearsed then: corruption, table-loss, total-loss, remote-region',
   'drill.assertions': 'queries that must answer true in a restored copy: { sql, name, database }',
   'backup.afterStart': 'take a base backup after a start, when something has changed',
   'backup.schedule':

@@ -3,6 +3,10 @@ import * as v from 'valibot';
 import type { Config } from './config.ts';
 import { tiers } from './tiers.ts';
 
+/** Disasters that can be rehearsed on a copy. */
+export const drillKinds = ['corruption', 'table-loss', 'total-loss', 'remote-region'] as const;
+export type DrillKind = (typeof drillKinds)[number];
+
 /** In UTC: a daylight saving time would have days with two runs, and with none. No function is given, so no timer runs. */
 const parsed = (expression: string): Cron => new Cron(expression, { utcOffset: 0, paused: true, mode: '5-part' });
 
@@ -25,15 +29,18 @@ export const nextRun = (expression: string, from: Date): Date => parsed(expressi
 
 type Scheduled = Pick<Config, 'tier'> & {
   readonly backup: Pick<Config['backup'], 'afterStart' | 'schedule'>;
+  readonly drill: Pick<Config['drill'], 'schedule'>;
 };
 
-export type JobName = 'backup';
+export type JobName = 'backup' | 'drill';
 
 /**
  * When the supervisor does what; null: never. Where it takes no backup after a start either, somebody else takes them, so only a schedule that is
  * written down counts.
  */
-export function schedulesOf({ backup, tier = 'standard' }: Scheduled): Readonly<Record<JobName, string | null>> {
+export function schedulesOf({ backup, drill, tier = 'standard' }: Scheduled): Readonly<Record<JobName, string | null>> {
   const { schedule = backup.afterStart ? tiers[tier].backupSchedule : 'off' } = backup;
-  return { backup: schedule === 'off' ? null : schedule };
+  return { backup: orNever(schedule), drill: orNever(drill.schedule ?? 'off') };
 }
+
+const orNever = (schedule: string): string | null => (schedule === 'off' ? null : schedule);

@@ -13,6 +13,7 @@ import { createDamage, type Damage } from '../recovery/accept-damage.ts';
 import type { Recover } from '../recovery/report.ts';
 import type { Restorer } from '../restore/contract.ts';
 import type { Copies } from '../restore/copies-contract.ts';
+import type { GameDays } from '../restore/game-days/contract.ts';
 import type { KeptWal } from '../restore/kept-wal.ts';
 import type { Salvage } from '../salvage/report.ts';
 import type { Upgrade } from '../upgrade/contract.ts';
@@ -34,6 +35,7 @@ export interface Postgresql {
   readonly upgrade: Upgrade;
   readonly upkeep: Upkeep;
   readonly keptWal: KeptWal;
+  readonly gameDays: GameDays;
   readonly expireQuarantined: ExpireQuarantined;
 }
 
@@ -80,6 +82,7 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
     upgrade,
     upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs', 'amcheck'], async () => (await load()).createUpkeep(options)),
     keptWal: lazily(['status', 'verify', 'expire', 'fetch'], async () => (await load()).createKeptWal(options)),
+    gameDays: lazily(['rehearse', 'history'], async () => (await load()).createGameDays(options)),
     expireQuarantined: (wish, signal) => expireQuarantine(config, system, wish, signal),
   };
 }

@@ -1,19 +1,25 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import * as v from 'valibot';
 import { expect, onTestFinished, test } from 'vitest';
+import { baseBackupRecords } from '../../src/backups/base/record.ts';
+import { createCopies } from '../../src/backups/offsite/copies.ts';
 import { copyOut } from '../../src/backups/offsite/copy-out.ts';
 import { expireCopies } from '../../src/backups/offsite/expire-copies.ts';
 import { type NeededWal, needlessWal } from '../../src/backups/offsite/needless-wal.ts';
 import { openPlace } from '../../src/backups/offsite/place.ts';
 import { bringWalBack, copyWal } from '../../src/backups/offsite/wal.ts';
+import { configSchema } from '../../src/config/config.ts';
 import { clock } from '../../src/machine/clock.ts';
 import { createFiles } from '../../src/machine/files.ts';
 import { createLogger } from '../../src/machine/logger.ts';
+import { createSystem } from '../../src/machine/machine.ts';
 import { plainSeal } from '../../src/store/age.ts';
 import { openDirectoryStore } from '../../src/store/directory.ts';
 import { openWriter } from '../../src/wal/writer.ts';
 import { FULL, run, SIZE, segment } from '../harness/wal-files.ts';
+import { record } from './record.fixture.ts';
 
 const { signal } = new AbortController();
 const log = createLogger('error', () => undefined);
@@ -121,4 +127,23 @@ test('a server that comes from the same cluster and has gone another way is refu
   const wish = { backupDir: other, summaries: [] };
   await expect(copyWal(place, wish, files, signal)).rejects.toMatchObject({ code: 'wal.conflict' });
   expect(await store.list('v1/77/', signal)).toEqual(before);
+});
+
+test('the summary of a copied base backup says from where on it needs WAL, as its record does', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'dbkit-needed-'));
+  onTestFinished(() => rm(root, { recursive: true, force: true }));
+  const [backupDir, stateDir, away] = ['backups', 'state', 'away'].map((name) => join(root, name)) as [string, string, string];
+  const { label } = record;
+  for (const directory of [join(backupDir, label), stateDir, away]) await mkdir(directory, { recursive: true });
+  await writeFile(join(backupDir, label, 'PG_VERSION'), '15\n');
+  await writeFile(join(backupDir, `${label}.json`), JSON.stringify(record));
+  const config = v.parse(configSchema, { backupDir, stateDir, copies: { away: { type: 'directory', path: away } } });
+  const machine = await createSystem(log, {});
+  const reveal = async (): Promise<string> => '';
+  const copies = createCopies({ config, owner: undefined, system: machine, clock, reveal });
+  const backup = baseBackupRecords.toBackup(record, join(backupDir, label));
+  await copies.copy('away', backup, { otherCluster: false }, signal);
+  expect(await copies.list('away', signal)).toMatchObject([
+    { label, wal: { timeline: 1, startLsn: '0/2000028', segmentSizeBytes: 16_777_216 } },
+  ]);
 });

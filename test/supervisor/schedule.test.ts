@@ -57,12 +57,18 @@ describe('expressions', () => {
 describe('what is scheduled', () => {
   const schedules = (given: object) => schedulesOf(v.parse(configSchema, given));
   test.each([
-    ['by default', {}, daily],
-    ['a tier of little loss', { tier: 'critical' }, '0 2,8,14,20 * * *'],
-    ['somebody else takes the backups', { tier: 'critical', backup: { afterStart: false } }, null],
-    ['somebody else takes them after a start, dbkit at its time', { backup: { afterStart: false, schedule: '0 5 * * *' } }, '0 5 * * *'],
-    ['switched off', { tier: 'high', backup: { schedule: 'off' } }, null],
-  ])('%s', (_, given, backup) => expect(schedules(given)).toEqual({ backup }));
+    ['by default', {}, daily, null],
+    ['a tier of little loss', { tier: 'critical' }, '0 2,8,14,20 * * *', null],
+    ['somebody else takes the backups', { tier: 'critical', backup: { afterStart: false } }, null, null],
+    [
+      'somebody else takes them after a start, dbkit at its time',
+      { backup: { afterStart: false, schedule: '0 5 * * *' } },
+      '0 5 * * *',
+      null,
+    ],
+    ['switched off', { tier: 'high', backup: { schedule: 'off' } }, null, null],
+    ['with drills', { drill: { schedule: '0 4 * * 0' } }, daily, '0 4 * * 0'],
+  ])('%s', (_, given, backup, drill) => expect(schedules(given)).toEqual({ backup, drill }));
 });
 
 /** A machine whose time only sleeping brings forward. */

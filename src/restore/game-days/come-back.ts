@@ -1,0 +1,121 @@
+import type { BaseBackups } from '../../backups/backup.ts';
+import { createBaseBackups } from '../../backups/base/base-backups.ts';
+import type { PointPlan, PointRequest } from '../../backups/base/points/point.ts';
+import type { DrillCheck } from '../../backups/drill.ts';
+import type { PostgresqlOptions } from '../../boot/hold.ts';
+import type { Config } from '../../config/config.ts';
+import { serverOwner } from '../../instance/owner.ts';
+import { checkDatabases } from '../../instance/server/databases.ts';
+import { openForServer } from '../../instance/sessions.ts';
+import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
+import type { Clock } from '../../kernel/machine.ts';
+import { onScratchCopy, type Scratch } from '../scratch.ts';
+import { nextXidOf, type Reached } from './loss.ts';
+import { inDatabase, type Reach } from './rows.ts';
+
+/** The moment that the WAL which is kept leads to, on the timeline that was served. */
+export const latestOn = (timeline: number | undefined): PointRequest => ({ to: 'latest', value: '', exclusive: false, timeline });
+
+/** The backups as they are found where the data is gone: nothing of its pg_wal is read. */
+export async function withoutTheData(
+  { config, system }: Pick<PostgresqlOptions, 'config' | 'system'>,
+  backupDir: string,
+): Promise<BaseBackups> {
+  const owner = await serverOwner(config.postgresql, system);
+  const dataDir = `${backupDir}/.partial/gone`;
+  const blind: Config = { ...config, backupDir, postgresql: { ...config.postgresql, dataDir } };
+  return createBaseBackups({ config: blind, system, dataDir, owner });
+}
+
+/** How far the running server has come, and its timeline; undefined where it does not answer or follows another. */
+export async function reachedNow(
+  { config: { postgresql }, system: { clock } }: Pick<PostgresqlOptions, 'config' | 'system'>,
+  signal: AbortSignal,
+): Promise<(Reached & { readonly timeline: number }) | undefined> {
+  const session = await openForServer(postgresql, {}, signal).catch((cause: unknown) => {
+    if (isAbort(cause)) throw cause;
+    return undefined;
+  });
+  if (session === undefined) return undefined;
+  try {
+    const [row] = await session.query<{ name: string | null }>(
+      'SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_walfile_name(pg_current_wal_flush_lsn()) END AS name',
+    );
+    if (!row?.name) return undefined;
+    return { at: clock.now(), nextXid: await nextXidOf(session), timeline: Number.parseInt(row.name.slice(0, 8), 16) };
+  } finally {
+    await session.end();
+  }
+}
+
+/** Whoever reaches the copy's private socket is let in. */
+export const reachOf = ({ local: { settings }, socketDir }: Pick<Scratch, 'local' | 'socketDir'>): Reach => ({
+  ...settings,
+  socketDir,
+  dataDir: undefined,
+});
+
+export interface CameBack {
+  readonly scratch: Scratch;
+  readonly reach: Reach;
+  readonly plan: PointPlan;
+  /** From when it was begun until every database answered. */
+  readonly tookMs: number;
+  readonly databases: number;
+  readonly nextXid: bigint;
+}
+
+/** Brings everything back that is kept, starts it, and asks every database; then `work` looks at it. */
+export async function comeBack<T>(
+  options: PostgresqlOptions,
+  { of, point }: { readonly of: BaseBackups; readonly point: PointRequest },
+  checks: Checks,
+  signal: AbortSignal,
+  work: (back: CameBack) => Promise<T>,
+): Promise<T> {
+  const { clock } = options.system;
+  const begunMs = clock.monotonicMs();
+  const plan = await of.findPoint(point, undefined, signal);
+  const backup = (await of.repository.list(signal)).find(({ label }) => label === plan.label);
+  if (backup === undefined) throw new DbkitError('backup.missing', `${plan.label} has expired meanwhile`, { hint: 'run the drill again' });
+  return onScratchCopy(options, { backup, of, point }, signal, async (scratch) => {
+    let databases = 0;
+    await checks.add('databases answer', async () => {
+      const found = await checkDatabases(scratch.local, { socketDir: scratch.socketDir }, signal);
+      databases = found.databases;
+      const wrong = [
+        ...[...found.silent, ...found.unknown].map(({ database, words }) => `${database}: ${words.split('\n')[0]}`),
+        ...found.lost.map(({ database, relation }) => `the file of ${relation} in ${database} is missing`),
+      ];
+      return wrong.length === 0 ? null : wrong.slice(0, 5).join('; ');
+    });
+    const tookMs = clock.monotonicMs() - begunMs;
+    const reach = reachOf(scratch);
+    const nextXid = await inDatabase(reach, 'postgres', signal, nextXidOf);
+    return work({ scratch, reach, plan, tookMs, databases, nextXid });
+  });
+}
+
+/** Everything that was tried, in its order. */
+export interface Checks {
+  readonly done: readonly DrillCheck[];
+  /** Null: passed; a text: why not. A failure of the work itself is a failed check. */
+  add(name: string, work: () => Promise<string | null | { readonly skipped: string }>): Promise<void>;
+}
+
+export function createChecks(clock: Pick<Clock, 'monotonicMs'>): Checks {
+  const done: DrillCheck[] = [];
+  return {
+    done,
+    async add(name, work) {
+      const fromMs = clock.monotonicMs();
+      const result = await work().catch((cause: unknown) => {
+        if (isAbort(cause)) throw cause;
+        return wordsOf(cause);
+      });
+      const skipped = result !== null && typeof result === 'object';
+      const outcome = result === null ? 'passed' : skipped ? 'skipped' : 'failed';
+      done.push({ name, outcome, because: skipped ? result.skipped : result, durationMs: Math.round(clock.monotonicMs() - fromMs) });
+    },
+  };
+}
