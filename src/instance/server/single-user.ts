@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseControlFile } from '../../formats/control-file.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { configurationArguments } from '../external-configuration.ts';
 import type { Local } from '../local.ts';
@@ -29,6 +32,7 @@ export async function runSingleUser(local: Local, database: string, statements: 
         'log_min_messages=warning',
         '-c',
         `wal_keep_size=${KEPT_WAL_MIB}`,
+        ...(await roomForPrepared(local.volume.dataDir)),
         database,
       ],
       input: `${statements.join(';\n\n')};\n\n`, // With -j a statement ends at a semicolon and two newlines.
@@ -42,6 +46,14 @@ export async function runSingleUser(local: Local, database: string, statements: 
   const complaint = stderr.split('\n').find((line) => /\b(ERROR|FATAL|PANIC):/.test(line)); // The status is 0 even after an ERROR at a prompt.
   if (complaint) throw new DbkitError('tool.failed', `single-user mode failed: ${complaint}`, { changed: true });
   return stdout;
+}
+
+/** A prepared transaction that finds no room ends the start; dbkit's own settings are not in the directory's configuration, pg_control remembers them. */
+async function roomForPrepared(dataDir: string): Promise<readonly string[]> {
+  const bytes = await readFile(join(dataDir, 'global/pg_control')).catch(() => undefined);
+  const read = bytes && parseControlFile(bytes);
+  const most = read && 'control' in read ? read.control.settings.maxPreparedXacts : 0;
+  return most > 0 ? ['-c', `max_prepared_transactions=${most}`] : [];
 }
 
 /** The first column of a question's rows, as text. Single-user mode prints a row as `\t 1: name = "value"\t(typeid = …)`. */
