@@ -7,6 +7,7 @@ import { createBackups } from './backups/backups.ts';
 import type { Copies } from './backups/offsite/copies.ts';
 import type { Open, OpenOptions } from './cli/cli.ts';
 import { settingFlags } from './cli/global-flags.ts';
+import { requireFiles, takesAnyServer } from './cli/needs-files.ts';
 import type { Parts } from './cli/parts.ts';
 import type { MemberOptions } from './cluster/member/member.ts';
 import { watchedCluster } from './cluster/watched.ts';
@@ -20,6 +21,7 @@ import { createStatusBoard } from './control/status-board.ts';
 import { controlTarget } from './control/target.ts';
 import { createProjectFolder } from './homes/devcontainer/project-folder.ts';
 import { localLayout } from './homes/local-layout.ts';
+import { findTarget, withTarget } from './instance/connection-only.ts';
 import { embeddedDirectory } from './instance/embedded.ts';
 import { debianCluster } from './instance/external-configuration.ts';
 import { claimDirectory, claimLogDirectory, serverOwner } from './instance/owner.ts';
@@ -51,7 +53,16 @@ export const open: Open = {
 const systemFor = (options: OpenOptions, taps?: LogTaps): Promise<System> =>
   createSystem(createLogger(options.logLevel, options.log, taps), options.environment);
 
-async function load({ flags, environment, workingDirectory }: OpenOptions, system: System): Promise<LoadedConfig> {
+async function load(options: OpenOptions, system: System): Promise<LoadedConfig> {
+  const { flags, environment, command } = options;
+  const loaded = await loadLayers(options, system);
+  const target = await findTarget(loaded, { url: flags.url, environment, readAsCaller, takesAnyServer: takesAnyServer(command) });
+  if (target === undefined) return loaded;
+  requireFiles(command, target.from);
+  return { ...loaded, config: withTarget(loaded, target, environment) };
+}
+
+async function loadLayers({ flags, environment, workingDirectory }: OpenOptions, system: System): Promise<LoadedConfig> {
   const local = flags.local === undefined ? [] : await localFlags(flags.local, workingDirectory, environment, system);
   return layerConfig({
     file: await readConfigFile(flags.config ?? environment['DBKIT_CONFIG'], workingDirectory, system, {
@@ -220,7 +231,9 @@ function lazyAlerts(config: Config, system: System, { environment }: OpenOptions
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */
 async function backupsFor(config: Config, system: System): Promise<readonly Backups[]> {
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
-  return owner ? createBackups({ config, system, dataDir: config.postgresql.dataDir, owner }) : [];
+  if (!owner) return [];
+  const all = createBackups({ config, system, dataDir: config.postgresql.dataDir, owner });
+  return config.postgresql.connectionOnly ? all.filter(({ kind }) => kind === 'logical') : all;
 }
 
 async function offsiteCopies(config: Config, system: System, reveal: Alerter['reveal']): Promise<Copies> {

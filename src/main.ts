@@ -16,6 +16,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     streams.writeOut(`${version()}\n`);
     return 0;
   }
+  if (argv.some((word) => /:\/\/[^@/]*:[^@/]+@/.test(word))) process.title = 'dbkit'; // Everybody on the machine may read a command line.
   const umask = process.umask(0o022);
   process.umask(umask | 0o022); // Nothing that dbkit makes is for others to write, whatever it was started with.
   const { runProgram } = await import('./cli/program.ts');

@@ -42,6 +42,7 @@ export interface GlobalFlags {
   readonly strict?: boolean;
   readonly local?: string | true;
   readonly cluster?: string;
+  readonly url?: string;
   readonly dataDir?: string;
   readonly socketDir?: string;
   readonly port?: number;
@@ -60,6 +61,8 @@ export interface OpenOptions {
   readonly logLevel: 'debug' | 'info' | 'warn';
   /** Root's command is about root's own files (units, a project, the configuration): it keeps root's rights. */
   readonly asCaller?: boolean;
+  /** The command's words: 'backup create'. */
+  readonly command: string;
   log(event: LogEvent): void;
 }
 /** Configuration alone, or the whole application; adapters are loaded by whoever implements it. */
@@ -129,6 +132,7 @@ export function createCli(surroundings: Surroundings): Cli {
         workingDirectory: surroundings.workingDirectory,
         isTerminal: terminal.stdin && terminal.stderr,
         signals,
+        command: nameOf(command),
         logLevel: flags.verbose ? 'debug' : flags.quiet ? 'warn' : 'info',
         log: sink.log,
       };

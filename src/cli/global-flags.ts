@@ -32,6 +32,7 @@ export const globalFlags: Readonly<Record<Exclude<keyof GlobalFlags, 'strict'>, 
   logFormat: { flags: '--log-format <format>', words: 'format of the log lines on stderr', choices: ['human', 'json'], ...forThisCall },
   local: { flags: '--local [dir]', words: 'keep everything below one folder (.dbkit)', handedOn: true },
   cluster: { flags: '--cluster <version/name>', words: 'a cluster of Debian’s: its data, socket and port', handedOn: true },
+  url: { flags: '--url <url>', words: 'a server that is a connection and nothing else: postgresql://USER@HOST/DATABASE', ...forThisCall },
   dataDir: { flags: '--data-dir <dir>', words: 'data directory (PGDATA)', ...folder('postgresql.dataDir') },
   socketDir: { flags: '--socket-dir <dir>', words: 'socket directory (PGHOST)', ...folder('postgresql.socketDir') },
   port: {

@@ -40,20 +40,20 @@ export function overview(report: StatusReport, style: Style, now: Date): string 
   const { instance, supervisor, lastBackup, lastRecovery, services, readiness } = report;
   const span = (iso: string): string => duration(Math.max(0, now.getTime() - Date.parse(iso)) / 1000);
   const disk = report.disks.find(({ what }) => what === 'data');
+  const place = `${instance.host === null ? '' : `${instance.host}, `}port ${instance.port}`;
   const rows = [
-    [
-      'server',
-      instance.version
-        ? style.good(`PostgreSQL ${instance.version} answers on port ${instance.port}`)
-        : style.bad(`no answer on port ${instance.port}`),
-    ],
+    ['server', instance.version ? style.good(`PostgreSQL ${instance.version} answers on ${place}`) : style.bad(`no answer on ${place}`)],
     [
       'supervised',
       supervisor.running ? `by ${supervisor.mode}${supervisor.since ? `, for ${span(supervisor.since)}` : ''}` : style.dim('no'),
     ],
     [
       'data',
-      [instance.dataDir, instance.sizeBytes === null ? '' : bytes(instance.sizeBytes), disk ? `${bytes(disk.freeBytes)} free` : '']
+      [
+        instance.host === null ? instance.dataDir : '',
+        instance.sizeBytes === null ? '' : bytes(instance.sizeBytes),
+        disk ? `${bytes(disk.freeBytes)} free` : '',
+      ]
         .filter(Boolean)
         .join(', '),
     ],

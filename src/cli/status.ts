@@ -105,14 +105,15 @@ export function statusView(report: StatusReport, style: Style, now: Date): strin
     ];
     return [name, look(state), notes.filter(Boolean).join(', ')];
   });
+  const supervised = [
+    'supervisor',
+    supervisor.running ? style.good('running') : style.dim('not running'),
+    supervisor.running
+      ? `${supervisor.mode}, pid ${supervisor.pid}${supervisor.since ? `, for ${span(supervisor.since)}` : ''}`
+      : '`dbkit up --detach` starts it',
+  ];
   const rows: string[][] = [
-    [
-      'supervisor',
-      supervisor.running ? style.good('running') : style.dim('not running'),
-      supervisor.running
-        ? `${supervisor.mode}, pid ${supervisor.pid}${supervisor.since ? `, for ${span(supervisor.since)}` : ''}`
-        : '`dbkit up --detach` starts it',
-    ],
+    ...(instance.host === null ? [supervised] : []),
     ...services,
     [
       'server',
@@ -120,13 +121,14 @@ export function statusView(report: StatusReport, style: Style, now: Date): strin
       [
         instance.version ? `PostgreSQL ${instance.version}` : '',
         instance.uptimeSeconds === null ? '' : `up ${duration(instance.uptimeSeconds)}`,
+        instance.host === null ? '' : `host ${instance.host}`,
         `port ${instance.port}`,
         instance.standby ? 'standby' : '',
       ]
         .filter(Boolean)
         .join(', '),
     ],
-    ['data', instance.sizeBytes === null ? '' : bytes(instance.sizeBytes), instance.dataDir],
+    ['data', instance.sizeBytes === null ? '' : bytes(instance.sizeBytes), instance.host === null ? instance.dataDir : ''],
   ];
   if (instance.connections) rows.push(['connections', `${instance.connections.used} of ${instance.connections.max}`, '']);
   rows.push([

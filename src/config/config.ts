@@ -104,7 +104,18 @@ export const postgresqlSettings = v.strictObject({
   onFail: v.optional(v.picklist(['exit', 'hold'])),
   restart: v.optional(restart, {}),
 });
-export type PostgresqlSettings = v.InferOutput<typeof postgresqlSettings>;
+/** Ways to TLS, as libpq names them (libpq, "SSL Support"). */
+export const sslModes = ['disable', 'allow', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
+export type SslMode = (typeof sslModes)[number];
+
+/** Of a server that `--url` or the environment names, and no file (instance/connection-only.ts). */
+interface Reach {
+  /** A connection is all that is at hand: nothing of its files. */
+  readonly connectionOnly?: true;
+  readonly sslMode?: SslMode | undefined;
+  readonly sslRootCert?: string | undefined;
+}
+export type PostgresqlSettings = v.InferOutput<typeof postgresqlSettings> & Reach;
 
 const retentionSettings = v.strictObject({
   /** How many of the newest good ones; default: maxBackups. */
@@ -215,5 +226,6 @@ export function memberSettings({ services, disabledServices }: Pick<Config, 'ser
   const { patroni } = services;
   return patroni !== undefined && 'config' in patroni && !disabledServices.includes('patroni') ? patroni : undefined;
 }
-export type Config = v.InferOutput<typeof configSchema>;
+
+export type Config = Omit<v.InferOutput<typeof configSchema>, 'postgresql'> & { readonly postgresql: PostgresqlSettings };
 export type ConfigInput = v.InferInput<typeof configSchema>;

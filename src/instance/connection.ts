@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import type { Client } from 'pg';
-import { DbkitError } from '../kernel/errors.ts';
+import type { SslMode } from '../config/config.ts';
+import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import { lateSettings, refusesSettings, type SessionNeeds, startupOptions } from './session-settings.ts';
 
 /** Where a server listens: a socket directory (or a host name), and who asks. */
@@ -9,6 +11,10 @@ export interface ConnectionTarget {
   readonly user: string;
   readonly database: string;
   readonly password?: string | undefined;
+  /** Over TCP; absent: without TLS, and with it where the server lets nobody in otherwise. */
+  readonly sslMode?: SslMode | undefined;
+  /** A file of authorities, for verify-ca and verify-full; absent: those of Node. */
+  readonly sslRootCert?: string | undefined;
 }
 
 /** One statement's result: its command tag without the count ('SELECT', 'CREATE'), and the rows where it gives any. */
@@ -57,30 +63,65 @@ export async function connect(
 /** invalid_authorization_specification: no line of pg_hba.conf lets this client in, as for a hostssl line without TLS. */
 const NO_LINE = '28000';
 
-/** As libpq's sslmode=allow: without TLS, and with it where the server lets nobody in over TCP otherwise. Rejects with what the server said last. */
-async function enter(target: ConnectionTarget, how: Omit<Attempt, 'encrypted'>, signal: AbortSignal): Promise<Connection> {
+/** As libpq's sslmode: the ways of `waysOf`, each where the one before it could not even begin. Rejects with what the server said last. */
+async function enter(target: ConnectionTarget, how: Omit<Attempt, 'tls'>, signal: AbortSignal): Promise<Connection> {
+  const [first, second] = await waysOf(target);
   try {
-    return await attempt(target, { ...how, encrypted: false }, signal);
+    return await attempt(target, { ...how, tls: first! }, signal);
   } catch (cause) {
-    if (target.socketDir.startsWith('/') || sqlStateOf(cause) !== NO_LINE) throw cause;
-    return attempt(target, { ...how, encrypted: true }, signal).catch((second: unknown) => {
-      throw sqlStateOf(second) === undefined ? cause : second;
+    if (second === undefined || !(sqlStateOf(cause) === NO_LINE || (first !== false && isNegotiation(cause)))) throw cause;
+    return attempt(target, { ...how, tls: second }, signal).catch((again: unknown) => {
+      throw sqlStateOf(again) === undefined ? cause : again;
     });
   }
 }
+
+/** Somebody listens, and TLS did not come about: the network says nothing, nor does the server. */
+const isNegotiation = (thrown: unknown): boolean =>
+  sqlStateOf(thrown) === undefined && thrown instanceof Error && errnoOf(thrown.cause) === undefined;
+
+/** Its certificate is its owner's own as a rule; without TLS it would prove less. */
+const UNPROVEN = { rejectUnauthorized: false } as const;
+
+/** libpq, "SSL Support", the table of sslmode; a socket has no TLS. */
+async function waysOf({ socketDir, sslMode = 'allow', sslRootCert }: ConnectionTarget): Promise<readonly Tls[]> {
+  if (socketDir.startsWith('/')) return [false];
+  const proven = async () => ({ rejectUnauthorized: true, ...(sslRootCert === undefined ? {} : { ca: await authorities(sslRootCert) }) });
+  switch (sslMode) {
+    case 'disable':
+      return [false];
+    case 'allow':
+      return [false, UNPROVEN];
+    case 'prefer':
+      return [UNPROVEN, false];
+    case 'require':
+      return [UNPROVEN];
+    case 'verify-ca':
+      return [{ ...(await proven()), checkServerIdentity: () => undefined }];
+    case 'verify-full':
+      return [await proven()];
+  }
+}
+
+async function authorities(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new DbkitError('config.invalid', `sslrootcert ${file} cannot be read (${errnoOf(cause) ?? wordsOf(cause)})`, {
+      hint: 'name a file of certificates that this user may read',
+      cause,
+    });
+  });
+}
+
+type Tls = false | { readonly rejectUnauthorized: boolean; readonly ca?: string; readonly checkServerIdentity?: () => undefined };
 
 interface Attempt {
   readonly timeoutMs: number;
   readonly needs: SessionNeeds;
   readonly trusted: boolean;
-  readonly encrypted: boolean;
+  readonly tls: Tls;
 }
 
-async function attempt(
-  target: ConnectionTarget,
-  { timeoutMs, needs, trusted, encrypted }: Attempt,
-  signal: AbortSignal,
-): Promise<Connection> {
+async function attempt(target: ConnectionTarget, { timeoutMs, needs, trusted, tls }: Attempt, signal: AbortSignal): Promise<Connection> {
   signal.throwIfAborted();
   const { default: pg } = await import('pg');
   const client = new pg.Client({
@@ -94,7 +135,7 @@ async function attempt(
     application_name: 'dbkit',
     connectionTimeoutMillis: timeoutMs,
     keepAlive: true,
-    ssl: encrypted && { rejectUnauthorized: false }, // Its certificate is its owner's own as a rule; without TLS it would prove less.
+    ssl: tls && { ...tls },
   });
   let version = '';
   client.connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {

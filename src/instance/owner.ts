@@ -9,7 +9,7 @@ import { isWritable } from '../machine/is-there.ts';
  * postgres, else to nobody. Anybody else runs it as himself. Rejects with `config.invalid` when the configured user does not exist.
  */
 export async function serverOwner(settings: PostgresqlSettings, system: System): Promise<Identity> {
-  if (system.self.uid !== 0) return system.self;
+  if (system.self.uid !== 0 || settings.connectionOnly) return system.self; // Nothing of the server's is here.
   if (settings.user !== undefined) {
     const configured = await system.lookupUser(settings.user);
     if (!configured || configured.uid === 0) {

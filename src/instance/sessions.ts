@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { SslMode } from '../config/config.ts';
 import type { Secret } from '../kernel/secret.ts';
 import { type Connection, connect, sqlStateOf } from './connection.ts';
 import { type SessionNeeds, startupOptions } from './session-settings.ts';
@@ -13,6 +14,8 @@ export interface ServerAddress {
   readonly superuserPassword?: Secret | undefined;
   /** The data that the server is taken to work on: its PG_VERSION spares a question. */
   readonly dataDir?: string | undefined;
+  readonly sslMode?: SslMode | undefined;
+  readonly sslRootCert?: string | undefined;
 }
 
 /** How long a session may take to begin, and a statement to wait and to run; absent: without end. */
@@ -32,8 +35,8 @@ export async function openAsSuperuser(
   { connectTimeoutMs = CONNECT_TIMEOUT_MS, major, ...limits }: SessionLimits,
   signal: AbortSignal,
 ): Promise<Connection> {
-  const { socketDir, port, superuser: user, superuserPassword } = address;
-  const target = { socketDir, port, user, database, password: superuserPassword?.reveal() };
+  const { socketDir, port, superuser: user, superuserPassword, sslMode, sslRootCert } = address;
+  const target = { socketDir, port, user, database, password: superuserPassword?.reveal(), sslMode, sslRootCert };
   const needs = { as: 'superuser', major: major ?? (await majorOf(address.dataDir)), timeoutMs: connectTimeoutMs, ...limits } as const;
   return connect(target, needs, signal);
 }
@@ -56,6 +59,8 @@ export interface AsRole {
   readonly user: string;
   readonly database: string;
   readonly password: string | undefined;
+  readonly sslMode?: SslMode | undefined;
+  readonly sslRootCert?: string | undefined;
 }
 
 /** A session as the application's role, or as another one that owns what is asked for. */
@@ -76,6 +81,12 @@ export const openPooler = (
     { as: 'pooler', timeoutMs: connectTimeoutMs },
     signal,
   );
+
+/** How PostgreSQL's own tools come to TLS; nothing where it is left to them. */
+export const tlsEnvironment = ({ sslMode, sslRootCert }: Pick<ServerAddress, 'sslMode' | 'sslRootCert'>): Record<string, string> => ({
+  ...(sslMode === undefined ? {} : { PGSSLMODE: sslMode }),
+  ...(sslRootCert === undefined ? {} : { PGSSLROOTCERT: sslRootCert }),
+});
 
 /** PGOPTIONS for PostgreSQL's own tools, whoever they log in as; `major`: the server's, undefined where it is not known. */
 export const toolOptions = (major: number | undefined): string => startupOptions({ as: 'superuser', major }, { trusted: false });

@@ -7,7 +7,7 @@ import { isExecutable } from '../machine/is-there.ts';
 import { type Connection, positionOf, type SqlResult } from './connection.ts';
 import { splitStatements } from './initialize/sql-statements.ts';
 import { withPassfile } from './passfile.ts';
-import { openAsRole } from './sessions.ts';
+import { openAsRole, tlsEnvironment } from './sessions.ts';
 import { shorthandFor } from './shorthand.ts';
 
 /** Whom and where to ask; undefined: the application's database. */
@@ -37,9 +37,20 @@ export async function openSql(
   { database, asSuperuser }: SqlWish,
   signal: AbortSignal,
 ): Promise<SqlSession> {
-  const { socketDir, port, superuser, superuserPassword, username, password, database: own = username } = config.postgresql;
+  const {
+    socketDir,
+    port,
+    superuser,
+    superuserPassword,
+    username,
+    password,
+    database: own = username,
+    sslMode,
+    sslRootCert,
+  } = config.postgresql;
   const user = asSuperuser ? superuser : username;
-  const target = { socketDir, port, user, database: database ?? own, password: (asSuperuser ? superuserPassword : password)?.reveal() };
+  const secret = asSuperuser ? superuserPassword : password;
+  const target = { socketDir, port, user, database: database ?? own, password: secret?.reveal(), sslMode, sslRootCert };
   const session = await openAsRole(target, {}, signal);
   return { database: target.database, user, run: (text) => runAll(session, text), end: () => session.end() };
 }
@@ -100,6 +111,7 @@ export async function runPsql(
     PGPORT: String(port),
     PGUSER: asSuperuser ? superuser : username,
     PGDATABASE: database ?? own,
+    ...tlsEnvironment(config.postgresql),
   };
   return withPassfile(secret?.reveal(), { system: { files }, owner: undefined }, async (passfile) => {
     const child = await spawn({ file, args: [...args], env: { ...env, ...passfile }, output: 'inherit', newSession: false });

@@ -44,6 +44,8 @@ export interface StatusReport {
   };
   readonly services: readonly ServiceStatus[];
   readonly instance: {
+    /** The host of a server that is a connection and nothing else; null where its files are here. */
+    readonly host: string | null;
     readonly dataDir: string;
     /** Something is in the data directory, or this user may not look. */
     readonly hasData: boolean;
@@ -105,6 +107,7 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
     },
     services: running ? (published?.services ?? []) : [],
     instance: {
+      host: config.postgresql.connectionOnly ? config.postgresql.socketDir : null,
       dataDir: config.postgresql.dataDir,
       hasData,
       port: config.postgresql.port,

@@ -11,6 +11,7 @@ const EVERY_MS = 50;
  * its reason, and with `service.unready` when the time is over.
  */
 export async function waitReady(app: Needs & { readonly clock: Clock }, timeoutMs: number, signal: AbortSignal): Promise<StatusReport> {
+  if (app.config.postgresql.connectionOnly) return awaitAnswer(app, timeoutMs, signal);
   const deadlineMs = app.clock.monotonicMs() + timeoutMs;
   for (;;) {
     const published = (await isRunning(app.control, signal)) ? await app.board.read() : undefined;
@@ -31,6 +32,22 @@ export async function waitReady(app: Needs & { readonly clock: Clock }, timeoutM
       const states = published?.services.map(({ name, state }) => `${name} ${state}`).join(', ') ?? 'no supervisor is running';
       throw new DbkitError('service.unready', `not ready after ${Math.round(timeoutMs / 1000)} s: ${states}`, {
         hint: '`dbkit status` shows more',
+      });
+    }
+    await app.clock.sleep(EVERY_MS, signal);
+  }
+}
+
+/** Of a server that is a connection and nothing else: nobody here supervises it. */
+async function awaitAnswer(app: Needs, timeoutMs: number, signal: AbortSignal): Promise<StatusReport> {
+  const deadlineMs = app.clock.monotonicMs() + timeoutMs;
+  for (;;) {
+    const report = await reportStatus(app, signal);
+    if (report.readiness === 'accepting') return report;
+    if (app.clock.monotonicMs() > deadlineMs) {
+      const { socketDir, port } = app.config.postgresql;
+      throw new DbkitError('service.unready', `${socketDir} does not answer on port ${port} after ${Math.round(timeoutMs / 1000)} s`, {
+        hint: 'check the name of the host, the port and the password: `dbkit health` says more',
       });
     }
     await app.clock.sleep(EVERY_MS, signal);

@@ -193,6 +193,7 @@ async function setUp(instance: Instance, file: string, answers: readonly (string
   const flags = { config: file, stateDir: instance.stateDir };
   const app = await compose.parts({
     asCaller: true,
+    command: 'alert test',
     flags,
     environment: instance.env,
     workingDirectory: instance.root,
@@ -242,6 +243,7 @@ test('the chat of a Telegram bot is found among those who have written to it', a
   const token = await secretFile(instance, 'token', '123:abc');
   const app = await compose.parts({
     asCaller: true,
+    command: 'alert test',
     flags: { stateDir: instance.stateDir },
     environment: instance.env,
     workingDirectory: instance.root,

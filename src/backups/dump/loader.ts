@@ -77,13 +77,13 @@ function loaderOf(
   { name, password }: { readonly name: string; readonly password: string },
   signal: AbortSignal,
 ): Loader {
-  const { socketDir, port } = config.postgresql;
+  const { socketDir, port, sslMode, sslRootCert, connectionOnly } = config.postgresql;
   let host: string | undefined;
   const open = async (database: string): Promise<Connection> => {
     let refused: unknown;
-    for (const candidate of host === undefined ? [socketDir, '127.0.0.1', '::1'] : [host]) {
+    for (const candidate of host === undefined ? (connectionOnly ? [socketDir] : [socketDir, '127.0.0.1', '::1']) : [host]) {
       try {
-        const session = await openAsRole({ socketDir: candidate, port, user: name, database, password }, {}, signal);
+        const session = await openAsRole({ socketDir: candidate, port, user: name, database, password, sslMode, sslRootCert }, {}, signal);
         host = candidate;
         return session;
       } catch (cause) {

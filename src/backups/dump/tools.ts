@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { findBinaries } from '../../instance/binaries.ts';
 import { withPassfile } from '../../instance/passfile.ts';
-import { toolOptions } from '../../instance/sessions.ts';
+import { tlsEnvironment, toolOptions } from '../../instance/sessions.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System, Tool, ToolResult } from '../../kernel/machine.ts';
 import { isExecutable } from '../../machine/is-there.ts';
@@ -53,6 +53,7 @@ export async function findTools(
       PGUSER: superuser,
       PGAPPNAME: 'dbkit',
       PGOPTIONS: toolOptions(undefined),
+      ...tlsEnvironment(config.postgresql),
     };
     const call = (program: Program, args: readonly string[], at: ToolTarget | undefined, by: (tool: Tool) => Promise<ToolResult>) =>
       withPassfile(at?.role?.password ?? superuserPassword?.reveal(), { system, owner }, (passfile) =>

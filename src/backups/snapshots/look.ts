@@ -7,7 +7,7 @@ import { asSnapshot, type CommentedDatabase, type KeptSnapshot } from './snapsho
 import { nameFacts, type SnapshotFacts, snapshotRows } from './snapshot-rows.ts';
 
 const COMMENTED = `
-  SELECT datname AS database, shobj_description(d.oid, 'pg_database') AS comment, rolsuper AS "isOurs"
+  SELECT datname AS database, shobj_description(d.oid, 'pg_database') AS comment, (rolsuper OR rolname = current_user) AS "isOurs"
     FROM pg_database d JOIN pg_roles r ON r.oid = datdba ORDER BY 1`;
 
 /** The snapshots of a server, the newest first. */

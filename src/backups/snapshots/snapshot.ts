@@ -29,7 +29,7 @@ export interface KeptSnapshot extends Snapshot {
   readonly properties: DatabaseProperties;
 }
 
-/** A database of the server, by name, with its comment; `isOurs`: it belongs to a superuser, so that nobody else wrote that comment. */
+/** A database of the server, by name, with its comment; `isOurs`: it belongs to a superuser, or to the role that asks, so that nobody else wrote that comment. */
 export interface CommentedDatabase {
   readonly database: string;
   readonly comment: string | null;

@@ -1,4 +1,5 @@
 import type { PostgresqlOptions } from '../../boot/hold.ts';
+import type { ProbeName } from '../../config/probe-names.ts';
 import type { Probe } from '../probe.ts';
 import { blockedProbe, connectionsProbe, idleInTransactionProbe, longQueriesProbe } from './activity.ts';
 import { authenticationProbe } from './authentication.ts';
@@ -21,12 +22,24 @@ import { walProbe } from './wal.ts';
 import { walArchiveProbe } from './wal-archive.ts';
 import { writeProbe } from './write.ts';
 
+/** Questions that a connection alone cannot answer. */
+const ofFiles: ReadonlySet<string> = new Set<ProbeName>([
+  'service',
+  'data-directory',
+  'damage',
+  'disk',
+  'wal-archive',
+  'log',
+  'backups',
+  'copies',
+]);
+
 /** Every question that can be asked of an instance, in the order in which a person would read the answers. */
 export function createProbes({ config, system, backups, reveal }: PostgresqlOptions): readonly Probe[] {
   const { postgresql, health } = config;
   const { clock } = system;
   const sessions = createSessions(config, clock);
-  return [
+  const all: readonly Probe[] = [
     serviceProbe(postgresql, sessions),
     connectionProbe(postgresql, sessions),
     authenticationProbe(postgresql, health, sessions),
@@ -51,4 +64,5 @@ export function createProbes({ config, system, backups, reveal }: PostgresqlOpti
     ...copiesProbes(config, system, reveal),
     ...userProbes(config, system, sessions),
   ];
+  return postgresql.connectionOnly ? all.filter(({ name }) => !ofFiles.has(name)) : all;
 }

@@ -77,7 +77,17 @@ const WHO = `
 const LISTENS = "SELECT pg_catalog.current_setting('listen_addresses') AS listen";
 
 function openSessions(config: Config, clock: Clock): Sessions & { close(): void } {
-  const { username, password, database = username, port, listenAddresses } = config.postgresql;
+  const {
+    socketDir,
+    username,
+    password,
+    database = username,
+    port,
+    listenAddresses,
+    connectionOnly,
+    sslMode,
+    sslRootCert,
+  } = config.postgresql;
   const timeoutMs = config.health.timeoutSeconds * 1000;
   const ending = new AbortController();
   const opened: Connection[] = [];
@@ -108,6 +118,7 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
   };
   const sessions = {
     tcpHost: once(async (): Promise<string | undefined> => {
+      if (connectionOnly) return socketDir;
       const [row] = (await (await sessions.superuser()).session?.query<{ listen: string }>(LISTENS).catch(() => undefined)) ?? []; // What it was started with may differ.
       return tcpHost(row?.listen ?? listenAddresses);
     }),
@@ -117,7 +128,11 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
       const host = await sessions.tcpHost();
       if (host === undefined) return undefined;
       return attempt(() =>
-        openAsRole({ socketDir: host, port, user: username, database, password: password.reveal() }, limits, ending.signal),
+        openAsRole(
+          { socketDir: host, port, user: username, database, password: password.reveal(), sslMode, sslRootCert },
+          limits,
+          ending.signal,
+        ),
       );
     }),
     watch: once(async (): Promise<Watch | undefined> => {

@@ -95,14 +95,23 @@ interface Missing {
   readonly connected: number;
 }
 
-/** Undefined where nobody's commit waits for a standby that is not there. The file is asked: a session of dbkit's has a setting of its own. */
+/** insufficient_privilege: a role of the application's may not read the server's files. */
+const NOT_ALLOWED = '42501';
+
+/** Undefined where nobody's commit waits for a standby that is not there, or this role may not know. The file is asked: a session of dbkit's has a setting of its own. */
 async function missingStandbys(session: Connection): Promise<Missing | undefined> {
-  const [row] = await session.query<{ names: string; how: string; connected: number }>(
-    `SELECT pg_catalog.current_setting('synchronous_standby_names') AS names,
+  const [row] = await session
+    .query<{ names: string; how: string; connected: number }>(
+      `SELECT pg_catalog.current_setting('synchronous_standby_names') AS names,
             coalesce((SELECT setting FROM pg_catalog.pg_file_settings WHERE name = 'synchronous_commit' AND applied ORDER BY seqno DESC LIMIT 1), 'on') AS how,
             (SELECT count(*)::int FROM pg_catalog.pg_stat_replication WHERE sync_state IN ('sync', 'quorum')) AS connected`,
-  );
-  const { names, how, connected } = row!;
+    )
+    .catch((cause: unknown) => {
+      if (sqlStateOf(cause) !== NOT_ALLOWED) throw cause;
+      return [];
+    });
+  if (row === undefined) return undefined;
+  const { names, how, connected } = row;
   if (names.trim() === '' || how === 'off' || how === 'local') return undefined;
   const wanted = Number(/^\s*(?:(?:FIRST|ANY)\s+)?(\d+)\s*\(/i.exec(names)?.[1] ?? 1);
   return connected >= wanted ? undefined : { names, wanted, connected };
