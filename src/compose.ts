@@ -23,7 +23,7 @@ import { createProjectFolder } from './homes/devcontainer/project-folder.ts';
 import { localLayout } from './homes/local-layout.ts';
 import { findTarget, withTarget } from './instance/connection-only.ts';
 import { embeddedDirectory } from './instance/embedded.ts';
-import { debianCluster } from './instance/external-configuration.ts';
+import { clusterFlags } from './instance/external-configuration.ts';
 import { claimDirectory, claimLogDirectory, serverOwner } from './instance/owner.ts';
 import { writableLog } from './instance/server-log-file.ts';
 import { lazily } from './kernel/load-on-demand.ts';
@@ -38,6 +38,7 @@ import { createSdNotify } from './machine/sd-notify.ts';
 import { createSystemd } from './machine/systemd.ts';
 import { createMonitorMemory } from './monitor/memory.ts';
 import { createRecoveryHistory } from './recovery/history.ts';
+import { otherServers } from './supervisor/other-servers.ts';
 import { createPostgresql } from './supervisor/postgresql.ts';
 import type { Service } from './supervisor/service.ts';
 import { collectServices } from './supervisor/services/registry.ts';
@@ -73,19 +74,6 @@ async function loadLayers({ flags, environment, workingDirectory }: OpenOptions,
   });
 }
 
-/** `--cluster 15/main`: a cluster of Debian's says itself where its data, socket and port are. */
-async function clusterFlags(cluster: string | undefined): Promise<Layers['flags']> {
-  if (cluster === undefined) return [];
-  const { settings } = await debianCluster(cluster);
-  const port = settings.get('port');
-  const given = [
-    ['postgresql.dataDir', settings.get('data_directory')],
-    ['postgresql.socketDir', settings.get('unix_socket_directories')?.split(',')[0]?.trim()],
-    ['postgresql.port', port === undefined ? undefined : Number(port)],
-  ] as const;
-  return given.filter(([, value]) => value !== undefined).map(([path, value]) => ({ path, value, flag: '--cluster' }));
-}
-
 /** `--local`: one folder for everything, its own port, and the embedded programs where npm brought them. */
 async function localFlags(
   local: string | true,
@@ -114,7 +102,8 @@ async function assemble(options: OpenOptions): Promise<Parts> {
   const taps: LogTaps = new Set();
   const system = await systemFor(options, taps);
   system.trace('program.loaded');
-  const { config, origins } = await load(options, system);
+  const loaded = await load(options, system);
+  const { config, origins } = loaded;
   if (!options.asCaller) await putRootsRightsDown(config, system);
   const backups = await backupsFor(config, system);
   const alerts = lazyAlerts(config, system, options);
@@ -162,6 +151,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     snapshots: lazily(['save', 'list', 'restore', 'delete', 'diff', 'turn', 'nameBranch'], async () =>
       (await import('./backups/snapshots/snapshots.ts')).createSnapshots({ config, system }),
     ),
+    ...otherServers(loaded, system, { environment: options.environment, readAsCaller }),
     offsite,
     clock: system.clock,
     files: system.files,

@@ -54,6 +54,8 @@ export interface BackupOptions {
   readonly pin?: boolean | undefined;
   /** Which databases to dump; undefined: all that hold something of the user's. Base backups hold every one. */
   readonly databases?: readonly string[] | 'all' | undefined;
+  /** Dumps: tables that come without their rows, as pg_dump's patterns. */
+  readonly excludeTableData?: readonly string[] | undefined;
   /** Dumps: of a damaged cluster. What cannot be read is left out, and no earlier dump makes room for it. */
   readonly salvage?: SalvageOptions | undefined;
   /** Dumps: keep the hashes of the roles' passwords too. */
@@ -95,6 +97,8 @@ export interface LoadRequest {
   readonly isTrusted?: boolean;
   /** Where the server listens, when it is not where the configuration says. */
   readonly socketDir?: string | undefined;
+  /** Whole and under a temporary name, before anybody sees it; when this rejects, nothing stays. */
+  readonly beforeSwap?: ((name: string) => Promise<void>) | undefined;
 }
 
 export interface LoadReport {

@@ -93,7 +93,7 @@ export function createApp(parts: Parts) {
       load: loadDump,
       survey: on(surveyCopies),
     },
-    snapshots,
+    ...deskVerbs(parts),
     offsite,
     keys: {
       create: (file: string) => createKey(file, clock.now()),
@@ -134,6 +134,15 @@ const recoveryVerbs = (on: On) => ({
   history: on(listRecoveries),
   show: on(showRecovery),
   incident: on(reportIncident),
+});
+
+/** Databases of a person at work, each by itself. */
+const deskVerbs = ({ snapshots, pulls, seeds, serverOf, project }: Parts) => ({
+  snapshots,
+  pulls,
+  seeds,
+  serverOf,
+  writeProject: project.write,
 });
 
 const restoreVerbs = (on: On, copies: Parts['copies']) => ({

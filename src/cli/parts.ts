@@ -1,6 +1,8 @@
 import type { Alerter } from '../alerts/contract.ts';
 import type { Backups } from '../backups/backup.ts';
 import type { Copies } from '../backups/offsite/copies.ts';
+import type { Pulls } from '../backups/pull/pull.ts';
+import type { Seeds } from '../backups/seed/seed.ts';
 import type { Snapshots } from '../backups/snapshots/contract.ts';
 import type { Config } from '../config/config.ts';
 import type { Origin } from '../config/origin.ts';
@@ -39,6 +41,11 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   readonly offsite: Copies;
   /** Copies of single databases in the running server. */
   readonly snapshots: Snapshots;
+  /** Databases of other servers. */
+  readonly pulls: Pulls;
+  readonly seeds: Seeds;
+  /** The configuration for a server that is a connection and nothing else. Rejects with `usage.invalid`. */
+  serverOf(url: string): Promise<Config>;
   readonly memory: MonitorMemory;
   /** The Patroni cluster of ha.members, where there is one. */
   readonly watchedCluster: WatchedCluster;

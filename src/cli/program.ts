@@ -27,10 +27,12 @@ import { registerManual } from './manual.ts';
 import { registerMonitor } from './monitor.ts';
 import { failureDocument } from './output/report.ts';
 import { registerOverview } from './overview.ts';
+import { registerPull } from './pull.ts';
 import { registerRecover } from './recover.ts';
 import { registerReport } from './report.ts';
 import { registerRunbook } from './runbook.ts';
 import { registerSalvage } from './salvage.ts';
+import { registerSeed } from './seed.ts';
 import { registerServices } from './services.ts';
 import { registerSnapshot } from './snapshot.ts';
 import { registerSql } from './sql.ts';
@@ -56,6 +58,8 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
       registerWait(registered, cli);
       registerSql(registered, cli);
       registerSnapshot(registered, cli);
+      registerPull(registered, cli);
+      registerSeed(registered, cli);
       registerServices(registered, cli);
     });
     grouped(registered, 'When it is broken:', () => {

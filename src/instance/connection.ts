@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { Client } from 'pg';
 import type { SslMode } from '../config/config.ts';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import { lateSettings, refusesSettings, type SessionNeeds, startupOptions } from './session-settings.ts';
+import { type Tls, waysOf } from './tls.ts';
 
 /** Where a server listens: a socket directory (or a host name), and who asks. */
 export interface ConnectionTarget {
@@ -71,7 +71,7 @@ async function enter(target: ConnectionTarget, how: Omit<Attempt, 'tls'>, signal
   } catch (cause) {
     if (second === undefined || !(sqlStateOf(cause) === NO_LINE || (first !== false && isNegotiation(cause)))) throw cause;
     return attempt(target, { ...how, tls: second }, signal).catch((again: unknown) => {
-      throw sqlStateOf(again) === undefined ? cause : again;
+      throw first === false && sqlStateOf(again) === undefined && !signal.aborted ? cause : again;
     });
   }
 }
@@ -79,40 +79,6 @@ async function enter(target: ConnectionTarget, how: Omit<Attempt, 'tls'>, signal
 /** Somebody listens, and TLS did not come about: the network says nothing, nor does the server. */
 const isNegotiation = (thrown: unknown): boolean =>
   sqlStateOf(thrown) === undefined && thrown instanceof Error && errnoOf(thrown.cause) === undefined;
-
-/** Its certificate is its owner's own as a rule; without TLS it would prove less. */
-const UNPROVEN = { rejectUnauthorized: false } as const;
-
-/** libpq, "SSL Support", the table of sslmode; a socket has no TLS. */
-async function waysOf({ socketDir, sslMode = 'allow', sslRootCert }: ConnectionTarget): Promise<readonly Tls[]> {
-  if (socketDir.startsWith('/')) return [false];
-  const proven = async () => ({ rejectUnauthorized: true, ...(sslRootCert === undefined ? {} : { ca: await authorities(sslRootCert) }) });
-  switch (sslMode) {
-    case 'disable':
-      return [false];
-    case 'allow':
-      return [false, UNPROVEN];
-    case 'prefer':
-      return [UNPROVEN, false];
-    case 'require':
-      return [UNPROVEN];
-    case 'verify-ca':
-      return [{ ...(await proven()), checkServerIdentity: () => undefined }];
-    case 'verify-full':
-      return [await proven()];
-  }
-}
-
-async function authorities(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new DbkitError('config.invalid', `sslrootcert ${file} cannot be read (${errnoOf(cause) ?? wordsOf(cause)})`, {
-      hint: 'name a file of certificates that this user may read',
-      cause,
-    });
-  });
-}
-
-type Tls = false | { readonly rejectUnauthorized: boolean; readonly ca?: string; readonly checkServerIdentity?: () => undefined };
 
 interface Attempt {
   readonly timeoutMs: number;

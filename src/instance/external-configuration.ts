@@ -76,3 +76,18 @@ export async function configurationArguments(home: string, dataDir: string): Pro
   const configFile = await configFileElsewhere(home);
   return configFile === undefined ? [] : ['-c', `config_file=${configFile}`, '-c', `data_directory=${dataDir}`];
 }
+
+/** `--cluster 15/main`: a cluster of Debian's says itself where its data, socket and port are; as layers of the configuration take them. */
+export async function clusterFlags(
+  cluster: string | undefined,
+): Promise<readonly { readonly path: string; readonly value: unknown; readonly flag: string }[]> {
+  if (cluster === undefined) return [];
+  const { settings } = await debianCluster(cluster);
+  const port = settings.get('port');
+  const given = [
+    ['postgresql.dataDir', settings.get('data_directory')],
+    ['postgresql.socketDir', settings.get('unix_socket_directories')?.split(',')[0]?.trim()],
+    ['postgresql.port', port === undefined ? undefined : Number(port)],
+  ] as const;
+  return given.filter(([, value]) => value !== undefined).map(([path, value]) => ({ path, value, flag: '--cluster' }));
+}

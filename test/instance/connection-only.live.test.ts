@@ -20,7 +20,7 @@ test('a connection of an ordinary role is enough to ask, wait, look and take sna
   const url = `postgresql://app:secret@localhost:${instance.port}/app`;
   const over = (...words: string[]) => run(instance, [...words, '--url', url], { env: alone });
 
-  expect(await over('wait', '--timeout', '10')).toMatchObject({ code: 0 });
+  expect(await over('wait', '--timeout', '60')).toMatchObject({ code: 0 });
   const asked = await over('sql', '--csv', '-c', 'SELECT current_user, count(*) FROM ledger');
   expect(asked, asked.stderr).toMatchObject({ code: 0, stdout: `current_user,count\napp,${known.ledger}\n` });
   const health = JSON.parse((await over('health', '--json')).stdout) as { report: HealthReport };

@@ -86,13 +86,13 @@ interface Dumping {
 
 async function dumpAll(
   needs: DumpNeeds,
-  { tools, staging, chosen, options: { salvage } }: Dumping,
+  { tools, staging, chosen, options: { salvage, excludeTableData = [] } }: Dumping,
   signal: AbortSignal,
 ): Promise<{ database: DumpedDatabase; measured: Measured }[]> {
   const dumped: { database: DumpedDatabase; measured: Measured }[] = [];
   for (const { name, oid } of chosen) {
     const leaveOut = salvage?.leaveOut.get(name) ?? [];
-    const one = { name, directory: `database-${oid}`, staging, leaveOut, isDamaged: salvage !== undefined };
+    const one = { name, directory: `database-${oid}`, staging, leaveOut, excludeTableData, isDamaged: salvage !== undefined };
     try {
       dumped.push(await dumpDatabase(needs, tools, one, signal));
     } catch (cause) {
@@ -113,13 +113,14 @@ interface OneDatabase {
   readonly directory: string;
   readonly staging: string;
   readonly leaveOut: readonly string[];
+  readonly excludeTableData: readonly string[];
   readonly isDamaged: boolean;
 }
 
 async function dumpDatabase(
   needs: DumpNeeds,
   tools: DumpTools,
-  { name, directory, staging, leaveOut, isDamaged }: OneDatabase,
+  { name, directory, staging, leaveOut, excludeTableData, isDamaged }: OneDatabase,
   signal: AbortSignal,
 ): Promise<{ database: DumpedDatabase; measured: Measured }> {
   const session = await openSession(needs, name, signal);
@@ -128,6 +129,7 @@ async function dumpDatabase(
     const [snapshot] = await session.query<{ id: string }>('SELECT pg_export_snapshot() AS id');
     const args = ['--format=directory', `--jobs=${availableParallelism()}`, `--snapshot=${snapshot!.id}`, '--compress=3', '--no-password'];
     for (const table of leaveOut) args.push(`--exclude-table=${table}`);
+    for (const table of excludeTableData) args.push(`--exclude-table-data=${table}`);
     const archive = join(staging, directory);
     await tools.run('pg_dump', [...args, `--file=${archive}`], signal, { database: name });
     needs.system.reached('dump.database-dumped');

@@ -49,6 +49,7 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
         try {
           requireNothingWithheld(record, dump.authority, into === database.name ? beside.later : undefined);
           if (request.into === undefined) requireWhole(beside);
+          await request.beforeSwap?.(beside.name);
           await swap(needs, session, { beside: beside.name, into, replaced, madeRoles: dump.authority.madeRoles }, signal);
         } catch (cause) {
           await dropScratch(needs, session, beside.name, signal).catch(() => undefined); // Else the next restore does.

@@ -1,0 +1,61 @@
+import { createHash } from 'node:crypto';
+import * as v from 'valibot';
+
+const schema = v.object({
+  schema: v.literal('dbkit.seed/v1'),
+  database: v.string(),
+  pgVersion: v.number(),
+  sizeBytes: v.number(),
+  sha256: v.string(),
+  tables: v.array(v.object({ table: v.string(), rows: v.number() })),
+});
+
+/** The file beside a seed: enough to see that it was loaded whole. It bears no time, so that the same data is the same file. */
+export type SeedManifest = v.InferOutput<typeof schema>;
+
+/** Everything that the loading server makes belongs to the owner of the database, also where an init script runs as the superuser. */
+const HEADER = `-- A seed made by dbkit. A first start runs it from postgresql.initScriptsDir (/docker-entrypoint-initdb.d), \`dbkit seed load\` at any time.
+SELECT pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(datdba)::text, false)
+  FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database();
+`;
+
+/** psql's own commands, and what older servers do not know. */
+const foreign = /^(\\(un)?restrict\b.*|SET transaction_timeout = .*;)$/;
+
+/** Pure. pg_dump's plain text as a seed: for every major from 13 on, and without psql. */
+export const asSeed = (dumped: string): string =>
+  `${HEADER}${dumped
+    .split('\n')
+    .filter((line) => !foreign.test(line) && !line.startsWith('-- Dumped '))
+    .join('\n')}`;
+
+/** Pure. */
+export const manifestOf = (
+  text: string,
+  { database, pgVersion, tables }: Pick<SeedManifest, 'database' | 'pgVersion' | 'tables'>,
+): SeedManifest => ({
+  schema: 'dbkit.seed/v1',
+  database,
+  pgVersion,
+  sizeBytes: Buffer.byteLength(text),
+  sha256: sha256(text),
+  tables,
+});
+
+/** Pure. Undefined for what is no manifest of a seed. */
+export function readSeedManifest(text: string): SeedManifest | undefined {
+  try {
+    const read = v.safeParse(schema, JSON.parse(text));
+    return read.success ? read.output : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Pure. A person has written in the seed since it was saved. */
+export const isEdited = (text: string, manifest: SeedManifest): boolean => sha256(text) !== manifest.sha256;
+
+/** Pure. `seed/50-seed.sql` → `seed/50-seed.json`: no name that an init script has. */
+export const manifestFile = (file: string): string => `${file.replace(/\.sql$/, '')}.json`;
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -1,0 +1,44 @@
+import { readFile } from 'node:fs/promises';
+import type { SslMode } from '../config/config.ts';
+import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
+
+interface Where {
+  readonly socketDir: string;
+  readonly sslMode?: SslMode | undefined;
+  readonly sslRootCert?: string | undefined;
+}
+
+/** Its certificate is its owner's own as a rule; without TLS it would prove less. */
+const UNPROVEN = { rejectUnauthorized: false } as const;
+
+/** libpq, "SSL Support", the table of sslmode; a socket has no TLS. */
+export async function waysOf({ socketDir, sslMode = 'allow', sslRootCert }: Where): Promise<readonly Tls[]> {
+  if (socketDir.startsWith('/')) return [false];
+  const proven = async () => ({ rejectUnauthorized: true, ...(sslRootCert === undefined ? {} : { ca: await authorities(sslRootCert) }) });
+  switch (sslMode) {
+    case 'disable':
+      return [false];
+    case 'allow':
+      return [false, UNPROVEN];
+    case 'prefer':
+      return [UNPROVEN, false];
+    case 'require':
+      return [UNPROVEN];
+    case 'verify-ca':
+      return [{ ...(await proven()), checkServerIdentity: () => undefined }];
+    case 'verify-full':
+      return [await proven()];
+  }
+}
+
+function authorities(file: string): Promise<string> {
+  return readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new DbkitError('config.invalid', `sslrootcert ${file} cannot be read (${errnoOf(cause) ?? wordsOf(cause)})`, {
+      hint: 'name a file of certificates that this user may read',
+      cause,
+    });
+  });
+}
+
+/** As node:tls takes it; false: none. */
+export type Tls = false | { readonly rejectUnauthorized: boolean; readonly ca?: string; readonly checkServerIdentity?: () => undefined };
