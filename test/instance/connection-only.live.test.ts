@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect } from 'vitest';
 import type { HealthReport } from '../../src/health/health.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run, start } from '../harness/dbkit.ts';
@@ -9,11 +9,13 @@ import { openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
+import { nightly } from '../harness/tier.ts';
 
-test('a connection of an ordinary role is enough to ask, wait, look and take snapshots', async () => {
+nightly('a connection of an ordinary role is enough to ask, wait, look and take snapshots', async () => {
   const instance = await openInstance({ programs: installed[0]!, from: 'template' });
   const running = await boot(instance);
   await ask(instance, 'postgres', 'ALTER ROLE app CREATEDB', 'ALTER DATABASE app OWNER TO app');
+  await ask(instance, 'app', 'GRANT SELECT ON ALL TABLES IN SCHEMA public TO app');
   const elsewhere = join(instance.root, 'another-machine');
   const env = Object.fromEntries(Object.keys(instance.env).map((name) => [name, undefined as string | undefined]));
   const alone = { ...env, PATH: instance.env['PATH'], HOME: elsewhere };
