@@ -38,7 +38,7 @@ import { createSdNotify } from './machine/sd-notify.ts';
 import { createSystemd } from './machine/systemd.ts';
 import { createMonitorMemory } from './monitor/memory.ts';
 import { createRecoveryHistory } from './recovery/history.ts';
-import { otherServers } from './supervisor/other-servers.ts';
+import { deskDatabases } from './supervisor/desk-databases.ts';
 import { createPostgresql } from './supervisor/postgresql.ts';
 import type { Service } from './supervisor/service.ts';
 import { collectServices } from './supervisor/services/registry.ts';
@@ -148,10 +148,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     board: createStatusBoard(config.stateDir, system.files),
     history: createRecoveryHistory(config.stateDir, system),
     backups,
-    snapshots: lazily(['save', 'list', 'restore', 'delete', 'diff', 'turn', 'nameBranch'], async () =>
-      (await import('./backups/snapshots/snapshots.ts')).createSnapshots({ config, system }),
-    ),
-    ...otherServers(loaded, system, { environment: options.environment, readAsCaller }),
+    ...deskDatabases(loaded, system, { environment: options.environment, readAsCaller }),
     offsite,
     clock: system.clock,
     files: system.files,

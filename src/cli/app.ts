@@ -71,7 +71,7 @@ export function createApp(parts: Parts) {
     (verb) =>
     (...rest) =>
       verb(parts, ...rest);
-  const { config, clock, log, inspect, salvage, upkeep, copies, offsite, keptWal, sdNotify, snapshots, gameDays } = parts;
+  const { config, clock, log, inspect, salvage, upkeep, copies, offsite, keptWal, sdNotify, gameDays } = parts;
   return {
     config,
     clock,
@@ -142,7 +142,7 @@ const deskVerbs = ({ snapshots, pulls, seeds, serverOf, project }: Parts) => ({
   pulls,
   seeds,
   serverOf,
-  writeProject: project.write,
+  writeProject: (...given: Parameters<Parts['project']['write']>) => project.write(...given),
 });
 
 const restoreVerbs = (on: On, copies: Parts['copies']) => ({

@@ -5,7 +5,7 @@ import { redact } from '../kernel/redact.ts';
 import { registerAdopt } from './adopt.ts';
 import { registerAlert } from './alert.ts';
 import { registerBackup } from './backup.ts';
-import { createCli, nameOf, type Surroundings } from './cli.ts';
+import { type Cli, createCli, nameOf, type Surroundings } from './cli.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerCopiesOverview } from './copies-overview.ts';
@@ -50,59 +50,7 @@ const EXIT_STATUSES = `\nExit status: ${exitWords.slice(0, LINE).join(', ')},\n$
 export async function runProgram(argv: readonly string[], given: Surroundings): Promise<number> {
   const surroundings = { ...given, terminal: discreet(given.terminal) };
   const cli = createCli(surroundings);
-  const program = createProgram(surroundings, (registered) => {
-    grouped(registered, 'Every day:', () => {
-      registerEntrypoint(registered, cli);
-      registerUp(registered, cli);
-      registerStatus(registered, cli);
-      registerWait(registered, cli);
-      registerSql(registered, cli);
-      registerSnapshot(registered, cli);
-      registerPull(registered, cli);
-      registerSeed(registered, cli);
-      registerServices(registered, cli);
-    });
-    grouped(registered, 'When it is broken:', () => {
-      registerHealth(registered, cli);
-      registerDoctor(registered, cli);
-      registerRunbook(registered, cli);
-      registerReport(registered, cli);
-      registerInspect(registered, cli);
-      registerRecover(registered, cli);
-      registerExplain(registered, cli);
-      registerSalvage(registered, cli);
-    });
-    grouped(registered, 'Backups:', () => {
-      registerBackup(registered, cli);
-      registerTimeline(registered, cli);
-      registerRestorePoint(registered, cli);
-      registerWal(registered, cli);
-      registerDrill(registered, cli);
-      registerCopiesOverview(registered, cli);
-      registerKeys(registered, cli);
-    });
-    grouped(registered, 'Watch and upkeep:', () => {
-      registerMonitor(registered, cli);
-      registerAlert(registered, cli);
-      registerMaintenance(registered, cli);
-    });
-    grouped(registered, 'Several machines:', () => {
-      registerHa(registered, cli);
-    });
-    grouped(registered, 'Set-up:', () => {
-      registerInit(registered, cli);
-      registerAdopt(registered, cli);
-      registerConfig(registered, cli);
-      registerUpgrade(registered, cli);
-      registerHooks(registered, cli);
-      registerK8s(registered, cli);
-      registerSystemd(registered, cli);
-      registerCompletion(registered, cli);
-      registerManual(registered, cli);
-      registerHelp(registered);
-    });
-    registerOverview(registered, cli); // Last: commands inherit what their parent allows.
-  });
+  const program = createProgram(surroundings, (registered) => registerAll(registered, cli));
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return cli.status();
@@ -117,6 +65,61 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
     if (words.includes('--json')) surroundings.terminal.writeOut(failureDocument(nameOf(commandIn(program, words)), failure));
     return failures['usage.invalid'].exit;
   }
+}
+
+/** Every command, in the order and the groups of the help. */
+function registerAll(registered: Command, cli: Cli): void {
+  grouped(registered, 'Every day:', () => {
+    registerEntrypoint(registered, cli);
+    registerUp(registered, cli);
+    registerStatus(registered, cli);
+    registerWait(registered, cli);
+    registerSql(registered, cli);
+    registerSnapshot(registered, cli);
+    registerPull(registered, cli);
+    registerSeed(registered, cli);
+    registerServices(registered, cli);
+  });
+  grouped(registered, 'When it is broken:', () => {
+    registerHealth(registered, cli);
+    registerDoctor(registered, cli);
+    registerRunbook(registered, cli);
+    registerReport(registered, cli);
+    registerInspect(registered, cli);
+    registerRecover(registered, cli);
+    registerExplain(registered, cli);
+    registerSalvage(registered, cli);
+  });
+  grouped(registered, 'Backups:', () => {
+    registerBackup(registered, cli);
+    registerTimeline(registered, cli);
+    registerRestorePoint(registered, cli);
+    registerWal(registered, cli);
+    registerDrill(registered, cli);
+    registerCopiesOverview(registered, cli);
+    registerKeys(registered, cli);
+  });
+  grouped(registered, 'Watch and upkeep:', () => {
+    registerMonitor(registered, cli);
+    registerAlert(registered, cli);
+    registerMaintenance(registered, cli);
+  });
+  grouped(registered, 'Several machines:', () => {
+    registerHa(registered, cli);
+  });
+  grouped(registered, 'Set-up:', () => {
+    registerInit(registered, cli);
+    registerAdopt(registered, cli);
+    registerConfig(registered, cli);
+    registerUpgrade(registered, cli);
+    registerHooks(registered, cli);
+    registerK8s(registered, cli);
+    registerSystemd(registered, cli);
+    registerCompletion(registered, cli);
+    registerManual(registered, cli);
+    registerHelp(registered);
+  });
+  registerOverview(registered, cli); // Last: commands inherit what their parent allows.
 }
 
 /** Whatever is printed, no secret is in it. */

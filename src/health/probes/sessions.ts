@@ -77,17 +77,8 @@ const WHO = `
 const LISTENS = "SELECT pg_catalog.current_setting('listen_addresses') AS listen";
 
 function openSessions(config: Config, clock: Clock): Sessions & { close(): void } {
-  const {
-    socketDir,
-    username,
-    password,
-    database = username,
-    port,
-    listenAddresses,
-    connectionOnly,
-    sslMode,
-    sslRootCert,
-  } = config.postgresql;
+  const { socketDir, username, password, database = username, port, listenAddresses } = config.postgresql;
+  const { connectionOnly, sslMode, sslRootCert } = config.postgresql;
   const timeoutMs = config.health.timeoutSeconds * 1000;
   const ending = new AbortController();
   const opened: Connection[] = [];
