@@ -69,10 +69,10 @@ const bytesOf = (path: string): Promise<Buffer | undefined> =>
     throw new DbkitError('command.failed', `${path} cannot be read: ${wordsOf(cause)}`, { hint: 'nothing was changed', cause });
   });
 
-/** The folder of package.json, above the built chunks and above the sources. */
+/** The folder of bin/dbkit.js, above the built chunks and above the sources; dist/ has a package.json of its own. */
 async function packageRoot(): Promise<string> {
   for (let directory = dirname(fileURLToPath(import.meta.url)); ; directory = dirname(directory)) {
-    if (await stat(join(directory, 'package.json')).catch(() => undefined)) return directory;
-    if (directory === dirname(directory)) throw new Error('package.json is missing above the program');
+    if (await stat(join(directory, 'bin/dbkit.js')).catch(() => undefined)) return directory;
+    if (directory === dirname(directory)) throw new Error('bin/dbkit.js is missing above the program');
   }
 }
