@@ -153,7 +153,7 @@ describe('dbkit hooks install', () => {
     expect(await dbkit('hooks', 'install')).toMatchObject({ outcome: 'present', add: null });
     expect(await dbkit('hooks', 'uninstall')).toMatchObject({
       outcome: 'absent',
-      because: expect.stringContaining('take the entry dbkit-health out'),
+      because: expect.stringContaining('remove the entry dbkit-health'),
     });
   });
 
