@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { KnownDamage } from '../inspection/known-damage.ts';
-import type { Strategy } from '../recovery/ladder.ts';
+import type { Strategy } from '../recovery/ladder-facts.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import type { Cli } from './cli.ts';
 import { registerHistory } from './history.ts';

@@ -1,38 +1,6 @@
 import { decide, type Refusal } from '../kernel/reasons.ts';
+import type { Decision, Facts, Strategy } from './ladder-facts.ts';
 import type { Answer } from './remedy.ts';
-
-/** The rungs that change data: what a person may choose, and what the configuration allows. */
-export type Strategy = 'repair' | 'restore' | 'reinitialize';
-
-export type Decision = 'initialize' | 'start' | Strategy | 'refuse';
-
-export interface Facts {
-  readonly state: 'empty' | 'foreign' | 'unfinished' | 'cluster';
-  /** The answers to all findings. */
-  readonly answers: ReadonlySet<Answer>;
-  /** The newest good backup's label, if there is one for this major. */
-  readonly backup: string | undefined;
-  /** The newest base backup's label, where every one is damaged: it may hold most of it. */
-  readonly partial: string | undefined;
-  /** The newest good dump's label: of this cluster, or of the one that an interrupted restore was to load. */
-  readonly dump: string | undefined;
-  /** The WAL from that backup to the end is here, so restoring it loses nothing. */
-  readonly rollsForward: boolean;
-  /** A standby, or a recovery from an archive: another server has what this one lacks. */
-  readonly follows: boolean;
-  /** At least one of what asks for other bytes is positive evidence (evidence.ts), not a mount, a setting or silence. */
-  readonly evident: boolean;
-  /** How often the data was replaced within the last hour. */
-  readonly replacements: number;
-  readonly maxReplacements: number;
-  readonly allow: readonly Strategy[];
-  /** A person's choice; undefined lets the ladder decide. */
-  readonly wish: Strategy | undefined;
-  /** Of an empty directory: the state folder or the repository tells of an instance that was here. */
-  readonly known: boolean;
-  /** BACKUP_DIR is empty, and the volume that it lay on is not mounted. */
-  readonly backupsUnmounted: boolean;
-}
 
 /** One rung, with the circumstances in which it is taken. */
 export type Rung = { readonly id: string; readonly when: (facts: Facts) => boolean; readonly words: string } & (
@@ -174,6 +142,16 @@ const rows = [
     when: (facts) => mustReplace(facts) && facts.backup !== undefined && facts.allow.includes('restore'),
     then: 'restore',
     words: 'the damage cannot be repaired in place, and a good backup exists',
+  },
+  {
+    id: 'index-not-rebuilt',
+    when: (facts) => mustReplace(facts) && facts.backup === undefined && facts.onlyIndexes,
+    then: 'refuse',
+    words: 'an index of a system catalog could not be rebuilt; every row is in the tables, and no good backup exists',
+    refusal: {
+      code: 'data.corrupt',
+      hint: '`dbkit recover` tries again, `dbkit salvage` reads the tables without it; nothing was changed',
+    },
   },
   {
     id: 'damaged-with-damaged-backup',

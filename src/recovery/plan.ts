@@ -11,7 +11,8 @@ import { isUnmounted } from '../instance/places.ts';
 import { replacementsSince } from '../instance/volume.ts';
 import { newestFirst } from '../kernel/labels.ts';
 import { evidenceAmong } from './evidence.ts';
-import { climb, type Decision, type Rung, type RungId, type Strategy } from './ladder.ts';
+import { climb, type Rung, type RungId } from './ladder.ts';
+import type { Decision, Strategy } from './ladder-facts.ts';
 import { newestDamaged, newestDump } from './last-sources.ts';
 import { type RemedyId, remedyFor } from './remedies.ts';
 import { type Remedy, wholeFiles } from './remedy.ts';
@@ -109,6 +110,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     dump: dump?.backup.label,
     rollsForward: backup?.rollsForward === true && isGood(backup.backup) && steps.some(isWorthRestoring),
     follows: inspection.follows,
+    onlyIndexes: steps.every(({ finding, remedy }) => remedy.then !== 'replace' || isIndex(finding)),
     replacements: await replacementsSince(local.volume, local.backupDir, since),
     maxReplacements: input.recovery.maxReplacementsPerHour,
     allow: input.recovery.allow,
@@ -139,6 +141,7 @@ const asksForBackup = ({ inspection, wish }: PlanInput, alone: readonly PlannedS
 const asksForMore = ({ inspection }: PlanInput, alone: readonly PlannedStep[]): boolean =>
   inspection.report.state !== 'cluster' || alone.some(({ remedy }) => remedy.then === 'replace');
 
+const isIndex = ({ code }: Finding): boolean => code === 'catalog-index.damaged' || code === 'index.damaged';
 const isWholeFile = ({ code }: Finding): boolean => (wholeFiles as readonly string[]).includes(code);
 
 /** Files that PostgreSQL makes again by itself, and no backup holds. */

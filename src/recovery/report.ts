@@ -1,6 +1,6 @@
 import type { Finding } from '../inspection/findings.ts';
 import { incident, type incidents, type RecoveryReason } from './incidents.ts';
-import type { Decision, Strategy } from './ladder.ts';
+import type { Decision, Strategy } from './ladder-facts.ts';
 import { howMuch, type Loss } from './losses.ts';
 import type { RemedyId } from './remedies.ts';
 

@@ -124,6 +124,7 @@ test('the ladder reaches no replacement through findings that prove nothing, in 
       answers: new Set(steps.map(({ remedy }) => remedy.then)),
       evident: evidenceAmong(asking, () => true).length > 0,
       backup: seed % 2 === 0 ? 'data_20261120_195400' : undefined,
+      onlyIndexes: false,
       partial: 'data_20261120_195400',
       dump: 'dump_20261120_195400',
       rollsForward: true,

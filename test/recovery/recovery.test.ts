@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Finding, FindingCode } from '../../src/inspection/findings.ts';
-import { climb, type Facts, type RungId } from '../../src/recovery/ladder.ts';
+import { climb, type RungId } from '../../src/recovery/ladder.ts';
+import type { Facts } from '../../src/recovery/ladder-facts.ts';
 import { type RemedyId, remedies, remedyFor } from '../../src/recovery/remedies.ts';
 import type { Answer, Case } from '../../src/recovery/remedy.ts';
 import { everyRow } from '../harness/every-row.ts';
@@ -35,6 +36,7 @@ const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({
   dump: undefined,
   rollsForward: false,
   evident: true,
+  onlyIndexes: false,
   follows: false,
   replacements: 0,
   maxReplacements: 3,
@@ -216,6 +218,7 @@ everyRow<RungId, Facts>('the ladder', climb, {
   'follower-damaged': facts(['replace'], { follows: true, backup: 'data_x' }),
   'replaced-too-often': facts(['replace'], { replacements: 3, backup: 'data_x' }),
   'damaged-with-backup': facts(['replace'], { backup: 'data_x' }),
+  'index-not-rebuilt': facts(['replace'], { onlyIndexes: true, partial: 'data_x', dump: 'dump_x' }),
   'damaged-with-damaged-backup': facts(['replace'], { partial: 'data_x', dump: 'dump_x' }),
   'damaged-with-dump': facts(['replace'], { dump: 'dump_x' }),
   'damaged-without-backup': facts(['replace']),

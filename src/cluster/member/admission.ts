@@ -1,5 +1,5 @@
 import { decide } from '../../kernel/reasons.ts';
-import type { Decision } from '../../recovery/ladder.ts';
+import type { Decision } from '../../recovery/ladder-facts.ts';
 
 /** A member's data before Patroni is started on it. */
 export interface AdmissionFacts {
