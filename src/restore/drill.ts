@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import type { BaseBackups, FoundBackup } from '../backups/backup.ts';
-import type { DrillCheck, DrillReport } from '../backups/drill.ts';
+import type { DrillReport } from '../backups/drill.ts';
 import { isProof } from '../backups/drill.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
-import { checkDatabases } from '../instance/server/databases.ts';
 import { openAsRole, openForServer, superuserToolOptions } from '../instance/sessions.ts';
-import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
+import { DbkitError } from '../kernel/errors.ts';
 import { isReachable } from '../machine/is-there.ts';
+import { askEveryDatabase, createChecks } from './checks.ts';
 import { onScratchCopy, type Scratch } from './scratch.ts';
 
 const AMCHECK_TIMEOUT_MS = 4 * 3_600_000;
@@ -33,40 +33,21 @@ export async function drill(
   };
   const begunMs = clock.monotonicMs();
   const report = await onScratchCopy(options, { backup, of }, signal, async (scratch): Promise<DrillReport> => {
-    const checks: DrillCheck[] = [];
-    const timed = async (name: string, work: () => Promise<string | null | { skipped: string }>): Promise<void> => {
-      const fromMs = clock.monotonicMs();
-      const result = await work().catch((cause: unknown) => {
-        if (isAbort(cause)) throw cause;
-        return wordsOf(cause);
-      });
-      const skipped = result !== null && typeof result === 'object';
-      const outcome = result === null ? 'passed' : skipped ? 'skipped' : 'failed';
-      checks.push({ name, outcome, because: skipped ? result.skipped : result, durationMs: Math.round(clock.monotonicMs() - fromMs) });
-    };
-    let databases = 0;
-    await timed('databases answer', async () => {
-      const found = await checkDatabases(scratch.local, { socketDir: scratch.socketDir }, signal);
-      databases = found.databases;
-      const wrong = [
-        ...[...found.silent, ...found.unknown].map(({ database, words }) => `${database}: ${words.split('\n')[0]}`),
-        ...found.lost.map(({ database, relation }) => `the file of ${relation} in ${database} is missing`),
-      ];
-      return wrong.length === 0 ? null : wrong.slice(0, 5).join('; ');
-    });
+    const checks = createChecks(clock);
+    const databases = await askEveryDatabase(checks, scratch, signal);
     const rtoMs = clock.monotonicMs() - begunMs; // What comes now proves more, but nobody would wait for it.
-    await timed('pg_amcheck', () => amcheck(scratch, signal));
+    await checks.add('pg_amcheck', () => amcheck(scratch, signal));
     if (config.drill.assertions.length > 0) await letRead(scratch, signal);
     for (const [index, { name = String(index + 1), ...assertion }] of config.drill.assertions.entries())
-      await timed(`assertion ${name}`, () => assertTrue(scratch, assertion, signal));
+      await checks.add(`assertion ${name}`, () => assertTrue(scratch, assertion, signal));
     return {
       ...common,
-      ok: isProof(checks),
+      ok: isProof(checks.done),
       rtoMs: Math.round(rtoMs),
       restoreMs: Math.round(scratch.restoreMs),
       startMs: Math.round(scratch.startMs),
       databases,
-      checks,
+      checks: checks.done,
     };
   });
   await of.prove(backup, report, signal);

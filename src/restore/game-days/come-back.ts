@@ -1,14 +1,12 @@
 import type { BaseBackups } from '../../backups/backup.ts';
 import { createBaseBackups } from '../../backups/base/base-backups.ts';
 import type { PointPlan, PointRequest } from '../../backups/base/points/point.ts';
-import type { DrillCheck } from '../../backups/drill.ts';
 import type { PostgresqlOptions } from '../../boot/hold.ts';
 import type { Config } from '../../config/config.ts';
 import { serverOwner } from '../../instance/owner.ts';
-import { checkDatabases } from '../../instance/server/databases.ts';
 import { openForServer } from '../../instance/sessions.ts';
-import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
-import type { Clock } from '../../kernel/machine.ts';
+import { DbkitError, isAbort } from '../../kernel/errors.ts';
+import { askEveryDatabase, type Checks } from '../checks.ts';
 import { onScratchCopy, type Scratch } from '../scratch.ts';
 import { nextXidOf, type Reached } from './loss.ts';
 import { inDatabase, type Reach } from './rows.ts';
@@ -79,43 +77,10 @@ export async function comeBack<T>(
   const backup = (await of.repository.list(signal)).find(({ label }) => label === plan.label);
   if (backup === undefined) throw new DbkitError('backup.missing', `${plan.label} has expired meanwhile`, { hint: 'run the drill again' });
   return onScratchCopy(options, { backup, of, point }, signal, async (scratch) => {
-    let databases = 0;
-    await checks.add('databases answer', async () => {
-      const found = await checkDatabases(scratch.local, { socketDir: scratch.socketDir }, signal);
-      databases = found.databases;
-      const wrong = [
-        ...[...found.silent, ...found.unknown].map(({ database, words }) => `${database}: ${words.split('\n')[0]}`),
-        ...found.lost.map(({ database, relation }) => `the file of ${relation} in ${database} is missing`),
-      ];
-      return wrong.length === 0 ? null : wrong.slice(0, 5).join('; ');
-    });
+    const databases = await askEveryDatabase(checks, scratch, signal);
     const tookMs = clock.monotonicMs() - begunMs;
     const reach = reachOf(scratch);
     const nextXid = await inDatabase(reach, 'postgres', signal, nextXidOf);
     return work({ scratch, reach, plan, tookMs, databases, nextXid });
   });
-}
-
-/** Everything that was tried, in its order. */
-export interface Checks {
-  readonly done: readonly DrillCheck[];
-  /** Null: passed; a text: why not. A failure of the work itself is a failed check. */
-  add(name: string, work: () => Promise<string | null | { readonly skipped: string }>): Promise<void>;
-}
-
-export function createChecks(clock: Pick<Clock, 'monotonicMs'>): Checks {
-  const done: DrillCheck[] = [];
-  return {
-    done,
-    async add(name, work) {
-      const fromMs = clock.monotonicMs();
-      const result = await work().catch((cause: unknown) => {
-        if (isAbort(cause)) throw cause;
-        return wordsOf(cause);
-      });
-      const skipped = result !== null && typeof result === 'object';
-      const outcome = result === null ? 'passed' : skipped ? 'skipped' : 'failed';
-      done.push({ name, outcome, because: skipped ? result.skipped : result, durationMs: Math.round(clock.monotonicMs() - fromMs) });
-    },
-  };
 }

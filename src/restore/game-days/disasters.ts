@@ -11,8 +11,9 @@ import { copySettings, onPrivateServer } from '../../instance/server/private-ser
 import { volumeOf } from '../../instance/volume.ts';
 import { DbkitError, isAbort } from '../../kernel/errors.ts';
 import { bringTables } from '../bring-tables.ts';
+import type { Checks } from '../checks.ts';
 import { inScratchFolder } from '../scratch.ts';
-import { type CameBack, type Checks, comeBack, reachOf, withoutTheData } from './come-back.ts';
+import { type CameBack, comeBack, reachOf, withoutTheData } from './come-back.ts';
 import { type CountedTable, countRows, differences, inDatabase, type Reach, totalRows } from './rows.ts';
 
 /** The figures of a rehearsal. */
