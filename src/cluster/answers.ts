@@ -142,6 +142,7 @@ const configAnswer = v.looseObject({
   check_timeline: flag,
   synchronous_mode: mode,
   failsafe_mode: flag,
+  pause: v.fallback(v.nullable(v.boolean()), null),
   [PAUSE_UNTIL]: v.fallback(v.nullable(v.pipe(v.string(), v.isoTimestamp())), null),
 });
 
@@ -154,6 +155,8 @@ export interface DynamicSettings {
   readonly checksTimeline: boolean;
   readonly isSynchronous: boolean;
   readonly isFailsafeOn: boolean;
+  /** Automatic failover is off, as far as the store says; a member sees it a round later. */
+  readonly isPaused: boolean;
   /** Until when somebody has paused it by `dbkit ha pause --for`; null: nobody has. */
   readonly pauseUntil: string | null;
 }
@@ -170,6 +173,7 @@ export function readSettings(json: unknown): DynamicSettings | undefined {
     checksTimeline: output.check_timeline,
     isSynchronous: output.synchronous_mode !== false,
     isFailsafeOn: output.failsafe_mode,
+    isPaused: output.pause === true,
     pauseUntil: output[PAUSE_UNTIL] ?? null,
   };
 }

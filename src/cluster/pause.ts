@@ -50,7 +50,7 @@ async function patch({ ask }: Reach, member: Pick<MemberFacts, 'api'>, body: obj
 
 /**
  * Turns automatic failover on where the time of its pause is over; true where it did. An end that was left behind, as by `patronictl resume`, is
- * removed: it would end the next pause. Never rejects but for the signal: what did not work is told, and stays a finding.
+ * removed as soon as it is seen: it would end the next pause. Never rejects but for the signal: what did not work is told, and stays a finding.
  */
 export async function endPause(
   { log }: Pick<ClusterNeeds, 'log'>,
@@ -59,7 +59,7 @@ export async function endPause(
   signal: AbortSignal,
 ): Promise<boolean> {
   const answering = members.find(({ patroni }) => patroni !== null);
-  if (!isPauseOver || settings?.pauseUntil == null || answering === undefined) return false;
+  if (settings?.pauseUntil == null || answering === undefined || !(isPauseOver || !settings.isPaused)) return false;
   try {
     await patch(reached, answering, { ...(isPaused ? { pause: null } : {}), [PAUSE_UNTIL]: null }, signal);
   } catch (cause) {

@@ -35,10 +35,11 @@ export const readSeen = (files: Pick<Files, 'readJson'>, stateDir: string): Prom
  * of them speaks of all. It also ends a pause whose time is over.
  */
 export function createClusterWatch(needs: Needs): WatchedCluster {
+  const held: Held = { seen: undefined };
   return {
     async news(signal) {
       try {
-        return await newsOf(needs, signal);
+        return await newsOf(needs, held, signal);
       } catch (cause) {
         if (isAbort(cause) && signal.aborted) throw cause;
         needs.log.warn('ha.not-watched', `the cluster could not be looked at: ${wordsOf(cause)}`);
@@ -48,21 +49,37 @@ export function createClusterWatch(needs: Needs): WatchedCluster {
   };
 }
 
-async function newsOf(needs: Needs, signal: AbortSignal): Promise<ClusterNews> {
+/** The last look, where it could not be written: a full disk must not keep a change of role from being told. */
+interface Held {
+  seen: ClusterSeen | undefined;
+}
+
+async function newsOf(needs: Needs, held: Held, signal: AbortSignal): Promise<ClusterNews> {
   const { config, clock, files } = needs;
   const reached = await reach(needs);
   const facts = await look(needs, signal, reached);
   const hasEnded = await endPause(needs, reached, facts, signal);
-  const before = await readSeen(files, config.stateDir);
+  const before = held.seen ?? (await readSeen(files, config.stateDir));
   const now = seenNow(facts, before, clock.now().toISOString());
-  const owner = await stat(config.stateDir);
-  await files.write(pathOf(config.stateDir), `${JSON.stringify({ schema: 'dbkit.cluster-seen/v1', ...now })}\n`, { owner });
+  held.seen = await writeSeen(needs, now);
   const changes = changesOf(before, now, ownMembers(reached.members));
   const order = changes.length > 0 ? null : orderAlert(facts);
   return {
     events: [...changes.map(changeWords), ...(hasEnded ? ['the pause of the cluster is over: automatic failover is on again'] : [])],
     alerts: [...changes.map((change) => changeAlert(change, now)), ...(order === null ? [] : [order])],
   };
+}
+
+/** Resolves to the part that is kept in memory instead; undefined: it is written. */
+async function writeSeen({ config: { stateDir }, files, log }: Needs, now: ClusterSeen): Promise<ClusterSeen | undefined> {
+  try {
+    const owner = await stat(stateDir);
+    await files.write(pathOf(stateDir), `${JSON.stringify({ schema: 'dbkit.cluster-seen/v1', ...now })}\n`, { owner });
+    return undefined;
+  } catch (cause) {
+    log.warn('ha.not-remembered', `what was seen of the cluster could not be written: ${wordsOf(cause)}`);
+    return now;
+  }
 }
 
 /** The members whose Patroni is at an address of this machine; all of them where none is. */

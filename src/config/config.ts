@@ -3,7 +3,7 @@ import { alertSettings } from '../alerts/settings.ts';
 import { Secret } from '../kernel/secret.ts';
 import { DURATION, SIZE } from '../kernel/units.ts';
 import { copiesSettings } from './copies-settings.ts';
-import { haSettings, type PatroniSettings, patroniSettings } from './ha-settings.ts';
+import { haSettings, patroniSettings } from './ha-settings.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
 import { monitorSettings } from './monitor-settings.ts';
 import { drillKinds, scheduleSetting } from './schedules.ts';
@@ -220,12 +220,6 @@ export const configSchema = v.strictObject({
   ha: v.optional(haSettings, {}),
   alerts: v.optional(alertSettings, {}),
 });
-
-/** The member of a cluster that this machine runs; undefined: PostgreSQL is run by dbkit itself. */
-export function memberSettings({ services, disabledServices }: Pick<Config, 'services' | 'disabledServices'>): PatroniSettings | undefined {
-  const { patroni } = services;
-  return patroni !== undefined && 'config' in patroni && !disabledServices.includes('patroni') ? patroni : undefined;
-}
 
 export type Config = Omit<v.InferOutput<typeof configSchema>, 'postgresql'> & { readonly postgresql: PostgresqlSettings };
 export type ConfigInput = v.InferInput<typeof configSchema>;

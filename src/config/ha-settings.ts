@@ -1,6 +1,7 @@
 import * as v from 'valibot';
 import { secret, text } from '../alerts/channel.ts';
 import { DURATION } from '../kernel/units.ts';
+import type { Config } from './config.ts';
 
 const url = v.pipe(v.string(), v.regex(/^https?:\/\/[^/?#]+\/?$/, 'must be a URL without a path, such as http://10.0.0.1:8008'));
 const hostAndPort = v.pipe(v.string(), v.regex(/^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$/, 'expected HOST:PORT'));
@@ -71,3 +72,9 @@ export const patroniSettings = v.strictObject({
   onFail: v.optional(v.picklist(['exit', 'hold'])),
 });
 export type PatroniSettings = v.InferOutput<typeof patroniSettings>;
+
+/** The member of a cluster that this machine runs; undefined: PostgreSQL is run by dbkit itself. */
+export function memberSettings({ services, disabledServices }: Pick<Config, 'services' | 'disabledServices'>): PatroniSettings | undefined {
+  const { patroni } = services;
+  return patroni !== undefined && 'config' in patroni && !disabledServices.includes('patroni') ? patroni : undefined;
+}

@@ -1,6 +1,7 @@
 import { Cron } from 'croner';
 import * as v from 'valibot';
 import type { Config } from './config.ts';
+import { memberSettings } from './ha-settings.ts';
 import { tiers } from './tiers.ts';
 
 /** Disasters that can be rehearsed on a copy. */
@@ -27,7 +28,7 @@ export const scheduleSetting = v.pipe(
 /** The first run after `from`; one that the schema has let through always has one. */
 export const nextRun = (expression: string, from: Date): Date => parsed(expression).nextRun(from)!;
 
-type Scheduled = Pick<Config, 'tier'> & {
+type Scheduled = Pick<Config, 'tier' | 'services' | 'disabledServices'> & {
   readonly backup: Pick<Config['backup'], 'afterStart' | 'schedule'>;
   readonly drill: Pick<Config['drill'], 'schedule'>;
 };
@@ -36,9 +37,10 @@ export type JobName = 'backup' | 'drill';
 
 /**
  * When the supervisor does what; null: never. Where it takes no backup after a start either, somebody else takes them, so only a schedule that is
- * written down counts.
+ * written down counts. None on a member of a cluster: every one of them would take the same backup.
  */
-export function schedulesOf({ backup, drill, tier = 'standard' }: Scheduled): Readonly<Record<JobName, string | null>> {
+export function schedulesOf({ backup, drill, tier = 'standard', ...services }: Scheduled): Readonly<Record<JobName, string | null>> {
+  if (memberSettings(services) !== undefined) return { backup: null, drill: null };
   const { schedule = backup.afterStart ? tiers[tier].backupSchedule : 'off' } = backup;
   return { backup: orNever(schedule), drill: orNever(drill.schedule ?? 'off') };
 }

@@ -1,6 +1,7 @@
 import type { Backups } from '../backups/backup.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
-import { type Config, memberSettings } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { memberSettings } from '../config/ha-settings.ts';
 import type { Control } from '../control/contract.ts';
 import { awaitHealth } from '../health/check.ts';
 import { isOf, type ProbeReport } from '../health/health.ts';

@@ -4,7 +4,7 @@ import { type Backups, isGood } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import { levelsWithin } from '../config/tiers.ts';
 import type { Clock, Files } from '../kernel/machine.ts';
-import { readKeeping } from '../wal/keeping.ts';
+import { readKeeping, type WalGap } from '../wal/keeping.ts';
 import { archiveAlert } from './archive-trouble.ts';
 
 interface Needs {
@@ -16,6 +16,8 @@ interface Needs {
 }
 
 const LOOK_EVERY_MS = 2_000;
+/** Listing a repository costs more than reading one file. */
+const LIST_EVERY_MS = 60_000;
 
 /**
  * Tells of a gap in the WAL, and of an archive that cannot be written, without waiting for the monitor's next check, and of the end of either. Until
@@ -26,8 +28,9 @@ export async function tellOfArchive(app: Needs, signal: AbortSignal): Promise<vo
   if (alerts.channels.length === 0) return;
   const limitSeconds = levelsWithin(config.health.archiveDelay, config.tier).warning;
   let last: Alert | undefined;
+  const closing = createClosing(app);
   while (!signal.aborted) {
-    const alert = await look(app, limitSeconds, signal).catch(() => undefined); // A state that cannot be read says nothing.
+    const alert = await look(app, closing, limitSeconds, signal).catch(() => undefined); // A state that cannot be read says nothing.
     if (alert !== undefined && !isSame(alert, last)) {
       last = alert;
       await alerts.tell(alert, signal);
@@ -38,10 +41,29 @@ export async function tellOfArchive(app: Needs, signal: AbortSignal): Promise<vo
 
 const isSame = (alert: Alert, last: Alert | undefined): boolean => last?.title === alert.title && last.resolves === alert.resolves;
 
-async function look({ config, backups, files, clock }: Needs, limitSeconds: number, signal: AbortSignal): Promise<Alert | undefined> {
+/** When the newest good base backup was taken, as far as it matters for the newest gap. */
+type Closing = (gap: WalGap | undefined, signal: AbortSignal) => Promise<string | null>;
+
+/** Gaps stay in the archive's state: a closed one asks nothing any more, an open one now and then, a new one at once. */
+function createClosing({ backups, clock }: Pick<Needs, 'backups' | 'clock'>): Closing {
+  let [gapAt, listedMs, backupAt]: [string, number, string | null] = ['', 0, null];
+  return async (gap, signal) => {
+    if (gap === undefined || (backupAt !== null && gap.at <= backupAt)) return backupAt;
+    if (gap.at === gapAt && clock.monotonicMs() - listedMs < LIST_EVERY_MS) return backupAt;
+    backupAt = await newestGood(backups, signal);
+    [gapAt, listedMs] = [gap.at, clock.monotonicMs()];
+    return backupAt;
+  };
+}
+
+async function look(
+  { config, files, clock }: Pick<Needs, 'config' | 'files' | 'clock'>,
+  closing: Closing,
+  limitSeconds: number,
+  signal: AbortSignal,
+): Promise<Alert | undefined> {
   const keeping = await readKeeping(config.stateDir, files);
-  const hasGaps = keeping !== undefined && keeping.gaps.length > 0;
-  const backupAt = hasGaps ? await newestGood(backups, signal) : null;
+  const backupAt = await closing(keeping?.gaps.at(-1), signal);
   return archiveAlert({ keeping, backupAt, limitSeconds, nowMs: clock.now().getTime() });
 }
 

@@ -39,7 +39,9 @@ export async function upgradeData(
   const report = isSupervised
     ? await whileStopped(app, () => upgrade.run(request, backup, signal), signal)
     : await upgrade.run(request, backup, signal);
-  await history.record(recoveryOf(report, clock.now().toISOString()));
+  await history
+    .record(recoveryOf(report, clock.now().toISOString()))
+    .catch((cause: unknown) => app.log.warn('upgrade.not-recorded', `the upgrade is done, and could not be recorded: ${wordsOf(cause)}`));
   return report;
 }
 
@@ -50,8 +52,8 @@ async function whileStopped<T>(
   signal: AbortSignal,
 ): Promise<T> {
   const never = new AbortController().signal; // Whoever gives up still wants the server back.
-  await control.ask({ command: 'stop', service: 'postgresql' }, signal);
   try {
+    await control.ask({ command: 'stop', service: 'postgresql' }, signal);
     return await work();
   } finally {
     await control

@@ -5,6 +5,7 @@ import { reportStatus, type StatusReport } from './report-status.ts';
 
 type Needs = Parameters<typeof reportStatus>[0];
 const EVERY_MS = 50;
+const LOOK_MS = 2_000;
 
 /**
  * Resolves as soon as the supervisor has reported ready and the server answers. Rejects at once when a service is held or has failed, with
@@ -42,8 +43,7 @@ export async function waitReady(app: Needs & { readonly clock: Clock }, timeoutM
 async function awaitAnswer(app: Needs, timeoutMs: number, signal: AbortSignal): Promise<StatusReport> {
   const deadlineMs = app.clock.monotonicMs() + timeoutMs;
   for (;;) {
-    const report = await reportStatus(app, signal);
-    if (report.readiness === 'accepting') return report;
+    if (await app.instance.live(LOOK_MS, signal)) return reportStatus(app, signal);
     if (app.clock.monotonicMs() > deadlineMs) {
       const { socketDir, port } = app.config.postgresql;
       throw new DbkitError('service.unready', `${socketDir} does not answer on port ${port} after ${Math.round(timeoutMs / 1000)} s`, {

@@ -54,6 +54,7 @@ export const settingsFacts = (over: Partial<NonNullable<ClusterFacts['settings']
   checksTimeline: true,
   isSynchronous: true,
   isFailsafeOn: true,
+  isPaused: false,
   pauseUntil: null,
   ...over,
 });

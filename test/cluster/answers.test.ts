@@ -34,6 +34,7 @@ test('a member says of itself that it is primary in the words of both versions',
 test('settings and history', () => {
   for (const settings of twice(readSettings, 'config'))
     expect(settings).toEqual({
+      isPaused: false,
       pauseUntil: null,
       ttlSeconds: 20,
       loopWaitSeconds: 2,

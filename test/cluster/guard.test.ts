@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { type AdmissionFacts, admissionRows, admit } from '../../src/cluster/member/admission.ts';
-import { fenceAfterMs, type GuardFacts, guardRows, judgeGuard, patienceMs } from '../../src/cluster/member/guard-rows.ts';
+import { canTell, fenceAfterMs, type GuardFacts, guardRows, judgeGuard, patienceMs } from '../../src/cluster/member/guard-rows.ts';
 import { renewed } from '../../src/cluster/member/lease.ts';
 
 const content: GuardFacts = {
@@ -10,6 +10,8 @@ const content: GuardFacts = {
   stoodStillMs: 0,
   unprovenMs: 400,
   fenceAfterMs: 16_500,
+  canTell: true,
+  isHeard: true,
   silentMs: 100,
   silentMaxMs: 3_000,
 };
@@ -18,6 +20,7 @@ const guarded = {
   'guard-paused': { isPaused: true, stoodStillMs: 60_000, unprovenMs: 60_000, silentMs: 60_000 },
   'guard-stood-still': { stoodStillMs: 16_501, isFailsafe: true },
   'guard-failsafe': { isFailsafe: true, unprovenMs: 60_000 },
+  'guard-unheard': { isHeard: false, unprovenMs: 60_000, silentMs: 60_000 },
   'guard-lease-unproven': { unprovenMs: 16_501, silentMs: 16_501 },
   'guard-patroni-silent': { silentMs: 3_001, isPrimary: false },
   'guard-content': {},
@@ -36,6 +39,13 @@ test('the server is ended before another member can be promoted', () => {
   expect(fenceAfterMs({ ttlSeconds: 20, loopWaitSeconds: 2 })).toBe(16_500);
   expect(fenceAfterMs({ ttlSeconds: 30, loopWaitSeconds: 10 })).toBe(18_500);
   expect(fenceAfterMs({ ttlSeconds: 5, loopWaitSeconds: 5 })).toBe(1_500);
+});
+
+test('where a lease that is well is seen no oftener than the guard would fence, the guard cannot tell, and ends nobody', () => {
+  expect(canTell({ ttlSeconds: 20, loopWaitSeconds: 2 })).toBe(true);
+  expect(canTell({ ttlSeconds: 30, loopWaitSeconds: 10 })).toBe(true); // Patroni's own.
+  expect(canTell({ ttlSeconds: 20, loopWaitSeconds: 10 })).toBe(false);
+  expect(judgeGuard({ ...content, canTell: false, fenceAfterMs: 8_500, unprovenMs: 9_900 }).then).toBe('leave');
 });
 
 test('a Patroni that sets up or copies is left alone for long, one that leads is replaced soon', () => {

@@ -48,6 +48,7 @@ const ids = (over: Partial<Setups>): readonly string[] => lintSetups({ ...good, 
 const dynamicCases: Readonly<Record<(typeof dynamicRows)[number]['id'], Tree>> = {
   'setting-unreadable': { ttl: 'soon' },
   'timeouts-exceed-ttl': { retry_timeout: 10 },
+  'guard-cannot-tell': { loop_wait: 10 },
   'failover-slower-than-target': { ttl: 30 },
   'ttl-raised-silently': { ttl: 12 },
   'crash-keeps-the-lead': { primary_start_timeout: 300 },

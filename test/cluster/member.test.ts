@@ -7,7 +7,7 @@ import { readMemberFile } from '../../src/cluster/member/member-file.ts';
 import { createPatroniKeeper } from '../../src/cluster/member/patroni-keeper.ts';
 import { setMemberAside } from '../../src/cluster/member/set-aside-member.ts';
 import type { AskPatroni } from '../../src/cluster/patroni.ts';
-import { memberSettings } from '../../src/config/config.ts';
+import { memberSettings } from '../../src/config/ha-settings.ts';
 import { layerConfig } from '../../src/config/layers.ts';
 import type { Child, Clock, ExitReason } from '../../src/kernel/machine.ts';
 import { clock } from '../../src/machine/clock.ts';

@@ -50,12 +50,15 @@ test('a pause without a limit, and one of patronictl, are left alone', async () 
   expect(config()['pause']).toBe(true);
 });
 
-test('the end that `patronictl resume` left behind is removed when it has passed, so that it ends no later pause', async () => {
-  const config = await remembering({ dbkit_pause_until: '2026-11-28T11:00:00.000Z' });
-  await reportCluster(at(NOON), never);
-  expect(cluster!.asked.map(({ body }) => JSON.parse(body))).toEqual([{ dbkit_pause_until: null }]);
-  expect(config()).not.toHaveProperty('pause');
-});
+test.each(['2026-11-28T11:00:00.000Z', '2026-11-28T16:00:00.000Z'])(
+  'the end %s that `patronictl resume` left behind is removed as soon as it is seen, so that it ends no later pause',
+  async (until) => {
+    const config = await remembering({ dbkit_pause_until: until });
+    await reportCluster(at(NOON), never);
+    expect(cluster!.asked.map(({ body }) => JSON.parse(body))).toEqual([{ dbkit_pause_until: null }]);
+    expect(config()).not.toHaveProperty('pause');
+  },
+);
 
 test('a pause that is over and cannot be ended is critical: nobody would take over', async () => {
   await remembering({ pause: true, dbkit_pause_until: '2026-11-28T11:00:00.000Z' }, true);

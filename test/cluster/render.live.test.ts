@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { type RenderedCluster, renderCluster } from '../../src/cluster/render/render.ts';
-import { memberSettings } from '../../src/config/config.ts';
+import { memberSettings } from '../../src/config/ha-settings.ts';
 import { layerConfig } from '../../src/config/layers.ts';
 import { createFiles } from '../../src/machine/files.ts';
 

@@ -60,7 +60,7 @@ async function told(
       },
       clock: {
         now: () => new Date(NOW),
-        monotonicMs: () => look,
+        monotonicMs: () => look * 60_000, // An open gap asks the repository once a minute.
         sleep: async () => {
           look += 1;
           if (look === states.length) stop.abort();

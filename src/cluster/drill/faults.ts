@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { serverOn } from '../../instance/guard/preflight.ts';
+import { DbkitError } from '../../kernel/errors.ts';
 import type { Clock, Files } from '../../kernel/machine.ts';
 import { memberState } from '../local/local-member.ts';
 import { readLocal } from '../local/local-state.ts';
@@ -33,7 +34,7 @@ export const faults: Readonly<Record<DrillName, (victim: Victim, signal: AbortSi
   'leader-node': (victim) => killNode(victim, victim.leader),
   postmaster: async (victim) => {
     const [pid] = await serverProcesses(victim, victim.leader);
-    if (pid !== undefined) signalTo(pid, 'SIGKILL');
+    signalTo(there(pid, `server of ${victim.leader}`), 'SIGKILL');
     return nothing;
   },
   'patroni-killed': async (victim) => {
@@ -55,8 +56,7 @@ export const faults: Readonly<Record<DrillName, (victim: Victim, signal: AbortSi
     return nothing;
   },
   'etcd-down': async (victim, signal) => {
-    const pid = await programOf(victim, 'etcd');
-    if (pid === undefined) return nothing;
+    const pid = there(await programOf(victim, 'etcd'), 'etcd');
     signalTo(pid, 'SIGSTOP');
     try {
       await victim.clock.sleep(STORE_DOWN_MS, signal);
@@ -79,14 +79,16 @@ export const faults: Readonly<Record<DrillName, (victim: Victim, signal: AbortSi
 };
 
 async function killNode(victim: Victim, name: string): Promise<Mend> {
-  for (const pid of await processesOf(victim, name)) signalTo(pid, 'SIGKILL');
+  const pids = await processesOf(victim, name);
+  there(pids[0], `node ${name}`);
+  for (const pid of pids) signalTo(pid, 'SIGKILL');
   return () => victim.startMember(name);
 }
 
 /** Its dbkit first, which would start the others again. */
 async function processesOf(victim: Victim, name: string): Promise<readonly number[]> {
   const supervisor = await programOf(victim, name);
-  const patroni = await leftPatroni(memberState(victim.folder, name), victim.files);
+  const patroni = await leftPatroni(memberState(victim.folder, name));
   return [
     ...(supervisor === undefined ? [] : [supervisor]),
     ...(patroni === undefined ? [] : [patroni.pid]),
@@ -99,9 +101,19 @@ async function serverProcesses({ folder }: Victim, name: string): Promise<readon
   return typeof server === 'object' ? [server.pid, ...(await childrenOf(server.pid))] : [];
 }
 
-async function signalPatroni({ folder, files }: Victim, name: string, signal: NodeJS.Signals): Promise<void> {
-  const patroni = await leftPatroni(memberState(folder, name), files);
-  if (patroni !== undefined) signalTo(patroni.pid, signal);
+/** A member without dbkit is its Patroni. */
+async function signalPatroni(victim: Victim, name: string, signal: NodeJS.Signals): Promise<void> {
+  const patroni = await leftPatroni(memberState(victim.folder, name));
+  signalTo(there(patroni?.pid ?? (await programOf(victim, name)), `Patroni of ${name}`), signal);
+}
+
+/** A disaster that did not come must not pass as one that was survived. */
+function there(pid: number | undefined, what: string): number {
+  if (pid === undefined)
+    throw new DbkitError('service.failed', `the ${what} is not there to be harmed`, {
+      hint: 'run the drill again; `dbkit ha down --local` clears up',
+    });
+  return pid;
 }
 
 const programOf = async ({ files, folder }: Victim, name: string): Promise<number | undefined> =>

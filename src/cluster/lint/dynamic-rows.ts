@@ -1,4 +1,5 @@
 import type { Finds } from '../finding.ts';
+import { canTell } from '../member/guard-rows.ts';
 import type { DynamicSetup } from './patroni-setup.ts';
 import { isOff } from './setting-kinds.ts';
 
@@ -40,6 +41,14 @@ export const dynamicRows = [
     then: 'critical',
     words: 'loop_wait + 2 × retry_timeout is {timeouts} s, more than ttl ({ttl} s): a leader may be demoted while it is well',
     next: 'raise ttl, or lower retry_timeout',
+  },
+  {
+    id: 'guard-cannot-tell',
+    when: ({ effectiveTtlSeconds, loopWaitSeconds }) => !canTell({ ttlSeconds: effectiveTtlSeconds, loopWaitSeconds }),
+    then: 'warning',
+    words:
+      'with ttl {ttl} s and this loop_wait dbkit’s guard cannot tell in time that a leader has lost its lease, so it ends none for that',
+    next: 'lower loop_wait, or raise ttl: ttl 20, loop_wait 2, retry_timeout 5',
   },
   {
     id: 'failover-slower-than-target',

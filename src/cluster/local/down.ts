@@ -79,7 +79,7 @@ async function tell(one: Process, name: NodeJS.Signals): Promise<void> {
 
 /** Its dbkit may have been killed. */
 async function endLeftPatroni(needs: Needs, stateDir: string): Promise<void> {
-  const left = await leftPatroni(stateDir, needs.files);
+  const left = await leftPatroni(stateDir);
   if (left !== undefined) await end(needs, [{ name: 'Patroni', ...left }], PATRONI_MS);
 }
 

@@ -13,6 +13,10 @@ export interface GuardFacts {
   readonly unprovenMs: number;
   /** After so long without proof another member may soon be promoted. */
   readonly fenceAfterMs: number;
+  /** With the cluster's timeouts a lease that is well is seen to be renewed in time (`canTell`). */
+  readonly canTell: boolean;
+  /** Its Patroni has answered here once, so silence means something. */
+  readonly isHeard: boolean;
   /** Since Patroni answered last, or was started. */
   readonly silentMs: number;
   readonly silentMaxMs: number;
@@ -43,8 +47,14 @@ const rows = [
     words: 'the store is gone, and all members let the leader go on',
   },
   {
+    id: 'guard-unheard',
+    when: ({ isHeard }) => !isHeard,
+    then: 'leave',
+    words: 'its Patroni has never answered here, so its silence says nothing',
+  },
+  {
     id: 'guard-lease-unproven',
-    when: ({ isPrimary, unprovenMs, fenceAfterMs }) => isPrimary && unprovenMs > fenceAfterMs,
+    when: ({ isPrimary, unprovenMs, fenceAfterMs, canTell }) => canTell && isPrimary && unprovenMs > fenceAfterMs,
     then: 'fence',
     words: 'the lease was not seen to be renewed for {unprovenMs} ms, and another member may be promoted soon',
   },
@@ -66,8 +76,16 @@ export const judgeGuard = (facts: GuardFacts): GuardRow & { readonly id: GuardRe
 const MARGIN_MS = 1_500;
 
 /** The lease was renewed at the latest one round before it was seen, so another may be promoted `ttl` after that. */
-export const fenceAfterMs = ({ ttlSeconds, loopWaitSeconds }: { readonly ttlSeconds: number; readonly loopWaitSeconds: number }): number =>
+export const fenceAfterMs = ({ ttlSeconds, loopWaitSeconds }: Timeouts): number =>
   Math.max(MARGIN_MS, (ttlSeconds - loopWaitSeconds) * 1000 - MARGIN_MS);
+
+interface Timeouts {
+  readonly ttlSeconds: number;
+  readonly loopWaitSeconds: number;
+}
+
+/** Patroni sees the store once a round: where that is no oftener than the guard would fence, a leader that is well would be ended again and again. */
+export const canTell = (timeouts: Timeouts): boolean => fenceAfterMs(timeouts) > timeouts.loopWaitSeconds * 1000 + 2 * MARGIN_MS;
 
 /**
  * How long Patroni may say nothing. Only one whose server leads is replaced quickly: one that copies data, or sets a new cluster up, would leave

@@ -4,7 +4,7 @@ import { type PatroniView, readPatroni, readSettings } from '../answers.ts';
 import { leastTtlSeconds } from '../facts.ts';
 import type { AskPatroni } from '../patroni.ts';
 import { fenceServer, writableServerOn } from './fence.ts';
-import { fenceAfterMs, judgeGuard, patienceMs } from './guard-rows.ts';
+import { canTell, fenceAfterMs, judgeGuard, patienceMs } from './guard-rows.ts';
 import { type Lease, renewed } from './lease.ts';
 import type { MemberFile } from './member-file.ts';
 
@@ -48,6 +48,7 @@ interface Watch {
   answeredMs: number;
   hasAnswered: boolean;
   hasBeenReady: boolean;
+  isHeard: boolean;
   view: PatroniView | undefined;
   settings: typeof DEFAULTS;
   settingsMs: number;
@@ -63,6 +64,7 @@ export function createGuard(needs: GuardNeeds): Guard {
     answeredMs: nowMs,
     hasAnswered: false,
     hasBeenReady: false,
+    isHeard: false,
     view: undefined,
     settings: DEFAULTS,
     settingsMs: Number.NEGATIVE_INFINITY,
@@ -73,6 +75,7 @@ export function createGuard(needs: GuardNeeds): Guard {
     started: (nothingWrites) => {
       watch.answeredMs = needs.clock.monotonicMs();
       watch.hasAnswered = false;
+      if (!nothingWrites) watch.isHeard = true; // The lease was proven through this very address.
       if (nothingWrites) watch.lease = { ...watch.lease, provenMs: watch.answeredMs };
     },
     ready: () => {
@@ -117,16 +120,26 @@ async function listen(watch: Watch, at: { readonly nowMs: number; readonly previ
   if (view === undefined) return;
   watch.view = view;
   watch.hasAnswered = true;
+  watch.isHeard = true;
   watch.answeredMs = clock.monotonicMs();
   watch.lease = renewed(watch.lease, { view, sentAt }, at);
   if (at.nowMs - watch.settingsMs < SETTINGS_EVERY_MS) return;
   const settings = readSettings((await ask(member, '/config', signal, { timeoutMs: LIMIT_MS })).json);
   if (settings === undefined) return;
+  if (watch.settingsMs === Number.NEGATIVE_INFINITY) sayWhetherItCanTell(watch, settings);
   watch.settingsMs = at.nowMs;
   watch.settings = {
     ttlSeconds: Math.max(settings.ttlSeconds, leastTtlSeconds(view.version)),
     loopWaitSeconds: settings.loopWaitSeconds,
   };
+}
+
+function sayWhetherItCanTell({ needs: { log, member } }: Watch, settings: typeof DEFAULTS): void {
+  if (canTell(settings)) return;
+  log.warn(
+    'guard.cannot-tell',
+    `with ttl ${settings.ttlSeconds} and loop_wait ${settings.loopWaitSeconds} the guard cannot tell in time that ${member.name} has lost its lease, so it ends no server for that: set ttl 20, loop_wait 2, retry_timeout 5`,
+  );
 }
 
 /** Its server, as Patroni said last; where it never did, as the control file says. */
@@ -143,6 +156,8 @@ async function act(watch: Watch, stoodStillMs: number): Promise<void> {
     stoodStillMs: Math.round(stoodStillMs),
     unprovenMs: Math.round(nowMs - watch.lease.provenMs),
     fenceAfterMs: fenceAfterMs(watch.settings),
+    canTell: canTell(watch.settings),
+    isHeard: watch.isHeard,
     silentMs: Math.round(nowMs - watch.answeredMs),
     silentMaxMs: patienceMs(watch),
   };

@@ -39,7 +39,7 @@ export async function readMemberFile(path: string, environment: Readonly<Record<
     name: environment['PATRONI_NAME'] ?? file.name,
     scope: environment['PATRONI_SCOPE'] ?? file.scope,
     listen:
-      environment['PATRONI_RESTAPI_CONNECT_ADDRESS'] ?? restapi.connect_address ?? environment['PATRONI_RESTAPI_LISTEN'] ?? restapi.listen,
+      environment['PATRONI_RESTAPI_LISTEN'] ?? restapi.listen ?? environment['PATRONI_RESTAPI_CONNECT_ADDRESS'] ?? restapi.connect_address,
     dataDir: environment['PATRONI_POSTGRESQL_DATA_DIR'] ?? file.postgresql.data_dir,
   };
   const { name, scope, listen, dataDir } = said;

@@ -1,5 +1,6 @@
-import { join } from 'node:path';
-import * as v from 'valibot';
+import { readdir, readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { programOf } from '../../instance/guard/program-of.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { readPatroni } from '../answers.ts';
@@ -7,21 +8,28 @@ import type { AskPatroni } from '../patroni.ts';
 import { lives, type ProcessMark, signalTo, startedTicks } from '../processes.ts';
 import type { MemberFile } from './member-file.ts';
 
-const mark = v.object({ pid: v.pipe(v.number(), v.integer(), v.minValue(1)), startedTicks: v.string() });
-const fileOf = (stateDir: string): string => join(stateDir, 'patroni.json');
+/** In the environment of a Patroni, and of whatever it starts: the state folder of the dbkit that guards it. */
+const GUARDED_BY = 'DBKIT_GUARDED_BY';
 const END_MS = 5_000;
 /** A store that was seen so lately was seen within the lease, whatever ttl is. */
 const FRESH_SECONDS = 3;
 
-/** Remembers which Patroni runs, for the dbkit that comes after a `kill -9`. */
-export async function rememberPatroni(stateDir: string, pid: number, { files }: Pick<System, 'files'>): Promise<void> {
-  await files.publish(fileOf(stateDir), JSON.stringify({ pid, startedTicks: (await startedTicks(pid)) ?? '' } satisfies ProcessMark));
-}
+/** By it the dbkit that comes after a `kill -9` knows the Patroni that was left: no file has to be written, which a full disk would prevent. */
+export const guardedBy = (stateDir: string): Readonly<Record<string, string>> => ({ [GUARDED_BY]: resolve(stateDir) });
 
-/** A Patroni that a dbkit with this state folder has started, and that still runs. */
-export async function leftPatroni(stateDir: string, files: Pick<System['files'], 'readJson'>): Promise<ProcessMark | undefined> {
-  const known = await files.readJson(fileOf(stateDir), (value) => v.parse(mark, value));
-  return known !== undefined && (await lives(known)) ? known : undefined;
+/** A Patroni that a dbkit with this state folder has started, and that still runs: the oldest such process that is no server (proc(5)). */
+export async function leftPatroni(stateDir: string): Promise<ProcessMark | undefined> {
+  const words = `${GUARDED_BY}=${resolve(stateDir)}`;
+  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (pid): Promise<readonly ProcessMark[]> => {
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => ''); // Another user's.
+      if (!environment.split('\0').includes(words) || (await programOf(pid)) === 'postgres') return [];
+      const ticks = await startedTicks(pid);
+      return ticks === undefined ? [] : [{ pid, startedTicks: ticks }];
+    }),
+  );
+  return found.flat().sort((a, b) => Number(a.startedTicks) - Number(b.startedTicks) || a.pid - b.pid)[0];
 }
 
 /**
@@ -31,13 +39,9 @@ export async function leftPatroni(stateDir: string, files: Pick<System['files'],
 export async function endOrphan(
   stateDir: string,
   member: MemberFile,
-  {
-    ask,
-    system,
-    signal,
-  }: { readonly ask: AskPatroni; readonly system: Pick<System, 'files' | 'clock' | 'log'>; readonly signal: AbortSignal },
+  { ask, system, signal }: { readonly ask: AskPatroni; readonly system: Pick<System, 'clock' | 'log'>; readonly signal: AbortSignal },
 ): Promise<boolean> {
-  const known = await leftPatroni(stateDir, system.files);
+  const known = await leftPatroni(stateDir);
   const { json, sentAt } = await ask(member, '/patroni', signal, { timeoutMs: 1_000 });
   const view = readPatroni(json);
   if (known === undefined) {

@@ -35,6 +35,7 @@ export function createPatroniKeeper(needs: PatroniKeeperNeeds): PatroniKeeper {
       await needs.beforeStart(signal);
       const begunMs = needs.clock.monotonicMs();
       child = await needs.spawn();
+      if (isLetGo || signal.aborted) child.kill('SIGTERM'); // It was told to end while it was started.
       const exit = await child.exited;
       child = undefined;
       if (isLetGo || signal.aborted) return exit;

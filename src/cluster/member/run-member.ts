@@ -7,7 +7,7 @@ import { signalTo } from '../processes.ts';
 import { fenceServer, stopServer } from './fence.ts';
 import { createGuard, type Guard } from './guard.ts';
 import type { Member } from './member.ts';
-import { rememberPatroni } from './orphan.ts';
+import { guardedBy } from './orphan.ts';
 import { createPatroniKeeper, type PatroniKeeper } from './patroni-keeper.ts';
 import { stopStale } from './stale.ts';
 
@@ -35,7 +35,8 @@ export async function runMember(member: Member, signal: AbortSignal): Promise<Ru
     log: told,
     spawn: () => spawnPatroni(member),
     beforeStart: async (bounded) => {
-      const mayGoOn = isFirst ? member.isLeaseHeld : guard.isLeaseHeld();
+      const isPaused = guard.view()?.isPaused === true; // Nobody else is promoted, and without the store no Patroni could start it again.
+      const mayGoOn = isFirst ? member.isLeaseHeld : isPaused || guard.isLeaseHeld();
       isFirst = false;
       if (!mayGoOn) await stopStale(file, options.system, bounded);
       guard.started(!mayGoOn);
@@ -64,8 +65,8 @@ async function spawnPatroni({ options, owner, log }: Member): Promise<Child> {
   );
   const { PATH = '' } = system.childEnvironment;
   const path = config.postgresql.binDir === undefined ? PATH : `${config.postgresql.binDir}:${PATH}`;
-  const env = { ...system.childEnvironment, PATH: path, ...Object.fromEntries(own) };
-  const child = await system.spawn({
+  const env = { ...system.childEnvironment, PATH: path, ...Object.fromEntries(own), ...guardedBy(config.stateDir) };
+  return system.spawn({
     file: file!,
     args: [...args, settings.config],
     env,
@@ -73,8 +74,6 @@ async function spawnPatroni({ options, owner, log }: Member): Promise<Child> {
     output: { appendTo: log },
     newSession: true,
   });
-  await rememberPatroni(config.stateDir, child.pid, system);
-  return child;
 }
 
 interface Life {

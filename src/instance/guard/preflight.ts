@@ -1,4 +1,4 @@
-import { readFile, readlink, rename, stat } from 'node:fs/promises';
+import { readFile, readlink, realpath, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
 import type { Child, System } from '../../kernel/machine.ts';
@@ -38,7 +38,8 @@ export async function serverOn(dataDir: string): Promise<'none' | 'stale' | { re
   const program = await programOf(pid);
   if (program !== 'postgres') return 'stale';
   const directory = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
-  return directory === undefined || directory === dataDir || directory.startsWith(`${dataDir}/`) ? { pid } : 'stale';
+  const home = await realpath(dataDir).catch(() => dataDir); // PGDATA may lie behind a link.
+  return directory === undefined || directory === home || directory.startsWith(`${home}/`) ? { pid } : 'stale';
 }
 
 /** Sets a postmaster.pid aside. Only with the volume's lock held and /proc saying that no postgres is behind it (DESIGN.md section 6). */

@@ -47,7 +47,7 @@ export async function keepSchedule(
       if (words !== said) app.log.warn('schedule.failed', `the schedule could not be looked at, and is looked at again: ${words}`);
       said = words;
     }
-    await app.clock.sleep(pauseMs(jobStates, app.clock.now()), signal).catch(() => undefined);
+    await app.clock.sleep(pauseMs(schedulesOf(app.config), jobStates, app.clock.now()), signal).catch(() => undefined);
   }
 }
 
@@ -110,8 +110,9 @@ async function newestBackupMs({ backups }: ScheduleNeeds, signal: AbortSignal): 
   return good.length === 0 ? null : Math.max(...good);
 }
 
-/** A job that is due by now waits for a server. */
-const pauseMs = (states: Remembered | undefined, now: Date): number => {
-  const waits = Object.values(states ?? {}).map(({ nextAt }) => Date.parse(nextAt) - now.getTime());
+/** A job that is due by now waits for a server; one that is switched off waits for nothing. */
+const pauseMs = (schedules: ReturnType<typeof schedulesOf>, states: Remembered = {}, now: Date): number => {
+  const kept = Object.entries(states).filter(([name]) => schedules[name as JobName] !== null);
+  const waits = kept.map(([, { nextAt }]) => Date.parse(nextAt) - now.getTime());
   return Math.min(LOOK_EVERY_MS, ...waits.map((waitMs) => (waitMs > 0 ? waitMs : WAITING_MS)));
 };
