@@ -11,6 +11,11 @@ export interface SessionNeeds {
   readonly lockTimeoutMs?: number | undefined;
   /** How long a statement may take; absent: without end. */
   readonly statementTimeoutMs?: number | undefined;
+  /**
+   * default_transaction_read_only: 'off' writes all the same, which is what a superuser's session does unless it says 'kept'; others keep it.
+   * A server frozen by its owner still gets the scratch database and the restore that were asked for.
+   */
+  readonly readOnlyDefault?: 'kept' | 'off' | undefined;
 }
 
 interface Setting {
@@ -61,15 +66,19 @@ export function lateSettings(needs: SessionNeeds, major: number, { trusted = tru
   return late.map(({ name, value }) => `SET ${name} = ${value}`).join('; ');
 }
 
-const wanted = ({ as, lockTimeoutMs = 0, statementTimeoutMs = 0 }: SessionNeeds): readonly Setting[] =>
-  as === 'pooler'
-    ? []
-    : [
-        { name: 'lock_timeout', value: String(Math.ceil(lockTimeoutMs)) },
-        { name: 'statement_timeout', value: String(Math.ceil(statementTimeoutMs)) },
-        ...always,
-        ...(as === 'superuser' ? asSuperuser : []),
-      ];
+const writes: Setting = { name: 'default_transaction_read_only', value: 'off' };
+
+const wanted = ({ as, lockTimeoutMs = 0, statementTimeoutMs = 0, ...needs }: SessionNeeds): readonly Setting[] => {
+  if (as === 'pooler') return [];
+  const { readOnlyDefault = as === 'superuser' ? 'off' : 'kept' } = needs;
+  return [
+    { name: 'lock_timeout', value: String(Math.ceil(lockTimeoutMs)) },
+    { name: 'statement_timeout', value: String(Math.ceil(statementTimeoutMs)) },
+    ...always,
+    ...(readOnlyDefault === 'off' ? [writes] : []),
+    ...(as === 'superuser' ? asSuperuser : []),
+  ];
+};
 
 /** SQLSTATEs by which a server refuses a setting of the startup packet: privilege, unknown name, value. The rest is then asked without it. */
 export const refusesSettings = (sqlState: string | undefined): boolean => ['42501', '42704', '22023', '55P02'].includes(sqlState ?? '');

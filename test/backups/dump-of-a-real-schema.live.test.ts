@@ -8,6 +8,7 @@ import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { until } from '../harness/processes.ts';
 import { nightly } from '../harness/tier.ts';
 
 const programs = installed.find(({ directory }) => existsSync(join(directory, 'pg_dump')));
@@ -92,6 +93,16 @@ const properties = (instance: Instance, name: string) =>
        FROM pg_database d LEFT JOIN pg_db_role_setting ON setdatabase = d.oid WHERE datname = '${name}'`,
   );
 
+/** Frozen by its owner, as before a move: every session is read-only unless it says otherwise. */
+async function frozen(instance: Instance, want: 'on' | 'off'): Promise<void> {
+  const name = 'default_transaction_read_only';
+  await ask(instance, 'postgres', `ALTER SYSTEM SET ${name} = ${want}`, 'SELECT pg_reload_conf()');
+  await until(
+    async () => (await ask<{ is: string }>(instance, 'postgres', `SELECT current_setting('${name}') AS is`))[0]?.is === want,
+    () => `${name} is not ${want}`,
+  );
+}
+
 test('a dump of a schema with every kind of object comes back as it was, rows, owners, privileges and properties', async ({ skip }) => {
   needsPgDump(skip);
   const instance = await openInstance({ programs: programs!, from: 'template' });
@@ -99,9 +110,11 @@ test('a dump of a schema with every kind of object comes back as it was, rows, o
   await ask(instance, 'app', ...rental);
   const [schema, kept] = [schemaOf(instance, 'app'), await properties(instance, 'app')];
   const label = await dump(instance, 'app');
+  await frozen(instance, 'on'); // Whoever asks for a restore gets one.
   expect(await run(instance, ['backup', 'verify', label, '--test'])).toMatchObject({ code: 0 });
   const loaded = await report<LoadReport>(instance, 'backup', 'restore', label, '--yes');
   expect(loaded.missing).toEqual([]);
+  await frozen(instance, 'off');
   expect(schemaOf(instance, 'app')).toBe(schema);
   expect(await properties(instance, 'app')).toEqual(kept);
   for (const [table, rows] of [

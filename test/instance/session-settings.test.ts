@@ -42,6 +42,12 @@ test('whoever is no superuser is not given what only superusers may set, and the
   expect(startupOptions({ as: 'application', major: 18 })).not.toMatch(/search_path|role=|event_triggers/);
 });
 
+test('a superuser of dbkit writes where sessions are read-only by default, and others only where they say so', () => {
+  const of = (needs: Parameters<typeof startupOptions>[0]) => startupOptions(needs).includes('-c default_transaction_read_only=off');
+  expect([of({ as: 'superuser' }), of({ as: 'superuser', readOnlyDefault: 'kept' })]).toEqual([true, false]);
+  expect([of({ as: 'application' }), of({ as: 'application', readOnlyDefault: 'off' })]).toEqual([false, true]);
+});
+
 test('only a refused setting is asked for without it', () => {
   expect(['42501', '42704', '22023', '28000', '53300', undefined].map(refusesSettings)).toEqual([true, true, true, false, false, false]);
 });

@@ -83,7 +83,8 @@ function loaderOf(
     let refused: unknown;
     for (const candidate of host === undefined ? (connectionOnly ? [socketDir] : [socketDir, '127.0.0.1', '::1']) : [host]) {
       try {
-        const session = await openAsRole({ socketDir: candidate, port, user: name, database, password, sslMode, sslRootCert }, {}, signal);
+        const target = { socketDir: candidate, port, user: name, database, password, sslMode, sslRootCert };
+        const session = await openAsRole(target, { readOnlyDefault: 'off' }, signal);
         host = candidate;
         return session;
       } catch (cause) {

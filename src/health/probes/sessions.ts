@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import type { Connection } from '../../instance/connection.ts';
-import { openAsRole, openAsSuperuser } from '../../instance/sessions.ts';
+import { openAsRole, openAsSuperuser, type SessionLimits } from '../../instance/sessions.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
 import { createTurns } from './turns.ts';
@@ -29,7 +29,7 @@ export interface Sessions {
   tcpHost(): Promise<string | undefined>;
   /** The superuser; where he is not let in, the application's role. Undefined when neither gets an answer. */
   watch(): Promise<Watch | undefined>;
-  /** The superuser once more, for what may wait for a long time and must not stand in the way of the others. */
+  /** The superuser once more, who writes as others do, for what may wait for a long time and must not stand in the way of the others. */
   writer(): Promise<Attempt>;
 }
 
@@ -102,8 +102,8 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
       if (ending.signal.aborted) return tried;
     }
   };
-  const asSuperuser = async (): Promise<Attempt> => {
-    const enter = (name: string) => attempt(() => openAsSuperuser(config.postgresql, name, limits, ending.signal));
+  const asSuperuser = async (more: SessionLimits = {}): Promise<Attempt> => {
+    const enter = (name: string) => attempt(() => openAsSuperuser(config.postgresql, name, { ...limits, ...more }, ending.signal));
     const first = await enter('postgres');
     return first.refusal?.kind === 'no-database' ? enter(database) : first;
   };
@@ -113,8 +113,8 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
       const [row] = (await (await sessions.superuser()).session?.query<{ listen: string }>(LISTENS).catch(() => undefined)) ?? []; // What it was started with may differ.
       return tcpHost(row?.listen ?? listenAddresses);
     }),
-    superuser: once(asSuperuser),
-    writer: once(asSuperuser),
+    superuser: once(() => asSuperuser()),
+    writer: once(() => asSuperuser({ readOnlyDefault: 'kept' })),
     application: once(async (): Promise<Attempt | undefined> => {
       const host = await sessions.tcpHost();
       if (host === undefined) return undefined;
