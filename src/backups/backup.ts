@@ -4,6 +4,7 @@ import type { Baseline } from '../inspection/prove.ts';
 import type { PointPlan, PointRequest } from './base/points/point.ts';
 import type { ReachableMoments } from './base/points/reachable.ts';
 import type { ServingReport } from './base/points/serving.ts';
+import type { SameFile } from './base/same-files.ts';
 import type { DrillReport } from './drill.ts';
 
 /** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
@@ -19,6 +20,8 @@ export interface Backup {
   readonly sizeBytes: number;
   /** Bytes that it added to the repository; the rest it shares with earlier ones. Undefined where nothing is shared. */
   readonly newBytes?: number | undefined;
+  /** False where a later backup has taken files over: then `path` is no data directory, and a restore makes one. */
+  readonly isPlain?: boolean | undefined;
   /** A person's own words about it. */
   readonly note?: string | null | undefined;
   /** Never expires. */
@@ -173,8 +176,8 @@ export interface BaseBackups {
   descends(backup: Backup, dataDir: string, signal: AbortSignal): Promise<boolean>;
   /** Tells if the instance was written to since the newest backup, with the reason. */
   changedSinceLast(signal: AbortSignal): Promise<{ readonly changed: boolean; readonly because: string }>;
-  /** Which of these files the backup provably holds byte for byte, and where; read and compared with the manifest. */
-  sameFiles(backup: Backup, files: readonly KnownFile[], signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
+  /** Which of these files the backup provably holds byte for byte, plain, and where; read and compared with the manifest. */
+  sameFiles(backup: Backup, files: readonly KnownFile[], signal: AbortSignal): Promise<ReadonlyMap<string, SameFile>>;
   /** Where the backup holds this very WAL segment, read and compared with its record; undefined where it does not. */
   walSegment(backup: Backup, name: string, signal: AbortSignal): Promise<string | undefined>;
   /** True when the WAL from the backup's end to the last flushed record is in `dataDir`/pg_wal, so that restoring it loses no row. */

@@ -1,22 +1,13 @@
 import { createHash } from 'node:crypto';
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  fchmodSync,
-  fchownSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  readSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fstatSync, fsyncSync, openSync } from 'node:fs';
 import { type BytePath, toBytes } from '../formats/byte-path.ts';
+import { type ByteSource, type Layers, openLayered, sourceOf } from '../formats/layered-file.ts';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
 import { isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
 import { unlessMissing } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
+import { cloneSink, deltaSink, nowhere, type Sink, TooManyChanged, wholeSink } from './page-sinks.ts';
 import { openRegular, openRegularSync } from './regular-file.ts';
 
 /** One file to copy. Plain data: it crosses threads. */
@@ -44,7 +35,16 @@ export interface CopyTask {
   readonly sparse?: boolean;
   /** The source may be somebody else's work: only a regular file is read, and no link is followed. */
   readonly untrusted?: boolean;
+  /** The source is what `from` was before pages of it were written over. */
+  readonly layers?: Layers | undefined;
+  /** Only what differs from an earlier copy of the file is written. */
+  readonly against?: Against | undefined;
 }
+
+/** An earlier copy of a file. `clone`: shares its blocks with `to`. `delta`: `to` is not made; files with its pages, and with what to write into it, are. */
+export type Against =
+  | { readonly how: 'clone'; readonly earlier: BytePath }
+  | { readonly how: 'delta'; readonly number: number; readonly earlier: BytePath; readonly old: BytePath; readonly fresh: BytePath };
 
 export interface CopiedFile {
   /** Less than asked for when the file was truncated meanwhile. */
@@ -56,6 +56,10 @@ export interface CopiedFile {
   readonly damagedBlocks: readonly number[];
   /** Unsound pages that claim to be newer than the backup's start: torn by a write under way, unless their LSN turns out to lie ahead. */
   readonly tornPages: readonly SuspectPage[];
+  /** Undefined where the file was copied whole; `delta`: it is not there yet. */
+  readonly compared?: { readonly how: Against['how']; readonly changedPages: number; readonly earlierSizeBytes: number } | undefined;
+  /** More pages differ from the earlier copy than are worth it. */
+  readonly isMostlyChanged?: boolean | undefined;
 }
 
 /** Undefined when `from` has vanished. */
@@ -70,30 +74,87 @@ const REREAD_PAUSE_MS = 20;
 
 /**
  * Copies one file in one pass: read, judge its pages, hash, write, fsync. Synchronously: it runs on a thread of its own, and for small files
- * Node spends more on each promise than the kernel on the call.
+ * Node spends more on each promise than the kernel on the call. With `layers` or `against` call `loadZstdSync` before.
  */
 export function copyFile(task: CopyTask): CopyResult {
-  const { path, mode, owner, sync } = task;
+  try {
+    if (task.against?.how === 'delta') return copyDelta(task, task.against);
+    return copyOut(task);
+  } catch (thrown) {
+    if (!(thrown instanceof TooManyChanged)) throw thrown;
+    const { path, copied } = copyOut({ ...task, against: undefined });
+    return { path, copied: copied && { ...copied, isMostlyChanged: true } };
+  }
+}
+
+/** To `to`, whole or as what differs from a clone. */
+function copyOut(task: CopyTask): CopyResult {
+  const { path, mode, owner, sync, against, layers } = task;
   const [from, to] = [toBytes(task.from), toBytes(task.to)];
   if (task.untrusted) {
     const there = openIfThere(from, openRegularSync); // A clone of a pipe would wait for its writer.
     if (there === undefined) return { path, copied: undefined };
     closeSync(there);
   }
-  const isClone = task.clone === true && clone(from, to);
-  let source: number | undefined;
+  const isCopy = task.clone === true && layers === undefined && clone(from, to);
+  const source = openSource(task, isCopy ? task.to : task.from);
+  if (source === undefined) return { path, copied: undefined };
+  const isClone = isCopy || (against !== undefined && clone(toBytes(against.earlier), to));
   let target: number | undefined;
   try {
-    source = openIfThere(isClone ? to : from, task.untrusted ? openRegularSync : (path) => openSync(path, 'r'));
-    if (source === undefined) return { path, copied: undefined };
-    target = openSync(to, isClone ? 'r' : 'wx', mode);
+    target = openSync(to, isCopy ? 'r' : isClone ? 'r+' : 'wx', mode);
     if (isClone) fchmodSync(target, mode);
     if (owner) fchownSync(target, owner.uid, owner.gid);
-    const copied = pump(source, isClone ? undefined : target, task);
+    const earlierSizeBytes = isClone && !isCopy ? fstatSync(target).size : undefined;
+    const sink = earlierSizeBytes === undefined ? wholeSink(target, task.sparse === true) : cloneSink(target, earlierSizeBytes);
+    const copied = pump(source, isCopy ? nowhere : sink, task);
     if (sync) fsyncSync(target);
-    return { path, copied };
+    const compared =
+      earlierSizeBytes === undefined ? undefined : { how: 'clone' as const, changedPages: pagesIn(copied.writtenBytes), earlierSizeBytes };
+    return { path, copied: { ...copied, compared } };
   } finally {
-    for (const handle of [source, target]) if (handle !== undefined) closeSync(handle);
+    source.close();
+    if (target !== undefined) closeSync(target);
+  }
+}
+
+const PAGE_BYTES = 8192;
+const pagesIn = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES);
+
+/** Beside the earlier copy: its pages, durable, and what is to be written into it. Throws `TooManyChanged`. */
+function copyDelta(task: CopyTask, { earlier: path, old, fresh }: Extract<Against, { how: 'delta' }>): CopyResult {
+  const source = openSource(task, task.from);
+  if (source === undefined) return { path: task.path, copied: undefined };
+  const handles: number[] = [];
+  try {
+    const opened = (file: BytePath): number => {
+      const handle = openSync(toBytes(file), 'wx', 0o600);
+      handles.push(handle);
+      if (task.owner) fchownSync(handle, task.owner.uid, task.owner.gid);
+      return handle;
+    };
+    const earlier = sourceOf(openRegularSync(toBytes(path)));
+    try {
+      const sink = deltaSink(earlier, { old: opened(old), fresh: opened(fresh) }, pagesIn(Math.max(earlier.sizeBytes, task.sizeBytes)) / 2);
+      const copied = pump(source, sink, task);
+      fsyncSync(handles[0]!);
+      const compared = { how: 'delta' as const, changedPages: sink.changedPages(), earlierSizeBytes: earlier.sizeBytes };
+      return { path: task.path, copied: { ...copied, compared } };
+    } finally {
+      earlier.close();
+    }
+  } finally {
+    source.close();
+    for (const handle of handles) closeSync(handle);
+  }
+}
+
+function openSource({ layers, untrusted }: CopyTask, path: BytePath): ByteSource | undefined {
+  try {
+    if (layers !== undefined) return openLayered(path, layers);
+    return sourceOf(untrusted ? openRegularSync(toBytes(path)) : openSync(toBytes(path), 'r'));
+  } catch (thrown) {
+    return unlessMissing(thrown);
   }
 }
 
@@ -114,7 +175,7 @@ function openIfThere(path: Buffer, opening: (path: Buffer) => number): number | 
   }
 }
 
-function pump(source: number, target: number | undefined, { sizeMaxBytes, pages, bytesPerSecond, sparse }: CopyTask): CopiedFile {
+function pump(source: ByteSource, sink: Sink, { sizeMaxBytes, pages, bytesPerSecond }: CopyTask): CopiedFile {
   const { bytes, findUnsound } = pageBuffer();
   const hash = createHash('sha256');
   const damagedBlocks: number[] = [];
@@ -122,7 +183,7 @@ function pump(source: number, target: number | undefined, { sizeMaxBytes, pages,
   let position = 0;
   let writtenBytes = 0;
   while (position < sizeMaxBytes) {
-    const length = fill(source, bytes, Math.min(bytes.length, sizeMaxBytes - position), position);
+    const length = source.fill(bytes, Math.min(bytes.length, sizeMaxBytes - position), position);
     if (length === 0) break;
     if (pages) {
       for (const suspect of findUnsound(length, position / pages.blockSizeBytes, pages)) {
@@ -133,31 +194,12 @@ function pump(source: number, target: number | undefined, { sizeMaxBytes, pages,
     }
     const chunk = bytes.subarray(0, length);
     hash.update(chunk);
-    if (target !== undefined) writtenBytes += sparse ? writeFilled(target, chunk, position) : writeAll(target, chunk, position);
+    writtenBytes += sink.write(chunk, position);
     position += length;
     if (bytesPerSecond !== undefined) pause((length / bytesPerSecond) * 1000); // A little slower than asked for: reading takes its time too.
   }
-  if (sparse && target !== undefined) ftruncateSync(target, position); // A hole at the end is made by the size alone.
+  writtenBytes += sink.end(position);
   return { sizeBytes: position, writtenBytes, sha256: hash.digest('hex'), damagedBlocks, tornPages };
-}
-
-const HOLE_BYTES = 64 * 1024;
-const zeroes = Buffer.alloc(HOLE_BYTES);
-
-/** Returns how many bytes it wrote. */
-function writeFilled(target: number, chunk: Buffer, position: number): number {
-  let written = 0;
-  for (let at = 0; at < chunk.length; at += HOLE_BYTES) {
-    const block = chunk.subarray(at, at + HOLE_BYTES);
-    if (!block.equals(zeroes.subarray(0, block.length))) written += writeAll(target, block, position + at);
-  }
-  return written;
-}
-
-/** write(2) may write less than asked for. */
-function writeAll(target: number, bytes: Buffer, position: number): number {
-  for (let written = 0; written < bytes.length; ) written += writeSync(target, bytes, written, bytes.length - written, position + written);
-  return bytes.length;
 }
 
 /**
@@ -165,7 +207,7 @@ function writeAll(target: number, bytes: Buffer, position: number): number {
  * the first's place in `chunk`; one that is newer than the backup's start is left to WAL replay.
  */
 function judge(
-  source: number,
+  source: ByteSource,
   chunk: Buffer,
   chunkPosition: number,
   { block, lsn }: SuspectPage,
@@ -176,7 +218,7 @@ function judge(
   const page = Buffer.allocUnsafe(rule.blockSizeBytes);
   for (let attempt = 0; attempt < REREADS_MAX; attempt += 1) {
     if (attempt > 0) pause(REREAD_PAUSE_MS);
-    if (fill(source, page, page.length, position) < page.length) return 'sound'; // The relation was truncated here: WAL says so too.
+    if (source.fill(page, page.length, position) < page.length) return 'sound'; // The relation was truncated here: WAL says so too.
     if (isSoundPage(page, rule.firstBlock + block, pageChecksum)) {
       page.copy(chunk, position - chunkPosition);
       return 'sound';
@@ -187,17 +229,6 @@ function judge(
 }
 
 const pause = (durationMs: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
-
-/** read(2) may return less than asked for before the end of a file. */
-export function fill(file: number, into: Buffer, length: number, position: number): number {
-  let filled = 0;
-  while (filled < length) {
-    const bytesRead = readSync(file, into, filled, length - filled, position + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return filled;
-}
 
 /** SHA-256 and size of a file, read once. */
 export async function hashFile(path: Buffer, signal: AbortSignal): Promise<{ sizeBytes: number; sha256: string }> {

@@ -7,7 +7,7 @@ import { type BackupTree, openTree } from './tree.ts';
 
 /** Catalog and tree together: a backup is there when both have it, and every step between lies in an order that a kill leaves whole. */
 export interface Holdings<R extends Recorded, W extends R = R>
-  extends Pick<BackupTree, 'pathOf' | 'stagingOf' | 'reading' | 'requireSpace'> {
+  extends Pick<BackupTree, 'pathOf' | 'stagingOf' | 'reading' | 'holdAlone' | 'has' | 'requireSpace'> {
   /** Oldest first. A directory without a record is no backup; a record that cannot be read is passed over with a warning. */
   records(signal: AbortSignal): Promise<readonly R[]>;
   /** The state that is recorded of a backup by now. Rejects with `backup.missing` when it has been removed. */
@@ -21,11 +21,19 @@ export interface Holdings<R extends Recorded, W extends R = R>
   publish(record: W): Promise<void>;
   /** Changes the record of a published backup, under the lock, as it is by then; undefined when it has been removed meanwhile. */
   change(label: string, change: (record: R) => R, signal: AbortSignal): Promise<R | undefined>;
+  /** The same for whoever holds the lock, with the row for each file. */
+  rewrite(label: string, change: (record: W) => W): Promise<W | undefined>;
   /**
    * Takes it off the list first and removes it then, so that a kill leaves nothing listed that is not whole. False, and nothing done: somebody
    * reads it.
    */
   remove(label: string): Promise<boolean>;
+}
+
+/** How one kind of backup is read, and what it finishes that a killed run has begun. */
+export interface HeldKind<R extends Recorded, W extends R> extends RecordFormat<R, W> {
+  /** Under the lock, before anything else is done. */
+  settle?(holdings: Holdings<R, W>, where: { readonly partial: string; readonly system: System }): Promise<void>;
 }
 
 /** Long enough for most backups that are under way. */
@@ -39,7 +47,7 @@ interface Parts<R extends Recorded, W extends R> {
 
 /** Entries with one kind of label in `backupDir`. */
 export function openHoldings<R extends Recorded, W extends R>(
-  kind: RecordFormat<R, W>,
+  kind: HeldKind<R, W>,
   backupDir: string,
   owner: Identity | undefined,
   system: System,
@@ -58,25 +66,22 @@ export function openHoldings<R extends Recorded, W extends R>(
     const lock = await tree.lock(holder, patienceMs, signal);
     try {
       await clearLeftovers(parts);
+      await kind.settle?.(holdings, { partial: places.partial, system });
       return await work();
     } finally {
       await lock.release();
     }
   }
 
-  async function change(label: string, changeRecord: (record: R) => R): Promise<R | undefined> {
-    const record = await withDirectory(parts, label, catalog.readWhole);
-    if (!record) return undefined;
-    const changed = { ...record, ...changeRecord(record) };
-    await catalog.write(changed);
-    return changed;
-  }
-
-  return {
-    pathOf: tree.pathOf,
-    stagingOf: tree.stagingOf,
-    reading: tree.reading,
-    requireSpace: tree.requireSpace,
+  const { pathOf, stagingOf, reading, holdAlone, has, requireSpace } = tree;
+  const holdings: Holdings<R, W> = {
+    pathOf,
+    stagingOf,
+    reading,
+    holdAlone,
+    has,
+    requireSpace,
+    rewrite: (label, change) => rewrite(parts, label, change),
     async records(signal) {
       const found: R[] = [];
       for (const label of await catalog.labels()) {
@@ -104,9 +109,23 @@ export function openHoldings<R extends Recorded, W extends R>(
       return catalog.freeLabel();
     },
     publish: (record) => publish(parts, record),
-    change: (label, how, signal) => locked('a change of a record', () => change(label, how), signal, CHANGE_PATIENCE_MS),
+    change: (label, how, signal) =>
+      locked('a change of a record', () => rewrite(parts, label, (record) => ({ ...record, ...how(record) })), signal, CHANGE_PATIENCE_MS),
     remove: (label) => remove(parts, label),
   };
+  return holdings;
+}
+
+async function rewrite<R extends Recorded, W extends R>(
+  { catalog, tree, system }: Parts<R, W>,
+  label: string,
+  change: (record: W) => W,
+): Promise<W | undefined> {
+  const record = await withDirectory({ tree, system }, label, catalog.readWhole);
+  if (!record) return undefined;
+  const changed = change(record);
+  await catalog.write(changed);
+  return changed;
 }
 
 async function withDirectory<T>(

@@ -8,15 +8,15 @@ import { wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { durationMs } from '../kernel/units.ts';
 import type { Backup, BackupDetails, Repository, RetentionDecision } from './backup.ts';
-import type { Recorded, RecordFormat } from './catalog.ts';
+import type { Recorded } from './catalog.ts';
 import { inWords } from './disk-failures.ts';
 import { expireBackups } from './expire.ts';
-import { type Holdings, openHoldings } from './holdings.ts';
+import { type HeldKind, type Holdings, openHoldings } from './holdings.ts';
 import { awaitedCopies } from './offsite/notes.ts';
 import { type Candidate, planRetention, type RetentionPolicy } from './retention.ts';
 
 /** The parts that tell one kind of backup from another: its labels, how its records are read, and what they say. */
-export interface RecordKind<R extends Recorded, W extends R = R> extends RecordFormat<R, W> {
+export interface RecordKind<R extends Recorded, W extends R = R> extends HeldKind<R, W> {
   toBackup(record: R, path: string): Backup;
   describe(record: R): BackupDetails;
 }

@@ -64,7 +64,10 @@ export function showView({ backup, details, retention }: ShownBackup, style: Sty
     ['verified', when(backup.verifiedAt, 'never: `dbkit backup verify` does it')],
     ['proven', when(backup.provenAt, 'never')],
     ['retention', retention === null ? '' : `${retention.keep ? 'kept' : 'goes with the next cleanup'}: ${retention.because}`],
-    ['path', backup.path],
+    [
+      'path',
+      backup.isPlain === false ? `${backup.path} (no data directory: \`dbkit backup open ${backup.label}\` makes one)` : backup.path,
+    ],
     ...Object.entries(details).map(([name, value]) => detail(name, value)),
   ];
   return table(facts.filter(([, value]) => value !== '').map(([name, value]) => [style.dim(name), value]));

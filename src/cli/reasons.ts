@@ -1,3 +1,4 @@
+import { strategies } from '../backups/base/pages/strategy.ts';
 import { reachRows } from '../backups/base/points/reach.ts';
 import { serveRows } from '../backups/base/points/serve-rows.ts';
 import { scoreRows } from '../backups/offsite/score.ts';
@@ -108,6 +109,7 @@ export const tables = {
   'Does a base backup serve a moment?': serveRows,
   'Can a restore point be made?': restorePointRows,
   'Can a database be copied?': snapshotRows,
+  'How a base backup copies a file that changed': strategies,
   'Does the database follow a checkout?': checkoutRows,
   'What becomes of the data when a branch is checked out': turnRows,
   'Retention of backups': retentionRules,

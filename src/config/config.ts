@@ -161,6 +161,8 @@ const backupSettings = v.strictObject({
   rateLimit: v.optional(size),
   /** Every so many base backups one shares nothing with the earlier ones; 0: none has to. */
   fullEvery: v.optional(count, 0),
+  /** Of a large file that changed only pages are written, and earlier backups keep those that they had; off: it is copied whole. */
+  pages: v.optional(v.boolean(), false),
 });
 
 const isMember = (value: unknown): boolean => typeof value === 'object' && value !== null && 'config' in value;

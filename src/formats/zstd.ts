@@ -12,12 +12,21 @@ export interface Zstd {
 const LEVEL = 1;
 const COMPRESSION_LEVEL_PARAMETER = 100; // zstd.h, ZSTD_c_compressionLevel.
 
+/** The same for threads whose work waits for nothing. */
+export interface ZstdSync {
+  compress(plain: Uint8Array): Buffer;
+  /** Throws for what is no frame, and for more than `plainBytesMax`. */
+  decompress(packed: Uint8Array, plainBytesMax: number): Buffer;
+}
+
 type Done = (cause: Error | null, result: Buffer) => void;
 
 /** Functions that Node has from 22.15 on beside what its older types know. */
 interface ZstdOfNode {
   zstdCompress?(plain: Uint8Array, options: { params: Record<number, number>; pledgedSrcSize: number }, done: Done): void;
   zstdDecompress?(packed: Uint8Array, options: { maxOutputLength: number }, done: Done): void;
+  zstdCompressSync?(plain: Uint8Array, options: { params: Record<number, number>; pledgedSrcSize: number }): Buffer;
+  zstdDecompressSync?(packed: Uint8Array, options: { maxOutputLength: number }): Buffer;
 }
 
 let loading: Promise<Zstd> | undefined;
@@ -45,12 +54,43 @@ let begun: Promise<void> | undefined;
 
 /** For Node 20. It works on the thread that asks. */
 export async function loadWebAssembly(): Promise<Zstd> {
+  const { compress, decompress } = await loadWebAssemblySync();
+  return {
+    compress: async (plain) => compress(plain),
+    decompress: async (packed, plainBytesMax) => decompress(packed, plainBytesMax),
+  };
+}
+
+let loaded: ZstdSync | undefined;
+
+/** Loads it for this thread; after that `loadedZstd` has it. */
+export async function loadZstdSync(): Promise<ZstdSync> {
+  if (loaded !== undefined) return loaded;
+  const { zstdCompressSync, zstdDecompressSync } = (await import('node:zlib')).default as object as ZstdOfNode;
+  const params = { [COMPRESSION_LEVEL_PARAMETER]: LEVEL };
+  loaded =
+    zstdCompressSync === undefined || zstdDecompressSync === undefined
+      ? await loadWebAssemblySync()
+      : {
+          compress: (plain) => zstdCompressSync(plain, { params, pledgedSrcSize: plain.length }),
+          decompress: (packed, plainBytesMax) => zstdDecompressSync(packed, { maxOutputLength: plainBytesMax }),
+        };
+  return loaded;
+}
+
+/** The one that this thread has loaded. Throws where it has not. */
+export function loadedZstd(): ZstdSync {
+  if (loaded === undefined) throw new Error('zstd is not loaded on this thread');
+  return loaded;
+}
+
+async function loadWebAssemblySync(): Promise<ZstdSync> {
   const { init, compress, decompress } = (await import('@bokuweb/zstd-wasm')).default;
   begun ??= init(); // Once: a second time would give it another memory.
   await begun;
   return {
-    compress: async (plain) => asBuffer(compress(plain, LEVEL)),
-    async decompress(packed, plainBytesMax) {
+    compress: (plain) => asBuffer(compress(plain, LEVEL)),
+    decompress(packed, plainBytesMax) {
       const claimed = contentBytes(packed);
       if (claimed !== undefined && claimed > plainBytesMax)
         throw new RangeError(`a frame of ${claimed} bytes, and at most ${plainBytesMax} fit`);

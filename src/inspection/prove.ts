@@ -29,6 +29,8 @@ export interface Baseline {
   keptWal(dataDir: string, timeline: number, signal: AbortSignal): Promise<SegmentBytes | undefined>;
   /** The backup's own bytes match its manifest. */
   isIntact(path: string, signal: AbortSignal): Promise<boolean>;
+  /** Nobody removes it, or writes over its files, while `work` reads them. `isHeld`: false where somebody does just now, or has. */
+  whileHeld<T>(work: (isHeld: boolean) => Promise<T>, signal: AbortSignal): Promise<T>;
 }
 
 /** Finds it, where there is one; asked only when something is to be proven. */
@@ -91,8 +93,10 @@ const nothingRead: Proof = { pages: 0, bytes: 0, doubtful: [], unknown: [], unpr
 export async function provePages(request: ProofRequest, signal: AbortSignal): Promise<Proof> {
   const limit = bound([signal], request.limitMs);
   const seen: Progress = { pages: 0, bytes: 0, doubtful: [], unknown: [], known: undefined };
+  const { baseline } = request;
+  const against = (isHeld: boolean): Promise<Proof> => prove(isHeld ? request : { ...request, baseline: undefined }, seen, limit.signal);
   try {
-    return await prove(request, seen, limit.signal);
+    return await (baseline === undefined ? against(true) : baseline.whileHeld(against, limit.signal));
   } catch (cause) {
     if (!limit.isLate() || signal.aborted) throw cause;
     const { known, doubtful, ...counted } = seen;

@@ -171,7 +171,7 @@ async function filesInBackup(
     if (same && files.every(({ path }) => same.has(path)))
       found.set(
         findingKey(finding),
-        files.map((file) => ({ ...file, from: same.get(file.path)! })),
+        files.map((file) => ({ ...file, ...same.get(file.path)! })),
       );
   }
   return found;

@@ -1,5 +1,6 @@
-import { chmod, copyFile, lstat, readdir, readFile, symlink } from 'node:fs/promises';
+import { chmod, copyFile, lstat, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
+import { hashFile } from '../backups/copy-file.ts';
 import { resetWal } from '../formats/reset-wal.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { keptBytes, keptPath, readKept } from '../inspection/kept.ts';
@@ -115,10 +116,15 @@ const isTheServers = (path: string): boolean => isPostgresqls(path) || isOnlyRea
 async function bringBackFromBackup(bench: Bench, finding: Finding, signal: AbortSignal): Promise<void> {
   const { local, backedUp } = bench;
   await setAside(bench, finding.path);
-  for (const { path, from, mtimeMs } of backedUp.get(findingKey(finding))!) {
+  for (const { path, from, mtimeMs, sha256 } of backedUp.get(findingKey(finding))!) {
     signal.throwIfAborted();
-    await local.system.files.makeDirectory(join(local.volume.dataDir, dirname(path)), { mode: 0o700, owner: local.owner });
-    await local.system.files.copy(from, join(local.volume.dataDir, path), { mode: 0o600, owner: local.owner, modifiedMs: mtimeMs });
+    const target = join(local.volume.dataDir, path);
+    await local.system.files.makeDirectory(dirname(target), { mode: 0o700, owner: local.owner });
+    await local.system.files.copy(from, target, { mode: 0o600, owner: local.owner, modifiedMs: mtimeMs });
+    if (sha256 !== undefined && (await hashFile(Buffer.from(target), signal)).sha256 !== sha256) {
+      await rm(target, { force: true });
+      throw new DbkitError('data.corrupt', `${from} was written to while it was copied`, { hint: 'try again: `dbkit recover`' });
+    }
     local.system.reached('repair.brought-back');
   }
 }

@@ -11,6 +11,8 @@ import { makeLabel } from '../kernel/labels.ts';
 /** A file of the last clean shutdown, and where a backup holds the very same. */
 export interface BackedUpFile extends KnownFile {
   readonly from: string;
+  /** Of what is wanted, where another run may write to that file. */
+  readonly sha256?: string;
 }
 
 /** One repair's surroundings: what it may set aside goes to `asideDir`, made at first use, beside nothing else. */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Backup, BaseBackups, FoundBackup } from '../backups/backup.ts';
-import { readCluster } from '../backups/base/cluster.ts';
+import { readBackupCluster, readCluster } from '../backups/base/cluster.ts';
 import type { PointPlan } from '../backups/base/points/point.ts';
 import { findBackup, requireBase } from '../backups/find-backup.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
@@ -116,7 +116,7 @@ async function judge(
   { binaries, owner }: { binaries: Binaries; owner: Identity },
   signal: AbortSignal,
 ): Promise<string[]> {
-  const cluster = await readCluster(backup.path, signal).catch((cause: unknown) => {
+  const cluster = await readBackupCluster(backup.path, signal).catch((cause: unknown) => {
     if (isAbort(cause)) throw cause;
     throw new DbkitError('data.corrupt', `the pg_control of ${backup.label} cannot be read on this machine`, {
       hint: `\`dbkit backup verify ${backup.label}\` tells damage from another architecture; nothing was changed`,

@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, onTestFinished, test } from 'vitest';
 import { copyOut } from '../../src/backups/offsite/copy-out.ts';
+import { plainBackups } from '../../src/backups/offsite/held-backups.ts';
 import { openPlace } from '../../src/backups/offsite/place.ts';
 import { Secret } from '../../src/kernel/secret.ts';
 import { clock } from '../../src/machine/clock.ts';
@@ -50,6 +51,7 @@ test.skipIf(!there('zstd'))('the shell script of REPOSITORY-FORMAT.md restores a
       place: openPlace(openDirectoryStore({ path: place, clock }), seal, '77'),
       backupDir,
       memoryDir: join(root, 'memory'),
+      held: plainBackups,
       system: { files, clock },
     },
     {

@@ -5,6 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { bringBack } from '../../src/backups/offsite/bring-back.ts';
 import { copyOut } from '../../src/backups/offsite/copy-out.ts';
 import { expireCopies } from '../../src/backups/offsite/expire-copies.ts';
+import { plainBackups } from '../../src/backups/offsite/held-backups.ts';
 import { openPlace } from '../../src/backups/offsite/place.ts';
 import { DbkitError } from '../../src/kernel/errors.ts';
 import { clock } from '../../src/machine/clock.ts';
@@ -38,7 +39,7 @@ async function threeCopies(change: (store: Store) => Store = (store) => store) {
     await writeFile(join(backupDir, `${label}.json`), `{"label":"${label}"}\n`);
     const about = { path: '', kind: 'physical', createdAt: '2026-11-20T12:00:00.000Z', state: 'good', pgVersion: 15 } as const;
     const backup = { ...about, label, systemIdentifier: '77', sizeBytes: 1 };
-    await copyOut({ place, backupDir, memoryDir: join(root, 'memory'), system }, backup, async () => undefined, signal);
+    await copyOut({ place, backupDir, memoryDir: join(root, 'memory'), system, held: plainBackups }, backup, async () => undefined, signal);
   }
   const at = (days: number) => ({ now: () => new Date(START_MS + days * DAY_MS) });
   const expire = (days: number, dryRun = false) =>

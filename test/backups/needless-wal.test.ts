@@ -7,6 +7,7 @@ import { baseBackupRecords } from '../../src/backups/base/record.ts';
 import { createCopies } from '../../src/backups/offsite/copies.ts';
 import { copyOut } from '../../src/backups/offsite/copy-out.ts';
 import { expireCopies } from '../../src/backups/offsite/expire-copies.ts';
+import { plainBackups } from '../../src/backups/offsite/held-backups.ts';
 import { type NeededWal, needlessWal } from '../../src/backups/offsite/needless-wal.ts';
 import { openPlace } from '../../src/backups/offsite/place.ts';
 import { bringWalBack, copyWal } from '../../src/backups/offsite/wal.ts';
@@ -88,7 +89,7 @@ async function twoCopies() {
     const about = { path: '', kind: 'physical', createdAt: '2026-11-20T12:00:00.000Z', state: 'good', pgVersion: 15 } as const;
     const summaries = [...(await place.summaries(signal)), { label, wal }];
     await copyOut(
-      { place, backupDir, memoryDir: join(root, 'memory'), wal, system },
+      { place, backupDir, memoryDir: join(root, 'memory'), wal, system, held: plainBackups },
       { ...about, label, systemIdentifier: '77', sizeBytes: 1 },
       () => copyWal(place, { backupDir, summaries }, files, signal),
       signal,

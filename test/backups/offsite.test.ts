@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { bringBack } from '../../src/backups/offsite/bring-back.ts';
 import { copyOut } from '../../src/backups/offsite/copy-out.ts';
+import { plainBackups } from '../../src/backups/offsite/held-backups.ts';
 import { parseManifest, renderManifest } from '../../src/backups/offsite/manifest.ts';
 import { openPlace, type Place } from '../../src/backups/offsite/place.ts';
 import { slice } from '../../src/backups/offsite/read-file.ts';
@@ -63,7 +64,7 @@ async function copied(seal: Seal = plainSeal, change: (store: Store) => Store = 
   const [backupDir, memoryDir, away] = [await folder(), join(await folder(), 'memory'), await folder()];
   const store = openDirectoryStore({ path: away, clock });
   const place = openPlace(change(store), seal, '77');
-  const needs = { place, backupDir, memoryDir, system };
+  const needs = { place, backupDir, memoryDir, system, held: plainBackups };
   return { needs, place, store, backupDir, memoryDir, away };
 }
 

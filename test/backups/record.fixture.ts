@@ -40,5 +40,6 @@ export const record: WholeRecord = {
   createsTablespaces: false,
   groupAccess: false,
   copyBeganNs: '1763668440000000000',
+  packed: [],
   sources: [['PG_VERSION', 3, '1', '2', '3']],
 };

@@ -6,6 +6,7 @@ import { bringBack } from '../../src/backups/offsite/bring-back.ts';
 import { checkCopy } from '../../src/backups/offsite/check-copy.ts';
 import { copyOut } from '../../src/backups/offsite/copy-out.ts';
 import { expireCopies } from '../../src/backups/offsite/expire-copies.ts';
+import { plainBackups } from '../../src/backups/offsite/held-backups.ts';
 import { openPlace, type Place } from '../../src/backups/offsite/place.ts';
 import { dependence, rotateCopy } from '../../src/backups/offsite/rotate.ts';
 import { bringWalBack, copyWal } from '../../src/backups/offsite/wal.ts';
@@ -46,7 +47,7 @@ async function copyWith(seal: Seal) {
     await writeFile(join(backupDir, backup.label, 'own'), backup.label.repeat(3000));
     await writeFile(join(backupDir, `${backup.label}.json`), `{"label":"${backup.label}"}\n`);
     const wal = () => copyWal(place, { backupDir, summaries: [] }, files, signal);
-    await copyOut({ place, backupDir, memoryDir: join(root, 'memory'), system }, backup, wal, signal);
+    await copyOut({ place, backupDir, memoryDir: join(root, 'memory'), system, held: plainBackups }, backup, wal, signal);
   }
   return { root, store };
 }

@@ -33,7 +33,9 @@ const irregular = ['link', 'endless', 'folder', 'pipe'];
 test.each(irregular)('in place of a file a %s is read by nobody, and nobody waits for it', async (name) => {
   await expect(readRegular(within(name), 100)).rejects.toMatchObject({ code: 'data.corrupt' });
   await expect(hashFile(Buffer.from(within(name)), signal)).rejects.toMatchObject({ code: 'data.corrupt' });
-  expect(reread({ root: fromText(root), path: fromText(name), sizeBytes: 5, pages: undefined })).toMatchObject({ found: 'irregular' });
+  expect(reread({ path: fromText(name), from: fromText(within(name)), layers: undefined, sizeBytes: 5, pages: undefined })).toMatchObject({
+    found: 'irregular',
+  });
   const task = {
     path: fromText('f'),
     from: fromText(within(name)),

@@ -12,6 +12,7 @@ import { installed } from '../harness/majors.ts';
 import { openProject } from '../harness/project.ts';
 import { addRows, expectAllRows, expectNewInstance, known } from '../harness/rows.ts';
 import { customise, expectRowsAndSetting } from './customised.ts';
+import { expectAllWhole, expectNewestIsPlain, makeSpread, updateSpread } from './spread.ts';
 import { takeBackup } from './take-backup.ts';
 import { oldMajors, upgradeEnvironment, upgradeWords } from './upgrading.ts';
 import { expectStopped, quarantined } from './verdict.ts';
@@ -115,6 +116,33 @@ const backup: Story = {
   act: async (instance, env) => {
     const running = await boot(instance);
     const killed = await run(instance, ['maintenance', 'backup'], { env: { ...env, MAX_BACKUPS: '1' } });
+    await expectStopped(instance, await running.stop());
+    return killed;
+  },
+};
+
+/** A second backup of a running server in which two large files have changed in a few pages: it takes them over from the first. */
+const takeover: Story = {
+  from: 'template',
+  stage: async (instance) => {
+    const running = await boot(instance);
+    await makeSpread(instance);
+    await takeBackup(instance);
+    await expectStopped(instance, await running.stop());
+    return async () => {
+      await expectAllRows(instance, 0);
+      await expectAllWhole(instance);
+      await takeBackup(instance);
+      await expectAllWhole(instance);
+      await expectNewestIsPlain(instance);
+      expect(await readdir(join(instance.backupDir, '.partial')), 'nothing half-made is left').toEqual([]);
+    };
+  },
+  act: async (instance, env) => {
+    const running = await boot(instance);
+    await updateSpread(instance, 1);
+    const killed = await run(instance, ['maintenance', 'backup'], { env });
+    await expectAllWhole(instance);
     await expectStopped(instance, await running.stop());
     return killed;
   },
@@ -240,6 +268,7 @@ export const stories: Readonly<
     | 'repair'
     | 'restore'
     | 'backup'
+    | 'takeover'
     | 'expire'
     | 'quarantine'
     | 'dump'
@@ -255,6 +284,7 @@ export const stories: Readonly<
   repair,
   restore,
   backup,
+  takeover,
   expire: backup,
   quarantine,
   dump,

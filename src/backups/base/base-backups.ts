@@ -16,7 +16,7 @@ import { furthest, segmentThatLeadsOn } from './furthest.ts';
 import { pointOf } from './points/points.ts';
 import { reachableMoments } from './points/read-reachable.ts';
 import { servingBackups } from './points/serving.ts';
-import { type BackupRecord, baseBackupRecords } from './record.ts';
+import { type BackupRecord, baseBackupRecords, type WholeRecord } from './record.ts';
 import { restoreBackup } from './restore.ts';
 import { type KnownToHave, planRollForward } from './roll-forward.ts';
 import { findSameFiles } from './same-files.ts';
@@ -37,10 +37,10 @@ export interface BaseBackupsNeeds {
 export function createBaseBackups({ config, system, dataDir, owner }: BaseBackupsNeeds): BaseBackups {
   const fileOwner = system.self.uid === 0 ? owner : undefined;
   const repository = openRepository(baseBackupRecords, { config, owner: fileOwner, system });
-  const { recordOf, remember, reading, pathOf } = repository;
+  const { recordOf, remember, pathOf } = repository;
+  const readingRecord = readingIn(repository);
   const seen: VerifyNeeds['seen'] = new Map();
   const points = { backupDir: config.backupDir, dataDir, system, repository };
-
   const rememberDamage = damageIn(remember);
 
   async function take(...[signal, options = {}]: Parameters<BaseBackups['take']>) {
@@ -58,9 +58,11 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     const wal = target.point && (await (await pointOf(points, target.point, { label: record.label }, signal)).wal());
     const known = await knownToHave(record, { stateDir: config.stateDir, dataDir }, signal);
     const { rolled, walFrom } = wal ?? (await furthest(record, target, { known, repositoryDir: config.backupDir, system }, signal));
-    const needs = { record, rolled, source: pathOf(record.label), owner: fileOwner, system };
-    const work = (): ReturnType<typeof restoreBackup> => restoreBackup(needs, { ...target, walFrom, point: wal }, signal);
-    const staged = await reading(record.label, work).catch((thrown: unknown) => rememberDamage(record.label, {}, thrown, signal));
+    const needs = { rolled, source: pathOf(record.label), owner: fileOwner, system };
+    const work = (now: BackupRecord) => restoreBackup({ ...needs, record: now }, { ...target, walFrom, point: wal }, signal);
+    const staged = await readingRecord(backup.label, work, signal).catch((thrown: unknown) =>
+      rememberDamage(backup.label, {}, thrown, signal),
+    );
     return { ...staged, complete: rolled.complete };
   };
 
@@ -79,7 +81,7 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
       inWords(`look at the WAL since ${backup.label}`, async () =>
         isComplete(await recordOf(backup, signal), from, config.stateDir, signal),
       ),
-    baseline: async (backup, signal) => baselineOf(await repository.wholeOf(backup, signal), pathOf(backup.label), { config, system }),
+    baseline: baselineFrom(repository, { config, system }),
     walSegment: async (backup, name, signal) =>
       segmentThatLeadsOn(await recordOf(backup, signal), name, { path: pathOf(backup.label), dataDir, config, system }, signal),
     sameFiles: (backup, files, signal) =>
@@ -88,19 +90,32 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
       ),
     verify: (backup, signal, { deep } = { deep: false }) =>
       inWords(`verify ${backup.label}`, async () => {
-        const record = await recordOf(backup, signal);
+        const { label } = await recordOf(backup, signal);
         const read = { verifiedAt: system.clock.now().toISOString(), verifiedDeep: deep };
         const needs = { deep, seen, log: system.log };
-        await reading(record.label, () => verifyBackup(record, pathOf(record.label), needs, signal)).catch((thrown: unknown) =>
-          rememberDamage(record.label, read, thrown, signal),
+        await readingRecord(label, (record) => verifyBackup(record, pathOf(label), needs, signal), signal).catch((thrown: unknown) =>
+          rememberDamage(label, read, thrown, signal),
         );
-        await remember(record.label, (now) => ({ ...now, ...read, state: stateAfter(now), problem: null }), signal);
+        await remember(label, (now) => ({ ...now, ...read, state: stateAfter(now), problem: null }), signal);
       }),
     prove: ({ label }, drill, signal) => rememberDrill(remember, label, drill, signal),
     descends: async (backup, from, signal) => descendsFrom(await recordOf(backup, signal), from, signal),
     changedSinceLast: async (signal) => changedSince((await repository.records(signal)).at(-1), dataDir, signal),
   };
 }
+
+const baselineFrom =
+  ({ wholeOf, recordOf, pathOf }: RepositoryOf<BackupRecord, WholeRecord>, needs: Pick<BaseBackupsNeeds, 'config' | 'system'>) =>
+  async (...[backup, signal]: Parameters<BaseBackups['baseline']>): ReturnType<BaseBackups['baseline']> => {
+    const isPlainNow = async (): Promise<boolean> => (await recordOf(backup, signal)).packed.length === 0;
+    return baselineOf(await wholeOf(backup, signal), pathOf(backup.label), { ...needs, isPlainNow });
+  };
+
+/** The record is read while nobody can take files of the backup over: it says where they are. */
+const readingIn =
+  ({ reading, recordOf }: Pick<RepositoryOf<BackupRecord>, 'reading' | 'recordOf'>) =>
+  <T>(label: string, work: (record: BackupRecord) => Promise<T>, signal: AbortSignal): Promise<T> =>
+    reading(label, async () => work(await recordOf({ label }, signal)));
 
 async function isComplete(record: BackupRecord, dataDir: string, stateDir: string, signal: AbortSignal): Promise<boolean> {
   const known = await knownToHave(record, { stateDir, dataDir }, signal);

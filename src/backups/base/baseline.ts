@@ -16,13 +16,17 @@ import { parseManifest } from './manifest.ts';
 import { stampsOf, type WholeRecord } from './record.ts';
 import { isUnchanged } from './sharing.ts';
 
-/** A base backup as something to hold pages against; undefined when it is gone. A cold one begins with its own checkpoint. */
+/** A base backup as something to hold pages against; undefined when it is gone, or not plain. A cold one begins with its own checkpoint. */
 export function baselineOf(
   record: WholeRecord | undefined,
   directory: string,
-  { config: { backupDir }, system }: { readonly config: Pick<Config, 'backupDir'>; readonly system: System },
+  {
+    config: { backupDir },
+    system,
+    isPlainNow,
+  }: { readonly config: Pick<Config, 'backupDir'>; readonly system: System; readonly isPlainNow: () => Promise<boolean> },
 ): Baseline | undefined {
-  if (record === undefined) return undefined;
+  if (record === undefined || record.packed.length > 0) return undefined; // Pages are held against files that lie there.
   const stampOf = stampsOf(record);
   const began = BigInt(record.copyBeganNs);
   const relations = record.sources.map(
@@ -59,6 +63,15 @@ export function baselineOf(
       const read = await hashFile(toBytes(fromText(join(directory, path))), signal).catch(() => undefined);
       signal.throwIfAborted();
       return read !== undefined && read.sha256 === digests.get(path);
+    },
+    async whileHeld(work, signal) {
+      const lock = await system.locks.hold(directory, 'shared').catch(() => undefined); // Removed meanwhile, or not ours to open.
+      try {
+        signal.throwIfAborted();
+        return await work(lock !== undefined && (await isPlainNow().catch(() => false)));
+      } finally {
+        await lock?.release();
+      }
     },
   };
 }

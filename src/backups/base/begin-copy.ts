@@ -9,6 +9,7 @@ import type { RepositoryOf } from '../repository.ts';
 import type { Cluster } from './cluster.ts';
 import { type Copied, type CopyJob, nothingCopied } from './copy-tree.ts';
 import { nothingToShare, type Sharing, shareWith } from './earlier.ts';
+import { openChooser } from './pages/choose.ts';
 import { type BackupRecord, stampsOf, type WholeRecord } from './record.ts';
 import { isUnchanged } from './sharing.ts';
 import { type SourceTree, walkDataDirectory } from './walk.ts';
@@ -53,10 +54,11 @@ const BULK_FILES = 64;
 
 /** Walks the source, checks the space, and makes the directories to copy into. Call after a hot backup has started. */
 export async function beginCopy(
-  { config, system, dataDir, owner, repository, staging, cluster, earlier, options }: BackupRun,
+  run: BackupRun,
   startLsn: Lsn | undefined,
   signal: AbortSignal,
 ): Promise<{ job: CopyJob; tree: SourceTree; copied: Copied; copyBeganNs: bigint }> {
+  const { config, system, dataDir, owner, repository, staging, cluster, earlier, options } = run;
   const copyBeganNs = BigInt(system.clock.now().getTime()) * 1_000_000n;
   const tree = await walkDataDirectory(dataDir, cluster.versionDirectory, signal);
   for (const path of tree.skipped) {
@@ -79,6 +81,7 @@ export async function beginCopy(
     staging,
     owner,
     sharing,
+    choose: await openChooser(run, signal),
     checksums: checksums ? { blockSizeBytes, blocksPerSegment, startLsn } : undefined,
     log: system.log,
     bytesPerSecond: rateLimit === undefined ? undefined : sizeBytes(rateLimit),

@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { toText } from '../../formats/byte-path.ts';
 import { type ControlFile, parseControlFile } from '../../formats/control-file.ts';
 import type { Lsn } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
+import { isThere } from '../../machine/is-there.ts';
 import { readRegular } from '../regular-file.ts';
+import { PACKED_CONTROL } from './pages/packed.ts';
 
 /** The state of the cluster that is to be backed up. */
 export interface Cluster {
@@ -29,11 +32,21 @@ const READ_PAUSE_MS = 20;
 /** Rejects with `data.corrupt` when there is no readable cluster in `dataDir`. */
 export const readCluster = async (dataDir: string, signal: AbortSignal): Promise<Cluster> => (await readControl(dataDir, signal)).cluster;
 
+/** The same of a backup, plain or not. */
+export async function readBackupCluster(directory: string, signal: AbortSignal): Promise<Cluster> {
+  const packed = join(directory, toText(PACKED_CONTROL));
+  return (await readControl(directory, signal, (await isThere(packed)) ? packed : undefined)).cluster;
+}
+
 /** pg_control with its bytes, read again until its checksum is right: a running server may be writing it just now. */
-export async function readControl(dataDir: string, signal: AbortSignal): Promise<{ bytes: Buffer; cluster: Cluster }> {
+export async function readControl(
+  dataDir: string,
+  signal: AbortSignal,
+  path = join(dataDir, 'global/pg_control'),
+): Promise<{ bytes: Buffer; cluster: Cluster }> {
   let problem = 'it is missing';
   for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt += 1) {
-    const bytes = await readRegular(join(dataDir, 'global/pg_control'), CONTROL_MAX_BYTES, { follow: true }).catch(() => undefined);
+    const bytes = await readRegular(path, CONTROL_MAX_BYTES, { follow: true }).catch(() => undefined);
     if (bytes) {
       const read = parseControlFile(bytes);
       if ('control' in read) return { bytes, cluster: toCluster(read.control) };

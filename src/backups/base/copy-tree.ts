@@ -14,6 +14,8 @@ import { type Cluster, readControl } from './cluster.ts';
 import type { Sharing } from './earlier.ts';
 import { checksummedSegment } from './exclusions.ts';
 import type { ManifestFile } from './manifest.ts';
+import type { Choose } from './pages/choose.ts';
+import type { TakenFile } from './pages/take-over.ts';
 import type { FileStamp } from './sharing.ts';
 import type { SourceFile } from './walk.ts';
 
@@ -23,6 +25,8 @@ export interface CopyJob {
   readonly staging: BytePath;
   readonly owner: Identity | undefined;
   readonly sharing: Sharing;
+  /** Says what a file that is not shared is compared with. */
+  readonly choose: Choose;
   /** Undefined where the instance has no data checksums. */
   readonly checksums:
     | { readonly blockSizeBytes: number; readonly blocksPerSegment: number; readonly startLsn: Lsn | undefined }
@@ -40,11 +44,29 @@ export interface Copied {
   readonly stamps: Map<BytePath, FileStamp>;
   readonly damage: Map<BytePath, number[]>;
   readonly torn: { readonly path: BytePath; readonly page: SuspectPage }[];
+  /** Files that are there only as what differs from the earlier backup's. */
+  readonly taken: TakenFile[];
   sharedFiles: number;
+  cloned: number;
   newBytes: number;
 }
 
-export const nothingCopied = (): Copied => ({ files: [], stamps: new Map(), damage: new Map(), torn: [], sharedFiles: 0, newBytes: 0 });
+export const nothingCopied = (): Copied => ({
+  files: [],
+  stamps: new Map(),
+  damage: new Map(),
+  torn: [],
+  taken: [],
+  sharedFiles: 0,
+  cloned: 0,
+  newBytes: 0,
+});
+
+/** Those of them that are in the backup: files of a tablespace that was made meanwhile are not. */
+export function stillTaken({ taken, files }: Copied): TakenFile[] {
+  const paths = new Set(files.map(({ path }) => path));
+  return taken.filter(({ path }) => paths.has(path));
+}
 
 export const BACKUP_FILE_MODE = 0o600;
 /** Sharing is a matter of microseconds for each file; between so many, signals are heard. */
@@ -78,9 +100,10 @@ export async function copyTree(job: CopyJob, files: readonly SourceFile[], copie
   const threads = availableParallelism();
   const bytesPerSecond = job.bytesPerSecond && job.bytesPerSecond / threads;
   const tasks = [...toCopy.values()].map((file) => ({ ...taskOf(job, file), bytesPerSecond }));
+  const numbers = new Map(tasks.map(({ path, against }) => [path, against?.how === 'delta' ? against.number : undefined]));
   const note = ({ path, copied: result }: CopyResult): void => {
     const file = toCopy.get(path)!;
-    if (result) add(copied, file, result);
+    if (result) add(copied, file, result, numbers.get(path));
     advance(file.sizeBytes); // Copied, shrunk or gone: none of it is left to do.
   };
   await inThreads(tasks, { script: 'copy-worker.js', inPlace: copyFile, done: note, always: bytesPerSecond !== undefined }, signal);
@@ -95,14 +118,19 @@ const taskOf = (job: CopyJob, { path, from, sizeBytes }: SourceFile): CopyTask =
   mode: BACKUP_FILE_MODE,
   owner: job.owner,
   pages: pageRule(job, path),
+  against: job.choose(path, sizeBytes),
   sync: !job.bulk,
 });
 
-function add(copied: Copied, file: SourceFile, { sizeBytes, sha256, damagedBlocks, tornPages }: CopiedFile): void {
+function add(copied: Copied, file: SourceFile, result: CopiedFile, number: number | undefined): void {
+  const { sizeBytes, sha256, damagedBlocks, tornPages, compared, writtenBytes } = result;
   const { path, mtimeNs } = file;
   copied.files.push({ path, sizeBytes, modifiedAt: new Date(Number(mtimeNs / 1_000_000n)), sha256 });
   copied.stamps.set(path, file);
-  copied.newBytes += sizeBytes;
+  copied.newBytes += writtenBytes;
+  if (compared?.how === 'clone') copied.cloned += 1;
+  if (compared?.how === 'delta' && number !== undefined)
+    copied.taken.push({ path, number, sizeBytes, changedPages: compared.changedPages });
   if (damagedBlocks.length > 0) copied.damage.set(path, [...damagedBlocks]);
   copied.torn.push(...tornPages.map((page) => ({ path, page })));
 }

@@ -7,13 +7,15 @@ import { DbkitError } from '../../kernel/errors.ts';
 import { isThere } from '../../machine/is-there.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
+import { isGood } from '../backup.ts';
 import { syncFiles, syncTree, writeNew } from '../durable-tree.ts';
 import type { BackupRun, Taken } from './begin-copy.ts';
 import { readCluster } from './cluster.ts';
 import { backUpCold } from './cold.ts';
-import { reportDamage } from './copy-tree.ts';
+import { reportDamage, stillTaken } from './copy-tree.ts';
 import { backUpHot } from './hot.ts';
 import { type ManifestFile, renderManifest } from './manifest.ts';
+import { takeOver } from './pages/take-over.ts';
 import { type BackupRecord, packStamp, type WholeRecord } from './record.ts';
 
 export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'owner' | 'repository' | 'options'>;
@@ -43,8 +45,12 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
   system.log.info('backup.started', `Taking base backup ${label} of the ${hot ? 'running' : 'stopped'} server.`, { label });
   try {
     const taken = await (hot ? backUpBetweenTablespaces(run, signal) : backUpCold(run, signal));
-    const record = await seal(run, taken, system.clock.monotonicMs() - began, signal);
-    await repository.publish(record);
+    let record = await seal(run, taken, system.clock.monotonicMs() - began, signal);
+    const publish = async (moreBytes: number): Promise<void> => {
+      record = { ...record, newBytes: record.newBytes + moreBytes };
+      await repository.publish(record);
+    };
+    await takeOver(run, { files: stillTaken(taken.copied), isGood: isGood(record) }, publish, signal);
     reportDamage(taken.copied, system.log);
     return record;
   } catch (thrown) {
@@ -81,18 +87,20 @@ const hasPostmaster = (dataDir: string): Promise<boolean> => isThere(joinPath(da
 /** Clones and what was copied in bulk have not been synced yet; where one syncfs(2) cannot do it, each file is. */
 async function makeDurable(
   { staging, system }: BackupRun,
-  taken: Taken,
+  { bulk, copied, sharing, directories }: Taken,
   files: readonly ManifestFile[],
   signal: AbortSignal,
 ): Promise<void> {
-  const pending = taken.bulk || (taken.copied.sharedFiles > 0 && taken.sharing.method() === 'reflink');
+  const hasClones = copied.cloned > 0 || (copied.sharedFiles > 0 && sharing.method() === 'reflink');
+  const pending = bulk || hasClones;
   if (pending && (await syncFileSystem(toText(staging), system, signal))) return;
+  const taken = new Set(copied.taken.map(({ path }) => path)); // They are not there yet.
   if (pending)
     await syncFiles(
       staging,
-      files.map(({ path }) => path),
+      files.map(({ path }) => path).filter((path) => !taken.has(path)),
     );
-  await syncTree(staging, taken.directories);
+  await syncTree(staging, directories);
 }
 
 /** Writes the manifest, makes everything durable, and describes it. */
@@ -135,7 +143,7 @@ async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: Ab
     newBytes: copied.newBytes + taken.walNewBytes,
     files: files.length,
     sharedFiles: copied.sharedFiles,
-    previous: copied.sharedFiles > 0 ? taken.sharing.label : null,
+    previous: copied.sharedFiles + copied.cloned + copied.taken.length > 0 ? (run.earlier?.label ?? null) : null,
     sharing: copied.sharedFiles > 0 ? taken.sharing.method() : 'none',
     durationMs: Math.round(durationMs),
     knownDamage: [...(await repository.openDamage(signal))], // Asked last: what was found while the copy ran is in it, too.
@@ -147,6 +155,7 @@ async function seal(run: BackupRun, taken: Taken, durationMs: number, signal: Ab
     createsTablespaces: taken.createsTablespaces,
     groupAccess: ((await stat(dataDir)).mode & 0o040) !== 0,
     copyBeganNs: taken.copyBeganNs.toString(),
+    packed: [],
     sources: [...copied.stamps].map(([path, stamp]) => packStamp(path, stamp)),
   };
 }

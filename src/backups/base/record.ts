@@ -1,7 +1,10 @@
 import * as v from 'valibot';
 import { knownDamageSchema } from '../../inspection/known-damage.ts';
+import { DbkitError } from '../../kernel/errors.ts';
 import type { Backup, BackupDetails } from '../backup.ts';
 import type { RecordKind } from '../repository.ts';
+import { packedSchema } from './pages/packed.ts';
+import { settleTakeovers } from './pages/settle.ts';
 import type { FileStamp } from './sharing.ts';
 
 const text = v.pipe(v.string(), v.nonEmpty());
@@ -26,7 +29,8 @@ const isSource = (row: unknown): row is Source => {
 };
 
 const entries = {
-  schema: v.literal('dbkit.backup/v1'),
+  /** v2 where a later backup has taken files over, so that no dbkit of before takes it for a plain one. */
+  schema: v.picklist(['dbkit.backup/v1', 'dbkit.backup/v2']),
   label: v.pipe(v.string(), v.regex(/^data_\d{8}_\d{6}$/)),
   engine: v.literal('copy'),
   kind: v.literal('physical'),
@@ -81,6 +85,8 @@ const entries = {
   groupAccess: v.boolean(),
   /** When the walk began; a file that changed later than shortly before is never shared from this backup. */
   copyBeganNs: digits,
+  /** Files that a later backup has taken over, and how they are what they were. */
+  packed: v.optional(v.array(packedSchema), []),
 };
 
 const recordSchema = v.looseObject(entries);
@@ -111,6 +117,7 @@ const toBackup = (record: BackupRecord, path: string): Backup => ({
   pinned: record.pinned,
   verifiedAt: record.verifiedAt,
   provenAt: record.provenAt,
+  isPlain: record.packed.length === 0,
   ...(record.rtoMs === null ? {} : { restoreMs: record.rtoMs }),
   ...(record.knownDamage.length > 0 ? { knownDamage: record.knownDamage } : {}),
 });
@@ -127,6 +134,8 @@ const describeRecord = (record: BackupRecord): BackupDetails => ({
   sharedFiles: record.sharedFiles,
   sharedWith: record.previous,
   sharing: record.sharing,
+  isPlain: record.packed.length === 0,
+  packedFiles: record.packed.map(({ path, deltas }) => `${Buffer.from(path, 'latin1').toString('utf8')}: ${deltas.length} deltas`),
   tablespaces: record.tablespaces.map(({ oid, location }) => `${oid} ${Buffer.from(location, 'latin1').toString('utf8')}`),
   damagedFiles: record.damage.map(({ path, blocks }) => `${Buffer.from(path, 'latin1').toString('utf8')}: ${blocks.length} pages`),
   knownDamage: record.knownDamage.map(({ path, evidence }) => `${path}: ${evidence}`),
@@ -136,12 +145,22 @@ const describeRecord = (record: BackupRecord): BackupDetails => ({
   durationMs: record.durationMs,
 });
 
+/** A record that lost its list would be taken for that of a plain backup. Throws `data.corrupt`. */
+function versioned<R extends Pick<BackupRecord, 'schema' | 'packed' | 'label'>>(record: R): R {
+  if ((record.schema === 'dbkit.backup/v2') === record.packed.length > 0) return record;
+  throw new DbkitError(
+    'data.corrupt',
+    `the record of ${record.label} is of ${record.schema} and names ${record.packed.length} files that are not plain`,
+  );
+}
+
 export const baseBackupRecords: RecordKind<BackupRecord, WholeRecord> = {
   kind: 'data',
-  parse: (value) => v.parse(wholeSchema, value),
-  rows: { field: 'sources', parseWithout: (value) => v.parse(recordSchema, value) },
+  parse: (value) => versioned(v.parse(wholeSchema, value)),
+  rows: { field: 'sources', parseWithout: (value) => versioned(v.parse(recordSchema, value)) },
   toBackup,
   describe: describeRecord,
+  settle: settleTakeovers,
 };
 
 export const packStamp = (path: string, { sizeBytes, mtimeNs, ctimeNs, inode }: FileStamp): WholeRecord['sources'][number] => [

@@ -1,6 +1,7 @@
 import { mkdir, open, rename } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { type BytePath, fromText, join, toBytes, toText } from '../../formats/byte-path.ts';
+import { loadZstdSync } from '../../formats/zstd.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { bytes } from '../../kernel/units.ts';
@@ -12,6 +13,7 @@ import type { DamagedFile } from '../backup.ts';
 import { type CopyResult, type CopyTask, copyFile } from '../copy-file.ts';
 import { makeTree, syncFiles, syncTree, writeNew } from '../durable-tree.ts';
 import { listTree } from '../list-tree.ts';
+import { isOfPages, whereaboutsIn } from './pages/packed.ts';
 import type { PointWal } from './points/lay.ts';
 import type { BackupRecord } from './record.ts';
 import { describeEnd, planRecovery, type RecoverySetup } from './recovery-setup.ts';
@@ -60,8 +62,9 @@ export async function restoreBackup(
   await requireSpace(target.directory, record.sizeBytes + rolled.segments.length * record.walSegmentSizeBytes);
   const modes = record.groupAccess ? { directory: 0o750, file: 0o640 } : { directory: 0o700, file: 0o600 };
   const [from, to] = [fromText(source), fromText(target.directory)];
-  const { directories, files: present, irregular } = await listTree(from, signal);
-  const missing = missingFrom(record, expected, { present: new Set(present), irregular, isTolerant });
+  const { directories: all, files: present, irregular } = await listTree(from, signal);
+  const directories = all.filter((path) => !isOfPages(path));
+  const missing = missingFrom(record, expected, { root: from, present: new Set(present), irregular, isTolerant });
   await mkdir(joinPath(target.directory, '..'), { recursive: true });
   await makeTree(to, directories, { mode: modes.directory, owner });
 
@@ -97,26 +100,38 @@ export async function restoreBackup(
 /** Files of one relation in one database: every other one can be served without it. */
 const SPARED = /^(base\/\d+|pg_tblspc\/\d+\/PG_[^/]+\/\d+)\/\d+(_(fsm|vm|init))?(\.\d+)?$/;
 
+interface Present {
+  readonly root: BytePath;
+  readonly present: ReadonlySet<string>;
+  readonly irregular: ReadonlySet<string>;
+  readonly isTolerant: boolean;
+}
+
 /**
- * Every file is where the manifest says, as a regular file that no link leads to: nothing of another folder is ever copied. Those that are not, where
- * that is tolerated.
+ * Every file is where the manifest says, or where the pages of a packed one are, as a regular file that no link leads to: nothing of another folder
+ * is ever copied. Resolves to those that are not, where that is tolerated.
  */
 function missingFrom(
-  { label }: BackupRecord,
+  record: BackupRecord,
   expected: readonly ExpectedFile[],
-  {
-    present,
-    irregular,
-    isTolerant,
-  }: { readonly present: ReadonlySet<string>; readonly irregular: ReadonlySet<string>; readonly isTolerant: boolean },
+  { root, present, irregular, isTolerant }: Present,
 ): ReadonlySet<BytePath> {
-  const all = expected.filter(({ path }) => !present.has(path) || irregular.has(path));
-  const wrong = all.find(({ path }) => !isTolerant || !SPARED.test(toText(path)));
-  if (!wrong) return new Set(all.map(({ path }) => path));
-  const what = present.has(wrong.path) ? 'is not a regular file' : 'is missing';
-  throw new DbkitError('data.corrupt', `backup ${label} is damaged: ${toText(wrong.path)} ${what}`, {
-    hint: 'restore another backup: `dbkit backup list` shows which are good; nothing was changed',
-  });
+  const whereabouts = whereaboutsIn(record, root);
+  const inside = (place: BytePath): BytePath => place.slice(root.length + 1) as BytePath;
+  const isThere = (path: BytePath): boolean => present.has(path) && !irregular.has(path);
+  const missing = new Set<BytePath>();
+  for (const { path } of expected) {
+    const { from, layers } = whereabouts(path);
+    const wrong = [from, ...(layers?.deltas ?? [])].map(inside).find((place) => !isThere(place));
+    if (wrong === undefined) continue;
+    missing.add(path);
+    if (isTolerant && SPARED.test(toText(path))) continue;
+    const what = present.has(wrong) ? 'is not a regular file' : 'is missing';
+    throw new DbkitError('data.corrupt', `backup ${record.label} is damaged: ${toText(wrong)} ${what}`, {
+      hint: 'restore another backup: `dbkit backup list` shows which are good; nothing was changed',
+    });
+  }
+  return missing;
 }
 
 async function requireEmpty(directory: string): Promise<void> {
@@ -161,9 +176,11 @@ async function restoreFiles(
 ): Promise<readonly BytePath[]> {
   const changed: BytePath[] = [];
   const expected = new Map(files.map((file) => [file.path, file]));
+  const whereabouts = whereaboutsIn(record, from);
+  if (record.packed.length > 0) await loadZstdSync();
   const tasks = files.map(({ path, sizeBytes }): CopyTask => {
     const target = path === 'global/pg_control' ? fromText(UNFINISHED_CONTROL) : path;
-    const places = { path, from: join(from, path), to: join(to, target), mode, owner };
+    const places = { path, ...whereabouts(path), to: join(to, target), mode, owner };
     return { ...places, sizeBytes, sizeMaxBytes: sizeBytes + 1, pages: undefined, sync: false, clone: true, untrusted: true };
   });
   let doneBytes = 0;

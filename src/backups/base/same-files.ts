@@ -8,6 +8,12 @@ import { wasAtRest } from './sharing.ts';
 
 const MTIME_TOLERANCE_MS = 0.001; // The inventory keeps milliseconds as a double; nanoseconds do not survive that.
 
+/** Where a backup holds a file, and its digest: a later backup may write over the file before somebody has copied it. */
+export interface SameFile {
+  readonly from: string;
+  readonly sha256: string;
+}
+
 /**
  * Which of `files`, as a clean shutdown left them, a backup holds byte for byte, and where. A file is the same when size and mtime are those
  * that the copy saw, it had been at rest by then, and the backup's own bytes still match the manifest. Any doubt leaves it out.
@@ -17,8 +23,8 @@ export async function findSameFiles(
   directory: string,
   files: readonly KnownFile[],
   signal: AbortSignal,
-): Promise<ReadonlyMap<string, string>> {
-  const found = new Map<string, string>();
+): Promise<ReadonlyMap<string, SameFile>> {
+  const found = new Map<string, SameFile>();
   const manifest = await readManifestFile(directory).catch(() => undefined);
   if (!manifest || !record || record.state === 'damaged') return found;
   const digests = new Map<string, string>(manifest.files.map(({ path, sha256 }) => [path, sha256]));
@@ -31,7 +37,8 @@ export async function findSameFiles(
     if (!wasAtRest(stamp.mtimeNs, began)) continue;
     const read = await hashFile(toBytes(joinBytes(fromText(directory), name)), signal).catch(() => undefined);
     signal.throwIfAborted();
-    if (read?.sizeBytes === sizeBytes && read.sha256 === digests.get(name)) found.set(path, join(directory, path));
+    if (read?.sizeBytes === sizeBytes && read.sha256 === digests.get(name))
+      found.set(path, { from: join(directory, path), sha256: read.sha256 });
   }
   return found;
 }

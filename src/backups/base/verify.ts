@@ -1,16 +1,18 @@
 import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
-import { type BytePath, fromText, join, toBytes, toText } from '../../formats/byte-path.ts';
+import { type BytePath, fromText, toBytes, toText } from '../../formats/byte-path.ts';
 import { readWal } from '../../formats/wal-reader.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../formats/wal-segment.ts';
+import { loadZstdSync } from '../../formats/zstd.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/machine.ts';
 import { inThreads } from '../../machine/threads.ts';
 import { listTree } from '../list-tree.ts';
-import { readCluster } from './cluster.ts';
+import { readBackupCluster } from './cluster.ts';
 import { checksummedSegment } from './exclusions.ts';
 import { type Manifest, parseManifest, readManifestText } from './manifest.ts';
+import { isOfPages, whereaboutsIn } from './pages/packed.ts';
 import type { BackupRecord } from './record.ts';
 import { type Reread, type RereadTask, reread } from './reread.ts';
 import { identityOf } from './roll-forward.ts';
@@ -51,9 +53,9 @@ export const expectedFiles = (record: BackupRecord, manifest: Manifest): Expecte
  */
 export async function verifyBackup(record: BackupRecord, directory: string, needs: VerifyNeeds, signal: AbortSignal): Promise<void> {
   const expected = expectedFiles(record, await readManifest(record, directory));
-  const known = new Set<string>(expected.map(({ path }) => path)).add('backup_manifest');
+  const known = new Set<string>([...expected.map(({ path }) => path), 'backup_manifest']);
   const found = await listTree(fromText(directory), signal);
-  const wrong = found.files.filter((path) => !known.has(path)).map((path) => `${toText(path)} is extra`);
+  const wrong = found.files.filter((path) => !known.has(path) && !isOfPages(path)).map((path) => `${toText(path)} is extra`);
   wrong.push(...(await rereadAll(record, directory, expected, needs, signal)));
   if (needs.deep && wrong.length === 0) wrong.push(...(await brokenWal(record, directory, signal)));
   if (wrong.length > 0)
@@ -68,7 +70,7 @@ async function rereadAll(
   signal: AbortSignal,
 ): Promise<string[]> {
   const root = fromText(directory);
-  const cluster = deep ? await readCluster(directory, signal).catch(() => undefined) : undefined; // Its bytes are judged with the others.
+  const cluster = deep ? await readBackupCluster(directory, signal).catch(() => undefined) : undefined; // Its bytes are judged with the others.
   const files = new Map<string, ExpectedFile>(expected.map((file) => [file.path, file]));
   const identities = new Map<string, string>();
   const range = { start: parseLsn(record.startLsn), stop: parseLsn(record.stopLsn) };
@@ -82,8 +84,11 @@ async function rereadAll(
     log.progress('backup.verify', `verifying ${record.label}`, { done: doneBytes, total: record.sizeBytes, unit: 'bytes' });
   };
   const tasks: RereadTask[] = [];
+  const whereabouts = whereaboutsIn(record, root);
+  if (record.packed.length > 0) await loadZstdSync();
   for (const { path, sizeBytes } of expected) {
-    const stats = await lstat(toBytes(join(root, path)), { bigint: true }).catch(() => undefined);
+    const { from, layers } = whereabouts(path);
+    const stats = layers ? undefined : await lstat(toBytes(from), { bigint: true }).catch(() => undefined);
     const identity = stats && `${deep} ${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs}`;
     const before = stats && stats.size !== BigInt(sizeBytes) ? otherSize(stats) : identity === undefined ? undefined : seen.get(identity);
     if (before) {
@@ -96,7 +101,7 @@ async function rereadAll(
       cluster && segment !== undefined
         ? { blockSizeBytes: cluster.blockSizeBytes, firstBlock: segment * cluster.blocksPerSegment }
         : undefined;
-    tasks.push({ root, path, sizeBytes, pages });
+    tasks.push({ path, from, layers, sizeBytes, pages });
   }
   const done = (result: Reread): void => {
     const identity = identities.get(result.path);

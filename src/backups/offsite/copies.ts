@@ -19,6 +19,7 @@ import { type CheckedCopy, checkCopy, readBack } from './check-copy.ts';
 import { holdCopy } from './copy-lock.ts';
 import { copyOut } from './copy-out.ts';
 import type { CopyExpiry } from './expire-copies.ts';
+import { heldBackups } from './held-backups.ts';
 import type { NeededWal } from './needless-wal.ts';
 import { isVerified, openNotes, readNotes } from './notes.ts';
 import { type CopySummary, clustersIn, type Place } from './place.ts';
@@ -168,8 +169,9 @@ async function copyTo(
   const done = await holdings.reading(backup.label, async () => {
     const wal = await neededBy(config.backupDir, backup);
     const summaries = [...(await place.summaries(signal)), ...(wal === undefined ? [] : [{ label: backup.label, wal }])];
+    const held = await heldBackups(holdings, backup, system, signal);
     return copyOut(
-      { place, backupDir: config.backupDir, memoryDir, wal, system },
+      { place, backupDir: config.backupDir, memoryDir, wal, system, held },
       backup,
       () => copyWal(place, { backupDir: config.backupDir, summaries }, system.files, signal),
       signal,

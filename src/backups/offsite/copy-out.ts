@@ -6,8 +6,11 @@ import { zstd } from '../../formats/zstd.ts';
 import { DbkitError, errnoOf, unlessMissing } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import type { Backup } from '../backup.ts';
+import { filesAmong, isOfPages, type Packing, whereaboutsIn } from '../base/pages/packed.ts';
 import { listTree } from '../list-tree.ts';
+import type { HeldBackups } from './held-backups.ts';
 import { type CopiedFile, type CopyManifest, type Pack, parseManifest, renderManifest } from './manifest.ts';
+import { type OpenFile, openBytes, openFile, openIfThere } from './open-file.ts';
 import { createPacker, type Packer, type StoredPacks } from './packer.ts';
 import type { CopySummary, Place } from './place.ts';
 import { copyOneFile } from './read-file.ts';
@@ -20,6 +23,7 @@ export interface CopyOutNeeds {
   /** Notes of this machine on the copy; where it is lost, whole files are sent again. */
   readonly memoryDir: string;
   readonly system: Pick<System, 'files' | 'clock'>;
+  readonly held: HeldBackups;
 }
 
 /**
@@ -27,7 +31,7 @@ export interface CopyOutNeeds {
  * by the next run. `sent`: the packs of this run, or 'nothing' where the backup was there already. The caller keeps the backup from being removed.
  */
 export async function copyOut<W>(
-  { place, backupDir, memoryDir, wal: needed, system }: CopyOutNeeds,
+  { place, backupDir, memoryDir, wal: needed, system, held }: CopyOutNeeds,
   backup: Backup,
   before: () => Promise<W>,
   signal: AbortSignal,
@@ -40,7 +44,9 @@ export async function copyOut<W>(
   const stored = await rememberedPacks(joinPath(memoryDir, 'packs.jsonl'), present, system);
   const earlier = await earlierManifest(place, memoryDir, present, signal);
   const packer = createPacker({ ...place, stored }, earlier?.packs.length ?? 0);
-  const { directories, files } = await copyTree(fromText(backupDir), backup.label, earlier, packer, signal);
+  const copy = (packing: Packing | undefined): ReturnType<typeof copyTree> =>
+    copyTree({ root: fromText(backupDir), label: backup.label, held }, packing && earlier && { packing, earlier }, packer, signal);
+  const { directories, files } = await (earlier === undefined ? copy(undefined) : held.holding(earlier.label, copy));
   const made = await packer.finish(signal);
   const packs = [...(earlier?.packs ?? []), ...made];
   const wal = await before();
@@ -55,10 +61,10 @@ export async function copyOut<W>(
   return { backup: summary, sentBytes, sent: new Set(made.map(({ key }) => key)), wal };
 }
 
+/** Files of packed backups are copied as what they were: a copy is plain. */
 async function copyTree(
-  root: BytePath,
-  label: string,
-  earlier: CopyManifest | undefined,
+  { root, label, held }: { readonly root: BytePath; readonly label: string; readonly held: HeldBackups },
+  before: { readonly packing: Packing; readonly earlier: CopyManifest } | undefined,
   packer: Packer,
   signal: AbortSignal,
 ): Promise<{ directories: BytePath[]; files: CopiedFile[] }> {
@@ -68,14 +74,20 @@ async function copyTree(
     throw new DbkitError('data.corrupt', `${label}/${path} is not a regular file`, {
       hint: 'a backup holds only regular files: find out who put it there',
     });
-  const known = new Map(earlier?.files.map((file) => [file.path.slice(file.path.indexOf('/') + 1), file]));
+  const whereabouts = whereaboutsIn(held.packing, join(root, top));
+  const known = new Map(before?.earlier.files.map((file) => [file.path.slice(file.path.indexOf('/') + 1), file]));
+  const earlierPlace = before && whereaboutsIn(before.packing, join(root, fromText(before.earlier.label)));
   const files: CopiedFile[] = [];
-  for (const path of tree.files) {
-    const before = known.get(path);
-    files.push(await copyOneFile(root, join(top, path), before && { root, file: before }, packer, signal));
+  for (const path of filesAmong(tree.files, held.packing)) {
+    const file = known.get(path);
+    const other = file && earlierPlace && { file, open: () => openIfThere(earlierPlace(path)) };
+    files.push(await copyOneFile({ path: join(top, path), open: () => openFile(whereabouts(path)) }, other, packer, signal));
   }
-  files.push(await copyOneFile(root, fromText(`${label}.json`), undefined, packer, signal));
-  return { directories: [top, ...tree.directories.map((path) => join(top, path))], files };
+  const record = fromText(`${label}.json`);
+  const openRecord = async (): Promise<OpenFile> =>
+    held.record ? openBytes(held.record, 0o600) : openFile({ from: join(root, record), layers: undefined });
+  files.push(await copyOneFile({ path: record, open: openRecord }, undefined, packer, signal));
+  return { directories: [top, ...tree.directories.filter((path) => !isOfPages(path)).map((path) => join(top, path))], files };
 }
 
 /** Packs that nothing refers to any more are left out, and the rest numbered anew. */

@@ -1,17 +1,22 @@
 import { createHash, type Hash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
-import { type BytePath, join, toBytes } from '../../formats/byte-path.ts';
-import { unlessMissing } from '../../kernel/errors.ts';
-import { openRegular } from '../regular-file.ts';
+import type { BytePath } from '../../formats/byte-path.ts';
 import type { CopiedFile, Run } from './manifest.ts';
+import type { OpenFile } from './open-file.ts';
 import { FRAME_BYTES, joined, type Packer } from './packer.ts';
 
 const PAGE_BYTES = 8192;
 
+/** A file to copy: its name in the copy, and how it is opened. */
+export interface FileToCopy {
+  readonly path: BytePath;
+  open(): Promise<OpenFile>;
+}
+
 /** The file as the copy holds it from an earlier backup, whose own file is still here to compare with. */
 export interface EarlierFile {
-  readonly root: BytePath;
   readonly file: CopiedFile;
+  /** Undefined where it is gone. */
+  open(): Promise<OpenFile | undefined>;
 }
 
 /**
@@ -19,28 +24,26 @@ export interface EarlierFile {
  * backups share on the disk is not read at all.
  */
 export async function copyOneFile(
-  root: BytePath,
-  path: BytePath,
+  { path, open }: FileToCopy,
   earlier: EarlierFile | undefined,
   packer: Packer,
   signal: AbortSignal,
 ): Promise<CopiedFile> {
-  const source = await openRegular(toBytes(join(root, path)));
-  const before = earlier === undefined ? undefined : await openEarlier(earlier);
+  const source = await open();
+  const before = await earlier?.open();
   try {
-    const { ino, dev, mode, size } = await source.stat();
+    const { identity, mode, sizeBytes: size } = source;
     if (before !== undefined) {
-      const other = await before.stat();
-      if (other.size !== earlier!.file.sizeBytes) return await read(source, undefined);
-      if (other.ino === ino && other.dev === dev) return { ...earlier!.file, path, mode: mode & 0o777 };
+      if (before.sizeBytes !== earlier!.file.sizeBytes) return await read(undefined);
+      if (identity !== undefined && before.identity === identity) return { ...earlier!.file, path, mode };
     }
-    return await read(source, before === undefined ? undefined : { handle: before, runs: earlier!.file.runs });
+    return await read(before === undefined ? undefined : { file: before, runs: earlier!.file.runs });
 
-    async function read(from: FileHandle, held: Held | undefined): Promise<CopiedFile> {
+    async function read(held: Held | undefined): Promise<CopiedFile> {
       const hash = createHash('sha256');
-      const { runs, sizeBytes } = await readRuns(from, held, hash, packer, signal);
+      const { runs, sizeBytes } = await readRuns(source, held, hash, packer, signal);
       if (sizeBytes !== size) throw new RangeError(`${path} changed while it was read`);
-      return { path, mode: mode & 0o777, sizeBytes, sha256: hash.digest('hex'), runs: joined(runs) };
+      return { path, mode, sizeBytes, sha256: hash.digest('hex'), runs: joined(runs) };
     }
   } finally {
     await source.close();
@@ -49,12 +52,12 @@ export async function copyOneFile(
 }
 
 interface Held {
-  readonly handle: FileHandle;
+  readonly file: OpenFile;
   readonly runs: readonly Run[];
 }
 
 async function readRuns(
-  source: FileHandle,
+  source: OpenFile,
   held: Held | undefined,
   hash: Hash,
   packer: Packer,
@@ -65,10 +68,10 @@ async function readRuns(
   let position = 0;
   for (;;) {
     signal.throwIfAborted();
-    const length = await fill(source, chunk, position);
+    const length = await source.fill(chunk, position);
     if (length === 0) return { runs, sizeBytes: position };
     hash.update(chunk.subarray(0, length));
-    const otherLength = held === undefined ? 0 : await fill(held.handle, other, position);
+    const otherLength = held === undefined ? 0 : await held.file.fill(other, position);
     for (let from = 0; from < length; ) {
       const isHeld = isSame(chunk, other, from, length, otherLength);
       let to = from;
@@ -96,18 +99,4 @@ export function slice(runs: readonly Run[], from: number, length: number): Run[]
     start += run.length;
   }
   return part;
-}
-
-async function fill(file: FileHandle, into: Buffer, position: number): Promise<number> {
-  let filled = 0;
-  while (filled < into.length) {
-    const { bytesRead } = await file.read(into, filled, into.length - filled, position + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return filled;
-}
-
-async function openEarlier({ root, file }: EarlierFile): Promise<FileHandle | undefined> {
-  return openRegular(toBytes(join(root, file.path))).catch(unlessMissing);
 }

@@ -1,0 +1,69 @@
+import { constants, copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { type BytePath, fromText, join, toBytes, toText } from '../../../formats/byte-path.ts';
+import { loadZstdSync } from '../../../formats/zstd.ts';
+import { fill } from '../../../kernel/reasons.ts';
+import type { Against } from '../../copy-file.ts';
+import type { BackupRun } from '../begin-copy.ts';
+import { holdersAmong } from './holders.ts';
+import { PAGES, whereaboutsIn } from './packed.ts';
+import { chooseStrategy, type StrategyFacts } from './strategy.ts';
+
+/** Says what a file that changed is compared with; undefined: it is copied whole. Asked once for each file. */
+export type Choose = (path: BytePath, sizeBytes: number) => Against | undefined;
+
+export const alwaysWhole: Choose = () => undefined;
+
+/** Under the repository's lock, with the staging directory made. */
+export async function openChooser(
+  { earlier, repository, staging, config, system }: Pick<BackupRun, 'earlier' | 'repository' | 'staging' | 'config' | 'system'>,
+  signal: AbortSignal,
+): Promise<Choose> {
+  if (earlier === undefined || !config.backup.pages) return alwaysWhole;
+  await loadZstdSync(); // For files that are copied on this thread.
+  const root = fromText(repository.pathOf(earlier.label));
+  const whereabouts = whereaboutsIn(earlier, root);
+  const holdersOf = holdersAmong(await repository.records(signal), repository.pathOf);
+  const sharesBlocks = canClone(join(root, fromText('backup_manifest')), join(staging, fromText('.clone')));
+  const isGood = (await repository.openDamage(signal)).length === 0;
+  const folder = join(staging, PAGES);
+  let number = 0;
+  return (path, sizeBytes) => {
+    const { from, layers } = whereabouts(path);
+    const held = layers === undefined ? holdersOf(earlier.label, path) : undefined;
+    const facts: StrategyFacts = {
+      isWanted: config.backup.pages,
+      sizeBytes,
+      hasEarlier: held?.labels.includes(earlier.label) ?? false,
+      sharesBlocks,
+      isMostlyChanged: false,
+      isGood,
+      pinned: held?.pinned ?? '',
+      links: held?.links ?? 0,
+      ours: held?.labels.length ?? 0,
+      reader: '',
+    };
+    const { id, then: how, words } = chooseStrategy(facts);
+    if (id !== 'small-file')
+      system.log.debug('backup.pages', `${toText(path)}: ${fill(words, { ...facts })}`, { path: toText(path), reason: id, how });
+    if (how === 'whole') return undefined;
+    if (how === 'clone') return { how, earlier: from };
+    number += 1;
+    if (number === 1) mkdirSync(toBytes(folder), { mode: 0o700 });
+    return { how, number, earlier: from, old: oldPages(staging, number), fresh: freshBytes(staging, number) };
+  };
+}
+
+/** In the staged backup: the pages that a file had, and what is to be written into it. */
+export const oldPages = (staging: BytePath, number: number): BytePath => join(staging, PAGES, fromText(`${number}.old`));
+export const freshBytes = (staging: BytePath, number: number): BytePath => join(staging, PAGES, fromText(`${number}.new`));
+
+function canClone(from: BytePath, to: BytePath): boolean {
+  try {
+    copyFileSync(toBytes(from), toBytes(to), constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(toBytes(to), { force: true });
+  }
+}

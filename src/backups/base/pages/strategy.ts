@@ -1,0 +1,80 @@
+import { decide, type Row } from '../../../kernel/reasons.ts';
+
+/** How a file that changed since the earlier backup gets into the new one. */
+export type Strategy = 'whole' | 'clone' | 'delta';
+
+export interface StrategyFacts {
+  /** `backup.pages`. */
+  readonly isWanted: boolean;
+  readonly sizeBytes: number;
+  /** The earlier backup has it, and it is plain there. */
+  readonly hasEarlier: boolean;
+  /** The file system shares blocks between files. */
+  readonly sharesBlocks: boolean;
+  readonly isMostlyChanged: boolean;
+  /** The new backup is good, as far as is known. */
+  readonly isGood: boolean;
+  /** A pinned backup that has the earlier file; '' where none has. */
+  readonly pinned: string;
+  /** Links to the earlier file, and how many of them are of backups. */
+  readonly links: number;
+  readonly ours: number;
+  /** A backup that has the earlier file and is being read; '' where none is. */
+  readonly reader: string;
+}
+
+/** Below this a file is copied sooner than it is compared. */
+export const SMALL_BYTES = 1024 * 1024;
+
+type Rule = Row<StrategyFacts, Strategy>;
+
+/** First match wins. Asked before a file is copied, and once more before pages of the earlier file are written over. */
+const rows = [
+  { id: 'pages-not-wanted', when: ({ isWanted }) => !isWanted, then: 'whole', words: 'backup.pages is off' },
+  { id: 'small-file', when: ({ sizeBytes }) => sizeBytes < SMALL_BYTES, then: 'whole', words: 'it is smaller than 1 MiB' },
+  {
+    id: 'no-earlier-file',
+    when: ({ hasEarlier }) => !hasEarlier,
+    then: 'whole',
+    words: 'the earlier backup does not have it as a plain file',
+  },
+  {
+    id: 'shares-blocks',
+    when: ({ sharesBlocks }) => sharesBlocks,
+    then: 'clone',
+    words: 'the file system shares blocks between files, so the new file is a clone of the earlier one with other pages',
+  },
+  {
+    id: 'mostly-changed',
+    when: ({ isMostlyChanged }) => isMostlyChanged,
+    then: 'whole',
+    words: 'more than half of its pages changed',
+  },
+  {
+    id: 'new-one-is-not-good',
+    when: ({ isGood }) => !isGood,
+    then: 'whole',
+    words: 'the new backup is not good, so the earlier one stays plain',
+  },
+  { id: 'pinned-one-has-it', when: ({ pinned }) => pinned !== '', then: 'whole', words: '{pinned} has it, is pinned, and stays plain' },
+  {
+    id: 'linked-elsewhere',
+    when: ({ links, ours }) => links !== ours,
+    then: 'whole',
+    words: 'the earlier file has {links} links, and {ours} of them are of backups',
+  },
+  {
+    id: 'earlier-one-is-read',
+    when: ({ reader }) => reader !== '',
+    then: 'whole',
+    words: '{reader} has it and is being read at this moment',
+  },
+  { id: 'earlier-keeps-its-pages', when: () => true, then: 'delta', words: 'the earlier backup keeps the pages that it had' },
+] as const satisfies readonly Rule[];
+
+export type StrategyId = (typeof rows)[number]['id'];
+export const strategies: readonly (Rule & { readonly id: StrategyId })[] = rows;
+
+/** Pure. */
+export const chooseStrategy = (facts: StrategyFacts): { readonly id: StrategyId; readonly then: Strategy; readonly words: string } =>
+  decide(strategies, facts);

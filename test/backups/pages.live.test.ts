@@ -1,0 +1,160 @@
+import { existsSync, linkSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Backup, BaseBackups } from '../../src/backups/backup.ts';
+import { createBaseBackups } from '../../src/backups/base/base-backups.ts';
+import { everywhere, nightly } from '../harness/tier.ts';
+import {
+  initdb,
+  installations,
+  owner,
+  run,
+  type Scratch,
+  scratch,
+  signal,
+  startServer,
+  type TestServer,
+  testConfig,
+  testSystem,
+} from './copy-engine.fixture.ts';
+import { execute, expectSame, keepAside, spreadTable, spreadUpdates } from './pages.fixture.ts';
+
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
+
+let place: Scratch;
+let events: string[];
+const servers: TestServer[] = [];
+beforeEach(() => {
+  place = scratch();
+  events = [];
+});
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.stop('SIGQUIT')));
+  place.remove();
+});
+
+const within = (...names: string[]): string => join(place.dir, ...names);
+/** Longer than the margin within which a changed file is not trusted. */
+const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2_500));
+const baseFor = async (server: TestServer, more: object = {}): Promise<BaseBackups> =>
+  createBaseBackups({
+    config: testConfig(server, within('repo'), { backup: { pages: true }, ...more }),
+    system: await testSystem(events),
+    dataDir: server.dataDir,
+    owner,
+  });
+const sizeOf = (path: string): number => statSync(path).size;
+const list = (base: BaseBackups): Promise<readonly Backup[]> => base.repository.list(signal);
+
+describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQL $major', ({ binDir }) => {
+  const serve = async (directory: string): Promise<TestServer> => {
+    const server = await startServer(binDir, directory, { fsync: 'off', autovacuum: 'off' });
+    servers.push(server);
+    return server;
+  };
+  const spread = async (): Promise<TestServer> => {
+    initdb(binDir, within('data'));
+    const server = await serve(within('data'));
+    await execute(server, ...spreadTable);
+    await settle();
+    return server;
+  };
+  const verifier = join(binDir, 'pg_verifybackup');
+  const expectAccepted = ({ path }: Backup): void => {
+    if (existsSync(verifier)) expect(run(verifier, [path])).toContain('backup successfully verified');
+  };
+
+  test('an earlier backup keeps its pages, the newest is plain, and each is what it was', async () => {
+    const server = await spread();
+    const base = await baseFor(server);
+    const [first, asides] = [await base.take(signal), [] as string[]];
+    asides.push(keepAside(first, within('aside-1')));
+    for (const version of [1, 2]) {
+      await execute(server, ...spreadUpdates(version));
+      const next = await base.take(signal);
+      expect(next.newBytes!, events.join('\n')).toBeLessThan(4_000_000 + 16_777_216);
+      expectAccepted(next);
+      asides.push(keepAside(next, within(`aside-${version + 1}`)));
+    }
+    const backups = await list(base);
+    expect(backups.map(({ isPlain }) => isPlain)).toEqual([false, false, true]);
+    expect(existsSync(join(backups[0]!.path, 'global/pg_control')), 'no server starts on it').toBe(false);
+    for (const [index, backup] of backups.entries()) {
+      await base.verify(backup, signal, { deep: true });
+      await expectSame(base, backup, asides[index]!, within('scratch'));
+    }
+    rmSync(backups[2]!.path, { recursive: true });
+    rmSync(`${backups[2]!.path}.json`);
+    for (const backup of backups.slice(0, 2)) await base.verify(backup, signal, { deep: true }); // It needs no other one.
+    expect(readdirSync(within('repo', '.partial'))).toEqual([]);
+  });
+
+  nightly('a restore of an earlier backup has the rows of its time', async () => {
+    const server = await spread();
+    const base = await baseFor(server);
+    const first = await base.take(signal);
+    await execute(server, ...spreadUpdates(1));
+    await base.take(signal);
+    await server.stop();
+    await base.stage(first, { directory: within('restored'), walFrom: undefined }, signal);
+    const restored = await serve(within('restored'));
+    const connection = await restored.connect();
+    const [row] = await connection.query<{ rows: number; changed: number }>(
+      'SELECT count(*)::int AS rows, count(*) FILTER (WHERE version > 0)::int AS changed FROM spread',
+    );
+    await connection.end();
+    expect(row).toEqual({ rows: 36_000, changed: 0 });
+  });
+
+  nightly('a pinned backup stays plain, and so does one with links of somebody else', async () => {
+    const server = await spread();
+    const base = await baseFor(server);
+    const pinned = await base.take(signal, { pin: true });
+    await execute(server, ...spreadUpdates(1));
+    const second = await base.take(signal);
+    expect((await list(base)).map(({ isPlain }) => isPlain)).toEqual([true, true]);
+    expectAccepted(pinned);
+    const file = readdirSync(second.path, { recursive: true, encoding: 'utf8' })
+      .map((name) => join(second.path, name))
+      .find((name) => /base\/\d+\/\d+$/.test(name) && sizeOf(name) > 8_000_000)!;
+    linkSync(file, within('stray'));
+    await execute(server, ...spreadUpdates(2));
+    await base.take(signal);
+    expect(events.join('\n')).toMatch(/links, and 1 of them are of backups/);
+    for (const backup of await list(base)) await base.verify(backup, signal);
+    expectAccepted(pinned);
+  });
+
+  nightly('with backup.pages off, or beside a reader, files are copied whole', async () => {
+    const server = await spread();
+    const [base, off] = [await baseFor(server), await baseFor(server, { backup: { pages: false } })];
+    const first = await off.take(signal);
+    await execute(server, ...spreadUpdates(1));
+    await off.take(signal);
+    expect((await list(base)).map(({ isPlain }) => isPlain)).toEqual([true, true]);
+    const second = (await list(base))[1]!;
+    await execute(server, ...spreadUpdates(2));
+    const lock = await (await testSystem()).locks.hold(second.path, 'shared');
+    const third = await base.take(signal);
+    await lock?.release();
+    expect((await list(base)).map(({ isPlain }) => isPlain)).toEqual([true, true, true]);
+    for (const backup of [first, second, third]) expectAccepted(backup);
+  });
+
+  nightly('retention removes backups in the middle and at the end, and the others stay whole', async () => {
+    const server = await spread();
+    const base = await baseFor(server, { maxBackups: 2 });
+    const asides = new Map<string, string>();
+    for (const version of [1, 2, 3, 4, 5]) {
+      const taken = await base.take(signal, { pin: version === 3 });
+      asides.set(taken.label, keepAside(taken, within(`aside-${version}`)));
+      await execute(server, ...spreadUpdates(version));
+    }
+    const backups = await list(base);
+    expect(backups).toHaveLength(3);
+    for (const backup of backups) {
+      await base.verify(backup, signal, { deep: true });
+      await expectSame(base, backup, asides.get(backup.label)!, within('scratch'));
+    }
+  });
+});
