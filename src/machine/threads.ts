@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { Answered } from './thread.ts';
+import { type Answered, asThrown } from './thread.ts';
 
 export interface ThreadWork<Task, Result> {
   /** The bundled worker's file name in dist/; it calls `serveBatches`. */
@@ -54,7 +54,7 @@ export async function inThreads<Task, Result>(
         worker.postMessage(batch);
         const [answer] = (await once(worker, 'message', { signal })) as [Answered<Result>];
         if ('results' in answer) return answer.results;
-        throw Object.assign(new Error(answer.failure.message), { code: answer.failure.code });
+        throw asThrown(answer);
       });
     } catch (cause) {
       failed = true;
