@@ -7,12 +7,17 @@ import { Script } from 'node:vm';
 const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
 const CACHE = join(DIST, 'code-cache.bin');
 
+/** Which Node this is: a distribution's build of the same version has other libraries in it. */
+const NODE = JSON.stringify([process.versions, process.platform, process.arch]);
+
 export const isBuilt = () => existsSync(join(DIST, 'main.js'));
 
 /**
  * dist/main.js and its chunks, which are CommonJS, with what V8 has compiled of them before: compiling is half of what a short command costs. Node
  * itself keeps no such cache before version 22. V8 takes a part only for the same version, flags and length of the source; the build names chunks by their
- * content and writes the cache last, so a part never belongs to another source. Without the cache, or with another Node, all is compiled as ever.
+ * content and writes the cache last, so a part never belongs to another source. The version that V8 compares leaves out Node's patches of it, which
+ * change what bytecode means (20.19.0 runs that of 20.20.2, wrongly): so the cache names the very Node that made it. Without the cache, or with
+ * another Node, all is compiled as ever.
  */
 export function openProgram() {
   const node = createRequire(import.meta.url);
@@ -43,7 +48,7 @@ export function openProgram() {
   };
 }
 
-/** `name` → its part. The file: the length of the index in 4 bytes, the index `{name: [offset, length]}` as JSON, the parts. */
+/** `name` → its part. The file: the length of the index in 4 bytes, `{node, parts: {name: [offset, length]}}` as JSON, the parts. */
 function openCache() {
   try {
     const file = openSync(CACHE); // As long as the process lives: chunks are loaded when they are wanted.
@@ -52,8 +57,8 @@ function openCache() {
       return readSync(file, bytes, 0, length, offset) === length ? bytes : undefined;
     };
     const indexBytes = read(0, 4).readUInt32LE();
-    const index = JSON.parse(read(4, indexBytes).toString());
-    return (name) => index[name] && read(4 + indexBytes + index[name][0], index[name][1]);
+    const { node, parts } = JSON.parse(read(4, indexBytes).toString());
+    return (name) => (node === NODE && parts[name] ? read(4 + indexBytes + parts[name][0], parts[name][1]) : undefined);
   } catch {
     return () => undefined;
   }
@@ -69,7 +74,7 @@ function packCache(scripts) {
     parts.push(part);
     offset += part.length;
   }
-  const words = Buffer.from(JSON.stringify(index));
+  const words = Buffer.from(JSON.stringify({ node: NODE, parts: index }));
   const head = Buffer.alloc(4);
   head.writeUInt32LE(words.length);
   return Buffer.concat([head, words, ...parts]);

@@ -34,7 +34,7 @@ import { handOverState } from './machine/hand-over.ts';
 import { isMissing, localPort, reachableByOthers } from './machine/local-folder.ts';
 import { createLogger, type LogTaps } from './machine/logger.ts';
 import { createSystem } from './machine/machine.ts';
-import { actAs, readAsCaller } from './machine/privileges.ts';
+import { actAs, readAsCaller, requireChangeOfIds } from './machine/privileges.ts';
 import { createSdNotify } from './machine/sd-notify.ts';
 import { createSystemd } from './machine/systemd.ts';
 import { createMonitorMemory } from './monitor/memory.ts';
@@ -183,7 +183,8 @@ async function mainService(postgresql: Service, options: Omit<MemberOptions, 'se
 async function putRootsRightsDown({ postgresql, stateDir, disabledServices }: Config, system: System): Promise<void> {
   if (system.self.uid !== 0 || disabledServices.includes('postgresql')) return;
   const owner = await serverOwner(postgresql, system).catch(() => undefined);
-  if (owner === undefined) return;
+  if (owner === undefined || owner.uid === 0) return;
+  requireChangeOfIds(owner);
   handOverState(stateDir, owner);
   if (!(await reachableByOthers(PROGRAM))) await loadEverything(); // What is loaded later would be read as that user.
   actAs(owner);

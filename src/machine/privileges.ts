@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { DbkitError } from '../kernel/errors.ts';
 import type { Identity, Owner } from '../kernel/machine.ts';
 
 interface Caller {
@@ -11,6 +12,40 @@ let dropped: { readonly owner: Owner; readonly caller: Caller } | undefined;
 let isInside = false;
 
 const isRootProcess = (): boolean => process.getuid?.() === 0;
+
+/**
+ * False where this Node takes no other ids: it refuses each call with ERR_INVALID_STATE when its libuv may use io_uring, whose work in the kernel
+ * would go on with the ids of before (CVE-2024-22017). That is Node with UV_USE_IO_URING=1, and Debian 13's Node 20, whose libuv is a library of
+ * its own, always. Changes nothing: it asks for the group that the process has.
+ */
+export function mayChangeIds(): boolean {
+  try {
+    process.setegid?.(process.getegid!());
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Throws `recovery.refused` where root's dbkit cannot act as anybody else: as root it would follow what another user has placed. */
+export function requireChangeOfIds(owner: Owner): void {
+  if (!mayChangeIds()) throw refusal(owner);
+}
+
+function refusal({ uid, gid }: Owner): DbkitError {
+  const isAsked = Number(process.env['UV_USE_IO_URING']) > 0;
+  return new DbkitError(
+    'recovery.refused',
+    isAsked
+      ? `Node ${process.versions.node} with UV_USE_IO_URING=${process.env['UV_USE_IO_URING']} cannot put root's rights down`
+      : `this Node ${process.versions.node} cannot put root's rights down: it is built with libuv ${process.versions.uv} as a library of its own, as Debian 13's Node 20 is`,
+    {
+      hint: isAsked
+        ? 'take that variable away: `env -u UV_USE_IO_URING dbkit …`; nothing was changed'
+        : `install Node 22 (\`npm install --global node@22\`, or from nodejs.org), or run dbkit as the server's user: \`setpriv --reuid=${uid} --regid=${gid} --init-groups dbkit …\`; nothing was changed`,
+    },
+  );
+}
 
 /**
  * From now on everything that this process does with files, sockets and signals is done as `owner`, on every thread (credentials(7): effective
@@ -48,6 +83,7 @@ export const actingAs = (): Owner | undefined => (isInside ? undefined : dropped
 /** Synchronous work as `user`, for root that has not put its rights down; for anybody else it is done as it would be anyway. */
 export function asUser<T>(user: Owner, work: () => T extends PromiseLike<unknown> ? never : T): T {
   if (!actsAsRoot() || user.uid === 0) return work();
+  requireChangeOfIds(user);
   const caller = { gid: process.getegid!(), groups: process.getgroups!() };
   try {
     process.setgroups!([user.gid]);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
@@ -55,4 +55,30 @@ test.each([
   const program = `exports.main = async () => ${status};`;
   expect(run(program, FETCH).status).toBe(told);
   expect(run(program, ['entrypoint', '--', 'wal', 'fetch']).status, 'a command has its own status').toBe(status);
+});
+
+test('what another Node has compiled is not run: V8 would take it, and Node patches its bytecode within a version', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dbkit-executable-'));
+  folders.push(folder);
+  for (const name of ['bin', 'dist']) mkdirSync(join(folder, name));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  for (const name of ['bin/dbkit.js', 'bin/program.js']) copyFileSync(name, join(folder, name));
+  const [main, cache] = [join(folder, 'dist/main.js'), join(folder, 'dist/code-cache.bin')];
+  const status = (): number | null => spawnSync(process.execPath, [join(folder, 'bin/dbkit.js'), 'status']).status;
+  writeFileSync(main, 'exports.main = async () => 3;');
+  const script = `const { main, codeCache } = (await import(${JSON.stringify(join(folder, 'bin/program.js'))})).openProgram();
+    await main([]); (await import('node:fs')).writeFileSync(${JSON.stringify(cache)}, codeCache());`;
+  expect(spawnSync(process.execPath, ['--input-type=module', '--eval', script]).status).toBe(0);
+  writeFileSync(main, 'exports.main = async () => 4;'); // Of the same length, which is all that V8 compares.
+  expect(status()).toBe(3);
+  const made = readFileSync(cache, 'latin1');
+  writeFileSync(
+    cache,
+    made.replace(
+      process.versions.v8,
+      process.versions.v8.replace(/.$/, (last) => (last === '9' ? '8' : '9')),
+    ),
+    'latin1',
+  );
+  expect(status()).toBe(4);
 });

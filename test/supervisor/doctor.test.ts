@@ -20,6 +20,8 @@ const well: TonightFacts = {
   writtenAheadSeconds: 0,
   recoveriesThisWeek: 0,
   openFilesMax: 65_536,
+  mayChangeIds: true,
+  node: '20.19.2',
 };
 const idsOf = (facts: Partial<TonightFacts>): string[] => tonight.filter(({ when }) => when({ ...well, ...facts })).map(({ id }) => id);
 
@@ -42,6 +44,7 @@ const each: Readonly<Record<(typeof tonight)[number]['id'], Partial<TonightFacts
   'tonight-version-ends-soon': { supportedDays: 0 },
   'tonight-recovered-often': { recoveriesThisWeek: 3 },
   'tonight-few-descriptors': { openFilesMax: 256 },
+  'tonight-node-keeps-root': { mayChangeIds: false },
 };
 
 test.each(Object.entries(each))('%s is told alone', (id, facts) => {

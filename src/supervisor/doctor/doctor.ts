@@ -9,6 +9,7 @@ import { readControl, versionFile } from '../../inspection/state.ts';
 import { isAbort } from '../../kernel/errors.ts';
 import type { Files } from '../../kernel/machine.ts';
 import { fill } from '../../kernel/reasons.ts';
+import { mayChangeIds } from '../../machine/privileges.ts';
 import type { MonitorMemory } from '../../monitor/decide.ts';
 import { reportMonitor } from '../../monitor/pause.ts';
 import { readKeeping } from '../../wal/keeping.ts';
@@ -97,6 +98,8 @@ async function gather(app: Needs, signal: AbortSignal): Promise<TonightFacts> {
     writtenAheadSeconds: await writtenAhead(dataDir, now),
     recoveriesThisWeek: recoveries.filter(({ at, trigger }) => trigger !== 'person' && since(at) < WEEK_MS).length,
     openFilesMax: await openFilesMax(),
+    mayChangeIds: mayChangeIds(),
+    node: process.versions.node,
   };
 }
 

@@ -26,6 +26,9 @@ export interface TonightFacts {
   readonly writtenAheadSeconds: number;
   readonly recoveriesThisWeek: number;
   readonly openFilesMax: number | null;
+  /** False: this Node cannot put root's rights down. */
+  readonly mayChangeIds: boolean;
+  readonly node: string;
 }
 
 const STALE_WATCH_SECONDS = 600;
@@ -138,6 +141,14 @@ export const tonight = [
     then: 'warning',
     words: 'a process here may open only {openFilesMax} files',
     next: 'raise the limit: `ulimit -n 65536`, LimitNOFILE= in a unit, `ulimits` in a compose file',
+  },
+  {
+    id: 'tonight-node-keeps-root',
+    when: ({ mayChangeIds }) => !mayChangeIds,
+    then: 'warning',
+    words:
+      'Node {node} here cannot put root’s rights down, so dbkit refuses to work as root: its timers and hooks that root runs end with 77',
+    next: 'install Node 22: `npm install --global node@22`, or from nodejs.org; and leave UV_USE_IO_URING unset',
   },
 ] as const satisfies readonly Finds<[TonightFacts]>[];
 

@@ -38,18 +38,18 @@ add() { # add PACKAGE...
   esac
 }
 
-has_node() { # Node 20.19 or newer, with npm
+has_node() { # Node 20.19 or newer, with npm; Debian 13's own Node 20 does not let root put its rights down (CVE-2024-22017), so dbkit refuses it
   command -v npm >/dev/null 2>&1 && command -v node >/dev/null 2>&1 &&
-    node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
+    node -e 'process.setegid(process.getegid()); const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null
 }
 
 install_node() {
   has_node && return
   case $family in
     debian)
-      # The distribution's own where it is new enough, else NodeSource's.
+      # The distribution's own from 22 on, else NodeSource's.
       add ca-certificates curl gnupg
-      if ! apt-cache policy nodejs | grep -Eq 'Candidate: (2[1-9]|[3-9][0-9]|20\.(19|[2-9][0-9]))'; then
+      if ! apt-cache policy nodejs | grep -Eq 'Candidate: (2[2-9]|[3-9][0-9])'; then
         curl -fsSL "https://deb.nodesource.com/setup_$NODE_MAJOR.x" | bash -
       fi
       add nodejs
@@ -58,7 +58,7 @@ install_node() {
     *) add nodejs npm ;;
   esac
   hash -r
-  has_node || die "this base has no Node 20.19 or newer ($(node --version 2>/dev/null || echo none)); add the feature ghcr.io/devcontainers/features/node"
+  has_node || die "this base has no Node 20.19 or newer that root can use ($(node --version 2>/dev/null || echo none)); add the feature ghcr.io/devcontainers/features/node"
 }
 
 install_postgresql() {
