@@ -33,16 +33,17 @@ export function requireChangeOfIds(owner: Owner): void {
 }
 
 function refusal({ uid, gid }: Owner): DbkitError {
-  const isAsked = Number(process.env['UV_USE_IO_URING']) > 0;
+  const { node, uv } = process.versions;
+  const isLibrary = Object.entries(process.config.variables).some(([name, value]) => name === 'node_shared_libuv' && Boolean(value));
   return new DbkitError(
     'recovery.refused',
-    isAsked
-      ? `Node ${process.versions.node} with UV_USE_IO_URING=${process.env['UV_USE_IO_URING']} cannot put root's rights down`
-      : `this Node ${process.versions.node} cannot put root's rights down: it is built with libuv ${process.versions.uv} as a library of its own, as Debian 13's Node 20 is`,
+    isLibrary
+      ? `this Node ${node} cannot put root's rights down: its libuv ${uv} is a library of its own, as in Debian 13's Node 20`
+      : `Node ${node} cannot put root's rights down with UV_USE_IO_URING=1`,
     {
-      hint: isAsked
-        ? 'take that variable away: `env -u UV_USE_IO_URING dbkit …`; nothing was changed'
-        : `install Node 22 (\`npm install --global node@22\`, or from nodejs.org), or run dbkit as the server's user: \`setpriv --reuid=${uid} --regid=${gid} --init-groups dbkit …\`; nothing was changed`,
+      hint: isLibrary
+        ? `install Node 22 (\`npm install --global node@22\`, or from nodejs.org), or run dbkit as the server's user: \`setpriv --reuid=${uid} --regid=${gid} --init-groups dbkit …\`; nothing was changed`
+        : 'take that variable away: `env -u UV_USE_IO_URING dbkit …`; nothing was changed',
     },
   );
 }

@@ -7,7 +7,8 @@ import { isRoot } from '../harness/as-user.ts';
 import { program } from '../harness/dbkit.ts';
 
 /** Debian 13's Node 20.19.2 answers each change of ids so, whatever the environment says: seen there, with its libuv 1.50. */
-const DEBIANS = `const refuse = (name) => () => {
+const DEBIANS = `Object.defineProperty(process, 'config', { value: { variables: { node_shared_libuv: true } } });
+const refuse = (name) => () => {
   throw Object.assign(new Error(name + '() disabled: io_uring may be enabled. See CVE-2024-22017.'), { code: 'ERR_INVALID_STATE' });
 };
 for (const name of ['setgid', 'setuid', 'setegid', 'seteuid', 'setgroups', 'initgroups']) process[name] = refuse(name);`;

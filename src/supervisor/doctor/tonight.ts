@@ -147,7 +147,7 @@ export const tonight = [
     when: ({ mayChangeIds }) => !mayChangeIds,
     then: 'warning',
     words:
-      'Node {node} here cannot put root’s rights down, so dbkit refuses to work as root: its timers and hooks that root runs end with 77',
+      'the Node here, {node}, cannot put root’s rights down, so dbkit refuses to work as root: its timers and hooks that root runs end with 77',
     next: 'install Node 22: `npm install --global node@22`, or from nodejs.org; and leave UV_USE_IO_URING unset',
   },
 ] as const satisfies readonly Finds<[TonightFacts]>[];
