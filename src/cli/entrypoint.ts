@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { serverAmong } from '../control/status.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Supervisor } from '../supervisor/supervise.ts';
 import type { App } from './app.ts';
@@ -48,7 +49,7 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
 /** Where the database is, in the words a person pastes, and how to stop it. The password is the person's own to add. */
 export function announce(app: Pick<App, 'config' | 'log'>, supervisor: Supervisor, hasCommand: boolean): void {
   const { username, database = username, port, socketDir } = app.config.postgresql;
-  const postgresql = supervisor.status().services.find(({ name }) => name === 'postgresql');
+  const postgresql = serverAmong(supervisor.status().services);
   if (postgresql?.note) {
     const isReplaced = postgresql.recovery === 'restore' || postgresql.recovery === 'reinitialize';
     app.log[isReplaced ? 'warn' : 'info']('recovery.told', `recovery: ${postgresql.note}`);

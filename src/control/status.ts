@@ -27,6 +27,10 @@ export interface ServiceStatus {
   readonly details: Readonly<Record<string, string | number | boolean | null>>;
 }
 
+/** The service that runs the server: PostgreSQL itself, or the Patroni of a member in its place. */
+export const serverAmong = (services: readonly ServiceStatus[]): ServiceStatus | undefined =>
+  services.find(({ name }) => name === 'postgresql' || name === 'patroni');
+
 /** The supervisor's published state: `<stateDir>/status.json`, world-readable, written at every change. */
 export interface SupervisorStatus {
   readonly schema: 'dbkit.supervisor/v1';

@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import { type JobName, schedulesOf } from '../config/schedules.ts';
 import type { Control } from '../control/contract.ts';
 import { isRunning, statusOf } from '../control/running.ts';
-import type { ServiceStatus, StatusBoard } from '../control/status.ts';
+import { type ServiceStatus, type StatusBoard, serverAmong } from '../control/status.ts';
 import type { Instance } from '../instance/contract.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import { newestFirst } from '../kernel/labels.ts';
@@ -96,7 +96,7 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
   ]);
   const [lastRecovery] = recoveries;
   const lastBackup = newestOf(backups);
-  const postgresql = running ? published?.services.find(({ name }) => name === 'postgresql') : undefined;
+  const postgresql = running ? serverAmong(published?.services ?? []) : undefined;
   return {
     readiness: live ? 'accepting' : postgresql?.state === 'starting' || postgresql?.state === 'stopping' ? 'rejecting' : 'no-response',
     supervisor: {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -9,6 +9,7 @@ import { type Measured, type MissId, missesOf, missRows } from '../../src/cluste
 import { longestGapMs, overlapMs } from '../../src/cluster/drill/overlap.ts';
 import { runDrill } from '../../src/cluster/drill/run-drill.ts';
 import { createFiles } from '../../src/machine/files.ts';
+import { createLocks } from '../../src/machine/locks.ts';
 
 const { targets } = drillNamed('switchover-under-load')!;
 const good: Measured = { rtoSeconds: { pooler: 2.1 }, ackedRows: 400, lostRows: 0, errors: 0, twoWritableSeconds: 0, redundantSeconds: 9 };
@@ -45,6 +46,26 @@ test('every drill has its disaster, and a name that is none is refused before an
   const run = (name: string) => runDrill(nothing, { ...wish, name }, new AbortController().signal);
   await expect(run('partition')).rejects.toMatchObject({ code: 'usage.invalid', message: expect.stringContaining('network namespaces') });
   await expect(run('flood')).rejects.toMatchObject({ code: 'usage.invalid', hint: expect.stringContaining('leader-node') });
+});
+
+test('a second drill waits for nobody and removes nothing: the first one holds the lock', async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'dbkit-drill-'));
+  const locks = createLocks({ PATH: process.env['PATH']! });
+  const first = await locks.acquire(join(stateDir, 'ha-drill.lock'), 'dbkit ha drill freeze');
+  try {
+    mkdirSync(join(stateDir, 'ha-drill/ha-local'), { recursive: true });
+    const files = createFiles({ warn: () => undefined } as unknown as Parameters<typeof createFiles>[0]);
+    const owner = { uid: process.getuid!(), gid: process.getgid!(), name: 'me', home: '/' };
+    const needs = { config: { stateDir }, files, locks, instance: { owner: async () => owner } } as unknown as Parameters<
+      typeof runDrill
+    >[0];
+    const drill = runDrill(needs, { name: 'freeze', trials: 1, members: 3, port: 1, program: [] }, new AbortController().signal);
+    await expect(drill).rejects.toMatchObject({ code: 'lock.held', message: expect.stringContaining('dbkit ha drill freeze') });
+    expect(existsSync(join(stateDir, 'ha-drill/ha-local'))).toBe(true);
+  } finally {
+    await first.release();
+    rmSync(stateDir, { recursive: true, force: true });
+  }
 });
 
 test('trials are kept, and told newest first; one that cannot be read hides no other', async () => {

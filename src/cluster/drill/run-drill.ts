@@ -31,12 +31,32 @@ export interface DrillReport {
 }
 
 /**
- * Rehearses a disaster on a cluster of its own, and measures it. Rejects with `usage.invalid` for a drill that there is not, and with what `ha up
- * --local` says where the cluster does not come up. A target that was missed is part of the report.
+ * Rehearses a disaster on a cluster of its own, and measures it. Rejects with `usage.invalid` for a drill that there is not, `lock.held` beside
+ * another one, and with what `ha up --local` says where the cluster does not come up. A target that was missed is part of the report.
  */
 export async function runDrill(outer: LocalNeeds, { name, trials, ...wish }: DrillWish, signal: AbortSignal): Promise<DrillReport> {
   const drill = known(name);
   const needs = { ...outer, config: { ...outer.config, stateDir: join(outer.config.stateDir, 'ha-drill') } };
+  await outer.files.makeDirectory(outer.config.stateDir, { mode: 0o700, owner: await outer.instance.owner() });
+  const lock = await outer.locks.acquire(
+    join(outer.config.stateDir, 'ha-drill.lock'),
+    `dbkit ha drill ${drill.id}`,
+    await outer.instance.owner(),
+  );
+  try {
+    return await rehearse(outer, needs, { drill, trials, ...wish }, signal);
+  } finally {
+    await lock.release();
+  }
+}
+
+/** Only one runs at a time: it begins by removing what the one before it left. */
+async function rehearse(
+  outer: LocalNeeds,
+  needs: LocalNeeds,
+  { drill, trials, ...wish }: Omit<DrillWish, 'name'> & { readonly drill: Drill & { readonly id: DrillName } },
+  signal: AbortSignal,
+): Promise<DrillReport> {
   await downLocal(needs); // Of a drill that was killed.
   await rm(needs.config.stateDir, { recursive: true, force: true }); // Nobody's data but that of an earlier drill.
   await upLocal(needs, wish, signal);
