@@ -9,6 +9,7 @@ import type { Open, OpenOptions } from './cli/cli.ts';
 import { settingFlags } from './cli/global-flags.ts';
 import { requireFiles, takesAnyServer } from './cli/needs-files.ts';
 import type { Parts } from './cli/parts.ts';
+import { createCopying } from './cluster/copying/copying.ts';
 import type { MemberOptions } from './cluster/member/member.ts';
 import { watchedCluster } from './cluster/watched.ts';
 import type { Config } from './config/config.ts';
@@ -136,6 +137,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     ),
     memory: createMonitorMemory(config.stateDir, system),
     watchedCluster: watchedCluster({ ...system, config, alerts }),
+    copying: createCopying({ config, system, inspect: postgresql.inspect }),
     alerts,
     settingsFile: createSettingsFile(
       () => configPath(options.flags.config ?? options.environment['DBKIT_CONFIG'], options.workingDirectory, system.self.uid === 0),

@@ -156,6 +156,8 @@ export interface BaseBackups {
       point?: PointRequest | undefined;
       /** Takes a damaged backup too, as long as the damage is of files that a server runs without: they are named. */
       isTolerant?: boolean | undefined;
+      /** The caller says how it recovers, as Patroni does: no signal file, and no settings of a recovery. */
+      leavesRecovery?: boolean | undefined;
     },
     signal: AbortSignal,
   ): Promise<{ recoveredTo: string | null; complete: boolean; damaged?: readonly DamagedFile[] }>;

@@ -109,7 +109,7 @@ export function createApp(parts: Parts) {
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },
     alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },
     monitor: monitorVerbs(on),
-    cluster: clusterVerbs(on),
+    cluster: { ...clusterVerbs(on), createReplica: parts.copying.createReplica },
     incident: incidentVerbs(on),
     supervisor: {
       entrypoint: on(runEntrypoint),

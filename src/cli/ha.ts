@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from './cli.ts';
+import { registerCopying } from './ha-copying.ts';
 import { registerDrills } from './ha-drill.ts';
 import { registerLocal } from './ha-local.ts';
 import { registerMoves } from './ha-moves.ts';
@@ -23,6 +24,7 @@ export function registerHa(program: Command, cli: Cli): void {
   registerSetup(ha, cli);
   registerLocal(ha, cli);
   registerDrills(ha, cli);
+  registerCopying(ha, cli);
 }
 
 function registerQuestions(ha: Command, cli: Cli): void {

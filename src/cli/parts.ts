@@ -4,6 +4,7 @@ import type { Copies } from '../backups/offsite/copies.ts';
 import type { Pulls } from '../backups/pull/pull.ts';
 import type { Seeds } from '../backups/seed/seed.ts';
 import type { Snapshots } from '../backups/snapshots/contract.ts';
+import type { Copying } from '../cluster/copying/copying.ts';
 import type { Config } from '../config/config.ts';
 import type { Origin } from '../config/origin.ts';
 import type { SettingsFile } from '../config/settings-file-contract.ts';
@@ -49,6 +50,8 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   readonly memory: MonitorMemory;
   /** The Patroni cluster of ha.members, where there is one. */
   readonly watchedCluster: WatchedCluster;
+  /** A member's data from backups, as Patroni asks for it. */
+  readonly copying: Copying;
   readonly alerts: Alerter;
   readonly settingsFile: SettingsFile;
   readonly sdNotify: SdNotify;

@@ -7,6 +7,7 @@ import { retentionRules } from '../backups/retention.ts';
 import { snapshotRows } from '../backups/snapshots/snapshot-rows.ts';
 import { turnRows } from '../backups/snapshots/turn-rows.ts';
 import { doorRows } from '../boot/door.ts';
+import { fitRows } from '../cluster/copying/fit-rows.ts';
 import { missRows } from '../cluster/drill/misses.ts';
 import { clusterFindings } from '../cluster/findings.ts';
 import { dynamicRows } from '../cluster/lint/dynamic-rows.ts';
@@ -136,6 +137,7 @@ export const tables = {
   'Why a failover is refused': failoverRefusals,
   'Why a member is not rebuilt': reinitRefusals,
   'When Patroni is started on a member’s data': admissionRows,
+  'May a replica be made of a base backup': fitRows,
   'What the guard of a member does': guardRows,
   'Targets of a drill that were missed': missRows,
   'What is dangerous in the settings that all members share': dynamicRows,

@@ -24,9 +24,9 @@ function render(wish: Wish = {}, ha: object = { members }, environment: Readonly
     text,
     from: { kind: 'environment', variable: name } as const,
   }));
-  const { config } = layerConfig({ file: { path: '/dbkit.yaml', value: { ha } }, environment: variables, flags: [] });
+  const { config, origins } = layerConfig({ file: { path: '/dbkit.yaml', value: { ha } }, environment: variables, flags: [] });
   const log = { warn: () => undefined };
-  const needs = { config, files: createFiles(log as unknown as Parameters<typeof createFiles>[0]) };
+  const needs = { config, origins, files: createFiles(log as unknown as Parameters<typeof createFiles>[0]) };
   return renderCluster(needs, { member: undefined, to: undefined, patroniVersion: '4.0.7', guard: true, ...wish });
 }
 const text = ({ files }: RenderedCluster, name: string): string => files.find((file) => file.name === name)!.text;
@@ -85,6 +85,31 @@ test('a member runs under dbkit with its guard, from a file that dbkit itself ta
   expect(alone.files.map(({ name }) => name)).not.toContain('n2/dbkit.yaml');
   expect(alone.findings).toEqual([]);
 });
+
+test.each(['3.0.2', '4.0.7'])(
+  'where a backup folder is named, Patroni %s makes replicas of backups and archives WAL',
+  async (patroniVersion) => {
+    const rendered = await render({ patroniVersion }, { members }, { BACKUP_DIR: '/srv/db backups' });
+    expect(rendered.findings).toEqual([]);
+    const member = parse(text(rendered, 'n2/patroni.yml'), { version: '1.1' }) as {
+      readonly postgresql: object;
+      readonly bootstrap: { readonly dcs: { readonly postgresql: object } };
+    };
+    expect(member.postgresql).toMatchObject({
+      create_replica_methods: ['dbkit', 'basebackup'],
+      dbkit: { command: 'dbkit --config /etc/dbkit/dbkit.yaml ha create-replica', keep_data: true, no_leader: true },
+    });
+    expect(member.bootstrap.dcs.postgresql).toMatchObject({
+      parameters: { archive_mode: 'on', archive_command: `dbkit-wal -d '/srv/db backups' push "%p"` },
+      recovery_conf: { restore_command: `dbkit-wal -d '/srv/db backups' -s fetch "%f" "%p"` },
+    });
+    expect(text(rendered, 'n2/dbkit.yaml')).toContain('backupDir: /srv/db backups');
+    expect(text(await render(), 'n2/patroni.yml')).not.toMatch(/archive|create_replica/);
+    expect(text(await render({ guard: false }, { members }, { BACKUP_DIR: '/srv/b' }), 'n2/patroni.yml')).not.toMatch(
+      /archive|create_replica/,
+    );
+  },
+);
 
 test('a folder gets one folder for each machine; a file that is not dbkit’s, and filled in passwords, stay as they are', async () => {
   await render({ to: folder });

@@ -50,6 +50,19 @@ test('a pushed segment is kept once, read by dbkit, and fetched again', async ()
   expect(ask('fetch', '00000002.history', 'pg_wal/RECOVERYHISTORY')).toBe(1);
 });
 
+test('for a standby an archive that cannot be reached is one without the segment: it gets it from its leader', async () => {
+  const { data, archive, ask } = await place();
+  expect(ask('-s', 'fetch', NAME, 'pg_wal/RECOVERYXLOG')).toBe(1);
+  await writeFile(join(data, 'pg_wal', NAME), full);
+  expect(ask('push', `pg_wal/${NAME}`)).toBe(0);
+  expect(ask('-s', 'fetch', NAME, 'pg_wal/RECOVERYXLOG')).toBe(0);
+  const path = join(archive.dir, '00000001', `${NAME}-${sha16Of(full)}.plain`);
+  await chmod(path, 0o600);
+  await writeFile(path, 'damaged');
+  expect(ask('-s', 'fetch', NAME, 'pg_wal/RECOVERYXLOG')).toBe(1);
+  expect(ask('fetch', NAME, 'pg_wal/RECOVERYXLOG')).toBe(126);
+});
+
 test.each([
   ['of another cluster', (bytes: Buffer) => bytes.writeBigUInt64LE(78n, 24), NAME],
   ['recycled under a later name', () => undefined, '000000010000000000000005'],

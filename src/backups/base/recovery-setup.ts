@@ -41,6 +41,13 @@ export function planRecovery(
   return { newTimeline, backupLabel, settings };
 }
 
+/** For whoever writes signal file and settings himself: only what the copied files need. */
+export const leaveRecovery = (record: BackupRecord, { segments }: { readonly segments: readonly string[] }): RecoverySetup => ({
+  newTimeline: false,
+  backupLabel: record.mode === 'cold' && segments.length > 0 ? coldLabel(record) : undefined,
+  settings: record.tablespaces.length > 0 ? inPlaceSettings : '',
+});
+
 const targets = ['recovery_target', 'recovery_target_lsn', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid'];
 
 /** No WAL but pg_wal's, no target left over from an earlier recovery, and no reader before the server is open for writing. */

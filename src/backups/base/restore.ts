@@ -16,7 +16,7 @@ import { listTree } from '../list-tree.ts';
 import { isOfPages, whereaboutsIn } from './pages/packed.ts';
 import type { PointWal } from './points/lay.ts';
 import type { BackupRecord } from './record.ts';
-import { describeEnd, planRecovery, type RecoverySetup } from './recovery-setup.ts';
+import { describeEnd, leaveRecovery, planRecovery, type RecoverySetup } from './recovery-setup.ts';
 import { copyRollForward, identityOf, type RollForward } from './roll-forward.ts';
 import { type ExpectedFile, expectedFiles, readManifest } from './verify.ts';
 
@@ -30,6 +30,8 @@ export interface RestoreTarget {
   readonly point?: PointWal | undefined;
   /** Takes what is there of a damaged backup, as long as the rest is only of single relations. */
   readonly isTolerant?: boolean | undefined;
+  /** The caller says how it recovers: no signal file, and no settings of a recovery. */
+  readonly leavesRecovery?: boolean | undefined;
 }
 
 export interface RestoreNeeds {
@@ -57,7 +59,7 @@ export async function restoreBackup(
   await requireEmpty(target.directory);
   requireOwnTablespaces(record, rolled);
   const { isTolerant = false } = target;
-  const setup = planRecovery(record, rolled, isTolerant);
+  const setup = target.leavesRecovery ? leaveRecovery(record, rolled) : planRecovery(record, rolled, isTolerant);
   const expected = expectedFiles(record, await readManifest(record, source));
   await requireSpace(target.directory, record.sizeBytes + rolled.segments.length * record.walSegmentSizeBytes);
   const modes = record.groupAccess ? { directory: 0o750, file: 0o640 } : { directory: 0o700, file: 0o600 };

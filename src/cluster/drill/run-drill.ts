@@ -59,7 +59,7 @@ async function rehearse(
 ): Promise<DrillReport> {
   await downLocal(needs); // Of a drill that was killed.
   await rm(needs.config.stateDir, { recursive: true, force: true }); // Nobody's data but that of an earlier drill.
-  await upLocal(needs, wish, signal);
+  await upLocal(needs, { ...wish, backups: false }, signal); // They would be measured too.
   const done: Trial[] = [];
   const evidence: string[] = [];
   try {

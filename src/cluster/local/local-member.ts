@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { HaSettings } from '../../config/ha-settings.ts';
 import type { ChildSpec } from '../../kernel/machine.ts';
 import type { ClusterPlan, PlannedMember } from '../render/plan.ts';
+import { localBackups } from './local-plan.ts';
 import type { LocalState } from './local-state.ts';
 import type { Programs } from './programs.ts';
 
@@ -39,7 +40,7 @@ export function guardedMember({ name, server, dataDir }: PlannedMember, setting:
       DBKIT_CONFIG: join(folder, `${name}.json`),
       DBKIT_STATE_DIR: own,
       LOG_DIR: own,
-      BACKUP_DIR: join(folder, 'backup'),
+      BACKUP_DIR: localBackups(folder),
       DBKIT_SERVICES_DIR: join(own, 'services.d'),
       DBKIT_STOP_SECONDS: STOP_SECONDS,
       PGDATA: dataDir,
@@ -67,8 +68,16 @@ const passwords = ({ password }: LocalState): Readonly<Record<string, string>> =
 });
 
 /** The file of a member’s dbkit (YAML is a superset of JSON); it holds no secret. What is not asked for does not run. */
-export const memberConfiguration = (patroniFile: string, { members, writeAddress, pooler, scope }: HaSettings): object => ({
-  services: { patroni: { config: patroniFile } },
+export const memberConfiguration = (
+  { name, dataDir, server }: PlannedMember,
+  { folder, programs }: Pick<MemberSetting, 'folder' | 'programs'>,
+  { members, writeAddress, pooler, scope }: HaSettings,
+): object => ({
+  stateDir: memberState(folder, name), // Patroni hands none of its variables on to what it calls.
+  logDir: memberState(folder, name),
+  backupDir: localBackups(folder),
+  postgresql: { dataDir, port: server.port, socketDir: join(folder, 'run'), binDir: programs.binDir },
+  services: { patroni: { config: join(folder, `${name}.yml`) } },
   ha: { scope, members, writeAddress, pooler },
   monitor: { enabled: false },
   backup: { afterStart: false },

@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { isSince } from '../lint/dynamic-rows.ts';
 import { type ClusterPlan, settingsOf } from '../render/plan.ts';
@@ -25,10 +25,12 @@ export interface LocalWish {
   readonly members: number;
   readonly patroniVersion: string;
   readonly binDir: string;
+  /** dbkit itself; undefined: the servers' user cannot run it. */
+  readonly program?: readonly string[] | undefined;
 }
 
 /** A cluster whose machines are all this one: small servers on ports of the loopback. */
-export function localPlan({ folder, port, members, patroniVersion, binDir }: LocalWish, { ha }: Pick<Config, 'ha'>): ClusterPlan {
+export function localPlan({ folder, port, members, patroniVersion, binDir, program }: LocalWish, { ha }: Pick<Config, 'ha'>): ClusterPlan {
   const ports = portsOf(port);
   return {
     scope: ha.scope,
@@ -51,6 +53,19 @@ export function localPlan({ folder, port, members, patroniVersion, binDir }: Loc
     poolerUserList: join(folder, 'userlist.txt'),
     superuser: 'postgres',
     watchdog: 'off',
+    backups: program === undefined ? null : backupsOf(folder, program),
+  };
+}
+
+/** Its repository, which every member sees. */
+export const localBackups = (folder: string): string => join(folder, 'backup');
+
+function backupsOf(folder: string, program: readonly string[]): ClusterPlan['backups'] {
+  const words = program.map((word) => `'${word}'`).join(' ');
+  return {
+    dir: localBackups(folder),
+    dbkit: (member) => `${words} --config '${join(folder, `${member}.json`)}'`,
+    wal: `'${join(dirname(program.at(-1)!), 'dbkit-wal')}'`,
   };
 }
 

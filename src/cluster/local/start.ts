@@ -58,7 +58,7 @@ async function startOne(
 }
 
 /** Its user must reach node and dbkit: they may lie in root's own folder. */
-async function canBeRunBy({ uid }: Identity, program: readonly string[]): Promise<boolean> {
+export async function canBeRunBy({ uid }: Identity, program: readonly string[]): Promise<boolean> {
   if (process.getuid?.() === uid) return true;
   const paths = program.filter((word) => word.startsWith('/'));
   return (await Promise.all(paths.map(reachableByOthers))).every(Boolean);

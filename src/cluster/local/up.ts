@@ -13,7 +13,7 @@ import { memberConfiguration } from './local-member.ts';
 import { localPlan, portsTaken } from './local-plan.ts';
 import { type LocalState, localFolder, localNeeds, readLocal, runningOf } from './local-state.ts';
 import { findPrograms, refuseTakenPorts } from './programs.ts';
-import { startAll } from './start.ts';
+import { canBeRunBy, type Starting, startAll } from './start.ts';
 
 export interface LocalNeeds extends Omit<ClusterNeeds, 'config'> {
   readonly config: Pick<Config, 'ha' | 'postgresql' | 'stateDir'>;
@@ -30,6 +30,8 @@ export interface LocalWanted {
   readonly port: number;
   /** dbkit itself: a program and its first arguments. */
   readonly program: readonly string[];
+  /** Archives WAL, and makes replicas of backups; default: yes, where the servers' user can run dbkit. */
+  readonly backups?: boolean;
 }
 
 export interface LocalUp {
@@ -51,7 +53,7 @@ const FOLDER_BYTES_MAX = 85;
  * streams, a commit through the write address is acknowledged. What is not well after two minutes is ended again. Rejects with `server.running`
  * where it runs already, `port.in-use`, `program.missing`. One that was stopped goes on with its data.
  */
-export async function upLocal(needs: LocalNeeds, { program, ...wish }: LocalWanted, signal: AbortSignal): Promise<LocalUp> {
+export async function upLocal(needs: LocalNeeds, { program, backups = true, ...wish }: LocalWanted, signal: AbortSignal): Promise<LocalUp> {
   const begunMs = needs.clock.monotonicMs();
   const folder = localFolder(needs.config);
   if (Buffer.byteLength(folder) > FOLDER_BYTES_MAX)
@@ -64,9 +66,10 @@ export async function upLocal(needs: LocalNeeds, { program, ...wish }: LocalWant
   const lock = await needs.locks.acquire(join(folder, 'lock'), 'dbkit ha up --local', owner);
   try {
     const state = await nextState(needs, folder, wish);
-    const plan = localPlan({ folder, ...programs, ...state }, needs.config);
+    const hasBackups = backups && (await canBeRunBy(owner, program));
+    const plan = localPlan({ folder, ...programs, ...state, program: hasBackups ? program : undefined }, needs.config);
     await refuseTakenPorts(portsTaken(plan));
-    await writeFiles(needs, folder, plan, state);
+    await writeFiles(needs, plan, { folder, programs, state });
     try {
       await startAll(needs, { folder, plan, programs, state, owner, program });
       const here = localNeeds(needs, state);
@@ -115,14 +118,18 @@ async function nextState(
   return { ...before, port: wish.port, processes: [] };
 }
 
-async function writeFiles(needs: LocalNeeds, folder: string, plan: ClusterPlan, state: LocalState): Promise<void> {
+export async function writeFiles(
+  needs: LocalNeeds,
+  plan: ClusterPlan,
+  { folder, programs, state }: Pick<Starting, 'folder' | 'programs' | 'state'>,
+): Promise<void> {
   const { files } = needs;
   const { password } = state;
   const write = (name: string, text: string): Promise<void> => files.write(join(folder, name), text, { mode: 0o600 });
   const { ha } = localNeeds(needs, state).config;
   for (const member of plan.members) {
     await write(`${member.name}.yml`, JSON.stringify(memberDocument(plan, member), null, 1)); // YAML is a superset of JSON.
-    await write(`${member.name}.json`, JSON.stringify(memberConfiguration(join(folder, `${member.name}.yml`), ha), null, 1));
+    await write(`${member.name}.json`, JSON.stringify(memberConfiguration(member, { folder, programs }, ha), null, 1));
   }
   await write('etcd.yml', JSON.stringify(storeDocument(plan, plan.stores[0]!), null, 1));
   await write('haproxy.cfg', routerText(plan));

@@ -5,17 +5,25 @@ import { makeLabel } from '../../kernel/labels.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { isThere, namesIn } from '../../machine/is-there.ts';
 
+export interface AsideWish {
+  readonly dataDir: string;
+  readonly backupDir: string;
+  readonly owner: Identity;
+  /** Default: corrupt. */
+  readonly kind?: 'corrupt' | 'replaced';
+}
+
 /**
  * Moves everything in a member's data directory aside, whole, so that Patroni finds it empty: to the repository's quarantine where a rename gets
  * there, else beside the directory. Killed half-way it leaves two parts, and the next start sets the second aside too. Resolves with the new folder; rejects
  * with `recovery.refused`, nothing moved, where neither can be reached.
  */
 export async function setMemberAside(
-  { dataDir, backupDir, owner }: { readonly dataDir: string; readonly backupDir: string; readonly owner: Identity },
+  { dataDir, backupDir, owner, kind = 'corrupt' }: AsideWish,
   { files, clock, reached }: Pick<System, 'files' | 'clock' | 'reached'>,
 ): Promise<string> {
   const root = await firstReached([join(backupDir, 'quarantine'), join(dirname(dataDir), 'dbkit-quarantine')], dataDir, owner, files);
-  const quarantine = await newFolder(root, clock);
+  const quarantine = await newFolder(root, kind, clock);
   await files.makeDirectory(quarantine, { mode: 0o700, owner });
   const names = await readdir(dataDir);
   for (const name of names.sort((a, b) => Number(b === 'global') - Number(a === 'global'))) {
@@ -28,9 +36,9 @@ export async function setMemberAside(
   return quarantine;
 }
 
-async function newFolder(root: string, clock: System['clock']): Promise<string> {
+async function newFolder(root: string, kind: 'corrupt' | 'replaced', clock: System['clock']): Promise<string> {
   for (;;) {
-    const path = join(root, makeLabel('corrupt', clock.now()));
+    const path = join(root, makeLabel(kind, clock.now()));
     if (!(await isThere(path))) return path;
     await clock.sleep(200, new AbortController().signal);
   }

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import type { Place } from '../members.ts';
-import type { ClusterPlan, PlannedMember, PlannedStore } from './plan.ts';
+import type { ClusterPlan, PlannedBackups, PlannedMember, PlannedStore } from './plan.ts';
 import { STOP_SECONDS } from './units.ts';
 
 export const addressOf = ({ host, port }: Place): string => `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
@@ -36,9 +36,17 @@ export function memberDocument(plan: ClusterPlan, member: PlannedMember): object
       parameters: { ...(plan.socketDir === null ? {} : { unix_socket_directories: plan.socketDir }) },
       remove_data_directory_on_rewind_failure: false,
       remove_data_directory_on_diverged_timelines: false,
+      ...replicaMethods(plan, member),
     },
     watchdog: { mode: plan.watchdog },
   };
+}
+
+/** `keep_data`: dbkit sets aside what is there, where Patroni would remove it. */
+function replicaMethods({ backups }: ClusterPlan, { name }: PlannedMember): object {
+  if (backups === null) return {};
+  const dbkit = { command: `${backups.dbkit(name)} ha create-replica`, keep_data: true, no_leader: true };
+  return { create_replica_methods: ['dbkit', 'basebackup'], dbkit };
 }
 
 /** dbkit.yaml of a member's machine: Patroni takes PostgreSQL's place, and its guard knows the others. It holds no secret. */
@@ -53,11 +61,14 @@ export function dbkitDocument(plan: ClusterPlan, member: PlannedMember, patroniF
       ...(plan.binDir === null ? {} : { binDir: plan.binDir }),
     },
     services: { patroni: { config: patroniFile } },
+    ...(plan.backups === null ? {} : { backupDir: plan.backups.dir }),
     ha: { scope: plan.scope, members: Object.fromEntries(members) },
   };
 }
 
-export function dynamicDocument({ settings, parameters }: Pick<ClusterPlan, 'settings' | 'parameters'>): object {
+export function dynamicDocument({ settings, parameters, backups }: Pick<ClusterPlan, 'settings' | 'parameters' | 'backups'>): object {
+  const archive = backups === null ? {} : archiveParameters(backups);
+  const recovery = backups === null ? {} : { recovery_conf: { restore_command: `${walOf(backups)} -s fetch "%f" "%p"` } };
   return {
     ttl: settings.ttlSeconds,
     loop_wait: settings.loopWaitSeconds,
@@ -68,9 +79,21 @@ export function dynamicDocument({ settings, parameters }: Pick<ClusterPlan, 'set
     synchronous_mode: settings.isSynchronous,
     failsafe_mode: true,
     ...(settings.isPaused ? { pause: true } : {}),
-    postgresql: { use_pg_rewind: true, use_slots: true, parameters: { ...parameters, wal_log_hints: 'on' } },
+    postgresql: { use_pg_rewind: true, use_slots: true, parameters: { ...parameters, wal_log_hints: 'on', ...archive }, ...recovery },
   };
 }
+
+const walOf = ({ wal, dir }: PlannedBackups): string => `${wal} -d ${quoted(dir)}`;
+const quoted = (path: string): string => (/^[\w./+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
+
+/** What nobody fills for so long is archived all the same: a moment in it can be restored when every machine is gone. */
+const ARCHIVE_TIMEOUT = '5min';
+
+const archiveParameters = (backups: PlannedBackups): object => ({
+  archive_mode: 'on',
+  archive_command: `${walOf(backups)} push "%p"`,
+  archive_timeout: ARCHIVE_TIMEOUT,
+});
 
 /** Members replicate from their own addresses; everybody else needs a password that is no secret on the wire. */
 function hbaRules({ members }: ClusterPlan): readonly string[] {

@@ -49,6 +49,17 @@ export interface ClusterPlan {
   readonly poolerUserList: string;
   readonly superuser: string;
   readonly watchdog: 'off' | 'automatic';
+  /** Replicas are made of base backups, and WAL is archived; null: no backup folder is configured. */
+  readonly backups: PlannedBackups | null;
+}
+
+export interface PlannedBackups {
+  /** The repository, as every member sees it. */
+  readonly dir: string;
+  /** How Patroni of this member calls dbkit, before the verb. */
+  readonly dbkit: (member: string) => string;
+  /** How the server calls dbkit-wal. */
+  readonly wal: string;
 }
 
 const STORE_PEER_PORT = 2380;
@@ -59,7 +70,11 @@ const RETRY_SECONDS_MAX = 5;
  * The plan for the machines that `ha:` names. Rejects with `config.invalid` where it names no member, a time that no retry fits in, or what cannot be
  * rendered.
  */
-export function planOf({ ha, postgresql }: Pick<Config, 'ha' | 'postgresql'>, patroniVersion: string): ClusterPlan {
+export function planOf(
+  { ha, postgresql }: Pick<Config, 'ha' | 'postgresql'>,
+  patroniVersion: string,
+  backups: ClusterPlan['backups'] = null,
+): ClusterPlan {
   const members = membersOf(ha, postgresql.port);
   if (members.some(({ api }) => api.startsWith('https:')))
     throw new DbkitError('config.invalid', 'a member has an API over https, and dbkit renders no certificates', {
@@ -81,6 +96,7 @@ export function planOf({ ha, postgresql }: Pick<Config, 'ha' | 'postgresql'>, pa
     poolerUserList: '/etc/pgbouncer/userlist.txt',
     superuser: postgresql.superuser,
     watchdog: 'automatic',
+    backups,
   };
 }
 

@@ -7,7 +7,7 @@ import { type LintFinding, lintSetups } from '../lint/lint.ts';
 import { setupsOf } from '../lint/read-setups.ts';
 import { memberNamed } from '../members.ts';
 import { dbkitDocument, memberDocument, poolerText, routerText, storeDocument } from './documents.ts';
-import { type ClusterPlan, planOf } from './plan.ts';
+import { type ClusterPlan, type PlannedBackups, planOf } from './plan.ts';
 import { passwordsText, patroniUnit, places, storeAt, storeUnit } from './units.ts';
 
 /** A file for one machine. */
@@ -41,7 +41,9 @@ export interface RenderWish {
 }
 
 interface Needs {
-  readonly config: Pick<Config, 'ha' | 'postgresql'>;
+  readonly config: Pick<Config, 'ha' | 'postgresql' | 'backupDir'>;
+  /** Whether somebody has named the backup folder. */
+  readonly origins: { has(setting: string): boolean };
   readonly files: Pick<Files, 'write' | 'makeDirectory'>;
 }
 
@@ -52,14 +54,21 @@ const MARK = '# Made by `dbkit ha render`';
  * The files of every machine of the cluster that `ha:` describes. Rejects with `config.invalid` where that cannot be rendered, and with `file.exists`,
  * before anything is written, for a file in the folder that is not dbkit's.
  */
-export async function renderCluster({ config, files }: Needs, { member, to, patroniVersion, guard }: RenderWish): Promise<RenderedCluster> {
-  const plan = planOf(config, patroniVersion);
+export async function renderCluster(
+  { config, files, origins }: Needs,
+  { member, to, patroniVersion, guard }: RenderWish,
+): Promise<RenderedCluster> {
+  const hasBackups = guard && origins.has('backupDir'); // Without dbkit on the machine nobody could make a replica of one.
+  const plan = planOf(config, patroniVersion, hasBackups ? backupsIn(config.backupDir) : null);
   if (member !== undefined) memberNamed(plan.members, member);
   const all = await filesOf(plan, { user: config.postgresql.user ?? 'postgres', isGuarded: guard });
   const wanted = member === undefined ? all : all.filter(({ name }) => name.startsWith(`${member}/`));
   if (to !== undefined) await writeAll(files, to, wanted);
   return { files: wanted, folder: to ?? null, patroniVersion, findings: await lintRendered(all, patroniVersion, plan.members.length) };
 }
+
+/** By PATH, which the unit sets. */
+const backupsIn = (dir: string): PlannedBackups => ({ dir, dbkit: () => `dbkit --config ${places.dbkit}`, wal: 'dbkit-wal' });
 
 async function filesOf(plan: ClusterPlan, how: { readonly user: string; readonly isGuarded: boolean }): Promise<readonly RenderedFile[]> {
   const { default: yaml } = await import('yaml');
