@@ -109,7 +109,7 @@ export function createApp(parts: Parts) {
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },
     alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },
     monitor: monitorVerbs(on),
-    cluster: { ...clusterVerbs(on), createReplica: parts.copying.createReplica },
+    cluster: { ...clusterVerbs(on), ...copyingVerbs(parts) },
     incident: incidentVerbs(on),
     supervisor: {
       entrypoint: on(runEntrypoint),
@@ -183,6 +183,10 @@ const incidentVerbs = (on: On) => ({
   runbooks: on(aboutCluster(listRunbooks)),
   story: on(aboutCluster(storyReport)),
   stories: on(aboutCluster(listStories)),
+});
+
+const copyingVerbs = (parts: Parts) => ({
+  createReplica: (...given: Parameters<Parts['copying']['createReplica']>) => parts.copying.createReplica(...given),
 });
 
 const clusterVerbs = (on: On) => ({

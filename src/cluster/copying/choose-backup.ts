@@ -97,7 +97,7 @@ function hasWal(way: Way, record: BackupRecord, timelines: readonly ArchivedTime
   const segments = timelines
     .flatMap((one) => (way.followedUntil(one.id) === null ? [] : one.segments))
     .filter(({ kind }) => kind === 'whole');
-  const to = source?.keepsFrom ?? segments.reduce((furthest, { startLsn }) => (startLsn > furthest ? startLsn : furthest), 0n);
+  const to = source?.keepsFrom ?? segments.map(({ startLsn }) => startLsn).sort((a, b) => Number(b - a))[0] ?? 0n;
   const from = record.mode === 'cold' ? parseLsn(record.stopLsn) : rollForwardStart(record);
   return hasWalBetween(way, new Set(segments.map(({ name }) => name)), [from, to], record.walSegmentSizeBytes);
 }
