@@ -104,7 +104,7 @@ async function makeReplica(needs: CopyingNeeds, wish: ReplicaWish, owner: Identi
     damaged.push({ label, reason: 'replica-damaged-backup', because: problem });
   }
   throw new DbkitError('backup.missing', `no base backup in ${config.backupDir} fits${told === '' ? ': there is none' : `: ${told}`}`, {
-    hint: 'Patroni goes on with its next method; `dbkit backup create` on a member takes a backup for the next time',
+    hint: 'nothing to do: Patroni uses its next method; `dbkit backup create` on a member takes a backup for the next time',
   });
 }
 

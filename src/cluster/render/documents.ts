@@ -86,7 +86,7 @@ export function dynamicDocument({ settings, parameters, backups }: Pick<ClusterP
 const walOf = ({ wal, dir }: PlannedBackups): string => `${wal} -d ${quoted(dir)}`;
 const quoted = (path: string): string => (/^[\w./+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
 
-/** What nobody fills for so long is archived all the same: a moment in it can be restored when every machine is gone. */
+/** A segment that nobody fills for so long is archived all the same: a moment in it can be restored when every machine is gone. */
 const ARCHIVE_TIMEOUT = '5min';
 
 const archiveParameters = (backups: PlannedBackups): object => ({

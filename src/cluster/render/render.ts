@@ -42,7 +42,7 @@ export interface RenderWish {
 
 interface Needs {
   readonly config: Pick<Config, 'ha' | 'postgresql' | 'backupDir'>;
-  /** Whether somebody has named the backup folder. */
+  /** Knows that somebody has named the backup folder. */
   readonly origins: { has(setting: string): boolean };
   readonly files: Pick<Files, 'write' | 'makeDirectory'>;
 }
