@@ -27,7 +27,9 @@ const FACTS = `
 export async function askSource(connstring: string, passwordFile: string | undefined, signal: AbortSignal): Promise<Source> {
   const place = parseConninfo(connstring);
   if (place === undefined)
-    throw new DbkitError('usage.invalid', '--connstring names no host', { hint: 'see docs/guide/ha.md: it is Patroni that calls this command' });
+    throw new DbkitError('usage.invalid', '--connstring names no host', {
+      hint: 'see docs/guide/ha.md: it is Patroni that calls this command',
+    });
   const passwords = passwordFile === undefined ? '' : await readFile(passwordFile, 'utf8').catch(() => '');
   const sslMode = sslModes.find((mode): mode is SslMode => mode === place.sslMode);
   const target = { ...place, socketDir: place.host, password: passwordIn(passwords, place), sslMode };
