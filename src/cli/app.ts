@@ -29,6 +29,7 @@ import { awaitInTurn, checkInTurn } from '../health/check.ts';
 import { checkBeforeCommit } from '../health/hooks/check.ts';
 import { installHook, uninstallHook } from '../health/hooks/install.ts';
 import { adopt } from '../homes/adopt/adopt.ts';
+import { composeFilesOf, findComposeServers, initCompose } from '../homes/compose/init-compose.ts';
 import { initDevcontainer } from '../homes/devcontainer/init.ts';
 import { followBranches, judgeCheckout, unfollowBranches } from '../homes/git/follow-branches.ts';
 import { renderManifests } from '../homes/kubernetes/render-manifests.ts';
@@ -157,6 +158,9 @@ const restoreVerbs = (on: On, copies: Parts['copies']) => ({
 const homeVerbs = (on: On) => ({
   adopt: on(adopt),
   initDevcontainer: on(initDevcontainer),
+  composeFilesOf: on(composeFilesOf),
+  findComposeServers: on(findComposeServers),
+  initCompose: on(initCompose),
   renderManifests: on(renderManifests),
   installUnits: on(installUnits),
   printUnits: on(printUnits),

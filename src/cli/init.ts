@@ -1,36 +1,54 @@
 import type { Command } from 'commander';
+import type { ComposeServers } from '../homes/compose/init-compose.ts';
 import { type InitReport, pathOf } from '../homes/devcontainer/init.ts';
-import type { Cli } from './cli.ts';
+import { DbkitError } from '../kernel/errors.ts';
+import type { App } from './app.ts';
+import type { Answer, Cli } from './cli.ts';
+import { asOption, bringIn, type ComposeFlags, registerInitCompose, WAYS_HELP } from './init-compose.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
 
 export function registerInit(program: Command, cli: Cli): void {
-  program
+  const init = program
     .command('init')
     .description('set dbkit up in a project')
-    .addHelpText('after', '\nExample:\n  dbkit init devcontainer')
+    .addHelpText('after', '\nExamples:\n  dbkit init devcontainer\n  dbkit init compose');
+  registerInitCompose(init, cli);
+  init
     .command('devcontainer')
     .description('write a dev container whose database dbkit keeps alive')
     .option('--compose', 'use a compose file')
+    .addOption(asOption(`where its compose file runs PostgreSQL from an image: ${WAYS_HELP}`))
+    .option('--service <name>', 'the service of the compose file, where several run PostgreSQL')
     .option('--dry-run', 'say what would be written, and write nothing')
     .addHelpText(
       'after',
       '\nMerges into a devcontainer.json that is there, comments preserved. Settings that would change take --yes (else 73).\n\nExamples:\n  dbkit init devcontainer --dry-run\n  dbkit init devcontainer',
     )
-    .action((flags: { compose?: boolean; dryRun?: boolean }, command: Command) =>
-      cli.run(command, async ({ app, flags: { yes }, surroundings, signal }) => {
-        const report = await (await app({ asCaller: true })).homes.initDevcontainer(
-          {
-            directory: surroundings.workingDirectory,
-            dryRun: flags.dryRun === true,
-            mayChange: yes === true,
-            compose: flags.compose === true,
-          },
-          signal,
-        );
+    .action((flags: ComposeFlags & { compose?: boolean }, command: Command) =>
+      cli.run(command, async (call): Promise<Answer<object>> => {
+        const { surroundings, signal } = call;
+        const app = await call.app({ asCaller: true });
+        const { workingDirectory: directory } = surroundings;
+        const found = await serversOf(app, directory);
+        if (found !== undefined) return bringIn(app, call, found, flags);
+        if (flags.as !== undefined || flags.service !== undefined)
+          throw new DbkitError('usage.invalid', 'devcontainer.json names no compose file with PostgreSQL from an image', {
+            hint: 'leave --as and --service away, or see `dbkit init compose`; nothing was written',
+          });
+        const wish = { directory, dryRun: flags.dryRun === true, mayChange: call.flags.yes === true, compose: flags.compose === true };
+        const report = await app.homes.initDevcontainer(wish, signal);
         return { report, text: (style) => initView(report, style) };
       }),
     );
+}
+
+/** The servers of a dev container that is made of compose files; undefined where there is none, and the container gets dbkit's own. */
+async function serversOf(app: App, directory: string): Promise<ComposeServers | undefined> {
+  const files = await app.homes.composeFilesOf(directory);
+  if (files.length === 0) return undefined;
+  const found = await app.homes.findComposeServers(directory, files);
+  return found.servers.length > 0 || found.present.length > 0 ? found : undefined;
 }
 
 export function initView({ outcome, files, changes, because, add }: InitReport, style: Style): string {

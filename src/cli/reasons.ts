@@ -25,6 +25,7 @@ import { writeFindings } from '../cluster/write-findings.ts';
 import { trustRows } from '../config/trust.ts';
 import { logRows } from '../health/log-messages.ts';
 import { layoutRows } from '../homes/adopt/layouts.ts';
+import { entrypointRows } from '../homes/compose/ways.ts';
 import { checkoutRows } from '../homes/git/auto-rows.ts';
 import { impactRows } from '../incident/impact.ts';
 import { preventRows } from '../incident/prevent.ts';
@@ -147,6 +148,7 @@ export const tables = {
   'What an incident shows about the set-up': preventRows,
   'Steps of runbooks': everyStep.map(({ id, words, command }) => ({ id, words, ...(command === null ? {} : { next: `\`${command}\`` }) })),
   'Whose data directory it is': layoutRows,
+  'How dbkit comes into a compose file': entrypointRows,
   'How a major upgrade is done': methodRows,
   'What stands in the way of a major upgrade': obstacleRows,
   'Upkeep of tables and indexes': [...tableNeeds, ...indexNeeds],

@@ -25,12 +25,13 @@ async function project(files: Readonly<Record<string, string>> = {}) {
     await writeFile(join(root, path), text);
   }
   const read = (path: string): Promise<string | undefined> => readFile(join(root, path), 'utf8').catch(() => undefined);
-  const init = (...flags: readonly string[]): Promise<Answer> =>
-    exec(process.execPath, [program, 'init', 'devcontainer', '--json', ...flags], { cwd: root }).then(
+  const dbkit = (...words: readonly string[]): Promise<Answer> =>
+    exec(process.execPath, [program, ...words, '--json'], { cwd: root }).then(
       ({ stdout }) => ({ status: 0, ...(JSON.parse(stdout) as object) }),
       ({ code, stdout }: { code: number; stdout: string }) => ({ status: code, ...(JSON.parse(stdout) as object) }),
     );
-  return { root, read, init };
+  const init = (...flags: readonly string[]): Promise<Answer> => dbkit('init', 'devcontainer', ...flags);
+  return { root, read, init, dbkit };
 }
 
 const written = ['.devcontainer/devcontainer.json', '.devcontainer/Dockerfile', '.gitignore', '.devcontainer/dbkit.tgz'];
@@ -101,4 +102,66 @@ test('a file that is a link stays one', async () => {
   await init();
   expect(await readlink(join(root, '.gitignore'))).toBe('shared-ignore');
   expect(await read('shared-ignore')).toBe('x\n.DB_*/\n');
+});
+
+const composed = `services:
+  db:
+    image: postgres:16 # pinned
+    volumes:
+      - pgdata:/var/lib/postgresql/data
+volumes:
+  pgdata:
+`;
+
+test('a compose file with postgres:16 is shown its change, and changes only with --yes; the next run knows it', async () => {
+  const { read, dbkit } = await project({ 'compose.yaml': composed });
+  expect(await dbkit('init', 'compose')).toMatchObject({ status: 2, failure: { message: expect.stringMatching(/two ways/) } });
+  const planned = await dbkit('init', 'compose', '--as', 'entrypoint', '--dry-run');
+  expect(planned).toMatchObject({ status: 0, report: { outcome: 'planned', service: 'db', image: 'postgres:16' } });
+  expect((planned.report as unknown as { diff: string[] }).diff).toContain('+     build: ./dbkit # pinned');
+  expect(await dbkit('init', 'compose', '--as', 'entrypoint')).toMatchObject({ status: 73, failure: { code: 'file.exists' } });
+  expect(await read('compose.yaml')).toBe(composed);
+  expect(await read('dbkit/Dockerfile')).toBeUndefined();
+  expect(await dbkit('init', 'compose', '--as', 'entrypoint', '--yes')).toMatchObject({ status: 0, report: { outcome: 'written' } });
+  expect(await read('dbkit/Dockerfile')).toMatch(/^FROM postgres:16$/m);
+  expect(await read('dbkit/dbkit.yaml')).toContain('listenAddresses: "*"');
+  expect(await read('compose.yaml')).toContain('    build: ./dbkit # pinned\n');
+  expect(await dbkit('init', 'compose')).toMatchObject({ status: 0, report: { outcome: 'present' } });
+});
+
+test('a dev container that is made of compose files is offered the same, in the file that it names', async () => {
+  const { read, dbkit } = await project({
+    '.devcontainer/devcontainer.json': '{ "dockerComposeFile": ["compose.yml"], "service": "app" }',
+    '.devcontainer/compose.yml': composed,
+  });
+  expect(await dbkit('init', 'devcontainer')).toMatchObject({ status: 2, failure: { message: expect.stringMatching(/two ways/) } });
+  expect(await dbkit('init', 'devcontainer', '--as', 'beside', '--yes')).toMatchObject({ status: 0, report: { outcome: 'written' } });
+  expect(await read('.devcontainer/compose.yml')).toContain('image: postgres:16 # pinned');
+  expect(await read('.devcontainer/compose.yml')).toMatch(/ {2}dbkit:\n {4}build: \.\/dbkit\n/);
+  expect(await read('.devcontainer/dbkit/Dockerfile')).toContain('"beside"]');
+});
+
+test('a folder of that name that is somebody else’s is never written over', async () => {
+  const { read, dbkit } = await project({ 'compose.yaml': composed, 'dbkit/Dockerfile': 'FROM mine\n' });
+  expect(await dbkit('init', 'compose', '--as', 'entrypoint', '--yes')).toMatchObject({ status: 73 });
+  expect(await read('dbkit/Dockerfile')).toBe('FROM mine\n');
+  expect(await read('compose.yaml')).toBe(composed);
+});
+
+test.each([
+  ['no compose file', {}, [], /no compose file/],
+  ['no PostgreSQL', { 'compose.yaml': 'services:\n  web:\n    image: nginx\n' }, [], /no service of .* runs PostgreSQL/],
+  [
+    'several',
+    { 'compose.yaml': 'services:\n  a:\n    image: postgres\n  b:\n    image: postgres\n' },
+    [],
+    /several services run PostgreSQL: a, b/,
+  ],
+  ['another service', { 'compose.yaml': composed }, ['--service', 'x'], /no service x .* there is db/],
+])('%s is wrong usage, with what is there', async (_what, files, flags, words) => {
+  const { dbkit } = await project(files);
+  expect(await dbkit('init', 'compose', '--as', 'beside', ...flags)).toMatchObject({
+    status: 2,
+    failure: { message: expect.stringMatching(words) },
+  });
 });
