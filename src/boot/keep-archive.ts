@@ -4,7 +4,7 @@ import type { Config } from '../config/config.ts';
 import { settingOf } from '../formats/conf.ts';
 import { parseControlFile } from '../formats/control-file.ts';
 import { isInitializedByDbkit } from '../instance/initialize/configuration.ts';
-import { connectSuperuser, type Local } from '../instance/local.ts';
+import { connectForServer, type Local } from '../instance/local.ts';
 import { walKeepBytes } from '../instance/server/wal-keep.ts';
 import { present } from '../instance/volume.ts';
 import { bound } from '../kernel/deadline.ts';
@@ -76,7 +76,7 @@ async function keepingOf(local: Local, { config, wantBackup }: PostgresqlOptions
     pollMs: config.wal.pollSeconds * 1000,
     maxLagBytes: sizeBytes(config.wal.maxLag),
     backupAfterBytes: sizeBytes(config.wal.backupAfter),
-    connect: (signal) => connectSuperuser(local, 'postgres', signal, local.settings.socketDir, limits),
+    connect: (signal) => connectForServer(local, signal, local.settings.socketDir, limits),
     wantBackup: (reason) => wantBackup?.(reason),
   };
 }
@@ -100,7 +100,7 @@ async function forgetSlot(local: Local): Promise<void> {
   if (!(await present(join(local.volume.dataDir, 'pg_replslot', OWN_SLOT)))) return;
   const limit = bound([], QUESTION_MS);
   try {
-    const session = await connectSuperuser(local, 'postgres', limit.signal);
+    const session = await connectForServer(local, limit.signal);
     await dropSlot(session).finally(() => session.end());
     local.system.log.info('wal.slot-dropped', 'the WAL is no longer archived, so its replication slot was dropped');
   } finally {

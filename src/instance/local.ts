@@ -2,7 +2,7 @@ import type { PostgresqlSettings } from '../config/config.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import type { Binaries } from './binaries.ts';
 import type { Connection } from './connection.ts';
-import { openAsSuperuser, type SessionLimits } from './sessions.ts';
+import { openAsSuperuser, openForServer, type SessionLimits } from './sessions.ts';
 import type { Volume } from './volume.ts';
 
 /** One instance on this machine with everything known about it: what every step of the PostgreSQL service works on. */
@@ -33,3 +33,11 @@ export async function connectSuperuser(
 ): Promise<Connection> {
   return openAsSuperuser({ ...settings, socketDir }, database, { major: binaries.major, ...limits }, signal);
 }
+
+/** The same for questions about the server as a whole: there need not be a database `postgres`, and it need not let anybody in. */
+export const connectForServer = (
+  { settings, binaries }: Local,
+  signal: AbortSignal,
+  socketDir = settings.socketDir,
+  limits: SessionLimits = {},
+): Promise<Connection> => openForServer({ ...settings, socketDir }, { major: binaries.major, ...limits }, signal);

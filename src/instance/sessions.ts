@@ -16,6 +16,9 @@ export interface ServerAddress {
   readonly dataDir?: string | undefined;
   readonly sslMode?: SslMode | undefined;
   readonly sslRootCert?: string | undefined;
+  /** The application's database and role; a database that is not named bears the role's name. */
+  readonly database?: string | undefined;
+  readonly username?: string | undefined;
 }
 
 /** How long a session may take to begin, and a statement to wait and to run; absent: without end. */
@@ -41,14 +44,34 @@ export async function openAsSuperuser(
   return connect(target, needs, signal);
 }
 
-/** Where there is no database `postgres`, or it lets nobody in: invalid_catalog_name, object_not_in_prerequisite_state (postinit.c). */
-const noSuchDatabase = new Set(['3D000', '55000']);
+/** No such database, it lets nobody in, or not this role: invalid_catalog_name, object_not_in_prerequisite_state, invalid_authorization_specification (postinit.c, hba.c). */
+const closed = new Set(['3D000', '55000', '28000']);
 
-/** The same for questions about the server as a whole: in `postgres`, else in `template1`. */
+/**
+ * The same for questions about the server as a whole, however long they take: in `postgres`, else in the application's database. In `template1`
+ * last, as nobody can make a database while somebody else's session is in its template (createdb in src/backend/commands/dbcommands.c).
+ */
 export async function openForServer(address: ServerAddress, limits: SessionLimits, signal: AbortSignal): Promise<Connection> {
-  return openAsSuperuser(address, 'postgres', limits, signal).catch((cause: unknown) => {
-    if (!noSuchDatabase.has(sqlStateOf(cause) ?? '')) throw cause;
-    return openAsSuperuser(address, 'template1', limits, signal);
+  const application = address.database ?? address.username;
+  return openInFirst(['postgres', ...(application === undefined ? [] : [application]), 'template1'], address, limits, signal);
+}
+
+/** For making, renaming and dropping databases: `postgres`, else `template1`, which no one of them is. Advisory locks are of that database. */
+export const openForDatabases = (address: ServerAddress, limits: SessionLimits, signal: AbortSignal): Promise<Connection> =>
+  openInFirst(['postgres', 'template1'], address, limits, signal);
+
+/** Rejects with what the first one said. */
+async function openInFirst(
+  [first, ...others]: readonly string[],
+  address: ServerAddress,
+  limits: SessionLimits,
+  signal: AbortSignal,
+): Promise<Connection> {
+  return openAsSuperuser(address, first!, limits, signal).catch((cause: unknown) => {
+    if (others.length === 0 || !closed.has(sqlStateOf(cause) ?? '')) throw cause;
+    return openInFirst(others, address, limits, signal).catch((again: unknown) => {
+      throw closed.has(sqlStateOf(again) ?? '') ? cause : again;
+    });
   });
 }
 

@@ -2,7 +2,7 @@ import { access } from 'node:fs/promises';
 import { join } from 'node:path';
 import { requireBase } from '../backups/find-backup.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
-import { connectSuperuser } from '../instance/local.ts';
+import { connectForServer } from '../instance/local.ts';
 import { bringTables } from '../restore/bring-tables.ts';
 import type { Copies, OpenCopy } from '../restore/copies-contract.ts';
 import { copyTo } from '../restore/copy-to.ts';
@@ -30,7 +30,7 @@ export function createCopies(options: PostgresqlOptions): Copies {
 
 async function addressOf({ local, socketDir }: Scratch, signal: AbortSignal): Promise<OpenCopy> {
   const { username, database = username, port, superuser } = local.settings;
-  const session = await connectSuperuser(local, 'postgres', signal, socketDir);
+  const session = await connectForServer(local, signal, socketDir);
   const known = await session.query('SELECT FROM pg_database WHERE datname = $1 AND datallowconn', [database]).finally(() => session.end());
   const own = join(local.binaries.directory, 'psql');
   const client = await access(own).then(

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fromText, toText } from '../../formats/byte-path.ts';
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
+import { openForServer } from '../../instance/sessions.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
 import type { BackupOptions } from '../backup.ts';
@@ -33,8 +34,7 @@ export async function createDump(needs: DumpNeeds, options: BackupOptions, signa
   const begunMs = system.clock.monotonicMs();
   if (options.lowPriority) await lowerPriority(system, signal);
   const [first] = Array.isArray(options.databases) ? (options.databases as readonly string[]) : [];
-  // There need not be a database `postgres`.
-  const session = await openSession(needs, 'postgres', signal).catch((cause: unknown) => {
+  const session = await openForServer(needs.config.postgresql, {}, signal).catch((cause: unknown) => {
     if (first === undefined || sqlStateOf(cause) === undefined) throw cause;
     return openSession(needs, first, signal);
   });

@@ -5,7 +5,7 @@ import type { LoadReport, LoadRequest } from '../backup.ts';
 import type { Authority } from './archive.ts';
 import type { DumpNeeds } from './create.ts';
 import type { Dump } from './fill.ts';
-import { openSession, withLoader } from './loader.ts';
+import { openMaintenance, openSession, withLoader } from './loader.ts';
 import { type DumpedDatabase, type DumpManifest, readManifest } from './manifest.ts';
 import type { Missing } from './missing.ts';
 import { type Late, leftOut, loadLate } from './privileges.ts';
@@ -137,7 +137,7 @@ async function restoring<T>(
   signal: AbortSignal,
   work: (session: Connection, tools: DumpTools) => Promise<T>,
 ): Promise<T> {
-  const session = await openSession(needs, MAINTENANCE, signal);
+  const session = await openMaintenance(needs, signal);
   try {
     const tools = await findTools(server.major, needs, signal);
     await beginRestoring(needs, session, signal);
@@ -154,7 +154,7 @@ const authorityOf = async (needs: DumpNeeds, record: DumpRecord, { isTrusted = f
   madeRoles: [],
 });
 
-/** Where the sessions are that make, rename and drop databases; their locks are of that database, so they stay there. */
+/** Where sessions of dbkit's are (openMaintenance). */
 const MAINTENANCE = 'postgres';
 const WITHHELD_SHOWN = 5;
 

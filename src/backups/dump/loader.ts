@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import type { Connection } from '../../instance/connection.ts';
 import { scramVerifier } from '../../instance/server/application.ts';
-import { openAsRole, openAsSuperuser } from '../../instance/sessions.ts';
+import { openAsRole, openAsSuperuser, openForDatabases } from '../../instance/sessions.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import type { ToolTarget } from './tools.ts';
@@ -37,6 +37,10 @@ export type ServerNeeds = Pick<LoaderNeeds, 'config' | 'system'>;
 export const openSession = ({ config }: Pick<LoaderNeeds, 'config'>, database: string, signal: AbortSignal): Promise<Connection> =>
   openAsSuperuser(config.postgresql, database, {}, signal);
 
+/** Where the sessions are that make, rename and drop databases: their locks are of that database, so all of them are in the same one. */
+export const openMaintenance = ({ config }: Pick<LoaderNeeds, 'config'>, signal: AbortSignal): Promise<Connection> =>
+  openForDatabases(config.postgresql, {}, signal);
+
 /**
  * Makes such a role for as long as `work` takes, a member of `memberOf`; its password is one that nobody learns. Roles that killed runs left
  * are removed first, and what still is theirs goes to the owner of its database.
@@ -48,7 +52,7 @@ export async function withLoader<T>(
   signal: AbortSignal,
 ): Promise<T> {
   const { clock, log } = needs.system;
-  const session = await openSession(needs, 'postgres', signal);
+  const session = await openMaintenance(needs, signal);
   try {
     await removeLeftRoles(needs, session, signal);
     const name = `${PREFIX}${randomBytes(8).toString('hex')}`;

@@ -1,6 +1,6 @@
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import { DbkitError } from '../../kernel/errors.ts';
-import { openSession, type ServerNeeds } from './loader.ts';
+import { openMaintenance, type ServerNeeds } from './loader.ts';
 import { inTransaction, keepRoles } from './roles.ts';
 
 const OBJECT_IN_USE = '55006';
@@ -101,7 +101,7 @@ function endSessions(needs: ServerNeeds, database: string, signal: AbortSignal):
   const over = new AbortController();
   const ended = new Set<number>();
   const work = (async () => {
-    const session = await openSession(needs, 'postgres', signal);
+    const session = await openMaintenance(needs, signal);
     try {
       while (!over.signal.aborted) {
         const found = await session.query<{ pid: number; isClient: boolean }>(

@@ -6,7 +6,7 @@ import { makeLabel } from '../../kernel/labels.ts';
 import { type Backup, type Dumps, isGood, type LoadReport } from '../backup.ts';
 import { listRelations } from '../dump/contents.ts';
 import { createDumps } from '../dump/dumps.ts';
-import { type LoaderNeeds, openSession } from '../dump/loader.ts';
+import { type LoaderNeeds, openMaintenance, openSession } from '../dump/loader.ts';
 import { type AnonymisedColumn, anonymise, findColumns } from './anonymise.ts';
 import type { ColumnRule } from './rules.ts';
 import { inEverySchema, means } from './table-patterns.ts';
@@ -93,7 +93,7 @@ async function requireNames(server: Config, database: string, { rules, excludeTa
 }
 
 async function requireFree(needs: LoaderNeeds, name: string, signal: AbortSignal): Promise<void> {
-  const session = await openSession(needs, 'postgres', signal);
+  const session = await openMaintenance(needs, signal);
   const taken = await session.query('SELECT FROM pg_database WHERE datname = $1', [name]).finally(() => session.end());
   if (taken.length > 0)
     throw new DbkitError('file.exists', `there is a database ${name} already`, {

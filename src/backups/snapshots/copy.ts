@@ -1,5 +1,5 @@
 import type { Connection } from '../../instance/connection.ts';
-import { openSession, type ServerNeeds } from '../dump/loader.ts';
+import { openMaintenance, type ServerNeeds } from '../dump/loader.ts';
 import type { DatabaseProperties } from '../dump/manifest.ts';
 import { setProperties } from '../dump/properties.ts';
 import { beginRestoring, dropScratch, temporaryName } from '../dump/scratch-database.ts';
@@ -8,9 +8,9 @@ import { withoutSessions } from '../dump/swap.ts';
 /** From here on CREATE DATABASE would write every page to the WAL unless it is told to copy files (CREATE DATABASE, "STRATEGY"). */
 const STRATEGY_MAJOR = 15;
 
-/** A session in `postgres` that is the only one to make or swap databases for dbkit, for as long as `work` takes. */
+/** A session that is the only one to make or swap databases for dbkit, for as long as `work` takes. */
 export async function alone<T>(needs: ServerNeeds, work: (session: Connection) => Promise<T>, signal: AbortSignal): Promise<T> {
-  const session = await openSession(needs, 'postgres', signal);
+  const session = await openMaintenance(needs, signal);
   try {
     await beginRestoring(needs, session, signal);
     return await work(session);

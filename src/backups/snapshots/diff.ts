@@ -1,6 +1,6 @@
 import { DbkitError } from '../../kernel/errors.ts';
 import { listRelations } from '../dump/contents.ts';
-import { openSession, type ServerNeeds } from '../dump/loader.ts';
+import { openMaintenance, openSession, type ServerNeeds } from '../dump/loader.ts';
 import { compareRows, compareSchemas, type DatabaseContents } from './compare.ts';
 import type { DiffReport, Snapshots } from './contract.ts';
 import { findSnapshot } from './look.ts';
@@ -12,7 +12,7 @@ export async function diffSnapshot(
   { database, name }: Parameters<Snapshots['diff']>[0],
   signal: AbortSignal,
 ): Promise<DiffReport> {
-  const session = await openSession(needs, 'postgres', signal);
+  const session = await openMaintenance(needs, signal);
   try {
     const found = await findSnapshot(session, { database, name });
     if ((await session.query('SELECT FROM pg_database WHERE datname = $1', [database])).length === 0)

@@ -1,6 +1,6 @@
 import { DbkitError } from '../../kernel/errors.ts';
 import { makeLabel } from '../../kernel/labels.ts';
-import { openSession, type ServerNeeds } from '../dump/loader.ts';
+import { openMaintenance, type ServerNeeds } from '../dump/loader.ts';
 import { dropScratch } from '../dump/scratch-database.ts';
 import { replacedName, swap } from '../dump/swap.ts';
 import { branchOf, setBranch } from './branch.ts';
@@ -19,12 +19,12 @@ export function createSnapshots(needs: ServerNeeds): Snapshots {
     restore: (wish, signal) => restore(needs, wish, signal),
     turn: (wish, signal) => turnTo(needs, wish, signal),
     async nameBranch({ database, branch }, signal) {
-      const session = await openSession(needs, 'postgres', signal);
+      const session = await openMaintenance(needs, signal);
       await setBranch(session, database, branch).finally(() => session.end());
     },
     diff: (wish, signal) => diffSnapshot(needs, wish, signal),
     async list({ database }, signal) {
-      const session = await openSession(needs, 'postgres', signal);
+      const session = await openMaintenance(needs, signal);
       const all = await listSnapshots(session).finally(() => session.end());
       return all.filter((one) => database === undefined || one.of === database).map(shown);
     },

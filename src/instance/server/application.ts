@@ -1,7 +1,7 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import { decide, fill } from '../../kernel/reasons.ts';
 import type { Connection } from '../connection.ts';
-import { connectSuperuser, type Local } from '../local.ts';
+import { connectForServer, type Local } from '../local.ts';
 import { firstPasswordRows } from './first-password.ts';
 
 const ITERATIONS = 4096; // PostgreSQL's SCRAM_SHA_256_DEFAULT_ITERATIONS (src/include/common/scram-common.h).
@@ -33,7 +33,7 @@ export function isVerifierOf(stored: string | null, password: string, role: stri
 export async function ensureApplication(local: Local, signal: AbortSignal, socketDir?: string): Promise<string[]> {
   const { username, password, database = username } = local.settings;
   const done: string[] = [];
-  const session = await connectSuperuser(local, 'postgres', signal, socketDir);
+  const session = await connectForServer(local, signal, socketDir);
   try {
     const [facts] = await session.query<{ standby: boolean; role: boolean; database: boolean; stored: string | null }>(
       `SELECT pg_is_in_recovery() AS standby,

@@ -1,5 +1,5 @@
 import { isAbort } from '../../kernel/errors.ts';
-import { connectSuperuser, type Local } from '../local.ts';
+import { connectForServer, connectSuperuser, type Local } from '../local.ts';
 
 interface Way {
   readonly local: Local;
@@ -44,8 +44,10 @@ const OWNER = `
 export async function ownersOfFiles(way: Way, paths: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, FileOwner>> {
   const found = new Map<string, FileOwner>();
   if (paths.length === 0) return found;
-  for (const { name, oid, isOpen } of (await databases(way, signal)) ?? []) {
-    const own = paths.filter((path) => databaseOf(path) === oid || (databaseOf(path) === undefined && name === 'postgres'));
+  const there = (await databases(way, signal)) ?? [];
+  const shared = forShared(there);
+  for (const { name, oid, isOpen } of there) {
+    const own = paths.filter((path) => databaseOf(path) === oid || (databaseOf(path) === undefined && name === shared));
     if (own.length === 0 || !isOpen) continue;
     await inDatabase(way, name, signal, async (query) => {
       for (const path of own) {
@@ -88,7 +90,7 @@ export async function droppedRelations(
   const homeOf = ({ path, database, oid }: RememberedRelation): string | undefined => {
     if (database !== undefined && oid !== undefined) return there.find(({ name }) => name === database)?.name;
     const number = databaseOf(path);
-    return number === undefined ? 'postgres' : there.find((one) => one.oid === number)?.name;
+    return number === undefined ? forShared(there) : there.find((one) => one.oid === number)?.name;
   };
   const homes = relations.map((relation) => ({ relation, home: homeOf(relation) }));
   for (const { relation, home } of homes) if (home === undefined) dropped.add(relation.path);
@@ -116,10 +118,14 @@ interface Listed {
   readonly isOpen: boolean;
 }
 
+/** The database that is asked for what all of them share; every other one would tell the same. */
+const forShared = (there: readonly Listed[]): string | undefined =>
+  (there.find(({ name, isOpen }) => isOpen && name === 'postgres') ?? there.find(({ isOpen }) => isOpen))?.name;
+
 /** Every database; undefined where the server does not say. */
 async function databases(way: Way, signal: AbortSignal): Promise<readonly Listed[] | undefined> {
   let rows: readonly Listed[] | undefined;
-  await inDatabase(way, 'postgres', signal, async (query) => {
+  await inDatabase(way, undefined, signal, async (query) => {
     rows = (await query('SELECT datname AS name, oid::text, datallowconn AS "isOpen" FROM pg_database', [])) as readonly Listed[];
   });
   return rows;
@@ -127,15 +133,18 @@ async function databases(way: Way, signal: AbortSignal): Promise<readonly Listed
 
 type Query = (text: string, values: readonly unknown[]) => Promise<readonly unknown[]>;
 
-/** A database that does not answer says nothing; what is wrong with it is found elsewhere. */
+/** In any database where none is named. One that does not answer says nothing; what is wrong with it is found elsewhere. */
 async function inDatabase(
   { local, socketDir }: Way,
-  database: string,
+  database: string | undefined,
   signal: AbortSignal,
   work: (query: Query) => Promise<void>,
 ): Promise<void> {
   try {
-    const session = await connectSuperuser(local, database, signal, socketDir);
+    const session =
+      database === undefined
+        ? await connectForServer(local, signal, socketDir)
+        : await connectSuperuser(local, database, signal, socketDir);
     try {
       await work((text, values) => session.query(text, [...values]));
     } finally {
@@ -143,6 +152,10 @@ async function inDatabase(
     }
   } catch (cause) {
     if (isAbort(cause)) throw cause;
-    local.system.log.debug('relations.unknown', `database ${database} could not be asked what its files are`, { why: String(cause) });
+    local.system.log.debug(
+      'relations.unknown',
+      `${database === undefined ? 'the server' : `database ${database}`} could not be asked what its files are`,
+      { why: String(cause) },
+    );
   }
 }

@@ -4,7 +4,7 @@ import type { Child, ExitReason, HeldLock } from '../../kernel/machine.ts';
 import type { StopMode } from '../../kernel/running-service.ts';
 import { loadDriver, sqlStateOf } from '../connection.ts';
 import { configurationArguments } from '../external-configuration.ts';
-import { connectSuperuser, type Local } from '../local.ts';
+import { connectForServer, type Local } from '../local.ts';
 import { type LogTail, tailFrom } from './server-log.ts';
 
 /** How a start ended: it serves, or it went away, or it stopped making progress; `lines` are what it wrote. */
@@ -129,7 +129,7 @@ const neverAborted = new AbortController().signal; // The abort is answered by s
 /** A server in recovery with hot_standby off calls itself standby too, long before it lets anybody in (postmaster.c): only a session tells. */
 async function letsIn(local: Local, socketDir: string): Promise<boolean> {
   try {
-    await (await connectSuperuser(local, 'postgres', neverAborted, socketDir)).end();
+    await (await connectForServer(local, neverAborted, socketDir)).end();
     return true;
   } catch (cause) {
     return sqlStateOf(cause) !== CANNOT_CONNECT_NOW;

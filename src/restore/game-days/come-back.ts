@@ -9,7 +9,7 @@ import { DbkitError, isAbort } from '../../kernel/errors.ts';
 import { askEveryDatabase, type Checks } from '../checks.ts';
 import { onScratchCopy, type Scratch } from '../scratch.ts';
 import { nextXidOf, type Reached } from './loss.ts';
-import { inDatabase, type Reach } from './rows.ts';
+import { onServer, type Reach } from './rows.ts';
 
 /** The moment that the WAL which is kept leads to, on the timeline that was served. */
 export const latestOn = (timeline: number | undefined): PointRequest => ({ to: 'latest', value: '', exclusive: false, timeline });
@@ -80,7 +80,7 @@ export async function comeBack<T>(
     const databases = await askEveryDatabase(checks, scratch, signal);
     const tookMs = clock.monotonicMs() - begunMs;
     const reach = reachOf(scratch);
-    const nextXid = await inDatabase(reach, 'postgres', signal, nextXidOf);
+    const nextXid = await onServer(reach, signal, nextXidOf);
     return work({ scratch, reach, plan, tookMs, databases, nextXid });
   });
 }

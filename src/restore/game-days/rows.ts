@@ -1,5 +1,5 @@
 import type { Connection } from '../../instance/connection.ts';
-import { openAsSuperuser } from '../../instance/sessions.ts';
+import { openAsSuperuser, openForServer } from '../../instance/sessions.ts';
 
 /** The way to a server, as whoever rehearses reaches it. */
 export type Reach = Parameters<typeof openAsSuperuser>[0];
@@ -20,7 +20,7 @@ const TABLES = `
 
 /** Reads every row of every table of the user's. Unlogged ones are empty after a recovery, so they are left out. */
 export async function countRows(reach: Reach, signal: AbortSignal): Promise<readonly CountedTable[]> {
-  const databases = await inDatabase(reach, 'postgres', signal, (session) => session.query<{ name: string }>(DATABASES));
+  const databases = await onServer(reach, signal, (session) => session.query<{ name: string }>(DATABASES));
   const all: CountedTable[] = [];
   for (const { name: database } of databases)
     await inDatabase(reach, database, signal, async (session) => {
@@ -35,19 +35,12 @@ export async function countRows(reach: Reach, signal: AbortSignal): Promise<read
   return all;
 }
 
-export async function inDatabase<T>(
-  reach: Reach,
-  database: string,
-  signal: AbortSignal,
-  work: (session: Connection) => Promise<T>,
-): Promise<T> {
-  const session = await openAsSuperuser(reach, database, {}, signal);
-  try {
-    return await work(session);
-  } finally {
-    await session.end();
-  }
-}
+export const inDatabase = <T>(reach: Reach, database: string, signal: AbortSignal, work: (session: Connection) => Promise<T>): Promise<T> =>
+  openAsSuperuser(reach, database, {}, signal).then((session) => work(session).finally(() => session.end()));
+
+/** The same for what any database of the server tells. */
+export const onServer = <T>(reach: Reach, signal: AbortSignal, work: (session: Connection) => Promise<T>): Promise<T> =>
+  openForServer(reach, {}, signal).then((session) => work(session).finally(() => session.end()));
 
 /** Differences in words, table by table; null where nothing does. Pure. */
 export function differences(before: readonly CountedTable[], after: readonly CountedTable[]): string | null {
