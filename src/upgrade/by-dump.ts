@@ -5,7 +5,7 @@ import { connectSuperuser, type Local } from '../instance/local.ts';
 import { onPrivateServer } from '../instance/server/private-server.ts';
 import { carryRoles } from './carry-roles.ts';
 import type { UpgradeReport } from './contract.ts';
-import { type OldCluster, onOldServer, quiet } from './old-cluster.ts';
+import { type OldCluster, onOldServer, quietBeside } from './old-cluster.ts';
 
 /** Where dbkit makes a database that must not bear its own name yet. */
 const BESIDE_POSTGRES = 'dbkit_upgraded_postgres';
@@ -36,7 +36,7 @@ export async function upgradeByDump(
   const server = {
     dataDir: next.volume.staged,
     lock: held.lock,
-    settings: quiet,
+    settings: quietBeside,
     trusts: true,
     what: 'the server of the new major version',
   };

@@ -49,7 +49,7 @@ export function pgUpgradeArguments(given: {
     '--old-port=50432',
     '--new-port=50433',
     `--old-options=${options}`,
-    `--new-options=${options}`,
+    `--new-options=${options} -c archive_mode=off`, // As quietBeside: its segments would take the names of the old cluster's next ones.
     `--jobs=${jobs}`,
     ...(clone ? ['--clone'] : []),
   ];

@@ -6,7 +6,7 @@ import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
 import type { UpgradeReport } from './contract.ts';
 import type { UpgradeMethod } from './methods.ts';
-import { type OldCluster, quiet } from './old-cluster.ts';
+import { type OldCluster, quietBeside } from './old-cluster.ts';
 import { differences, listKnown } from './relations.ts';
 
 const SHOWN = 5;
@@ -22,7 +22,7 @@ export async function finishNewCluster(
   signal: AbortSignal,
 ): Promise<Pick<UpgradeReport, 'extensions' | 'databases' | 'relations'>> {
   const { volume, system, binaries } = local;
-  const server = { dataDir: volume.staged, lock, settings: quiet, what: `the server of PostgreSQL ${binaries.major}` };
+  const server = { dataDir: volume.staged, lock, settings: quietBeside, what: `the server of PostgreSQL ${binaries.major}` };
   const databases = method === 'dump' ? old.databases.filter((name) => !old.snapshots.includes(name)) : old.databases;
   const done = await onPrivateServer(local, { ...server, trusts: true }, signal, async (socketDir) => {
     const check = await checkDatabases(local, { socketDir }, signal);

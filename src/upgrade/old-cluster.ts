@@ -44,6 +44,12 @@ export const quiet: Readonly<Record<string, string>> = {
 };
 
 /**
+ * For every server on the new cluster until it is the instance: it has the old one's archive_command by then, and its segments bear names that the old
+ * cluster goes on to use. Nothing is lost: a segment without a status file is archived once archiving is on (XLogArchiveCheckDone, xlogarchive.c).
+ */
+export const quietBeside: Readonly<Record<string, string>> = { ...quiet, archive_mode: 'off' };
+
+/**
  * The old server on its own data, for dbkit alone, for as long as `work` takes: what a crash has left is replayed by the only programs that can,
  * and it is shut down cleanly.
  */

@@ -16,7 +16,7 @@ import type { Upgrade, UpgradeReport, UpgradeRequest } from './contract.ts';
 import { finishNewCluster, unavailable } from './finish.ts';
 import { makeNewCluster } from './new-cluster.ts';
 import { obstaclesTo, type UpgradeFacts } from './obstacles.ts';
-import { askOld, type OldCluster, onOldServer, quiet } from './old-cluster.ts';
+import { askOld, type OldCluster, onOldServer, quietBeside } from './old-cluster.ts';
 import { planUpgrade, type UpgradePlan } from './plan.ts';
 import { requireNone } from './refuse.ts';
 
@@ -124,7 +124,7 @@ async function makeBeside(
   };
   system.log.info('upgrade.new-cluster', `making a cluster of PostgreSQL ${programs!.major} beside the data`);
   const settings = await makeNewCluster(next, old, { control: read.control, method }, signal);
-  const server = { dataDir: volume.staged, lock, settings: quiet, trusts: true, what: `the server of PostgreSQL ${programs!.major}` };
+  const server = { dataDir: volume.staged, lock, settings: quietBeside, trusts: true, what: `the server of PostgreSQL ${programs!.major}` };
   const unavailableExtensions = await onPrivateServer(next, server, signal, (socketDir) => unavailable(next, socketDir, old, signal));
   requireNone(obstaclesTo({ ...asked, unavailableExtensions }));
   system.reached('upgrade.initialized');

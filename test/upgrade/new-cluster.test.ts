@@ -40,6 +40,10 @@ test('pg_upgrade never links, and clones only where that is possible', () => {
   const args = pgUpgradeArguments({ ...given, clone: false });
   expect(args).toEqual(expect.arrayContaining(['--old-datadir=/data', '--new-datadir=/data/.dbkit/staged', '--old-bindir=/15/bin']));
   expect(args.some((arg) => /link|swap|clone/.test(arg))).toBe(false);
+  expect(
+    args.find((arg) => arg.startsWith('--new-options=')),
+    'its segments bear names that the old cluster goes on to use',
+  ).toContain('archive_mode=off');
   expect(pgUpgradeArguments({ ...given, clone: true })).toContain('--clone');
 });
 

@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { UpgradeReport } from '../../src/upgrade/contract.ts';
@@ -109,3 +109,24 @@ nightly(
     await old.stop();
   },
 );
+
+nightly('a new cluster that does not take its place has put nothing into the archive of the old one', async ({ skip }) => {
+  if (lacksMajors) skip('no two majors, or no pg_dump');
+  const instance = await openInstance({ programs: embedded13!, from: 'template' });
+  const archive = join(instance.root, 'archive-of-somebody');
+  await mkdir(archive, { mode: 0o777 });
+  await chmod(archive, 0o777); // Also as root, whose server is somebody else's.
+  const running = await boot(instance);
+  await ask(instance, 'postgres', "ALTER SYSTEM SET archive_mode TO 'on'", `ALTER SYSTEM SET archive_command TO 'cp %p ${archive}/%f'`);
+  const [own] = await ask(instance, 'postgres', 'SELECT system_identifier::text AS id FROM pg_control_system()');
+  await running.stop();
+  const from = ['--old-bin-dir', (await runnable(embedded13!)).directory];
+  const env = { POSTGRES_BIN_DIR: debian!.directory, DBKIT_FAIL_AT: 'upgrade.checked:1' };
+  const killed = await run(instance, ['upgrade', ...from, '--yes'], { env });
+  expect(killed, killed.stderr).toMatchObject({ signal: 'SIGKILL' });
+  const segments = (await readdir(archive)).filter((name) => /^[0-9A-F]{24}$/.test(name));
+  const clusters = await Promise.all(
+    segments.map(async (name) => (await readFile(join(archive, name))).readBigUInt64LE(24).toString()), // xlp_sysid.
+  );
+  expect([...new Set(clusters)]).toEqual([own!['id']]);
+});
