@@ -1,8 +1,10 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
 import { installHook } from '../../src/health/hooks/install.ts';
+import { runsDbkit } from '../../src/health/hooks/plan.ts';
 import { createProjectFolder } from '../../src/homes/devcontainer/project-folder.ts';
 import { renderUnits, type UnitPlan } from '../../src/homes/systemd/units.ts';
 import type { Logger, System } from '../../src/kernel/machine.ts';
@@ -38,11 +40,71 @@ test('a folder of hooks that leads out of the repository is refused', async () =
   await expect(install()).rejects.toMatchObject({ code: 'recovery.refused' });
 });
 
-test('a hook does not run a program that the repository itself brings', async () => {
-  await install();
-  expect(await readFile(join(repository, '.git/hooks/pre-commit'), 'utf8')).toContain(
-    '! git ls-files --error-unmatch node_modules/.bin/dbkit',
+const git = (...args: string[]) =>
+  execFileSync(
+    'git',
+    ['-c', 'user.name=a', '-c', 'user.email=a@b', '-c', 'protocol.file.allow=always', '-c', 'commit.gpgsign=false', ...args],
+    {
+      cwd: repository,
+      env: { PATH: '/usr/bin:/bin', HOME: home, GIT_CONFIG_NOSYSTEM: '1' },
+    },
   );
+const putProgram = async (folder: string): Promise<void> => {
+  await mkdir(join(folder, '.bin'), { recursive: true });
+  await writeFile(join(folder, '.bin/dbkit'), '#!/bin/sh\necho "ran $1"\n', { mode: 0o755 });
+};
+const asHook = (): string => {
+  const script = runsDbkit('health', undefined, 'echo nothing').join('\n');
+  return execFileSync('/bin/sh', ['-c', script], { cwd: repository, env: { PATH: '/usr/bin:/bin', HOME: home }, encoding: 'utf8' }).trim();
+};
+
+test.each([
+  ['a file', () => putProgram(join(repository, 'node_modules'))],
+  [
+    'a link',
+    async () => {
+      await putProgram(join(repository, 'tools'));
+      await symlink('tools', join(repository, 'node_modules'));
+    },
+  ],
+  [
+    'a link of the program',
+    async () => {
+      await putProgram(join(repository, 'tools'));
+      await mkdir(join(repository, 'node_modules/.bin'), { recursive: true });
+      await symlink('../../tools/.bin/dbkit', join(repository, 'node_modules/.bin/dbkit'));
+      await writeFile(join(repository, '.gitignore'), 'node_modules\n');
+    },
+  ],
+  [
+    'a submodule',
+    async () => {
+      const other = join(home, 'other');
+      await putProgram(other);
+      git('init', '-q', other);
+      git('-C', other, 'add', '-A');
+      git('-C', other, 'commit', '-qm', 'program');
+      git('submodule', '-q', 'add', other, 'node_modules');
+    },
+  ],
+])('a hook does not run a program that the repository itself brings as %s', async (_, bring) => {
+  git('init', '-q');
+  await bring();
+  git('add', '-A');
+  expect(asHook()).toBe('nothing');
+});
+
+test('a hook runs what npm has installed', async () => {
+  git('init', '-q');
+  const installed = join(repository, 'node_modules/dbkit');
+  await putProgram(installed);
+  await mkdir(join(repository, 'node_modules/.bin'));
+  await symlink('../dbkit/.bin/dbkit', join(repository, 'node_modules/.bin/dbkit'));
+  await writeFile(join(repository, '.gitignore'), 'node_modules\n');
+  git('add', '-A');
+  expect(asHook()).toBe('ran health');
+  await rm(join(repository, '.git'), { recursive: true });
+  expect(asHook(), 'git does not answer').toBe('nothing');
 });
 
 test('a project’s file is written within the project, or not at all', async () => {

@@ -90,15 +90,25 @@ const blockOf = (hook: Hook, program: Program | undefined): string =>
   [`${BEGIN} ${hook.heading}`, ...hook.lines(program), `${END}\n`].join('\n');
 
 /**
- * Plain sh that runs dbkit: the one in PATH, else what npm has installed, else `program`; never one that the repository itself brings.
- * `otherwise` is run where there is none.
+ * What npm has installed: a program that really lies in node_modules, of which the repository has no file, no link and no submodule of its own. Where
+ * git does not answer it is none.
+ */
+const installedByNpm = [
+  '[ -x node_modules/.bin/dbkit ]',
+  `{ case "$(readlink -f node_modules/.bin/dbkit)" in "$(pwd -P)"/node_modules/*) : ;; *) false ;; esac; }`,
+  `tracked=$(git ls-files -- ':(icase)node_modules' 2>/dev/null)`,
+  '[ -z "$tracked" ]',
+].join(' && ');
+
+/**
+ * Plain sh that runs dbkit: the one in PATH, else what npm has installed, else `program`; never one that the repository itself brings: a checkout of
+ * somebody's branch would run it. `otherwise` is run where there is none.
  */
 export function runsDbkit(words: string, program: Program | undefined, otherwise: string): string[] {
   const own = program?.map((word) => shellWord(word));
   return [
     `if command -v dbkit >/dev/null 2>&1; then dbkit ${words}`,
-    // What npm has installed, not what the repository brings.
-    'elif [ -x node_modules/.bin/dbkit ] && ! git ls-files --error-unmatch node_modules/.bin/dbkit >/dev/null 2>&1; then',
+    `elif ${installedByNpm}; then`,
     `  node_modules/.bin/dbkit ${words}`,
     ...(own ? [`elif [ -f ${own[1]} ]; then ${own.join(' ')} ${words}`] : []),
     `else ${otherwise}`,
