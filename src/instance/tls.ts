@@ -15,6 +15,9 @@ const UNPROVEN = { rejectUnauthorized: false } as const;
 export async function waysOf({ socketDir, sslMode = 'allow', sslRootCert }: Where): Promise<readonly Tls[]> {
   if (socketDir.startsWith('/')) return [false];
   const proven = async () => ({ rejectUnauthorized: true, ...(sslRootCert === undefined ? {} : { ca: await authorities(sslRootCert) }) });
+  const provenCa = async () => ({ ...(await proven()), checkServerIdentity: () => undefined });
+  // Since libpq 16: those that the machine trusts, here Node's. Anybody has a certificate of these, so only the name proves something.
+  if (sslRootCert === 'system' && sslMode !== 'disable') return [{ rejectUnauthorized: true }];
   switch (sslMode) {
     case 'disable':
       return [false];
@@ -22,10 +25,10 @@ export async function waysOf({ socketDir, sslMode = 'allow', sslRootCert }: Wher
       return [false, UNPROVEN];
     case 'prefer':
       return [UNPROVEN, false];
-    case 'require':
-      return [UNPROVEN];
+    case 'require': // With a root certificate it is verify-ca, as libpq has it, "for backwards compatibility".
+      return [sslRootCert === undefined ? UNPROVEN : await provenCa()];
     case 'verify-ca':
-      return [{ ...(await proven()), checkServerIdentity: () => undefined }];
+      return [await provenCa()];
     case 'verify-full':
       return [await proven()];
   }
