@@ -23,6 +23,12 @@ test('a seed needs no psql, says nothing of the server that it was made on, and 
   expect(splitStatements(seed)).toHaveLength(4);
 });
 
+test('lines within a value stay as they are, whatever they look like', () => {
+  const value =
+    "INSERT INTO public.a VALUES ('\n-- Dumped from database version 1\n\\restrict abc\n\\unrestrict abc\nSET transaction_timeout = 0;\n');";
+  expect(asSeed(dumped.replace('\\unrestrict', `${value}\n\\unrestrict`))).toContain(value);
+});
+
 test('a manifest tells a seed that was edited', () => {
   const manifest = manifestOf('text', { database: 'app', pgVersion: 15, tables: [{ table: 'public.a', rows: 2 }] });
   expect(readSeedManifest(JSON.stringify(manifest))).toEqual(manifest);

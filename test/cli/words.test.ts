@@ -45,9 +45,16 @@ describe('scripts without psql', () => {
     expect(splitStatements(script)[1]).toContain('RETURN 1; END');
   });
   test('an E string keeps its escaped quote', () => expect(splitStatements(`SELECT E'it\\'s; fine'; SELECT 2`)).toHaveLength(2));
+  test.each([
+    'CREATE FUNCTION f(i int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT CASE WHEN i > 0 THEN 1 END; SELECT 2; END',
+    'CREATE OR REPLACE PROCEDURE p() BEGIN ATOMIC INSERT INTO t VALUES (1); INSERT INTO t VALUES (2); END',
+    'CREATE RULE r AS ON INSERT TO t DO ALSO (INSERT INTO a VALUES (1); INSERT INTO b VALUES (2))',
+  ])('%s is one statement', (statement) => expect(splitStatements(`${statement};\nSELECT 1;`)).toEqual([statement, 'SELECT 1']));
+  test('a transaction is several', () => expect(splitStatements('BEGIN; CREATE TABLE "begin" (a int); END;')).toHaveLength(3));
   test('psql’s own language is recognised', () => {
     expect(needsPsql('\\connect app\nSELECT 1;')).toBe(true);
     expect(needsPsql('COPY t FROM STDIN;\n1\n\\.\n')).toBe(true);
     expect(needsPsql("SELECT '\\d';")).toBe(false);
+    expect(needsPsql("INSERT INTO t VALUES ('first\n\\d\ncopy a from stdin');")).toBe(false);
   });
 });

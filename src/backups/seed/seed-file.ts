@@ -19,15 +19,20 @@ SELECT pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(datdba)::text, f
   FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database();
 `;
 
-/** psql's own commands, and what older servers do not know. */
-const foreign = /^(\\(un)?restrict\b.*|SET transaction_timeout = .*;)$/;
+/** What pg_dump writes before the first object: comments and settings. What is behind it may be a line of somebody's text. */
+const PREAMBLE = /^(--.*|SET .*;|SELECT pg_catalog\.set_config\(.*|\\restrict .*|)$/;
+/** Times and versions, psql's own commands, and what older servers do not know. */
+const FOREIGN = /^(-- Dumped .*|SET transaction_timeout = .*;|\\restrict .*)$/;
 
 /** Pure. pg_dump's plain text as a seed: for every major from 13 on, and without psql. */
-export const asSeed = (dumped: string): string =>
-  `${HEADER}${dumped
-    .split('\n')
-    .filter((line) => !foreign.test(line) && !line.startsWith('-- Dumped '))
-    .join('\n')}`;
+export function asSeed(dumped: string): string {
+  const lines = dumped.split('\n');
+  const found = lines.findIndex((line) => !PREAMBLE.test(line));
+  const [preamble, objects] = found < 0 ? [lines, []] : [lines.slice(0, found), lines.slice(found)];
+  const restrict = preamble.find((line) => line.startsWith('\\restrict '));
+  const end = restrict === undefined ? -1 : objects.lastIndexOf(restrict.replace('restrict', 'unrestrict'));
+  return `${HEADER}${[...preamble.filter((line) => !FOREIGN.test(line)), ...objects.filter((_, index) => index !== end)].join('\n')}`;
+}
 
 /** Pure. */
 export const manifestOf = (
