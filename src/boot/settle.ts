@@ -1,6 +1,7 @@
 import { unlink } from 'node:fs/promises';
 import type { Finding } from '../inspection/findings.ts';
 import { syncCluster } from '../instance/initialize/initialize.ts';
+import { markDurable } from '../instance/initialize/marker.ts';
 import { type Launch, signalStop } from '../instance/server/server.ts';
 import { present } from '../instance/volume.ts';
 import type { RunningService } from '../kernel/running-service.ts';
@@ -40,6 +41,8 @@ export async function settle(
       system.log.warn('configuration.unkept', 'the configuration that the server came up with could not be kept', { why: String(cause) }),
     );
     await durable;
+    if (isNew) await markDurable(volume, local.owner, system);
+    system.reached('initialize.durable');
     const migrated = isNew ? await migrate(local, options.config.recovery, signal) : undefined;
     if (migrated) handles.note(migrated);
     if (isNew) await unlink(volume.initializing);

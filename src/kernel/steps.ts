@@ -9,6 +9,7 @@ export const steps = [
   'initialize.published',
   'initialize.started',
   'initialize.ensured',
+  'initialize.durable',
   'replace.journaled',
   'replace.entry-set-aside',
   'replace.set-aside',

@@ -12,6 +12,8 @@ const markerSchema = v.object({
   startedAt: v.string(),
   replaced: v.nullable(v.string()),
   bootId: v.optional(v.nullable(v.string()), null),
+  /** Every file of it has reached the disk. */
+  isDurable: v.optional(v.boolean(), false),
   /** The dump whose databases belong into it, and whether they are there. */
   dump: v.optional(v.nullable(v.object({ label: v.string(), isLoaded: v.boolean() })), null),
 });
@@ -50,15 +52,24 @@ export async function markLoaded(volume: Volume, owner: Identity, system: System
   await system.files.write(volume.initializing, `${body}\n`, { mode: 0o600, owner });
 }
 
+/** From now on it is a cluster like any other, however long the rest of its first start takes: clients may have written to it. */
+export async function markDurable(volume: Volume, owner: Identity, system: System): Promise<void> {
+  const marker = await read(volume, system);
+  if (!marker) return;
+  await system.files.write(volume.initializing, `${JSON.stringify({ ...marker, isDurable: true })}\n`, { mode: 0o600, owner });
+}
+
 /** Where the cluster went that an interrupted initialisation took, or was to take, the place of; null when there was none. */
 export async function replacedBefore(volume: Volume, system: System): Promise<string | null> {
   return (await read(volume, system))?.replaced ?? null;
 }
 
-/** True if a published new cluster is whole although its start was cut off: no power was lost since it was written. */
+/** True if a published new cluster is whole although its start was cut off: it is durable, or no power was lost since it was written. */
 export async function isWholeWithoutSync(marker: string): Promise<boolean> {
   const read = await readFile(marker, 'utf8')
     .then((text) => v.safeParse(markerSchema, JSON.parse(text)))
     .catch(() => undefined);
-  return read?.success === true && read.output.bootId !== null && read.output.bootId === (await kernelBoot());
+  if (read?.success !== true) return false;
+  const { isDurable, bootId } = read.output;
+  return isDurable || (bootId !== null && bootId === (await kernelBoot()));
 }
