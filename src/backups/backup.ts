@@ -33,6 +33,10 @@ export interface Backup {
   readonly restoreMs?: number | undefined;
   /** Of a dump: the databases that it holds. */
   readonly databases?: readonly string[] | undefined;
+  /** Of a dump: nothing that was committed after this moment is surely in it. Its snapshots are older than `createdAt`, when it was whole. */
+  readonly dataAt?: string | undefined;
+  /** Of a dump: databases, rows or damaged tables were left out because somebody wished it so. */
+  readonly isPartial?: boolean | undefined;
   /** Damage of the data that was known when it was taken: it is not good for that, and never counts as good. */
   readonly knownDamage?: readonly KnownDamage[] | undefined;
 }

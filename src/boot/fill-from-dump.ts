@@ -1,7 +1,10 @@
 import type { Backups, Dumps, FoundBackup, LoadReport } from '../backups/backup.ts';
+import { sqlStateOf } from '../instance/connection.ts';
 import { awaitedDump, markLoaded, replacedBefore } from '../instance/initialize/marker.ts';
 import { connectSuperuser, type Local } from '../instance/local.ts';
-import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import { troubleOf } from '../instance/session-trouble.ts';
+import { DbkitError, toFailure, wordsOf } from '../kernel/errors.ts';
+import { namesIn } from '../machine/is-there.ts';
 import { incident } from '../recovery/incidents.ts';
 import { type Loss, told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
@@ -17,23 +20,26 @@ interface Filling {
 }
 
 /**
- * Loads every database of the dump that this new cluster was made for, before any client meets it. One that cannot be loaded is told, and keeps
- * nothing else down. Undefined where no dump belongs into the cluster, or it is there already. A run that was killed loads all of them again.
+ * Loads every database of the dump that this new cluster was made for, before any client meets it. One that the dump does not give is told, and keeps
+ * nothing else down. Rejects where the machine is in the way (no space, no server, no programs, no repository): then no client meets an empty
+ * database, and the next start loads all of them again, as after a kill. Undefined where no dump belongs into the cluster, or it is there already.
  */
 export async function fillFromDump(
   local: Local,
   { backups, socketDir }: Filling,
   signal: AbortSignal,
 ): Promise<RecoveryReport | undefined> {
-  const { volume, owner, system } = local;
+  const { volume, owner, backupDir, system } = local;
   const awaited = await awaitedDump(volume, system);
   if (awaited === undefined || awaited.isLoaded) return undefined;
   const begunMs = system.clock.monotonicMs();
   const oldBytes = await replacedBefore(volume, system);
   const found = await findDump(backups, awaited.label, signal);
+  if (!found && (await namesIn(backupDir).catch(() => [])).length === 0) throw unmounted(awaited.label, backupDir);
   const losses: Loss[] = found
-    ? [{ kind: 'since-backup', label: awaited.label, at: found.backup.createdAt, oldBytes }]
+    ? [{ kind: 'since-backup', label: awaited.label, at: found.backup.dataAt ?? found.backup.createdAt, oldBytes }]
     : [{ kind: 'cluster', oldBytes }];
+  if (found) losses.push(...(await elsewhere(found, oldBytes, signal)));
   if (!found) system.log.error('dump.gone', `${awaited.label} is gone: the new cluster stays empty`, { label: awaited.label });
   let loaded = 0;
   for (const database of found?.backup.databases ?? []) {
@@ -43,12 +49,17 @@ export async function fillFromDump(
         { database, into: database === MAINTENANCE ? BESIDE_MAINTENANCE : undefined, socketDir },
         signal,
       );
+      const inTheWay = report.missing.find(({ because }) => NO_ROOM.test(because));
+      if (inTheWay) throw noRoom(awaited.label, database, inTheWay.because);
       await dropEmpty(local, report, socketDir, signal);
       loaded += 1;
       for (const { what, because } of report.missing)
         system.log.warn('dump.missing', `restored differently: ${what}: ${because}`, { label: awaited.label, database, what });
     } catch (cause) {
       signal.throwIfAborted();
+      if (NO_ROOM.test(wordsOf(cause))) throw noRoom(awaited.label, database, wordsOf(cause));
+      if (isInTheWay(cause)) throw cause;
+      await (await connectSuperuser(local, MAINTENANCE, signal, socketDir)).end(); // A server that is gone says nothing of the dump either.
       losses.push(lostDatabase(awaited.label, database, wordsOf(cause), oldBytes));
       system.log.error(
         'dump.unloaded',
@@ -73,6 +84,47 @@ export async function fillFromDump(
 /** A dump of which nobody can tell any more that it was made here. */
 const needsTrust = (cause: unknown): string =>
   cause instanceof DbkitError && cause.code === 'recovery.refused' ? ', and --trust answers for a dump that you know' : '';
+
+/** The machine's words, in English: sessions that load have `lc_messages` so. */
+const NO_ROOM = /No space left on device|Disk quota exceeded|out of memory/;
+
+const noRoom = (label: string, database: string, why: string): DbkitError =>
+  new DbkitError('volume.full', `${database} of ${label} could not be loaded: ${why}`, {
+    hint: 'free some space on the data’s volume, or raise the quota; the next start loads it, and no client meets a half of it',
+  });
+
+/** Nothing at all is there: sooner a volume that is not mounted than a repository that somebody has emptied. */
+const unmounted = (label: string, backupDir: string): DbkitError =>
+  new DbkitError('backup.missing', `${label} belongs into the new cluster, and ${backupDir} is empty`, {
+    hint: `mount the repository there, and start again; \`dbkit recover --strategy reinitialize\` goes on without it; what was replaced is kept`,
+  });
+
+/** Another time it may go. */
+function isInTheWay(cause: unknown): boolean {
+  const { code, retryable } = toFailure(cause);
+  const sqlState = sqlStateOf(cause);
+  if (sqlState !== undefined) return troubleOf({ sqlState, words: wordsOf(cause) }).passes === true;
+  return retryable || code === 'program.missing' || code === 'backup.missing';
+}
+
+/** Databases that this dump was not to hold, and an earlier or a later one does. */
+async function elsewhere({ backup, of }: FoundBackup<Dumps>, oldBytes: string | null, signal: AbortSignal): Promise<Loss[]> {
+  if (!backup.isPartial) return [];
+  const others = (await of.repository.list(signal)).filter(
+    (other) => other.kind === 'logical' && other.label !== backup.label && other.systemIdentifier === backup.systemIdentifier,
+  );
+  const missing = new Map<string, string>();
+  for (const { label, databases = [], state } of others.sort((a, b) => a.label.localeCompare(b.label)))
+    if (state !== 'damaged') for (const name of databases) if (!backup.databases?.includes(name)) missing.set(name, label);
+  return [...missing].map(([database, label]) => ({
+    kind: 'database',
+    database,
+    path: `${label}/${database}`,
+    evidence: `${backup.label} was not to hold it; \`dbkit backup restore ${label} --database ${database}\` brings back what ${label} holds`,
+    relation: null,
+    oldBytes,
+  }));
+}
 
 async function findDump(backups: readonly Backups[], label: string, signal: AbortSignal): Promise<FoundBackup<Dumps> | undefined> {
   for (const of of backups) {

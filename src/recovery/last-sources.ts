@@ -6,7 +6,7 @@ import type { PlanInput } from './plan.ts';
 
 /**
  * The newest dump of this very cluster that these programs can load, where its identifier is known: of an interrupted restore the one that it was
- * about.
+ * about. One of which something was left out comes behind those that are whole, however old these are: what it lacks would be gone.
  */
 export async function newestDump(
   local: Local,
@@ -24,7 +24,7 @@ export async function newestDump(
       .filter(({ label, state: worth, pgVersion }) => worth !== 'damaged' && !spoiled?.has(label) && pgVersion <= local.binaries.major)
       .filter(({ label }) => wanted === undefined || label === wanted.label)
       .filter((dump) => state !== 'cluster' || systemIdentifier === null || dump.systemIdentifier === systemIdentifier)
-      .sort(newestFirst);
+      .sort((a, b) => Number(a.isPartial ?? false) - Number(b.isPartial ?? false) || newestFirst(a, b));
     const [newest] = good;
     if (newest) return { backup: newest, of };
   }

@@ -1,15 +1,17 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
+import { serverUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { remove } from '../harness/breaking.ts';
 import { boot, type Running, readRecovery, run, start } from '../harness/dbkit.ts';
+import { makeDirectory } from '../harness/files.ts';
 import { configure, type Instance } from '../harness/instance.ts';
 import { killAllIn, until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
-import { expectStopped } from './verdict.ts';
+import { expectStopped, quarantined } from './verdict.ts';
 
 /** A dump of every database, and rows that were committed after it. */
 async function dumpAndMore(instance: Instance, added: number): Promise<void> {
@@ -119,5 +121,88 @@ scenario(
     expect(await readFile(ran, 'utf8'), 'the new cluster is brought to its schema, once').toBe('app of app\n');
     expect(report?.steps.at(-1)).toMatchObject({ step: 'migrate', reason: 'migrated', done: true });
     await expectStopped(instance, await running.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'only a dump is left, and its volume is not mounted when it is to be loaded',
+    section: 'D',
+    detectedBefore: true,
+    healedBy: 'refusal',
+    rowsLost: 'none: no client meets an empty database, and with the volume back all of them are there',
+    from: 'template',
+    longTier: true,
+  },
+  async (instance) => {
+    await dumpAndMore(instance, 0);
+    await remove(instance, 'global');
+    const killed = start(instance, ['entrypoint'], { env: { DBKIT_FAIL_AT: 'dump.checked:1' } });
+    expect((await killed.ended).signal).toBe('SIGKILL');
+    await killAllIn(instance.dataDir);
+
+    const away = `${instance.backupDir}-away`;
+    await rename(instance.backupDir, away);
+    await makeDirectory(instance.backupDir, serverUser);
+    const held = await run(instance, ['entrypoint']);
+    expect(held, held.stderr).toMatchObject({ stderr: expect.stringMatching(/belongs into the new cluster[\s\S]*HINT: mount/) });
+    expect(held.code).not.toBe(0);
+    await rm(instance.backupDir, { recursive: true });
+    await rename(away, instance.backupDir);
+
+    const running = await boot(instance);
+    await expectRowsOfTheDump(instance, running);
+    await expectStopped(instance, await running.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'only dumps are left, and the newest one holds a single database',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'restore',
+    rowsLost: 'those since the dump that is whole; its time is told',
+    from: 'template',
+    longTier: true,
+  },
+  async (instance) => {
+    const running = await boot(instance);
+    await ask(instance, 'postgres', 'CREATE TABLE notes AS SELECT 7 AS id');
+    for (const what of [['--all'], ['--database', 'archive']]) {
+      const taken = await run(instance, ['backup', 'create', '--engine', 'dump', ...what]);
+      expect(taken, taken.stderr).toMatchObject({ code: 0 });
+    }
+    await expectStopped(instance, await running.stop());
+    await remove(instance, ...(await readdir(instance.dataDir)));
+    const again = await boot(instance);
+    await expectRowsOfTheDump(instance, again);
+    await expectStopped(instance, await again.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'the machine dies while a new cluster, which clients have met, is brought to its schema',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'start',
+    rowsLost: 'none',
+    from: 'template',
+    longTier: true,
+  },
+  async (instance) => {
+    await dumpAndMore(instance, 0);
+    await remove(instance, 'global');
+    const running = start(instance, ['entrypoint'], { env: { DBKIT_FAIL_AT: 'initialize.durable:1' } });
+    expect((await running.ended).signal).toBe('SIGKILL');
+    await killAllIn(instance.dataDir);
+    const marker = join(instance.dataDir, 'dbkit.initializing');
+    await writeFile(marker, JSON.stringify({ ...JSON.parse(await readFile(marker, 'utf8')), bootId: 'of the boot before' }));
+    const before = await quarantined(instance);
+    const again = await boot(instance);
+    await expectRowsOfTheDump(instance, again);
+    expect(await quarantined(instance), 'nothing else was replaced').toEqual(before);
+    await expectStopped(instance, await again.stop());
   },
 );

@@ -205,7 +205,11 @@ async function seal(needs: DumpNeeds, { label, staging, contents, measured, opti
     sizeBytes: files.reduce((sum, { sizeBytes }) => sum + sizeBytes, Buffer.byteLength(body)),
     files: files.length + 1,
     durationMs: 0,
+    isPartial: isPartial(options),
     manifestSha256,
     seal: await sealOf({ manifestSha256 }, needs),
   };
 }
+
+const isPartial = ({ databases, excludeTableData = [], salvage }: BackupOptions): boolean =>
+  Array.isArray(databases) || excludeTableData.length > 0 || salvage !== undefined;

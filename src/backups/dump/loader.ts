@@ -64,6 +64,7 @@ export async function withLoader<T>(
       `CREATE ROLE ${id(name)} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE PASSWORD ${session.escapeLiteral(scramVerifier(password))} VALID UNTIL '${until}'`,
     );
     try {
+      await session.query(`ALTER ROLE ${id(name)} SET lc_messages = 'C'`); // Its words are read: they tell a full disk from a dump that does not load.
       for (const role of memberOf) await session.query(`GRANT ${id(role)} TO ${id(name)}`);
       return await work(loaderOf(needs, { name, password }, signal));
     } finally {

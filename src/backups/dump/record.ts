@@ -27,6 +27,8 @@ const recordSchema = v.looseObject({
   sizeBytes: count,
   files: count,
   durationMs: v.pipe(v.number(), v.minValue(0)),
+  /** Databases, rows or damaged tables were left out because somebody wished it so. */
+  isPartial: v.optional(v.boolean(), false),
   /** The manifest's own digest: one swapped for another's is noticed. */
   manifestSha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
   /** By which this dbkit knows a dump of its own; null: nobody can tell who made it. */
@@ -49,6 +51,8 @@ const toBackup = (record: DumpRecord, path: string): Backup => ({
   verifiedAt: record.verifiedAt,
   provenAt: record.provenAt,
   databases: record.databases,
+  dataAt: new Date(Date.parse(record.createdAt) - record.durationMs).toISOString(),
+  isPartial: record.isPartial,
 });
 
 /** Details for `backup show` beyond the list. */
