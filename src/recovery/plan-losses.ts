@@ -43,7 +43,9 @@ export function restoreLoses({ backup, rollsForward }: Source, recoveredTo: stri
 
 /** Rows that no dump holds any more than a base backup does; `oldBytes`: where the data went. */
 export const dumpLoses = ({ dump }: Pick<Plan, 'dump'>, oldBytes: string | null): readonly Loss[] =>
-  dump === undefined ? nothing : [{ kind: 'since-backup', label: dump.backup.label, at: dump.backup.dataAt ?? dump.backup.createdAt, oldBytes }];
+  dump === undefined
+    ? nothing
+    : [{ kind: 'since-backup', label: dump.backup.label, at: dump.backup.dataAt ?? dump.backup.createdAt, oldBytes }];
 
 /** The losses that carrying it out would lose, as far as can be told before. */
 export function plannedLosses(plan: Plan): readonly Loss[] {
