@@ -19,7 +19,7 @@ SELECT pg_catalog.set_config('role', pg_catalog.pg_get_userbyid(datdba)::text, f
   FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database();
 `;
 
-/** What pg_dump writes before the first object: comments and settings. What is behind it may be a line of somebody's text. */
+/** The lines that pg_dump writes before the first object: comments and settings. Behind them a line may be somebody's text. */
 const PREAMBLE = /^(--.*|SET .*;|SELECT pg_catalog\.set_config\(.*|\\restrict .*|)$/;
 /** Times and versions, psql's own commands, and what older servers do not know. */
 const FOREIGN = /^(-- Dumped .*|SET transaction_timeout = .*;|\\restrict .*)$/;

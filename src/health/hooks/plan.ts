@@ -90,8 +90,8 @@ const blockOf = (hook: Hook, program: Program | undefined): string =>
   [`${BEGIN} ${hook.heading}`, ...hook.lines(program), `${END}\n`].join('\n');
 
 /**
- * What npm has installed: a program that really lies in node_modules, of which the repository has no file, no link and no submodule of its own. Where
- * git does not answer it is none.
+ * Shell that is true where npm has installed dbkit: the program really lies in node_modules, of which the repository has no file, no link and no
+ * submodule of its own. Where git does not answer it is false.
  */
 const installedByNpm = [
   '[ -x node_modules/.bin/dbkit ]',
