@@ -9,12 +9,16 @@ import { dropLeftover, type Need, needsOf, statementFor } from './needs.ts';
 import { withProgress } from './progress.ts';
 import { pruneLogs } from './prune-logs.ts';
 
-/** lock_not_available, deadlock_detected, feature_not_supported (an exclusion constraint cannot be rebuilt concurrently). */
+/** lock_not_available, deadlock_detected, feature_not_supported (an exclusion constraint cannot be rebuilt concurrently), undefined_table. */
 const skippable = new Map([
   ['55P03', 'somebody held a lock on it, or an old transaction, for too long; try again when it is quieter'],
   ['40P01', 'it and somebody else waited for each other; try again when it is quieter'],
   ['0A000', 'PostgreSQL cannot do that without locking everybody out'],
+  ['42P01', 'it was dropped meanwhile'],
 ]);
+
+/** By the class of the SQLSTATE: rows, constraints and functions of the user's (22, 23, 42, P0) are about this object alone, and not about the server. */
+const ofTheObject = /^(22|23|42|P0)/;
 
 /** The sessions that chores work with, and their patience. */
 interface Means {
@@ -93,7 +97,10 @@ async function databases({ postgresql, limits }: Means, only: string | undefined
   }
 }
 
-/** With a session in each database, one after the other: maintenance may take its time, and leaves connections to others. */
+/**
+ * With a session in each database, one after the other: maintenance may take its time, and leaves connections to others. One that cannot be
+ * asked (its names are in no encoding, it was dropped meanwhile, a library of its own is missing) is told, and keeps nothing from the others.
+ */
 async function inEach<T>(
   means: Means,
   only: string | undefined,
@@ -101,14 +108,20 @@ async function inEach<T>(
   work: (session: Connection, name: string) => Promise<T[]>,
 ): Promise<T[]> {
   const done: T[] = [];
-  for (const name of await databases(means, only, signal)) {
-    const session = await means.enter(name, signal);
+  const failures: unknown[] = [];
+  const names = await databases(means, only, signal);
+  for (const name of names) {
     try {
-      done.push(...(await work(session, name)));
-    } finally {
-      await session.end();
+      const session = await means.enter(name, signal);
+      done.push(...(await work(session, name).finally(() => session.end())));
+    } catch (cause) {
+      signal.throwIfAborted();
+      if (names.length === 1 || isAbort(cause)) throw cause;
+      failures.push(cause);
+      means.system.log.warn('maintenance.passed-over', `${name} is passed over: ${wordsOf(cause)}`, { database: name });
     }
   }
+  if (names.length > 0 && failures.length === names.length) throw failures[0];
   return done;
 }
 
@@ -150,7 +163,8 @@ async function carryOut({ system, maintenance, enter }: Means, session: Connecti
     return ended('done', null, Math.max(0, before - (await size().catch(() => before))));
   } catch (cause) {
     if (isAbort(cause)) throw cause;
-    const why = skippable.get(sqlStateOf(cause) ?? '');
+    const sqlState = sqlStateOf(cause) ?? '';
+    const why = skippable.get(sqlState) ?? (ofTheObject.test(sqlState) ? wordsOf(cause) : undefined);
     if (need.chore === 'reindex') await clearLeftovers(watcher, need.target);
     if (why === undefined) throw cause;
     system.log.warn('maintenance.skipped', `${need.target}: ${why}`, { said: wordsOf(cause) });

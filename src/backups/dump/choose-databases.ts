@@ -31,6 +31,11 @@ const reasons: readonly {
 }[] = [
   { id: 'database-invalid', when: ({ isInvalid }) => isInvalid, words: 'a DROP DATABASE of it was cut short: drop it' },
   {
+    id: 'name-unreadable',
+    when: ({ name }) => name.includes('\ufffd'), // What the driver makes of bytes that are no UTF-8; nobody gets in by that name.
+    words: 'its name is not written in UTF-8: ALTER DATABASE … RENAME gives it one that is',
+  },
+  {
     id: 'database-closed',
     when: ({ isOpen }) => !isOpen,
     words: 'it takes no connections: ALTER DATABASE … WITH ALLOW_CONNECTIONS true lets pg_dump in',

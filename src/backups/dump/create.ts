@@ -46,12 +46,12 @@ export async function createDump(needs: DumpNeeds, options: BackupOptions, signa
     const staging = repository.stagingOf(label);
     await system.files.makeDirectory(staging, { mode: 0o700, owner });
     system.log.info('dump.started', `Dumping ${chosen.map(({ name }) => name).join(', ')} as ${label}.`, { label });
-    for (const { database, because } of leftOut)
-      system.log.warn('dump.left-out', `${database} is not in the dump: ${because}`, { label, database });
+    for (const one of leftOut) tellLeftOut(needs, one);
     try {
-      const dumped = await dumpAll(needs, { tools, staging, chosen, options }, signal);
+      const { dumped, unreadable } = await dumpAll(needs, { tools, staging, chosen, options }, signal);
       const roles = await listRoles(session, { withPasswords: options.rolePasswords ?? false });
-      const contents = { server, tool: tools.version, databases: dumped.map(({ database }) => database), leftOut: [...leftOut], roles };
+      const databases = dumped.map(({ database }) => database);
+      const contents = { server, tool: tools.version, databases, leftOut: [...leftOut, ...unreadable], roles };
       const measured = new Map(dumped.flatMap((one) => [...one.measured]));
       const sealed = await seal(needs, { label, staging, contents, measured, options }, signal);
       const record = { ...sealed, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };
@@ -84,12 +84,25 @@ interface Dumping {
   readonly options: BackupOptions;
 }
 
+type LeftOut = ChosenDatabases['leftOut'][number];
+
+/** character_not_in_repertoire, untranslatable_character: names in a database of the encoding SQL_ASCII are bytes of any kind. */
+const notInEncoding = new Set(['22021', '22P05']);
+const UNREADABLE =
+  'names in it are not written in UTF-8, and dbkit cannot tell what it would keep: rename them; until then a base backup holds it';
+
+function tellLeftOut({ system }: DumpNeeds, one: LeftOut): LeftOut {
+  system.log.warn('dump.left-out', `${one.database} is not in the dump: ${one.because}`, { database: one.database });
+  return one;
+}
+
 async function dumpAll(
   needs: DumpNeeds,
-  { tools, staging, chosen, options: { salvage, excludeTableData = [] } }: Dumping,
+  { tools, staging, chosen, options: { salvage, databases, excludeTableData = [] } }: Dumping,
   signal: AbortSignal,
-): Promise<{ database: DumpedDatabase; measured: Measured }[]> {
+): Promise<{ dumped: { database: DumpedDatabase; measured: Measured }[]; unreadable: LeftOut[] }> {
   const dumped: { database: DumpedDatabase; measured: Measured }[] = [];
+  const unreadable: LeftOut[] = [];
   for (const { name, oid } of chosen) {
     const leaveOut = salvage?.leaveOut.get(name) ?? [];
     const one = { name, directory: `database-${oid}`, staging, leaveOut, excludeTableData, isDamaged: salvage !== undefined };
@@ -97,12 +110,14 @@ async function dumpAll(
       dumped.push(await dumpDatabase(needs, tools, one, signal));
     } catch (cause) {
       signal.throwIfAborted();
-      if (!salvage || chosen.length === 1) throw cause;
+      const isUnreadable = notInEncoding.has(sqlStateOf(cause) ?? '') && !Array.isArray(databases);
+      if (chosen.length === 1 || !(salvage || isUnreadable)) throw cause;
       await rm(join(staging, one.directory), { recursive: true, force: true });
-      salvage.skip(name, wordsOf(cause));
+      if (salvage) salvage.skip(name, wordsOf(cause));
+      else unreadable.push(tellLeftOut(needs, { database: name, because: UNREADABLE }));
     }
   }
-  if (dumped.length > 0) return dumped;
+  if (dumped.length > 0) return { dumped, unreadable };
   throw new DbkitError('data.corrupt', 'pg_dump can read none of these databases', {
     hint: 'what it says of each is in the log; the damaged data is as it was: keep it, and restore a backup: `dbkit backup list`',
   });
