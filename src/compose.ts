@@ -151,7 +151,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     board: createStatusBoard(config.stateDir, system.files),
     history: createRecoveryHistory(config.stateDir, system),
     backups,
-    ...deskDatabases(loaded, system, { environment: options.environment, readAsCaller }),
+    ...deskDatabases(loaded, system, { environment: options.environment, readAsCaller, copies: postgresql.copies }),
     offsite,
     clock: system.clock,
     files: system.files,

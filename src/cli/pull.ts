@@ -22,14 +22,17 @@ export function registerPull(program: Command, cli: Cli): void {
     .command('pull')
     .description('copy a database of another server into this one, under a new name; nothing is ever written there')
     .argument('<from>', 'postgresql://USER@HOST/DATABASE, or the folder of another dbkit’s repository')
-    .option('--database <name>', 'the database there (default: that of the URL, or the only one of the dump)')
+    .option(
+      '--database <name>',
+      'the database there (default: that of the URL, or the only one of the dump; of a base backup, the one named as here)',
+    )
     .option('--as <name>', 'its name here (default: the same)')
     .option('--exclude-table-data <pattern...>', 'tables that come without their rows')
     .option('--anonymise <file>', 'rules for columns: null, hash, { fake: email } or { constant: VALUE }')
     .option('--trust', 'let a superuser run the SQL that is there, because you know who made it')
     .addHelpText(
       'after',
-      '\nNobody sees the database here before it is whole and anonymised. A rule for a column that is not there ends it, and nothing stays.\n\nExamples:\n  dbkit pull postgresql://reader@staging/shop --as shop_staging\n  dbkit pull postgresql://reader@prod/shop --as shop_prod --exclude-table-data "audit*" --anonymise rules.yaml',
+      '\nOf a folder the newest good dump is taken, or the newest base backup where there is none or rows are left out: its copy is started here on a private\nsocket, and archives nothing, so it takes --trust. Nobody sees the database here before it is whole and anonymised. A rule for a column that is not there ends it, and nothing stays.\n\nExamples:\n  dbkit pull postgresql://reader@staging/shop --as shop_staging\n  dbkit pull postgresql://reader@prod/shop --as shop_prod --exclude-table-data "audit*" --anonymise rules.yaml',
     )
     .action((from: string, flags: PullFlags, command: Command) =>
       cli.run(command, async ({ app: open, surroundings: { workingDirectory }, signal }) => {

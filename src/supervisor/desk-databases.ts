@@ -7,6 +7,7 @@ import { targetOf, withTarget } from '../instance/connection-only.ts';
 import { serverOwner } from '../instance/owner.ts';
 import { lazily } from '../kernel/load-on-demand.ts';
 import type { System } from '../kernel/machine.ts';
+import type { Copies } from '../restore/copies-contract.ts';
 
 interface DeskDatabases {
   readonly snapshots: Snapshots;
@@ -16,14 +17,25 @@ interface DeskDatabases {
 }
 
 /** Single databases: copies in the server, those of another server or dump, that of a project's repository; loaded with the first call. */
-export function deskDatabases(loaded: LoadedConfig, system: System, surroundings: Parameters<typeof targetOf>[2]): DeskDatabases {
+export function deskDatabases(
+  loaded: LoadedConfig,
+  system: System,
+  { copies, ...surroundings }: Parameters<typeof targetOf>[2] & { readonly copies: Copies },
+): DeskDatabases {
   const { config } = loaded;
   const needs = async () => ({ config, system, owner: await serverOwner(config.postgresql, system) });
   return {
     snapshots: lazily(['save', 'list', 'restore', 'delete', 'diff', 'turn', 'nameBranch'], async () =>
       (await import('../backups/snapshots/snapshots.ts')).createSnapshots({ config, system }),
     ),
-    pulls: lazily(['pull'], async () => (await import('../backups/pull/pull.ts')).createPulls(await needs())),
+    pulls: lazily(['pull'], async () => {
+      const [{ createPulls }, { pullsFromBackups }] = await Promise.all([
+        import('../backups/pull/pull.ts'),
+        import('./pull-from-backup.ts'),
+      ]);
+      const given = await needs();
+      return pullsFromBackups({ ...given, copies }, createPulls(given));
+    }),
     seeds: lazily(['make', 'load'], async () => (await import('../backups/seed/seed.ts')).createSeeds(await needs())),
     serverOf: async (url) => withTarget(loaded, await targetOf(url, 'the URL', surroundings), surroundings.environment),
   };

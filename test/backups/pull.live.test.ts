@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import type { PullReport } from '../../src/backups/pull/pull.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
-import { openInstance } from '../harness/instance.ts';
+import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { expectAllRows, known } from '../harness/rows.ts';
 import { nightly } from '../harness/tier.ts';
@@ -54,3 +54,53 @@ const withDump = installed.find(({ directory }) => existsSync(join(directory, 'p
     await running.stop();
   },
 );
+
+/** A server whose repository somebody else reads, and the server that pulls. */
+async function both(): Promise<{ readonly there: Instance; readonly here: Instance }> {
+  const there = await openInstance({ programs: withDump!, from: 'template' });
+  const serving = await boot(there);
+  await ask(there, 'app', 'CREATE TABLE person (id int PRIMARY KEY, email text)');
+  await ask(
+    there,
+    'app',
+    "INSERT INTO person SELECT g, 'p' || g || '@corp.test' FROM generate_series(1, 50) g",
+    'ALTER TABLE person OWNER TO app',
+  );
+  await ask(
+    there,
+    'postgres',
+    "ALTER SYSTEM SET archive_mode = 'on'",
+    `ALTER SYSTEM SET archive_command = 'touch ${there.socketDir}/archived'`,
+  );
+  expect(await run(there, ['backup', 'create'])).toMatchObject({ code: 0 });
+  await serving.stop();
+  const here = await openInstance({ programs: withDump!, from: 'empty' });
+  return { there, here };
+}
+
+(withDump ? nightly : nightly.skip)('a database of another dbkit’s base backup comes in through a copy that acts as nobody', async () => {
+  const { there, here } = await both();
+  const running = await boot(here);
+  const before = await readdir(there.backupDir);
+  const rules = join(here.root, 'rules.yaml');
+  await writeFile(rules, 'person: { email: { fake: email } }');
+  const words = ['pull', there.backupDir, '--database', 'app', '--as', 'copy', '--json'];
+  expect(await run(here, words), 'somebody else’s cluster').toMatchObject({ code: 77, stdout: expect.stringContaining('--trust') });
+  expect(await run(here, [...words, '--trust', '--exclude-table-data', 'nothing*'])).toMatchObject({ code: 2 });
+  const pulled = await run(here, [...words, '--trust', '--exclude-table-data', 'documents', '--anonymise', rules]);
+  expect(pulled, pulled.stderr).toMatchObject({ code: 0 });
+  const { report } = JSON.parse(pulled.stdout) as { report: PullReport };
+  expect(report).toMatchObject({ database: 'app', into: 'copy' });
+  expect(await askNumber(here, 'copy', 'SELECT count(*) FROM ledger')).toBe(known.ledger);
+  expect(await askNumber(here, 'copy', 'SELECT count(*) FROM documents'), 'rows that were left out').toBe(0);
+  expect(await askNumber(here, 'copy', "SELECT count(*) FROM person WHERE email ~ '@example\\.com$'")).toBe(50);
+  expect(await readdir(there.backupDir), 'the repository is only read').toEqual(before);
+  const [label] = before.filter((name) => /^data_\d+_\d+$/.test(name));
+  expect(await readFile(join(there.backupDir, label!, 'postgresql.auto.conf'), 'utf8')).toContain('archive_command');
+  expect(existsSync(join(there.socketDir, 'archived')), 'the copy archived nothing').toBe(false);
+  expect(
+    (await readdir(join(here.backupDir, '.partial'))).filter((name) => name.startsWith('scratch_')),
+    'the copy is gone',
+  ).toEqual([]);
+  await running.stop();
+});

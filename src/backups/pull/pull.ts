@@ -71,8 +71,8 @@ const dumpsIn = (needs: LoaderNeeds, config: Config, backupDir: string): Dumps =
 async function newest({ repository }: Dumps, folder: string, signal: AbortSignal): Promise<Backup> {
   const found = (await repository.list(signal)).filter(isGood).sort((a, b) => b.createdAt.localeCompare(a.createdAt))[0];
   if (found) return found;
-  throw new DbkitError('backup.missing', `there is no good dump in ${folder}`, {
-    hint: 'name the repository of another dbkit, in which `dbkit backup create --engine dump` has made one; nothing was changed',
+  throw new DbkitError('backup.missing', `there is no good dump or base backup in ${folder}`, {
+    hint: 'name the repository of another dbkit, in which `dbkit backup create` has made one; nothing was changed',
   });
 }
 
