@@ -104,6 +104,11 @@ export interface LoadRequest {
   readonly isTrusted?: boolean;
   /** Where the server listens, when it is not where the configuration says. */
   readonly socketDir?: string | undefined;
+  /**
+   * `into` is a name for a while, until it bears its own: every row must be there, and what can live under that name alone is not missing, but left
+   * to `loadLate`. The same for a database that takes its own name at once.
+   */
+  readonly mustBeWhole?: boolean | undefined;
   /** Whole and under a temporary name, before anybody sees it; when this rejects, nothing stays. */
   readonly beforeSwap?: ((name: string) => Promise<void>) | undefined;
 }
@@ -200,6 +205,11 @@ export interface Dumps {
   take(signal: AbortSignal, options?: BackupOptions): Promise<Backup>;
   /** Brings one database back beside what is there, counts its rows, and only then lets it take its place. */
   load(backup: Backup, request: LoadRequest, signal: AbortSignal): Promise<LoadReport>;
+  /**
+   * For a database that `load` brought with `mustBeWhole` under another name, once it bears its own: the extensions that live under that name alone,
+   * with their rows, and subscriptions. Resolves to what could not be made.
+   */
+  loadLate(backup: Backup, database: string, signal: AbortSignal): Promise<LoadReport['missing']>;
   /** Reads every byte again and keeps the result with the record. Rejects with `data.corrupt`, naming what is wrong. */
   verify(backup: Backup, signal: AbortSignal, options?: VerifyOptions): Promise<void>;
   /**

@@ -20,7 +20,7 @@ const base = [
   'reachable',
   'baseline',
 ] as const satisfies readonly Methods<BaseBackups>[];
-const dumps = ['take', 'load', 'verify', 'onScratchDatabase'] as const satisfies readonly Methods<Dumps>[];
+const dumps = ['take', 'load', 'loadLate', 'verify', 'onScratchDatabase'] as const satisfies readonly Methods<Dumps>[];
 
 /** Both ways to back an instance up; the first is the default. Their code is loaded with the first call. */
 export function createBackups(needs: BaseBackupsNeeds): readonly Backups[] {

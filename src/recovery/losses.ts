@@ -37,6 +37,8 @@ export type Loss =
   | ({ readonly kind: 'slot'; readonly path: string } & OldBytes)
   /** Settings, rules and the like that a restore took back to those of the backup, each in a few words. */
   | ({ readonly kind: 'settings'; readonly reverted: readonly string[] } & OldBytes)
+  /** Definitions that an upgrade could not bring over as they were, each in a few words; every row is there. */
+  | ({ readonly kind: 'objects'; readonly objects: readonly string[] } & OldBytes)
   /** The rows of unlogged tables, which crash recovery and a restore empty. */
   | ({ readonly kind: 'unlogged'; readonly tables: readonly RelationName[] } & OldBytes)
   /** Nothing proves that all is there. */
@@ -104,6 +106,8 @@ const words: { readonly [Kind in Loss['kind']]: (loss: LossOf<Kind>) => string }
   file: damagedWords,
   slot: ({ path }) => `replication slot ${path}`,
   settings: ({ reverted }) => `settings as they were before: ${reverted.join(', ')}`,
+  objects: ({ objects, oldBytes }) =>
+    `no rows, but these are not as they were: ${objects.join(', ')}${oldBytes === null ? '' : `; the old cluster is whole in ${oldBytes}`}`,
   unlogged: ({ tables }) => `the rows of unlogged tables: ${tables.map(nameOf).join(', ')}`,
   unknown: ({ reason }) => `not known: ${unknownReasons[reason]}`,
   recorded: (loss) => loss.words,

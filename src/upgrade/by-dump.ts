@@ -1,6 +1,9 @@
 import type { Dumps } from '../backups/backup.ts';
+import { describeProperties } from '../backups/dump/contents.ts';
 import { createDumps } from '../backups/dump/dumps.ts';
+import { setProperties } from '../backups/dump/properties.ts';
 import type { Hold, PostgresqlOptions } from '../boot/hold.ts';
+import type { Connection } from '../instance/connection.ts';
 import { connectSuperuser, type Local } from '../instance/local.ts';
 import { onPrivateServer } from '../instance/server/private-server.ts';
 import { carryRoles } from './carry-roles.ts';
@@ -51,10 +54,14 @@ export async function upgradeByDump(
       for (const name of names) {
         system.log.info('upgrade.database', `restoring ${name} into PostgreSQL ${next.binaries.major}`, { database: name });
         const into = name === 'postgres' ? BESIDE_POSTGRES : undefined;
-        const loaded = await dumps.load(dump, { database: name, into }, signal);
+        const loaded = await dumps.load(dump, { database: name, into, mustBeWhole: true }, signal);
         missing.push(...loaded.missing.map((one) => ({ database: name, ...one })));
       }
-      if (names.includes('postgres')) await takeTheNameOfPostgres(next, newSocket, signal);
+      if (names.includes('postgres')) {
+        await takeTheNameOfPostgres(next, newSocket, signal);
+        const late = await dumps.loadLate(dump, 'postgres', signal);
+        missing.push(...late.map((one) => ({ database: 'postgres', ...one })));
+      }
       return missing;
     });
   });
@@ -85,7 +92,7 @@ const dumpsAt = (
 const dataDirOf = (local: Local, held: Hold): string => (local === held.local ? local.volume.dataDir : local.volume.staged);
 
 async function roles(
-  { held, next }: DumpUpgrade,
+  { held, next, old }: DumpUpgrade,
   { oldSocket, newSocket }: { readonly oldSocket: string; readonly newSocket: string },
   signal: AbortSignal,
 ): Promise<UpgradeReport['missing']> {
@@ -93,13 +100,25 @@ async function roles(
   try {
     const to = await connectSuperuser(next, 'template1', signal, newSocket);
     try {
-      return await carryRoles(from, to, { fromMajor: held.local.binaries.major, toMajor: next.binaries.major });
+      const missing = await carryRoles(from, to, { fromMajor: held.local.binaries.major, toMajor: next.binaries.major });
+      return [...missing, ...(await carryTemplate(from, to, old))];
     } finally {
       await to.end();
     }
   } finally {
     await from.end();
   }
+}
+
+/** template1 itself is in no dump: its settings, privileges and comment come over; what it holds has stood in the way before. */
+async function carryTemplate(from: Connection, to: Connection, { template1IsGuarded }: OldCluster): Promise<UpgradeReport['missing']> {
+  const { owner, ...properties } = await describeProperties(from, 'template1');
+  const refused = await setProperties(to, 'template1', properties, { loader: undefined, owner });
+  const because = 'no dump has them: give them again in template1, for databases that are made from it later';
+  return [
+    ...refused.map((one) => ({ database: 'template1', what: `setting \`${one.statement}\``, because: one.because })),
+    ...(template1IsGuarded ? [{ database: 'template1', what: 'privileges of the schema public', because }] : []),
+  ];
 }
 
 /** dbkit's sessions are in the database postgres while others are loaded, so the old one comes beside it and takes its name last. */

@@ -23,11 +23,14 @@ const ROLES = `
                CASE WHEN rolbypassrls THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END] AS options
     FROM pg_catalog.pg_authid a WHERE rolname !~ '^pg_' ORDER BY a.oid`;
 
-/** From 16 on a grant says itself whether it is inherited and may be set. */
+/**
+ * From 16 on a grant says itself whether it is inherited and may be set, and several roles may have granted the same membership: what one of them has
+ * given holds (acl.c, roles_is_member_of). Here one role grants it, once.
+ */
 const MEMBERSHIPS = `
-  SELECT pg_catalog.pg_get_userbyid(roleid) AS role, pg_catalog.pg_get_userbyid(member) AS member, admin_option AS admin,
-         pg_catalog.to_jsonb(m) ->> 'inherit_option' AS inherit, pg_catalog.to_jsonb(m) ->> 'set_option' AS set
-    FROM pg_catalog.pg_auth_members m ORDER BY 1, 2`;
+  SELECT pg_catalog.pg_get_userbyid(roleid) AS role, pg_catalog.pg_get_userbyid(member) AS member, bool_or(admin_option) AS admin,
+         bool_or((pg_catalog.to_jsonb(m) ->> 'inherit_option')::bool)::text AS inherit, bool_or((pg_catalog.to_jsonb(m) ->> 'set_option')::bool)::text AS set
+    FROM pg_catalog.pg_auth_members m GROUP BY roleid, member ORDER BY 1, 2`;
 
 const PARAMETERS = `
   SELECT parname AS name, privilege_type AS privilege, is_grantable AS grantable, pg_catalog.pg_get_userbyid(grantee) AS grantee, grantee = 0 AS everybody
@@ -71,6 +74,16 @@ export async function carryRoles(
       await to.query(
         `GRANT ${one.privilege} ON PARAMETER ${one.name.split('.').map(id).join('.')} TO ${one.everybody ? 'PUBLIC' : id(one.grantee)}${one.grantable ? ' WITH GRANT OPTION' : ''}`,
       );
+  return missing;
+}
+
+/** `ALTER ROLE ALL SET …`, which no dump has: pg_dump and pg_dumpall read settings of a role or of a database. Resolves to what was refused. */
+export async function carrySettingsOfAll(to: Connection, config: readonly string[] | null): Promise<UpgradeReport['missing']> {
+  const missing: UpgradeReport['missing'][number][] = [];
+  for (const setting of listSettings(config)) {
+    const refused = await setAsBefore(to, 'ROLE ALL', setting);
+    if (refused) missing.push({ database: '', what: `setting \`${refused.statement}\``, because: refused.because });
+  }
   return missing;
 }
 

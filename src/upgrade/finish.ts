@@ -4,6 +4,7 @@ import { checkDatabases } from '../instance/server/databases.ts';
 import { onPrivateServer } from '../instance/server/private-server.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
+import { carrySettingsOfAll } from './carry-roles.ts';
 import type { UpgradeReport } from './contract.ts';
 import type { UpgradeMethod } from './methods.ts';
 import { type OldCluster, quietBeside } from './old-cluster.ts';
@@ -13,14 +14,14 @@ const SHOWN = 5;
 
 /**
  * The new cluster on a server of its own: every database answers, every relation of the old one is there, extensions are brought to the version that
- * is installed, and statistics are made. Rejects with `data.corrupt`, naming what is not there; the old cluster is untouched then.
+ * is installed, statistics are made, and settings for every role come over. Rejects with `data.corrupt`, naming what is not there; the old cluster is untouched then.
  */
 export async function finishNewCluster(
   local: Local,
   lock: HeldLock,
   { old, method }: { readonly old: OldCluster; readonly method: UpgradeMethod },
   signal: AbortSignal,
-): Promise<Pick<UpgradeReport, 'extensions' | 'databases' | 'relations'>> {
+): Promise<Pick<UpgradeReport, 'extensions' | 'databases' | 'relations' | 'missing'>> {
   const { volume, system, binaries } = local;
   const server = { dataDir: volume.staged, lock, settings: quietBeside, what: `the server of PostgreSQL ${binaries.major}` };
   const databases = method === 'dump' ? old.databases.filter((name) => !old.snapshots.includes(name)) : old.databases;
@@ -45,7 +46,8 @@ export async function finishNewCluster(
       system.log.info('upgrade.statistics', 'making statistics for the planner');
       await eachDatabase(local, socketDir, databases, async (session) => void (await session.query('ANALYZE')), signal);
     }
-    return { extensions: extensions.flat(), databases: databases.length, relations: expected.length };
+    const last = await eachDatabase(local, socketDir, ['template1'], (session) => carrySettingsOfAll(session, old.settingsOfAll), signal);
+    return { extensions: extensions.flat(), databases: databases.length, relations: expected.length, missing: last.flat() };
   });
   await onPrivateServer(local, server, signal, async () => undefined); // With its own pg_hba.conf, as it will be started.
   return done;

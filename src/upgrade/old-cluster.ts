@@ -26,6 +26,13 @@ export interface OldCluster {
   readonly snapshots: readonly string[];
   readonly prepared: readonly string[];
   readonly template1Objects: number;
+  /** Its schema public has other privileges than initdb gave. */
+  readonly template1IsGuarded: boolean;
+  /** `ALTER ROLE ALL SET …`, as pg_db_role_setting has it. */
+  readonly settingsOfAll: readonly string[] | null;
+  readonly slots: readonly { readonly name: string; readonly type: 'physical' | 'logical' }[];
+  /** Those that are enabled. */
+  readonly subscriptions: readonly { readonly database: string; readonly name: string }[];
   readonly extensions: readonly { readonly database: string; readonly name: string; readonly version: string }[];
   readonly relations: readonly KnownRelation[];
 }
@@ -80,7 +87,19 @@ const DATABASES = `
 
 const OBJECTS = `
   SELECT ((SELECT count(*) FROM pg_catalog.pg_class WHERE oid >= 16384 AND relnamespace <> 'pg_toast'::pg_catalog.regnamespace)
-        + (SELECT count(*) FROM pg_catalog.pg_proc WHERE oid >= 16384) + (SELECT count(*) FROM pg_catalog.pg_extension WHERE oid >= 16384))::int AS objects`;
+        + (SELECT count(*) FROM pg_catalog.pg_proc WHERE oid >= 16384) + (SELECT count(*) FROM pg_catalog.pg_extension WHERE oid >= 16384)
+        + (SELECT count(*) FROM pg_catalog.pg_namespace WHERE oid >= 16384 AND nspname !~ '^pg_(toast|temp)')
+        + (SELECT count(*) FROM pg_catalog.pg_type WHERE oid >= 16384 AND typtype IN ('d', 'e', 'r'))
+        + (SELECT count(*) FROM pg_catalog.pg_default_acl) + (SELECT count(*) FROM pg_catalog.pg_cast WHERE oid >= 16384)
+        + (SELECT count(*) FROM pg_catalog.pg_operator WHERE oid >= 16384) + (SELECT count(*) FROM pg_catalog.pg_event_trigger))::int AS objects,
+         EXISTS (SELECT FROM pg_catalog.pg_namespace n LEFT JOIN pg_catalog.pg_init_privs i ON i.objoid = n.oid AND i.classoid = 'pg_namespace'::pg_catalog.regclass
+                  WHERE nspname = 'public' AND nspacl IS DISTINCT FROM initprivs) AS "isGuarded",
+         (SELECT setconfig FROM pg_catalog.pg_db_role_setting WHERE setrole = 0 AND setdatabase = 0) AS "settingsOfAll"`;
+
+const SLOTS = `SELECT slot_name AS name, slot_type AS type FROM pg_catalog.pg_replication_slots WHERE NOT temporary ORDER BY 1`;
+
+const SUBSCRIPTIONS = `
+  SELECT datname AS database, subname AS name FROM pg_catalog.pg_subscription JOIN pg_catalog.pg_database d ON d.oid = subdbid WHERE subenabled ORDER BY 1, 2`;
 
 /** Asks the catalogs of every database. */
 export async function askOld(local: Local, socketDir: string, signal: AbortSignal): Promise<OldCluster> {
@@ -88,7 +107,7 @@ export async function askOld(local: Local, socketDir: string, signal: AbortSigna
   try {
     const all = await session.query<DatabaseRow>(DATABASES);
     const [bootstrap] = await session.query<{ name: string }>('SELECT rolname AS name FROM pg_catalog.pg_roles WHERE oid = 10');
-    const [inTemplate] = await session.query<{ objects: number }>(OBJECTS);
+    const [inTemplate] = await session.query<{ objects: number; isGuarded: boolean; settingsOfAll: string[] | null }>(OBJECTS);
     const prepared = await session.query<{ gid: string }>('SELECT gid FROM pg_catalog.pg_prepared_xacts');
     const usable = all.filter(({ isOpen, isInvalid, isLeft }) => isOpen && !isInvalid && !isLeft);
     const named = (rows: readonly DatabaseRow[]): string[] => rows.map(({ name }) => name);
@@ -103,6 +122,10 @@ export async function askOld(local: Local, socketDir: string, signal: AbortSigna
       snapshots: named(usable.filter(({ isSnapshot }) => isSnapshot)),
       prepared: prepared.map(({ gid }) => gid),
       template1Objects: inTemplate?.objects ?? 0,
+      template1IsGuarded: inTemplate?.isGuarded ?? false,
+      settingsOfAll: inTemplate?.settingsOfAll ?? null,
+      slots: await session.query(SLOTS),
+      subscriptions: await session.query(SUBSCRIPTIONS),
       extensions: await extensionsIn(local, socketDir, [...databases, 'template1'], signal),
       relations: await listKnown(local, socketDir, databases, signal),
     };

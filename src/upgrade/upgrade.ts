@@ -78,7 +78,7 @@ async function upgradeHeld(options: PostgresqlOptions, plan: UpgradePlan, doing:
   system.reached('upgrade.asked');
   try {
     const made = await makeBeside(options, plan, { held, old, asked }, signal);
-    if (made.missing.length > 0 && !request.allowMissing) throw notWhole(made.missing);
+    requireWhole(made.missing, request);
     await makeDurable(made.next, signal);
     system.reached('upgrade.checked');
     const because = `an upgrade from PostgreSQL ${facts.from} to ${facts.to} was asked for`;
@@ -90,7 +90,7 @@ async function upgradeHeld(options: PostgresqlOptions, plan: UpgradePlan, doing:
     });
     system.log.info('upgrade.done', `the data is of PostgreSQL ${facts.to} now; the old cluster is whole in ${quarantine}`);
     const { next: _next, systemIdentifier: _old, ...told } = made;
-    return { ...report, ...told, warnings: [...report.warnings, ...snapshotsLeft(report, old)], done: true, backup, quarantine };
+    return { ...report, ...told, warnings: [...report.warnings, ...leftBehind(report, old)], done: true, backup, quarantine };
   } catch (thrown) {
     await rm(volume.staged, { recursive: true, force: true }).catch(() => undefined); // Else the next run removes it.
     throw thrown;
@@ -138,7 +138,14 @@ async function makeBeside(
   system.reached('upgrade.converted');
   const finished = await finishNewCluster(next, lock, { old, method }, signal);
   const { systemIdentifier } = read.control;
-  return { ...finished, next, systemIdentifier, settings, missing, transfer: method === 'pg_upgrade' ? (clone ? 'clone' : 'copy') : null };
+  return {
+    ...finished,
+    missing: [...missing, ...finished.missing],
+    next,
+    systemIdentifier,
+    settings,
+    transfer: method === 'pg_upgrade' ? (clone ? 'clone' : 'copy') : null,
+  };
 }
 
 /** The new major's own pg_dump knows both sides best. */
@@ -152,16 +159,49 @@ async function makeDurable({ system, volume, binaries, owner }: Local, signal: A
 }
 
 const SHOWN = 5;
+/** As the list of an archive names them (pg_dump.c). Other rows are counted while they are loaded. */
+const rows = /^(table data|blobs?|blob metadata) /;
 
-function notWhole(missing: UpgradeReport['missing']): DbkitError {
+/** Objects may be left to be mended by hand, where somebody has said so; rows never. Rejects with `recovery.refused`. */
+export function requireWhole(missing: UpgradeReport['missing'], { allowMissing }: Pick<UpgradeRequest, 'allowMissing'>): void {
+  const withRows = missing.filter(({ what }) => rows.test(what));
+  if (withRows.length > 0)
+    throw notWhole(
+      withRows,
+      'these are rows, and none may be left behind: mend or remove them with the old server, or use --method pg_upgrade',
+    );
+  if (missing.length > 0 && !allowMissing)
+    throw notWhole(missing, 'every row would be there; add --allow-missing to go on all the same, and mend these by hand afterwards');
+}
+
+function notWhole(missing: UpgradeReport['missing'], next: string): DbkitError {
   const named = missing
     .slice(0, SHOWN)
     .map(({ database, what, because }) => `${database === '' ? '' : `${database}: `}${what} (${because})`);
   const more = missing.length > SHOWN ? ` and ${missing.length - SHOWN} more` : '';
   return new DbkitError('recovery.refused', `these would not come over as they are: ${named.join(', ')}${more}`, {
-    hint: 'every row would be there; add --allow-missing to go on all the same, and mend these by hand afterwards; nothing was changed',
+    hint: `${next}; nothing was changed`,
   });
 }
 
-const snapshotsLeft = ({ method }: UpgradeReport, { snapshots }: OldCluster): string[] =>
-  method === 'dump' && snapshots.length > 0 ? [`${snapshots.length} snapshots stay with the old cluster`] : [];
+/** Before this major pg_upgrade takes no logical slot along, and leaves subscriptions disabled (release notes of 17). */
+const KEEPS_LOGICAL = 17;
+
+/** Pure. What the new cluster does not have, or not as it ran, and that is no part of any database's rows. */
+export function leftBehind(
+  { method, from }: Pick<UpgradeReport, 'method' | 'from'>,
+  { snapshots, slots, subscriptions }: Pick<OldCluster, 'snapshots' | 'slots' | 'subscriptions'>,
+): string[] {
+  const keepsLogical = method === 'pg_upgrade' && (from.major ?? 0) >= KEEPS_LOGICAL;
+  const gone = slots.filter(({ type }) => type === 'physical' || !keepsLogical);
+  const named = (list: readonly { readonly name: string }[]): string => list.map(({ name }) => name).join(', ');
+  return [
+    ...(method === 'dump' && snapshots.length > 0 ? [`${snapshots.length} snapshots stay with the old cluster`] : []),
+    ...(gone.length > 0
+      ? [`these replication slots are not there any more: ${named(gone)}; standbys and subscribers that used them must be made again`]
+      : []),
+    ...(method === 'pg_upgrade' && !keepsLogical && subscriptions.length > 0
+      ? [`these subscriptions are disabled: ${named(subscriptions)}; ALTER SUBSCRIPTION … ENABLE lets them go on`]
+      : []),
+  ];
+}

@@ -69,6 +69,7 @@ const dumpsOf = (backups: readonly Backup[]): Dumps => ({
   repository: baseOf(backups).repository,
   take: async () => backups[0]!,
   load: async () => Promise.reject(new DbkitError('command.failed', 'not asked for')),
+  loadLate: async () => Promise.reject(new DbkitError('command.failed', 'not asked for')),
   verify: async () => undefined,
   onScratchDatabase: async () => Promise.reject(new DbkitError('command.failed', 'not asked for')),
 });

@@ -24,6 +24,10 @@ const examples: { readonly [Kind in Loss['kind']]: readonly [Extract<Loss, { kin
   file: [{ kind: 'file', code: 'slru.damaged', ...damaged }, /^damaged and not mended: base\/5\/1/],
   slot: [slot, /^replication slot pg_replslot\/copy$/],
   settings: [{ kind: 'settings', reverted: ['work_mem'], oldBytes: null }, /settings .*work_mem$/],
+  objects: [
+    { kind: 'objects', objects: ['app: view a.b'], oldBytes: '/q' },
+    /^no rows, .*: app: view a\.b; the old cluster is whole in \/q$/,
+  ],
   unlogged: [{ kind: 'unlogged', tables: [{ database: 'app', name: 'cache' }], oldBytes: null }, /unlogged tables: cache in database app$/],
   unknown: [{ kind: 'unknown', reason: 'no-backup', oldBytes: null }, /^not known: /],
   recorded: [{ kind: 'recorded', words: 'the last hour' }, /^the last hour$/],

@@ -3,6 +3,7 @@ import { decide } from '../../src/kernel/reasons.ts';
 import { isPlainPath, type MethodFacts, methodRows } from '../../src/upgrade/methods.ts';
 import { obstacleRows, obstaclesTo, type UpgradeFacts } from '../../src/upgrade/obstacles.ts';
 import { requireNone } from '../../src/upgrade/refuse.ts';
+import { leftBehind, requireWhole } from '../../src/upgrade/upgrade.ts';
 
 const fine: UpgradeFacts = {
   from: 15,
@@ -89,4 +90,30 @@ test('a path that a shell would read is dumped instead', () => {
   for (const path of ['/a b', '/a"b', '/a$b', '/a`b', '/ä']) expect(isPlainPath(path)).toBe(false);
   const facts = { wanted: undefined, pgUpgrade: true, pathIsPlain: false, dump: true };
   expect(decide<MethodFacts, (typeof methodRows)[number]>(methodRows, facts).then).toBe('dump');
+});
+
+test('objects may be left to be mended by hand, rows never', () => {
+  const view = { database: 'app', what: 'view public v app', because: 'no such function' };
+  const late = { database: 'postgres', what: 'table data cron job postgres', because: 'another column' };
+  expect(() => requireWhole([], { allowMissing: false })).not.toThrow();
+  expect(() => requireWhole([view], { allowMissing: false })).toThrow('view public v');
+  expect(() => requireWhole([view], { allowMissing: true })).not.toThrow();
+  expect(() => requireWhole([view, late], { allowMissing: true })).toThrow('postgres: table data cron job');
+});
+
+test('slots and subscriptions that do not go on are told', () => {
+  const old = {
+    snapshots: [],
+    slots: [
+      { name: 'standby_2', type: 'physical' },
+      { name: 'to_lake', type: 'logical' },
+    ],
+    subscriptions: [{ database: 'app', name: 'from_shop' }],
+  } as const;
+  const from = (major: number) => ({ major, programs: null });
+  const [slots, subscriptions] = leftBehind({ method: 'pg_upgrade', from: from(15) }, old);
+  expect(slots).toContain('standby_2, to_lake');
+  expect(subscriptions).toContain('from_shop');
+  expect(leftBehind({ method: 'pg_upgrade', from: from(17) }, old)).toEqual([expect.stringMatching(/: standby_2;/)]);
+  expect(leftBehind({ method: 'dump', from: from(17) }, old), 'a subscription of a dump is told as missing').toHaveLength(1);
 });

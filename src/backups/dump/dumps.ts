@@ -3,7 +3,7 @@ import type { Dumps } from '../backup.ts';
 import { inWords } from '../disk-failures.ts';
 import { openRepository } from '../repository.ts';
 import { createDump, type DumpNeeds } from './create.ts';
-import { loadDump, onScratchDatabase, testDump } from './load.ts';
+import { loadDump, loadLeftOut, onScratchDatabase, testDump } from './load.ts';
 import { type DumpRecord, dumpRecords } from './record.ts';
 import { findTools } from './tools.ts';
 import { verifyContents, verifyFiles } from './verify.ts';
@@ -46,6 +46,10 @@ export function createDumps(given: Omit<DumpNeeds, 'repository'>): Dumps {
     load: async (backup, request, signal) =>
       inWords(`load ${backup.label}`, () =>
         reading(backup.label, async () => loadDump(reaching(needs, request.socketDir), await recordOf(backup, signal), request, signal)),
+      ),
+    loadLate: async (backup, database, signal) =>
+      inWords(`load ${backup.label}`, () =>
+        reading(backup.label, async () => loadLeftOut(needs, await recordOf(backup, signal), database, signal)),
       ),
     onScratchDatabase: async (backup, request, work, signal) =>
       reading(backup.label, async () => onScratchDatabase(needs, await recordOf(backup, signal), request, work, signal)),

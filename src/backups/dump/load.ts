@@ -8,7 +8,7 @@ import type { Dump } from './fill.ts';
 import { openMaintenance, openSession, withLoader } from './loader.ts';
 import { type DumpedDatabase, type DumpManifest, readManifest } from './manifest.ts';
 import type { Missing } from './missing.ts';
-import { type Late, leftOut, loadLate } from './privileges.ts';
+import { findLate, type Late, leftOut, loadLate } from './privileges.ts';
 import type { DumpRecord } from './record.ts';
 import { dropRoles } from './roles.ts';
 import { type Beside, beginRestoring, dropScratch, restoreBeside } from './scratch-database.ts';
@@ -48,7 +48,7 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
         const replaced = taken ? await replacedName(session, into, makeLabel('replaced', system.clock.now())) : null;
         try {
           requireNothingWithheld(record, dump.authority, into === database.name ? beside.later : undefined);
-          if (request.into === undefined) requireWhole(beside);
+          if (request.into === undefined || request.mustBeWhole) requireWhole(beside, request);
           await request.beforeSwap?.(beside.name);
           await swap(needs, session, { beside: beside.name, into, replaced, madeRoles: dump.authority.madeRoles }, signal);
         } catch (cause) {
@@ -57,7 +57,7 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
           throw cause;
         }
         const late = async (): Promise<Missing[]> => {
-          if (into !== database.name) return leftOut(beside.later);
+          if (into !== database.name) return request.mustBeWhole ? [] : leftOut(beside.later);
           const inside = await openSession(needs, into, signal);
           return loadLate({ needs, tools, loader, name: into, dump, session: inside }, beside.later, signal).finally(() => inside.end());
         };
@@ -69,6 +69,31 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
       signal,
     );
   });
+}
+
+/** Brings what `loadDump` left for the name that the database bears now. Rejects as it does. */
+export async function loadLeftOut(needs: DumpNeeds, record: DumpRecord, name: string, signal: AbortSignal): Promise<Missing[]> {
+  const directory = needs.repository.pathOf(record.label);
+  const manifest = await readManifest(directory, record);
+  const database = databaseOf(manifest, name);
+  const dump: Dump = { directory, manifest, database, authority: await authorityOf(needs, record) };
+  requireNothingWithheld(record, dump.authority);
+  return restoring(needs, manifest, signal, (_session, tools) =>
+    withLoader(
+      needs,
+      [],
+      async (loader) => {
+        const inside = await openSession(needs, name, signal);
+        try {
+          const filling = { needs, tools, loader, name, dump };
+          return await loadLate({ ...filling, session: inside }, await findLate(inside, filling, signal), signal);
+        } finally {
+          await inside.end();
+        }
+      },
+      signal,
+    ),
+  );
 }
 
 /** Restores every database of a dump beside what is there, counts, and drops it again: the proof that it can be restored. */
@@ -84,7 +109,7 @@ export async function testDump(
     const authority = await authorityOf(needs, record, request);
     await onScratch(needs, { directory, manifest, database, authority }, signal, async (beside) => {
       requireNothingWithheld(record, authority);
-      requireWhole(beside);
+      requireWhole(beside, {});
       tell(needs, record.label, [...beside.missing, ...leftOut(beside.later)]);
     });
   }
@@ -174,14 +199,17 @@ function requireNothingWithheld({ label }: DumpRecord, { isTrusted, withheld }: 
 const asMissing = (what: string): Missing => ({ what, because: 'the rows of the dump could not all be loaded' });
 
 /** Rows are never replaced by fewer. Rejects with `data.corrupt` and the first few tables. */
-function requireWhole({ short, missing }: Beside): void {
+function requireWhole({ short, missing }: Beside, { into }: Pick<Partial<LoadRequest>, 'into'>): void {
   if (short.length === 0) return;
   const why = missing.find(({ what }) => what.startsWith('table data '))?.because;
   throw new DbkitError(
     'data.corrupt',
     `what was restored is not what was dumped: ${short.slice(0, 5).join(', ')}${why ? ` (${why})` : ''}`,
     {
-      hint: 'nothing was changed; `--into NAME` restores what can be loaded beside what is there, `dbkit backup list` shows other dumps',
+      hint:
+        into === undefined
+          ? 'nothing was changed; `--into NAME` restores what can be loaded beside what is there, `dbkit backup list` shows other dumps'
+          : 'nothing was changed',
     },
   );
 }

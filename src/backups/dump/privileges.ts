@@ -3,8 +3,9 @@ import { wordsOf } from '../../kernel/errors.ts';
 import { withArchive } from './archive.ts';
 import { type Filling, openingOf } from './fill.ts';
 import { makeExtension } from './make-extensions.ts';
+import type { DumpedDatabase } from './manifest.ts';
 import type { Missing } from './missing.ts';
-import type { TocEntry } from './toc.ts';
+import type { LoadOrder, TocEntry } from './toc.ts';
 
 /** Extensions that live in the database of one name, their rows, and subscriptions: a scratch database never has one. */
 export interface Late {
@@ -28,16 +29,35 @@ export async function loadPrivileges(
       const groups = dump.authority.isTrusted ? [order.privileges, order.last] : []; // A stranger's had their turn before.
       const failed = new Map<number, string>();
       for (const entries of groups) for (const [id, words] of await run(entries, 'superuser')) failed.set(id, words);
-      const tables = new Set(database.extensions.filter((one) => late.includes(one.name)).flatMap((one) => one.tables));
       return {
         missing: groups
           .flat()
           .flatMap(({ id, type, label }): Missing[] =>
             failed.has(id) ? [{ what: `${type.toLowerCase()} ${label}`, because: failed.get(id)! }] : [],
           ),
-        later: { extensions: late, rows: order.data.filter(({ oid }) => tables.has(oid)), subscriptions: order.subscriptions },
+        later: laterOf(database, late, order),
       };
     },
+    signal,
+  );
+}
+
+function laterOf({ extensions }: DumpedDatabase, late: readonly string[], { data, subscriptions }: LoadOrder): Late {
+  const tables = new Set(extensions.filter(({ name }) => late.includes(name)).flatMap((one) => one.tables));
+  return { extensions: late, rows: data.filter(({ oid }) => tables.has(oid)), subscriptions };
+}
+
+/** The late ones of a dump, in its database that was loaded under another name: every extension that could not be made there. */
+export async function findLate(session: Connection, filling: Filling, signal: AbortSignal): Promise<Late> {
+  const { needs, dump } = filling;
+  const there = new Set(
+    (await session.query<{ name: string }>('SELECT extname AS name FROM pg_catalog.pg_extension')).map(({ name }) => name),
+  );
+  const late = dump.database.extensions.map(({ name }) => name).filter((name) => !there.has(name));
+  return withArchive(
+    openingOf(filling, { withTablespaces: true, jobs: 1 }),
+    needs,
+    async ({ order }) => laterOf(dump.database, late, order),
     signal,
   );
 }
