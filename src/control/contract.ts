@@ -1,5 +1,6 @@
 import type { RecoverRequest } from '../recovery/report.ts';
 import type { RestoreRequest } from '../restore/contract.ts';
+import type { UpgradeRequest } from '../upgrade/contract.ts';
 
 export type ControlRequest =
   | { readonly command: 'ping' }
@@ -10,6 +11,8 @@ export type ControlRequest =
   | { readonly command: 'reload' }
   | { readonly command: 'recover'; readonly request: RecoverRequest }
   | { readonly command: 'restore'; readonly request: RestoreRequest; readonly dryRun: boolean }
+  /** `backup`: the one that was taken while the server ran. */
+  | { readonly command: 'upgrade'; readonly request: UpgradeRequest; readonly backup?: string }
   | { readonly command: 'shutdown' };
 
 /** The control socket (0600, or the data owner's group): `<stateDir>/control.sock`, HTTP. Every request says whose data it is about. */

@@ -46,6 +46,15 @@ const requests = {
       point: v.optional(point),
     }),
   }),
+  upgrade: v.strictObject({
+    backup: v.optional(label),
+    request: v.strictObject({
+      to: v.optional(v.pipe(v.number(), v.integer(), v.minValue(1))),
+      oldBinDir: v.optional(v.pipe(v.string(), v.maxLength(4096))),
+      method: v.optional(v.picklist(['pg_upgrade', 'dump'])),
+      allowMissing: v.boolean(),
+    }),
+  }),
 } as const satisfies Record<ControlRequest['command'], v.GenericSchema>;
 
 const target = v.strictObject({ dataDir: v.pipe(v.string(), v.minLength(1)), systemIdentifier: v.nullable(v.string()) });

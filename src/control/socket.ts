@@ -17,7 +17,7 @@ const FAREWELL_MS = 1_000;
 const PROGRESS_EVERY_MS = 100;
 
 /** Events for the asker as it happens, because it takes long. */
-const longCommands: ReadonlySet<ControlCommand> = new Set(['restore', 'recover']);
+const longCommands: ReadonlySet<ControlCommand> = new Set(['restore', 'recover', 'upgrade']);
 /** Changes nothing, so that `curl --unix-socket control.sock http://dbkit/status` may ask it of any supervisor. */
 const readings: ReadonlySet<ControlCommand> = new Set(['ping', 'status']);
 

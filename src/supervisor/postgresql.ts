@@ -67,6 +67,14 @@ export function createPostgresql(options: PostgresqlOptions): Postgresql {
       start: keeper.start,
       recover: keeper.recover,
       restorer,
+      upgrader: {
+        plan: upgrade.plan,
+        run: async (...asked) => {
+          const report = await upgrade.run(...asked);
+          keeper.forget();
+          return report;
+        },
+      },
       lastRecovery: keeper.lastRecovery,
       backupWanted: wishes.next,
       probes: createProbes(options),

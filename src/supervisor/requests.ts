@@ -4,11 +4,14 @@ import { withAny } from '../kernel/deadline.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { type RecoverRequest, type RecoveryReport, serving } from '../recovery/report.ts';
 import { type RestoreReport, recoveryOf } from '../restore/contract.ts';
+import type { UpgradeReport } from '../upgrade/contract.ts';
 import { withAmcheck } from '../upkeep/check-structures.ts';
 import { makeRoom } from '../upkeep/make-room.ts';
 import { restoreUnit } from './supervised-restore.ts';
+import { upgradeUnit } from './supervised-upgrade.ts';
 import type { Supervision } from './supervision.ts';
 import type { Unit } from './unit.ts';
+import { recoveryOf as recoveryOfUpgrade } from './upgrade-data.ts';
 
 /** One request of the control socket, carried out. Rejects with the failure, which travels to the asker; `gone` fires when the asker has left. */
 export async function answer(supervision: Supervision, request: ControlRequest, signal: AbortSignal, gone: AbortSignal): Promise<unknown> {
@@ -29,6 +32,8 @@ export async function answer(supervision: Supervision, request: ControlRequest, 
       return recover(supervision, request.request, signal);
     case 'restore':
       return restore(supervision, request, signal, gone);
+    case 'upgrade':
+      return upgrade(supervision, request, signal, gone);
     case 'start':
       for (const unit of unitsNamed(supervision, request.service)) await unit.start(stopping);
       break;
@@ -92,6 +97,22 @@ async function restore(
   try {
     const done = (report: RestoreReport): Promise<void> => recovered(recoveryOf(report, app.clock.now().toISOString()));
     return await withAny([signal, gone], (stage) => restoreUnit(app, unit, { request, done }, { stage, start: stopping }));
+  } finally {
+    await settled();
+  }
+}
+
+async function upgrade(
+  { app, units, stopping, settled, recovered }: Supervision,
+  { request, backup }: Extract<ControlRequest, { command: 'upgrade' }>,
+  signal: AbortSignal,
+  gone: AbortSignal,
+): Promise<UpgradeReport> {
+  const unit = units.find(({ service }) => service.upgrader !== undefined);
+  if (!unit) throw new DbkitError('usage.invalid', 'no service here can be upgraded');
+  try {
+    const done = (report: UpgradeReport): Promise<void> => recovered(recoveryOfUpgrade(report, app.clock.now().toISOString()));
+    return await withAny([signal, gone], (work) => upgradeUnit(app, unit, { request, backup, done }, { work, start: stopping }));
   } finally {
     await settled();
   }

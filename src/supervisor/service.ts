@@ -4,6 +4,7 @@ import type { System } from '../kernel/machine.ts';
 import type { RunningService } from '../kernel/running-service.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import type { Restorer } from '../restore/contract.ts';
+import type { Upgrade } from '../upgrade/contract.ts';
 
 /** The action when a service cannot be started, or has died more often than its restart policy allows. */
 export type OnFail = 'exit' | 'hold' | 'ignore';
@@ -32,6 +33,8 @@ export interface Service {
   recover?(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
   /** Brings backups back in its place; absent where there is nothing to restore. */
   readonly restorer?: Restorer;
+  /** Takes its data to a newer major while it is down; absent where that cannot be. */
+  readonly upgrader?: Pick<Upgrade, 'plan' | 'run'>;
   /** The report on what the last prepare and start had to do about the data; undefined after a plain start. The supervisor records it. */
   lastRecovery?(): RecoveryReport | undefined;
   /** Resolves when a base backup is wanted before the next start; absent where none ever is. */

@@ -9,8 +9,8 @@ import type { Upgrade, UpgradeReport, UpgradeRequest } from '../upgrade/contract
 import { requireNone } from '../upgrade/refuse.ts';
 
 /**
- * Takes the data to a newer major. Where a supervisor runs the server, the backup is taken while it serves; then the supervisor stops it, and starts
- * it again, whatever came of it. `mayReplace` is asked with the plan. Rejects with what stands in the way before anything is changed.
+ * Takes the data to a newer major. Where a supervisor runs the server, the backup is taken while it serves; then the supervisor stops it, does the
+ * work, and starts it again, whatever came of it. `mayReplace` is asked with the plan. Rejects with what stands in the way before anything is changed.
  */
 export async function upgradeData(
   app: {
@@ -36,34 +36,31 @@ export async function upgradeData(
   if (!(await mayReplace(plan)))
     throw new DbkitError('recovery.refused', 'nothing was changed: the plan was declined', { hint: 'add --dry-run to see it again' });
   const backup = plan.target.serverRuns ? await upgrade.backUp(plan, signal) : undefined;
-  const report = isSupervised
-    ? await whileStopped(app, () => upgrade.run(request, backup, signal), signal)
-    : await upgrade.run(request, backup, signal);
+  if (isSupervised) return bySupervisor(control, { ...request, to: plan.to.major ?? request.to }, backup, signal);
+  const report = await upgrade.run(request, backup, signal);
   await history
     .record(recoveryOf(report, clock.now().toISOString()))
     .catch((cause: unknown) => app.log.warn('upgrade.not-recorded', `the upgrade is done, and could not be recorded: ${wordsOf(cause)}`));
   return report;
 }
 
-/** The container lives on. Should the upgrade fail, the server goes on with the data that it had. */
-async function whileStopped<T>(
-  { control, log }: { readonly control: Control; readonly log: Logger },
-  work: () => Promise<T>,
+/** The supervisor does it, and starts the server again even when whoever asked is gone. */
+async function bySupervisor(
+  control: Control,
+  request: UpgradeRequest,
+  backup: string | undefined,
   signal: AbortSignal,
-): Promise<T> {
-  const never = new AbortController().signal; // Whoever gives up still wants the server back.
-  try {
-    await control.ask({ command: 'stop', service: 'postgresql' }, signal);
-    return await work();
-  } finally {
-    await control
-      .ask({ command: 'start', service: 'postgresql' }, never)
-      .catch((cause: unknown) => log.error('upgrade.not-started', `the server could not be started again: ${wordsOf(cause)}`));
-  }
+): Promise<UpgradeReport> {
+  const report = await control.ask({ command: 'upgrade', request, ...(backup === undefined ? {} : { backup }) }, signal);
+  if (report !== undefined) return report as UpgradeReport;
+  throw new DbkitError('control.unavailable', 'the supervisor has ended meanwhile', {
+    hint: 'nothing was changed; run the command again',
+  });
 }
 
-/** For the history of recoveries: data was replaced, and nothing is lost. */
+/** For the history of recoveries: data was replaced, no row is lost, and what did not come over as it was is told. */
 export function recoveryOf(report: UpgradeReport, at: string): RecoveryReport {
+  const objects = report.missing.map(({ database, what }) => (database === '' ? what : `${database}: ${what}`));
   const asked = incident('upgrade-asked-for', { from: report.from.major ?? 0, to: report.to.major ?? 0 });
   return {
     at,
@@ -72,7 +69,7 @@ export function recoveryOf(report: UpgradeReport, at: string): RecoveryReport {
     ...asked,
     steps: [{ step: `upgrade by ${report.method ?? 'nothing'}`, ...asked, done: true }],
     quarantine: report.quarantine,
-    ...told([]),
+    ...told(objects.length === 0 ? [] : [{ kind: 'objects', objects, oldBytes: report.quarantine }]),
     durationMs: report.durationMs,
     trigger: 'person',
     target: { dataDir: report.target.dataDir, sizeBytes: report.target.sizeBytes, systemIdentifier: null },
