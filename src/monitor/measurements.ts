@@ -8,6 +8,8 @@ export interface Sample {
   readonly latencySeconds: number | null;
   /** Of the data's volume. */
   readonly diskPercent: number | null;
+  /** Of clients, as many as there were at most; null where nobody could count them. */
+  readonly connections: number | null;
 }
 
 const SPACING_MS = 5 * 60_000;
@@ -18,7 +20,13 @@ const worse: readonly HealthStatus[] = ['ok', 'warning', 'unknown', 'critical'];
 export function sampleOf({ at, status, probes }: HealthReport): Sample {
   const volumes = factsOf(probes, 'disk') ?? [];
   const volume = volumes.find(({ what }) => what.split(', ').includes('data')) ?? volumes[0];
-  return { at, status, latencySeconds: factsOf(probes, 'latency')?.seconds ?? null, diskPercent: volume?.percent ?? null };
+  return {
+    at,
+    status,
+    latencySeconds: factsOf(probes, 'latency')?.seconds ?? null,
+    diskPercent: volume?.percent ?? null,
+    connections: factsOf(probes, 'connections')?.used ?? null,
+  };
 }
 
 /**
@@ -31,7 +39,11 @@ export function withSample(samples: readonly Sample[], next: Sample): readonly S
   const last = sane.at(-1);
   if (last === undefined || nowMs - Date.parse(last.at) >= SPACING_MS) return [...sane, next];
   const status = worse.indexOf(next.status) > worse.indexOf(last.status) ? next.status : last.status;
-  const latencySeconds = next.latencySeconds === null ? last.latencySeconds : Math.max(next.latencySeconds, last.latencySeconds ?? 0);
-  if (status === last.status && latencySeconds === last.latencySeconds && sane.length === samples.length) return samples;
-  return [...sane.slice(0, -1), { ...last, status, latencySeconds }];
+  const latencySeconds = greater(next.latencySeconds, last.latencySeconds);
+  const connections = greater(next.connections, last.connections);
+  const isSame = status === last.status && latencySeconds === last.latencySeconds && connections === last.connections;
+  if (isSame && sane.length === samples.length) return samples;
+  return [...sane.slice(0, -1), { ...last, status, latencySeconds, connections }];
 }
+
+const greater = (next: number | null, last: number | null): number | null => (next === null ? last : Math.max(next, last ?? 0));

@@ -28,7 +28,15 @@ const memory = v.object({
 const figure = v.nullable(v.number());
 const samplesFile = v.object({
   schema: v.literal('dbkit.monitor-samples/v1'),
-  samples: v.array(v.object({ at: v.pipe(v.string(), v.isoTimestamp()), status: v.string(), latencySeconds: figure, diskPercent: figure })),
+  samples: v.array(
+    v.object({
+      at: v.pipe(v.string(), v.isoTimestamp()),
+      status: v.string(),
+      latencySeconds: figure,
+      diskPercent: figure,
+      connections: v.optional(figure, null), // Files of earlier versions have none.
+    }),
+  ),
 });
 
 type Remembered = Parameters<MonitorMemory['write']>[0];

@@ -101,9 +101,9 @@ const judging = (over: Partial<Judging> = {}): Judging => ({
   number: 1,
   recoveries: night.recoveries,
   samples: [
-    { at: at('14:02:30'), status: 'critical', latencySeconds: null, diskPercent: 40 },
-    { at: at('14:03:50'), status: 'ok', latencySeconds: 0.01, diskPercent: 40 },
-    { at: at('19:00:00'), status: 'critical', latencySeconds: null, diskPercent: 40 },
+    { at: at('14:02:30'), status: 'critical', latencySeconds: null, diskPercent: 40, connections: 5 },
+    { at: at('14:03:50'), status: 'ok', latencySeconds: 0.01, diskPercent: 40, connections: 5 },
+    { at: at('19:00:00'), status: 'critical', latencySeconds: null, diskPercent: 40, connections: 5 },
   ],
   watch: { state: watchingAnew, checkedAt: at('14:04:00'), events: night.events },
   channels: 1,

@@ -106,6 +106,7 @@ const picture: Picture = {
     status: minute === 5 ? 'critical' : 'ok',
     latencySeconds: minute === 5 ? null : 0.004,
     diskPercent: 40 + minute,
+    connections: 3 + minute,
   })),
   backups: [backup, { ...backup, label: 'data_20261121_030000', createdAt: '2026-11-21T03:00:00.000Z', state: 'damaged', provenAt: null }],
   recoveries: [recovery],
@@ -147,6 +148,8 @@ test('the page asks for nothing, runs nothing, and takes nothing that was writte
     'a &lt;table&gt; file is missing',
     'it answered after 4 s',
     'What happened last',
+    'Connections <span class="dim">now 13, at most 13</span>',
+    'Size of a base backup <span class="dim">now 30.0 MiB, at most 30.0 MiB</span>',
   ])
     expect(body).toContain(word);
 });
@@ -169,6 +172,7 @@ test('the course of the last days keeps what was unwell for a moment, and forget
     status,
     latencySeconds,
     diskPercent: 1,
+    connections: 2,
   });
   let samples: readonly Sample[] = [];
   for (const next of [sample(0, 'ok', 0.001), sample(1, 'critical', null), sample(2, 'ok', 0.002), sample(5, 'ok', 0.003)])

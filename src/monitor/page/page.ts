@@ -106,7 +106,7 @@ function courseOf({ now, samples }: Picture): Html {
     fromMs: Math.max(now.getTime() - SPAN_MS, Math.min(now.getTime() - 3_600_000, ...samples.slice(0, 1).map(({ at }) => Date.parse(at)))),
     toMs: now.getTime(),
   };
-  const points = (value: 'latencySeconds' | 'diskPercent') =>
+  const points = (value: 'latencySeconds' | 'diskPercent' | 'connections') =>
     samples.map((sample) => ({
       atMs: Date.parse(sample.at),
       value: sample[value],
@@ -115,6 +115,7 @@ function courseOf({ now, samples }: Picture): Html {
   return html`<section aria-labelledby="course"><h2 id="course">The last days</h2>
 ${lineChart({ title: 'A query takes', ...span, points: points('latencySeconds'), scale: 0.01, format: (seconds) => (seconds < 1 ? `${Math.round(seconds * 10_000) / 10} ms` : `${seconds.toFixed(1)} s`) })}
 ${lineChart({ title: 'The data’s disk is full to', ...span, points: points('diskPercent'), scale: 100, format: (percent) => `${Math.round(percent)} %` })}
+${lineChart({ title: 'Connections', ...span, points: points('connections'), scale: 10, format: (count) => String(Math.round(count)) })}
 <p class="dim">A red tick below the line: the server was not well then.</p></section>`;
 }
 
@@ -144,6 +145,7 @@ function backupsOf({ now, backups }: Picture): Html {
   );
   return html`<section aria-labelledby="backups"><h2 id="backups">Backups</h2>
 ${timeLine('When they were taken', { fromMs: oldest, toMs: now.getTime() }, marks)}
+${sizesOf(backups, { fromMs: oldest, toMs: now.getTime() })}
 ${
   backups.length === 0
     ? html`<p>There is none. Type: <code>dbkit backup create</code></p>`
@@ -155,6 +157,18 @@ ${backups.slice(0, BACKUPS_SHOWN).map(
 `,
 )}</tbody></table></div>${backups.length > BACKUPS_SHOWN ? html`<p class="dim">and ${backups.length - BACKUPS_SHOWN} older ones</p>` : null}`
 }</section>`;
+}
+
+/** Of base backups, which each hold the whole; dumps of single databases would make teeth. */
+function sizesOf(backups: readonly Backup[], span: { readonly fromMs: number; readonly toMs: number }): Html | null {
+  const whole = backups.filter(({ kind }) => kind === 'physical').toReversed();
+  if (whole.length < 2) return null;
+  const points = whole.map(({ createdAt, sizeBytes, state }) => ({
+    atMs: Date.parse(createdAt),
+    value: sizeBytes,
+    isBad: state === 'damaged',
+  }));
+  return lineChart({ title: 'Size of a base backup', ...span, points, scale: 1024 ** 2, format: (size) => bytes(Math.round(size)) });
 }
 
 const lossOf = {
