@@ -137,7 +137,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
     ),
     memory: createMonitorMemory(config.stateDir, system),
     watchedCluster: watchedCluster({ ...system, config, alerts }),
-    copying: createCopying({ config, system, inspect: postgresql.inspect }),
+    copying: createCopying({ config, system, alerts, inspect: postgresql.inspect }),
     alerts,
     settingsFile: createSettingsFile(
       () => configPath(options.flags.config ?? options.environment['DBKIT_CONFIG'], options.workingDirectory, system.self.uid === 0),

@@ -191,6 +191,8 @@ const incidentVerbs = (on: On) => ({
 
 const copyingVerbs = (parts: Parts) => ({
   createReplica: (...given: Parameters<Parts['copying']['createReplica']>) => parts.copying.createReplica(...given),
+  bootstrap: (...given: Parameters<Parts['copying']['bootstrap']>) => parts.copying.bootstrap(...given),
+  restore: (...given: Parameters<Parts['copying']['restore']>) => parts.copying.restore(...given),
 });
 
 const clusterVerbs = (on: On) => ({

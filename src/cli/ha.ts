@@ -4,6 +4,7 @@ import { registerCopying } from './ha-copying.ts';
 import { registerDrills } from './ha-drill.ts';
 import { registerLocal } from './ha-local.ts';
 import { registerMoves } from './ha-moves.ts';
+import { registerClusterRestore } from './ha-restore.ts';
 import { registerSetup } from './ha-setup.ts';
 import { checkView, historyView, prospectsView, statusView } from './ha-views.ts';
 
@@ -25,6 +26,7 @@ export function registerHa(program: Command, cli: Cli): void {
   registerLocal(ha, cli);
   registerDrills(ha, cli);
   registerCopying(ha, cli);
+  registerClusterRestore(ha, cli);
 }
 
 function registerQuestions(ha: Command, cli: Cli): void {

@@ -40,7 +40,7 @@ function plan({ source, target, point, neededBytes, freeBytes, bootTest, warning
 }
 
 /** Times with microseconds: two commits of one second are two moments. */
-function pointRows({ timeline, stopBefore, lastCommit, nextCommit, because, walBytes }: PointPlan): string[][] {
+export function pointRows({ timeline, stopBefore, lastCommit, nextCommit, because, walBytes }: PointPlan): string[][] {
   const told = ({ xid, lsn, atMicros }: TransactionMoment): string => `${formatMicros(BigInt(atMicros))} (transaction ${xid}, LSN ${lsn})`;
   return [
     ['up to', `${stopBefore === null ? 'the end of the WAL' : `LSN ${stopBefore}`} on timeline ${timeline}: ${because}`],

@@ -54,4 +54,14 @@ export const steps = [
   'server.stopped',
 ] as const;
 
-export type Step = (typeof steps)[number];
+/** Of a restore of a whole cluster, whose kills are tested on one (test/cluster/restore.scenario.ts). */
+export const clusterSteps = [
+  'cluster-restore.stopped',
+  'cluster-restore.forgotten',
+  'cluster-restore.set-aside',
+  'cluster-restore.first-started',
+  'cluster-restore.leads',
+  'cluster-restore.others-started',
+] as const;
+
+export type Step = (typeof steps | typeof clusterSteps)[number];

@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BaseBackups } from '../../backups/backup.ts';
 import { createBackups } from '../../backups/backups.ts';
+import type { PointRequest } from '../../backups/base/points/point.ts';
 import { findBackup, requireBase } from '../../backups/find-backup.ts';
 import type { Config } from '../../config/config.ts';
 import type { Inspect } from '../../inspection/report.ts';
@@ -71,7 +72,7 @@ export function requireOwnData({ postgresql }: Config, dataDir: string): void {
 }
 
 /** One whose Patroni was killed ends by itself, and takes away what it had copied. */
-async function acquireAwaited(path: string, { locks, clock }: System, signal: AbortSignal): ReturnType<System['locks']['acquire']> {
+export async function acquireAwaited(path: string, { locks, clock }: System, signal: AbortSignal): ReturnType<System['locks']['acquire']> {
   const endMs = clock.monotonicMs() + LOCK_MS;
   for (;;) {
     try {
@@ -94,7 +95,7 @@ async function makeReplica(needs: CopyingNeeds, wish: ReplicaWish, owner: Identi
   const damaged: ReplicaReport['refused'][number][] = [];
   for (const label of fitting) {
     const found = requireBase(await findBackup({ backups }, label, signal));
-    const problem = await stageWhole(found.of, found.backup, wish.dataDir, signal);
+    const problem = await stageWhole(found.of, found.backup, { directory: wish.dataDir, point: undefined }, signal);
     if (problem === undefined) {
       const durationMs = Math.round(system.clock.monotonicMs() - begunMs);
       const newer = [...refused, ...damaged].filter((one) => one.label > label);
@@ -133,15 +134,15 @@ async function makeRoom(
 }
 
 /** Words where the backup is damaged: what was copied of it is taken away again. */
-async function stageWhole(
+export async function stageWhole(
   of: BaseBackups,
   backup: Parameters<BaseBackups['stage']>[0],
-  directory: string,
+  { directory, point }: { readonly directory: string; readonly point: PointRequest | undefined },
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const before = new Set(await namesIn(directory));
   try {
-    await of.stage(backup, { directory, walFrom: undefined, leavesRecovery: true }, signal);
+    await of.stage(backup, { directory, walFrom: undefined, leavesRecovery: true, point }, signal);
     return undefined;
   } catch (cause) {
     for (const name of await namesIn(directory).catch(() => []))

@@ -2,10 +2,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DbkitError } from '../../kernel/errors.ts';
 import { downLocal } from '../local/down.ts';
-import { localPlan } from '../local/local-plan.ts';
-import { localFolder, localNeeds, readLocal } from '../local/local-state.ts';
-import { findPrograms } from '../local/programs.ts';
-import type { Starting } from '../local/start.ts';
+import { localFolder, localNeeds } from '../local/local-state.ts';
+import { startingOf } from '../local/starting.ts';
 import { type LocalNeeds, upLocal } from '../local/up.ts';
 import { type Drill, type DrillName, drillNamed, drills } from './drills.ts';
 import { keepTrial, type Trial } from './evidence.ts';
@@ -63,7 +61,7 @@ async function rehearse(
   const done: Trial[] = [];
   const evidence: string[] = [];
   try {
-    const starting = await startingOf(needs, wish.program, signal);
+    const starting = await startingOf(needs, { program: wish.program, backups: false }, signal);
     const here = localNeeds(needs, starting.state);
     for (let trial = 1; trial <= trials; trial += 1) {
       needs.log.info('ha.drill', `${drill.id}, trial ${trial} of ${trials}: ${drill.words}`);
@@ -87,12 +85,4 @@ function known(name: string): Drill & { readonly id: DrillName } {
       ? 'a partition needs machines, or network namespaces: on one machine nothing can be cut off'
       : `there is no drill '${name}'`;
   throw new DbkitError('usage.invalid', words, { hint: `the drills are ${drills.map(({ id }) => id).join(', ')}` });
-}
-
-async function startingOf(needs: LocalNeeds, program: readonly string[], signal: AbortSignal): Promise<Starting> {
-  const folder = localFolder(needs.config);
-  const state = (await readLocal(needs.files, folder))!;
-  const programs = await findPrograms(needs.config, needs.runner, signal);
-  const plan = localPlan({ folder, ...programs, ...state }, needs.config);
-  return { folder, plan, programs, state, program, owner: await needs.instance.owner() };
 }

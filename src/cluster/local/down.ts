@@ -42,12 +42,7 @@ export async function endLocal(needs: Needs, folder: string): Promise<LocalDown>
   const state = await readLocal(needs.files, folder);
   if (state === undefined) return { folder, stopped: [] };
   const running = await runningOf(state);
-  const isMember = ({ name }: { readonly name: string }): boolean => /^n\d+$/.test(name);
-  await end(needs, running.filter(isMember), PATRONI_MS); // Patroni stops its server first.
-  for (let index = 0; index < state.members; index += 1) {
-    await endLeftPatroni(needs, memberState(folder, memberName(index)));
-    await endServer(needs, join(folder, memberName(index)));
-  }
+  await endMembers(needs, folder, state);
   await end(
     needs,
     running.filter((one) => !isMember(one)),
@@ -55,6 +50,24 @@ export async function endLocal(needs: Needs, folder: string): Promise<LocalDown>
   );
   await writeLocal(needs.files, folder, { ...state, processes: [] });
   return { folder, stopped: running.map(({ name }) => name) };
+}
+
+const isMember = ({ name }: { readonly name: string }): boolean => /^n\d+$/.test(name);
+
+/** Only its members, with their servers, however they were left. Rejects with `service.failed` where one does not end. */
+export async function endMembers(needs: Needs, folder: string, state: LocalState): Promise<void> {
+  await end(needs, (await runningOf(state)).filter(isMember), PATRONI_MS); // Patroni stops its server first.
+  for (let index = 0; index < state.members; index += 1) {
+    const name = memberName(index);
+    await endLeftPatroni(needs, memberState(folder, name));
+    await endServer(needs, join(folder, name));
+    if (typeof (await serverOn(join(folder, name))) === 'object')
+      throw new DbkitError('service.failed', `the server of ${name} does not end`, {
+        hint: 'look at its log, then try again',
+        changed: true,
+      });
+  }
+  await writeLocal(needs.files, folder, { ...state, processes: state.processes.filter((one) => !isMember(one)) });
 }
 
 type Process = LocalState['processes'][number];

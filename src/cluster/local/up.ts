@@ -8,6 +8,7 @@ import { until } from '../proof.ts';
 import { memberDocument, poolerText, routerText, storeDocument } from '../render/documents.ts';
 import type { ClusterPlan } from '../render/plan.ts';
 import { checkCluster } from '../report.ts';
+import { readJournal } from '../restoring/journal.ts';
 import { endLocal } from './down.ts';
 import { memberConfiguration } from './local-member.ts';
 import { localPlan, portsTaken } from './local-plan.ts';
@@ -65,6 +66,7 @@ export async function upLocal(needs: LocalNeeds, { program, backups = true, ...w
   for (const path of [needs.config.stateDir, folder, join(folder, 'run')]) await needs.files.makeDirectory(path, { mode: 0o700, owner });
   const lock = await needs.locks.acquire(join(folder, 'lock'), 'dbkit ha up --local', owner);
   try {
+    await refuseUnfinished(needs.files, folder);
     const state = await nextState(needs, folder, wish);
     const hasBackups = backups && (await canBeRunBy(owner, program));
     const plan = localPlan({ folder, ...programs, ...state, program: hasBackups ? program : undefined }, needs.config);
@@ -97,6 +99,15 @@ const reportOf = ({ members, writes, reads, pooler }: ClusterPlan, folder: strin
   pooler: `${pooler.host}:${pooler.port}`,
   seconds,
 });
+
+/** Its members' data is set aside, and Patroni would begin an empty cluster. */
+async function refuseUnfinished(files: Files, folder: string): Promise<void> {
+  const journal = await readJournal(files, folder);
+  if (journal === undefined) return;
+  throw new DbkitError('recovery.refused', `a restore of this cluster from ${journal.plan.label} is not finished`, {
+    hint: '`dbkit ha restore` goes on with it; nothing was changed',
+  });
+}
 
 /** One that was stopped keeps its size, its ports and its password. */
 async function nextState(

@@ -18,13 +18,25 @@ export interface AsideWish {
  * there, else beside the directory. Killed half-way it leaves two parts, and the next start sets the second aside too. Resolves with the new folder; rejects
  * with `recovery.refused`, nothing moved, where neither can be reached.
  */
-export async function setMemberAside(
+export async function setMemberAside(wish: AsideWish, system: Pick<System, 'files' | 'clock' | 'reached'>): Promise<string> {
+  const quarantine = await newAside(wish, system);
+  await moveAside(wish.dataDir, quarantine, system);
+  return quarantine;
+}
+
+/** Makes the folder that a member's data is to be moved to. Rejects with `recovery.refused` where no rename gets there. */
+export async function newAside(
   { dataDir, backupDir, owner, kind = 'corrupt' }: AsideWish,
-  { files, clock, reached }: Pick<System, 'files' | 'clock' | 'reached'>,
+  { files, clock }: Pick<System, 'files' | 'clock'>,
 ): Promise<string> {
   const root = await firstReached([join(backupDir, 'quarantine'), join(dirname(dataDir), 'dbkit-quarantine')], dataDir, owner, files);
   const quarantine = await newFolder(root, kind, clock);
   await files.makeDirectory(quarantine, { mode: 0o700, owner });
+  return quarantine;
+}
+
+/** Moves every entry; one that was killed is gone on with by the same call. */
+export async function moveAside(dataDir: string, quarantine: string, { files, reached }: Pick<System, 'files' | 'reached'>): Promise<void> {
   const names = await readdir(dataDir);
   for (const name of names.sort((a, b) => Number(b === 'global') - Number(a === 'global'))) {
     // Without `global` no server takes the rest for a database.
@@ -33,7 +45,6 @@ export async function setMemberAside(
   }
   await files.syncDirectory(quarantine);
   await files.syncDirectory(dataDir);
-  return quarantine;
 }
 
 async function newFolder(root: string, kind: 'corrupt' | 'replaced', clock: System['clock']): Promise<string> {

@@ -1,0 +1,76 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readCluster } from '../../backups/base/cluster.ts';
+import { DbkitError } from '../../kernel/errors.ts';
+import { planWhole, type WholePlan, type WholeWish } from '../copying/whole-plan.ts';
+import { localBackups } from '../local/local-plan.ts';
+import type { Starting } from '../local/start.ts';
+import { type ClusterNeeds, look, reach } from '../look.ts';
+import type { PlannedMember } from '../render/plan.ts';
+import type { RestoreJournal } from './journal.ts';
+import type { RestoringNeeds } from './restore-local.ts';
+
+interface Held {
+  readonly member: PlannedMember;
+  readonly systemIdentifier: string;
+  readonly timeline: number;
+  readonly checkpointLsn: bigint;
+}
+
+/** The whole way back, looked up while everything is still as it is. Rejects with the reason where there is none. */
+export async function planLocal(
+  needs: RestoringNeeds,
+  here: ClusterNeeds,
+  starting: Starting,
+  wish: Pick<WholeWish, 'label' | 'point'>,
+  signal: AbortSignal,
+): Promise<Pick<RestoreJournal, 'plan' | 'first' | 'settings'>> {
+  const { members } = starting.plan;
+  const reached = await reach(here);
+  const { leader } = await look(here, signal, reached);
+  const held = await dataOf(members, signal);
+  const first = held.find(({ member }) => member.name === leader) ?? held.toSorted(furthestFirst)[0];
+  const config = {
+    ...needs.config,
+    backupDir: localBackups(starting.folder),
+    postgresql: { ...needs.config.postgresql, dataDir: members[0]!.dataDir },
+  };
+  const plan = await planWhole({ config, system: needs.system }, { ...wish, oldData: first?.member.dataDir }, signal);
+  refuseOtherCluster(plan, first);
+  const answers = await Promise.all(reached.members.map((member) => reached.ask(member, '/config', signal)));
+  const said = answers.find(({ status }) => status === 200)?.json;
+  const kept = said ?? (first && (await keptSettings(first.member.dataDir)));
+  return { plan, first: first?.member.name ?? members[0]!.name, settings: withoutPause(kept) };
+}
+
+async function dataOf(members: readonly PlannedMember[], signal: AbortSignal): Promise<readonly Held[]> {
+  const read = await Promise.all(members.map((member) => readCluster(member.dataDir, signal).catch(() => undefined)));
+  signal.throwIfAborted();
+  return members.flatMap((member, index) => {
+    const cluster = read[index];
+    return cluster === undefined ? [] : [{ member, ...cluster }];
+  });
+}
+
+const furthestFirst = (a: Held, b: Held): number => b.timeline - a.timeline || Number(b.checkpointLsn - a.checkpointLsn);
+
+function refuseOtherCluster({ label, systemIdentifier }: WholePlan, first: Held | undefined): void {
+  if (first === undefined || systemIdentifier === first.systemIdentifier) return;
+  throw new DbkitError('recovery.refused', `${label} is of cluster ${systemIdentifier}, and the members hold ${first.systemIdentifier}`, {
+    hint: 'name a backup of this cluster; nothing was changed',
+  });
+}
+
+/** Patroni keeps the shared settings beside the data (config.py, CACHE_FILENAME). */
+const keptSettings = async (dataDir: string): Promise<unknown> =>
+  readFile(join(dataDir, 'patroni.dynamic.json'), 'utf8').then(
+    (text) => JSON.parse(text) as unknown,
+    () => undefined,
+  );
+
+/** A cluster that is paused promotes nobody, the restored one neither. */
+function withoutPause(settings: unknown): RestoreJournal['settings'] {
+  if (typeof settings !== 'object' || settings === null) return null;
+  const { pause: _pause, dbkit_pause_until: _until, ...rest } = settings as Record<string, unknown>;
+  return rest;
+}
