@@ -12,6 +12,7 @@ import { pointRows } from './restore-views.ts';
 
 interface RestoreFlags extends PointFlags {
   readonly dryRun?: boolean;
+  readonly aside?: boolean;
 }
 
 /** `dbkit ha restore`: the whole cluster, after a total outage or to a moment before a mistake. */
@@ -27,15 +28,17 @@ export function registerClusterRestore(ha: Command, cli: Cli): void {
     .option('--to-name <name>', 'to this restore point')
     .option('--exclusive', 'stop just before the moment')
     .option('--timeline <number>', 'a moment of this timeline (default: the one that the data is on)')
+    .option('--aside', 'only set this machine’s data aside: the cluster was restored on another machine')
     .addHelpText(
       'after',
-      '\nEvery member is stopped, what etcd knows of the cluster is removed, each data directory is set aside whole. The member whose data is the furthest is made\nfrom the backup and leads on a timeline of its own; Patroni makes the others from the same backup, or from it. Whatever interrupts it, `dbkit ha restore` goes on.\nSuccess means: the leader has acknowledged a commit, the write address leads to it, every other member streams.\n\nIt works on the cluster of `dbkit ha up --local`.\n\nExamples:\n  dbkit ha restore --to "2026-11-28 14:02:00+00" --dry-run\n  dbkit ha restore data_20261120_195400 --yes\n  dbkit ha restore --before "drop table orders"',
+      '\nEvery member is stopped, what etcd knows of the cluster is removed, each data directory is set aside whole. The member whose data is the furthest is made\nfrom the backup and leads on a timeline of its own; Patroni makes the others from the same backup, or from it. Whatever interrupts it, `dbkit ha restore` goes on.\nSuccess means: the leader has acknowledged a commit, the write address leads to it, every other member streams.\n\nWhere ha.members names machines, type it on the machine that shall lead first. It does its part there, and says what to type where before it is typed\nagain; it goes on with nothing while a member runs.\n\nExamples:\n  dbkit ha restore --to "2026-11-28 14:02:00+00" --dry-run\n  dbkit ha restore data_20261120_195400 --yes\n  dbkit ha restore --before "drop table orders"',
     )
     .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
       cli.run(command, async (call) => {
         const app = await call.app();
         const point = await app.restore.point(flags, call.signal);
-        const wish = { label, point, dryRun: flags.dryRun ?? false, program: call.surroundings.program };
+        const { program, environment } = call.surroundings;
+        const wish = { label, point, dryRun: flags.dryRun ?? false, aside: flags.aside ?? false, program, environment };
         const report = await app.cluster.restore(wish, (plan) => askFirst(plan, call), call.signal);
         return { report, text: (style) => clusterRestoreView(report, style) };
       }),
@@ -45,11 +48,17 @@ export function registerClusterRestore(ha: Command, cli: Cli): void {
 async function askFirst(plan: ClusterRestore, call: Call): Promise<boolean> {
   const { flags, style, surroundings } = call;
   if (!flags.yes && !flags.json) surroundings.terminal.writeError(`${drawn(style, (look) => clusterRestoreView(plan, look))}\n\n`);
-  return confirm('Stop every member and restore the whole cluster as planned?', { mayAsk: mayAsk(call), yes: flags.yes ?? false });
+  return confirm('Set the data of the members aside and restore the whole cluster as planned?', {
+    mayAsk: mayAsk(call),
+    yes: flags.yes ?? false,
+  });
 }
 
 function clusterRestoreView(report: ClusterRestore, style: Style): string {
-  return report.done ? outcome(report, style) : planView(report, style);
+  if (report.done) return outcome(report, style);
+  const next = report.next.length === 0 ? '' : `\n\ntype, in this order:\n${report.next.map((line) => `  ${line}`).join('\n')}`;
+  if (report.aside.length === 0) return `${planView(report, style)}${next}`;
+  return `${table(report.aside.map(({ member, path }) => [`${member} before`, path]))}${next}`;
 }
 
 function planView({ plan, first, others, resumed }: ClusterRestore, style: Style): string {

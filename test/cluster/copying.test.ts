@@ -1,7 +1,11 @@
-import { expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { expect, onTestFinished, test } from 'vitest';
 import { parseConninfo, passwordIn } from '../../src/cluster/copying/conninfo.ts';
 import { type FitFacts, type FitReason, fitRows, judgeFit } from '../../src/cluster/copying/fit-rows.ts';
 import { hasWalBetween } from '../../src/cluster/copying/wal-between.ts';
+import { bootstrapWords, recoveryConf } from '../../src/cluster/copying/whole-plan.ts';
+import { forgetCluster, storeValue } from '../../src/cluster/restoring/store-keys.ts';
 import { parseLsn, segmentName } from '../../src/formats/wal-segment.ts';
 
 test('what Patroni says of the member to follow is read as libpq reads it, with the password from its file', () => {
@@ -45,4 +49,70 @@ test('WAL reaches from a backup to the leader along the timelines, each up to it
   expect(hasWalBetween(way, names([1, 2], [1, 3], [1, 4]), [at(2), at(5)], size), 'behind the fork it is another’s').toBe(false);
   expect(hasWalBetween(way, names([1, 2], [2, 4]), [at(2), at(5)], size), 'a hole').toBe(false);
   expect(hasWalBetween(way, names(), [at(5), at(5) + 9n], size), 'the leader has it all').toBe(true);
+});
+
+const point = {
+  ...{ label: 'data_20261128_120000', timeline: 3, stopBefore: '0/9024108' as string | null, needsUpTo: '0/9024200' },
+  ...{ lastCommit: null, nextCommit: null, reason: 'point-between-records', because: '', otherTimelines: [], walBytes: 0 },
+};
+
+test('Patroni replays no more than what was asked for, and promotes then', () => {
+  const label = point.label;
+  const common = { restore_command: 'false', recovery_target_action: 'promote' };
+  expect(recoveryConf({ point: null })).toEqual({ ...common, recovery_target: 'immediate', recovery_target_timeline: 'current' });
+  expect(recoveryConf({ point })).toEqual({
+    ...common,
+    ...{ recovery_target_timeline: '3', recovery_target_lsn: '0/9024108', recovery_target_inclusive: 'off' },
+  });
+  expect(recoveryConf({ point: { ...point, stopBefore: null } })).toEqual({ ...common, recovery_target_timeline: '3' });
+  expect(bootstrapWords({ label, point: null }, null)).toEqual(['--label', label]);
+  expect(bootstrapWords({ label, point }, '/old')).toEqual([
+    '--label',
+    label,
+    '--to-lsn',
+    '0/9024108',
+    '--exclusive',
+    '--timeline',
+    '3',
+    '--old-data',
+    '/old',
+  ]);
+  expect(bootstrapWords({ label, point: { ...point, stopBefore: null } }, null)).toEqual([
+    '--label',
+    label,
+    '--to',
+    'latest',
+    '--timeline',
+    '3',
+  ]);
+});
+
+test.each([2, 3] as const)('etcd forgets one cluster by version %i of its protocol, and nothing else', async (api) => {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk: Buffer) => (body += chunk.toString()));
+    request.on('end', () => {
+      asked.push(`${request.method} ${request.url} ${body}`.trim());
+      const answer =
+        request.url === '/v3/kv/range' ? { kvs: [{ value: Buffer.from('77').toString('base64') }] } : { node: { value: '77' } };
+      response.writeHead(200).end(JSON.stringify(answer));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const store = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, api, scope: 'shop' };
+  const { signal } = new AbortController();
+  expect(await storeValue(store, 'initialize', signal)).toBe('77');
+  await forgetCluster(store, signal);
+  const base64 = (text: string): string => Buffer.from(text).toString('base64');
+  expect(asked).toEqual(
+    api === 2
+      ? ['GET /v2/keys/service/shop/initialize', 'DELETE /v2/keys/service/shop?recursive=true']
+      : [
+          `POST /v3/kv/range {"key":"${base64('/service/shop/initialize')}"}`,
+          `POST /v3/kv/deleterange {"key":"${base64('/service/shop/')}","range_end":"${base64('/service/shop0')}"}`,
+        ],
+  );
+  await expect(storeValue({ ...store, url: 'http://127.0.0.1:1' }, 'initialize', signal)).rejects.toMatchObject({ code: 'service.failed' });
 });

@@ -115,6 +115,7 @@ const situations: Readonly<Record<string, readonly (readonly [RunbookFacts, read
         'outage-backups',
         'outage-start',
         'outage-restore',
+        'outage-restore-go',
         'outage-prove',
         'outage-redundancy',
       ],
@@ -213,6 +214,8 @@ const situations: Readonly<Record<string, readonly (readonly [RunbookFacts, read
       ],
     ],
     [aServer(), ['moment-restore']],
+    [aCluster(dropped), ['moment-restore-cluster-before-statement']],
+    [aCluster(), ['moment-restore-cluster']],
     [aCluster(noBackup), ['moment-none', 'moment-in-a-cluster']],
   ],
 };

@@ -15,10 +15,11 @@ export interface Copying {
 /** Its code is loaded with the first call. */
 export const createCopying = (needs: CopyingNeeds & { readonly alerts: Pick<Alerter, 'reveal'> }): Copying =>
   lazily(['createReplica', 'bootstrap', 'restore'], async () => {
-    const [{ createReplica }, { bootstrapMember }, { restoreLocal }] = await Promise.all([
+    const [{ createReplica }, { bootstrapMember }, { restoreLocal }, { restoreHere }] = await Promise.all([
       import('./create-replica.ts'),
       import('./bootstrap.ts'),
       import('../restoring/restore-local.ts'),
+      import('../restoring/restore-here.ts'),
     ]);
     const { system, config } = needs;
     const owner = () => serverOwner(config.postgresql, system);
@@ -26,6 +27,7 @@ export const createCopying = (needs: CopyingNeeds & { readonly alerts: Pick<Aler
     return {
       createReplica: (wish: ReplicaWish, signal: AbortSignal) => createReplica(needs, wish, signal),
       bootstrap: (wish: BootstrapWish, signal: AbortSignal) => bootstrapMember(needs, wish, signal),
-      restore: (...given: Parameters<Copying['restore']>) => restoreLocal(all, ...given),
+      restore: (...given: Parameters<Copying['restore']>) =>
+        Object.keys(config.ha.members).length > 0 ? restoreHere(all, ...given) : restoreLocal(all, ...given),
     };
   });

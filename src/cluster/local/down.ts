@@ -54,9 +54,19 @@ export async function endLocal(needs: Needs, folder: string): Promise<LocalDown>
 
 const isMember = ({ name }: { readonly name: string }): boolean => /^n\d+$/.test(name);
 
-/** Only its members, with their servers, however they were left. Rejects with `service.failed` where one does not end. */
-export async function endMembers(needs: Needs, folder: string, state: LocalState): Promise<void> {
-  await end(needs, (await runningOf(state)).filter(isMember), PATRONI_MS); // Patroni stops its server first.
+/** Only its members, with their servers, however they were left; `leader` as the last. Rejects with `service.failed` where one does not end. */
+export async function endMembers(needs: Needs, folder: string, state: LocalState, leader?: string): Promise<void> {
+  const running = (await runningOf(state)).filter(isMember);
+  await end(
+    needs,
+    running.filter(({ name }) => name !== leader),
+    PATRONI_MS,
+  ); // Patroni stops its server first.
+  await end(
+    needs,
+    running.filter(({ name }) => name === leader),
+    PATRONI_MS,
+  ); // It would hand over to one of the others.
   for (let index = 0; index < state.members; index += 1) {
     const name = memberName(index);
     await endLeftPatroni(needs, memberState(folder, name));

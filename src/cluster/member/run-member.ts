@@ -4,6 +4,7 @@ import type { Child, ExitReason } from '../../kernel/machine.ts';
 import type { RunningService, StopMode } from '../../kernel/running-service.ts';
 import { createPatroni } from '../patroni.ts';
 import { signalTo } from '../processes.ts';
+import { fileForPatroni } from '../restoring/restore-file.ts';
 import { fenceServer, stopServer } from './fence.ts';
 import { createGuard, type Guard } from './guard.ts';
 import type { Member } from './member.ts';
@@ -68,7 +69,7 @@ async function spawnPatroni({ options, owner, log }: Member): Promise<Child> {
   const env = { ...system.childEnvironment, PATH: path, ...Object.fromEntries(own), ...guardedBy(config.stateDir) };
   return system.spawn({
     file: file!,
-    args: [...args, settings.config],
+    args: [...args, await fileForPatroni(config, settings.config)],
     env,
     as: owner,
     output: { appendTo: log },

@@ -9,14 +9,13 @@ import { moveAside, newAside } from '../member/set-aside-member.ts';
 import { memberNamed, type Place } from '../members.ts';
 import { proveLeader, until } from '../proof.ts';
 import { addressOf, dynamicDocument, memberDocument } from '../render/documents.ts';
-import { askServer, isTrouble } from '../server.ts';
 import { type CountedRows, countRows } from './count-rows.ts';
 import { type RestoreJournal, writeJournal } from './journal.ts';
 import type { RestoringNeeds } from './restore-local.ts';
 import { forgetCluster, type StoreKeys, storeValue } from './store-keys.ts';
-import { streamingOf, whileAtWork } from './wait.ts';
+import { holdsLock, streamingOf, whileAtWork } from './wait.ts';
 
-/** What the servers themselves say of a cluster that was restored. */
+/** The words of the servers themselves about a cluster that was restored. */
 export interface Proof {
   readonly leader: string;
   readonly timeline: number;
@@ -37,7 +36,7 @@ export async function setAllAside(
 ): Promise<RestoreJournal> {
   const { system, files } = needs;
   const { folder } = starting;
-  await endMembers(needs, folder, (await readLocal(files, folder))!);
+  await endMembers(needs, folder, (await readLocal(files, folder))!, begun.first);
   system.reached('cluster-restore.stopped');
   const store = await storeOf(needs, starting, signal);
   await forgetCluster(store, signal);
@@ -96,8 +95,7 @@ async function proveFirst(needs: RestoringNeeds, starting: Starting, { first, pl
   const member = memberNamed(reached.members, first);
   const waiting = { what: `${first} leads`, members: [member], processes: await processesOf(needs, starting.folder, [first]) };
   await whileAtWork(here, reached, waiting, signal, async (bounded) => {
-    const view = await askServer(member.server, here.config.postgresql, bounded);
-    return !isTrouble(view) && view.isWritable;
+    return holdsLock(here, reached, member, bounded);
   });
   const timeline = (plan.point?.timeline ?? 0) + 1; // It must not go on under a name that other WAL has.
   await proveLeader(here, reached, member, { timeline, timeoutMs: LEAD_MS }, signal);

@@ -5,7 +5,7 @@ import { DbkitError } from '../../kernel/errors.ts';
 import { planWhole, type WholePlan, type WholeWish } from '../copying/whole-plan.ts';
 import { localBackups } from '../local/local-plan.ts';
 import type { Starting } from '../local/start.ts';
-import { type ClusterNeeds, look, reach } from '../look.ts';
+import { type ClusterNeeds, look, type Reach, reach } from '../look.ts';
 import type { PlannedMember } from '../render/plan.ts';
 import type { RestoreJournal } from './journal.ts';
 import type { RestoringNeeds } from './restore-local.ts';
@@ -37,10 +37,8 @@ export async function planLocal(
   };
   const plan = await planWhole({ config, system: needs.system }, { ...wish, oldData: first?.member.dataDir }, signal);
   refuseOtherCluster(plan, first);
-  const answers = await Promise.all(reached.members.map((member) => reached.ask(member, '/config', signal)));
-  const said = answers.find(({ status }) => status === 200)?.json;
-  const kept = said ?? (first && (await keptSettings(first.member.dataDir)));
-  return { plan, first: first?.member.name ?? members[0]!.name, settings: withoutPause(kept) };
+  const settings = await settingsOf(reached, first?.member.dataDir, signal);
+  return { plan, first: first?.member.name ?? members[0]!.name, settings };
 }
 
 async function dataOf(members: readonly PlannedMember[], signal: AbortSignal): Promise<readonly Held[]> {
@@ -54,11 +52,18 @@ async function dataOf(members: readonly PlannedMember[], signal: AbortSignal): P
 
 const furthestFirst = (a: Held, b: Held): number => b.timeline - a.timeline || Number(b.checkpointLsn - a.checkpointLsn);
 
-function refuseOtherCluster({ label, systemIdentifier }: WholePlan, first: Held | undefined): void {
+export function refuseOtherCluster({ label, systemIdentifier }: WholePlan, first: { readonly systemIdentifier: string } | undefined): void {
   if (first === undefined || systemIdentifier === first.systemIdentifier) return;
   throw new DbkitError('recovery.refused', `${label} is of cluster ${systemIdentifier}, and the members hold ${first.systemIdentifier}`, {
     hint: 'name a backup of this cluster; nothing was changed',
   });
+}
+
+/** `/config` of whoever answers, else what Patroni keeps beside the data; null: nobody knows. */
+export async function settingsOf(reached: Reach, dataDir: string | undefined, signal: AbortSignal): Promise<RestoreJournal['settings']> {
+  const answers = await Promise.all(reached.members.map((member) => reached.ask(member, '/config', signal)));
+  const said = answers.find(({ status }) => status === 200)?.json;
+  return withoutPause(said ?? (dataDir === undefined ? undefined : await keptSettings(dataDir)));
 }
 
 /** Patroni keeps the shared settings beside the data (config.py, CACHE_FILENAME). */

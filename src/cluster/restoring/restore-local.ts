@@ -18,6 +18,10 @@ export interface RestoringNeeds extends Omit<LocalNeeds, 'config'> {
 
 export interface RestoringWish extends Pick<WholeWish, 'label' | 'point'> {
   readonly dryRun: boolean;
+  /** Only sets this machine's data aside: the cluster was restored on another one. */
+  readonly aside: boolean;
+  /** Of the caller, for Patroni's own variables. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly program: readonly string[];
 }
 
@@ -33,12 +37,14 @@ export interface ClusterRestore {
   readonly aside: readonly { readonly member: string; readonly path: string }[];
   /** null before. */
   readonly proof: Proof | null;
+  /** Commands for a person, before the next call and in this order; empty where dbkit does it all. */
+  readonly next: readonly string[];
   readonly seconds: number;
 }
 
 /**
  * Brings the whole local cluster back to a backup or a moment: every member is stopped, its data set aside, the first one made from the backup, the others
- * from it. What was begun is finished by the next call, whatever ended the one before. Resolves with success only for a leader that acknowledged a
+ * from it. A restore that was begun is finished by the next call, whatever ended the one before. Resolves with success only for a leader that acknowledged a
  * commit and replicas that stream. Rejects with `usage.invalid`, `backup.missing`, `recovery.refused`, `service.failed`.
  */
 export async function restoreLocal(
@@ -47,6 +53,10 @@ export async function restoreLocal(
   ask: (plan: ClusterRestore) => Promise<boolean>,
   signal: AbortSignal,
 ): Promise<ClusterRestore> {
+  if (wish.aside)
+    throw new DbkitError('usage.invalid', 'a cluster on this machine is restored whole: --aside is for machines of their own', {
+      hint: 'leave --aside out',
+    });
   const begunMs = needs.clock.monotonicMs();
   const folder = localFolder(needs.config);
   const lock = await needs.locks.acquire(join(folder, 'lock'), 'dbkit ha restore');
@@ -88,10 +98,10 @@ async function planned(needs: RestoringNeeds, starting: Starting, wish: Restorin
   return { version: 1, at, phase: 'down', asked: askedOf(wish), ...plan, oldData: null, aside: [] };
 }
 
-const askedOf = ({ label, point }: Pick<WholeWish, 'label' | 'point'>): string => JSON.stringify({ label, point });
+export const askedOf = ({ label, point }: Pick<WholeWish, 'label' | 'point'>): string => JSON.stringify({ label, point });
 
 /** Without arguments, or with those that it was begun with. */
-function sameWish(journal: RestoreJournal, wish: RestoringWish): RestoreJournal {
+export function sameWish(journal: RestoreJournal, wish: RestoringWish): RestoreJournal {
   if ((wish.label === undefined && wish.point === undefined) || askedOf(wish) === journal.asked) return journal;
   throw new DbkitError('recovery.refused', `a restore of the cluster from ${journal.plan.label}, begun at ${journal.at}, is not finished`, {
     hint: 'finish it first: `dbkit ha restore`',
@@ -120,5 +130,6 @@ const reportOf = (
   first,
   others: starting.plan.members.map(({ name }) => name).filter((name) => name !== first),
   aside: aside.map(({ member, path }) => ({ member, path })),
+  next: [],
   ...over,
 });

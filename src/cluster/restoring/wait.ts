@@ -58,7 +58,21 @@ async function workOf(
   signal: AbortSignal,
 ): Promise<{ readonly state: string; readonly walAt: number }> {
   const [answer, view] = await Promise.all([ask({ api }, '/patroni', signal), askServer(server, login, signal)]);
-  return { state: readPatroni(answer.json)?.state ?? 'silent', walAt: isTrouble(view) || view.isWritable || view.isStreaming ? 0 : view.walAt };
+  return {
+    state: readPatroni(answer.json)?.state ?? 'silent',
+    walAt: isTrouble(view) || view.isWritable || view.isStreaming ? 0 : view.walAt,
+  };
+}
+
+/** It takes writes and holds the lock; before that Patroni may start its server once more (postgresql/bootstrap.py, post_bootstrap). */
+export async function holdsLock(
+  { config }: Pick<ClusterNeeds, 'config'>,
+  { ask }: Pick<Reach, 'ask'>,
+  { api, server }: Member,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const view = await askServer(server, config.postgresql, signal);
+  return !isTrouble(view) && view.isWritable && (await ask({ api }, '/leader', signal)).status === 200;
 }
 
 /** Those of these members that stream on the leader's timeline. */

@@ -68,7 +68,7 @@ export const pointInTime = {
       id: 'moment-in-a-cluster',
       phase: 'prepare',
       when: ({ hasCluster }) => hasCluster,
-      words: 'members of a cluster are Patroni’s: restore into a folder of its own, and take the rows from there',
+      words: 'in a cluster look at the moment in a folder of its own first; often the rows can be taken from there',
       command: 'dbkit backup restore --to "TIME+00" --target DIR',
     },
     {
@@ -106,6 +106,20 @@ export const pointInTime = {
       when: ({ firstMomentAt, statement, hasCluster }) => firstMomentAt !== null && statement === null && !hasCluster,
       words: 'restore: it is staged and started beside the data, then swapped; what was there is set aside whole',
       command: 'dbkit backup restore --to "TIME+00"',
+    },
+    {
+      id: 'moment-restore-cluster',
+      phase: 'restore',
+      when: ({ firstMomentAt, statement, hasCluster }) => firstMomentAt !== null && statement === null && hasCluster,
+      words: 'restore the whole cluster: every member is stopped, and its data is set aside whole',
+      command: 'dbkit ha restore --to "TIME+00"',
+    },
+    {
+      id: 'moment-restore-cluster-before-statement',
+      phase: 'restore',
+      when: ({ statement, hasCluster }) => statement !== null && hasCluster,
+      words: 'restore the whole cluster: every member is stopped, and its data is set aside whole',
+      command: 'dbkit ha restore --before "{statement}"',
     },
     {
       id: 'moment-restore-before-statement',

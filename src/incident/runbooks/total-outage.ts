@@ -69,8 +69,17 @@ export const totalOutage = {
       id: 'outage-restore',
       phase: 'resolution',
       when: ({ writers, goodBackup }) => writers.length === 0 && goodBackup !== null,
-      words: 'only when no machine has its data any more: restore to the latest moment, and build the cluster on it',
-      command: 'dbkit backup restore --to latest --dry-run',
+      words:
+        'only when no machine has its data any more, or none may lead: restore the whole cluster; see the plan from {goodBackup} first',
+      command: 'dbkit ha restore --to latest --dry-run',
+    },
+    {
+      id: 'outage-restore-go',
+      phase: 'resolution',
+      when: ({ writers, goodBackup }) => writers.length === 0 && goodBackup !== null,
+      words:
+        'then do it, on the machine that shall lead first: what is there is set aside whole, and it says what to type on the other machines',
+      command: 'dbkit ha restore --to latest',
     },
     {
       id: 'outage-no-backup',
