@@ -5,6 +5,7 @@ import { parseConninfo, passwordIn } from '../../src/cluster/copying/conninfo.ts
 import { type FitFacts, type FitReason, fitRows, judgeFit } from '../../src/cluster/copying/fit-rows.ts';
 import { hasWalBetween } from '../../src/cluster/copying/wal-between.ts';
 import { bootstrapWords, recoveryConf } from '../../src/cluster/copying/whole-plan.ts';
+import { furthestFirst, heldOf } from '../../src/cluster/restoring/held-data.ts';
 import { forgetCluster, storeValue } from '../../src/cluster/restoring/store-keys.ts';
 import { parseLsn, segmentName } from '../../src/formats/wal-segment.ts';
 
@@ -115,4 +116,19 @@ test.each([2, 3] as const)('etcd forgets one cluster by version %i of its protoc
         ],
   );
   await expect(storeValue({ ...store, url: 'http://127.0.0.1:1' }, 'initialize', signal)).rejects.toMatchObject({ code: 'service.failed' });
+});
+
+test('the member whose data is the furthest is the one with WAL of the newest timeline, though its pg_control does not know it yet', () => {
+  const control = {
+    systemIdentifier: '77',
+    timeline: 3,
+    state: 'in production',
+    checkpointLsn: 100n,
+    walSegmentSizeBytes: 16 * 1024 * 1024,
+  };
+  const of = (over: object, ...names: string[]) => heldOf({ ...control, ...over } as Parameters<typeof heldOf>[0], names);
+  const promoted = of({}, '000000030000000000000005', '000000040000000000000006', '00000004.history');
+  const oldLeader = of({ state: 'shut down', checkpointLsn: 200n }, '000000030000000000000006', '00000004.history');
+  const replica = of({ state: 'shut down in recovery' }, '000000040000000000000006');
+  expect([oldLeader, replica, promoted].toSorted(furthestFirst)).toEqual([promoted, replica, oldLeader]);
 });

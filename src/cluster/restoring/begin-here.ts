@@ -1,4 +1,3 @@
-import { readCluster } from '../../backups/base/cluster.ts';
 import { serverOn } from '../../instance/guard/preflight.ts';
 import { clusterEntries } from '../../instance/volume.ts';
 import { DbkitError } from '../../kernel/errors.ts';
@@ -8,9 +7,10 @@ import type { MemberDocument } from '../lint/patroni-setup.ts';
 import { look } from '../look.ts';
 import { leftPatroni } from '../member/orphan.ts';
 import { moveAside, newAside } from '../member/set-aside-member.ts';
+import { heldIn } from './held-data.ts';
 import { type RestoreJournal, writeJournal } from './journal.ts';
 import { readMemberSetting } from './member-store.ts';
-import { refuseOtherCluster, settingsOf } from './plan-local.ts';
+import { onTimeline, refuseOtherCluster, settingsOf } from './plan-local.ts';
 import { restoreFile } from './restore-file.ts';
 import { type Here, reportOf } from './restore-here.ts';
 import { askedOf, type ClusterRestore, type RestoringWish, sameWish } from './restore-local.ts';
@@ -63,8 +63,12 @@ async function planHere(
   if (wish.label === undefined && wish.point === undefined)
     throw new DbkitError('usage.invalid', 'it is not said what to restore', { hint: 'name a backup of `dbkit backup list`, or --to TIME' });
   const { config, system } = needs;
-  const cluster = await readCluster(file.dataDir, signal).catch(() => undefined);
-  const plan = await planWhole({ config, system }, { ...wish, oldData: cluster && file.dataDir }, signal);
+  const cluster = await heldIn(file.dataDir);
+  const plan = await planWhole(
+    { config, system },
+    { ...wish, point: onTimeline(wish.point, cluster), oldData: cluster && file.dataDir },
+    signal,
+  );
   refuseOtherCluster(plan, cluster);
   const settings =
     (await settingsOf(reached, cluster && file.dataDir, signal)) ?? (document.bootstrap?.dcs as RestoreJournal['settings']) ?? null;

@@ -1,21 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readCluster } from '../../backups/base/cluster.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { planWhole, type WholePlan, type WholeWish } from '../copying/whole-plan.ts';
 import { localBackups } from '../local/local-plan.ts';
 import type { Starting } from '../local/start.ts';
 import { type ClusterNeeds, look, type Reach, reach } from '../look.ts';
-import type { PlannedMember } from '../render/plan.ts';
+import { furthestFirst, type HeldData, heldIn } from './held-data.ts';
 import type { RestoreJournal } from './journal.ts';
 import type { RestoringNeeds } from './restore-local.ts';
-
-interface Held {
-  readonly member: PlannedMember;
-  readonly systemIdentifier: string;
-  readonly timeline: number;
-  readonly checkpointLsn: bigint;
-}
 
 /** The whole way back, looked up while everything is still as it is. Rejects with the reason where there is none. */
 export async function planLocal(
@@ -28,29 +20,28 @@ export async function planLocal(
   const { members } = starting.plan;
   const reached = await reach(here);
   const { leader } = await look(here, signal, reached);
-  const held = await dataOf(members, signal);
+  const held = (await Promise.all(members.map(async (member) => ({ member, data: await heldIn(member.dataDir) })))).flatMap(
+    ({ member, data }) => (data === undefined ? [] : [{ member, ...data }]),
+  );
   const first = held.find(({ member }) => member.name === leader) ?? held.toSorted(furthestFirst)[0];
   const config = {
     ...needs.config,
     backupDir: localBackups(starting.folder),
     postgresql: { ...needs.config.postgresql, dataDir: members[0]!.dataDir },
   };
-  const plan = await planWhole({ config, system: needs.system }, { ...wish, oldData: first?.member.dataDir }, signal);
+  const plan = await planWhole(
+    { config, system: needs.system },
+    { ...wish, point: onTimeline(wish.point, first), oldData: first?.member.dataDir },
+    signal,
+  );
   refuseOtherCluster(plan, first);
   const settings = await settingsOf(reached, first?.member.dataDir, signal);
   return { plan, first: first?.member.name ?? members[0]!.name, settings };
 }
 
-async function dataOf(members: readonly PlannedMember[], signal: AbortSignal): Promise<readonly Held[]> {
-  const read = await Promise.all(members.map((member) => readCluster(member.dataDir, signal).catch(() => undefined)));
-  signal.throwIfAborted();
-  return members.flatMap((member, index) => {
-    const cluster = read[index];
-    return cluster === undefined ? [] : [{ member, ...cluster }];
-  });
-}
-
-const furthestFirst = (a: Held, b: Held): number => b.timeline - a.timeline || Number(b.checkpointLsn - a.checkpointLsn);
+/** A moment is one of the timeline that the data is on, unless another one is named. */
+export const onTimeline = (point: WholeWish['point'], held: Pick<HeldData, 'timeline'> | undefined): WholeWish['point'] =>
+  point === undefined || held === undefined || point.timeline !== undefined ? point : { ...point, timeline: held.timeline };
 
 export function refuseOtherCluster({ label, systemIdentifier }: WholePlan, first: { readonly systemIdentifier: string } | undefined): void {
   if (first === undefined || systemIdentifier === first.systemIdentifier) return;
