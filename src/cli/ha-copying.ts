@@ -58,9 +58,9 @@ Patroni calls it where the store knows no cluster yet. In patroni.yml:
     dbkit:
       command: dbkit --config /etc/dbkit/dbkit.yaml ha bootstrap --label latest
       keep_existing_recovery_conf: false
-      recovery_conf: {restore_command: "false", recovery_target: immediate, recovery_target_timeline: current, recovery_target_action: promote}
-The WAL up to the moment is laid into pg_wal, so recovery_conf needs no archive; for --to-lsn it has recovery_target_lsn and recovery_target_inclusive in
-place of recovery_target. \`dbkit ha restore\` writes all of that.`;
+      recovery_conf: {restore_command: "false", recovery_target_timeline: current, recovery_target_action: promote}
+The WAL up to the moment is laid into pg_wal, so recovery_conf needs no archive; for --to-lsn it has recovery_target_lsn and recovery_target_inclusive,
+too. \`dbkit ha restore\` writes all of that.`;
 
 function registerBootstrap(ha: Command, cli: Cli): void {
   ha.command('bootstrap')

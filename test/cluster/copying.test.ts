@@ -60,7 +60,7 @@ const point = {
 test('Patroni replays no more than what was asked for, and promotes then', () => {
   const label = point.label;
   const common = { restore_command: 'false', recovery_target_action: 'promote' };
-  expect(recoveryConf({ point: null })).toEqual({ ...common, recovery_target: 'immediate', recovery_target_timeline: 'current' });
+  expect(recoveryConf({ point: null })).toEqual({ ...common, recovery_target_timeline: 'current' });
   expect(recoveryConf({ point })).toEqual({
     ...common,
     ...{ recovery_target_timeline: '3', recovery_target_lsn: '0/9024108', recovery_target_inclusive: 'off' },

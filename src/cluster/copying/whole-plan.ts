@@ -49,7 +49,7 @@ const planOf = ({ label, createdAt, sizeBytes, systemIdentifier }: Backup, point
 /** Patroni's `recovery_conf` for it: the WAL lies in pg_wal by then, and no more than that is replayed ("Recovery Target"). Pure. */
 export function recoveryConf({ point }: Pick<WholePlan, 'point'>): Readonly<Record<string, string>> {
   const common = { restore_command: 'false', recovery_target_action: 'promote' };
-  if (point === null) return { ...common, recovery_target: 'immediate', recovery_target_timeline: 'current' };
+  if (point === null) return { ...common, recovery_target_timeline: 'current' }; // Not 'immediate': a standby's backup may end where it is consistent, with no record to stop before.
   const until = point.stopBefore === null ? {} : { recovery_target_lsn: point.stopBefore, recovery_target_inclusive: 'off' };
   return { ...common, recovery_target_timeline: String(point.timeline), ...until };
 }

@@ -9,6 +9,8 @@ const EVERY_MS = 500;
 const SAY_EVERY_MS = 30_000;
 /** So long a Patroni may say nothing that shows work: a copy, a replay. */
 const QUIET_MS = 120_000;
+const COPYING = new Set(['running custom bootstrap script', 'creating replica']);
+const COPIES_MAX = 4;
 /** Its words while it works (postgresql/bootstrap.py, ha.py). */
 const AT_WORK = new Set(['running custom bootstrap script', 'creating replica', 'starting', 'initializing new cluster']);
 
@@ -28,11 +30,15 @@ export async function whileAtWork(
   signal: AbortSignal,
   isSo: (signal: AbortSignal) => Promise<boolean>,
 ): Promise<void> {
+  const begun = new Map<string, Begun>();
   let [workedMs, saidMs, seen] = [clock.monotonicMs(), clock.monotonicMs(), ''];
   while (!(await isSo(signal))) {
     for (const one of processes)
       if (!(await lives(one))) throw new DbkitError('service.failed', `not confirmed: ${what}; ${one.name} has ended`, AGAIN);
     const states = await Promise.all(members.map((member) => workOf(member, ask, login, signal)));
+    for (const [index, { name }] of members.entries())
+      if (beginsAgain(begun, name, states[index]!.state) > COPIES_MAX)
+        throw new DbkitError('service.failed', `${what}: not so; the server of ${name} does not stay on what was copied`, AGAIN);
     const nowMs = clock.monotonicMs();
     if (states.some(({ state }) => AT_WORK.has(state)) || JSON.stringify(states) !== seen) workedMs = nowMs;
     seen = JSON.stringify(states);
@@ -43,6 +49,20 @@ export async function whileAtWork(
     }
     await clock.sleep(EVERY_MS, signal);
   }
+}
+
+interface Begun {
+  readonly state: string;
+  readonly count: number;
+}
+
+/** How often a member has begun to copy: Patroni throws away what does not start, and begins again without end. */
+function beginsAgain(begun: Map<string, Begun>, name: string, state: string): number {
+  const before = begun.get(name) ?? { state: '', count: 0 };
+  const isNew = COPYING.has(state) && state !== before.state;
+  const count = before.count + (isNew ? 1 : 0);
+  begun.set(name, { state, count });
+  return count;
 }
 
 const AGAIN = {
