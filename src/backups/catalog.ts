@@ -100,7 +100,9 @@ export function openCatalog<R extends Recorded, W extends R>(
         for (const name of (await namesIn(directory)).filter(isUnfinished)) await rm(join(directory, name), { force: true });
     },
     async freeLabel() {
-      const taken = (await namesIn(backupDir)).map((name) => name.replace(/\.json$/, '')).filter(isOurs);
+      // What a killed run has left in `partial` bears a label too, and its name must not come twice.
+      const names = [...(await namesIn(backupDir)), ...(await namesIn(partial))];
+      const taken = names.map((name) => name.replace(/\..*$/, '')).filter(isOurs);
       return makeLabel(kind, momentAfter(taken, clock.now()));
     },
   };

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fstatSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fstatSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { type BytePath, toBytes } from '../formats/byte-path.ts';
-import { type ByteSource, type Layers, openLayered, sourceOf } from '../formats/layered-file.ts';
+import { type ByteSource, type Layers, sourceOf } from '../formats/layered-file.ts';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
 import { isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
-import { unlessMissing } from '../kernel/errors.ts';
+import { wordsOf } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
+import { openIfThere, openSource, reading, Unreadable } from './copy-source.ts';
 import { cloneSink, deltaSink, nowhere, type Sink, TooManyChanged, wholeSink } from './page-sinks.ts';
 import { openRegular, openRegularSync } from './regular-file.ts';
 
@@ -35,6 +36,8 @@ export interface CopyTask {
   readonly sparse?: boolean;
   /** The source may be somebody else's work: only a regular file is read, and no link is followed. */
   readonly untrusted?: boolean;
+  /** A source that cannot be read is a result, not a failure. */
+  readonly tellsUnreadable?: boolean;
   /** The source is what `from` was before pages of it were written over. */
   readonly layers?: Layers | undefined;
   /** Only what differs from an earlier copy of the file is written. */
@@ -62,10 +65,12 @@ export interface CopiedFile {
   readonly isMostlyChanged?: boolean | undefined;
 }
 
-/** Undefined when `from` has vanished. */
+/** `copied` is undefined when `from` has vanished, or cannot be read. */
 export interface CopyResult {
   readonly path: BytePath;
   readonly copied: CopiedFile | undefined;
+  /** The words of whoever could not read it; only of tasks that tell it so. */
+  readonly unreadable?: string | undefined;
 }
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -81,7 +86,12 @@ export function copyFile(task: CopyTask): CopyResult {
     if (task.against?.how === 'delta') return copyDelta(task, task.against);
     return copyOut(task);
   } catch (thrown) {
+    if (thrown instanceof Unreadable && task.tellsUnreadable === true)
+      return { path: task.path, copied: undefined, unreadable: wordsOf(thrown.cause) };
+    if (thrown instanceof Unreadable) throw thrown.cause;
     if (!(thrown instanceof TooManyChanged)) throw thrown;
+    const { against, to } = task;
+    for (const begun of against?.how === 'delta' ? [against.old, against.fresh] : [to]) rmSync(toBytes(begun), { force: true });
     const { path, copied } = copyOut({ ...task, against: undefined });
     return { path, copied: copied && { ...copied, isMostlyChanged: true } };
   }
@@ -92,7 +102,7 @@ function copyOut(task: CopyTask): CopyResult {
   const { path, mode, owner, sync, against, layers } = task;
   const [from, to] = [toBytes(task.from), toBytes(task.to)];
   if (task.untrusted) {
-    const there = openIfThere(from, openRegularSync); // A clone of a pipe would wait for its writer.
+    const there = reading(() => openIfThere(task.from, openRegularSync, (file) => file)); // A clone of a pipe would wait for its writer.
     if (there === undefined) return { path, copied: undefined };
     closeSync(there);
   }
@@ -149,29 +159,12 @@ function copyDelta(task: CopyTask, { earlier: path, old, fresh }: Extract<Agains
   }
 }
 
-function openSource({ layers, untrusted }: CopyTask, path: BytePath): ByteSource | undefined {
-  try {
-    if (layers !== undefined) return openLayered(path, layers);
-    return sourceOf(untrusted ? openRegularSync(toBytes(path)) : openSync(toBytes(path), 'r'));
-  } catch (thrown) {
-    return unlessMissing(thrown);
-  }
-}
-
 function clone(from: Buffer, to: Buffer): boolean {
   try {
     copyFileSync(from, to, constants.COPYFILE_FICLONE_FORCE | constants.COPYFILE_EXCL);
     return true;
   } catch {
     return false;
-  }
-}
-
-function openIfThere(path: Buffer, opening: (path: Buffer) => number): number | undefined {
-  try {
-    return opening(path);
-  } catch (thrown) {
-    return unlessMissing(thrown);
   }
 }
 
@@ -183,7 +176,8 @@ function pump(source: ByteSource, sink: Sink, { sizeMaxBytes, pages, bytesPerSec
   let position = 0;
   let writtenBytes = 0;
   while (position < sizeMaxBytes) {
-    const length = source.fill(bytes, Math.min(bytes.length, sizeMaxBytes - position), position);
+    const from = position;
+    const length = reading(() => source.fill(bytes, Math.min(bytes.length, sizeMaxBytes - from), from));
     if (length === 0) break;
     if (pages) {
       for (const suspect of findUnsound(length, position / pages.blockSizeBytes, pages)) {

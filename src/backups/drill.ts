@@ -22,15 +22,17 @@ export interface DrillCheck {
   readonly outcome: 'passed' | 'failed' | 'skipped';
   /** Why, where it has not passed. */
   readonly because: string | null;
+  /** It speaks of the backup: of its bytes, or in the server's own words of what came back. Not so an assertion of somebody's, a comparison with a server that goes on, or trouble of this machine's. */
+  readonly isOfBackup: boolean;
   readonly durationMs: number;
 }
 
 /** True if a drill proves its backup: everything that was tried has passed. */
 export const isProof = (checks: readonly DrillCheck[]): boolean => checks.every(({ outcome }) => outcome !== 'failed');
 
-/** The verdict of a failed drill on the backup itself: a person's own assertion may fail on a perfect one. */
+/** The check that speaks against the backup itself; undefined where a drill has failed with a perfect one. */
 export const damages = ({ checks }: Pick<DrillReport, 'checks'>): DrillCheck | undefined =>
-  checks.find(({ name, outcome }) => outcome === 'failed' && !name.startsWith('assertion'));
+  checks.find(({ outcome, isOfBackup }) => outcome === 'failed' && isOfBackup);
 
 /** How long the newest restore took that has proven a backup; null where none has. */
 export function rehearsedSeconds(backups: readonly Pick<Backup, 'provenAt' | 'restoreMs'>[]): number | null {

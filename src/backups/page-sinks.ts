@@ -34,7 +34,7 @@ function writeFilled(target: number, chunk: Buffer, position: number): number {
   return written;
 }
 
-/** Thrown where more pages differ than are worth comparing. */
+/** Thrown where more pages differ than are worth comparing, or the earlier copy cannot be read: then the file is copied whole. */
 export class TooManyChanged extends Error {}
 
 /** How an earlier copy of a file compares with it; blocks count from 0. */
@@ -46,7 +46,8 @@ interface Seen {
 let room: Buffer | undefined;
 
 /** Calls `changed` for each page that differs from the earlier copy, in rising order. */
-function comparing(earlier: ByteSource, { changed }: Seen): Sink {
+function comparing(source: ByteSource, { changed }: Seen): Sink {
+  const earlier = asComparable(source);
   room ??= Buffer.alloc(1024 * 1024 + DELTA_PAGE_BYTES);
   const before = room;
   const pages = (now: Buffer, position: number, filled: number): number => {
@@ -75,6 +76,18 @@ function comparing(earlier: ByteSource, { changed }: Seen): Sink {
     },
   };
 }
+
+/** A sector that cannot be read in the earlier copy keeps nobody from a new one. */
+const asComparable = (earlier: ByteSource): ByteSource => ({
+  ...earlier,
+  fill(into, lengthBytes, position) {
+    try {
+      return earlier.fill(into, lengthBytes, position);
+    } catch {
+      throw new TooManyChanged();
+    }
+  },
+});
 
 /** Writes what differs into a clone of the earlier copy. */
 export function cloneSink(target: number, earlierSizeBytes: number): Sink {

@@ -33,6 +33,7 @@ export interface BackupTree {
 }
 
 const RESERVE_BYTES = 64 * 1024 * 1024;
+const READING_PATIENCE_MS = 60_000;
 
 export function openTree(
   kind: 'data' | 'dump',
@@ -76,12 +77,11 @@ export function openTree(
       }
     },
     async reading(label, work) {
-      const lock = await locks.hold(pathOf(label), 'shared').catch((cause: unknown) => {
-        if (errnoOf(cause) !== 'ENOENT') throw cause;
-        throw new DbkitError('backup.missing', `${label} has been removed`, { hint: '`dbkit backup list` shows what there is', cause });
-      });
+      const lock = await shared(label, pathOf(label), { locks, clock });
       if (!lock)
-        throw new DbkitError('lock.held', `${label} is being removed by retention`, { hint: 'choose another: `dbkit backup list`' });
+        throw new DbkitError('lock.held', `${label} is being changed or removed by a backup that runs`, {
+          hint: 'wait until that is done, and try again; nothing was changed',
+        });
       return work().finally(() => lock.release());
     },
     holdAlone: (label) => locks.hold(pathOf(label), 'exclusive'),
@@ -93,6 +93,19 @@ export function openTree(
       });
     },
   };
+}
+
+/** A later backup that takes files of this one over holds it alone for as long as it writes. Undefined: somebody still does. */
+async function shared(label: string, path: string, { locks, clock }: Pick<System, 'locks' | 'clock'>): Promise<HeldLock | undefined> {
+  const deadlineMs = clock.monotonicMs() + READING_PATIENCE_MS;
+  for (;;) {
+    const lock = await locks.hold(path, 'shared').catch((cause: unknown) => {
+      if (errnoOf(cause) !== 'ENOENT') throw cause;
+      throw new DbkitError('backup.missing', `${label} has been removed`, { hint: '`dbkit backup list` shows what there is', cause });
+    });
+    if (lock || clock.monotonicMs() >= deadlineMs) return lock;
+    await clock.sleep(100, new AbortController().signal);
+  }
 }
 
 const isDirectory = async (path: string): Promise<boolean> =>

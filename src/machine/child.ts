@@ -66,21 +66,21 @@ function cannotStart(file: string, path: string | undefined, cause: unknown): Db
 }
 
 /**
- * Runs `file` with this environment, one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing'. It is ended
- * when `signal` fires, and its status is then 1.
+ * Runs `file` with this environment, one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing' where there is no
+ * such program. It is ended when `signal` fires, and its status is then 1. Rejects with the errno of a machine that has no process to give.
  */
 export async function runWithDescriptor(
   file: string,
   args: readonly string[],
   { fd, env, signal }: { readonly fd: number; readonly env: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
 ): Promise<number | 'missing'> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const child = asCaller(() => spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd], env }));
     const end = (): void => void asCaller(() => child.kill('SIGKILL'));
     signal?.addEventListener('abort', end, { once: true });
     if (signal?.aborted) end();
     child.once('close', () => signal?.removeEventListener('abort', end));
-    child.once('error', () => resolve('missing'));
+    child.once('error', (cause) => (['ENOENT', 'EACCES'].includes(errnoOf(cause) ?? '') ? resolve('missing') : reject(cause)));
     child.once('exit', (code) => resolve(code ?? 1));
   });
 }

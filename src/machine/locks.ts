@@ -80,7 +80,7 @@ export const createLocks = (env: Readonly<Record<string, string>>): Locks => ({
 async function queued(path: string, how: readonly string[], env: Readonly<Record<string, string>>, signal: AbortSignal) {
   const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600).catch(() => undefined);
   if (file === undefined) return undefined;
-  const status = await runWithDescriptor('flock', [...how, '-x', '3'], { fd: file.fd, env, signal });
+  const status = await runWithDescriptor('flock', [...how, '-x', '3'], { fd: file.fd, env, signal }).catch(() => 'missing');
   if (status === 0) return held(path, file, 'kernel');
   await file.close();
   return undefined;

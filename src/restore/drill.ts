@@ -39,7 +39,7 @@ export async function drill(
     await checks.add('pg_amcheck', () => amcheck(scratch, signal));
     if (config.drill.assertions.length > 0) await letRead(scratch, signal);
     for (const [index, { name = String(index + 1), ...assertion }] of config.drill.assertions.entries())
-      await checks.add(`assertion ${name}`, () => assertTrue(scratch, assertion, signal));
+      await checks.add(`assertion ${name}`, () => assertTrue(scratch, assertion, signal), { isOfBackup: false });
     return {
       ...common,
       ok: isProof(checks.done),

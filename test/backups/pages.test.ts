@@ -196,6 +196,7 @@ const facts: StrategyFacts = {
   pinned: '',
   links: 2,
   ours: 2,
+  knowsReaders: true,
   reader: '',
 };
 
@@ -208,6 +209,7 @@ everyRow<StrategyId, StrategyFacts>('strategy', chooseStrategy, {
   'new-one-is-not-good': { ...facts, isGood: false },
   'pinned-one-has-it': { ...facts, pinned: 'data_20261120_195400' },
   'linked-elsewhere': { ...facts, links: 3 },
+  'readers-not-known': { ...facts, knowsReaders: false },
   'earlier-one-is-read': { ...facts, reader: 'data_20261120_195400' },
   'earlier-keeps-its-pages': facts,
 });

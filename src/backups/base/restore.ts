@@ -183,17 +183,28 @@ async function restoreFiles(
   const tasks = files.map(({ path, sizeBytes }): CopyTask => {
     const target = path === 'global/pg_control' ? fromText(UNFINISHED_CONTROL) : path;
     const places = { path, ...whereabouts(path), to: join(to, target), mode, owner };
-    return { ...places, sizeBytes, sizeMaxBytes: sizeBytes + 1, pages: undefined, sync: false, clone: true, untrusted: true };
+    return {
+      ...places,
+      sizeBytes,
+      sizeMaxBytes: sizeBytes + 1,
+      pages: undefined,
+      sync: false,
+      clone: true,
+      untrusted: true,
+      tellsUnreadable: true,
+    };
   });
   let doneBytes = 0;
-  const done = ({ path, copied }: CopyResult): void => {
+  const done = ({ path, copied, unreadable }: CopyResult): void => {
     const { sizeBytes, sha256 } = expected.get(path)!;
     const isRight = copied?.sizeBytes === sizeBytes && copied.sha256 === sha256;
     if (!isRight && isTolerant && SPARED.test(toText(path))) changed.push(path);
     else if (!isRight)
       throw new DbkitError(
         'data.corrupt',
-        `backup ${record.label} is damaged: ${toText(path)} ${copied ? 'differs from what was written' : 'is missing'}`,
+        `backup ${record.label} is damaged: ${toText(path)} ${
+          unreadable === undefined ? (copied ? 'differs from what was written' : 'is missing') : `cannot be read (${unreadable})`
+        }`,
         { hint: 'restore an older backup: `dbkit backup list` shows which are good' },
       );
     doneBytes += sizeBytes;

@@ -25,22 +25,23 @@ export async function withoutTheData(
   return createBaseBackups({ config: blind, system, dataDir, owner });
 }
 
-/** How far the running server has come, and its timeline; undefined where it does not answer or follows another. */
+/** How far the running server has come, its timeline, and if a transaction that has a number is open; undefined where it does not answer or follows another. */
 export async function reachedNow(
   { config: { postgresql }, system: { clock } }: Pick<PostgresqlOptions, 'config' | 'system'>,
   signal: AbortSignal,
-): Promise<(Reached & { readonly timeline: number }) | undefined> {
+): Promise<(Reached & { readonly timeline: number; readonly isBusy: boolean }) | undefined> {
   const session = await openForServer(postgresql, {}, signal).catch((cause: unknown) => {
     if (isAbort(cause)) throw cause;
     return undefined;
   });
   if (session === undefined) return undefined;
   try {
-    const [row] = await session.query<{ name: string | null }>(
-      'SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_walfile_name(pg_current_wal_flush_lsn()) END AS name',
+    const [row] = await session.query<{ name: string | null; busy: boolean }>(
+      `SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_walfile_name(pg_current_wal_flush_lsn()) END AS name,
+              pg_snapshot_xmin(pg_current_snapshot()) <> pg_snapshot_xmax(pg_current_snapshot()) AS busy`,
     );
     if (!row?.name) return undefined;
-    return { at: clock.now(), nextXid: await nextXidOf(session), timeline: Number.parseInt(row.name.slice(0, 8), 16) };
+    return { at: clock.now(), nextXid: await nextXidOf(session), timeline: Number.parseInt(row.name.slice(0, 8), 16), isBusy: row.busy };
   } finally {
     await session.end();
   }

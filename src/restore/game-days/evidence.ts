@@ -21,7 +21,13 @@ const schema = v.looseObject({
   lostTransactions: v.nullable(v.number()),
   rows: v.looseObject({ tables: v.number(), rows: v.number() }),
   checks: v.array(
-    v.looseObject({ name: text, outcome: v.picklist(['passed', 'failed', 'skipped']), because: v.nullable(text), durationMs: v.number() }),
+    v.looseObject({
+      name: text,
+      outcome: v.picklist(['passed', 'failed', 'skipped']),
+      because: v.nullable(text),
+      isOfBackup: v.optional(v.boolean(), true),
+      durationMs: v.number(),
+    }),
   ),
   durationMs: v.number(),
 });

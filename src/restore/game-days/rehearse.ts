@@ -99,9 +99,10 @@ async function compareWithServer(
   if (sizeBytes > COMPARED_BYTES_MAX) return { skipped: 'the running server is too large to be read through for it' };
   const before = await reachedNow(options, signal);
   if (before === undefined) return { skipped: 'no primary answers' };
+  if (before.isBusy) return { skipped: 'transactions that have written are open on the running server' };
   if (before.nextXid !== nextXid) return { skipped: 'the running server has been written to since' };
   const live = await countRows(options.config.postgresql, signal);
   const after = await reachedNow(options, signal);
-  if (after?.nextXid !== nextXid) return { skipped: 'the running server was written to meanwhile' };
+  if (after?.nextXid !== nextXid || after.isBusy) return { skipped: 'the running server was written to meanwhile' };
   return differences(live, counted);
 }

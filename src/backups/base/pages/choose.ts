@@ -1,10 +1,12 @@
 import { constants, copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type BytePath, fromText, join, toBytes, toText } from '../../../formats/byte-path.ts';
 import { loadZstdSync } from '../../../formats/zstd.ts';
 import { fill } from '../../../kernel/reasons.ts';
 import type { Against } from '../../copy-file.ts';
 import type { BackupRun } from '../begin-copy.ts';
 import { holdersAmong } from './holders.ts';
+import { journalsIn } from './journal.ts';
 import { PAGES, whereaboutsIn } from './packed.ts';
 import { chooseStrategy, type StrategyFacts } from './strategy.ts';
 
@@ -19,6 +21,7 @@ export async function openChooser(
   signal: AbortSignal,
 ): Promise<Choose> {
   if (earlier === undefined || !config.backup.pages) return alwaysWhole;
+  if ((await journalsIn(dirname(toText(staging)), system)).length > 0) return alwaysWhole; // An earlier takeover is not ended yet: one at a time.
   await loadZstdSync(); // For files that are copied on this thread.
   const root = fromText(repository.pathOf(earlier.label));
   const whereabouts = whereaboutsIn(earlier, root);
@@ -40,6 +43,7 @@ export async function openChooser(
       pinned: held?.pinned ?? '',
       links: held?.links ?? 0,
       ours: held?.labels.length ?? 0,
+      knowsReaders: true,
       reader: '',
     };
     const { id, then: how, words } = chooseStrategy(facts);

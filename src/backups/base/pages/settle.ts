@@ -1,6 +1,6 @@
 import { closeSync, constants, fsyncSync, ftruncateSync, openSync } from 'node:fs';
 import { type BytePath, fromText, toBytes } from '../../../formats/byte-path.ts';
-import { DELTA_PAGE_BYTES, openDelta } from '../../../formats/page-delta.ts';
+import { DELTA_PAGE_BYTES, type Delta, openDelta } from '../../../formats/page-delta.ts';
 import { loadZstdSync } from '../../../formats/zstd.ts';
 import { errnoOf, wordsOf } from '../../../kernel/errors.ts';
 import type { HeldLock, System } from '../../../kernel/machine.ts';
@@ -30,8 +30,8 @@ export async function settleTakeovers(holdings: BaseHoldings, { partial, system 
 
 /**
  * Writes the pages back that a new backup has written over, and makes the backups that had them what they were. At every instant each of them is
- * whole: the pages that it had lie over the file until the file has them again, durable. `held`: those that the caller holds alone. False, and
- * nothing done: one of them is being read.
+ * whole: the pages that it had lie over the file until the file has them again, durable. `held`: those that the caller holds alone. False, and the
+ * journal is still needed: one of them is being read, nobody can tell, or the disk does not take the pages now.
  */
 export async function rollBack(
   holdings: BaseHoldings,
@@ -48,6 +48,10 @@ export async function rollBack(
         throw cause;
       });
       if (lock === undefined) return false;
+      if (lock !== 'gone' && lock.guard === 'none') {
+        await lock.release();
+        return false; // Without flock(1) nobody can tell who reads it.
+      }
       if (lock !== 'gone') locks.set(label, lock);
     }
     const records = new Map<string, WholeRecord>();
@@ -57,6 +61,7 @@ export async function rollBack(
     }
     await loadZstdSync();
     const stuck = writeAllBack(holdings, journal, records, log);
+    if (stuck === undefined) return false;
     for (const [label, record] of records) {
       const files = filesOf(journal, label).filter(({ number }) => !stuck.has(number));
       await becomeAsBefore(holdings, record, withoutDelta(record, journal.label, files));
@@ -77,13 +82,13 @@ async function becomeAsBefore(holdings: BaseHoldings, record: WholeRecord, befor
   await clearPages(root, before.packed);
 }
 
-/** The numbers of files whose earlier pages cannot be read: those stay as they are, and a verification tells. */
+/** The numbers of files whose earlier pages cannot be read: those stay as they are, and a verification tells. Undefined where pages cannot be written. */
 function writeAllBack(
   { pathOf }: BaseHoldings,
   { label, files }: Journal,
   records: ReadonlyMap<string, WholeRecord>,
   log: System['log'],
-): ReadonlySet<number> {
+): ReadonlySet<number> | undefined {
   const stuck = new Set<number>();
   for (const { number, path } of files) {
     const old = nameOfOld(label, number);
@@ -91,13 +96,23 @@ function writeAllBack(
       const entry = record.packed.find(({ deltas }) => deltas.includes(old));
       if (entry === undefined) continue;
       const root = fromText(pathOf(record.label));
+      let delta: Delta;
       try {
-        writeBack(pageFile(root, entry.file), pageFile(root, old));
+        delta = openWhole(pageFile(root, old));
       } catch (cause) {
         stuck.add(number);
-        log.error('backup.pages-lost', `the earlier pages of ${path} in ${record.label} cannot be written back: ${wordsOf(cause)}`, {
+        log.error('backup.pages-lost', `the earlier pages of ${path} in ${record.label} cannot be read: ${wordsOf(cause)}`, { path });
+        break;
+      }
+      try {
+        writeBack(pageFile(root, entry.file), delta);
+      } catch (cause) {
+        log.warn('backup.not-rolled-back', `${path} of ${record.label} keeps its earlier pages beside it for now: ${wordsOf(cause)}`, {
           path,
         });
+        return undefined;
+      } finally {
+        delta.close();
       }
       break; // All of them have the same file and the same pages.
     }
@@ -105,22 +120,28 @@ function writeAllBack(
   return stuck;
 }
 
-function writeBack(file: BytePath, old: BytePath): void {
+/** All of it is readable, before anything is written. */
+function openWhole(old: BytePath): Delta {
   const delta = openDelta(toBytes(old));
   try {
-    for (const block of delta.blocks) delta.page(block); // All of it is readable, before anything is written.
-    const target = openSync(toBytes(file), constants.O_RDWR | constants.O_NOFOLLOW);
-    try {
-      for (const block of delta.blocks) {
-        const at = block * DELTA_PAGE_BYTES;
-        writeAll(target, delta.page(block)!.subarray(0, Math.max(0, delta.sizeBytes - at)), at);
-      }
-      ftruncateSync(target, delta.sizeBytes);
-      fsyncSync(target);
-    } finally {
-      closeSync(target);
-    }
-  } finally {
+    for (const block of delta.blocks) delta.page(block);
+    return delta;
+  } catch (cause) {
     delta.close();
+    throw cause;
+  }
+}
+
+function writeBack(file: BytePath, delta: Delta): void {
+  const target = openSync(toBytes(file), constants.O_RDWR | constants.O_NOFOLLOW);
+  try {
+    for (const block of delta.blocks) {
+      const at = block * DELTA_PAGE_BYTES;
+      writeAll(target, delta.page(block)!.subarray(0, Math.max(0, delta.sizeBytes - at)), at);
+    }
+    ftruncateSync(target, delta.sizeBytes);
+    fsyncSync(target);
+  } finally {
+    closeSync(target);
   }
 }

@@ -19,6 +19,8 @@ export interface StrategyFacts {
   /** Links to the earlier file, and how many of them are of backups. */
   readonly links: number;
   readonly ours: number;
+  /** The kernel knows who reads a backup: without flock(1) nobody can tell. */
+  readonly knowsReaders: boolean;
   /** A backup that has the earlier file and is being read; '' where none is. */
   readonly reader: string;
 }
@@ -62,6 +64,12 @@ const rows = [
     when: ({ links, ours }) => links !== ours,
     then: 'whole',
     words: 'the earlier file has {links} links, and {ours} of them are of backups',
+  },
+  {
+    id: 'readers-not-known',
+    when: ({ knowsReaders }) => !knowsReaders,
+    then: 'whole',
+    words: 'without flock(1) nobody can tell whether the earlier file is being read',
   },
   {
     id: 'earlier-one-is-read',

@@ -40,7 +40,10 @@ export async function takeOver(
   publish: (moreBytes: number) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  if (files.length === 0) return publish(0);
+  if (files.length === 0) {
+    await rm(toBytes(join(run.staging, PAGES)), { recursive: true, force: true });
+    return publish(0);
+  }
   const locks = new Map<string, HeldLock | undefined>();
   try {
     const { delta, whole } = await chooseAll(run, { files, isGood }, locks, signal);
@@ -85,6 +88,7 @@ async function chooseAll(
       pinned: held.pinned,
       links: held.links,
       ours: held.labels.length,
+      knowsReaders: held.labels.every((label) => locks.get(label)?.guard !== 'none'),
       reader,
     };
     const { id, then, words } = chooseStrategy(facts);
@@ -211,8 +215,8 @@ async function rewriteFile({ staging }: Run, { path, number, sizeBytes, held }: 
 /** Where that fails too the next run does it: until then each backup is whole by the pages that it keeps. */
 async function rollBackNow({ repository, system }: Run, journal: Journal, partial: string, held: ReadonlySet<string>): Promise<void> {
   try {
-    await rollBack(repository, journal, system, held);
-    await removeJournal(partial, journal.label, system);
+    if (await rollBack(repository, journal, system, held)) return await removeJournal(partial, journal.label, system);
+    system.log.warn('backup.not-rolled-back', `the next run ends what ${journal.label} had begun`, { label: journal.label });
   } catch (cause) {
     system.log.warn('backup.not-rolled-back', `the next run ends what ${journal.label} had begun: ${wordsOf(cause)}`, {
       label: journal.label,
