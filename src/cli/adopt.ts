@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AdoptReport } from '../homes/adopt/adopt.ts';
@@ -25,7 +25,8 @@ export function registerAdopt(program: Command, cli: Cli): void {
         const dataDir = named === undefined ? undefined : await findCluster(resolve(surroundings.workingDirectory, named));
         const app = await call.app(dataDir === undefined ? {} : { flags: { ...(await addressOf(dataDir)), ...call.flags, dataDir } });
         const report = await app.homes.adopt({ backup: flags.backup }, signal);
-        return { report, text: (style) => adoptView(report, style) };
+        const kept = await keptIn(report.dataDir);
+        return { report, text: (style) => adoptView(report, kept, style) };
       }),
     );
 }
@@ -40,7 +41,19 @@ async function addressOf(dataDir: string): Promise<Pick<GlobalFlags, 'port' | 's
   };
 }
 
-export function adoptView(report: AdoptReport, style: Style): string {
+/** Data that was replaced and files that were set aside: it may be all that is left of them. Paths below the data directory. */
+async function keptIn(dataDir: string): Promise<string[]> {
+  const folders = ['quarantine', 'set-aside'].map(async (name) => {
+    const entries = await readdir(join(dataDir, '.dbkit', name)).catch(() => []);
+    return entries.sort().map((entry) => join('.dbkit', name, entry));
+  });
+  return (await Promise.all(folders)).flat();
+}
+
+const KEPT_SHOWN = 5;
+
+/** `kept`: of earlier data, below the data directory. */
+export function adoptView(report: AdoptReport, kept: readonly string[], style: Style): string {
   const { dataDir, because, major, sizeBytes, owner, serverRuns, isShutDown, checksums, findings, changes, warnings, settings } = report;
   const state = serverRuns
     ? 'its server runs'
@@ -64,8 +77,12 @@ export function adoptView(report: AdoptReport, style: Style): string {
         .map(([name, value]) => `${name}=${value}`)
         .join(' ')} dbkit entrypoint`,
     ],
-    ['to go back', `stop dbkit, remove ${join(dataDir, '.dbkit')}, and start it as before`],
+    ['to go back', `stop dbkit, and start it as before; PostgreSQL ignores ${join(dataDir, '.dbkit')}, which may stay`],
+    ...(kept.length === 0 ? [] : [['', style.warn(`${namesOf(kept)} may be the only copy of earlier data: do not remove it unseen`)]]),
     ...(report.backup === null ? [] : [['', `\`dbkit backup restore ${report.backup}\` puts the data back as it is now`]]),
   ];
   return table(rows.map(([name, value]) => [style.dim(name!), value!]));
 }
+
+const namesOf = (kept: readonly string[]): string =>
+  kept.length > KEPT_SHOWN ? `${kept.slice(0, KEPT_SHOWN).join(', ')} and ${kept.length - KEPT_SHOWN} more` : kept.join(', ');
