@@ -6,6 +6,7 @@ import type { ReachableMoments } from './base/points/reachable.ts';
 import type { ServingReport } from './base/points/serving.ts';
 import type { SameFile } from './base/same-files.ts';
 import type { DrillReport } from './drill.ts';
+import type { Loader } from './dump/loader.ts';
 
 /** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
 export interface Backup {
@@ -109,8 +110,11 @@ export interface LoadRequest {
    * to `loadLate`. The same for a database that takes its own name at once.
    */
   readonly mustBeWhole?: boolean | undefined;
-  /** Whole and under a temporary name, before anybody sees it; when this rejects, nothing stays. */
-  readonly beforeSwap?: ((name: string) => Promise<void>) | undefined;
+  /**
+   * Loaded and under a temporary name, while everything in it is the loader's, has no privileges yet, and nobody else may connect. Resolves to what is
+   * not as it was now; when it rejects, nothing stays.
+   */
+  readonly rewrite?: ((name: string, loader: Loader) => Promise<LoadReport['missing']>) | undefined;
 }
 
 export interface LoadReport {

@@ -43,13 +43,12 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
       needs,
       [],
       async (loader) => {
-        const beside = await restoreBeside(needs, { tools, session, loader }, dump, signal);
+        const beside = await restoreBeside(needs, { tools, session, loader }, dump, signal, request.rewrite);
         system.reached('dump.checked');
         const replaced = taken ? await replacedName(session, into, makeLabel('replaced', system.clock.now())) : null;
         try {
           requireNothingWithheld(record, dump.authority, into === database.name ? beside.later : undefined);
           if (request.into === undefined || request.mustBeWhole) requireWhole(beside, request);
-          await request.beforeSwap?.(beside.name);
           await swap(needs, session, { beside: beside.name, into, replaced, madeRoles: dump.authority.madeRoles }, signal);
         } catch (cause) {
           await dropScratch(needs, session, beside.name, signal).catch(() => undefined); // Else the next restore does.

@@ -1,6 +1,7 @@
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import { makeLabel } from '../../kernel/labels.ts';
+import type { LoadRequest } from '../backup.ts';
 import type { DumpNeeds } from './create.ts';
 import { type Dump, type Filled, fill } from './fill.ts';
 import { type Loader, openSession, type ServerNeeds } from './loader.ts';
@@ -92,17 +93,20 @@ export interface Beside extends Filled {
 
 /**
  * Restores one database of a dump under a new, temporary name: loaded and counted by `loader`, then everything given to its owners. Whatever
- * fails as a whole drops it again; what fails by itself is told.
+ * fails as a whole drops it again; what fails by itself is told. With `rewrite` nobody but the loader may connect until it has ended.
  */
 export async function restoreBeside(
   needs: DumpNeeds,
   { tools, session, loader }: { readonly tools: DumpTools; readonly session: Connection; readonly loader: Loader },
   dump: Dump,
   signal: AbortSignal,
+  rewrite?: LoadRequest['rewrite'],
 ): Promise<Beside> {
   const name = temporaryName(needs);
+  const id = session.escapeIdentifier;
   await createEmpty(needs, session, { name, owner: loader.name }, dump);
   try {
+    if (rewrite) await session.query(`REVOKE ALL ON DATABASE ${id(name)} FROM PUBLIC`);
     const filled = await fill({ needs, tools, loader, name, dump }, signal);
     const inside = await openSession(needs, name, signal);
     try {
@@ -112,14 +116,16 @@ export async function restoreBeside(
         const missing = [...filled.missing, ...strange];
         return { ...filled, name, isWithheld: true, later: nothingLater, missing };
       }
+      const rewritten = (await rewrite?.(name, loader)) ?? [];
       const ownerless = await giveBack(inside, { loader: loader.name, owner, others });
       const { missing, later } = await loadPrivileges({ needs, tools, loader, name, dump }, filled.late, signal);
       await inside.query('ANALYZE').catch((cause: unknown) => {
         if (sqlStateOf(cause) === undefined) throw cause; // An index's function that needs a search_path: autovacuum does it later.
       });
       const refused = await setProperties(session, name, dump.database, { loader: loader.name, owner });
+      if (rewrite && dump.database.privileges === null) await session.query(`GRANT CONNECT, TEMPORARY ON DATABASE ${id(name)} TO PUBLIC`); // The default.
       const unset = refused.map(({ statement, because }) => ({ what: `setting \`${statement}\``, because }));
-      return { ...filled, name, isWithheld: false, later, missing: [...filled.missing, ...ownerless, ...missing, ...unset] };
+      return { ...filled, name, isWithheld: false, later, missing: [...filled.missing, ...rewritten, ...ownerless, ...missing, ...unset] };
     } finally {
       await inside.end();
     }

@@ -6,7 +6,7 @@ import { makeLabel } from '../../kernel/labels.ts';
 import { type Backup, type Dumps, isGood, type LoadReport } from '../backup.ts';
 import { listRelations } from '../dump/contents.ts';
 import { createDumps } from '../dump/dumps.ts';
-import { type LoaderNeeds, openMaintenance, openSession } from '../dump/loader.ts';
+import { type Loader, type LoaderNeeds, openMaintenance, openSession } from '../dump/loader.ts';
 import { type AnonymisedColumn, anonymise, findColumns } from './anonymise.ts';
 import type { ColumnRule } from './rules.ts';
 import { inEverySchema, means } from './table-patterns.ts';
@@ -112,13 +112,16 @@ async function load(
   const into = as ?? database;
   if (into === undefined)
     throw new DbkitError('usage.invalid', 'the database has no name here yet', { hint: 'name it with --as; nothing was changed' });
+  const rewrite = async (name: string, loader: Loader): Promise<LoadReport['missing']> => {
+    const done = await anonymise(needs, { database: name, loader }, rules, signal);
+    anonymised = done.columns;
+    return done.missing;
+  };
   const request = {
     database,
     into,
     isTrusted,
-    beforeSwap: async (name: string) => {
-      if (rules.length > 0) anonymised = await anonymise(needs, name, rules, signal);
-    },
+    ...(rules.length > 0 ? { rewrite } : {}),
   };
   const { label: _label, replaced: _replaced, ...report } = await dumps.load(backup, request, signal);
   return { ...report, anonymised };
