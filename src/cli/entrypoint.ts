@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import type { Config } from '../config/config.ts';
 import { serverAmong } from '../control/status.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Supervisor } from '../supervisor/supervise.ts';
@@ -34,7 +35,12 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
               command: words,
               commandOutput: flags.json ? 'stderr' : 'inherit',
               automatic: automaticCommands(surroundings, flags),
-              onReady: (supervisor) => announce(app, supervisor, words.length > 0),
+              onReady: (supervisor) => {
+                announce(app, supervisor);
+                if (words.length > 0) return;
+                for (const line of firstSteps(app.config, flags.local, surroundings.workingDirectory))
+                  app.log.info('entrypoint.waiting', line);
+              },
               onCheck: (check) => pages?.onCheck(check),
               onRecovery: (isUnderWay) => pages?.onRecovery(isUnderWay),
             })
@@ -47,7 +53,7 @@ export function registerEntrypoint(program: Command, cli: Cli): void {
 }
 
 /** Where the database is, in the words a person pastes, and how to stop it. The password is the person's own to add. */
-export function announce(app: Pick<App, 'config' | 'log'>, supervisor: Supervisor, hasCommand: boolean): void {
+export function announce(app: Pick<App, 'config' | 'log'>, supervisor: Supervisor): void {
   const { username, database = username, port, socketDir } = app.config.postgresql;
   const postgresql = serverAmong(supervisor.status().services);
   if (postgresql?.note) {
@@ -66,5 +72,20 @@ export function announce(app: Pick<App, 'config' | 'log'>, supervisor: Superviso
       },
     );
   }
-  if (!hasCommand) app.log.info('entrypoint.waiting', 'stop with Ctrl-C or SIGTERM');
+}
+
+/**
+ * For a person who has just started a database in a folder of his own: how to ask it, where everything is, and how it ends; elsewhere only the end.
+ * Paths below the working directory are said from there, so that a line fits into 80 columns. Pure.
+ */
+export function firstSteps({ postgresql, backupDir, logDir }: Config, local: string | true | undefined, from: string): string[] {
+  const end = 'stop with Ctrl-C or SIGTERM';
+  if (local === undefined) return [end];
+  const near = (path: string): string => (path.startsWith(`${from}/`) ? path.slice(from.length + 1) : path);
+  const flag = local === true ? '--local' : `--local ${local}`;
+  return [
+    `in another terminal: \`npx dbkit sql ${flag}\``,
+    `data: ${near(postgresql.dataDir)}; backups: ${near(backupDir)}; logs: ${near(logDir)}`,
+    end,
+  ];
 }
