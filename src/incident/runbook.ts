@@ -1,4 +1,5 @@
 import { fill } from '../kernel/reasons.ts';
+import { shellArgument } from '../kernel/shell-word.ts';
 import { type RunbookFacts, told } from './facts.ts';
 
 /** The phases of an incident, and those of a restore to a moment, in their order. */
@@ -16,7 +17,7 @@ export const phases = {
 } as const;
 export type PhaseId = keyof typeof phases;
 
-/** One step, shown where its facts hold. `{name}` stands for a fact in words and command. */
+/** One step, shown where its facts hold. `{name}` stands for a fact: in a command it is one word for the shell, and needs no quotes. */
 export interface Step {
   readonly id: string;
   readonly phase: PhaseId;
@@ -60,6 +61,8 @@ export const always = (): boolean => true;
 /** The steps that these facts ask for, phase by phase. Pure. */
 export function phasesOf({ steps }: Runbook, facts: RunbookFacts): readonly PhaseReport[] {
   const words = told(facts);
+  // A person pastes it, perhaps as root, and a table may be named by anybody.
+  const typed = Object.fromEntries(Object.entries(words).map(([name, value]) => [name, shellArgument(value)]));
   return (Object.keys(phases) as PhaseId[]).flatMap((id) => {
     const shown = steps.filter(({ phase, when }) => phase === id && when(facts));
     if (shown.length === 0) return [];
@@ -70,7 +73,7 @@ export function phasesOf({ steps }: Runbook, facts: RunbookFacts): readonly Phas
         steps: shown.map((step) => ({
           id: step.id,
           words: fill(step.words, words),
-          command: step.command === null ? null : fill(step.command, words),
+          command: step.command === null ? null : fill(step.command, typed),
           done: step.done === undefined ? null : step.done(facts),
         })),
       },

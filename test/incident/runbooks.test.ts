@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import type { RunbookFacts } from '../../src/incident/facts.ts';
 import { phasesOf } from '../../src/incident/runbook.ts';
@@ -303,3 +304,19 @@ test('every dbkit command of a step exists, with its flags', async () => {
 test('a name that there is not: a near miss is named', () => {
   expect(() => runbookNamed('primary-dwn')).toThrow(/did you mean 'primary-down'/);
 });
+
+test.each(['public.x$(touch pwned)', 'public.`id`', `public.it's`, 'public.a"; id; "', 'public.my table'])(
+  'a table named %s is one word of the command that a person pastes',
+  (eventTable) => {
+    const facts = {
+      ...aServer(),
+      event: 'DROP TABLE',
+      eventTable,
+      statement: `drop table ${eventTable}`,
+      goodBackup: 'data_20261120_195400',
+    };
+    const command = shown('data-deleted', facts).find(({ id }) => id === 'deleted-one-table')?.command;
+    const words = execFileSync('sh', ['-c', `printf '%s\\0' ${command}`], { encoding: 'utf8' }).split('\0');
+    expect(words.slice(0, -1)).toEqual(['dbkit', 'backup', 'restore', '--before', `drop table ${eventTable}`, '--table', eventTable]);
+  },
+);

@@ -1,3 +1,4 @@
+import { shellWord } from '../../kernel/shell-word.ts';
 /** A hook of git's in which dbkit has a block. */
 export interface Hook {
   readonly name: 'pre-commit' | 'post-checkout';
@@ -115,6 +116,3 @@ export function runsDbkit(words: string, program: Program | undefined, otherwise
     'fi',
   ];
 }
-
-/** Pure. One word for sh, whatever is in it. */
-export const shellWord = (word: string): string => `'${word.replaceAll("'", "'\\''")}'`;

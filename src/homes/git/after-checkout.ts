@@ -1,4 +1,5 @@
-import { type Hook, runsDbkit, shellWord } from '../../health/hooks/plan.ts';
+import { type Hook, runsDbkit } from '../../health/hooks/plan.ts';
+import { shellArgument } from '../../kernel/shell-word.ts';
 
 /** The setting of a repository by which its owner switched this on. A hook that a clone brings does nothing without it. */
 export const AUTO_SETTING = 'dbkit.snapshotAuto';
@@ -8,7 +9,7 @@ export const AUTO_SETTING = 'dbkit.snapshotAuto';
  * `git checkout`, so it is always 0. `flags`: those by which dbkit finds the server.
  */
 export const afterCheckout = (flags: readonly string[]): Hook => {
-  const run = [...flags.map(word), 'snapshot auto run'].join(' ');
+  const run = [...flags.map(shellArgument), 'snapshot auto run'].join(' ');
   const missing = "echo 'dbkit is not installed here: the database was not switched' >&2";
   return {
     name: 'post-checkout',
@@ -38,6 +39,3 @@ export const afterCheckout = (flags: readonly string[]): Hook => {
     },
   };
 };
-
-/** As people write it where sh needs no quotes. */
-const word = (flag: string): string => (/^[\w./:=@%+,-]+$/.test(flag) ? flag : shellWord(flag));

@@ -55,7 +55,7 @@ export const dataDeleted = {
       phase: 'triage',
       when: ({ statement }) => statement !== null,
       words: 'the backup that serves the moment before it',
-      command: 'dbkit backup find --before "{statement}"',
+      command: 'dbkit backup find --before {statement}',
     },
     {
       id: 'deleted-in-a-cluster',
@@ -69,14 +69,14 @@ export const dataDeleted = {
       phase: 'resolution',
       when: ({ statement, eventTable }) => statement !== null && eventTable !== null,
       words: 'bring {eventTable} of the moment before back beside today’s data; nothing is replaced',
-      command: 'dbkit backup restore --before "{statement}" --table {eventTable}',
+      command: 'dbkit backup restore --before {statement} --table {eventTable}',
     },
     {
       id: 'deleted-everything-back',
       phase: 'resolution',
       when: ({ statement }) => statement !== null,
       words: 'or put the whole server back to that moment: everything that was committed since is left out; see the plan first',
-      command: 'dbkit backup restore --before "{statement}" --dry-run',
+      command: 'dbkit backup restore --before {statement} --dry-run',
     },
     {
       id: 'deleted-by-time',

@@ -41,7 +41,7 @@ export const pointInTime = {
       phase: 'choose',
       when: ({ statement }) => statement !== null,
       words: 'the moment before that statement, from the backup that serves it',
-      command: 'dbkit backup restore --before "{statement}" --dry-run',
+      command: 'dbkit backup restore --before {statement} --dry-run',
     },
     {
       id: 'moment-by-time',
@@ -62,7 +62,7 @@ export const pointInTime = {
       phase: 'choose',
       when: ({ statement }) => statement !== null,
       words: 'which backup serves it, and why the others do not',
-      command: 'dbkit backup find --before "{statement}"',
+      command: 'dbkit backup find --before {statement}',
     },
     {
       id: 'moment-in-a-cluster',
@@ -119,14 +119,14 @@ export const pointInTime = {
       phase: 'restore',
       when: ({ statement, hasCluster }) => statement !== null && hasCluster,
       words: 'restore the whole cluster: every member is stopped, and its data is set aside whole',
-      command: 'dbkit ha restore --before "{statement}"',
+      command: 'dbkit ha restore --before {statement}',
     },
     {
       id: 'moment-restore-before-statement',
       phase: 'restore',
       when: ({ statement, hasCluster }) => statement !== null && !hasCluster,
       words: 'restore: it is staged and started beside the data, then swapped; what was there is set aside whole',
-      command: 'dbkit backup restore --before "{statement}"',
+      command: 'dbkit backup restore --before {statement}',
     },
     {
       id: 'moment-answers',
