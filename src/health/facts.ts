@@ -106,8 +106,25 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
     readonly rpoSeconds?: number | null;
   };
   readonly replication:
-    | readonly { readonly name: string; readonly state: string; readonly seconds: number; readonly behind: number }[]
-    | { readonly seconds: number | null; readonly receiving: boolean; readonly paused: boolean };
+    | readonly {
+        readonly name: string;
+        readonly state: string;
+        readonly seconds: number;
+        /** Bytes. */
+        readonly behind: number;
+        /** 'sync', 'quorum', 'potential', 'async'; null where this role may not see it. */
+        readonly sync: string | null;
+      }[]
+    | {
+        readonly seconds: number | null;
+        readonly receiving: boolean;
+        readonly paused: boolean;
+        /** Bytes that its primary has written and it has not replayed yet; null where it hears nothing. */
+        readonly behind: number | null;
+        /** The server that it follows, 'HOST:PORT', and the timeline that it receives; null where it hears nothing. */
+        readonly upstream: string | null;
+        readonly timeline: number | null;
+      };
   readonly slots: readonly Slot[];
   readonly wraparound: { readonly database: string; readonly xids: number; readonly multixacts: number };
   readonly collations: readonly {

@@ -99,6 +99,13 @@ describe.skipIf(missing.length > 0)('a whole cluster comes back', () => {
     insert(1, 1000);
     const status = ha(['status']).report as unknown as { members: { name: string; role: string }[] };
     const replica = status.members.find(({ role }) => role !== 'leader')!.name;
+    const leader = status.members.find(({ role }) => role === 'leader')!.name;
+    const probed = (name: string): string => {
+      const { probes } = onMember(name, ['health', '--probe', 'replication']).report as unknown as { probes: { summary: string }[] };
+      return probes[0]!.summary;
+    };
+    expect(probed(replica)).toMatch(/^a standby of 127\.0\.0\.1:\d+ on timeline 1, /);
+    expect(probed(leader)).toMatch(/^2 replicas \((n\d, )?n\d synchronous\); /);
     const taken = onMember(replica, ['backup', 'create']);
     expect(taken.status, taken.stderr).toBe(0);
     ({ label } = (taken.report as unknown as { backup: { label: string } }).backup);

@@ -8,12 +8,15 @@ import type { SharedSessions, Watch } from './sessions.ts';
 const REPLICAS = `
   SELECT coalesce(nullif(application_name, ''), host(client_addr), 'pid ' || pid) AS name, coalesce(state, '?') AS state,
          coalesce(extract(epoch FROM replay_lag), 0)::float8 AS seconds,
-         coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::float8 AS behind
+         coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::float8 AS behind, sync_state AS sync
     FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup'`;
 /** Where everything that was received has been replayed there is no lag, however long ago the last transaction was. */
 const STANDBY = `
   SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
               ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END::float8 AS seconds,
+         (SELECT pg_wal_lsn_diff(latest_end_lsn, pg_last_wal_replay_lsn()) FROM pg_stat_wal_receiver)::float8 AS behind,
+         (SELECT sender_host || ':' || sender_port FROM pg_stat_wal_receiver) AS upstream,
+         (SELECT received_tli FROM pg_stat_wal_receiver) AS timeline,
          EXISTS (SELECT FROM pg_stat_wal_receiver) AS receiving, pg_is_wal_replay_paused() AS paused,
          (SELECT setting <> '' FROM pg_settings WHERE name = 'primary_conninfo') AS follows`;
 
@@ -25,32 +28,45 @@ export function replicationProbe({ replicationLag }: HealthSettings, sessions: S
 }
 
 async function asPrimary({ session, seesAll }: Watch, levels: Levels): Promise<ResultOf<'replication'>> {
-  const rows = await session.query<{ name: string; state: string; seconds: number; behind: number }>(REPLICAS);
+  const rows = await session.query<{ name: string; state: string; seconds: number; behind: number; sync: string | null }>(REPLICAS);
   if (rows.length === 0) return { status: 'ok', summary: 'no replicas' };
   if (!seesAll) return { status: 'ok', summary: `${counted(rows.length, 'replica')}, whose lag this role may not see` };
   const worst = rows.reduce((most, row) => (row.seconds > most.seconds ? row : most));
+  const synchronous = rows.filter(({ sync }) => sync === 'sync' || sync === 'quorum').map(({ name }) => name);
   const status = judge(worst.seconds, levels);
   const lag = worst.seconds === 0 ? 'none is behind' : `${worst.name} is ${roughly(worst.seconds)} behind (${bytes(worst.behind)})`;
   return {
     status,
-    summary: `${counted(rows.length, 'replica')}; ${lag}`,
+    summary: `${counted(rows.length, 'replica')}${synchronous.length === 0 ? '' : ` (${synchronous.join(', ')} synchronous)`}; ${lag}`,
     hint: status === 'ok' ? undefined : `look at ${worst.name}: its disk, its network, a long query there`,
     data: rows,
   };
 }
 
+interface Standby {
+  readonly seconds: number | null;
+  readonly receiving: boolean;
+  readonly paused: boolean;
+  readonly follows: boolean | null;
+  readonly behind: number | null;
+  readonly upstream: string | null;
+  readonly timeline: number | null;
+}
+
 async function asStandby({ session }: Watch, levels: Levels): Promise<ResultOf<'replication'>> {
-  const [row] = await session.query<{ seconds: number | null; receiving: boolean; paused: boolean; follows: boolean | null }>(STANDBY);
-  const { seconds, receiving, paused, follows } = row!;
+  const [row] = await session.query<Standby>(STANDBY);
+  const { seconds, receiving, paused, follows, ...heard } = row!;
   const isCut = follows === true && !receiving; // One that is fed from an archive has no connection to lose.
+  const much = heard.behind !== null && heard.behind > 0 ? ` (${bytes(heard.behind)})` : '';
   const lag =
-    seconds === null ? 'no transaction replayed yet' : seconds === 0 ? 'replayed all it has received' : `${roughly(seconds)} behind`;
+    seconds === null ? 'no transaction replayed yet' : seconds === 0 ? 'replayed all it has received' : `${roughly(seconds)} behind${much}`;
   const judged = judge(seconds ?? 0, levels);
+  const of = heard.upstream === null ? '' : ` of ${heard.upstream}${heard.timeline === null ? '' : ` on timeline ${heard.timeline}`}`;
   return {
     status: judged === 'ok' && (paused || isCut) ? 'warning' : judged,
-    summary: `a standby, ${lag}${isCut ? ', without a connection to its primary' : ''}${paused ? ', replay is paused' : ''}`,
+    summary: `a standby${of}, ${lag}${isCut ? ', without a connection to its primary' : ''}${paused ? ', replay is paused' : ''}`,
     hint: hintFor({ isCut, paused, isLate: judged !== 'ok' }),
-    data: { seconds, receiving, paused },
+    data: { seconds, receiving, paused, ...heard },
   };
 }
 
