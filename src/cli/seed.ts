@@ -46,7 +46,10 @@ export function registerSeed(program: Command, cli: Cli): void {
         const project = relative(workingDirectory, target).startsWith('..') ? dirname(target) : workingDirectory;
         await app.writeProject(target, text, project);
         await app.writeProject(manifestFile(target), `${JSON.stringify(manifest, null, 2)}\n`, project);
-        return { report: { file: target, ...manifest }, text: (style) => savedView(target, manifest, style) };
+        return {
+          report: { file: target, ...manifest, isCounted: excludeTableData.length === 0 },
+          text: (style) => savedView(target, { ...manifest, isCounted: excludeTableData.length === 0 }, style),
+        };
       }),
     );
   seed
@@ -101,16 +104,18 @@ function readIfThere(file: string): string | undefined {
 
 const rowsOf = ({ tables }: SeedManifest): number => tables.reduce((sum, { rows }) => sum + rows, 0);
 
-const savedView = (file: string, manifest: SeedManifest, style: Style): string =>
+/** `isCounted`: with tables left out the manifest counts nothing. */
+export const savedView = (file: string, manifest: SeedManifest & { readonly isCounted: boolean }, style: Style): string =>
   [
-    `${style.good('saved')} ${manifest.database} in ${file} (${bytes(manifest.sizeBytes)}): ${counted(manifest.tables.length, 'table')}, ${counted(rowsOf(manifest), 'row')}`,
+    `${style.good('saved')} ${manifest.database} in ${file} (${bytes(manifest.sizeBytes)}): ${manifest.isCounted ? `${counted(manifest.tables.length, 'table')}, ${counted(rowsOf(manifest), 'row')}` : 'its rows were not counted, as tables come without theirs'}`,
     ...(manifest.sizeBytes > LARGE_BYTES
       ? [style.warn(`a repository keeps every version of ${bytes(manifest.sizeBytes)}: leave rows out with --exclude-table-data`)]
       : []),
     `a first start runs it where ${dirname(file)} is postgresql.initScriptsDir, or is mounted at /docker-entrypoint-initdb.d`,
   ].join('\n');
 
-const loadedView = ({ database, tables, rows, isEdited }: LoadedSeed): string =>
-  isEdited
-    ? `loaded into ${database}; the seed was edited since it was saved, so its rows were not counted`
-    : `loaded into ${database}: ${counted(tables, 'table')}, ${counted(rows, 'row')}`;
+export function loadedView({ database, tables, rows, isEdited }: LoadedSeed): string {
+  if (isEdited) return `loaded into ${database}; the seed was edited since it was saved, so its rows were not counted`;
+  if (tables === null || rows === null) return `loaded into ${database}; no manifest counts the rows of the seed, so they were not counted`;
+  return `loaded into ${database}: ${counted(tables, 'table')}, ${counted(rows, 'row')}`;
+}

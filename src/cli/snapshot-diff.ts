@@ -15,7 +15,7 @@ export function registerSnapshotDiff(snapshot: Command, cli: Cli): void {
     .option(...DATABASE_FLAG)
     .addHelpText(
       'after',
-      '\nRows are counted, not compared. With --json each object comes with its definition before and after.\n\nExample:\n  dbkit snapshot diff before-migration',
+      '\nRows are counted, not compared. Not read: operator classes, collations, conversions, text search, languages, user mappings.\nWith --json each object comes with its definition before and after.\n\nExample:\n  dbkit snapshot diff before-migration',
     )
     .action((name: string, flags: SnapshotFlags, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {

@@ -73,6 +73,17 @@ test.each(everywhere ? installed : [withDump ?? installed[0]!])(
       'app',
       'ALTER TABLE ledger ADD COLUMN twice integer GENERATED ALWAYS AS (1 + 1) STORED',
       'CREATE FUNCTION one() RETURNS integer LANGUAGE sql AS $$SELECT 1$$',
+      "COMMENT ON FUNCTION one() IS 'of the test'",
+      'CREATE STATISTICS both_ids ON id, twice FROM ledger',
+      'CREATE TYPE pair AS (a integer)',
+      'CREATE CAST (pair AS text) WITH INOUT',
+      'CREATE OPERATOR @#@ (LEFTARG = integer, RIGHTARG = integer, FUNCTION = int4pl)',
+      'CREATE PUBLICATION everything FOR ALL TABLES',
+      'CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN END$$',
+      "CREATE EVENT TRIGGER ddl ON ddl_command_end WHEN TAG IN ('CREATE CAST') EXECUTE FUNCTION on_ddl()",
+      'CREATE FOREIGN DATA WRAPPER nothing',
+      'CREATE SERVER away FOREIGN DATA WRAPPER nothing',
+      'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO app',
     );
     await ask(instance, 'app', 'DROP TABLE documents', 'ALTER DATABASE app RESET search_path', 'ALTER DATABASE app CONNECTION LIMIT 5');
     const compared = await report<DiffReport>(instance, 'diff', `it's "one"`);
@@ -89,7 +100,20 @@ test.each(everywhere ? installed : [withDump ?? installed[0]!])(
       compared.schema.flatMap(({ change, kind, name, table }) =>
         (table ?? name) === 'public.documents' ? [] : [`${change} ${kind} ${name}`],
       ),
-    ).toEqual(['added column public.ledger.twice', 'added function public.one()']);
+    ).toEqual([
+      'added cast public.pair AS text',
+      'added column public.ledger.twice',
+      'added comment function public.one()',
+      'added default privileges postgres r',
+      'added event trigger ddl',
+      'added foreign server away',
+      'added function public.on_ddl()',
+      'added function public.one()',
+      'added operator public.@#@(integer,integer)',
+      'added publication everything',
+      'added statistics public.both_ids',
+      'added type public.pair',
+    ]);
     expect(compared.rows).toEqual([
       { table: 'public.documents', before: expect.any(Number), after: null },
       { table: 'public.ledger', before: known.ledger, after: known.ledger + 10 },

@@ -8,8 +8,9 @@ import { asSeed, isEdited, manifestOf, type SeedManifest } from './seed-file.ts'
 
 export interface LoadedSeed {
   readonly database: string;
-  readonly tables: number;
-  readonly rows: number;
+  /** Null where the rows were not counted: there is no manifest, it counts none, or the seed was edited. */
+  readonly tables: number | null;
+  readonly rows: number | null;
   /** Somebody has written in it since it was saved, so its rows were not held against the manifest. */
   readonly isEdited: boolean;
 }
@@ -77,7 +78,8 @@ export function createSeeds(needs: LoaderNeeds): Seeds {
           );
         const edited = manifest !== undefined && isEdited(text, manifest);
         const counted = await run(needs, { database, text, expected: edited ? undefined : manifest }, signal);
-        return { database, tables: counted.length, rows: counted.reduce((sum, { rows }) => sum + rows, 0), isEdited: edited };
+        const rows = counted.reduce((sum, one) => sum + one.rows, 0);
+        return { database, ...(counted.length > 0 ? { tables: counted.length, rows } : { tables: null, rows: null }), isEdited: edited };
       } finally {
         await session.end();
       }

@@ -17,6 +17,13 @@ export interface SchemaObject {
     | 'type'
     | 'policy'
     | 'rule'
+    | 'statistics'
+    | 'operator'
+    | 'cast'
+    | 'publication'
+    | 'event trigger'
+    | 'foreign server'
+    | 'default privileges'
     | 'privileges'
     | 'comment';
   /** With its schema, quoted where SQL needs it. */
@@ -111,6 +118,59 @@ const SELECTS = [
   `SELECT 'privileges', full_name, CASE WHEN relkind IN ('r', 'p', 'f') THEN full_name END, relacl::text FROM relations WHERE relacl IS NOT NULL`,
   `SELECT 'privileges', format('%s.%I', full_name, attname), full_name, attacl::text
      FROM pg_attribute JOIN relations ON relations.oid = attrelid WHERE attacl IS NOT NULL AND NOT attisdropped`,
+  `SELECT 'statistics', format('%I.%I', nspname, stxname), r.full_name, concat_ws(' ', 'owner ' || pg_get_userbyid(stxowner), pg_get_statisticsobjdef(x.oid))
+     FROM pg_statistic_ext x JOIN schemas n ON n.oid = stxnamespace JOIN relations r ON r.oid = stxrelid`,
+  `SELECT 'operator', o.oid::regoperator::text, NULL, ${words(
+    `oprcode`,
+    `'owner ' || pg_get_userbyid(oprowner)`,
+    `nullif(oprcom, 0)::regoperator`,
+    `nullif(oprnegate, 0)::regoperator`,
+    `nullif(oprrest::oid, 0)::regproc`,
+    `nullif(oprjoin::oid, 0)::regproc`,
+    `CASE WHEN oprcanmerge THEN 'merges' END`,
+    `CASE WHEN oprcanhash THEN 'hashes' END`,
+  )} FROM pg_operator o JOIN schemas n ON n.oid = oprnamespace
+    WHERE NOT EXISTS (SELECT FROM members WHERE classid = 'pg_operator'::regclass AND objid = o.oid)`,
+  `SELECT 'cast', format('%s AS %s', format_type(castsource, NULL), format_type(casttarget, NULL)), NULL, ${words(
+    `nullif(castfunc, 0)::regprocedure`,
+    `castcontext`,
+    `castmethod`,
+  )} FROM pg_cast c WHERE oid >= 16384 AND NOT EXISTS (SELECT FROM members WHERE classid = 'pg_cast'::regclass AND objid = c.oid)`,
+  `SELECT 'publication', format('%I', pubname), NULL, ${words(
+    `'owner ' || pg_get_userbyid(pubowner)`,
+    `CASE WHEN puballtables THEN 'all tables' ELSE (
+      SELECT string_agg(concat_ws(' ', format('%I.%I', schemaname, tablename), to_jsonb(t) ->> 'attnames', to_jsonb(t) ->> 'rowfilter'), ', ' ORDER BY schemaname, tablename)
+        FROM pg_publication_tables t WHERE t.pubname = p.pubname) END`,
+    `CASE WHEN pubinsert THEN 'insert' END`,
+    `CASE WHEN pubupdate THEN 'update' END`,
+    `CASE WHEN pubdelete THEN 'delete' END`,
+    `CASE WHEN pubtruncate THEN 'truncate' END`,
+    `CASE WHEN pubviaroot THEN 'via root' END`,
+  )} FROM pg_publication p`,
+  `SELECT 'event trigger', format('%I', evtname), NULL, ${words(
+    `'owner ' || pg_get_userbyid(evtowner)`,
+    `evtevent`,
+    `evttags::text`,
+    `evtfoid::regprocedure`,
+    `nullif(evtenabled, 'O')`,
+  )} FROM pg_event_trigger e WHERE NOT EXISTS (SELECT FROM members WHERE classid = 'pg_event_trigger'::regclass AND objid = e.oid)`,
+  `SELECT 'foreign server', format('%I', srvname), NULL, ${words(
+    `fdwname`,
+    `'owner ' || pg_get_userbyid(srvowner)`,
+    `srvtype`,
+    `srvversion`,
+    `srvoptions::text`,
+    `srvacl::text`,
+  )} FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = srvfdw
+    WHERE NOT EXISTS (SELECT FROM members WHERE classid = 'pg_foreign_server'::regclass AND objid = s.oid)`,
+  `SELECT 'default privileges', concat_ws(' ', format('%I', pg_get_userbyid(defaclrole)), 'in ' || (SELECT format('%I', nspname) FROM pg_namespace n WHERE n.oid = defaclnamespace), defaclobjtype), NULL, defaclacl::text
+     FROM pg_default_acl`,
+  `SELECT 'comment', concat_ws(' ', 'function', p.oid::regprocedure), NULL, description
+     FROM pg_description JOIN functions p ON p.oid = objoid AND classoid = 'pg_proc'::regclass`,
+  `SELECT 'comment', concat_ws(' ', 'type', t.full_name), NULL, description
+     FROM pg_description JOIN types t ON t.oid = objoid AND classoid = 'pg_type'::regclass`,
+  `SELECT 'comment', concat_ws(' ', 'schema', format('%I', nspname)), NULL, description
+     FROM pg_description JOIN schemas n ON n.oid = objoid AND classoid = 'pg_namespace'::regclass`,
   `SELECT 'comment', concat_ws('.', full_name, (SELECT format('%I', attname) FROM pg_attribute WHERE attrelid = r.oid AND attnum = nullif(objsubid, 0))), full_name, description
      FROM pg_description JOIN relations r ON r.oid = objoid AND classoid = 'pg_class'::regclass`,
 ];
