@@ -39,17 +39,17 @@ export function createAlertLedger(
 ): AlertLedger {
   const path = join(stateDir, 'alerts-told.json');
   let writing: Promise<void> = Promise.resolve();
-  const all = async (): Promise<readonly StampedAlert[]> =>
-    (await files.readJson(path, (value) => v.parse(ledgerFile, value).alerts).catch(() => undefined)) ?? [];
+  const read = async (): Promise<readonly StampedAlert[]> =>
+    (await files.readJson(path, (value) => v.parse(ledgerFile, value).alerts)) ?? [];
   async function add(next: Alert): Promise<void> {
-    const known = await all();
+    const known = await read(); // What cannot be read now is not written anew: it may be read again.
     if (!isNews(next, toldIn(known), { nowMs: clock.now().getTime(), repeatAfterMs })) return;
     const owner = await stat(stateDir).catch(() => undefined); // Root tells of a recovery, somebody else of the next check.
     const alerts = [...known, stamp(next)].slice(-KEPT);
     await files.write(path, `${JSON.stringify({ schema: 'dbkit.alerts-told/v1', alerts })}\n`, { mode: 0o600, owner });
   }
   return {
-    all,
+    all: () => read().catch(() => []),
     note(next) {
       writing = writing.then(() =>
         add(next).catch((cause: unknown) => log.debug('alert.not-noted', `the alert is not in the history: ${wordsOf(cause)}`)),

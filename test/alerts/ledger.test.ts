@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Alert, StampedAlert } from '../../src/alerts/alert.ts';
 import { createAlertLedger, openTroubles } from '../../src/alerts/ledger.ts';
+import type { Files } from '../../src/kernel/machine.ts';
 import { createLogger } from '../../src/machine/logger.ts';
 import { createSystem } from '../../src/machine/machine.ts';
 
@@ -24,11 +25,12 @@ const alert = (topic: string, title: string, over: Partial<Alert> = {}): Alert =
 });
 const over = (topic: string): Alert => alert(topic, 'all is well again', { severity: 'SUCCESS', resolves: true });
 
-async function ledger() {
-  const system = await createSystem(
+async function ledger(instead: (real: Files) => Partial<Files> = () => ({})) {
+  const real = await createSystem(
     createLogger('error', () => undefined),
     {},
   );
+  const system = { ...real, files: { ...real.files, ...instead(real.files) } };
   let second = 0;
   const stamp = (one: Alert): StampedAlert => {
     second += 1;
@@ -69,6 +71,19 @@ test('a broken history is set aside and begins again', async () => {
   expect(await kept.all()).toEqual([]);
   await kept.note(alert('health', 'down'));
   expect(await kept.all()).toHaveLength(1);
+});
+
+test('a history that cannot be read for a moment is not begun anew', async () => {
+  const before = await ledger();
+  for (const title of ['down', 'slow', 'full']) await before.note(alert(title, title));
+  let isBad = true;
+  const unread: Files['readJson'] = () => Promise.reject(Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO' }));
+  const kept = await ledger(({ readJson }) => ({ readJson: (...given) => (isBad ? unread(...given) : readJson(...given)) }));
+  expect(await kept.all()).toEqual([]);
+  await kept.note(alert('late', 'late'));
+  isBad = false;
+  await kept.note(alert('last', 'last'));
+  expect((await kept.all()).map(({ title }) => title)).toEqual(['down', 'slow', 'full', 'last']);
 });
 
 test('a trouble is open since its first word until its end', () => {
