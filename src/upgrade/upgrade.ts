@@ -10,6 +10,7 @@ import { DbkitError } from '../kernel/errors.ts';
 import { isExecutable } from '../machine/is-there.ts';
 import { syncFileSystem } from '../machine/sync-file-system.ts';
 import { takePlace } from '../restore/take-place.ts';
+import { OWN_SLOT } from '../wal/slot.ts';
 import { upgradeByDump } from './by-dump.ts';
 import { canClone, upgradeByFiles } from './by-files.ts';
 import type { Upgrade, UpgradeReport, UpgradeRequest } from './contract.ts';
@@ -193,7 +194,7 @@ export function leftBehind(
   { snapshots, slots, subscriptions }: Pick<OldCluster, 'snapshots' | 'slots' | 'subscriptions'>,
 ): string[] {
   const keepsLogical = method === 'pg_upgrade' && (from.major ?? 0) >= KEEPS_LOGICAL;
-  const gone = slots.filter(({ type }) => type === 'physical' || !keepsLogical);
+  const gone = slots.filter(({ name, type }) => name !== OWN_SLOT && (type === 'physical' || !keepsLogical)); // dbkit makes its own again.
   const named = (list: readonly { readonly name: string }[]): string => list.map(({ name }) => name).join(', ');
   return [
     ...(method === 'dump' && snapshots.length > 0 ? [`${snapshots.length} snapshots stay with the old cluster`] : []),

@@ -105,6 +105,7 @@ test('slots and subscriptions that do not go on are told', () => {
   const old = {
     snapshots: [],
     slots: [
+      { name: 'dbkit_archive', type: 'physical' }, // dbkit makes its own again.
       { name: 'standby_2', type: 'physical' },
       { name: 'to_lake', type: 'logical' },
     ],
