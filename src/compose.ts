@@ -231,7 +231,7 @@ async function offsiteCopies(config: Config, system: System, reveal: Alerter['re
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
   const load = async () =>
     (await import('./backups/offsite/copies.ts')).createCopies({ config, owner, system, clock: system.clock, reveal });
-  return lazily(['copy', 'pending', 'list', 'verify', 'expire', 'rotate', 'keys', 'bring'], load);
+  return lazily(['copy', 'sendWal', 'followWal', 'pending', 'list', 'verify', 'expire', 'rotate', 'keys', 'bring'], load);
 }
 
 /** Hold is for people who look at the container; machines want an exit status. */

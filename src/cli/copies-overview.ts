@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CopiesReport } from '../backups/offsite/survey.ts';
-import { counted, roughly } from '../kernel/units.ts';
+import { bytes, counted, roughly } from '../kernel/units.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -28,19 +28,26 @@ export function registerCopiesOverview(program: Command, cli: Cli): void {
 /** Pure. */
 export function copiesView({ score, ok, advice, places }: CopiesReport, style: Style, now: Date): string {
   const ago = (iso: string): string => `${roughly(Math.max(0, (now.getTime() - Date.parse(iso)) / 1000))} ago`;
-  const rows = places.map(({ name, place, role, medium, offHost, isEncrypted, backups, newest, holds, problem }) => [
+  const rows = places.map(({ name, place, role, medium, offHost, isEncrypted, backups, newest, holds, problem, wal }) => [
     style.strong(name),
     problem !== null ? style.bad('not known') : role === 'data' ? (holds ? 'there' : style.warn('none')) : counted(backups, 'backup'),
     newest === null
       ? ''
       : `${newest.label}, ${ago(newest.createdAt)}, ${newest.verifiedAt === null ? 'not verified' : `verified ${ago(newest.verifiedAt)}`}`,
+    wal === null
+      ? ''
+      : wal.failing !== null
+        ? style.bad(`not sent for ${roughly(wal.seconds)}`)
+        : wal.seconds === 0
+          ? 'all of it'
+          : `${bytes(wal.bytes)}, ${roughly(wal.seconds)} behind`,
     [medium ?? '', offHost ? 'on another machine' : '', isEncrypted ? 'encrypted' : ''].filter(Boolean).join(', '),
     problem ?? place,
   ]);
   const figures = `${counted(score.copies, 'copy').replace('copys', 'copies')}, ${score.media} ${score.media === 1 ? 'medium' : 'media'}, ${score.offHost} on another machine`;
   return [
     `${ok ? style.good('3-2-1') : style.warn('not 3-2-1')}: ${figures}`,
-    table(rows, ['place', 'holds', 'newest', 'medium', 'where'].map(style.dim)),
+    table(rows, ['place', 'holds', 'newest', 'WAL', 'medium', 'where'].map(style.dim)),
     ...(advice.length > 0 ? [advice.map(({ because, next }) => `${style.warn(because)}; ${next}`).join('\n')] : []),
   ].join('\n\n');
 }

@@ -10,6 +10,7 @@ import type { App } from './app.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
+import { copyRows, registerWalCopy } from './wal-copy.ts';
 
 const KEPT = `
 The supervisor keeps the WAL of instances that dbkit has initialised, in BACKUP_DIR/wal; DBKIT_WAL=tail switches it on for others, DBKIT_WAL=off off.`;
@@ -66,6 +67,7 @@ export function registerWal(program: Command, cli: Cli): void {
         return { report, text: (style) => expireView(report, style) };
       }),
     );
+  registerWalCopy(wal, cli);
   wal
     .command('fetch')
     .argument('<name>', 'a segment or a history file, as PostgreSQL names it (%f)')
@@ -135,6 +137,7 @@ function statusView(report: WalStatus, style: Style): string {
     ['behind', behind],
     ['held back by a slot', report.guarded ? 'yes' : 'no'],
     ['takes', bytes(storedBytes)],
+    ...copyRows(report.copies, style),
   ];
   const lines = report.timelines.map((line) => [
     String(line.timeline),

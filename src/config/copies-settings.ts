@@ -12,6 +12,8 @@ const common = {
   identity: v.optional(secret),
   /** After every good backup. */
   afterBackup: v.optional(v.boolean(), true),
+  /** `always`: new WAL is sent there while the supervisor runs. `with-backups`: only with a backup that is copied. */
+  wal: v.optional(v.picklist(['always', 'with-backups']), 'always'),
   /** No backup expires here before it is verified there. */
   awaited: v.optional(v.boolean(), true),
   /** Default: nothing expires there. */

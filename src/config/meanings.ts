@@ -71,6 +71,7 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'wal.pollSeconds': 'how often new WAL is looked for: about so much is lost with the machine',
   'wal.maxLag': 'WAL that is held back while the archive cannot be written; beyond it a gap is told, and a base backup closes it',
   'wal.backupAfter': 'so much WAL after the last one a base backup is taken',
+  'wal.copySeconds': 'how often new WAL is sent to each of copies: about so much is lost there with the machine and its disks',
   copies:
     'other places that backups and WAL are copied to, by name: { type: directory, path } or { type: s3, bucket, … }; see docs/guide/copies.md',
   'maintenance.lockTimeoutSeconds': 'how long a statement waits for a lock that others would queue behind',

@@ -13,5 +13,7 @@ export const walSettings = v.strictObject({
   maxLag: v.optional(size, '1GB'),
   /** After so much WAL a base backup is taken, so that what is older can expire. */
   backupAfter: v.optional(size, '4GB'),
+  /** How often the supervisor sends new WAL to each of `copies`. */
+  copySeconds: v.optional(v.pipe(v.number(), v.minValue(0.2), v.maxValue(3600)), 10),
 });
 export type WalSettings = v.InferOutput<typeof walSettings>;

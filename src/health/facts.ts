@@ -156,6 +156,12 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
     readonly backups: number;
     /** Why nothing can be copied. */
     readonly failing: string | null;
+    /** Its WAL behind the archive here; null where that is not known, or it is sent with backups only. */
+    readonly walLagBytes?: number | null;
+    readonly walLagSeconds?: number | null;
+    readonly walFailing?: string | null;
+    /** The most that the tier may lose. */
+    readonly rpoSeconds?: number | null;
   }[];
   readonly migrations: OwnFacts;
 }

@@ -67,6 +67,7 @@ function ofProbes(gauge: Gauge, { probes }: HealthReport): void {
   figure('dbkit_wal_kept', '1 while the WAL is kept in the repository as it is written.', archive && (archive.state === 'keeping' ? 1 : 0));
   figure('dbkit_wal_kept_lag_bytes', 'WAL that is durable and not in the repository yet.', archive?.lagBytes ?? undefined);
   figure('dbkit_wal_kept_lag_seconds', 'How long that has been so.', archive?.lagSeconds ?? undefined);
+  ofCopies(gauge, factsOf(probes, 'copies') ?? []);
   const restored = factsOf(probes, 'backups');
   figure('dbkit_target_rpo_seconds', 'The most that the tier may lose.', archive?.rpoSeconds ?? undefined);
   figure('dbkit_target_rto_seconds', 'The longest that a restore may take by the tier.', restored?.rtoSeconds ?? undefined);
@@ -90,6 +91,19 @@ function ofProbes(gauge: Gauge, { probes }: HealthReport): void {
     'Free bytes of a volume.',
     rows.map(({ what, freeBytes }) => [{ volume: what }, freeBytes]),
   );
+}
+
+function ofCopies(gauge: Gauge, copies: NonNullable<ReturnType<typeof factsOf<'copies'>>>): void {
+  const each = (name: string, help: string, figure: (copy: (typeof copies)[number]) => number | null | undefined): void => {
+    const rows = copies.flatMap((copy) => {
+      const value = figure(copy);
+      return value == null ? [] : [[{ copy: copy.name }, value] as const];
+    });
+    if (rows.length > 0) gauge(name, help, rows);
+  };
+  each('dbkit_copy_wal_lag_bytes', 'WAL that is in the repository and not in this copy yet.', ({ walLagBytes }) => walLagBytes);
+  each('dbkit_copy_wal_lag_seconds', 'How long that has been so.', ({ walLagSeconds }) => walLagSeconds);
+  each('dbkit_copy_age_seconds', 'Age of the newest backup that is verified in this copy.', ({ ageSeconds }) => ageSeconds);
 }
 
 function ofBackups(gauge: Gauge, backups: readonly Backup[]): void {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { readCluster } from '../backups/base/cluster.ts';
 import { needsOf } from '../backups/base/expire-archives.ts';
 import { baseBackupRecords } from '../backups/base/record.ts';
+import { copiesOfWal } from '../backups/offsite/wal-notes.ts';
 import { openRepository } from '../backups/repository.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { parseLsn } from '../formats/wal-segment.ts';
@@ -15,7 +16,7 @@ import { expireWal } from '../wal/expire.ts';
 import { fetchAhead } from '../wal/fetch-ahead.ts';
 import { readKeeping } from '../wal/keeping.ts';
 import type { NeedsWal } from '../wal/retention.ts';
-import { type WalStatus, type WalStatusFacts, walStatus } from '../wal/status.ts';
+import { awaitedOf, type WalStatus, type WalStatusFacts, walStatus } from '../wal/status.ts';
 import { verifyWal, type WalRange, type WalVerification } from '../wal/verify.ts';
 
 export interface WalExpiry {
@@ -63,18 +64,20 @@ export function createKeptWal({ config, system }: PostgresqlOptions): KeptWal {
   return {
     async status(signal) {
       const archive = await archiveOf(signal);
-      const [keeping, backups, server] = await Promise.all([
+      const [keeping, backups, copies, server] = await Promise.all([
         readKeeping(stateDir, system.files),
         needs(archive, signal),
+        copiesOfWal(config, archive.systemIdentifier, system.files),
         reachedBy(postgresql, signal),
       ]);
-      return walStatus({ archive, keeping, backups, server, now: system.clock.now() }, signal);
+      return walStatus({ archive, keeping, backups, copies, server, now: system.clock.now() }, signal);
     },
     verify: async (range, signal) => verifyWal(await archiveOf(signal), range, system.log, signal),
     fetch: async (name, to, signal) => fetchAhead(await archiveOf(signal), name, to, system.files, signal),
     async expire({ dryRun }, signal) {
       const archive = await archiveOf(signal);
-      const decisions = await expireWal(archive, await needs(archive, signal), { dryRun, log: system.log }, signal);
+      const awaited = awaitedOf(await copiesOfWal(config, archive.systemIdentifier, system.files));
+      const decisions = await expireWal(archive, await needs(archive, signal), { dryRun, log: system.log, awaited }, signal);
       return {
         dir: archive.dir,
         dryRun,

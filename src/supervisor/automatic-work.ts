@@ -4,6 +4,7 @@ import { withAny } from '../kernel/deadline.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Child, SpawnChild } from '../kernel/machine.ts';
 import { keepSchedule, type ScheduledJob, type ScheduleNeeds } from './schedule/keep-schedule.ts';
+import { sendWalElsewhere } from './send-wal.ts';
 import type { Service } from './service.ts';
 import { isServerUp, startBackup } from './start-backup.ts';
 
@@ -14,6 +15,8 @@ type Needs = ScheduleNeeds &
 export interface AutomaticCommands {
   readonly backup: readonly string[];
   drill(kind: DrillKind): readonly string[];
+  /** Sends WAL to that copy for as long as it lives. */
+  sendWal(copy: string): readonly string[];
 }
 
 /** Backups and drills that the supervisor begins by itself. They are processes of their own, one after the other. */
@@ -51,6 +54,7 @@ export async function beginAutomaticWork(app: Needs, commands: AutomaticCommands
   const loops = [
     backUpOnWish(app, () => afterTheOthers(() => startBackup(app, commands.backup)), signal),
     keepSchedule(app, jobs, () => isServerUp(app), signal),
+    sendWalElsewhere(app, commands.sendWal, signal),
   ];
   return {
     async end() {

@@ -2,18 +2,18 @@ import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { System } from '../kernel/machine.ts';
 import type { WalArchive } from './contract.ts';
-import { type NeedsWal, planWalRetention, type SegmentDecision } from './retention.ts';
+import { type AwaitedWal, type NeedsWal, planWalRetention, type SegmentDecision } from './retention.ts';
 
 /** Removes what no base backup needs, oldest first; `dryRun` only says what it would. What cannot be removed is told, and left for the next time. */
 export async function expireWal(
   archive: WalArchive,
   backups: readonly NeedsWal[],
-  { dryRun, log }: { readonly dryRun: boolean; readonly log: System['log'] },
+  { dryRun, log, awaited }: { readonly dryRun: boolean; readonly log: System['log']; readonly awaited: readonly AwaitedWal[] },
   signal: AbortSignal,
 ): Promise<readonly SegmentDecision[]> {
   const size = await archive.segmentSizeBytes();
   if (size === undefined) return [];
-  const decisions = planWalRetention(await archive.timelines(signal), backups, size);
+  const decisions = planWalRetention(await archive.timelines(signal), backups, size, awaited);
   const going = dryRun ? [] : decisions.filter(({ keep }) => !keep);
   let removedBytes = 0;
   for (const { segment } of going) {

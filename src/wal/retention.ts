@@ -10,6 +10,12 @@ export interface NeedsWal {
   readonly isGood: boolean;
 }
 
+/** A copy elsewhere that nothing may expire before: all up to there is in it. */
+export interface AwaitedWal {
+  readonly timeline: number;
+  readonly lsn: Lsn;
+}
+
 export interface SegmentFacts {
   readonly segment: ArchivedSegment;
   readonly segmentSizeBytes: number;
@@ -19,6 +25,7 @@ export interface SegmentFacts {
   readonly ancestors: ReadonlyMap<number, Lsn>;
   /** Several files bear its name. */
   readonly isDisputed: boolean;
+  readonly awaited: readonly AwaitedWal[];
 }
 
 interface Row {
@@ -35,6 +42,9 @@ const serves = ({ segment, segmentSizeBytes, ancestors }: SegmentFacts, backup: 
   const left = ancestors.get(backup.timeline);
   return left !== undefined && left >= backup.startLsn;
 };
+
+const isAhead = (segment: ArchivedSegment, { timeline, lsn }: AwaitedWal): boolean =>
+  segment.timeline > timeline || (segment.timeline === timeline && segment.endLsn > lsn);
 
 /** First match wins. WAL is of use with a base backup from before it; what lies before every backup is of none. */
 export const segmentRows: readonly Row[] = [
@@ -57,6 +67,12 @@ export const segmentRows: readonly Row[] = [
     then: 'keep',
     words: 'a base backup is rolled forward with it',
   },
+  {
+    id: 'wal-awaits-its-copy',
+    when: ({ segment, awaited }) => awaited.some((copy) => isAhead(segment, copy)),
+    then: 'keep',
+    words: 'a copy elsewhere does not have it yet, and without it could not be rolled forward',
+  },
   { id: 'wal-before-backups', when: () => true, then: 'remove', words: 'it lies before every good base backup' },
 ];
 
@@ -72,13 +88,14 @@ export function planWalRetention(
   timelines: readonly ArchivedTimeline[],
   backups: readonly NeedsWal[],
   segmentSizeBytes: number,
+  awaited: readonly AwaitedWal[] = [],
 ): SegmentDecision[] {
   const good = backups.filter(({ isGood }) => isGood);
   return timelines.flatMap(({ segments, history }) => {
     const ancestors = new Map(history.map(({ timeline, switchLsn }) => [timeline, switchLsn] as const));
     return segments.map((segment) => {
       const isDisputed = segments.some((other) => other !== segment && other.name === segment.name);
-      const facts = { segment, segmentSizeBytes, backups: good, ancestors, isDisputed };
+      const facts = { segment, segmentSizeBytes, backups: good, ancestors, isDisputed, awaited };
       const { id, then, words } = segmentRows.find(({ when }) => when(facts))!; // The last row always matches.
       return { segment, keep: then === 'keep', reason: id, because: words };
     });

@@ -4,7 +4,7 @@ import { errnoOf } from '../kernel/errors.ts';
 import type { ArchivedTimeline, WalArchive } from './contract.ts';
 import { disputedOf, holesOf } from './holes.ts';
 import type { WalGap, WalKeepingState } from './keeping.ts';
-import { type NeedsWal, planWalRetention, segmentRows } from './retention.ts';
+import { type AwaitedWal, type NeedsWal, planWalRetention, segmentRows } from './retention.ts';
 
 /** `dbkit wal status`: LSNs as PostgreSQL prints them, bytes, seconds; fields are only ever added. */
 export interface WalStatus {
@@ -32,6 +32,8 @@ export interface WalStatus {
   /** Told when they came about. */
   readonly gaps: readonly WalGap[];
   readonly storedBytes: number;
+  /** Each configured place that WAL is sent to. */
+  readonly copies: readonly CopyStatus[];
   /** Why the segments are there; those that retention would remove come last. */
   readonly keptFor: readonly {
     readonly reason: string;
@@ -41,16 +43,39 @@ export interface WalStatus {
   }[];
 }
 
+/** The WAL in one of `copies:`, by what the machine that sends it has noted. */
+export interface CopyOfWal {
+  readonly name: string;
+  /** Sent as it is kept; else only with backups. */
+  readonly isContinuous: boolean;
+  /** Nothing expires here before it is there. */
+  readonly isAwaited: boolean;
+  /** All WAL up to there is in the copy, as of that moment; null where nothing was sent yet. */
+  readonly end: { readonly timeline: number; readonly lsn: Lsn; readonly at: Date } | null;
+  /** Why nothing can be sent; null while it works. */
+  readonly failing: { readonly since: string; readonly message: string } | null;
+}
+
+export interface CopyStatus extends Omit<CopyOfWal, 'end'> {
+  readonly end: { readonly timeline: number; readonly lsn: string; readonly at: string } | null;
+  /** Behind the archive; null where one of them is empty. */
+  readonly lag: { readonly bytes: number; readonly seconds: number } | null;
+}
+
 export interface WalStatusFacts {
   readonly archive: WalArchive;
   readonly keeping: WalKeepingState | undefined;
   readonly backups: readonly NeedsWal[];
+  readonly copies: readonly CopyOfWal[];
   /** Undefined where the server does not answer. */
   readonly server: { readonly timeline: number; readonly flushedLsn: Lsn } | undefined;
   readonly now: Date;
 }
 
-export async function walStatus({ archive, keeping, backups, server, now }: WalStatusFacts, signal: AbortSignal): Promise<WalStatus> {
+export async function walStatus(
+  { archive, keeping, backups, copies, server, now }: WalStatusFacts,
+  signal: AbortSignal,
+): Promise<WalStatus> {
   const timelines = await archive.timelines(signal);
   const size = (await archive.segmentSizeBytes()) ?? 1;
   const own = keeping?.systemIdentifier === archive.systemIdentifier ? keeping : undefined;
@@ -66,7 +91,8 @@ export async function walStatus({ archive, keeping, backups, server, now }: WalS
     timelines: timelines.flatMap(lineOf),
     gaps: own?.gaps ?? [],
     storedBytes: storedBytesOf(timelines.flatMap(({ segments }) => segments)),
-    keptFor: keptFor(timelines, backups, size),
+    copies: copies.map((copy) => copyStatus(copy, end, now)),
+    keptFor: keptFor(timelines, backups, size, awaitedOf(copies)),
   };
 }
 
@@ -97,6 +123,19 @@ export function lagOf(end: End | null, server: WalStatusFacts['server'], now: Da
   return { bytes, seconds: bytes === 0 ? 0 : Math.max(0, (now.getTime() - end.at.getTime()) / 1000) };
 }
 
+/** Pure. The seconds since all that the archive had was there: what was written later is not known to be. */
+export const copyLag = ({ end: reached }: CopyOfWal, end: Pick<End, 'timeline' | 'lsn'> | null, now: Date): CopyStatus['lag'] => {
+  if (reached === null || end === null) return null;
+  if (reached.timeline === end.timeline && reached.lsn >= end.lsn) return { bytes: 0, seconds: 0 };
+  return { bytes: Math.max(0, Number(end.lsn - reached.lsn)), seconds: Math.max(0, (now.getTime() - reached.at.getTime()) / 1000) };
+};
+
+const copyStatus = (copy: CopyOfWal, end: End | null, now: Date): CopyStatus => ({
+  ...copy,
+  end: copy.end && { timeline: copy.end.timeline, lsn: formatLsn(copy.end.lsn), at: copy.end.at.toISOString() },
+  lag: copyLag(copy, end, now),
+});
+
 function lineOf({ id, segments }: ArchivedTimeline): WalStatus['timelines'][number][] {
   const [first, last] = [segments[0], segments.at(-1)];
   if (first === undefined || last === undefined) return [];
@@ -116,8 +155,17 @@ function lineOf({ id, segments }: ArchivedTimeline): WalStatus['timelines'][numb
 const storedBytesOf = (segments: readonly { readonly storedBytes: number }[]): number =>
   segments.reduce((sum, { storedBytes }) => sum + storedBytes, 0);
 
-function keptFor(timelines: readonly ArchivedTimeline[], backups: readonly NeedsWal[], size: number): WalStatus['keptFor'] {
-  const decisions = planWalRetention(timelines, backups, size);
+/** Pure. Of a copy that nothing was ever sent to nothing is awaited: there is no backup that it would be needed by. */
+export const awaitedOf = (copies: readonly CopyOfWal[]): readonly AwaitedWal[] =>
+  copies.flatMap(({ isContinuous, isAwaited, end }) => (isContinuous && isAwaited && end !== null ? [end] : []));
+
+function keptFor(
+  timelines: readonly ArchivedTimeline[],
+  backups: readonly NeedsWal[],
+  size: number,
+  awaited: readonly AwaitedWal[],
+): WalStatus['keptFor'] {
+  const decisions = planWalRetention(timelines, backups, size, awaited);
   return segmentRows.flatMap(({ id, words }) => {
     const segments = decisions.filter(({ reason }) => reason === id).map(({ segment }) => segment);
     return segments.length === 0 ? [] : [{ reason: id, because: words, segments: segments.length, storedBytes: storedBytesOf(segments) }];

@@ -4,13 +4,14 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { expect, onTestFinished, test } from 'vitest';
 import { baseBackupRecords } from '../../src/backups/base/record.ts';
+import { bringWalBack } from '../../src/backups/offsite/bring-wal.ts';
 import { createCopies } from '../../src/backups/offsite/copies.ts';
 import { copyOut } from '../../src/backups/offsite/copy-out.ts';
 import { expireCopies } from '../../src/backups/offsite/expire-copies.ts';
 import { plainBackups } from '../../src/backups/offsite/held-backups.ts';
 import { type NeededWal, needlessWal } from '../../src/backups/offsite/needless-wal.ts';
 import { openPlace } from '../../src/backups/offsite/place.ts';
-import { bringWalBack, copyWal } from '../../src/backups/offsite/wal.ts';
+import { copyWal } from '../../src/backups/offsite/send-wal.ts';
 import { configSchema } from '../../src/config/config.ts';
 import { clock } from '../../src/machine/clock.ts';
 import { createFiles } from '../../src/machine/files.ts';
@@ -18,6 +19,7 @@ import { createLogger } from '../../src/machine/logger.ts';
 import { createSystem } from '../../src/machine/machine.ts';
 import { plainSeal } from '../../src/store/age.ts';
 import { openDirectoryStore } from '../../src/store/directory.ts';
+import type { Store } from '../../src/store/store.ts';
 import { openWriter } from '../../src/wal/writer.ts';
 import { FULL, run, SIZE, segment } from '../harness/wal-files.ts';
 import { record } from './record.fixture.ts';
@@ -68,6 +70,8 @@ test('names that are no segments of the archive are left alone', () => {
   expect(needlessWal(strange, [{ label: 'data_1', wal: from(9) }], none)).toEqual([]);
 });
 
+const inDays = (days: number) => ({ now: () => new Date(clock.now().getTime() + days * 86_400_000) });
+
 /** Segments 3 to 6 are kept here, and two backups that need them from 3 and from 5 on are copied. */
 async function twoCopies() {
   const root = await mkdtemp(join(tmpdir(), 'dbkit-needless-'));
@@ -108,16 +112,70 @@ test('with a backup its WAL goes from a copy, is not sent again, and the backup 
   await copy('data_20261120_120000', from(3));
   await copy('data_20261121_120000', from(5));
   expect(await segments()).toEqual([3, 4, 5, 6]);
-  const expire = (last: number, dryRun = false) =>
-    expireCopies({ place, policy: { last }, clock, log, histories: none }, { dryRun }, signal);
+  const expire = (last: number, days = 0, dryRun = false) =>
+    expireCopies({ place, policy: { last }, clock: inDays(days), log, histories: none }, { dryRun }, signal);
   expect(await expire(2)).toMatchObject({ walSegments: 0 });
-  expect(await expire(1, true)).toMatchObject({ walSegments: 2 });
+  expect(await expire(1)).toMatchObject({ walSegments: 0 });
+  expect(await expire(1, 6), 'another machine may copy a backup that is as old').toMatchObject({ walSegments: 0 });
+  expect(await expire(1, 8, true)).toMatchObject({ walSegments: 2 });
   expect(await segments()).toEqual([3, 4, 5, 6]);
-  expect(await expire(1)).toMatchObject({ walSegments: 2 });
+  expect(await expire(1, 8)).toMatchObject({ walSegments: 2 });
   expect(await segments()).toEqual([5, 6]);
   await copy('data_20261122_120000', from(6));
   expect(await segments(), 'what no backup there needs is not sent again').toEqual([5, 6]);
   expect(await bringWalBack(place, join(root, 'repository'), files, signal)).toBe(2);
+});
+
+test('two machines expire at once and one is killed at any removal: what the backup that stays needs is there at every instant', async () => {
+  const { store, copy, segments } = await twoCopies();
+  await copy('data_20261120_120000', from(3));
+  await copy('data_20261121_120000', from(5));
+  let left = 0;
+  const killable: Store = {
+    ...store,
+    async remove(...rest) {
+      if (left === 0) throw new TypeError('killed');
+      left -= 1;
+      await store.remove(...rest);
+      expect(await segments()).toEqual(expect.arrayContaining([5, 6]));
+    },
+  };
+  const expire = (on: Store, days: number) =>
+    expireCopies(
+      { place: openPlace(on, plainSeal, '77'), policy: { last: 1 }, clock: inDays(days), log, histories: none },
+      { dryRun: false },
+      signal,
+    );
+  let kills = 0;
+  for (const days of [0, 8])
+    for (let patience = 0; ; patience += 1) {
+      left = patience;
+      const both = await Promise.allSettled([
+        expire(killable, days),
+        expire(killable, days),
+        expire(patience > 3 ? store : killable, days),
+      ]);
+      expect(await segments()).toEqual(expect.arrayContaining([5, 6]));
+      expect((await openPlace(store, plainSeal, '77').summaries(signal)).map(({ label }) => label)).toContain('data_20261121_120000');
+      if (both.every(({ status }) => status === 'fulfilled')) break;
+      kills += 1;
+      expect(kills).toBeLessThan(60);
+    }
+  expect(kills).toBeGreaterThan(2);
+  expect(await segments()).toEqual([5, 6]);
+});
+
+test('a machine that copies an older backup while another lets go of all but the newest keeps the WAL of it', async () => {
+  const { place, copy, segments } = await twoCopies();
+  await copy('data_20261119_120000', from(3));
+  await copy('data_20261121_120000', from(6));
+  const expire = (last: number, days: number) =>
+    expireCopies({ place, policy: { last }, clock: inDays(days), log, histories: none }, { dryRun: false }, signal);
+  await expire(1, 0);
+  await copy('data_20261120_120000', from(4)); // Begun before, and its summary comes now.
+  expect(await segments()).toEqual([3, 4, 5, 6]);
+  expect(await expire(2, 8)).toMatchObject({ walSegments: 1 });
+  expect(await segments()).toEqual([4, 5, 6]);
 });
 
 test('a server that comes from the same cluster and has gone another way is refused, and nothing is sent', async () => {

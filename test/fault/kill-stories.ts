@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { serverUser } from '../harness/as-user.ts';
@@ -7,10 +7,11 @@ import { ask, askNumber } from '../harness/ask.ts';
 import { crash, remove, scramble, truncateTo } from '../harness/breaking.ts';
 import { boot, type Ended, inspect, run } from '../harness/dbkit.ts';
 import { makeDirectory, ownedBy, sha256, treeOf } from '../harness/files.ts';
-import type { Instance } from '../harness/instance.ts';
+import { configure, type Instance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { openProject } from '../harness/project.ts';
 import { addRows, expectAllRows, expectNewInstance, known } from '../harness/rows.ts';
+import { untilKept } from '../wal/kept.ts';
 import { customise, expectRowsAndSetting } from './customised.ts';
 import { expectAllWhole, expectNewestIsPlain, makeSpread, updateSpread } from './spread.ts';
 import { takeBackup } from './take-backup.ts';
@@ -249,6 +250,60 @@ const branch: Story = {
   },
 };
 
+/** WAL that is sent to a copy, and WAL that its retention removes there: the copy alone gives every row back. */
+const copy: Story = {
+  ...plain,
+  act: async (instance, env) => {
+    const place = join(instance.root, 'nas');
+    await makeDirectory(place, serverUser, 0o700);
+    const nas = { type: 'directory', path: place, wal: 'with-backups' } as const;
+    const archived = { DBKIT_WAL: 'tail' };
+    await configure(instance, { copies: { nas } });
+    const running = await boot(instance, { env: archived });
+    const dbkit = async (words: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<Ended> =>
+      run(instance, words, { env: { ...archived, ...more } });
+    const fine = async (...words: string[]): Promise<void> => expect(await dbkit(words)).toMatchObject({ code: 0 });
+    await fine('backup', 'create');
+    for (const number of [1, 2]) await ask(instance, 'app', `CREATE TABLE more${number} (i int)`, 'SELECT pg_switch_wal()');
+    await ask(instance, 'app', 'CREATE TABLE last_of_all (i int)');
+    await untilKept(instance);
+    let killed = await dbkit(['wal', 'copy'], env);
+    if (killed.signal === null) {
+      await fine('backup', 'create');
+      await configure(instance, { copies: { nas: { ...nas, retention: { last: 1 } } } });
+      killed = await dbkit(['backup', 'cleanup', '--copy', 'nas'], env);
+    }
+    if (killed.signal === null) {
+      await agedByDays(place, 8);
+      killed = await dbkit(['backup', 'cleanup', '--copy', 'nas'], env);
+    }
+    await fine('wal', 'copy');
+    await fine('backup', 'cleanup', '--copy', 'nas');
+    await fine('backup', 'verify', '--copy', 'nas');
+    await expectStopped(instance, await running.stop());
+    for (const dir of [instance.dataDir, instance.backupDir, instance.stateDir]) await rm(dir, { recursive: true });
+    await makeDirectory(instance.dataDir, serverUser, 0o700);
+    await mkdir(instance.backupDir);
+    await fine('backup', 'restore', '--from', 'nas', '--to', 'latest', '--yes');
+    const back = await boot(instance);
+    await expectAllRows(instance, 10);
+    expect(await askNumber(instance, 'app', "SELECT count(to_regclass('last_of_all'))"), 'the last WAL that was sent').toBe(1);
+    await ask(instance, 'app', 'DROP TABLE more1, more2, last_of_all');
+    await expectStopped(instance, await back.stop());
+    return killed;
+  },
+};
+
+/** What the copy's retention let go, as if it had been so long ago. */
+async function agedByDays(place: string, days: number): Promise<void> {
+  for (const name of await readdir(place, { recursive: true })) {
+    if (!/expired\/[^/]+\.json$/.test(name)) continue;
+    const marker = JSON.parse(await readFile(join(place, name), 'utf8')) as { expiredAt: string };
+    const expiredAt = new Date(Date.parse(marker.expiredAt) - days * 86_400_000).toISOString();
+    await writeFile(join(place, name), JSON.stringify({ ...marker, expiredAt }));
+  }
+}
+
 /** An upgrade by a dump, killed while the old data is in its place: it goes on with the old programs. */
 const upgrade: Story = {
   from: 'template',
@@ -274,6 +329,7 @@ export const stories: Readonly<
     | 'dump'
     | 'snapshot'
     | 'branch'
+    | 'copy'
     | 'upgrade'
     | 'server',
     Story
@@ -290,6 +346,7 @@ export const stories: Readonly<
   dump,
   snapshot,
   branch,
+  copy,
   upgrade,
   server: plain,
 };

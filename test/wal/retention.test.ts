@@ -59,12 +59,29 @@ test.each([
   expect(expected.join()).toContain(id);
 });
 
+test('wal-awaits-its-copy: what a copy does not have yet stays, although no backup here needs it', () => {
+  const timelines = [timeline(1, [segment(1), segment(2)]), timeline(2, [segment(3, 2)], [fork])];
+  const decided = (awaited: { timeline: number; lsn: bigint }[]): string[] =>
+    planWalRetention(timelines, [backup(9, 2)], SIZE, awaited).map(({ segment: { name }, reason }) => `${name} ${reason}`);
+  expect(decided([{ timeline: 1, lsn: BigInt(2 * SIZE) }])).toEqual([
+    '1-1 wal-before-backups',
+    '1-2 wal-awaits-its-copy',
+    '2-3 wal-awaits-its-copy',
+  ]);
+  expect(decided([{ timeline: 2, lsn: BigInt(3 * SIZE + 7) }])).toEqual([
+    '1-1 wal-before-backups',
+    '1-2 wal-before-backups',
+    '2-3 wal-awaits-its-copy',
+  ]);
+});
+
 test('every row decides something above', () => {
   expect(segmentRows.map(({ id }) => id)).toEqual([
     'wal-disputed',
     'wal-without-backup',
     'wal-tail',
     'wal-of-backup',
+    'wal-awaits-its-copy',
     'wal-before-backups',
   ]);
 });

@@ -5,6 +5,8 @@ import type { System } from '../../kernel/machine.ts';
 import { openArchive } from '../../wal/archive.ts';
 import { expireWal } from '../../wal/expire.ts';
 import type { NeedsWal } from '../../wal/retention.ts';
+import { awaitedOf } from '../../wal/status.ts';
+import { copiesOfWal } from '../offsite/wal-notes.ts';
 import type { BackupRecord } from './record.ts';
 
 /** The base backups of one system as its WAL archive sees them. */
@@ -21,7 +23,11 @@ export async function expireArchives(
 ): Promise<void> {
   for (const systemIdentifier of new Set(records.map((record) => record.systemIdentifier))) {
     const archive = openArchive(config.backupDir, systemIdentifier, system.files);
-    await expireWal(archive, needsOf(records, systemIdentifier), { dryRun: false, log: system.log }, signal).catch((cause: unknown) => {
+    const expire = async () => {
+      const awaited = awaitedOf(await copiesOfWal(config, systemIdentifier, system.files));
+      return expireWal(archive, needsOf(records, systemIdentifier), { dryRun: false, log: system.log, awaited }, signal);
+    };
+    await expire().catch((cause: unknown) => {
       signal.throwIfAborted();
       system.log.warn('wal.expire-failed', `WAL that no backup needs could not be removed: ${wordsOf(cause)}`);
     });

@@ -6,7 +6,6 @@ import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
 import { newestFirst } from '../../kernel/labels.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import type { StoreNeeds } from '../../store/open-store.ts';
-import type { Store } from '../../store/store.ts';
 import type { Backup } from '../backup.ts';
 import { baseBackupRecords } from '../base/record.ts';
 import { dumpRecords } from '../dump/record.ts';
@@ -15,18 +14,20 @@ import { parseJson } from '../names.ts';
 import { readRegular } from '../regular-file.ts';
 import type { KeptRecord, RecordKind } from '../repository.ts';
 import { bringBack } from './bring-back.ts';
+import { bringWalBack } from './bring-wal.ts';
 import { type CheckedCopy, checkCopy, readBack } from './check-copy.ts';
-import { holdCopy } from './copy-lock.ts';
+import { holdCopy, holdWalOfCopy } from './copy-lock.ts';
 import { copyOut } from './copy-out.ts';
 import type { CopyExpiry } from './expire-copies.ts';
+import { type SentToCopy, sendHeld, walSending } from './follow-wal.ts';
 import { heldBackups } from './held-backups.ts';
 import type { NeededWal } from './needless-wal.ts';
 import { isVerified, openNotes, readNotes } from './notes.ts';
-import { type CopySummary, clustersIn, type Place } from './place.ts';
+import { type CopySummary, type Place, requireOwn } from './place.ts';
 import { type Dependence, finishReplacing, type RotatedCopy } from './rotate.ts';
+import { openWalSender } from './send-wal.ts';
 import { type Found, openSources } from './sources.ts';
-import { expireIn, keysIn, rotateIn } from './upkeep.ts';
-import { bringWalBack, copyWal } from './wal.ts';
+import { upkeepOf } from './upkeep.ts';
 
 export interface CopiedBackup {
   readonly copy: string;
@@ -48,6 +49,10 @@ export interface CopiesNeeds extends StoreNeeds {
 export interface Copies {
   /** A good backup and the WAL beside it, and what was sent read back. Rejects with `data.foreign` where only other clusters are there, unless that is meant. */
   copy(name: string, backup: Backup, options: { readonly otherCluster: boolean }, signal: AbortSignal): Promise<CopiedBackup>;
+  /** The kept WAL that is not there yet, once. Rejects with `data.foreign` where only other clusters are there. */
+  sendWal(name: string, signal: AbortSignal): Promise<SentToCopy>;
+  /** The same, as WAL is kept, until `signal` fires or nobody wants it any more (`isOver`); resolves too when the configuration is to be read again. */
+  followWal(name: string, isOver: () => boolean, signal: AbortSignal): Promise<void>;
   /** Those of these backups that are not known to be whole there: good ones, oldest first. */
   pending(name: string, backups: readonly Backup[]): Promise<readonly Backup[]>;
   /** Oldest first, of every cluster. */
@@ -79,7 +84,7 @@ export function createCopies(needs: CopiesNeeds): Copies {
   const { config, system } = needs;
   const { settingsOf, storeOf, placeOf, allOf } = openSources(needs);
   return {
-    async copy(name, backup, { otherCluster }, signal) {
+    async copy(name, backup, { otherCluster: isMeant }, signal) {
       if (backup.state === 'damaged')
         throw new DbkitError('data.corrupt', `${backup.label} is damaged and is not copied`, {
           hint: 'take a new one: `dbkit backup create`',
@@ -88,7 +93,7 @@ export function createCopies(needs: CopiesNeeds): Copies {
       return holdCopy(needs, name, signal, async () => {
         try {
           const store = await storeOf(name);
-          await requireOwn(store, backup.systemIdentifier, otherCluster, signal);
+          await requireOwn(store, backup.systemIdentifier, isMeant, signal);
           await finishReplacing(placeOf(name, store, backup.systemIdentifier), signal);
           const { place, summary, sent, report } = await copyTo(needs, name, placeOf(name, store, backup.systemIdentifier), backup, signal);
           if (sent !== 'nothing' || !(await book.isVerified(backup.label))) {
@@ -104,6 +109,8 @@ export function createCopies(needs: CopiesNeeds): Copies {
         }
       });
     },
+    ...walSending(needs),
+    ...upkeepOf(needs),
     async pending(name, backups) {
       const notes = await readNotes(config.stateDir, name, settingsOf(name), system.files);
       return backups
@@ -126,9 +133,6 @@ export function createCopies(needs: CopiesNeeds): Copies {
       });
       return checked;
     },
-    rotate: (name, identity, signal) => rotateIn(needs, name, identity, signal),
-    keys: (name, signal) => keysIn(needs, name, signal),
-    expire: (name, options, signal) => expireIn(needs, name, options, signal),
     async bring(name, label, { identity, systemIdentifier }, signal) {
       const all = (await allOf(name, signal)).filter(
         ({ summary }) => systemIdentifier === undefined || summary.systemIdentifier === systemIdentifier,
@@ -173,7 +177,15 @@ async function copyTo(
     return copyOut(
       { place, backupDir: config.backupDir, memoryDir, wal, system, held },
       backup,
-      () => copyWal(place, { backupDir: config.backupDir, summaries }, system.files, signal),
+      () =>
+        holdWalOfCopy({ config, system }, name, signal, () =>
+          sendHeld(
+            { config, system },
+            name,
+            { place, sender: openWalSender(place, { backupDir: config.backupDir, ...system }), summaries },
+            signal,
+          ),
+        ),
       signal,
     );
   });
@@ -235,11 +247,3 @@ const ambiguous = (name: string, found: readonly Found[]): DbkitError =>
   new DbkitError('data.foreign', `the copy ${name} holds backups of several clusters`, {
     hint: `choose one with --system-identifier: ${[...new Set(found.map(({ summary }) => summary.systemIdentifier))].join(', ')}`,
   });
-
-async function requireOwn(store: Store, systemIdentifier: string, otherCluster: boolean, signal: AbortSignal): Promise<void> {
-  const clusters = await clustersIn(store, signal);
-  if (otherCluster || clusters.length === 0 || clusters.includes(systemIdentifier)) return;
-  throw new DbkitError('data.foreign', `${store.place} holds copies of another cluster, ${clusters.join(', ')}`, {
-    hint: 'give this cluster a place of its own in `copies:`, or run once with --other-cluster to keep both there',
-  });
-}

@@ -5,13 +5,26 @@ import type { System } from '../../kernel/machine.ts';
 /** Longer than most copies take; a first one of a large backup outlasts it, and whoever asks meanwhile is told that it is locked (75). */
 const PATIENCE_MS = 600_000;
 
-/** One run at a time copies to a place, or removes there, on this machine. Rejects with `lock.held`. */
-export async function holdCopy<T>(
-  {
-    config: { stateDir },
-    system,
-  }: { readonly config: { readonly stateDir: string }; readonly system: Pick<System, 'files' | 'locks' | 'clock'> },
-  name: string,
+interface Needs {
+  readonly config: { readonly stateDir: string };
+  readonly system: Pick<System, 'files' | 'locks' | 'clock'>;
+}
+
+/** One run at a time copies backups to a place, or removes there, on this machine. Rejects with `lock.held`. */
+export const holdCopy = <T>(needs: Needs, name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
+  hold(needs, `.${name}.lock`, `a copy to ${name}`, signal, work);
+
+/**
+ * The same for the WAL of that copy, which goes on being sent while a large backup is copied. Whoever wants both takes the copy first. No name of a
+ * copy has a dot, so no other copy has this file.
+ */
+export const holdWalOfCopy = <T>(needs: Needs, name: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
+  hold(needs, `.${name}.wal.lock`, `WAL that is sent to ${name}`, signal, work);
+
+async function hold<T>(
+  { config: { stateDir }, system }: Needs,
+  file: string,
+  holder: string,
   signal: AbortSignal,
   work: () => Promise<T>,
 ): Promise<T> {
@@ -20,7 +33,7 @@ export async function holdCopy<T>(
   const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
   for (;;) {
     signal.throwIfAborted();
-    const lock = await locks.acquire(join(stateDir, 'copies', `.${name}.lock`), `a copy to ${name}`).catch((cause: unknown) => {
+    const lock = await locks.acquire(join(stateDir, 'copies', file), holder).catch((cause: unknown) => {
       if (!(cause instanceof DbkitError && cause.code === 'lock.held') || clock.monotonicMs() >= deadlineMs) throw cause;
     });
     if (lock !== undefined) return work().finally(() => lock.release());

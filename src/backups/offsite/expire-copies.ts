@@ -2,12 +2,12 @@ import * as v from 'valibot';
 import type { Fork } from '../../formats/timeline-history.ts';
 import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
 import { parseLabel } from '../../kernel/labels.ts';
-import type { Clock, Logger } from '../../kernel/machine.ts';
+import type { Clock, FaultPoint, Logger } from '../../kernel/machine.ts';
 import type { RetentionDecision } from '../backup.ts';
 import { parseJson } from '../names.ts';
 import { planRetention, type RetentionPolicy } from '../retention.ts';
 import { needlessWal } from './needless-wal.ts';
-import type { CopySummary, Place } from './place.ts';
+import { type CopySummary, neededWal, type Place } from './place.ts';
 
 /** Beside `backups/`: a backup that retention has let go, until its objects are swept. Written once, before its summary is removed. */
 const markerSchema = v.looseObject({
@@ -16,6 +16,8 @@ const markerSchema = v.looseObject({
   expiredAt: v.pipe(v.string(), v.isoTimestamp()),
   manifest: v.pipe(v.string(), v.regex(/^backups\/[a-z0-9_]+-[0-9a-f]{16}\.manifest\.zst(\.age)?$/)),
   packs: v.array(v.pipe(v.string(), v.regex(/^packs\/[0-9a-f]{64}(\.age)?$/))),
+  /** Where the WAL begins that it needed. */
+  wal: neededWal,
 });
 type Marker = v.InferOutput<typeof markerSchema>;
 
@@ -29,6 +31,9 @@ export interface ExpireCopiesNeeds {
   readonly log: Pick<Logger, 'info' | 'warn'>;
   /** Where each timeline forked off its ancestors, as far as it is known here. */
   readonly histories: ReadonlyMap<number, readonly Fork[]>;
+  /** Keeps others on this machine from sending WAL there meanwhile. */
+  readonly alone?: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly reached?: FaultPoint;
 }
 
 export interface CopyExpiry {
@@ -45,7 +50,7 @@ export interface CopyExpiry {
  * next run goes on. The caller holds the copy's lock. What the store refuses to remove is told, and stays.
  */
 export async function expireCopies(
-  { place, policy, clock, log, histories }: ExpireCopiesNeeds,
+  { place, policy, clock, log, histories, alone = (work) => work(), reached = () => undefined }: ExpireCopiesNeeds,
   { dryRun }: { readonly dryRun: boolean },
   signal: AbortSignal,
 ): Promise<CopyExpiry> {
@@ -54,7 +59,7 @@ export async function expireCopies(
     planRetention(summaries.filter(({ label }) => parseLabel(label)?.kind === kind).map(candidateOf), policy),
   );
   const going = summaries.filter(({ label }) => decisions.some((one) => one.label === label && !one.keep));
-  if (!dryRun) for (const summary of going) await letGo(place, summary, clock.now(), signal);
+  if (!dryRun) for (const summary of going) await letGo(place, summary, clock.now(), signal).then(() => reached('copy.summary-removed'));
   const kept = dryRun ? summaries.filter((one) => !going.includes(one)) : await place.summaries(signal); // Another machine may have added some.
   const markers = await markersOf(place, kept, signal);
   const due = markers.filter(({ expiredAt }) => clock.now().getTime() - Date.parse(expiredAt) >= GRACE_MS);
@@ -73,25 +78,33 @@ export async function expireCopies(
     log.warn('copy.retained', `${place.store.place} keeps objects that no backup needs: ${wordsOf(cause)}`);
     return 0;
   };
+  /** Before the markers go: a run that was killed here is done again. */
+  const wal = (): Promise<number> => expireWalThere(place, [...kept, ...young.filter(isBackup)], histories, { dryRun, reached }, signal);
+  const walSegments = due.some(isBackup) ? await alone(wal).catch(orNone) : 0;
   const swept = await sweep().catch(orNone);
-  const walSegments = await expireWalThere(place, kept, histories, { dryRun }, signal).catch(orNone);
   if (!dryRun)
     for (const { label } of going)
       log.info('copy.expired', `Let go of ${label} in ${place.store.place}; its objects are removed in a week.`, { label });
   return { decisions, swept, walSegments };
 }
 
-/** Oldest first, so that what a kill leaves has no hole behind which something is needed. A backup that went can no longer be restored, so its WAL goes at once. */
+/** A backup that went, not one whose objects were encrypted again. */
+const isBackup = ({ label }: Marker): boolean => parseLabel(label) !== undefined;
+
+/**
+ * Oldest first, so that what a kill leaves has no hole behind which something is needed. Backups that went within the week count too: another machine may copy
+ * one at this moment that is as old as they are, and nobody here knows of it before its summary is there.
+ */
 async function expireWalThere(
   { store, prefix }: Place,
-  kept: readonly CopySummary[],
+  kept: readonly Pick<CopySummary, 'label' | 'wal'>[],
   histories: ExpireCopiesNeeds['histories'],
-  { dryRun }: { readonly dryRun: boolean },
+  { dryRun, reached }: { readonly dryRun: boolean; readonly reached: FaultPoint },
   signal: AbortSignal,
 ): Promise<number> {
   const keys = (await store.list(`${prefix}wal/`, signal)).map(({ key }) => key.slice(prefix.length));
   const going = needlessWal(keys, kept, histories);
-  if (!dryRun) for (const key of going) await store.remove(`${prefix}${key}`, signal);
+  if (!dryRun) for (const key of going) await store.remove(`${prefix}${key}`, signal).then(() => reached('copy.wal-removed'));
   return going.length;
 }
 
@@ -107,7 +120,7 @@ async function letGo(place: Place, summary: CopySummary, now: Date, signal: Abor
 /** From now on, and a week later for good, these objects are needed by nobody, unless a summary that is there then names them. */
 export async function markExpired(
   { store, prefix }: Place,
-  { label, manifest, packs }: Pick<CopySummary, 'label' | 'manifest' | 'packs'>,
+  { label, manifest, packs, wal }: Pick<CopySummary, 'label' | 'manifest' | 'packs' | 'wal'>,
   now: Date,
   signal: AbortSignal,
 ): Promise<void> {
@@ -118,9 +131,12 @@ export async function markExpired(
     expiredAt: now.toISOString(),
     manifest: manifest.key,
     packs: packs.map(([pack]) => pack),
+    ...(wal === undefined ? {} : { wal }),
   };
   await store.remove(key, signal); // Of a run that was killed here, or of an earlier life of the backup: the week begins now.
-  await store.put(key, Buffer.from(`${JSON.stringify(marker)}\n`), signal);
+  await store.put(key, Buffer.from(`${JSON.stringify(marker)}\n`), signal).catch((cause: unknown) => {
+    if (!(cause instanceof DbkitError && cause.code === 'file.exists')) throw cause; // Another machine has just done the same.
+  });
 }
 
 /** Those whose summary is gone. A marker that cannot be read keeps everything: nothing is removed on a guess. */

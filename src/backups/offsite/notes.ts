@@ -20,6 +20,8 @@ const schema = v.looseObject({
   backups: v.array(noted),
   /** Since when nothing could be copied; null while it works. */
   failing: v.nullable(v.object({ since: time, message: v.string() })),
+  /** When a rotation of its keys began last. */
+  rotatedAt: v.optional(v.nullable(time), null),
 });
 
 export type NotedBackup = v.InferOutput<typeof noted>;
@@ -27,13 +29,15 @@ export type NotedBackup = v.InferOutput<typeof noted>;
 export interface CopyNotes {
   readonly backups: readonly NotedBackup[];
   readonly failing: { readonly since: string; readonly message: string } | null;
+  /** Whoever began before that writes for keys of before. */
+  readonly rotatedAt?: string | null;
 }
 
-const none: CopyNotes = { backups: [], failing: null };
+const none: CopyNotes = { backups: [], failing: null, rotatedAt: null };
 const pathOf = (stateDir: string, name: string): string => join(stateDir, 'copies', `${name}.json`);
 
 /** Another place under the same name is another copy, of which nothing is known. */
-function placeOf(settings: CopySettings): string {
+export function fingerprintOf(settings: CopySettings): string {
   const parts = settings.type === 'directory' ? [settings.path] : [settings.endpoint ?? '', settings.bucket, settings.prefix];
   return createHash('sha256')
     .update([settings.type, ...parts].join('\n'))
@@ -48,7 +52,9 @@ export async function readNotes(
   files: Pick<Files, 'readJson'>,
 ): Promise<CopyNotes> {
   const read = await files.readJson(pathOf(stateDir, name), (value) => v.parse(schema, value));
-  return read === undefined || read.place !== placeOf(settings) ? none : { backups: read.backups, failing: read.failing };
+  return read === undefined || read.place !== fingerprintOf(settings)
+    ? none
+    : { backups: read.backups, failing: read.failing, rotatedAt: read.rotatedAt };
 }
 
 async function changeNotes(
@@ -58,7 +64,7 @@ async function changeNotes(
 ): Promise<void> {
   const notes = change(await readNotes(stateDir, name, settings, files));
   await files.ownDirectory(join(stateDir, 'copies'), { mode: 0o700 });
-  const body = { schema: 'dbkit.copy-notes/v1', place: placeOf(settings), ...notes };
+  const body = { schema: 'dbkit.copy-notes/v1', place: fingerprintOf(settings), ...notes };
   await files.write(pathOf(stateDir, name), `${JSON.stringify(body, null, 2)}\n`, { mode: 0o600 });
 }
 
@@ -86,6 +92,7 @@ export function openNotes(
       verifiedAt: string | null,
       problem: string | null = null,
     ) => change((notes) => withBackup(notes, { label, createdAt, copiedAt, verifiedAt, problem })),
+    rotates: () => change((notes) => ({ ...notes, rotatedAt: clock.now().toISOString() })),
     works: () => change((notes) => ({ ...notes, failing: null })),
     fails: (message: string) =>
       change((notes) => ({ ...notes, failing: { since: notes.failing?.since ?? clock.now().toISOString(), message } })),

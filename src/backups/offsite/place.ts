@@ -10,6 +10,15 @@ import { type CopyManifest, parseManifest, renderManifest } from './manifest.ts'
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
 
+/** Timeline, LSN and segment size from where on a base backup needs WAL. */
+export const neededWal = v.optional(
+  v.object({
+    timeline: v.pipe(count, v.minValue(1)),
+    startLsn: v.pipe(v.string(), v.regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)),
+    segmentSizeBytes: v.pipe(count, v.minValue(1024 * 1024)),
+  }),
+);
+
 /** In the clear beside the manifest, and the last thing of a copied backup that is written: what a list shows and what a check reads needs no identity. */
 const summarySchema = v.looseObject({
   schema: v.literal('dbkit.copied/v1'),
@@ -25,13 +34,7 @@ const summarySchema = v.looseObject({
   keys: v.optional(v.string()),
   manifest: v.object({ key: v.pipe(v.string(), v.regex(/^backups\/[a-z0-9_]+-[0-9a-f]{16}\.manifest\.zst(\.age)?$/)), sha256: digest }),
   /** Where the WAL begins that a base backup needs; absent: not known, so all WAL is needed. */
-  wal: v.optional(
-    v.object({
-      timeline: v.pipe(count, v.minValue(1)),
-      startLsn: v.pipe(v.string(), v.regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)),
-      segmentSizeBytes: v.pipe(count, v.minValue(1024 * 1024)),
-    }),
-  ),
+  wal: neededWal,
   /** Every pack that it needs, with what is stored of it. */
   packs: v.array(v.tuple([v.pipe(v.string(), v.regex(/^packs\/[0-9a-f]{64}(\.age)?$/)), count])),
 });
@@ -70,10 +73,19 @@ export const REPLACING = 'replacing/';
 
 export const prefixOf = (systemIdentifier: string): string => `v1/${systemIdentifier}/`;
 
-/** The clusters that a store has copies of. */
+/** The clusters that a store has backups or WAL of. */
 export async function clustersIn(store: Store, signal: AbortSignal): Promise<readonly string[]> {
   const keys = (await store.list('v1/', signal)).map(({ key }) => key);
-  return [...new Set(keys.flatMap((key) => /^v1\/(\d+)\/backups\//.exec(key)?.[1] ?? []))];
+  return [...new Set(keys.flatMap((key) => /^v1\/(\d+)\/(?:backups|wal)\//.exec(key)?.[1] ?? []))];
+}
+
+/** Rejects with `data.foreign` where only other clusters are there, unless that is meant. */
+export async function requireOwn(store: Store, systemIdentifier: string, isMeant: boolean, signal: AbortSignal): Promise<void> {
+  const clusters = await clustersIn(store, signal);
+  if (isMeant || clusters.length === 0 || clusters.includes(systemIdentifier)) return;
+  throw new DbkitError('data.foreign', `${store.place} holds copies of another cluster, ${clusters.join(', ')}`, {
+    hint: 'give this cluster a place of its own in `copies:`, or run `dbkit backup copy --other-cluster` once to keep both there',
+  });
 }
 
 export function openPlace(store: Store, seal: Seal, systemIdentifier: string): Place {

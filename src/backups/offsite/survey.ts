@@ -1,10 +1,11 @@
 import { readFile, realpath, stat } from 'node:fs/promises';
 import type { Config } from '../../config/config.ts';
 import type { CopySettings } from '../../config/copies-settings.ts';
+import { formatLsn } from '../../formats/wal-segment.ts';
 import { fileSystemOf } from '../../instance/mounts.ts';
 import { isAbort, wordsOf } from '../../kernel/errors.ts';
 import { newestFirst } from '../../kernel/labels.ts';
-import type { Files } from '../../kernel/machine.ts';
+import type { Clock, Files } from '../../kernel/machine.ts';
 import { fill } from '../../kernel/reasons.ts';
 import { isReachable } from '../../machine/is-there.ts';
 import type { Backups } from '../backup.ts';
@@ -12,6 +13,7 @@ import { everyBackup } from '../find-backup.ts';
 import type { Copies } from './copies.ts';
 import { readNotes } from './notes.ts';
 import { type CopiesScore, type PlaceFacts, scoreOf, scoreRows } from './score.ts';
+import { walStandings } from './standing.ts';
 
 export interface SurveyedPlace extends PlaceFacts {
   /** 'data', 'repository', or the name of the copy. */
@@ -22,6 +24,8 @@ export interface SurveyedPlace extends PlaceFacts {
   readonly newest: { readonly label: string; readonly createdAt: string; readonly verifiedAt: string | null } | null;
   /** Why nothing is known of it. */
   readonly problem: string | null;
+  /** Of a copy that gets WAL by itself: how far that is behind the archive here. Null: not known, or no WAL is sent there. */
+  readonly wal: { readonly lsn: string | null; readonly bytes: number; readonly seconds: number; readonly failing: string | null } | null;
 }
 
 /** JSON of `dbkit copies`; fields are only ever added. */
@@ -37,13 +41,20 @@ interface Needs {
   readonly config: Config;
   readonly backups: readonly Backups[];
   readonly offsite: Pick<Copies, 'list'>;
-  readonly files: Pick<Files, 'readJson'>;
+  readonly files: Pick<Files, 'readJson' | 'write'>;
+  readonly clock: Pick<Clock, 'now'>;
 }
 
 /** Every place that holds the data or a backup of it, asked now. A place that does not answer counts as holding nothing. */
 export async function surveyCopies(app: Needs, signal: AbortSignal): Promise<CopiesReport> {
   const { config } = app;
-  const copies = await Promise.all(Object.entries(config.copies).map(([name, settings]) => copyOf(app, name, settings, signal)));
+  const wal = await walStandings(app, signal);
+  const copies = await Promise.all(
+    Object.entries(config.copies).map(async ([name, settings]) => ({
+      ...(await copyOf(app, name, settings, signal)),
+      wal: walOf(wal.find((one) => one.name === name)),
+    })),
+  );
   const places = [await dataOf(config), await repositoryOf(app, signal), ...copies];
   const facts = scoreOf(places);
   const { isShared: _isShared, ...score } = facts;
@@ -53,7 +64,12 @@ export async function surveyCopies(app: Needs, signal: AbortSignal): Promise<Cop
   return { score, ok: score.copies >= 3 && score.media >= 2 && score.offHost >= 1, advice, places };
 }
 
-const unknown = { backups: 0, newest: null, isEncrypted: false, problem: null };
+const unknown = { backups: 0, newest: null, isEncrypted: false, problem: null, wal: null };
+
+const walOf = (standing: Awaited<ReturnType<typeof walStandings>>[number] | undefined): SurveyedPlace['wal'] =>
+  standing?.lag == null
+    ? null
+    : { lsn: standing.end && formatLsn(standing.end.lsn), ...standing.lag, failing: standing.failing?.message ?? null };
 
 async function dataOf({ postgresql: { dataDir } }: Config): Promise<SurveyedPlace> {
   const medium = await mediumOf(dataDir);
@@ -82,7 +98,7 @@ async function copyOf(
   name: string,
   settings: CopySettings,
   signal: AbortSignal,
-): Promise<SurveyedPlace> {
+): Promise<Omit<SurveyedPlace, 'wal'>> {
   const where =
     settings.type === 'directory'
       ? { place: settings.path, medium: await mediumOf(settings.path), offHost: await isElsewhere(settings.path) }

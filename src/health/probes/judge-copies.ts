@@ -1,6 +1,6 @@
 import type { CopyStanding } from '../../backups/offsite/standing.ts';
 import type { Levels } from '../../config/health-settings.ts';
-import { roughly } from '../../kernel/units.ts';
+import { bytes, roughly } from '../../kernel/units.ts';
 import { judge, worstOf } from '../health.ts';
 import type { ProbeStatus, ResultOf } from '../probe.ts';
 
@@ -10,10 +10,18 @@ interface Judged {
   readonly hint?: string;
 }
 
+export interface CopyLimits {
+  /** Hours since the newest backup there. */
+  readonly copyAge: Levels;
+  /** Seconds that WAL may be kept here and not be there: never more than the tier may lose. */
+  readonly walDelay: Levels;
+  readonly rpoSeconds: number | null;
+}
+
 /** How far the copies elsewhere are behind, and whether their keys open them: the worst one counts, all are told. Pure. */
-export function judgeCopies(standings: readonly CopyStanding[], levels: Levels, now: Date): ResultOf<'copies'> {
+export function judgeCopies(standings: readonly CopyStanding[], limits: CopyLimits, now: Date): ResultOf<'copies'> {
   const secondsSince = (iso: string): number => Math.max(0, (now.getTime() - Date.parse(iso)) / 1000);
-  const judged = standings.map((one) => judgeOne(one, levels, secondsSince));
+  const judged = standings.map((one) => worseOf(judgeOne(one, limits.copyAge, secondsSince), judgeWal(one, limits, secondsSince)));
   const status = worstOf(judged.map((one) => one.status));
   const worst = judged.filter((one) => one.status === status);
   const hint = status === 'ok' ? undefined : worst.find((one) => one.hint !== undefined)?.hint;
@@ -21,7 +29,7 @@ export function judgeCopies(standings: readonly CopyStanding[], levels: Levels, 
     status,
     summary: (status === 'ok' ? judged : worst).map(({ words }) => words).join('; '),
     ...(hint === undefined ? {} : { hint }),
-    data: standings.map(({ name, notes, key }) => {
+    data: standings.map(({ name, notes, key, wal }) => {
       const newest = newestVerified(notes.backups);
       return {
         name,
@@ -30,6 +38,10 @@ export function judgeCopies(standings: readonly CopyStanding[], levels: Levels, 
         ageSeconds: newest === undefined ? null : Math.round(secondsSince(newest.createdAt)),
         backups: notes.backups.filter(({ verifiedAt, problem }) => verifiedAt !== null && problem === null).length,
         failing: notes.failing?.message ?? null,
+        walLagBytes: wal?.lag?.bytes ?? null,
+        walLagSeconds: wal?.lag?.seconds ?? null,
+        walFailing: wal?.failing?.message ?? null,
+        rpoSeconds: limits.rpoSeconds,
       };
     }),
   };
@@ -37,6 +49,31 @@ export function judgeCopies(standings: readonly CopyStanding[], levels: Levels, 
 
 const newestVerified = (backups: CopyStanding['notes']['backups']) =>
   backups.findLast(({ verifiedAt, problem }) => verifiedAt !== null && problem === null);
+
+/** The WAL there: it is late only by time, as what is lost is judged by time. Undefined: there is nothing to say of it. */
+function judgeWal(
+  { name, wal }: CopyStanding,
+  { walDelay, rpoSeconds }: CopyLimits,
+  secondsSince: (iso: string) => number,
+): Judged | undefined {
+  if (wal === undefined) return undefined;
+  const { lag, failing } = wal;
+  const seconds = lag?.seconds ?? (failing === null ? 0 : secondsSince(failing.since)); // Nothing was ever sent there.
+  const status = judge(seconds, walDelay);
+  if (status === 'ok') return undefined;
+  const why = failing === null ? '' : `: ${failing.message}`;
+  const target = rpoSeconds === null ? '' : `, and the tier may lose ${roughly(rpoSeconds)}`;
+  const behind = lag === null ? 'has not been sent for' : `is ${bytes(lag.bytes)} behind, for`;
+  return {
+    status,
+    words: `${name}: its WAL ${behind} ${roughly(seconds)}${target}${why}`,
+    hint: `\`dbkit wal copy --to ${name}\` sends it now and says what hinders it; it is kept here meanwhile`,
+  };
+}
+
+/** Of two that are equally bad the first. */
+const worseOf = (one: Judged, other: Judged | undefined): Judged =>
+  other !== undefined && worstOf([one.status, other.status]) !== one.status ? other : one;
 
 /** First match wins. */
 function judgeOne({ name, notes, key }: CopyStanding, levels: Levels, secondsSince: (iso: string) => number): Judged {
