@@ -37,11 +37,19 @@ export function authenticationProbe(
         if (attempt.refusal.kind === 'own') return { status: 'unknown', summary: `dbkit cannot ask: ${attempt.refusal.words}` };
         const isUp = (await open.superuser()).refusal?.kind;
         if (isUp === 'silent' || isUp === 'hung' || isUp === 'starting') return skipped('the server does not answer');
+        if (attempt.refusal.kind === 'hung') return unanswered(address);
         const [summary, hint] = await explain(open, attempt.refusal, { username, database, address });
         return { status: 'critical', summary, hint, data: { why: attempt.refusal.kind, words: attempt.refusal.words } };
       }),
   };
 }
+
+/** Asked twice: a machine that is too busy to let dbkit in in time looks like this, too. Silence is no evidence against the server. */
+const unanswered = (address: string): ResultOf<'authentication'> => ({
+  status: 'unknown',
+  summary: `the server answers on its socket, and nobody answered in time on ${address}`,
+  hint: 'ask again when the machine is less busy; if it stays so, something drops what goes to that port',
+});
 
 interface Who {
   readonly username: string;
@@ -55,9 +63,8 @@ async function explain(
   { kind, words }: Refusal,
   { username, database, address }: Who,
 ): Promise<readonly [summary: string, hint: string]> {
-  if (kind === 'silent' || kind === 'hung') {
+  if (kind === 'silent')
     return [`the server answers on its socket, but not on ${address}`, 'look at listen_addresses and port in postgresql.conf'];
-  }
   if (kind === 'full') return [`${username} is not let in: ${words}`, 'end clients that are not needed, or raise max_connections'];
   if (kind === 'no-database') return [`the database ${database} does not exist`, '`dbkit restart postgresql` makes it again, empty'];
   if (kind !== 'not-let-in') return [`${username} is not let in: ${words}`, '`dbkit status` shows more'];

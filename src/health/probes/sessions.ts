@@ -118,13 +118,10 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
     application: once(async (): Promise<Attempt | undefined> => {
       const host = await sessions.tcpHost();
       if (host === undefined) return undefined;
-      return attempt(() =>
-        openAsRole(
-          { socketDir: host, port, user: username, database, password: password.reveal(), sslMode, sslRootCert },
-          limits,
-          ending.signal,
-        ),
-      );
+      const target = { socketDir: host, port, user: username, database, password: password.reveal(), sslMode, sslRootCert };
+      const enter = () => attempt(() => openAsRole(target, limits, ending.signal));
+      const first = await enter();
+      return first.refusal?.kind === 'hung' ? enter() : first;
     }),
     watch: once(async (): Promise<Watch | undefined> => {
       const first = await sessions.superuser();
