@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { tiers } from '../config/tiers.ts';
@@ -7,6 +6,7 @@ import { damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { durationMs } from '../kernel/units.ts';
+import { readPlain } from '../machine/plain-file.ts';
 import type { Backup, BackupDetails, Repository, RetentionDecision } from './backup.ts';
 import type { Recorded } from './catalog.ts';
 import { inWords } from './disk-failures.ts';
@@ -45,7 +45,7 @@ export function openRepository<R extends KeptRecord, W extends R>(
   const { records, recordOf, change } = holdings;
   const { stateDir, postgresql } = config;
   const openDamage = async (signal: AbortSignal): Promise<readonly KnownDamage[]> => {
-    const read = await readFile(join(postgresql.dataDir, 'global/pg_control')).then(parseControlFile, () => undefined);
+    const read = await readPlain(join(postgresql.dataDir, 'global/pg_control')).then(parseControlFile, () => undefined);
     signal.throwIfAborted();
     if (!read || !('control' in read)) return [];
     return damageMemory({ dataDir: postgresql.dataDir, stateDir }, system).open(read.control.systemIdentifier);

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import { parseControlFile } from '../formats/control-file.ts';
@@ -9,6 +9,7 @@ import { writeInventory } from '../inspection/inventory.ts';
 import { rememberTablespaces } from '../inspection/tablespace-links.ts';
 import type { Local } from '../instance/local.ts';
 import type { Child, ExitReason } from '../kernel/machine.ts';
+import { readPlain } from '../machine/plain-file.ts';
 import { keepMark, type Marked, mark } from '../wal/keep-mark.ts';
 import { readMark } from '../wal/mark.ts';
 import type { Handles } from './hold.ts';
@@ -56,7 +57,7 @@ async function markedOf({
   volume: { dataDir },
   owner,
 }: Local): Promise<(Marked & { readonly state: string }) | undefined> {
-  const read = parseControlFile(await readFile(join(dataDir, 'global/pg_control')));
+  const read = parseControlFile(await readPlain(join(dataDir, 'global/pg_control')));
   if ('problem' in read) return undefined;
   const { systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, state, checkpointLsn: lsn, timeline } = read.control;
   const staleUpTo = await newestSegment(dataDir, { systemIdentifier, segmentSizeBytes });

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { settingOf } from '../formats/conf.ts';
@@ -12,6 +11,7 @@ import { wordsOf } from '../kernel/errors.ts';
 import type { Child } from '../kernel/machine.ts';
 import { sizeBytes } from '../kernel/units.ts';
 import { roomAt } from '../machine/disk-usage.ts';
+import { readPlain } from '../machine/plain-file.ts';
 import { keepRest } from '../wal/keep-rest.ts';
 import { keepWal } from '../wal/keep-wal.ts';
 import type { WalKeeping } from '../wal/keeper-life.ts';
@@ -67,7 +67,7 @@ export async function archiveWhileRunning(local: Local, options: PostgresqlOptio
 
 async function keepingOf(local: Local, { config, wantBackup }: PostgresqlOptions): Promise<WalKeeping | undefined> {
   const { system, stateDir, backupDir: repositoryDir, owner, volume } = local;
-  const read = parseControlFile(await readFile(join(volume.dataDir, 'global/pg_control')));
+  const read = parseControlFile(await readPlain(join(volume.dataDir, 'global/pg_control')));
   if ('problem' in read) return undefined;
   const { systemIdentifier, walSegmentSizeBytes: segmentSizeBytes } = read.control;
   const limits = { statementTimeoutMs: QUESTION_MS, lockTimeoutMs: QUESTION_MS };

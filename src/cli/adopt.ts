@@ -1,9 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AdoptReport } from '../homes/adopt/adopt.ts';
 import { findCluster } from '../homes/adopt/find-clusters.ts';
 import { bytes } from '../kernel/units.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 import type { Cli, GlobalFlags } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
@@ -33,7 +34,7 @@ export function registerAdopt(program: Command, cli: Cli): void {
 
 /** Where its server listens, if one runs: lines 4 and 5 of postmaster.pid (src/include/utils/pidfile.h). */
 async function addressOf(dataDir: string): Promise<Pick<GlobalFlags, 'port' | 'socketDir'>> {
-  const lines = (await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+  const lines = (await readPlainText(join(dataDir, 'postmaster.pid')).catch(() => '')).split('\n');
   const [port, socketDir] = [Number(lines[3]), lines[4]?.trim()];
   return {
     ...(Number.isInteger(port) && port > 0 ? { port } : {}),

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readPlainText } from '../machine/plain-file.ts';
 
 export interface ParsedConf {
   /** Names in lower case; the last one wins, as in the server. */
@@ -79,7 +79,7 @@ function recordsOf(text: string): { line: number; fields: string[] }[] {
 /** A setting as the files in PGDATA give it: ALTER SYSTEM's file wins. Includes are not followed. */
 export async function settingOf(dataDir: string, name: string): Promise<string | undefined> {
   for (const file of ['postgresql.auto.conf', 'postgresql.conf']) {
-    const value = parseConf(await readFile(join(dataDir, file), 'utf8').catch(() => '')).settings.get(name);
+    const value = parseConf(await readPlainText(join(dataDir, file)).catch(() => '')).settings.get(name);
     if (value !== undefined) return value;
   }
   return undefined;

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { readPlain } from '../machine/plain-file.ts';
 import { parseFilenodeMap } from './filenode-map.ts';
 
 /**
@@ -64,7 +64,7 @@ export function mappedByOid(oid: number): MappedRelation {
 export async function mappedRelation(dataDir: string, path: string): Promise<MappedRelation | undefined> {
   const file = Number(basename(path));
   if (!Number.isInteger(file)) return undefined;
-  const map = parseFilenodeMap(await readFile(join(dataDir, dirname(path), 'pg_filenode.map')).catch(() => Buffer.alloc(0)));
+  const map = parseFilenodeMap(await readPlain(join(dataDir, dirname(path), 'pg_filenode.map')).catch(() => Buffer.alloc(0)));
   if ('problem' in map) return undefined;
   const oid = [...map.files].find(([, mapped]) => mapped === file)?.[0];
   return oid === undefined ? undefined : mappedByOid(oid);

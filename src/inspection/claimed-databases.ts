@@ -1,10 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { namedRow, rowsOf } from '../formats/catalog-rows.ts';
 import type { ControlFile } from '../formats/control-file.ts';
 import { parseFilenodeMap } from '../formats/filenode-map.ts';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { findBrokenHeaders, isZero } from '../formats/pages.ts';
+import { readPlainSync } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
 import type { Compared } from './since-shutdown.ts';
 import { mayHaveCommitted } from './status-bits.ts';
@@ -39,10 +39,10 @@ export function ofDatabases(
 
 /** Numbers of the databases that may have been created, dropped ones too; undefined where a page of pg_database is not sound. */
 function claimedNumbers(dataDir: string, { blockSizeBytes: size, checksums }: ControlFile): ReadonlySet<number> | undefined {
-  const map = parseFilenodeMap(readFileSync(join(dataDir, 'global/pg_filenode.map')));
+  const map = parseFilenodeMap(readPlainSync(join(dataDir, 'global/pg_filenode.map')));
   const file = 'problem' in map ? undefined : map.files.get(DATABASE_OID);
   if (file === undefined) return undefined;
-  const bytes = readFileSync(join(dataDir, 'global', String(file)));
+  const bytes = readPlainSync(join(dataDir, 'global', String(file)));
   const { bytes: buffer, findUnsound } = pageBuffer();
   if (bytes.length === 0 || bytes.length % size !== 0 || bytes.length > buffer.length) return undefined;
   bytes.copy(buffer);

@@ -1,6 +1,7 @@
-import { readFileSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseConf, parseHba, parseIdent } from '../formats/conf.ts';
+import { readPlainSync } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
 import type { Walk } from './walk.ts';
 
@@ -71,7 +72,7 @@ function real(path: string): string {
 
 function readText(path: string): string | undefined {
   try {
-    return readFileSync(path, 'utf8');
+    return readPlainSync(path).toString();
   } catch {
     return undefined; // The permission check names what this user may not read.
   }

@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
-import { isOnlyRead, isPostgresqls } from '../instance/own-names.ts';
+import { isOnlyRead, isOpenedAsFile, isPostgresqls } from '../instance/own-names.ts';
 import type { Finding } from './findings.ts';
 import type { Entry, Walk } from './walk.ts';
 
@@ -121,6 +121,17 @@ export function inspectForeignEntries(root: { uid: number }, { entries }: Walk):
   }));
 }
 
+/** Pipes, sockets and devices where the server opens files: whoever opens one waits, so nothing else is looked at. */
+export function inspectKinds({ entries }: Walk): Finding[] {
+  const others = [...entries.values()].filter(({ path, kind }) => kind === 'other' && isOpenedAsFile(path));
+  return others.map(({ path }) => ({
+    code: 'entry.no-file',
+    path,
+    evidence: 'it is a pipe, a socket or a device, and no file',
+    severity: 'certain',
+  }));
+}
+
 /** PGDATA must be 0700 or 0750 and belong to one user, who is neither root nor somebody else. */
 export function inspectPermissions(root: { uid: number; mode: number }, { entries, denied }: Walk, self: { uid: number }): Finding[] {
   const findings: Finding[] = [];
@@ -173,6 +184,12 @@ export function inspectPermissions(root: { uid: number; mode: number }, { entrie
     });
   return findings;
 }
+
+/** How far the files may be looked at. One that this user may not read says nothing about the data: permissions come first, then everything is looked at again. */
+export const mayBeRead = (findings: readonly Finding[], isRoot: boolean): { readonly isWhole: boolean; readonly readable: boolean } => {
+  const isWhole = !findings.some(({ code }) => code === 'entry.no-file');
+  return { isWhole, readable: isWhole && (isRoot || !findings.some(({ code, path }) => code === 'owner.wrong' || path !== '.')) };
+};
 
 const SLOT_MAGIC = 0x1051ca1; // src/backend/replication/slot.c
 

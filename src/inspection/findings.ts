@@ -50,6 +50,7 @@ export const findingCodes = {
   'entry.foreign': 'a file that is not PostgreSQL’s belongs to another user; it is left as it is',
   'data.unmounted': 'the directory is empty, and the volume that it lay on is not mounted',
   'data.emptied': 'the directory was emptied while a server runs on it',
+  'entry.no-file': 'a pipe, a socket or a device stands where the server opens a file',
   'upgrade.old-half': 'the old half of a pg_upgrade --link: its files belong to the new directory too',
   'conf.elsewhere': 'a configuration file makes the server serve another directory',
   'server.settings': 'a setting cannot be satisfied on this machine',

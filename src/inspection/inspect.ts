@@ -12,10 +12,12 @@ import { readDeep } from './deep.ts';
 import {
   inspectDirectories,
   inspectForeignEntries,
+  inspectKinds,
   inspectPermissions,
   inspectSlots,
   inspectTablespaceFolder,
   inspectTablespaces,
+  mayBeRead,
 } from './directories.ts';
 import type { Finding } from './findings.ts';
 import { type BehindGap, type Gaps, inspectGaps, mayHaveGap, recovers } from './gaps.ts';
@@ -46,7 +48,7 @@ export interface Inspection {
   readonly control: ControlFile | undefined;
   /** pg_control says `shut down`, or the inventory proves it where pg_control is lost: no WAL is owed. */
   readonly cleanShutdown: boolean;
-  /** False when permissions kept it from looking: then nothing else was judged. */
+  /** False when permissions, or a pipe in a file's place, kept it from looking: then nothing else was judged. */
   readonly readable: boolean;
   /** A standby, or a recovery from an archive: what it lacks is elsewhere. */
   readonly follows: boolean;
@@ -67,16 +69,14 @@ export interface Inspection {
 export interface InspectOptions {
   readonly stateDir: string;
   readonly deep: boolean;
-  /** How far the WAL had come when the server ran; undefined where nobody can tell. */
-  readonly readReached?: ReadReached | undefined;
+  readonly readReached?: ReadReached | undefined; // How far the WAL had come when the server ran; undefined where nobody can tell.
   /** Asked only where pages are to be held against a backup. */
   readonly findBaseline?: FindBaseline | undefined;
   /** A server runs on it: what it has not written yet is no damage, and its WAL is not read. */
   readonly isServed?: boolean;
 }
 
-/** Beside a server whole databases may be dropped between the walk and the reading of their files. */
-const LOOKS_MAX = 5;
+const LOOKS_MAX = 5; // Beside a server whole databases may be dropped between the walk and the reading of their files.
 
 /**
  * Looks at a data directory without the server and without touching anything: milliseconds, plus what an lstat of each file costs. Rejects with
@@ -109,17 +109,16 @@ async function inspectAnswering(
     state === 'empty' || state === 'foreign' ? emptyWalk : { ...walk(dataDir, signal), configFile: await configFileElsewhere(dataDir) };
   const root = state === 'cluster' ? statSync(dataDir) : undefined; // PGDATA itself may be a link.
   const permissions = root
-    ? inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self)
+    ? [...inspectKinds(seen), ...inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self)]
     : await emptyFindings(state, dataDir, stateDir);
-  // What this user may not read says nothing about the data: permissions come first, and then everything is looked at again.
-  const readable = system.rights.isRoot() || !permissions.some(({ code, path }) => code === 'owner.wrong' || path !== '.');
+  const { isWhole, readable } = mayBeRead(permissions, system.rights.isRoot());
   const foreign = root ? inspectForeignEntries(root, seen) : [];
   const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
   const reached = state === 'cluster' ? await readReached?.(stateDir, dataDir, undefined) : undefined;
   const { control, doubts } = await judgeControl(dataDir, seen, state === 'cluster' && readable, { reached, inventory }, signal);
   const where = { dataDir, stateDir, control, findBaseline, log: system.log };
   const told = inventory && (await notAccepted({ dataDir, stateDir }, inventory.systemIdentifier, inventory.damage, system));
-  const compared = inventory && (await compare(seen, { ...inventory, damage: told ?? [] }, where, signal));
+  const compared = inventory && isWhole ? await compare(seen, { ...inventory, damage: told ?? [] }, where, signal) : undefined;
   const findings =
     root && readable
       ? [...permissions, ...foreign, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir, isServed }, signal))]
@@ -132,7 +131,7 @@ async function inspectAnswering(
       : noGap;
   findings.push(...gaps.findings);
   if (known) findings.push(...(await remembered({ dataDir, stateDir }, known.systemIdentifier, findings, system)));
-  const pages = deep && known ? await readDeep({ dataDir, seen, control: known, findBaseline }, findings, system, signal) : null;
+  const pages = deep && known && isWhole ? await readDeep({ dataDir, seen, control: known, findBaseline }, findings, system, signal) : null;
   const kept = await keptCopies(stateDir, compared, inventory, findings);
   const shutDown = known?.state === 'shut down' || (known === undefined && compared?.proven === true);
   return {

@@ -1,10 +1,11 @@
-import { readFile, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { parseControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import { unlessMissing } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
+import { readPlain } from '../machine/plain-file.ts';
 import { type Finding, type FindingCode, findingCodes } from './findings.ts';
 import { type Kept, keepFiles, keptBytes } from './kept.ts';
 import type { KnownFile } from './known-file.ts';
@@ -49,7 +50,7 @@ export async function writeInventory(
   system: System,
   { stateDir, dataDir, damage }: { stateDir: string; dataDir: string; damage: readonly Finding[] },
 ): Promise<void> {
-  const parsed = parseControlFile(await readFile(join(dataDir, 'global/pg_control')));
+  const parsed = parseControlFile(await readPlain(join(dataDir, 'global/pg_control')));
   if ('problem' in parsed || !parsed.control.state.startsWith('shut down')) return;
   const seen = walk(dataDir, new AbortController().signal);
   const files = filesOf(seen);

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
+import { readPlain, readPlainText } from '../machine/plain-file.ts';
 import { syncFileSystem } from '../machine/sync-file-system.ts';
 
 /**
@@ -50,7 +51,7 @@ export async function keepFiles(
   const files: [string, string][] = [];
   const folders = new Set<string>([fresh]);
   for (const path of paths) {
-    const body = await readFile(join(dataDir, path)).catch((cause: unknown) => {
+    const body = await readPlain(join(dataDir, path)).catch((cause: unknown) => {
       if (errnoOf(cause) !== 'ENOENT') throw cause; // A link that leads nowhere.
       return undefined;
     });
@@ -85,7 +86,7 @@ const digestOf = (body: Uint8Array): string => createHash('sha256').update(body)
 
 /** The list of the kept copies; undefined where there is none that can be read: then nothing was kept. */
 export async function readKept(stateDir: string): Promise<Kept | undefined> {
-  const text = await readFile(keptPath(stateDir, LIST), 'utf8').catch(() => undefined); // Another user's state says nothing to us.
+  const text = await readPlainText(keptPath(stateDir, LIST)).catch(() => undefined); // Another user's state says nothing to us.
   try {
     const { systemIdentifier, checkpointLsn, timeline, files } = v.parse(keptSchema, JSON.parse(text ?? ''));
     return { systemIdentifier, checkpointLsn, timeline, digests: new Map(files) };
@@ -98,7 +99,7 @@ export async function readKept(stateDir: string): Promise<Kept | undefined> {
 export async function keptBytes(stateDir: string, kept: Kept | undefined, path: string): Promise<Buffer | undefined> {
   const digest = kept?.digests.get(path);
   if (digest === undefined) return undefined;
-  const body = await readFile(keptPath(stateDir, path)).catch(() => undefined);
+  const body = await readPlain(keptPath(stateDir, path)).catch(() => undefined);
   return body && digestOf(body) === digest ? body : undefined;
 }
 

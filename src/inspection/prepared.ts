@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { twoPhaseProblem } from '../formats/two-phase.ts';
+import { readPlainSync } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
 import type { Reached } from './reached.ts';
 import type { Walk } from './walk.ts';
@@ -19,7 +19,7 @@ export function inspectPrepared(dataDir: string, { entries }: Walk, clean: boole
   };
   for (const { path, kind } of entries.values()) {
     if (kind !== 'file' || !STATE_FILE.test(path)) continue;
-    const problem = twoPhaseProblem(readFileSync(join(dataDir, path)));
+    const problem = twoPhaseProblem(readPlainSync(join(dataDir, path)));
     if (problem !== undefined) found(path, problem);
   }
   const owed = clean && reached?.clean ? reached.prepared.map((name) => `pg_twophase/${name}`) : [];

@@ -1,9 +1,10 @@
-import { lstatSync, readFileSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseControlFile, type ReadControl } from '../formats/control-file.ts';
 import { isWholeWithoutSync } from '../instance/initialize/marker.ts';
 import { clusterEntries } from '../instance/volume.ts';
 import { errnoOf, isDenied } from '../kernel/errors.ts';
+import { readPlainSync } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
 import type { InspectionReport } from './report.ts';
 
@@ -73,7 +74,7 @@ export function stateFindings(state: InspectionReport['state'], servers: readonl
 /** pg_control, or what is wrong with it. Throws what a disk says that does not answer. */
 export function readControl(dataDir: string): ReadControl {
   try {
-    return parseControlFile(readFileSync(join(dataDir, 'global/pg_control')));
+    return parseControlFile(readPlainSync(join(dataDir, 'global/pg_control')));
   } catch (cause) {
     if (errnoOf(cause) === 'ENOENT') return { problem: 'the file is missing', why: 'missing' };
     if (isDenied(cause)) return { problem: `it cannot be read (${errnoOf(cause)})`, why: 'unreadable' };
@@ -85,7 +86,7 @@ export function readControl(dataDir: string): ReadControl {
 /** The major version that PG_VERSION names; null where it names none. */
 export function versionFile(dataDir: string): number | null {
   try {
-    const version = Number.parseInt(readFileSync(join(dataDir, 'PG_VERSION'), 'utf8'), 10);
+    const version = Number.parseInt(readPlainSync(join(dataDir, 'PG_VERSION')).toString(), 10);
     return version >= 9 && version < 100 ? version : null;
   } catch {
     return null;

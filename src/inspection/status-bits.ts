@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import { type ControlFile, parseControlFile } from '../formats/control-file.ts';
@@ -7,6 +7,7 @@ import { RM_XACT } from '../formats/wal-reader.ts';
 import { parseLsn, segmentOf, WAL_PAGE_BYTES } from '../formats/wal-segment.ts';
 import { readFromPage } from '../formats/wal-tip.ts';
 import { errnoOf } from '../kernel/errors.ts';
+import { readPlainSync } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
 import { type Kept, keptBytes } from './kept.ts';
 import { RELATION } from './relations.ts';
@@ -78,7 +79,7 @@ const damaged = (path: string, evidence: string): Finding => ({ code: 'slru.dama
 /** Undefined where it is missing, which another check tells. */
 function bytesOf(dataDir: string, path: string): Buffer | undefined {
   try {
-    return readFileSync(join(dataDir, path));
+    return readPlainSync(join(dataDir, path));
   } catch (cause) {
     if (errnoOf(cause) !== 'ENOENT') throw cause;
     return undefined;

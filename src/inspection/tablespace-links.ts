@@ -1,9 +1,10 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { ControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import type { Identity, System } from '../kernel/machine.ts';
+import { readPlainSync } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
 import { readControl } from './state.ts';
 import type { Walk } from './walk.ts';
@@ -35,7 +36,7 @@ export async function rememberTablespaces(dataDir: string, owner: Identity, { fi
 
 function readKnown(dataDir: string): Known | undefined {
   try {
-    return v.parse(schema, JSON.parse(readFileSync(pathOf(dataDir), 'utf8')));
+    return v.parse(schema, JSON.parse(readPlainSync(pathOf(dataDir)).toString()));
   } catch {
     return undefined; // None was made, or it cannot be read: then nobody knows.
   }

@@ -1,8 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { parseConf } from '../formats/conf.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { isReachable } from '../machine/is-there.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 
 /** Debian keeps the configuration of each cluster in /etc/postgresql/VERSION/NAME (postgresql-common, pg_createcluster(1)). */
 const DEBIAN = '/etc/postgresql';
@@ -19,7 +20,7 @@ export interface DebianCluster {
  * from Debian's folders, where one of them names this PGDATA.
  */
 export async function configFileElsewhere(dataDir: string, debian = DEBIAN): Promise<string | undefined> {
-  const options = await readFile(join(dataDir, 'postmaster.opts'), 'utf8').catch(() => '');
+  const options = await readPlainText(join(dataDir, 'postmaster.opts')).catch(() => '');
   const path = /"(?:--)?config[_-]file=([^"]+)"/.exec(options)?.[1];
   if (path !== undefined) return dirname(path) === dataDir ? undefined : path;
   return (await isReachable(join(dataDir, 'postgresql.conf'))) ? undefined : debianFileFor(dataDir, debian);
@@ -61,7 +62,7 @@ export async function debianConfigurations(
   ).flat();
   const read = homes.map(async ([version, name]) => {
     const path = join(debian, version!, name!, 'postgresql.conf');
-    const text = await readFile(path, 'utf8').catch(() => undefined);
+    const text = await readPlainText(path).catch(() => undefined);
     return text === undefined ? [] : [{ path, settings: parseConf(text).settings }];
   });
   return (await Promise.all(read)).flat();

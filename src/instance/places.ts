@@ -1,8 +1,9 @@
-import { readdir, readFile, realpath } from 'node:fs/promises';
+import { readdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf } from '../kernel/errors.ts';
 import type { Owner, System } from '../kernel/machine.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 import { mountAround } from './mounts.ts';
 
 /**
@@ -14,7 +15,7 @@ const schema = v.object({ schema: v.literal('dbkit.places/v1'), mounts: v.record
 export const placesFile = (folder: string): string => join(folder, 'places.json');
 
 async function remembered(folder: string): Promise<Readonly<Record<string, string>>> {
-  const text = await readFile(placesFile(folder), 'utf8').catch(() => '');
+  const text = await readPlainText(placesFile(folder)).catch(() => '');
   try {
     return v.parse(schema, JSON.parse(text)).mounts;
   } catch {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+
 import { join } from 'node:path';
 import { errnoOf, isDenied } from '../kernel/errors.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 
 /** The server as its own pid file and the kernel see it: so also one that is hung. */
 export type Postmaster =
@@ -11,7 +12,7 @@ export type Postmaster =
   | { readonly kind: 'alive'; readonly pid: number; readonly status: string; readonly isStopped: boolean };
 
 export async function findPostmaster(dataDir: string): Promise<Postmaster> {
-  const read = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').then(
+  const read = await readPlainText(join(dataDir, 'postmaster.pid')).then(
     (text) => ({ text }),
     (cause: unknown) => ({ cause }),
   );
@@ -28,7 +29,7 @@ export async function findPostmaster(dataDir: string): Promise<Postmaster> {
   return { kind: 'alive', pid, status: lines[7]?.trim() ?? '', isStopped: isStopped(state) };
 }
 
-const isMissing = (cause: unknown): boolean => ['ENOENT', 'ENOTDIR'].includes(errnoOf(cause) ?? '');
+const isMissing = (cause: unknown): boolean => ['ENOENT', 'ENOTDIR', 'EISDIR'].includes(errnoOf(cause) ?? '');
 
 export interface ServerProcess {
   readonly pid: number;

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { System } from '../kernel/machine.ts';
 import { isReachable } from '../machine/is-there.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 import { configFileElsewhere, debianClusterOf } from './external-configuration.ts';
 
 /** A log, and the format that log_destination gives it. */
@@ -15,7 +15,7 @@ export interface ServerLog {
 export async function serverLogFiles(config: Config): Promise<readonly ServerLog[]> {
   const { health, postgresql } = config;
   if (health.logFile !== undefined) return [{ path: health.logFile, format: formatOf(health.logFile) }];
-  const collected = await readFile(join(postgresql.dataDir, 'current_logfiles'), 'utf8').catch(() => '');
+  const collected = await readPlainText(join(postgresql.dataDir, 'current_logfiles')).catch(() => '');
   const found = [...collected.matchAll(/^(stderr|csvlog|jsonlog) (.+)$/gm)].map(([, format, path]) => ({
     path: isAbsolute(path!) ? path! : join(postgresql.dataDir, path!),
     format: format as ServerLog['format'],
@@ -31,7 +31,7 @@ const formatOf = (path: string): ServerLog['format'] => (path.endsWith('.csv') ?
  */
 export async function serverLogFile({ health, logDir, postgresql: { dataDir } }: Config): Promise<string> {
   if (health.logFile !== undefined) return health.logFile;
-  const collected = /^stderr (.+)$/m.exec(await readFile(join(dataDir, 'current_logfiles'), 'utf8').catch(() => ''))?.[1];
+  const collected = /^stderr (.+)$/m.exec(await readPlainText(join(dataDir, 'current_logfiles')).catch(() => ''))?.[1];
   if (collected !== undefined) return isAbsolute(collected) ? collected : join(dataDir, collected);
   const own = join(logDir, 'postgresql.log');
   const elsewhere = (await isReachable(own)) ? undefined : await configFileElsewhere(dataDir);

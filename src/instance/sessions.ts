@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SslMode } from '../config/config.ts';
 import type { Secret } from '../kernel/secret.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 import { type Connection, connect, sqlStateOf } from './connection.ts';
 import { type SessionNeeds, startupOptions } from './session-settings.ts';
 
@@ -119,7 +119,7 @@ export const superuserToolOptions = (major: number | undefined): string => start
 
 async function majorOf(dataDir: string | undefined): Promise<number | undefined> {
   if (dataDir === undefined) return undefined;
-  const text = await readFile(join(dataDir, 'PG_VERSION'), 'utf8').catch(() => ''); // Missing, damaged or not for this user to read.
+  const text = await readPlainText(join(dataDir, 'PG_VERSION')).catch(() => ''); // Missing, damaged or not for this user to read.
   const major = Number.parseInt(text, 10);
   return major >= 10 && major < 100 ? major : undefined;
 }

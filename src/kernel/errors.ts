@@ -204,6 +204,7 @@ const systemFailures: readonly { readonly errnos: readonly string[]; readonly co
     code: 'service.failed',
     hint: 'check that the other end is running, and try again',
   },
+  { errnos: ['ENOTDIR', 'EISDIR', 'EEXIST', 'ENOTEMPTY'], code: 'data.foreign', hint: 'move away what stands at that path, and try again' },
   { errnos: ['EACCES', 'EPERM', 'ELOOP'], code: 'data.owner', hint: 'check the owner: `ls -ld` on it and on the folders above it' },
 ];
 
@@ -234,10 +235,8 @@ export function unlessMissing(thrown: unknown): undefined {
 const ownTroubles = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']);
 
 /** True for a failure of dbkit's own, looked for along the chain of causes. */
-export function isOwnTrouble(thrown: unknown): boolean {
-  if (!(thrown instanceof Error)) return false;
-  return ownTroubles.has(errnoOf(thrown) ?? '') || isOwnTrouble(thrown.cause);
-}
+export const isOwnTrouble = (thrown: unknown): boolean =>
+  thrown instanceof Error && (ownTroubles.has(errnoOf(thrown) ?? '') || isOwnTrouble(thrown.cause));
 
 /** True when the operating system said that this user may not. */
 export const isDenied = (thrown: unknown): boolean => errnoOf(thrown) === 'EACCES' || errnoOf(thrown) === 'EPERM';

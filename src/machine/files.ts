@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { appendFile, closeSync } from 'node:fs';
-import { chmod, chown, constants, copyFile, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, constants, copyFile, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { DbkitError, errnoOf, isDenied, wordsOf } from '../kernel/errors.ts';
@@ -8,6 +8,7 @@ import type { Files, Logger, Owner } from '../kernel/machine.ts';
 import { clock } from './clock.ts';
 import { handOver, makeAsRoot, openToAppend } from './hand-over.ts';
 import { isThere } from './is-there.ts';
+import { readPlainText } from './plain-file.ts';
 import { actingAs } from './privileges.ts';
 
 const isRoot = (): boolean => process.getuid?.() === 0;
@@ -129,7 +130,7 @@ async function appendLine(path: string, text: string, { mode }: { mode: number }
 }
 
 async function readJson<T>(log: Logger, path: string, parse: (value: unknown) => T): Promise<T | undefined> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const text = await readPlainText(path).catch((cause: unknown) => {
     if (errnoOf(cause) === 'ENOENT') return undefined;
     if (errnoOf(cause) === 'EISDIR') return ''; // No JSON either.
     throw cause;

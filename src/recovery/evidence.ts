@@ -24,6 +24,7 @@ export const proofs = {
   'data.emptied': 'never',
   'data.unmounted': 'never',
   'entry.foreign': 'never',
+  'entry.no-file': 'never',
   'upgrade.old-half': 'never',
   'conf.elsewhere': 'never',
   'server.settings': 'never',

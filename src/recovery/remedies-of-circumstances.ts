@@ -49,6 +49,17 @@ export const circumstances = [
     },
   },
   {
+    id: 'no-file-where-one-is-opened',
+    findings: ['entry.no-file'],
+    when: always,
+    ...refuses,
+    words: 'PostgreSQL would wait for it without end, and somebody has put it there',
+    refusal: {
+      code: 'recovery.refused',
+      hint: 'move it out of the data directory, then start again: what the file held is brought back as far as that is possible; nothing was changed',
+    },
+  },
+  {
     id: 'serves-another-directory',
     findings: ['conf.elsewhere'],
     when: always,

@@ -1,10 +1,11 @@
-import { readdir, readFile, rename, rmdir } from 'node:fs/promises';
+import { readdir, rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { walk } from '../inspection/walk.ts';
 import { quarantineRoots, type Volume } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { newestFirst, parseLabel } from '../kernel/labels.ts';
 import type { Identity, System } from '../kernel/machine.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 
 /** Data that an earlier restore or undo has set aside, whole. */
 export interface ReplacedData {
@@ -39,7 +40,7 @@ export async function findReplaced(volume: Volume, backupDir: string, label: str
     label: found.name,
     path,
     replacedAt: parseLabel(found.name)!.at.toISOString(),
-    pgVersion: Number.parseInt(await readFile(join(path, 'PG_VERSION'), 'utf8').catch(() => '0'), 10),
+    pgVersion: Number.parseInt(await readPlainText(join(path, 'PG_VERSION')).catch(() => '0'), 10),
     sizeBytes: [...entries.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
   };
 }

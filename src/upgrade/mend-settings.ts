@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import type { Local } from '../instance/local.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 import type { UpgradeReport } from './contract.ts';
 import { commentedOut, type RefusedSetting, refusedSettings } from './removed-settings.ts';
 
@@ -47,7 +47,7 @@ async function commentOut(local: Local, directory: string, { name, file, because
   const named = file === null ? [] : [relative(directory, resolve(directory, file))].filter((path) => !path.startsWith('..'));
   const done: UpgradeReport['settings'][number][] = [];
   for (const path of new Set([...named, ...ownFiles])) {
-    const text = await readFile(join(directory, path), 'utf8').catch(() => '');
+    const text = await readPlainText(join(directory, path)).catch(() => '');
     const next = commentedOut(text, name, `commented out by dbkit upgrade to ${local.binaries.major} (${because.replaceAll('\n', ' ')})`);
     if (next === undefined) continue;
     await local.system.files.write(join(directory, path), next, { mode: 0o600, owner: local.owner });

@@ -1,4 +1,4 @@
-import { access, constants, readFile } from 'node:fs/promises';
+import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { findBinaries } from '../instance/binaries.ts';
@@ -6,6 +6,7 @@ import { serverOwner } from '../instance/owner.ts';
 import { withPassfile } from '../instance/passfile.ts';
 import { superuserToolOptions } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 
 /** It reads every table and index; only a hang is cut short. */
 const TIMEOUT_MS = 24 * 3_600_000;
@@ -17,7 +18,7 @@ const DAMAGED = 2; // src/bin/pg_amcheck/pg_amcheck.c
  */
 export async function amcheck({ config, system }: PostgresqlOptions, signal: AbortSignal): Promise<readonly string[]> {
   const { socketDir, port, superuser, superuserPassword, binDir, dataDir, version } = config.postgresql;
-  const own = Number(await readFile(join(dataDir, 'PG_VERSION'), 'utf8').catch(() => '')) || undefined;
+  const own = Number(await readPlainText(join(dataDir, 'PG_VERSION')).catch(() => '')) || undefined;
   const { directory } = await findBinaries({ major: own ?? version, directory: binDir }, system, signal);
   const file = join(directory, 'pg_amcheck');
   await access(file, constants.X_OK).catch((cause: unknown) => {

@@ -8,6 +8,7 @@ import { zstd } from '../formats/zstd.ts';
 import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import type { Files } from '../kernel/machine.ts';
 import { namesIn } from '../machine/is-there.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 import type { ArchivedSegment, ArchivedTimeline, ArchiveRecord, WalArchive } from './contract.ts';
 import { archiveDir, historyFile, parseKept, RECORD, startOf, timelineFolder, timelineOfFolder } from './layout.ts';
 
@@ -28,7 +29,7 @@ const recordSchema = v.object({
 /** Undefined where nothing has been kept yet. Rejects with `wal.damaged` for a record that cannot be read: no segment of it could be placed. */
 export async function readArchiveRecord(dir: string): Promise<ArchiveRecord | undefined> {
   const path = join(dir, RECORD);
-  const text = await readFile(path, 'utf8').catch(unlessMissing);
+  const text = await readPlainText(path).catch(unlessMissing);
   if (text === undefined) return undefined;
   try {
     return v.parse(recordSchema, JSON.parse(text));

@@ -1,10 +1,11 @@
-import { readFile, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { parseControlFile } from '../formats/control-file.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { HeldLock, Owner, System } from '../kernel/machine.ts';
+import { readPlain } from '../machine/plain-file.ts';
 
 interface Claimant {
   readonly system: System;
@@ -39,7 +40,7 @@ export async function claimArchive(dir: string, { system, dataDir, owner, system
 }
 
 async function holds(dataDir: string, systemIdentifier: string): Promise<boolean> {
-  const bytes = await readFile(join(dataDir, 'global/pg_control')).catch(() => undefined);
+  const bytes = await readPlain(join(dataDir, 'global/pg_control')).catch(() => undefined);
   const read = bytes && parseControlFile(bytes);
   return read !== undefined && 'control' in read && read.control.systemIdentifier === systemIdentifier;
 }

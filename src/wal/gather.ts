@@ -1,7 +1,8 @@
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, segmentName, segmentOf, timelineOfHistory } from '../formats/wal-segment.ts';
 import { namesIn } from '../machine/is-there.ts';
+import { readPlain } from '../machine/plain-file.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from './contract.ts';
 import { openPgWal } from './pg-wal.ts';
 import { sharedLength } from './resume.ts';
@@ -133,7 +134,7 @@ async function gatherHistories(
 ): Promise<void> {
   const own = pgWal === undefined ? [] : await namesIn(pgWal);
   for (const name of own.filter((file) => timelineOfHistory(file) !== undefined)) {
-    await writeFile(join(into, name), await readFile(join(pgWal!, name)), { mode: 0o600 });
+    await writeFile(join(into, name), await readPlain(join(pgWal!, name)), { mode: 0o600 });
   }
   for (const { id } of timelines) {
     const name = `${id.toString(16).toUpperCase().padStart(8, '0')}.history`;

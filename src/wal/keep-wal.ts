@@ -4,6 +4,7 @@ import { type Lsn, parseLsn, timelineOfHistory } from '../formats/wal-segment.ts
 import type { Connection } from '../instance/connection.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Child } from '../kernel/machine.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 import { claimArchive } from './claim.ts';
 import { copyUpTo } from './copy-wal.ts';
 import { fail, guard, holdOrLetGo, type Life, newLife, noteGap, publish, type WalKeeping } from './keeper-life.ts';
@@ -79,7 +80,7 @@ async function withSession(life: Life, signal: AbortSignal): Promise<void> {
 
 /** A smart shutdown waits for every session, and for this one it would wait for ever. */
 async function isStopping(dataDir: string): Promise<boolean> {
-  const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
+  const text = await readPlainText(join(dataDir, 'postmaster.pid')).catch(() => '');
   return text.split('\n')[7]?.trim() === 'stopping';
 }
 

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Fork, parseTimelineHistory } from '../formats/timeline-history.ts';
 import type { SegmentBytes } from '../formats/wal-pages.ts';
 import { formatLsn, holdsSegment, type Lsn, readSegmentHeader, segmentName, segmentOf, timelineOfHistory } from '../formats/wal-segment.ts';
 import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import { namesIn } from '../machine/is-there.ts';
+import { readPlain, readPlainText } from '../machine/plain-file.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from './contract.ts';
 
 /** Where WAL of one cluster is: its archive, and folders of plain segments (pg_wal of a data directory, or of a base backup). */
@@ -36,7 +36,7 @@ export async function historiesOf({ archive, folders }: WalPlaces, signal: Abort
     signal.throwIfAborted();
     for (const name of await namesIn(folder)) {
       const timeline = timelineOfHistory(name);
-      if (timeline !== undefined && !found.has(timeline)) found.set(timeline, await readFile(join(folder, name), 'utf8'));
+      if (timeline !== undefined && !found.has(timeline)) found.set(timeline, await readPlainText(join(folder, name)));
     }
   }
   for (const { id, history } of await archive.timelines(signal)) if (history.length > 0 && !found.has(id)) found.set(id, textOf(history));
@@ -132,7 +132,7 @@ async function ofFolders(
 ): Promise<Buffer | undefined> {
   for (const [folder, names] of listed) {
     if (!names.has(name)) continue;
-    const bytes = await readFile(join(folder, name)).catch(unlessMissing);
+    const bytes = await readPlain(join(folder, name)).catch(unlessMissing);
     if (bytes && holdsSegment(readSegmentHeader(bytes), { timeline, segment, systemIdentifier, segmentSizeBytes })) return bytes;
   }
   return undefined;

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { formatLsn, type Lsn, parseLsn } from '../formats/wal-segment.ts';
 import type { Identity, System } from '../kernel/machine.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 
 /**
  * How far the WAL had come, durably: what every recovery is judged by. It lies in the state folder and on the data's own volume, so that
@@ -75,7 +75,7 @@ export async function readMark(stateDir: string, dataDir: string, systemIdentifi
 
 /** A mark that cannot be read says nothing: it is written anew at the next start. */
 async function read(path: string): Promise<Mark | undefined> {
-  const text = await readFile(path, 'utf8').catch(() => undefined);
+  const text = await readPlainText(path).catch(() => undefined);
   if (text === undefined) return undefined;
   try {
     const { schema: _schema, ...mark } = v.parse(markSchema, JSON.parse(text));

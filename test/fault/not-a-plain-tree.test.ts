@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -55,6 +56,27 @@ scenario(
     await expectStopped(instance, await running.stop());
   },
 );
+
+/** What the file held lies beside the data, for whoever moves the pipe away. */
+async function pipeInPlaceOf({ root, dataDir }: Instance, path: string): Promise<void> {
+  await rename(join(dataDir, path), join(root, 'moved-away'));
+  execFileSync('mkfifo', [join(dataDir, path)]);
+  await ownedBy(join(dataDir, path), serverUser);
+}
+
+for (const path of ['global/pg_control', 'postgresql.conf', 'pg_xact/0000'])
+  disaster({
+    longTier: true,
+    name: `a pipe stands in the place of ${path}`,
+    section: 'A',
+    detectedBefore: true,
+    healedBy: 'refusal',
+    rowsLost: 'none: nobody waits for the pipe',
+    left: 'clean',
+    break: (instance) => pipeInPlaceOf(instance, path),
+    mend: ({ root, dataDir }) => rename(join(root, 'moved-away'), join(dataDir, path)),
+    expect: { exit: 77, finding: 'entry.no-file', message: /a pipe, a socket or a device/ },
+  });
 
 disaster({
   longTier: true,

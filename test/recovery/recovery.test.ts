@@ -144,6 +144,7 @@ everyRow<RemedyId, Case>('remedies', remedyFor, {
   'emptied-under-a-server': found('data.emptied'),
   'data-not-mounted': found('data.unmounted'),
   'old-half-of-an-upgrade': found('upgrade.old-half'),
+  'no-file-where-one-is-opened': found('entry.no-file'),
   'serves-another-directory': found('conf.elsewhere'),
   'other-major-version': found('version.mismatch'),
   'volume-full': found('volume.full'),

@@ -42,6 +42,8 @@ test.each([
   ['EIO', 'volume.failing'],
   ['EACCES', 'data.owner'],
   ['ECONNRESET', 'service.failed'],
+  ['ENOTDIR', 'data.foreign'],
+  ['EEXIST', 'data.foreign'],
 ])('%s is the machine’s trouble, and no bug of dbkit’s', (code, failure) => {
   expect(toFailure(Object.assign(new Error(`${code}: words, write`), { code })).code).toBe(failure);
 });

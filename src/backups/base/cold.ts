@@ -1,8 +1,9 @@
-import { lstat, open, readFile } from 'node:fs/promises';
+import { lstat, open } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { fromText } from '../../formats/byte-path.ts';
 import { type Lsn, lastSegmentOf, recordEnd, segmentName, segmentOf } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
+import { readPlain } from '../../machine/plain-file.ts';
 import { type BackupRun, beginCopy, type Taken } from './begin-copy.ts';
 import { copyControlFile, copyTree } from './copy-tree.ts';
 import { copyWal } from './wal-copy.ts';
@@ -13,7 +14,7 @@ import { copyWal } from './wal-copy.ts';
  */
 export async function backUpCold(run: BackupRun, signal: AbortSignal): Promise<Taken> {
   const { dataDir, owner, staging, cluster, system } = run;
-  const before = await readFile(joinPath(dataDir, 'global/pg_control'));
+  const before = await readPlain(joinPath(dataDir, 'global/pg_control'));
   const { job, tree, copied, copyBeganNs } = await beginCopy(run, undefined, signal);
   await copyTree(job, tree.files, copied, signal);
   system.reached('backup.files-copied');
@@ -23,7 +24,7 @@ export async function backUpCold(run: BackupRun, signal: AbortSignal): Promise<T
   const range = { first: segmentOf(checkpointLsn, segmentSizeBytes), last: lastSegmentOf(stopLsn, segmentSizeBytes) };
   const stored = await copyWal({ from: fromText(`${dataDir}/pg_wal`), staging, owner }, range, cluster, signal);
   const started = await lstat(joinPath(dataDir, 'postmaster.pid')).catch(() => undefined);
-  if (started || !before.equals(await readFile(joinPath(dataDir, 'global/pg_control')))) {
+  if (started || !before.equals(await readPlain(joinPath(dataDir, 'global/pg_control')))) {
     throw new DbkitError('server.running', 'a server was started during the cold backup, so it is not consistent', {
       hint: 'take the backup again: the server runs now, and the next one is hot',
     });

@@ -1,6 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, parseLsn, timelineOfHistory } from '../../formats/wal-segment.ts';
+import { readPlainText } from '../../machine/plain-file.ts';
 import { readCluster } from './cluster.ts';
 import type { BackupRecord } from './record.ts';
 
@@ -39,7 +40,7 @@ export async function descendsFrom(record: BackupRecord, dataDir: string, signal
   const newest = names.map(timelineOfHistory).reduce<number>((highest, timeline) => Math.max(highest, timeline ?? 1), 1);
   const timeline = cluster?.timeline ?? newest;
   const file = names.find((name) => timelineOfHistory(name) === timeline);
-  const text = file && (await readFile(join(dataDir, 'pg_wal', file), 'utf8').catch(() => undefined));
+  const text = file && (await readPlainText(join(dataDir, 'pg_wal', file)).catch(() => undefined));
   if (!cluster && timeline === 1) return true; // Neither pg_control nor a history says where it was.
   return isAncestor(record, { timeline, ancestry: text === undefined ? undefined : parseHistory(text) });
 }

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import * as v from 'valibot';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../../kernel/machine.ts';
+import { readPlainText } from '../../machine/plain-file.ts';
 import type { Volume } from '../volume.ts';
 import { lockVolume } from './lock.ts';
 import { clearStalePid, serverOn, takeOver } from './preflight.ts';
@@ -52,7 +52,7 @@ async function holderLives(volume: Volume): Promise<boolean> {
 
 async function readHolder(path: string): Promise<v.InferOutput<typeof holderSchema>> {
   try {
-    return v.parse(holderSchema, JSON.parse(await readFile(path, 'utf8')));
+    return v.parse(holderSchema, JSON.parse(await readPlainText(path)));
   } catch {
     return {}; // Gone, or cut short: who holds the directory cannot be named.
   }

@@ -1,8 +1,9 @@
-import { readFile, readlink, realpath, rename, stat } from 'node:fs/promises';
+import { readlink, realpath, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
 import type { Child, System } from '../../kernel/machine.ts';
 import { roomAt } from '../../machine/disk-usage.ts';
+import { readPlainText } from '../../machine/plain-file.ts';
 import { signalStop } from '../server/server.ts';
 import { clusterEntries, present, type Volume, volumeOf } from '../volume.ts';
 import { programOf } from './program-of.ts';
@@ -31,7 +32,9 @@ export async function refuseFullVolume(dataDir: string): Promise<void> {
 
 /** The meaning of postmaster.pid on this machine: nothing there, left behind, or a live server of this very directory. */
 export async function serverOn(dataDir: string): Promise<'none' | 'stale' | { readonly pid: number }> {
-  const text = await readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => undefined);
+  const text = await readPlainText(join(dataDir, 'postmaster.pid')).catch((cause: unknown) =>
+    errnoOf(cause) === 'EISDIR' ? '' : undefined,
+  );
   if (text === undefined) return 'none';
   const pid = Math.abs(Number(text.split('\n')[0])); // Single-user mode writes its pid with a minus.
   if (!Number.isInteger(pid) || pid === 0) return 'stale';

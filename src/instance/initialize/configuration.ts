@@ -1,5 +1,6 @@
-import { appendFile, readFile } from 'node:fs/promises';
+import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { readPlainText } from '../../machine/plain-file.ts';
 import type { Local } from '../local.ts';
 
 /** The line in postgresql.conf by which an instance is known that dbkit has initialised. */
@@ -7,7 +8,7 @@ export const INITIALIZED_BY_DBKIT = '# Added by dbkit at initialisation';
 
 /** Of an instance of dbkit's own, settings are dbkit's to choose; one that was adopted keeps those of whoever made it. */
 export const isInitializedByDbkit = async (dataDir: string): Promise<boolean> =>
-  (await readFile(join(dataDir, 'postgresql.conf'), 'utf8').catch(() => '')).includes(INITIALIZED_BY_DBKIT);
+  (await readPlainText(join(dataDir, 'postgresql.conf')).catch(() => '')).includes(INITIALIZED_BY_DBKIT);
 
 /**
  * A client that dies while its query waits would hold its connection until the query ends: pools that try again then take all there are. The

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import type { Identity, System } from '../../kernel/machine.ts';
+import { readPlainText } from '../../machine/plain-file.ts';
 import type { Volume } from '../volume.ts';
 
 /**
@@ -66,7 +67,7 @@ export async function replacedBefore(volume: Volume, system: System): Promise<st
 
 /** True if a published new cluster is whole although its start was cut off: it is durable, or no power was lost since it was written. */
 export async function isWholeWithoutSync(marker: string): Promise<boolean> {
-  const read = await readFile(marker, 'utf8')
+  const read = await readPlainText(marker)
     .then((text) => v.safeParse(markerSchema, JSON.parse(text)))
     .catch(() => undefined);
   if (read?.success !== true) return false;

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Child, ExitReason, HeldLock } from '../../kernel/machine.ts';
 import type { StopMode } from '../../kernel/running-service.ts';
+import { readPlainText } from '../../machine/plain-file.ts';
 import { loadDriver, sqlStateOf } from '../connection.ts';
 import { configurationArguments } from '../external-configuration.ts';
 import { connectForServer, type Local } from '../local.ts';
@@ -138,7 +139,7 @@ async function letsIn(local: Local, socketDir: string): Promise<boolean> {
 
 /** Line 8 of postmaster.pid, once line 1 names our child: 'starting', 'stopping', 'ready', 'standby' (src/include/utils/pidfile.h). */
 async function statusLine(pidFile: string, pid: number): Promise<string | undefined> {
-  const lines = (await readFile(pidFile, 'utf8').catch(() => '')).split('\n');
+  const lines = (await readPlainText(pidFile).catch(() => '')).split('\n');
   return Number(lines[0]) === pid ? lines[7]?.trim() : undefined;
 }
 

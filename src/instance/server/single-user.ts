@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseControlFile } from '../../formats/control-file.ts';
 import { DbkitError } from '../../kernel/errors.ts';
+import { readPlain } from '../../machine/plain-file.ts';
 import { configurationArguments } from '../external-configuration.ts';
 import type { Local } from '../local.ts';
 
@@ -50,7 +50,7 @@ export async function runSingleUser(local: Local, database: string, statements: 
 
 /** A prepared transaction that finds no room ends the start; dbkit's own settings are not in the directory's configuration, pg_control remembers them. */
 async function roomForPrepared(dataDir: string): Promise<readonly string[]> {
-  const bytes = await readFile(join(dataDir, 'global/pg_control')).catch(() => undefined);
+  const bytes = await readPlain(join(dataDir, 'global/pg_control')).catch(() => undefined);
   const read = bytes && parseControlFile(bytes);
   const most = read && 'control' in read ? read.control.settings.maxPreparedXacts : 0;
   return most > 0 ? ['-c', `max_prepared_transactions=${most}`] : [];

@@ -1,8 +1,9 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClassRow, classRow, namedRow, rowsOf } from '../../formats/catalog-rows.ts';
 import { parseFilenodeMap } from '../../formats/filenode-map.ts';
 import { WAL_PAGE_BYTES } from '../../formats/wal-segment.ts';
+import { readPlain } from '../../machine/plain-file.ts';
 
 const [PG_CLASS, PG_DATABASE, PG_NAMESPACE] = [1259, 1262, 2615];
 
@@ -94,7 +95,7 @@ export function createCatalog(major: number): Catalog {
 
 /** The catalogs of a data directory or of a base backup. What cannot be read there only has no name. */
 export async function learnDirectory(catalog: Catalog, dataDir: string, signal: AbortSignal): Promise<void> {
-  const read = (...path: readonly string[]): Promise<Buffer> => readFile(join(dataDir, ...path)).catch(() => Buffer.alloc(0));
+  const read = (...path: readonly string[]): Promise<Buffer> => readPlain(join(dataDir, ...path)).catch(() => Buffer.alloc(0));
   const learnFile = async (folder: string, database: number, file: number): Promise<void> => {
     signal.throwIfAborted();
     const bytes = await read(folder, String(file));
