@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { type ReachFacts, reachRows } from '../../src/backups/base/points/reach.ts';
 import { type ServeFacts, serveRows } from '../../src/backups/base/points/serve-rows.ts';
 import { parseStatement, stands } from '../../src/backups/base/points/statement.ts';
+import { endedAtMicros } from '../../src/backups/base/record.ts';
 import { decide } from '../../src/kernel/reasons.ts';
 import { everyRow } from '../harness/every-row.ts';
 
@@ -69,4 +70,10 @@ everyRow('does a base backup serve a moment?', (facts: ServeFacts) => decide(ser
   'backup-ended-later': { ...serving, endsBehind: true },
   'backup-older-than-needed': { ...serving, olderThanChosen: true },
   'backup-without-the-way': serving,
+});
+
+test('a backup had ended when its record says that it was made, however long it took', () => {
+  const createdAt = '2026-11-20T19:54:01.250Z';
+  const atMicros = BigInt(Date.parse(createdAt)) * 1000n;
+  expect(endedAtMicros({ createdAt })).toBe(atMicros + 1000n);
 });

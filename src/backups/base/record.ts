@@ -102,6 +102,12 @@ export type BackupRecord = v.InferOutput<typeof recordSchema>;
 /** As it stands in `BACKUP_DIR/<label>.json`, which is written last. Fields are only ever added, and `sources` stays the last of them. */
 export type WholeRecord = v.InferOutput<typeof wholeSchema>;
 
+/**
+ * When it had ended, in microseconds since 1970: `createdAt` is written after the copy and its WAL. Rounded up: at a time before it a commit may
+ * be missing that no WAL tells of.
+ */
+export const endedAtMicros = ({ createdAt }: Pick<BackupRecord, 'createdAt'>): bigint => BigInt(Date.parse(createdAt) + 1) * 1000n;
+
 /** The facts for the rest of dbkit. */
 const toBackup = (record: BackupRecord, path: string): Backup => ({
   label: record.label,

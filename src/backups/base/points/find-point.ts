@@ -3,7 +3,7 @@ import { DbkitError } from '../../../kernel/errors.ts';
 import { decide } from '../../../kernel/reasons.ts';
 import { type Lineage, openLineage, type WalPlaces } from '../../../wal/lineage.ts';
 import { formatMicros } from '../../../wal/moments/moment.ts';
-import type { BackupRecord } from '../record.ts';
+import { type BackupRecord, endedAtMicros } from '../record.ts';
 import { rollForwardStart } from '../roll-forward.ts';
 import { type Followed, follow, type Stop } from './follow.ts';
 import { type PointPlan, type PointRequest, toldOf } from './point.ts';
@@ -113,9 +113,9 @@ async function choose(
     const size = identity.segmentSizeBytes;
     const isEnd = stopBefore === undefined && !minimal && reachesEnd(stop, followed);
     const gap = stopBefore === undefined && lineage.nextAfter(segmentOf(followed.end, size)) !== undefined; // The segment that begins at the end is no gap.
-    const isBefore = stopBefore !== undefined && (stopBefore < backupEnd || isOlder(asked, followed, record));
+    const isBefore = (stopBefore !== undefined && stopBefore < backupEnd) || isOlder(asked, followed, record);
     if (isBefore && index + 1 < candidates.length) {
-      stop = { kind: 'lsn', lsn: stopBefore, inclusive: false }; // Found: only an older backup is to be found yet.
+      if (stopBefore !== undefined) stop = { kind: 'lsn', lsn: stopBefore, inclusive: false }; // Found: only an older backup is to be found yet.
       continue;
     }
     const reaches = followed.end >= backupEnd;
@@ -129,8 +129,8 @@ async function choose(
 }
 
 /** No commit tells that the data was so at that time already, and the backup had not ended: there may have been others before it began. */
-const isOlder = (asked: Stop, { lastCommit }: Followed, { createdAt, durationMs }: BackupRecord): boolean =>
-  asked.kind === 'time' && lastCommit === undefined && asked.atMicros < BigInt(Math.ceil(Date.parse(createdAt) + durationMs)) * 1000n;
+const isOlder = (asked: Stop, { lastCommit }: Followed, record: BackupRecord): boolean =>
+  asked.kind === 'time' && lastCommit === undefined && asked.atMicros < endedAtMicros(record);
 
 /** The target is the last thing that there is: nothing follows it, so replay goes to the end. */
 function reachesEnd(stop: Stop, { lastCommit, lastRecordLsn, end }: Followed): boolean {

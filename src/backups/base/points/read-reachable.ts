@@ -3,7 +3,7 @@ import { formatLsn, type Lsn, parseLsn, segmentOf, type WalIdentity } from '../.
 import { DbkitError } from '../../../kernel/errors.ts';
 import { type Lineage, openLineage, type WalPlaces } from '../../../wal/lineage.ts';
 import { isoOfMicros, type Moment } from '../../../wal/moments/moment.ts';
-import type { BackupRecord } from '../record.ts';
+import { endedAtMicros } from '../record.ts';
 import { type Candidate, leadsTo, startOf } from './find-point.ts';
 import { type PointsNeeds, type Ways, waysOf } from './points.ts';
 import type { ReachableEvent, ReachableMoments, ReachablePlace, ReachableSpan, ReachableTimeline } from './reachable.ts';
@@ -105,15 +105,12 @@ async function readSpan(
   });
   const isFollowed = lineage.nextAfter(segmentOf(end, identity.segmentSizeBytes)) !== undefined; // The next record must be in that of `end`.
   const ends = problem !== null ? 'damaged' : isMinimal ? 'minimal' : isFollowed ? 'gap' : 'end';
-  const began = earlier ?? earliest(first, endedAt(record));
+  const began = earlier ?? earliest(first, endedAtMicros(record));
   return { label: record.label, from: placeOf(from, began), to: placeOf(end, last), commits, ends, problem, end };
 }
 
 /** Without a commit in the backup itself, what is before the first one behind it is told apart only by the clock. */
 const earliest = (first: bigint | undefined, ended: bigint): bigint => (first !== undefined && first < ended ? first : ended);
-
-/** Rounded up: at a time before it a commit may be missing that no WAL tells of. */
-const endedAt = ({ createdAt, durationMs }: BackupRecord): bigint => BigInt(Math.ceil(Date.parse(createdAt) + durationMs)) * 1000n;
 
 const placeOf = (lsn: Lsn, at: bigint | undefined): ReachablePlace => ({
   lsn: formatLsn(lsn),

@@ -1,7 +1,7 @@
 import { DbkitError } from '../../../kernel/errors.ts';
 import { decide } from '../../../kernel/reasons.ts';
 import { openLineage } from '../../../wal/lineage.ts';
-import type { BackupRecord } from '../record.ts';
+import { type BackupRecord, endedAtMicros } from '../record.ts';
 import { leadsTo } from './find-point.ts';
 import type { PointPlan, PointRequest } from './point.ts';
 import { type PointsNeeds, pointOf, waysOf } from './points.ts';
@@ -59,5 +59,4 @@ export async function servingBackups(needs: PointsNeeds, request: PointRequest, 
 }
 
 /** By the clock that dated it; only where a time is asked for. */
-const endedAfter = ({ createdAt, durationMs }: BackupRecord, { to, value }: PointRequest): boolean =>
-  to === 'time' && BigInt(Math.ceil(Date.parse(createdAt) + durationMs)) * 1000n > BigInt(value);
+const endedAfter = (record: BackupRecord, { to, value }: PointRequest): boolean => to === 'time' && endedAtMicros(record) > BigInt(value);
