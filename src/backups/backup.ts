@@ -148,6 +148,17 @@ export interface DamagedFile {
   readonly isMissing: boolean;
 }
 
+/** The place in the WAL that a staged backup comes to. Times are RFC 3339, LSNs as PostgreSQL prints them. */
+export interface ReachedEnd {
+  /** The last commit that is replayed behind the backup; null where there is none. */
+  readonly at: string | null;
+  readonly lsn: string;
+  /** How far the instance had come at least, where that is known to be further. */
+  readonly owedLsn: string | null;
+  /** The same for people. */
+  readonly phrase: string;
+}
+
 /** Copies of the instance's files. None of this touches the data itself. */
 export interface BaseBackups {
   readonly kind: 'physical';
@@ -173,7 +184,7 @@ export interface BaseBackups {
       leavesRecovery?: boolean | undefined;
     },
     signal: AbortSignal,
-  ): Promise<{ recoveredTo: string | null; complete: boolean; damaged?: readonly DamagedFile[] }>;
+  ): Promise<{ reached: ReachedEnd | undefined; complete: boolean; damaged?: readonly DamagedFile[] }>;
   /**
    * Which backup and which place in the WAL a moment is; `label`: only from that backup. Rejects with `recovery.refused` and the nearest moments
    * where none leads there.

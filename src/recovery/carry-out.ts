@@ -190,7 +190,7 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   system.log.info('restore.begun', `restoring ${backup.label} beside the data`, { label: backup.label });
   const gatherIn = join(volume.temporary, 'wal');
   const {
-    recoveredTo,
+    reached,
     complete,
     damaged = [],
   } = await of.stage(
@@ -207,7 +207,7 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   const damage = await damageThatGoes(local, plan.inspection.report.systemIdentifier, plan.steps);
   await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words, damage }, system);
   const losses = [
-    ...restoreLoses({ ...source, rollsForward: complete }, recoveredTo, quarantine),
+    ...restoreLoses({ ...source, rollsForward: complete }, reached, quarantine),
     ...damaged.map((file) => ({ ...damageLoss(damagedIn(backup.label, file)), oldBytes: quarantine })),
     ...reverted,
     ...unloggedLosses(unlogged, quarantine),

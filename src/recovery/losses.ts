@@ -23,6 +23,8 @@ export type Loss =
       readonly afterLsn: string | null;
       readonly upTo: string | null;
       readonly upToLsn: string | null;
+      /** The moment for people, with the reason why it is not a later one; absent where time and LSN say all. */
+      readonly phrase?: string;
     } & OldBytes)
   /** Rows that were committed since a backup was taken at `at`. */
   | ({ readonly kind: 'since-backup'; readonly label: string; readonly at: string } & OldBytes)
@@ -95,6 +97,7 @@ const nameOf = ({ database, name }: RelationName): string => `${name} in databas
 const words: { readonly [Kind in Loss['kind']]: (loss: LossOf<Kind>) => string } = {
   nothing: () => 'nothing',
   window: (loss) => {
+    if (loss.phrase !== undefined) return `what was committed after ${loss.phrase}${kept(loss)}`;
     const upTo = end(loss.upTo, loss.upToLsn);
     return `what was committed after ${end(loss.after, loss.afterLsn)}${upTo ? ` up to ${upTo}` : ''}${kept(loss)}`;
   },

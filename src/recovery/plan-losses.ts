@@ -1,3 +1,4 @@
+import type { ReachedEnd } from '../backups/backup.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { type Loss, nothing } from './losses.ts';
 import type { Plan, Source } from './plan.ts';
@@ -34,11 +35,12 @@ export const slotsOf = (plan: Plan, oldBytes: string | null): Loss[] =>
 export const newClusterLoses = (replaced: string | null): readonly Loss[] =>
   replaced === null ? nothing : [{ kind: 'cluster', oldBytes: replaced }];
 
-/** `recoveredTo`: the time of the last commit that the backup's own WAL holds; null where it tells none. */
-export function restoreLoses({ backup, rollsForward }: Source, recoveredTo: string | null, oldBytes: string | null): readonly Loss[] {
+/** `reached`: the place in the WAL that the restored data is of; undefined where nobody knows yet. */
+export function restoreLoses({ backup, rollsForward }: Source, reached: ReachedEnd | undefined, oldBytes: string | null): readonly Loss[] {
   if (rollsForward) return nothing;
-  if (recoveredTo === null) return [{ kind: 'since-backup', label: backup.label, at: backup.createdAt, oldBytes }];
-  return [{ kind: 'window', after: recoveredTo, afterLsn: null, upTo: null, upToLsn: null, oldBytes }];
+  if (reached === undefined) return [{ kind: 'since-backup', label: backup.label, at: backup.createdAt, oldBytes }];
+  const { at, lsn, owedLsn, phrase } = reached;
+  return [{ kind: 'window', after: at, afterLsn: lsn, upTo: null, upToLsn: owedLsn, phrase, oldBytes }];
 }
 
 /** Rows that no dump holds any more than a base backup does; `oldBytes`: where the data went. */
@@ -55,7 +57,7 @@ export function plannedLosses(plan: Plan): readonly Loss[] {
     case 'repair':
       return [...damageOf(plan), ...slotsOf(plan, null)];
     case 'restore':
-      return plan.backup || plan.partial ? restoreLoses((plan.backup ?? plan.partial)!, null, null) : dumpLoses(plan, null);
+      return plan.backup || plan.partial ? restoreLoses((plan.backup ?? plan.partial)!, undefined, null) : dumpLoses(plan, null);
     case 'reinitialize':
       return [{ kind: 'cluster', oldBytes: null }];
     case 'initialize':

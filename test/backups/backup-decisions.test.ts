@@ -4,7 +4,7 @@ import { isDueInFull } from '../../src/backups/base/create.ts';
 import { isAncestor, parseHistory } from '../../src/backups/base/descent.ts';
 import { isQuiet } from '../../src/backups/base/quiet-wal.ts';
 import { baseBackupRecords, type WholeRecord } from '../../src/backups/base/record.ts';
-import { describeEnd, planRecovery } from '../../src/backups/base/recovery-setup.ts';
+import { planRecovery, reachedEnd } from '../../src/backups/base/recovery-setup.ts';
 import { record } from './record.fixture.ts';
 
 test('a record is read back as it was written, fields of a later version included', () => {
@@ -67,7 +67,9 @@ const end = {
 test('all the WAL is there: the server recovers as after a crash, on its own timeline', () => {
   const rolled = { segments: ['000000010000000000000003'], complete: true, ...end };
   expect(planRecovery(record, rolled)).toEqual({ newTimeline: false, backupLabel: undefined, settings: '' });
-  expect(describeEnd(record, rolled)).toBe("the end of the replaced instance's WAL (LSN 0/5000100, last commit 2026-11-20T20:00:00.000Z)");
+  expect(reachedEnd(record, rolled).phrase).toBe(
+    "the end of the replaced instance's WAL (LSN 0/5000100, last commit 2026-11-20T20:00:00.000Z)",
+  );
 });
 
 test('WAL is missing: a new timeline, and no setting of an earlier recovery interferes', () => {
@@ -86,7 +88,12 @@ test('WAL is missing: a new timeline, and no setting of an earlier recovery inte
   expect(newTimeline).toBe(true);
   expect(settings).toContain("restore_command = 'false'\nrecovery_target_timeline = 'current'\n");
   expect(settings).toContain("recovery_target_time = ''\n");
-  expect(describeEnd(record, rolled)).toContain('the WAL since then is missing');
+  expect(reachedEnd(record, { ...rolled, owed: 0x3000000n })).toEqual({
+    at: null,
+    lsn: record.stopLsn,
+    owedLsn: '0/3000000',
+    phrase: expect.stringContaining('the WAL since then is missing (it had come to LSN 0/3000000)'),
+  });
 });
 
 test('a cold backup needs a label to replay anything, and has none of its own', () => {

@@ -122,9 +122,9 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
     expect(load.acknowledged.size).toBeGreaterThan(100);
 
     expect(await base.rollsForward(backup, within('data'), signal)).toBe(true);
-    const { recoveredTo } = await base.stage(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
-    expect(recoveredTo).toContain('last commit 20');
-    expect(recoveredTo).toContain("the end of the replaced instance's WAL");
+    const { reached } = await base.stage(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
+    expect(reached?.phrase).toContain('last commit 20');
+    expect(reached?.phrase).toContain("the end of the replaced instance's WAL");
     const restored = await start(binDir, within('restored'), quick);
     await expectAll(restored, load.acknowledged);
     expect(await scalar(restored, 'left(pg_walfile_name(pg_current_wal_lsn()), 8)')).toBe('00000001');
@@ -137,8 +137,8 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
     const backup = await base.take(signal);
     await execute(server, 'CREATE TABLE later AS SELECT 1 AS id');
     await server.stop();
-    const { recoveredTo } = await base.stage(backup, { directory: within('restored'), walFrom: undefined }, signal);
-    expect(recoveredTo).toContain(`the end of backup ${backup.label}`);
+    const { reached } = await base.stage(backup, { directory: within('restored'), walFrom: undefined }, signal);
+    expect(reached?.phrase).toContain(`the end of backup ${backup.label}`);
     const restored = await start(binDir, within('restored'), quick);
     expect(await scalar(restored, "to_regclass('public.kept')")).toBe('kept');
     expect(await scalar(restored, "coalesce(to_regclass('public.later')::text, 'none')")).toBe('none');
@@ -165,8 +165,8 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
       .then(() => JSON.parse(readFileSync(within('repo', `${backup.label}.json`), 'utf8')).wal.at(-1).name as string);
     rmSync(within('data', 'pg_wal', segments[segments.indexOf(stop) + 2]!));
     expect(await base.rollsForward(backup, within('data'), signal)).toBe(false);
-    const { recoveredTo } = await base.stage(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
-    expect(recoveredTo).toContain('is missing or damaged');
+    const { reached } = await base.stage(backup, { directory: within('restored'), walFrom: within('data', 'pg_wal') }, signal);
+    expect(reached?.phrase).toContain('is missing or damaged');
     const restored = await start(binDir, within('restored'), quick);
     expect(await scalar(restored, 'left(pg_walfile_name(pg_current_wal_lsn()), 8)')).toBe('00000002');
   });

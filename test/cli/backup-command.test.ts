@@ -42,7 +42,7 @@ function baseOf(backups: readonly Backup[], more: Partial<BaseBackups> = {}): Ba
     },
     walSegment: async () => undefined,
     baseline: async () => Promise.reject(new Error('nobody asks for it')),
-    stage: async () => ({ recoveredTo: null, complete: false }),
+    stage: async () => ({ reached: undefined, complete: false }),
     verify: async ({ label }, _signal, options) => {
       asked.push([label, options]);
       if (label.endsWith('9')) throw new DbkitError('data.corrupt', `backup ${label} is damaged: global/1260 is missing`);

@@ -78,9 +78,9 @@ function isOfDatabase({ databases, places }: Scene, { database }: Gap, path: str
   return path === home || (!isOfATable && Number(/\/(\d+)/.exec(path.slice(home.length))?.[1] ?? 0) < 16_384);
 }
 
-/** A loss that is a moment: it explains what was committed, or removed, after it. */
+/** A loss that is a moment: it explains what was committed after it, and rows that are back because they were removed in any phase after it. */
 function explainsAll({ moments }: Scene, { phase, rows }: Gap, loss: Loss): boolean {
-  const { lsn, at } = moments[Math.min(rows < 0 ? phase + 1 : phase, moments.length - 1)]!;
+  const { lsn, at } = moments[rows < 0 ? moments.length - 1 : phase]!;
   if (loss.kind === 'cluster' || loss.kind === 'unknown') return true;
   if (loss.kind === 'since-backup') return new Date(loss.at) <= at;
   if (loss.kind !== 'window') return false;

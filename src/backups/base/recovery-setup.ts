@@ -1,4 +1,5 @@
 import { formatLsn, type Lsn, parseLsn, segmentName, segmentOf } from '../../formats/wal-segment.ts';
+import type { ReachedEnd } from '../backup.ts';
 import type { BackupRecord } from './record.ts';
 import type { RollForward } from './roll-forward.ts';
 
@@ -92,8 +93,19 @@ function coldLabel({ checkpointLsn, timeline, walSegmentSizeBytes, createdAt, la
   ].join('\n');
 }
 
+/** The place in the WAL that the restored cluster comes to. */
+export function reachedEnd(record: BackupRecord, rolled: RollForward): ReachedEnd {
+  const { segments, end, lastCommitAt, stopBefore, owed } = rolled;
+  return {
+    at: lastCommitAt?.toISOString() ?? null,
+    lsn: segments.length === 0 ? record.stopLsn : formatLsn(stopBefore ?? end),
+    owedLsn: owed === undefined ? null : formatLsn(owed),
+    phrase: describeEnd(record, rolled),
+  };
+}
+
 /** One phrase for people: what the restored cluster holds. */
-export function describeEnd(
+function describeEnd(
   record: BackupRecord,
   { segments, complete, end, lastCommitAt, stopBefore, owed, endsInArchive }: RollForward,
 ): string {

@@ -9,14 +9,14 @@ import { roomAt } from '../../machine/disk-usage.ts';
 import { namesIn } from '../../machine/is-there.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { inThreads } from '../../machine/threads.ts';
-import type { DamagedFile } from '../backup.ts';
+import type { DamagedFile, ReachedEnd } from '../backup.ts';
 import { type CopyResult, type CopyTask, copyFile } from '../copy-file.ts';
 import { makeTree, syncFiles, syncTree, writeNew } from '../durable-tree.ts';
 import { listTree } from '../list-tree.ts';
 import { isOfPages, whereaboutsIn } from './pages/packed.ts';
 import type { PointWal } from './points/lay.ts';
 import type { BackupRecord } from './record.ts';
-import { describeEnd, leaveRecovery, planRecovery, type RecoverySetup } from './recovery-setup.ts';
+import { leaveRecovery, planRecovery, type RecoverySetup, reachedEnd } from './recovery-setup.ts';
 import { copyRollForward, identityOf, type RollForward } from './roll-forward.ts';
 import { type ExpectedFile, expectedFiles, readManifest } from './verify.ts';
 
@@ -55,7 +55,7 @@ export async function restoreBackup(
   { record, rolled, source, owner, system }: RestoreNeeds,
   target: RestoreTarget,
   signal: AbortSignal,
-): Promise<{ recoveredTo: string; damaged: readonly DamagedFile[] }> {
+): Promise<{ reached: ReachedEnd; damaged: readonly DamagedFile[] }> {
   await requireEmpty(target.directory);
   requireOwnTablespaces(record, rolled);
   const { isTolerant = false } = target;
@@ -96,7 +96,7 @@ export async function restoreBackup(
     ...[...missing].map((path) => ({ path: toText(path), isMissing: true })),
     ...changed.map((path) => ({ path: toText(path), isMissing: false })),
   ];
-  return { recoveredTo: describeEnd(record, rolled), damaged };
+  return { reached: reachedEnd(record, rolled), damaged };
 }
 
 /** Files of one relation in one database: every other one can be served without it. */
