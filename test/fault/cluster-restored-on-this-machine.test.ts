@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -7,7 +7,8 @@ import { expect, onTestFinished } from 'vitest';
 import { parse } from 'yaml';
 import { startBare } from '../harness/bare-server.ts';
 import { boot, type Ended, program, run } from '../harness/dbkit.ts';
-import { configure, type Instance } from '../harness/instance.ts';
+import { copyTree } from '../harness/files.ts';
+import { beside, configure, type Instance } from '../harness/instance.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
 import { takeBackup } from './take-backup.ts';
@@ -38,7 +39,7 @@ interface Machine {
 }
 
 /** The machine of n1, whose Patroni is stopped, with rows that came after the backup; n2 runs elsewhere, n3 is gone. */
-async function stage(instance: Instance): Promise<Machine> {
+async function stage(instance: Instance, leader = '127.0.0.1:1'): Promise<Machine> {
   const running = await boot(instance);
   await takeBackup(instance);
   await addRows(instance, known.ledger + 1, NEWER);
@@ -56,7 +57,7 @@ async function stage(instance: Instance): Promise<Machine> {
   writeFileSync(config, JSON.stringify(document));
   const members = {
     n1: { api: 'http://127.0.0.1:1' },
-    n2: { api: `http://127.0.0.1:${other.port}`, server: '127.0.0.1:1' },
+    n2: { api: `http://127.0.0.1:${other.port}`, server: leader },
     n3: { api: 'http://127.0.0.1:1', server: '127.0.0.1:1' },
   };
   await configure(instance, { services: { patroni: { config } }, ha: { members, scope: 'shop' } });
@@ -139,3 +140,38 @@ scenario(class_('data is to be set aside for a restore elsewhere, and nobody lea
   await expectAllRows(instance, NEWER);
   await server.stop();
 });
+
+scenario(
+  class_(
+    'dbkit is killed between the last entry that it set aside and the note of it, and a copy is half-way when it is asked again',
+    true,
+  ),
+  async (instance) => {
+    const leader = await beside(instance, 'leader');
+    const [leaderData, copy] = [join(instance.root, 'leader-data'), join(instance.root, 'copy')];
+    for (const to of [leaderData, copy]) await copyTree(instance.dataDir, to);
+    const machine = await stage(instance, `127.0.0.1:${leader.port}`);
+    writeFileSync(join(leaderData, 'pg_hba.conf'), 'local all all trust\nhost all all 127.0.0.1/32 trust\n');
+    const leading = await startBare(instance.programs, leaderData, { ...leader, settings: { listen_addresses: '127.0.0.1' } });
+    expect(leading.up, leading.words()).toBe(true);
+    const names = readdirSync(instance.dataDir).sort();
+    const killed = await machine.restore(['--aside'], `replace.entry-set-aside:${names.length}`);
+    expect(killed, killed.stdout + killed.stderr).toMatchObject({ signal: 'SIGKILL' });
+    expect(readdirSync(instance.dataDir)).toEqual([]);
+    const half = readdirSync(copy, { withFileTypes: true }).filter((entry) => entry.isFile());
+    for (const { name } of half) cpSync(join(copy, name), join(instance.dataDir, name));
+    writeFileSync(join(instance.dataDir, 'postgresql.conf'), '# of the copy\n');
+    const again = await machine.restore(['--aside']);
+    expect(again, again.stdout + again.stderr).toMatchObject({ code: 0 });
+    expect(readdirSync(instance.dataDir)).toEqual([]);
+    const [whole, other] = reportOf(again).aside.map(({ path }) => path);
+    expect(readdirSync(whole!).sort()).toEqual(names);
+    expect(readdirSync(other!).sort()).toEqual(half.map(({ name }) => name).sort());
+    expect(readFileSync(join(other!, 'postgresql.conf'), 'utf8')).toBe('# of the copy\n');
+    await leading.stop();
+    const old = await startBare(instance.programs, whole!, instance);
+    expect(old.up, old.words()).toBe(true);
+    await expectAllRows(instance, NEWER);
+    await old.stop();
+  },
+);

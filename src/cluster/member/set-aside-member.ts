@@ -35,9 +35,18 @@ export async function newAside(
   return quarantine;
 }
 
-/** Moves every entry; one that was killed is gone on with by the same call. */
+/**
+ * Moves every entry; one that was killed is gone on with by the same call. Rejects with `file.exists`, nothing moved, where the folder holds one of that name:
+ * rename(2) would take its place.
+ */
 export async function moveAside(dataDir: string, quarantine: string, { files, reached }: Pick<System, 'files' | 'reached'>): Promise<void> {
   const names = await readdir(dataDir);
+  const there = new Set(await namesIn(quarantine));
+  const taken = names.find((name) => there.has(name));
+  if (taken !== undefined)
+    throw new DbkitError('file.exists', `${join(quarantine, taken)} is there already`, {
+      hint: `look at both ${quarantine} and ${dataDir}; nothing was changed`,
+    });
   for (const name of names.sort((a, b) => Number(b === 'global') - Number(a === 'global'))) {
     // Without `global` no server takes the rest for a database.
     await rename(join(dataDir, name), join(quarantine, name));

@@ -1,12 +1,10 @@
 import { serverOn } from '../../instance/guard/preflight.ts';
-import { clusterEntries } from '../../instance/volume.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { bootstrapWords, planWhole, recoveryConf } from '../copying/whole-plan.ts';
 import type { MemberFacts } from '../facts.ts';
 import type { MemberDocument } from '../lint/patroni-setup.ts';
 import { look } from '../look.ts';
 import { leftPatroni } from '../member/orphan.ts';
-import { moveAside, newAside } from '../member/set-aside-member.ts';
 import { heldIn } from './held-data.ts';
 import { type RestoreJournal, writeJournal } from './journal.ts';
 import { readMemberSetting } from './member-store.ts';
@@ -14,6 +12,7 @@ import { onTimeline, refuseOtherCluster, settingsOf } from './plan-local.ts';
 import { restoreFile } from './restore-file.ts';
 import { type Here, reportOf } from './restore-here.ts';
 import { askedOf, type ClusterRestore, type RestoringWish, sameWish } from './restore-local.ts';
+import { setAsideNoted } from './set-aside-noted.ts';
 import { forgetCluster } from './store-keys.ts';
 
 export interface Begun {
@@ -115,18 +114,16 @@ export const nextUp = ({ file }: Here): readonly string[] => [
   `on ${file.name}: dbkit ha restore`,
 ];
 
-/** Where it goes is noted before the first entry does. */
 export async function setAside({ needs, file, folder }: Here, journal: RestoreJournal): Promise<RestoreJournal> {
-  if ((await clusterEntries(file.dataDir)).length === 0) return journal;
-  const { config, system, files } = needs;
-  const half = journal.aside.find(({ isWhole }) => !isWhole);
-  const wish = { dataDir: file.dataDir, backupDir: config.backupDir, owner: await needs.instance.owner(), kind: 'replaced' } as const;
-  const path = half?.path ?? (await newAside(wish, system));
-  const others = journal.aside.filter(({ isWhole }) => isWhole);
-  const noted = { ...journal, oldData: journal.oldData ?? path, aside: [...others, { member: file.name, path, isWhole: false }] };
-  await writeJournal(files, folder, noted);
-  await moveAside(file.dataDir, path, system);
-  return { ...noted, aside: [...others, { member: file.name, path, isWhole: true }] };
+  const { config, system, files, instance } = needs;
+  const wish = {
+    member: file.name,
+    dataDir: file.dataDir,
+    backupDir: config.backupDir,
+    owner: await instance.owner(),
+    kind: 'replaced',
+  } as const;
+  return setAsideNoted(journal, wish, (noted) => writeJournal(files, folder, noted), system);
 }
 
 async function writeRestoreFile(

@@ -5,13 +5,13 @@ import { endMembers } from '../local/down.ts';
 import { localNeeds, readLocal, runningOf } from '../local/local-state.ts';
 import { type Starting, startMember } from '../local/start.ts';
 import { look, reach } from '../look.ts';
-import { moveAside, newAside } from '../member/set-aside-member.ts';
 import { memberNamed, type Place } from '../members.ts';
 import { proveLeader, until } from '../proof.ts';
 import { addressOf, dynamicDocument, memberDocument } from '../render/documents.ts';
 import { type CountedRows, countRows } from './count-rows.ts';
 import { type RestoreJournal, writeJournal } from './journal.ts';
 import type { RestoringNeeds } from './restore-local.ts';
+import { setAsideNoted } from './set-aside-noted.ts';
 import { forgetCluster, type StoreKeys, storeValue } from './store-keys.ts';
 import { holdsLock, streamingOf, whileAtWork } from './wait.ts';
 
@@ -41,28 +41,17 @@ export async function setAllAside(
   const store = await storeOf(needs, starting, signal);
   await forgetCluster(store, signal);
   system.reached('cluster-restore.forgotten');
+  const keep = (journal: RestoreJournal): Promise<void> => writeJournal(files, folder, journal);
   let journal = begun;
-  const keep = async (over: Partial<RestoreJournal>): Promise<void> => {
-    journal = { ...journal, ...over };
-    await writeJournal(files, folder, journal);
-  };
   for (const { name, dataDir } of starting.plan.members) {
-    if ((await clusterEntries(dataDir)).length === 0) continue;
-    const others = journal.aside.filter((one) => one.member !== name || one.isWhole);
-    const half = journal.aside.find((one) => one.member === name && !one.isWhole);
-    const wish = { dataDir, backupDir: starting.plan.backups!.dir, owner: starting.owner, kind: 'replaced' } as const;
-    const path = half?.path ?? (await newAside(wish, system)); // Noted before the first entry goes there: the next run goes on with the same.
-    await keep({ aside: [...others, { member: name, path, isWhole: false }], ...oldDataOf(journal, name, path) });
-    await moveAside(dataDir, path, system);
-    await keep({ aside: [...others, { member: name, path, isWhole: true }] });
+    const wish = { member: name, dataDir, backupDir: starting.plan.backups!.dir, owner: starting.owner, kind: 'replaced' } as const;
+    journal = await setAsideNoted(journal, wish, keep, system);
   }
-  await keep({ phase: 'up' });
+  journal = { ...journal, phase: 'up' };
+  await keep(journal);
   system.reached('cluster-restore.set-aside');
   return journal;
 }
-
-const oldDataOf = ({ first, oldData }: RestoreJournal, name: string, path: string): Partial<RestoreJournal> =>
-  name === first && oldData === null ? { oldData: path } : {};
 
 /** The first member is made from the backup, and leads. Where an earlier run was ended before that, and nobody works on it, it is begun again. */
 export async function startFirst(
