@@ -118,6 +118,35 @@ test.each([2, 3] as const)('etcd forgets one cluster by version %i of its protoc
   await expect(storeValue({ ...store, url: 'http://127.0.0.1:1' }, 'initialize', signal)).rejects.toMatchObject({ code: 'service.failed' });
 });
 
+test.each<[what: string, api: 2 | 3, status: number, body: object | undefined, value: string | undefined | 'unknown']>([
+  ['the key is there', 2, 200, { node: { value: '77' } }, '77'],
+  ['the key is not there', 2, 404, { errorCode: 100, message: 'Key not found' }, undefined],
+  ['it has no such API', 2, 404, undefined, 'unknown'],
+  ['it has no leader', 2, 500, { errorCode: 300, message: 'Raft Internal Error' }, 'unknown'],
+  ['it is starting', 2, 503, undefined, 'unknown'],
+  ['it says something else', 2, 200, {}, 'unknown'],
+  ['the key is there', 3, 200, { kvs: [{ value: 'Nzc=' }] }, '77'],
+  ['the key is not there', 3, 200, { header: {} }, undefined],
+  ['it has no such API', 3, 404, undefined, 'unknown'],
+  ['it has no leader', 3, 503, { error: 'etcdserver: no leader', code: 14 }, 'unknown'],
+  ['it says something else', 3, 200, undefined, 'unknown'],
+])('only an answer of etcd counts: %s (version %i)', async (_what, api, status, body, value) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(status).end(body === undefined ? '404 page not found' : JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void server.close());
+  const store = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, api, scope: 'shop' };
+  const { signal } = new AbortController();
+  const said = storeValue(store, 'initialize', signal);
+  if (value === 'unknown')
+    await expect(said).rejects.toMatchObject({ code: 'service.failed', message: expect.stringContaining(`(${status})`) });
+  else expect(await said).toBe(value);
+  const forgotten = forgetCluster(store, signal);
+  if (status === 200 || value === undefined) await forgotten;
+  else await expect(forgotten).rejects.toMatchObject({ code: 'service.failed' });
+});
+
 test('the member whose data is the furthest is the one with WAL of the newest timeline, though its pg_control does not know it yet', () => {
   const control = {
     systemIdentifier: '77',

@@ -17,12 +17,13 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 /** Every key that begins so: up to the next string of that length (etcd's API guide, "Key ranges"). */
 const behind = (prefix: string): string => `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
 
-async function ask(
-  { url }: StoreKeys,
-  path: string,
-  signal: AbortSignal,
-  init: RequestInit = {},
-): Promise<{ status: number; json: unknown }> {
+interface Answer {
+  readonly status: number;
+  /** undefined: the body is no object of JSON. */
+  readonly json: unknown;
+}
+
+async function ask({ url }: StoreKeys, path: string, signal: AbortSignal, init: RequestInit = {}): Promise<Answer> {
   try {
     return await within([signal], LIMIT_MS, async (bounded) => {
       const response = await fetch(`${url}${path}`, { ...init, redirect: 'error', signal: bounded });
@@ -38,32 +39,36 @@ async function ask(
   }
 }
 
-/** The value of one key of the cluster's; undefined: it is not there. Rejects with `service.failed` where etcd does not answer. */
+/** The value of one key of the cluster's; undefined: etcd says that it is not there. Rejects with `service.failed` where etcd does not say. */
 export async function storeValue(store: StoreKeys, key: string, signal: AbortSignal): Promise<string | undefined> {
   const path = `${placeOf(store.scope)}${key}`;
   if (store.api === 2) {
-    const { status, json } = await ask(store, `/v2/keys${path}`, signal);
-    return status === 200 ? (json as { node: { value?: string } }).node.value : undefined;
+    const answer = await ask(store, `/v2/keys${path}`, signal);
+    if (isAbsent(answer)) return undefined;
+    const value = (answer.json as { node?: { value?: string } } | undefined)?.node?.value;
+    return answer.status === 200 && value !== undefined ? value : unsaid(store, `does not say what ${path} is`, answer);
   }
-  const { json } = await ask(store, '/v3/kv/range', signal, { method: 'POST', body: JSON.stringify({ key: base64(path) }) });
-  const [found] = (json as { kvs?: { value?: string }[] } | undefined)?.kvs ?? [];
+  const answer = await ask(store, '/v3/kv/range', signal, { method: 'POST', body: JSON.stringify({ key: base64(path) }) });
+  if (answer.status !== 200 || answer.json === undefined) unsaid(store, `does not say what ${path} is`, answer);
+  const [found] = (answer.json as { kvs?: { value?: string }[] }).kvs ?? [];
   return found && Buffer.from(found.value ?? '', 'base64').toString();
 }
 
 /** Removes everything that the store knows of the cluster; no member may run. Rejects with `service.failed` where it is still there. */
 export async function forgetCluster(store: StoreKeys, signal: AbortSignal): Promise<void> {
   const prefix = placeOf(store.scope);
-  if (store.api === 2) {
-    const { status } = await ask(store, `/v2/keys${prefix.slice(0, -1)}?recursive=true`, signal, { method: 'DELETE' });
-    if (status === 200 || status === 404) return;
-    throw new DbkitError('service.failed', `etcd at ${store.url} did not remove ${prefix} (${status})`, {
-      hint: 'look at etcd’s log, then try again',
-    });
-  }
   const body = JSON.stringify({ key: base64(prefix), range_end: base64(behind(prefix)) });
-  const { status } = await ask(store, '/v3/kv/deleterange', signal, { method: 'POST', body });
-  if (status !== 200)
-    throw new DbkitError('service.failed', `etcd at ${store.url} did not remove ${prefix} (${status})`, {
-      hint: 'look at etcd’s log, then try again',
-    });
+  const answer =
+    store.api === 2
+      ? await ask(store, `/v2/keys${prefix.slice(0, -1)}?recursive=true`, signal, { method: 'DELETE' })
+      : await ask(store, '/v3/kv/deleterange', signal, { method: 'POST', body });
+  if (answer.status !== 200 && !(store.api === 2 && isAbsent(answer))) unsaid(store, `did not remove ${prefix}`, answer);
+}
+
+/** "Key not found" (etcd's v2 API, "Error Codes"): an etcd that has no v2 API says 404, too. */
+const isAbsent = ({ status, json }: Answer): boolean => status === 404 && (json as { errorCode?: number } | undefined)?.errorCode === 100;
+
+/** An etcd without a leader answers 500 or 503: taken for an absent key, a restore would begin again from the start. */
+function unsaid({ url }: StoreKeys, what: string, { status }: Answer): never {
+  throw new DbkitError('service.failed', `etcd at ${url} ${what} (${status})`, { hint: 'look at etcd’s log, then try again' });
 }
