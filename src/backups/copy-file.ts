@@ -61,8 +61,6 @@ export interface CopiedFile {
   readonly tornPages: readonly SuspectPage[];
   /** Undefined where the file was copied whole; `delta`: it is not there yet. */
   readonly compared?: { readonly how: Against['how']; readonly changedPages: number; readonly earlierSizeBytes: number } | undefined;
-  /** More pages differ from the earlier copy than are worth it. */
-  readonly isMostlyChanged?: boolean | undefined;
 }
 
 /** `copied` is undefined when `from` has vanished, or cannot be read. */
@@ -92,8 +90,7 @@ export function copyFile(task: CopyTask): CopyResult {
     if (!(thrown instanceof TooManyChanged)) throw thrown;
     const { against, to } = task;
     for (const begun of against?.how === 'delta' ? [against.old, against.fresh] : [to]) rmSync(toBytes(begun), { force: true });
-    const { path, copied } = copyOut({ ...task, against: undefined });
-    return { path, copied: copied && { ...copied, isMostlyChanged: true } };
+    return copyOut({ ...task, against: undefined });
   }
 }
 

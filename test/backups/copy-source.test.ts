@@ -52,7 +52,7 @@ test.each([
   const now = Buffer.alloc(4 * PAGE, 'a');
   await writeFile(join(folder, 'from'), now);
   const against = { how: 'delta' as const, number: 1, earlier: await earlierOf(), old: at('1.old'), fresh: at('1.new') };
-  expect(copyFile(taskOf({ against }))).toMatchObject({ copied: { sizeBytes: now.length, isMostlyChanged: true } });
+  expect(copyFile(taskOf({ against }))).toMatchObject({ copied: { sizeBytes: now.length, compared: undefined } });
   expect(await readFile(join(folder, 'to'))).toEqual(now);
   expect([existsSync(join(folder, '1.old')), existsSync(join(folder, '1.new'))]).toEqual([false, false]);
 });

@@ -128,7 +128,7 @@ describe('pages that a file had', () => {
     const earlier = randomBytes(200 * PAGE);
     writeFileSync(within('file'), earlier);
     const now = withPages(earlier, ...Array.from({ length: 101 }, (_, block) => block));
-    expect(compare('file', now, 1).copied).toMatchObject({ isMostlyChanged: true, sizeBytes: now.length, writtenBytes: now.length });
+    expect(compare('file', now, 1).copied).toMatchObject({ compared: undefined, sizeBytes: now.length, writtenBytes: now.length });
     expect(bytesOf('whole-1').equals(now)).toBe(true);
   });
 });
@@ -187,11 +187,9 @@ test('only what differs is put aside to be written', () => {
 });
 
 const facts: StrategyFacts = {
-  isWanted: true,
   sizeBytes: 10_000_000,
   hasEarlier: true,
   sharesBlocks: false,
-  isMostlyChanged: false,
   isGood: true,
   pinned: '',
   links: 2,
@@ -201,11 +199,9 @@ const facts: StrategyFacts = {
 };
 
 everyRow<StrategyId, StrategyFacts>('strategy', chooseStrategy, {
-  'pages-not-wanted': { ...facts, isWanted: false },
   'small-file': { ...facts, sizeBytes: 1_000_000 },
   'no-earlier-file': { ...facts, hasEarlier: false },
   'shares-blocks': { ...facts, sharesBlocks: true, pinned: 'data_20261120_195400' },
-  'mostly-changed': { ...facts, isMostlyChanged: true },
   'new-one-is-not-good': { ...facts, isGood: false },
   'pinned-one-has-it': { ...facts, pinned: 'data_20261120_195400' },
   'linked-elsewhere': { ...facts, links: 3 },

@@ -8,7 +8,7 @@ import type { BackupRun } from '../begin-copy.ts';
 import { holdersAmong } from './holders.ts';
 import { journalsIn } from './journal.ts';
 import { PAGES, whereaboutsIn } from './packed.ts';
-import { chooseStrategy, type StrategyFacts } from './strategy.ts';
+import { chooseStrategy, SMALL_BYTES, type StrategyFacts } from './strategy.ts';
 
 /** Says what a file that changed is compared with; undefined: it is copied whole. Asked once for each file. */
 export type Choose = (path: BytePath, sizeBytes: number) => Against | undefined;
@@ -32,13 +32,11 @@ export async function openChooser(
   let number = 0;
   return (path, sizeBytes) => {
     const { from, layers } = whereabouts(path);
-    const held = layers === undefined ? holdersOf(earlier.label, path) : undefined;
+    const held = layers === undefined && sizeBytes >= SMALL_BYTES ? holdersOf(earlier.label, path) : undefined; // Each backup is asked for it.
     const facts: StrategyFacts = {
-      isWanted: config.backup.pages,
       sizeBytes,
       hasEarlier: held?.labels.includes(earlier.label) ?? false,
       sharesBlocks,
-      isMostlyChanged: false,
       isGood,
       pinned: held?.pinned ?? '',
       links: held?.links ?? 0,

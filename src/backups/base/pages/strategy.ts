@@ -4,14 +4,11 @@ import { decide, type Row } from '../../../kernel/reasons.ts';
 export type Strategy = 'whole' | 'clone' | 'delta';
 
 export interface StrategyFacts {
-  /** `backup.pages`. */
-  readonly isWanted: boolean;
   readonly sizeBytes: number;
   /** The earlier backup has it, and it is plain there. */
   readonly hasEarlier: boolean;
   /** The file system shares blocks between files. */
   readonly sharesBlocks: boolean;
-  readonly isMostlyChanged: boolean;
   /** The new backup is good, as far as is known. */
   readonly isGood: boolean;
   /** A pinned backup that has the earlier file; '' where none has. */
@@ -30,9 +27,11 @@ export const SMALL_BYTES = 1024 * 1024;
 
 type Rule = Row<StrategyFacts, Strategy>;
 
-/** First match wins. Asked before a file is copied, and once more before pages of the earlier file are written over. */
+/**
+ * First match wins. Asked before a file is copied, and once more before pages of the earlier file are written over; where most of it turns out to
+ * have changed it is copied whole in between.
+ */
 const rows = [
-  { id: 'pages-not-wanted', when: ({ isWanted }) => !isWanted, then: 'whole', words: 'backup.pages is off' },
   { id: 'small-file', when: ({ sizeBytes }) => sizeBytes < SMALL_BYTES, then: 'whole', words: 'it is smaller than 1 MiB' },
   {
     id: 'no-earlier-file',
@@ -45,12 +44,6 @@ const rows = [
     when: ({ sharesBlocks }) => sharesBlocks,
     then: 'clone',
     words: 'the file system shares blocks between files, so the new file is a clone of the earlier one with other pages',
-  },
-  {
-    id: 'mostly-changed',
-    when: ({ isMostlyChanged }) => isMostlyChanged,
-    then: 'whole',
-    words: 'more than half of its pages changed',
   },
   {
     id: 'new-one-is-not-good',

@@ -79,11 +79,9 @@ async function chooseAll(
     for (const label of held.labels) if (!locks.has(label)) locks.set(label, await repository.holdAlone(label));
     const reader = held.labels.find((label) => locks.get(label) === undefined) ?? '';
     const facts = {
-      isWanted: true,
       sizeBytes: Math.max(held.sizeBytes, file.sizeBytes),
       hasEarlier: true,
       sharesBlocks: false,
-      isMostlyChanged: false,
       isGood,
       pinned: held.pinned,
       links: held.links,

@@ -1,0 +1,54 @@
+import fs, { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import type { BackupRun } from '../../src/backups/base/begin-copy.ts';
+import { openChooser } from '../../src/backups/base/pages/choose.ts';
+import { SMALL_BYTES } from '../../src/backups/base/pages/strategy.ts';
+import { fromText } from '../../src/formats/byte-path.ts';
+import { record } from './record.fixture.ts';
+
+/** Every path that is asked for with lstat(2) while `work` runs. */
+function lstatted(work: () => void): string[] {
+  const asked: string[] = [];
+  const own = fs.lstatSync;
+  const calls = fs as { lstatSync: (...args: Parameters<typeof own>) => unknown };
+  calls.lstatSync = (...args) => {
+    asked.push(String(args[0]));
+    return own(...args);
+  };
+  syncBuiltinESMExports();
+  try {
+    work();
+  } finally {
+    calls.lstatSync = own;
+    syncBuiltinESMExports();
+  }
+  return asked;
+}
+
+test('the backups are not asked for a file that is small anyway, and for a large one each of them is', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'dbkit-choose-'));
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  const labels = ['data_20261120_195400', 'data_20261121_195400', 'data_20261122_195400'];
+  for (const label of [...labels, '.partial/data_20261123_195400']) {
+    mkdirSync(join(root, label, 'base/1'), { recursive: true });
+    writeFileSync(join(root, label, 'backup_manifest'), '{}');
+    writeFileSync(join(root, label, 'base/1/2'), label);
+  }
+  const records = labels.map((label) => ({ ...record, label }));
+  const run = {
+    earlier: records.at(-1),
+    staging: fromText(join(root, '.partial/data_20261123_195400')),
+    config: { backup: { pages: true } },
+    repository: { records: async () => records, openDamage: async () => [], pathOf: (label: string) => join(root, label) },
+    system: { log: { debug: () => undefined } },
+  } as unknown as BackupRun;
+  const choose = await openChooser(run, new AbortController().signal);
+  const path = fromText('base/1/2');
+  expect(lstatted(() => expect(choose(path, SMALL_BYTES - 1)).toBeUndefined())).toEqual([]);
+  expect(new Set(lstatted(() => expect(choose(path, SMALL_BYTES)).toBeDefined()))).toEqual(
+    new Set(labels.map((label) => join(root, label, 'base/1/2'))),
+  );
+});
