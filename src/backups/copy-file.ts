@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fstatSync, fsyncSync, openSync, rmSync } from 'node:fs';
 import { type BytePath, toBytes } from '../formats/byte-path.ts';
-import { type ByteSource, type Layers, sourceOf } from '../formats/layered-file.ts';
+import type { ByteSource, Layers } from '../formats/layered-file.ts';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
 import { isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
 import { openIfThere, openSource, reading, Unreadable } from './copy-source.ts';
-import { cloneSink, deltaSink, nowhere, type Sink, TooManyChanged, wholeSink } from './page-sinks.ts';
+import { cloneSink, deltaSink, nowhere, openEarlier, type Sink, TooManyChanged, wholeSink } from './page-sinks.ts';
 import { openRegular, openRegularSync } from './regular-file.ts';
 
 /** One file to copy. Plain data: it crosses threads. */
@@ -61,6 +61,8 @@ export interface CopiedFile {
   readonly tornPages: readonly SuspectPage[];
   /** Undefined where the file was copied whole; `delta`: it is not there yet. */
   readonly compared?: { readonly how: Against['how']; readonly changedPages: number; readonly earlierSizeBytes: number } | undefined;
+  /** The words of whoever could not read the earlier copy, where those speak of the file. */
+  readonly earlierDamage?: string | undefined;
 }
 
 /** `copied` is undefined when `from` has vanished, or cannot be read. */
@@ -81,16 +83,25 @@ const REREAD_PAUSE_MS = 20;
  */
 export function copyFile(task: CopyTask): CopyResult {
   try {
-    if (task.against?.how === 'delta') return copyDelta(task, task.against);
-    return copyOut(task);
+    return copyAgainst(task);
   } catch (thrown) {
-    if (thrown instanceof Unreadable && task.tellsUnreadable === true)
-      return { path: task.path, copied: undefined, unreadable: wordsOf(thrown.cause) };
-    if (thrown instanceof Unreadable) throw thrown.cause;
+    if (!(thrown instanceof Unreadable)) throw thrown;
+    if (task.tellsUnreadable !== true) throw thrown.cause;
+    return { path: task.path, copied: undefined, unreadable: wordsOf(thrown.cause) };
+  }
+}
+
+/** What differs from the earlier copy, or the whole file where comparing is not worth it. Throws `Unreadable`. */
+function copyAgainst(task: CopyTask): CopyResult {
+  const { against, to } = task;
+  try {
+    return against?.how === 'delta' ? copyDelta(task, against) : copyOut(task);
+  } catch (thrown) {
     if (!(thrown instanceof TooManyChanged)) throw thrown;
-    const { against, to } = task;
     for (const begun of against?.how === 'delta' ? [against.old, against.fresh] : [to]) rmSync(toBytes(begun), { force: true });
-    return copyOut({ ...task, against: undefined });
+    const { path, copied } = copyOut({ ...task, against: undefined });
+    const damage = thrown.cause instanceof Unreadable ? wordsOf(thrown.cause.cause) : undefined;
+    return { path, copied: copied && { ...copied, earlierDamage: damage } };
   }
 }
 
@@ -140,7 +151,7 @@ function copyDelta(task: CopyTask, { earlier: path, old, fresh }: Extract<Agains
       if (task.owner) fchownSync(handle, task.owner.uid, task.owner.gid);
       return handle;
     };
-    const earlier = sourceOf(openRegularSync(toBytes(path)));
+    const earlier = openEarlier(path);
     try {
       const sink = deltaSink(earlier, { old: opened(old), fresh: opened(fresh) }, pagesIn(Math.max(earlier.sizeBytes, task.sizeBytes)) / 2);
       const copied = pump(source, sink, task);
@@ -178,7 +189,7 @@ function pump(source: ByteSource, sink: Sink, { sizeMaxBytes, pages, bytesPerSec
     if (length === 0) break;
     if (pages) {
       for (const suspect of findUnsound(length, position / pages.blockSizeBytes, pages)) {
-        const verdict = judge(source, bytes, position, suspect, pages);
+        const verdict = reading(() => judge(source, bytes, position, suspect, pages));
         if (verdict === 'damaged') damagedBlocks.push(suspect.block);
         if (verdict === 'torn') tornPages.push(suspect);
       }

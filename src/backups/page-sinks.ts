@@ -1,7 +1,10 @@
 import { ftruncateSync } from 'node:fs';
-import { type ByteSource, fillFrom } from '../formats/layered-file.ts';
+import { type BytePath, toBytes } from '../formats/byte-path.ts';
+import { type ByteSource, fillFrom, sourceOf } from '../formats/layered-file.ts';
 import { createDeltaWriter, DELTA_PAGE_BYTES } from '../formats/page-delta.ts';
+import { reading } from './copy-source.ts';
 import { createChangeWriter } from './page-changes.ts';
+import { openRegularSync } from './regular-file.ts';
 import { writeAll } from './write-all.ts';
 
 /** The place where the bytes of a file that is read go; each call returns how many bytes it wrote. */
@@ -34,7 +37,7 @@ function writeFilled(target: number, chunk: Buffer, position: number): number {
   return written;
 }
 
-/** Thrown where more pages differ than are worth comparing, or the earlier copy cannot be read: then the file is copied whole. */
+/** Thrown where more pages differ than are worth comparing, or the earlier copy cannot be read, with the cause: then the file is copied whole. */
 export class TooManyChanged extends Error {}
 
 /** How an earlier copy of a file compares with it; blocks count from 0. */
@@ -77,17 +80,22 @@ function comparing(source: ByteSource, { changed }: Seen): Sink {
   };
 }
 
-/** A sector that cannot be read in the earlier copy keeps nobody from a new one. */
+/** An earlier copy that cannot be opened or read keeps nobody from a new one. */
+function comparable<T>(work: () => T): T {
+  try {
+    return reading(work);
+  } catch (cause) {
+    throw new TooManyChanged('', { cause });
+  }
+}
+
 const asComparable = (earlier: ByteSource): ByteSource => ({
   ...earlier,
-  fill(into, lengthBytes, position) {
-    try {
-      return earlier.fill(into, lengthBytes, position);
-    } catch {
-      throw new TooManyChanged();
-    }
-  },
+  fill: (into, lengthBytes, position) => comparable(() => earlier.fill(into, lengthBytes, position)),
 });
+
+/** The earlier copy, a regular file. Throws `TooManyChanged`. */
+export const openEarlier = (path: BytePath): ByteSource => comparable(() => sourceOf(openRegularSync(toBytes(path))));
 
 /** Writes what differs into a clone of the earlier copy. */
 export function cloneSink(target: number, earlierSizeBytes: number): Sink {

@@ -1,5 +1,4 @@
-import fs, { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { syncBuiltinESMExports } from 'node:module';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -7,24 +6,17 @@ import type { BackupRun } from '../../src/backups/base/begin-copy.ts';
 import { openChooser } from '../../src/backups/base/pages/choose.ts';
 import { SMALL_BYTES } from '../../src/backups/base/pages/strategy.ts';
 import { fromText } from '../../src/formats/byte-path.ts';
+import { withCalls } from '../harness/other-calls.ts';
 import { record } from './record.fixture.ts';
 
 /** Every path that is asked for with lstat(2) while `work` runs. */
-function lstatted(work: () => void): string[] {
+async function lstatted(work: () => void): Promise<string[]> {
   const asked: string[] = [];
-  const own = fs.lstatSync;
-  const calls = fs as { lstatSync: (...args: Parameters<typeof own>) => unknown };
-  calls.lstatSync = (...args) => {
+  const lstatSync = (own: (...args: readonly unknown[]) => unknown, args: readonly unknown[]): unknown => {
     asked.push(String(args[0]));
     return own(...args);
   };
-  syncBuiltinESMExports();
-  try {
-    work();
-  } finally {
-    calls.lstatSync = own;
-    syncBuiltinESMExports();
-  }
+  await withCalls({ lstatSync }, work);
   return asked;
 }
 
@@ -47,8 +39,8 @@ test('the backups are not asked for a file that is small anyway, and for a large
   } as unknown as BackupRun;
   const choose = await openChooser(run, new AbortController().signal);
   const path = fromText('base/1/2');
-  expect(lstatted(() => expect(choose(path, SMALL_BYTES - 1)).toBeUndefined())).toEqual([]);
-  expect(new Set(lstatted(() => expect(choose(path, SMALL_BYTES)).toBeDefined()))).toEqual(
+  expect(await lstatted(() => expect(choose(path, SMALL_BYTES - 1)).toBeUndefined())).toEqual([]);
+  expect(new Set(await lstatted(() => expect(choose(path, SMALL_BYTES)).toBeDefined()))).toEqual(
     new Set(labels.map((label) => join(root, label, 'base/1/2'))),
   );
 });

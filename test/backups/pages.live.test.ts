@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Backup, BaseBackups } from '../../src/backups/backup.ts';
 import { createBaseBackups } from '../../src/backups/base/base-backups.ts';
+import { failing, withCalls } from '../harness/other-calls.ts';
 import { everywhere, nightly } from '../harness/tier.ts';
 import {
   initdb,
@@ -87,6 +88,28 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
     rmSync(`${backups[2]!.path}.json`);
     for (const backup of backups.slice(0, 2)) await base.verify(backup, signal, { deep: true }); // It needs no other one.
     expect(readdirSync(within('repo', '.partial'))).toEqual([]);
+  });
+
+  nightly('an earlier backup of which a file cannot be opened is told as damaged, and the new one is whole without it', async () => {
+    const server = await spread();
+    const base = await baseFor(server);
+    const first = await base.take(signal);
+    await execute(server, ...spreadUpdates(1));
+    const isLarge = (path: string): boolean => path.startsWith(first.path) && /base\/\d+\/\d+$/.test(path) && sizeOf(path) > 8_000_000;
+    const second = await withCalls({ openSync: failing('EIO', isLarge) }, () => base.take(signal));
+    const backups = await list(base);
+    expect(backups.map(({ state, isPlain }) => [state, isPlain])).toEqual([
+      ['damaged', true],
+      ['good', true],
+    ]);
+    expect(events.join('\n')).toMatch(new RegExp(`backup\\.damaged: backup ${first.label} is damaged: base/\\d+/\\d+ cannot be read: EIO`));
+    await base.verify(second, signal, { deep: true });
+    await server.stop();
+    await base.stage(second, { directory: within('restored'), walFrom: undefined }, signal);
+    const connection = await (await serve(within('restored'))).connect();
+    const [row] = await connection.query<{ changed: number }>('SELECT count(*) FILTER (WHERE version > 0)::int AS changed FROM spread');
+    await connection.end();
+    expect(row).toEqual({ changed: 18 });
   });
 
   nightly('a restore of an earlier backup has the rows of its time', async () => {

@@ -46,6 +46,8 @@ export interface Copied {
   readonly torn: { readonly path: BytePath; readonly page: SuspectPage }[];
   /** Files that are there only as what differs from the earlier backup's. */
   readonly taken: TakenFile[];
+  /** Files that cannot be read in the earlier backup, with the words of whoever tried: copied whole. */
+  readonly earlierDamage: Map<BytePath, string>;
   sharedFiles: number;
   cloned: number;
   newBytes: number;
@@ -57,6 +59,7 @@ export const nothingCopied = (): Copied => ({
   damage: new Map(),
   torn: [],
   taken: [],
+  earlierDamage: new Map(),
   sharedFiles: 0,
   cloned: 0,
   newBytes: 0,
@@ -123,7 +126,7 @@ const taskOf = (job: CopyJob, { path, from, sizeBytes }: SourceFile): CopyTask =
 });
 
 function add(copied: Copied, file: SourceFile, result: CopiedFile, number: number | undefined): void {
-  const { sizeBytes, sha256, damagedBlocks, tornPages, compared, writtenBytes } = result;
+  const { sizeBytes, sha256, damagedBlocks, tornPages, compared, writtenBytes, earlierDamage } = result;
   const { path, mtimeNs } = file;
   copied.files.push({ path, sizeBytes, modifiedAt: new Date(Number(mtimeNs / 1_000_000n)), sha256 });
   copied.stamps.set(path, file);
@@ -131,6 +134,7 @@ function add(copied: Copied, file: SourceFile, result: CopiedFile, number: numbe
   if (compared?.how === 'clone') copied.cloned += 1;
   if (compared?.how === 'delta' && number !== undefined)
     copied.taken.push({ path, number, sizeBytes, changedPages: compared.changedPages });
+  if (earlierDamage !== undefined) copied.earlierDamage.set(path, earlierDamage);
   if (damagedBlocks.length > 0) copied.damage.set(path, [...damagedBlocks]);
   copied.torn.push(...tornPages.map((page) => ({ path, page })));
 }

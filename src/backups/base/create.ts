@@ -12,7 +12,7 @@ import { syncFiles, syncTree, writeNew } from '../durable-tree.ts';
 import type { BackupRun, Taken } from './begin-copy.ts';
 import { readCluster } from './cluster.ts';
 import { backUpCold } from './cold.ts';
-import { reportDamage, stillTaken } from './copy-tree.ts';
+import { type Copied, reportDamage, stillTaken } from './copy-tree.ts';
 import { backUpHot } from './hot.ts';
 import { type ManifestFile, renderManifest } from './manifest.ts';
 import { takeOver } from './pages/take-over.ts';
@@ -52,11 +52,25 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
     };
     await takeOver(run, { files: stillTaken(taken.copied), isGood: isGood(record) }, publish, signal);
     reportDamage(taken.copied, system.log);
+    await rememberEarlierDamage(run, taken.copied);
     return record;
   } catch (thrown) {
     await rm(repository.stagingOf(label), { recursive: true, force: true }).catch(() => undefined); // Else the next run removes it.
     throw thrown;
   }
+}
+
+/** What verification would say of the earlier backup: it is not used again unasked. Under the lock. */
+async function rememberEarlierDamage({ earlier, label, repository, system: { log } }: BackupRun, { earlierDamage }: Copied): Promise<void> {
+  const [first] = earlierDamage;
+  if (earlier === undefined || first === undefined) return;
+  const more = earlierDamage.size > 1 ? ` and ${earlierDamage.size - 1} more` : '';
+  const problem = `backup ${earlier.label} is damaged: ${toText(first[0])}${more} cannot be read: ${first[1]}`;
+  await repository.rewrite(earlier.label, (now) => ({ ...now, state: 'damaged', problem }));
+  log.error('backup.damaged', `${problem}. It is not used for a restore any more; ${label} has a copy of that file from the data itself.`, {
+    label: earlier.label,
+    files: earlierDamage.size,
+  });
 }
 
 /** Damage of a shared file is damage of every backup that shares it: now and then one must stand by itself. Pure. */
