@@ -91,7 +91,7 @@ export function copyFile(task: CopyTask): CopyResult {
   }
 }
 
-/** What differs from the earlier copy, or the whole file where comparing is not worth it. Throws `Unreadable`. */
+/** As what differs from the earlier copy, or the whole file where comparing is not worth it. Throws `Unreadable`. */
 function copyAgainst(task: CopyTask): CopyResult {
   const { against, to } = task;
   try {

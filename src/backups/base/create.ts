@@ -60,7 +60,7 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
   }
 }
 
-/** What verification would say of the earlier backup: it is not used again unasked. Under the lock. */
+/** The earlier backup is marked as verification would do it: it is not used again unasked. Under the lock. */
 async function rememberEarlierDamage({ earlier, label, repository, system: { log } }: BackupRun, { earlierDamage }: Copied): Promise<void> {
   const [first] = earlierDamage;
   if (earlier === undefined || first === undefined) return;
