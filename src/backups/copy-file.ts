@@ -9,7 +9,7 @@ import { wordsOf } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
 import { openIfThere, openSource, reading, Unreadable } from './copy-source.ts';
 import { cloneSink, deltaSink, nowhere, openEarlier, type Sink, TooManyChanged, wholeSink } from './page-sinks.ts';
-import { openRegular, openRegularSync } from './regular-file.ts';
+import { openRegularSync } from './regular-file.ts';
 
 /** One file to copy. Plain data: it crosses threads. */
 export interface CopyTask {
@@ -73,7 +73,6 @@ export interface CopyResult {
   readonly unreadable?: string | undefined;
 }
 
-const CHUNK_BYTES = 1024 * 1024;
 const REREADS_MAX = 5;
 const REREAD_PAUSE_MS = 20;
 
@@ -231,21 +230,3 @@ function judge(
 }
 
 const pause = (durationMs: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
-
-/** SHA-256 and size of a file, read once. */
-export async function hashFile(path: Buffer, signal: AbortSignal): Promise<{ sizeBytes: number; sha256: string }> {
-  const file = await openRegular(path);
-  try {
-    const hash = createHash('sha256');
-    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
-    for (let position = 0; ; ) {
-      signal.throwIfAborted();
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
-      if (bytesRead === 0) return { sizeBytes: position, sha256: hash.digest('hex') };
-      hash.update(buffer.subarray(0, bytesRead));
-      position += bytesRead;
-    }
-  } finally {
-    await file.close();
-  }
-}

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
@@ -56,6 +57,26 @@ export async function readRegular(path: string, sizeMaxBytes: number, following:
         hint: 'find out who put this there; another backup may be complete',
       });
     return await file.readFile();
+  } finally {
+    await file.close();
+  }
+}
+
+const CHUNK_BYTES = 1024 * 1024;
+
+/** SHA-256 and size of a file, read once. */
+export async function hashFile(path: Buffer, signal: AbortSignal): Promise<{ sizeBytes: number; sha256: string }> {
+  const file = await openRegular(path);
+  try {
+    const hash = createHash('sha256');
+    const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
+    for (let position = 0; ; ) {
+      signal.throwIfAborted();
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, position);
+      if (bytesRead === 0) return { sizeBytes: position, sha256: hash.digest('hex') };
+      hash.update(buffer.subarray(0, bytesRead));
+      position += bytesRead;
+    }
   } finally {
     await file.close();
   }

@@ -1,6 +1,6 @@
 import { chmod, copyFile, lstat, readdir, readFile, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
-import { hashFile } from '../backups/copy-file.ts';
+import { hashFile } from '../backups/regular-file.ts';
 import { resetWal } from '../formats/reset-wal.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { keptBytes, keptPath, readKept } from '../inspection/kept.ts';

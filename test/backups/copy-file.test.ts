@@ -2,7 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type CopiedFile, copyFile, hashFile } from '../../src/backups/copy-file.ts';
+import { type CopiedFile, copyFile } from '../../src/backups/copy-file.ts';
+import { hashFile } from '../../src/backups/regular-file.ts';
 import { fromText } from '../../src/formats/byte-path.ts';
 import { signal } from './copy-engine.fixture.ts';
 

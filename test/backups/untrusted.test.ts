@@ -7,11 +7,11 @@ import { parseManifest, readManifestText, renderManifest } from '../../src/backu
 import { baseBackupRecords } from '../../src/backups/base/record.ts';
 import { reread } from '../../src/backups/base/reread.ts';
 import { openCatalog } from '../../src/backups/catalog.ts';
-import { copyFile, hashFile } from '../../src/backups/copy-file.ts';
+import { copyFile } from '../../src/backups/copy-file.ts';
 import { dumpRecords } from '../../src/backups/dump/record.ts';
 import { listTree } from '../../src/backups/list-tree.ts';
 import { isPathInside, isPlainName, parseJson } from '../../src/backups/names.ts';
-import { readRegular } from '../../src/backups/regular-file.ts';
+import { hashFile, readRegular } from '../../src/backups/regular-file.ts';
 import { bytePath, fromText } from '../../src/formats/byte-path.ts';
 import { testSystem } from './copy-engine.fixture.ts';
 

@@ -10,7 +10,7 @@ import { isAbort } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { openArchive } from '../../wal/archive.ts';
 import { openLineage } from '../../wal/lineage.ts';
-import { hashFile } from '../copy-file.ts';
+import { hashFile } from '../regular-file.ts';
 import { descendsFrom } from './descent.ts';
 import { parseManifest } from './manifest.ts';
 import { stampsOf, type WholeRecord } from './record.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fromText, join as joinBytes, toBytes } from '../../formats/byte-path.ts';
 import type { KnownFile } from '../../inspection/known-file.ts';
-import { hashFile } from '../copy-file.ts';
+import { hashFile } from '../regular-file.ts';
 import { readManifestFile } from './manifest.ts';
 import { stampsOf, type WholeRecord } from './record.ts';
 import { wasAtRest } from './sharing.ts';

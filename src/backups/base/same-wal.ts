@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { fromText, join as joinBytes, toBytes } from '../../formats/byte-path.ts';
-import { hashFile } from '../copy-file.ts';
+import { hashFile } from '../regular-file.ts';
 import type { BackupRecord } from './record.ts';
 
 /** Where a backup holds the WAL segment `name`, its bytes still those of the record; undefined where it does not. A finished segment never changes. */

@@ -4,8 +4,8 @@ import { type BytePath, fromText, join, toBytes } from '../../formats/byte-path.
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity } from '../../kernel/machine.ts';
 import { opened } from '../../store/age.ts';
-import { hashFile } from '../copy-file.ts';
 import { makeTree, syncFiles, syncTree } from '../durable-tree.ts';
+import { hashFile } from '../regular-file.ts';
 import type { CopiedFile, CopyManifest, Run } from './manifest.ts';
 import { unpack } from './packer.ts';
 import type { Place } from './place.ts';
