@@ -4,6 +4,7 @@ import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import { parseLabel } from '../kernel/labels.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import { bytes } from '../kernel/units.ts';
+import { awaitLock } from '../machine/await-lock.ts';
 import { roomAt } from '../machine/disk-usage.ts';
 import { namesIn } from '../machine/is-there.ts';
 
@@ -25,7 +26,7 @@ export interface BackupTree {
   /** One writer at a time, of any kind. Rejects with `lock.held`, after `patienceMs` of waiting. */
   lock(holder: string, patienceMs: number, signal: AbortSignal): Promise<HeldLock>;
   /** Keeps a backup from being removed while `work` reads it. Rejects with `backup.missing` when it is gone, `lock.held` when it is going. */
-  reading<T>(label: string, work: () => Promise<T>): Promise<T>;
+  reading<T>(label: string, signal: AbortSignal, work: () => Promise<T>): Promise<T>;
   /** Undefined: somebody reads it. */
   holdAlone(label: string): Promise<HeldLock | undefined>;
   /** Rejects with `volume.full` unless `neededBytes` and a reserve fit beside what is there. */
@@ -61,27 +62,13 @@ export function openTree(
         log.info('backup.leftover-removed', `Removed ${name}, which an interrupted run had left in .partial.`, { label: name });
       }
     },
-    async lock(holder, patienceMs, signal) {
-      const deadlineMs = clock.monotonicMs() + patienceMs;
-      let told = false;
-      for (;;) {
-        signal.throwIfAborted();
-        try {
-          return await locks.acquire(join(backupDir, '.lock'), holder, owner);
-        } catch (cause) {
-          if (!(cause instanceof DbkitError && cause.code === 'lock.held') || clock.monotonicMs() >= deadlineMs) throw cause;
-          if (!told) log.info('repository.waiting', `${cause.message}; waiting for it to end`);
-          told = true;
-          await clock.sleep(100, signal);
-        }
-      }
+    lock(holder, patienceMs, signal) {
+      const told = (words: string): void => log.info('repository.waiting', `${words}; waiting for it to end`);
+      return awaitLock(() => locks.acquire(join(backupDir, '.lock'), holder, owner), { clock, patienceMs, signal, told });
     },
-    async reading(label, work) {
-      const lock = await shared(label, pathOf(label), { locks, clock });
-      if (!lock)
-        throw new DbkitError('lock.held', `${label} is being changed or removed by a backup that runs`, {
-          hint: 'wait until that is done, and try again; nothing was changed',
-        });
+    async reading(label, signal, work) {
+      const attempt = () => shared(label, pathOf(label), locks);
+      const lock = await awaitLock(attempt, { clock, patienceMs: READING_PATIENCE_MS, signal });
       return work().finally(() => lock.release());
     },
     holdAlone: (label) => locks.hold(pathOf(label), 'exclusive'),
@@ -95,17 +82,16 @@ export function openTree(
   };
 }
 
-/** A later backup that takes files of this one over holds it alone for as long as it writes. Undefined: somebody still does. */
-async function shared(label: string, path: string, { locks, clock }: Pick<System, 'locks' | 'clock'>): Promise<HeldLock | undefined> {
-  const deadlineMs = clock.monotonicMs() + READING_PATIENCE_MS;
-  for (;;) {
-    const lock = await locks.hold(path, 'shared').catch((cause: unknown) => {
-      if (errnoOf(cause) !== 'ENOENT') throw cause;
-      throw new DbkitError('backup.missing', `${label} has been removed`, { hint: '`dbkit backup list` shows what there is', cause });
-    });
-    if (lock || clock.monotonicMs() >= deadlineMs) return lock;
-    await clock.sleep(100, new AbortController().signal);
-  }
+/** Rejects with `lock.held` where a later backup, which takes files of this one over, holds it alone for as long as it writes. */
+async function shared(label: string, path: string, locks: System['locks']): Promise<HeldLock> {
+  const lock = await locks.hold(path, 'shared').catch((cause: unknown) => {
+    if (errnoOf(cause) !== 'ENOENT') throw cause;
+    throw new DbkitError('backup.missing', `${label} has been removed`, { hint: '`dbkit backup list` shows what there is', cause });
+  });
+  if (lock) return lock;
+  throw new DbkitError('lock.held', `${label} is being changed or removed by a backup that runs`, {
+    hint: 'wait until that is done, and try again; nothing was changed',
+  });
 }
 
 const isDirectory = async (path: string): Promise<boolean> =>

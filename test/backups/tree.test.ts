@@ -7,6 +7,7 @@ import { openHoldings } from '../../src/backups/holdings.ts';
 import { createLogger } from '../../src/machine/logger.ts';
 import { createSystem } from '../../src/machine/machine.ts';
 
+const signal = new AbortController().signal;
 const LABEL = 'data_20991120_195400';
 
 async function emptyRepository() {
@@ -24,7 +25,7 @@ test('whoever reads a backup waits until a later one has written in it', async (
   await mkdir(join(backupDir, LABEL));
   const alone = await holdings.holdAlone(LABEL);
   let isFree = false;
-  const read = holdings.reading(LABEL, async () => isFree);
+  const read = holdings.reading(LABEL, signal, async () => isFree);
   setTimeout(() => {
     isFree = true;
     void alone?.release();
@@ -32,8 +33,21 @@ test('whoever reads a backup waits until a later one has written in it', async (
   expect(await read).toBe(true);
 });
 
+test('whoever waits for a backup is stopped at once', async () => {
+  const { backupDir, holdings } = await emptyRepository();
+  await mkdir(join(backupDir, LABEL));
+  const alone = await holdings.holdAlone(LABEL);
+  const stop = new AbortController();
+  const read = holdings.reading(LABEL, stop.signal, async () => 'read');
+  setTimeout(() => stop.abort(), 50);
+  await expect(read).rejects.toMatchObject({ name: 'AbortError' });
+  await alone?.release();
+  await expect(holdings.reading(LABEL, stop.signal, async () => 'read')).rejects.toMatchObject({ name: 'AbortError' });
+  expect(await holdings.reading(LABEL, signal, async () => 'read')).toBe('read');
+});
+
 test('a label that a killed run has left in .partial does not come twice, whatever the clock says', async () => {
   const { backupDir, holdings } = await emptyRepository();
   await mkdir(join(backupDir, '.partial', `${LABEL}.takeover.json`), { recursive: true });
-  expect(await holdings.freeLabel(new AbortController().signal)).toBe('data_20991120_195401');
+  expect(await holdings.freeLabel(signal)).toBe('data_20991120_195401');
 });

@@ -115,7 +115,7 @@ const baselineFrom =
 const readingIn =
   ({ reading, recordOf }: Pick<RepositoryOf<BackupRecord>, 'reading' | 'recordOf'>) =>
   <T>(label: string, work: (record: BackupRecord) => Promise<T>, signal: AbortSignal): Promise<T> =>
-    reading(label, async () => work(await recordOf({ label }, signal)));
+    reading(label, signal, async () => work(await recordOf({ label }, signal)));
 
 async function isComplete(record: BackupRecord, dataDir: string, stateDir: string, signal: AbortSignal): Promise<boolean> {
   const known = await knownToHave(record, { stateDir, dataDir }, signal);

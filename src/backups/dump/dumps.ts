@@ -45,20 +45,22 @@ export function createDumps(given: Omit<DumpNeeds, 'repository'>): Dumps {
       inWords('take a dump', () => repository.locked('dump', () => take(signal, options), signal, options.waitMs)),
     load: async (backup, request, signal) =>
       inWords(`load ${backup.label}`, () =>
-        reading(backup.label, async () => loadDump(reaching(needs, request.socketDir), await recordOf(backup, signal), request, signal)),
+        reading(backup.label, signal, async () =>
+          loadDump(reaching(needs, request.socketDir), await recordOf(backup, signal), request, signal),
+        ),
       ),
     loadLate: async (backup, database, signal) =>
       inWords(`load ${backup.label}`, () =>
-        reading(backup.label, async () => loadLeftOut(needs, await recordOf(backup, signal), database, signal)),
+        reading(backup.label, signal, async () => loadLeftOut(needs, await recordOf(backup, signal), database, signal)),
       ),
     onScratchDatabase: async (backup, request, work, signal) =>
-      reading(backup.label, async () => onScratchDatabase(needs, await recordOf(backup, signal), request, work, signal)),
+      reading(backup.label, signal, async () => onScratchDatabase(needs, await recordOf(backup, signal), request, work, signal)),
     verify: (backup, signal, { test = false, isTrusted = false } = { deep: false }) =>
       inWords(`verify ${backup.label}`, async () => {
         const { label } = backup;
         const record = await recordOf(backup, signal);
         const verifiedAt = system.clock.now().toISOString();
-        await reading(label, () => verify(record, { test, isTrusted }, signal)).catch(async (cause: unknown) => {
+        await reading(label, signal, () => verify(record, { test, isTrusted }, signal)).catch(async (cause: unknown) => {
           if (cause instanceof DbkitError && cause.code === 'data.corrupt')
             await remember(label, (now) => ({ ...now, state: 'damaged', verifiedAt, problem: cause.message }), signal);
           throw cause;

@@ -170,7 +170,7 @@ async function copyTo(
       ? openHoldings(baseBackupRecords, config.backupDir, owner, system)
       : openHoldings(dumpRecords, config.backupDir, owner, system);
   const memoryDir = join(config.stateDir, 'copies', `${name}-${fingerprint(`${place.store.place} ${place.seal.keys}`)}`);
-  const done = await holdings.reading(backup.label, async () => {
+  const done = await holdings.reading(backup.label, signal, async () => {
     const wal = await neededBy(config.backupDir, backup);
     const summaries = [...(await place.summaries(signal)), ...(wal === undefined ? [] : [{ label: backup.label, wal }])];
     const held = await heldBackups(holdings, backup, system, signal);

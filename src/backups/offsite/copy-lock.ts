@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { DbkitError } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
+import { awaitLock } from '../../machine/await-lock.ts';
 
 /** Longer than most copies take; a first one of a large backup outlasts it, and whoever asks meanwhile is told that it is locked (75). */
 const PATIENCE_MS = 600_000;
@@ -30,13 +30,7 @@ async function hold<T>(
 ): Promise<T> {
   const { files, locks, clock } = system;
   await files.ownDirectory(join(stateDir, 'copies'), { mode: 0o700 });
-  const deadlineMs = clock.monotonicMs() + PATIENCE_MS;
-  for (;;) {
-    signal.throwIfAborted();
-    const lock = await locks.acquire(join(stateDir, 'copies', file), holder).catch((cause: unknown) => {
-      if (!(cause instanceof DbkitError && cause.code === 'lock.held') || clock.monotonicMs() >= deadlineMs) throw cause;
-    });
-    if (lock !== undefined) return work().finally(() => lock.release());
-    await clock.sleep(100, signal);
-  }
+  const attempt = () => locks.acquire(join(stateDir, 'copies', file), holder);
+  const lock = await awaitLock(attempt, { clock, patienceMs: PATIENCE_MS, signal });
+  return work().finally(() => lock.release());
 }
