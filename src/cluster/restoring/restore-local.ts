@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
+import { isThere } from '../../machine/is-there.ts';
 import type { WholeWish } from '../copying/whole-plan.ts';
 import { localFolder, localNeeds, readLocal } from '../local/local-state.ts';
 import type { Starting } from '../local/start.ts';
@@ -59,6 +60,7 @@ export async function restoreLocal(
     });
   const begunMs = needs.clock.monotonicMs();
   const folder = localFolder(needs.config);
+  if (!(await isThere(folder))) throw noLocalCluster();
   const lock = await needs.locks.acquire(join(folder, 'lock'), 'dbkit ha restore');
   try {
     const starting = await startingHere(needs, folder, wish.program, signal);
@@ -76,9 +78,11 @@ export async function restoreLocal(
   }
 }
 
+const noLocalCluster = (): DbkitError =>
+  new DbkitError('usage.invalid', 'there is no local cluster', { hint: '`dbkit ha up --local` makes one' });
+
 async function startingHere(needs: RestoringNeeds, folder: string, program: readonly string[], signal: AbortSignal): Promise<Starting> {
-  if ((await readLocal(needs.files, folder)) === undefined)
-    throw new DbkitError('usage.invalid', 'there is no local cluster', { hint: '`dbkit ha up --local` makes one' });
+  if ((await readLocal(needs.files, folder)) === undefined) throw noLocalCluster();
   const starting = await startingOf(needs, { program, backups: true }, signal);
   if (starting.plan.backups !== null) return starting;
   throw new DbkitError(
