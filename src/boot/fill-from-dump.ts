@@ -2,9 +2,9 @@ import type { Backups, Dumps, FoundBackup, LoadReport } from '../backups/backup.
 import { sqlStateOf } from '../instance/connection.ts';
 import { awaitedDump, markLoaded, replacedBefore } from '../instance/initialize/marker.ts';
 import { connectSuperuser, type Local } from '../instance/local.ts';
+import { holdsNothing } from '../instance/places.ts';
 import { troubleOf } from '../instance/session-trouble.ts';
-import { DbkitError, toFailure, wordsOf } from '../kernel/errors.ts';
-import { namesIn } from '../machine/is-there.ts';
+import { DbkitError, type FailureCode, toFailure, wordsOf } from '../kernel/errors.ts';
 import { incident } from '../recovery/incidents.ts';
 import { type Loss, told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
@@ -35,7 +35,7 @@ export async function fillFromDump(
   const begunMs = system.clock.monotonicMs();
   const oldBytes = await replacedBefore(volume, system);
   const found = await findDump(backups, awaited.label, signal);
-  if (!found && (await namesIn(backupDir).catch(() => [])).length === 0) throw unmounted(awaited.label, backupDir);
+  if (!found && (await holdsNothing(backupDir))) throw unmounted(awaited.label, backupDir);
   const losses: Loss[] = found
     ? [{ kind: 'since-backup', label: awaited.label, at: found.backup.dataAt ?? found.backup.createdAt, oldBytes }]
     : [{ kind: 'cluster', oldBytes }];
@@ -104,8 +104,11 @@ function isInTheWay(cause: unknown): boolean {
   const { code, retryable } = toFailure(cause);
   const sqlState = sqlStateOf(cause);
   if (sqlState !== undefined) return troubleOf({ sqlState, words: wordsOf(cause) }).passes === true;
-  return retryable || code === 'program.missing' || code === 'backup.missing';
+  return retryable || ofTheMachine.has(code);
 }
+
+/** 'command.failed': of a command of the server's it has an SQLSTATE, else it is a disk that says no (inWords). */
+const ofTheMachine: ReadonlySet<FailureCode> = new Set<FailureCode>(['program.missing', 'backup.missing', 'command.failed', 'data.owner']);
 
 /** Databases that this dump was not to hold, and an earlier or a later one does. */
 async function elsewhere({ backup, of }: FoundBackup<Dumps>, oldBytes: string | null, signal: AbortSignal): Promise<Loss[]> {

@@ -1,8 +1,8 @@
-import { readdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { errnoOf } from '../kernel/errors.ts';
 import type { Owner, System } from '../kernel/machine.ts';
+import { namesIn } from '../machine/is-there.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 import { mountAround } from './mounts.ts';
 
@@ -29,9 +29,15 @@ export async function isUnmounted(folder: string, path: string): Promise<boolean
   if (before === undefined) return false;
   const now = await mountAround(await realpath(path).catch(() => path));
   if (now === undefined || now === before || !`${before}/`.startsWith(now === '/' ? '/' : `${now}/`)) return false;
-  const names = await readdir(path).catch((cause: unknown) => (errnoOf(cause) === 'ENOENT' ? [] : ['what may not be read']));
-  return names.every((name) => name.startsWith('.') || name === 'lost+found');
+  return holdsNothing(path);
 }
+
+/** True for a folder of which a mount point without its mount looks no other; false for one that may not be read. */
+export const holdsNothing = (path: string): Promise<boolean> =>
+  namesIn(path).then(
+    (names) => names.every((name) => name.startsWith('.') || name === 'lost+found'),
+    () => false,
+  );
 
 /** Called once a server is ready. What is not mounted now keeps what was remembered of it. */
 export async function rememberPlace(folder: string, path: string, owner: Owner | undefined, { files }: System): Promise<void> {

@@ -31,6 +31,8 @@ export interface Facts {
   readonly wish: Strategy | undefined;
   /** Of an empty directory: the state folder or the repository tells of an instance that was here. */
   readonly known: boolean;
-  /** BACKUP_DIR is empty, and the volume that it lay on is not mounted. */
+  /** BACKUP_DIR is empty, and the volume that it lay on is not mounted, or the dump that belongs into the cluster was there. */
   readonly backupsUnmounted: boolean;
+  /** BACKUP_DIR, or a record in it, does not let itself be read: nobody knows which backups there are. */
+  readonly backupsUnreadable: boolean;
 }

@@ -18,6 +18,7 @@ const wants = (strategy: Strategy) => (facts: Facts) => facts.wish === strategy;
 const chooseYourself =
   '`dbkit recover --dry-run` shows the evidence, `dbkit recover --strategy restore|reinitialize` chooses; nothing was changed';
 const backupsThereAre = '`dbkit maintenance list-backups` shows what there is; nothing was changed';
+const beginAnew = '`dbkit recover --strategy reinitialize` goes on without them; nothing was changed';
 const noBackup = 'there is no good backup to restore';
 
 /** First match wins: what is not ours, a person's wish, a first boot, the circuit breaker, what replaces data, what mends it, what harms nothing. */
@@ -85,10 +86,17 @@ const rows = [
   },
   {
     id: 'backups-not-mounted',
-    when: (facts) => facts.backupsUnmounted && facts.backup === undefined && (facts.state === 'empty' || mustReplace(facts)),
+    when: (facts) => facts.backupsUnmounted && facts.backup === undefined && (facts.state !== 'cluster' || mustReplace(facts)),
     then: 'refuse',
     words: 'the backups are on a volume that is not mounted',
-    refusal: { code: 'recovery.refused', hint: 'mount the volume of BACKUP_DIR first; nothing was changed' },
+    refusal: { code: 'recovery.refused', hint: `mount the volume of BACKUP_DIR first; ${beginAnew}` },
+  },
+  {
+    id: 'backups-not-readable',
+    when: (facts) => facts.backupsUnreadable && facts.backup === undefined && (facts.state === 'unfinished' || mustReplace(facts)),
+    then: 'refuse',
+    words: 'the backups cannot be read, so nobody knows what they hold',
+    refusal: { code: 'recovery.refused', hint: `look at BACKUP_DIR first, at its owner and its disk (\`ls -l\`, \`dmesg\`); ${beginAnew}` },
   },
   {
     id: 'empty-where-an-instance-was',

@@ -1,7 +1,13 @@
+import { join } from 'node:path';
 import type { BaseBackups, Dumps, FoundBackup } from '../backups/backup.ts';
+import { openRegular } from '../backups/regular-file.ts';
 import { awaitedDump } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
-import { newestFirst } from '../kernel/labels.ts';
+import { holdsNothing, isUnmounted } from '../instance/places.ts';
+import { DbkitError, unlessMissing } from '../kernel/errors.ts';
+import { newestFirst, parseLabel } from '../kernel/labels.ts';
+import { namesIn } from '../machine/is-there.ts';
+import type { Facts } from './ladder-facts.ts';
 import type { PlanInput } from './plan.ts';
 
 /**
@@ -29,6 +35,41 @@ export async function newestDump(
     if (newest) return { backup: newest, of };
   }
   return undefined;
+}
+
+/**
+ * Why there may be backups that nobody sees, as the ladder asks it. `isAlone`: the data would have to be replaced, and nothing was found to replace it.
+ * An interrupted restore of a dump had its dump there.
+ */
+export async function accessOf(
+  { volume, backupDir, system }: Local,
+  { state, isAlone }: { readonly state: Facts['state']; readonly isAlone: boolean },
+): Promise<Pick<Facts, 'backupsUnmounted' | 'backupsUnreadable'>> {
+  const awaited = state === 'unfinished' ? await awaitedDump(volume, system) : undefined;
+  const isUnseen = awaited !== undefined && (await holdsNothing(backupDir));
+  return {
+    backupsUnmounted: isUnseen || (await isUnmounted(join(volume.dataDir, '.dbkit'), backupDir)),
+    backupsUnreadable: isAlone && (state !== 'unfinished' || awaited !== undefined) && (await isUnreadable(backupDir)),
+  };
+}
+
+/** One that is no regular file is somebody's work, and no trouble of the disk. */
+async function isUnreadable(backupDir: string): Promise<boolean> {
+  const isRecord = (name: string): boolean => name.endsWith('.json') && parseLabel(name.slice(0, -'.json'.length)) !== undefined;
+  try {
+    for (const name of (await namesIn(backupDir)).filter(isRecord)) await readFirstByte(join(backupDir, name));
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+async function readFirstByte(path: string): Promise<void> {
+  const file = await openRegular(path).catch((cause: unknown) => {
+    if (cause instanceof DbkitError) return undefined;
+    return unlessMissing(cause);
+  });
+  await file?.read(Buffer.alloc(1)).finally(() => file.close());
 }
 
 /** Among the labels that did not do: not even with files missing. */

@@ -1,5 +1,4 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Backup, type Backups, type BaseBackups, type Dumps, type FoundBackup, isGood } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
 import { type Finding, isOf } from '../inspection/findings.ts';
@@ -7,13 +6,12 @@ import type { Inspection } from '../inspection/inspect.ts';
 import { damageMemory } from '../inspection/known-damage.ts';
 import type { Local } from '../instance/local.ts';
 import { mayMendOwner } from '../instance/owner.ts';
-import { isUnmounted } from '../instance/places.ts';
 import { replacementsSince } from '../instance/volume.ts';
 import { newestFirst } from '../kernel/labels.ts';
 import { evidenceAmong } from './evidence.ts';
 import { climb, type Rung, type RungId } from './ladder.ts';
 import type { Decision, Strategy } from './ladder-facts.ts';
-import { newestDamaged, newestDump } from './last-sources.ts';
+import { accessOf, newestDamaged, newestDump } from './last-sources.ts';
 import { type RemedyId, remedyFor } from './remedies.ts';
 import { type Remedy, wholeFiles } from './remedy.ts';
 import { canReplayFromKept, isReplayed } from './replay-kept.ts';
@@ -116,7 +114,9 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     allow: input.recovery.allow,
     wish: input.wish,
     known: inspection.report.state === 'empty' && (await isKnown(local, input.backups, signal)),
-    backupsUnmounted: backup === undefined && (await isUnmounted(join(local.volume.dataDir, '.dbkit'), local.backupDir)),
+    ...(backup === undefined
+      ? await accessOf(local, { state: inspection.report.state, isAlone })
+      : { backupsUnmounted: false, backupsUnreadable: false }),
   });
   return { inspection, findings, decision: rung.then, rung, steps, backup, partial, dump, backedUp, wish: input.wish };
 }

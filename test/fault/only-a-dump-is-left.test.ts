@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { serverUser } from '../harness/as-user.ts';
+import { isRoot, serverUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { remove } from '../harness/breaking.ts';
 import { boot, type Running, readRecovery, run, start } from '../harness/dbkit.ts';
 import { makeDirectory } from '../harness/files.ts';
 import { configure, type Instance } from '../harness/instance.ts';
+import { needsReachableProgram } from '../harness/permissions.ts';
 import { killAllIn, until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
@@ -151,6 +152,47 @@ scenario(
     await rename(away, instance.backupDir);
 
     const running = await boot(instance);
+    await expectRowsOfTheDump(instance, running);
+    await expectStopped(instance, await running.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'only a dump is left, and nothing of it may be read: first its manifest, then a file of it, then the whole repository (mode 0000)',
+    section: 'D',
+    detectedBefore: true,
+    healedBy: 'refusal',
+    rowsLost: 'none: nothing is replaced, and once it may be read all of them are there',
+    needs: () => (isRoot ? needsReachableProgram() : undefined),
+    from: 'template',
+    longTier: true,
+  },
+  async (instance) => {
+    await makeDirectory(instance.stateDir, serverUser);
+    await dumpAndMore(instance, 0);
+    await remove(instance, 'global');
+    const label = (await readdir(instance.backupDir)).find((name) => /^dump_\d+_\d+$/.test(name))!;
+    const record = async (): Promise<string> => readFile(join(instance.backupDir, `${label}.json`), 'utf8');
+    const database = (await readdir(join(instance.backupDir, label))).find((name) => name.startsWith('database-'))!;
+    const closed = [`${label}.json`, `${label}/manifest.json`, `${label}/${database}`, ''].map((path) => join(instance.backupDir, path));
+    for (const path of closed) {
+      await chmod(path, 0);
+      const held = await run(instance, ['entrypoint'], { as: serverUser });
+      await chmod(path, path.endsWith('.json') ? 0o600 : 0o700);
+      expect(held.code, `${path}: ${held.stderr}`).not.toBe(0);
+      expect(held.stderr, path).toMatch(/EACCES|cannot be read/);
+      expect(await quarantined(instance), `${path}: nothing was replaced`).toEqual([]);
+      expect(JSON.parse(await record()), 'a mode says nothing of the dump').toMatchObject({ state: 'good', problem: null });
+    }
+    const killed = start(instance, ['entrypoint'], { as: serverUser, env: { DBKIT_FAIL_AT: 'dump.checked:1' } });
+    expect((await killed.ended).signal).toBe('SIGKILL');
+    await killAllIn(instance.dataDir);
+    await chmod(closed[1]!, 0);
+    const held = await run(instance, ['entrypoint'], { as: serverUser });
+    await chmod(closed[1]!, 0o600);
+    expect(held.code, `while it is loaded: ${held.stderr}`).not.toBe(0);
+    const running = await boot(instance, { as: serverUser });
     await expectRowsOfTheDump(instance, running);
     await expectStopped(instance, await running.stop());
   },

@@ -135,6 +135,7 @@ test('the ladder reaches no replacement through findings that prove nothing, in 
       wish: undefined,
       known: false,
       backupsUnmounted: false,
+      backupsUnreadable: false,
     });
     expect(decision, JSON.stringify(findings)).not.toMatch(/restore|reinitialize/);
   }

@@ -44,6 +44,7 @@ const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({
   wish: undefined,
   known: false,
   backupsUnmounted: false,
+  backupsUnreadable: false,
   ...more,
 });
 const decision = (answers: Answer[], more: Partial<Facts> = {}) => climb(facts(answers, more)).then;
@@ -211,6 +212,7 @@ everyRow<RungId, Facts>('the ladder', climb, {
   'empty-with-damaged-backup': facts([], { state: 'empty', partial: 'data_x', dump: 'dump_x' }),
   'empty-with-dump': facts([], { state: 'empty', dump: 'dump_x' }),
   'backups-not-mounted': facts(['replace'], { backupsUnmounted: true }),
+  'backups-not-readable': facts(['replace'], { backupsUnreadable: true, dump: 'dump_x' }),
   'empty-where-an-instance-was': facts([], { state: 'empty', known: true }),
   'first-boot': facts([], { state: 'empty' }),
   'dump-interrupted': facts([], { state: 'unfinished', dump: 'dump_x' }),

@@ -109,11 +109,14 @@ export const digestOf = (body: string | Buffer): string => createHash('sha256').
 /** A manifest of 100,000 tables has 30 MB. */
 const SIZE_MAX_BYTES = 512 * 1024 * 1024;
 
-/** Reads a dump's manifest. Rejects with `data.corrupt` when it is missing, is not the one that the record names, or names what it must not. */
+/**
+ * Reads a dump's manifest. Rejects with `data.corrupt` when it is missing, is not the one that the record names, or names what it must not; with what
+ * the disk says where it cannot be read, which says nothing of the dump.
+ */
 export async function readManifest(directory: string, record: DumpRecord): Promise<DumpManifest> {
   const body = await readRegular(join(directory, MANIFEST), SIZE_MAX_BYTES).catch((cause: unknown) => {
-    if (errnoOf(cause) === undefined) throw cause;
-    throw new DbkitError('data.corrupt', `${MANIFEST} cannot be read`, { cause });
+    if (errnoOf(cause) !== 'ENOENT') throw cause;
+    throw new DbkitError('data.corrupt', `${MANIFEST} is missing`, { cause });
   });
   const parsed = parseJson(body, `${MANIFEST} of ${record.label}`);
   if (digestOf(body) !== record.manifestSha256) throw new DbkitError('data.corrupt', `${MANIFEST} is not the one that was written`);

@@ -1,20 +1,21 @@
 import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromText, toText } from '../../formats/byte-path.ts';
-import { DbkitError } from '../../kernel/errors.ts';
+import { DbkitError, unlessMissing } from '../../kernel/errors.ts';
 import { listTree } from '../list-tree.ts';
 import { hashFile } from '../regular-file.ts';
 import { type DumpedDatabase, type DumpManifest, MANIFEST, readManifest } from './manifest.ts';
 import type { DumpRecord } from './record.ts';
 import { parseToc, type TocEntry } from './toc.ts';
 import type { DumpTools } from './tools.ts';
+
 /** Reads every file again. Resolves to the manifest; rejects with `data.corrupt`, naming what is missing, changed or too much. */
 export async function verifyFiles(directory: string, record: DumpRecord, signal: AbortSignal): Promise<DumpManifest> {
   const manifest = await readManifest(directory, record);
   const wrong: string[] = [];
   for (const { path, sizeBytes, sha256 } of manifest.files) {
     const file = join(directory, path);
-    const size = (await lstat(file).catch(() => undefined))?.size;
+    const size = (await lstat(file).catch(unlessMissing))?.size;
     if (size === undefined) wrong.push(`${path} is missing`);
     else if (size !== sizeBytes) wrong.push(`${path} has ${size} bytes instead of ${sizeBytes}`);
     else if ((await hashFile(Buffer.from(file), signal)).sha256 !== sha256) wrong.push(`${path} has changed`);
