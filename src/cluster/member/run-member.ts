@@ -4,12 +4,12 @@ import type { Child, ExitReason } from '../../kernel/machine.ts';
 import type { RunningService, StopMode } from '../../kernel/running-service.ts';
 import { createPatroni } from '../patroni.ts';
 import { signalTo } from '../processes.ts';
-import { fileForPatroni } from '../restoring/restore-file.ts';
 import { fenceServer, stopServer } from './fence.ts';
 import { createGuard, type Guard } from './guard.ts';
 import type { Member } from './member.ts';
 import { guardedBy } from './orphan.ts';
 import { createPatroniKeeper, type PatroniKeeper } from './patroni-keeper.ts';
+import { fileForPatroni } from './restore-file.ts';
 import { stopStale } from './stale.ts';
 
 const READY_EVERY_MS = 250;

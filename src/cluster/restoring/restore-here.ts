@@ -3,10 +3,10 @@ import { memberSettings, type PatroniSettings } from '../../config/ha-settings.t
 import { DbkitError } from '../../kernel/errors.ts';
 import { type Reach, reach } from '../look.ts';
 import { type MemberFile, readMemberFile } from '../member/member-file.ts';
+import { restoreFolder } from '../member/restore-file.ts';
 import { type Begun, begin } from './begin-here.ts';
 import { asideHere, goOn } from './go-on-here.ts';
 import { type RestoreJournal, readJournal } from './journal.ts';
-import { restoreFolder } from './restore-file.ts';
 import type { ClusterRestore, RestoringNeeds, RestoringWish } from './restore-local.ts';
 
 /** This machine, one of the cluster's. */
