@@ -29,7 +29,7 @@ test('going down ends what was started, and no other program that has got one of
       { name: 'haproxy', pid: ours.pid!, startedTicks: (await startedTicks(ours.pid!))! },
       { name: 'n1', pid: other.pid!, startedTicks: '1' },
     ];
-    await writeLocal(files, folder, { version: 1, port: 15_400, members: 2, password: 'x', processes });
+    await writeLocal(files, folder, { schema: 'dbkit.ha-cluster/v1', port: 15_400, members: 2, password: 'x', processes });
     expect((await runningOf((await readLocal(files, folder))!)).map(({ name }) => name)).toEqual(['haproxy']);
     const gone = once(ours, 'exit');
     expect(await endLocal({ clock, files }, folder)).toEqual({ folder, stopped: ['haproxy'] });
@@ -53,7 +53,7 @@ test('each program has a port of its own, and a port of somebody else’s is nam
   const ports = portsTaken(plan);
   expect(new Set(ports).size).toBe(ports.length);
   expect(plan).toMatchObject({ storeApi: 2, settings: { isSynchronous: true } });
-  const here = localNeeds(needs, { version: 1, port: 15_400, members: 9, password: 'x', processes: [] });
+  const here = localNeeds(needs, { schema: 'dbkit.ha-cluster/v1', port: 15_400, members: 9, password: 'x', processes: [] });
   expect(Object.values(here.config.ha.members).map(({ server }) => server)).toEqual(
     plan.members.map(({ server }) => `127.0.0.1:${server.port}`),
   );

@@ -10,7 +10,7 @@ import { memberName, portsOf } from './local-plan.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1));
 const localState = v.strictObject({
-  version: v.literal(1),
+  schema: v.literal('dbkit.ha-cluster/v1'),
   port: v.pipe(count, v.maxValue(65_000)),
   members: v.pipe(count, v.maxValue(9)),
   password: v.pipe(v.string(), v.nonEmpty()),

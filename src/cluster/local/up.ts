@@ -116,7 +116,7 @@ async function nextState(
   wish: { readonly members: number; readonly port: number },
 ): Promise<LocalState> {
   const before = await readLocal(files, folder);
-  if (before === undefined) return { version: 1, ...wish, password: randomBytes(24).toString('hex'), processes: [] };
+  if (before === undefined) return { schema: 'dbkit.ha-cluster/v1', ...wish, password: randomBytes(24).toString('hex'), processes: [] };
   const running = await runningOf(before);
   if (running.length > 0)
     throw new DbkitError('server.running', `the local cluster runs already: ${running.map(({ name }) => name).join(', ')}`, {

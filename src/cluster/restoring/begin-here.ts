@@ -72,7 +72,17 @@ async function planHere(
   const settings =
     (await settingsOf(reached, cluster && file.dataDir, signal)) ?? (document.bootstrap?.dcs as RestoreJournal['settings']) ?? null;
   const at = needs.clock.now().toISOString();
-  return { version: 1, at, phase: 'down', asked: askedOf(wish), plan, first: file.name, settings, oldData: null, aside: [] };
+  return {
+    schema: 'dbkit.ha-restoring/v1',
+    at,
+    phase: 'down',
+    asked: askedOf(wish),
+    plan,
+    first: file.name,
+    settings,
+    oldData: null,
+    aside: [],
+  };
 }
 
 type Running = readonly Pick<MemberFacts, 'name' | 'role'>[];

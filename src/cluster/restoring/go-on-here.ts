@@ -66,7 +66,7 @@ export async function asideHere(here: Here, signal: AbortSignal): Promise<Cluste
     point: null,
   };
   const nothing: RestoreJournal = {
-    version: 1,
+    schema: 'dbkit.ha-restoring/v1',
     at: plan.createdAt,
     phase: 'down',
     asked: ASIDE,

@@ -8,7 +8,7 @@ const ended = v.nullable(v.object({ xid: v.number(), lsn: text, atMicros: text }
 
 /** A restore of a whole cluster that has begun, so that it can be finished whatever happens to the one who began it. */
 const journalSchema = v.object({
-  version: v.literal(1),
+  schema: v.literal('dbkit.ha-restoring/v1'),
   /** When it was begun. */
   at: text,
   /** `down`: members are stopped, and their data set aside. `up`: the first one is made. `joining`: it leads, and the others follow. */

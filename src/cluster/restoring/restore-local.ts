@@ -99,7 +99,7 @@ async function planned(needs: RestoringNeeds, starting: Starting, wish: Restorin
     throw new DbkitError('usage.invalid', 'it is not said what to restore', { hint: 'name a backup of `dbkit backup list`, or --to TIME' });
   const plan = await planLocal(needs, localNeeds(needs, starting.state), starting, wish, signal);
   const at = needs.clock.now().toISOString();
-  return { version: 1, at, phase: 'down', asked: askedOf(wish), ...plan, oldData: null, aside: [] };
+  return { schema: 'dbkit.ha-restoring/v1', at, phase: 'down', asked: askedOf(wish), ...plan, oldData: null, aside: [] };
 }
 
 export const askedOf = ({ label, point }: Pick<WholeWish, 'label' | 'point'>): string => JSON.stringify({ label, point });
