@@ -1,4 +1,5 @@
 import { Argument, type Command, type Option } from 'commander';
+import { shellWord } from '../kernel/shell-word.ts';
 import type { Cli } from './cli.ts';
 
 /** One thing that may be typed. */
@@ -53,7 +54,6 @@ function nodesOf(command: Command, path: string): Node[] {
 }
 
 const rootOf = (command: Command): Command => (command.parent ? rootOf(command.parent) : command);
-const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 const listed = (words: readonly Word[]): string => words.map(({ word }) => word).join(' ');
 
 /** The flags of the whole program whose value is the next word, and the fixed sets of such values; names mean the same everywhere. */
@@ -77,7 +77,7 @@ const walk = (nodes: readonly Node[], words: string): string => {
       *) case "\${above:+$above }$word" in
         ${nodes
           .slice(1)
-          .map(({ path }) => quoted(path))
+          .map(({ path }) => shellWord(path))
           .join('|')}) above="\${above:+$above }$word" ;;
       esac ;;
     esac
@@ -104,7 +104,7 @@ complete -o default -F _dbkit dbkit
 `;
 
 const described = (words: readonly Word[]): string =>
-  words.map(({ word, about }) => quoted(`${word}:${about.replaceAll(':', ' -')}`)).join(' ');
+  words.map(({ word, about }) => shellWord(`${word}:${about.replaceAll(':', ' -')}`)).join(' ');
 
 const zsh = (nodes: readonly Node[]): string => `#compdef dbkit
 _dbkit() {
@@ -129,7 +129,7 @@ if [[ $funcstack[1] == _dbkit ]]; then _dbkit "$@"; else compdef _dbkit dbkit; f
 
 const fish = (nodes: readonly Node[]): string => {
   const { taking } = valuesOf(nodes);
-  const at = ({ path }: Node): string => quoted(`test (__dbkit_path) = "${path}"`);
+  const at = ({ path }: Node): string => shellWord(`test (__dbkit_path) = "${path}"`);
   return [
     '# fish completion for dbkit',
     'function __dbkit_path',
@@ -144,7 +144,7 @@ const fish = (nodes: readonly Node[]): string => {
     "        set -l deeper (string join ' ' -- $path $word)",
     `        if contains -- $deeper ${nodes
       .slice(1)
-      .map(({ path }) => quoted(path))
+      .map(({ path }) => shellWord(path))
       .join(' ')}; set path $path $word; end`,
     '    end',
     '  end',
@@ -152,10 +152,10 @@ const fish = (nodes: readonly Node[]): string => {
     'end',
     ...nodes.flatMap((node) => [
       ...(node.words.length > 0 ? [`complete -c dbkit -n ${at(node)} -f`] : []),
-      ...node.words.map(({ word, about }) => `complete -c dbkit -n ${at(node)} -a ${word} -d ${quoted(about)}`),
+      ...node.words.map(({ word, about }) => `complete -c dbkit -n ${at(node)} -a ${word} -d ${shellWord(about)}`),
       ...node.flags.map(({ word, about, takesValue, values }) => {
-        const value = values.length > 0 ? ` -x -a ${quoted(values.join(' '))}` : takesValue ? ' -r' : '';
-        return `complete -c dbkit -n ${at(node)} -l ${word.slice(2)}${value} -d ${quoted(about)}`;
+        const value = values.length > 0 ? ` -x -a ${shellWord(values.join(' '))}` : takesValue ? ' -r' : '';
+        return `complete -c dbkit -n ${at(node)} -l ${word.slice(2)}${value} -d ${shellWord(about)}`;
       }),
     ]),
     '',

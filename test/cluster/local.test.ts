@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
@@ -11,6 +11,7 @@ import { localPlan, portsTaken } from '../../src/cluster/local/local-plan.ts';
 import { localNeeds, readLocal, runningOf, writeLocal } from '../../src/cluster/local/local-state.ts';
 import { refuseTakenPorts } from '../../src/cluster/local/programs.ts';
 import { startedTicks } from '../../src/cluster/processes.ts';
+import { dynamicDocument } from '../../src/cluster/render/documents.ts';
 import { clock } from '../../src/machine/clock.ts';
 import { createFiles } from '../../src/machine/files.ts';
 import { fakeCluster } from './fake-cluster.ts';
@@ -45,6 +46,22 @@ test('going down ends what was started, and no other program that has got one of
 test('where nothing was ever started nothing is ended', async () => {
   mkdirSync(join(folder, 'n1'));
   expect(await endLocal({ clock, files }, folder)).toEqual({ folder, stopped: [] });
+});
+
+test('a folder of any name is one word for whoever calls dbkit from it', async () => {
+  const { needs, close } = await fakeCluster('3.0.2');
+  const strange = "/srv/it's 100%p";
+  const wish = { folder: strange, port: 15_400, members: 1, patroniVersion: '3.0.2', binDir: '/bin', program: [`${strange}/dbkit.js`] };
+  const plan = localPlan(wish, needs.config);
+  await close();
+  const wordsOf = (command: string): readonly string[] =>
+    spawnSync('sh', ['-c', `printf '%s\\n' ${command}`], { encoding: 'utf8' })
+      .stdout.trimEnd()
+      .split('\n');
+  expect(wordsOf(plan.backups!.dbkit('n1'))).toEqual([`${strange}/dbkit.js`, '--config', `${strange}/n1.json`]);
+  const { postgresql } = dynamicDocument(plan) as { postgresql: { parameters: { archive_command: string } } };
+  const replaced = postgresql.parameters.archive_command.replace(/%(.)/g, (_all, name: string) => (name === 'p' ? 'pg_wal/1' : name)); // As PostgreSQL does.
+  expect(wordsOf(replaced)).toEqual([`${strange}/dbkit-wal`, '-d', `${strange}/backup`, 'push', 'pg_wal/1']);
 });
 
 test('each program has a port of its own, and a port of somebody else’s is named before anything starts', async () => {

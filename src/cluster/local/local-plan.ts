@@ -1,5 +1,6 @@
 import { dirname, join } from 'node:path';
 import type { Config } from '../../config/config.ts';
+import { shellWord } from '../../kernel/shell-word.ts';
 import { isSince } from '../lint/dynamic-rows.ts';
 import { type ClusterPlan, settingsOf } from '../render/plan.ts';
 
@@ -61,11 +62,11 @@ export function localPlan({ folder, port, members, patroniVersion, binDir, progr
 export const localBackups = (folder: string): string => join(folder, 'backup');
 
 function backupsOf(folder: string, program: readonly string[]): ClusterPlan['backups'] {
-  const words = program.map((word) => `'${word}'`).join(' ');
+  const words = program.map(shellWord).join(' ');
   return {
     dir: localBackups(folder),
-    dbkit: (member) => `${words} --config '${join(folder, `${member}.json`)}'`,
-    wal: `'${join(dirname(program.at(-1)!), 'dbkit-wal')}'`,
+    dbkit: (member) => `${words} --config ${shellWord(join(folder, `${member}.json`))}`,
+    wal: shellWord(join(dirname(program.at(-1)!), 'dbkit-wal')),
   };
 }
 

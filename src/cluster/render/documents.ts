@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { shellArgument } from '../../kernel/shell-word.ts';
 import type { Place } from '../members.ts';
 import type { ClusterPlan, PlannedBackups, PlannedMember, PlannedStore } from './plan.ts';
 import { STOP_SECONDS } from './units.ts';
@@ -83,8 +84,8 @@ export function dynamicDocument({ settings, parameters, backups }: Pick<ClusterP
   };
 }
 
-const walOf = ({ wal, dir }: PlannedBackups): string => `${wal} -d ${quoted(dir)}`;
-const quoted = (path: string): string => (/^[\w./+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`);
+/** For a shell, and before that for PostgreSQL, which replaces %f and its like. */
+const walOf = ({ wal, dir }: PlannedBackups): string => `${wal} -d ${shellArgument(dir)}`.replaceAll('%', '%%');
 
 /** A segment that nobody fills for so long is archived all the same: a moment in it can be restored when every machine is gone. */
 const ARCHIVE_TIMEOUT = '5min';

@@ -1,5 +1,6 @@
 import { serverOn } from '../../instance/guard/preflight.ts';
 import { DbkitError } from '../../kernel/errors.ts';
+import { shellWord } from '../../kernel/shell-word.ts';
 import { bootstrapWords, planWhole, recoveryConf } from '../copying/whole-plan.ts';
 import type { MemberFacts } from '../facts.ts';
 import type { MemberDocument } from '../lint/patroni-setup.ts';
@@ -143,7 +144,7 @@ async function writeRestoreFile(
   { plan, settings, oldData }: RestoreJournal,
 ): Promise<void> {
   const { default: yaml } = await import('yaml');
-  const words = bootstrapWords(plan, oldData).map((word) => `'${word}'`);
+  const words = bootstrapWords(plan, oldData).map(shellWord);
   const dbkit = {
     command: `${call} ha bootstrap ${words.join(' ')}`,
     keep_existing_recovery_conf: false,

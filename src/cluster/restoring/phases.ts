@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { clusterEntries } from '../../instance/volume.ts';
+import { shellWord } from '../../kernel/shell-word.ts';
 import { bootstrapWords, recoveryConf } from '../copying/whole-plan.ts';
 import { endMembers } from '../local/down.ts';
 import { localNeeds, readLocal, runningOf } from '../local/local-state.ts';
@@ -148,7 +149,7 @@ async function writeMember(
   const { folder, plan: cluster } = starting;
   const member = memberNamed(cluster.members, first);
   const document = memberDocument(cluster, member) as { readonly bootstrap: object };
-  const words = bootstrapWords(plan, oldData).map((word) => `'${word}'`);
+  const words = bootstrapWords(plan, oldData).map(shellWord);
   const bootstrap = {
     ...document.bootstrap,
     dcs: settings ?? dynamicDocument(cluster),
