@@ -4,7 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { parseConninfo, passwordIn } from '../../src/cluster/copying/conninfo.ts';
 import { type FitFacts, type FitReason, fitRows, judgeFit } from '../../src/cluster/copying/fit-rows.ts';
 import { hasWalBetween } from '../../src/cluster/copying/wal-between.ts';
-import { bootstrapWords, recoveryConf } from '../../src/cluster/copying/whole-plan.ts';
+import { bootstrapSection, bootstrapWords, recoveryConf } from '../../src/cluster/copying/whole-plan.ts';
 import { furthestFirst, heldOf } from '../../src/cluster/restoring/held-data.ts';
 import { forgetCluster, storeValue } from '../../src/cluster/restoring/store-keys.ts';
 import { parseLsn, segmentName } from '../../src/formats/wal-segment.ts';
@@ -86,6 +86,21 @@ test('Patroni replays no more than what was asked for, and promotes then', () =>
     '--timeline',
     '3',
   ]);
+});
+
+test('Patroni makes the first member with dbkit, with the settings that were shared, else with those of its file', () => {
+  const before = { dcs: { ttl: 20 }, initdb: ['data-checksums'] };
+  const whole = { call: "'/a b/dbkit'", plan: { label: point.label, point: null }, oldData: "/it's", settings: null };
+  expect(bootstrapSection(before, whole)).toEqual({
+    ...{ ...before, method: 'dbkit' },
+    dbkit: {
+      command: `'/a b/dbkit' ha bootstrap '--label' '${point.label}' '--old-data' '/it'\\''s'`,
+      keep_existing_recovery_conf: false,
+      recovery_conf: recoveryConf({ point: null }),
+    },
+  });
+  expect(bootstrapSection(before, { ...whole, settings: { ttl: 60 } })).toMatchObject({ dcs: { ttl: 60 } });
+  expect(bootstrapSection(undefined, whole)).toMatchObject({ dcs: {} });
 });
 
 test.each([2, 3] as const)('etcd forgets one cluster by version %i of its protocol, and nothing else', async (api) => {

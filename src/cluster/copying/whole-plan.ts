@@ -5,6 +5,7 @@ import { findBackup, requireBase } from '../../backups/find-backup.ts';
 import type { Config } from '../../config/config.ts';
 import { serverOwner } from '../../instance/owner.ts';
 import type { System } from '../../kernel/machine.ts';
+import { shellWord } from '../../kernel/shell-word.ts';
 import { pointBackup } from '../../restore/point-backup.ts';
 
 /** The state that a whole cluster is to come back to: as a backup holds it, or at a moment behind it. */
@@ -62,4 +63,29 @@ export function bootstrapWords({ label, point }: Pick<WholePlan, 'label' | 'poin
     ...(point === null ? [] : ['--timeline', String(point.timeline)]),
     ...(oldData === null ? [] : ['--old-data', oldData]),
   ];
+}
+
+/** A whole that Patroni is to make: how it calls dbkit, and what all members shared (`/config`; null: as `before` has it). */
+export interface WholeBootstrap {
+  readonly call: string;
+  readonly plan: Pick<WholePlan, 'label' | 'point'>;
+  readonly oldData: string | null;
+  readonly settings: Readonly<Record<string, unknown>> | null;
+}
+
+/**
+ * `bootstrap` of patroni.yml with dbkit as its method, in place of what was there `before` (Patroni, "Replica imaging and bootstrap"). It counts only
+ * while the store knows no cluster. Pure.
+ */
+export function bootstrapSection(
+  before: { readonly dcs?: unknown } | undefined,
+  { call, plan, oldData, settings }: WholeBootstrap,
+): object {
+  const words = bootstrapWords(plan, oldData).map(shellWord);
+  const dbkit = {
+    command: `${call} ha bootstrap ${words.join(' ')}`,
+    keep_existing_recovery_conf: false,
+    recovery_conf: recoveryConf(plan),
+  };
+  return { ...before, dcs: settings ?? before?.dcs ?? {}, method: 'dbkit', dbkit };
 }

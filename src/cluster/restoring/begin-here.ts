@@ -1,7 +1,6 @@
 import { serverOn } from '../../instance/guard/preflight.ts';
 import { DbkitError } from '../../kernel/errors.ts';
-import { shellWord } from '../../kernel/shell-word.ts';
-import { bootstrapWords, planWhole, recoveryConf } from '../copying/whole-plan.ts';
+import { bootstrapSection, planWhole } from '../copying/whole-plan.ts';
 import type { MemberFacts } from '../facts.ts';
 import type { MemberDocument } from '../lint/patroni-setup.ts';
 import { look } from '../look.ts';
@@ -137,20 +136,9 @@ export async function setAside({ needs, file, folder }: Here, journal: RestoreJo
   return setAsideNoted(journal, wish, (noted) => writeJournal(files, folder, noted), system);
 }
 
-async function writeRestoreFile(
-  { needs }: Here,
-  document: MemberDocument,
-  call: string,
-  { plan, settings, oldData }: RestoreJournal,
-): Promise<void> {
+async function writeRestoreFile({ needs }: Here, document: MemberDocument, call: string, journal: RestoreJournal): Promise<void> {
   const { default: yaml } = await import('yaml');
-  const words = bootstrapWords(plan, oldData).map(shellWord);
-  const dbkit = {
-    command: `${call} ha bootstrap ${words.join(' ')}`,
-    keep_existing_recovery_conf: false,
-    recovery_conf: recoveryConf(plan),
-  };
-  const bootstrap = { ...document.bootstrap, dcs: settings ?? document.bootstrap?.dcs ?? {}, method: 'dbkit', dbkit };
+  const bootstrap = bootstrapSection(document.bootstrap ?? undefined, { ...journal, call });
   const text = yaml.stringify({ ...document, bootstrap }, { version: '1.1', lineWidth: 0 });
   await needs.files.write(restoreFile(needs.config), text, { mode: 0o600, owner: await needs.instance.owner() });
 }

@@ -1,14 +1,13 @@
 import { join } from 'node:path';
 import { clusterEntries } from '../../instance/volume.ts';
-import { shellWord } from '../../kernel/shell-word.ts';
-import { bootstrapWords, recoveryConf } from '../copying/whole-plan.ts';
+import { bootstrapSection } from '../copying/whole-plan.ts';
 import { endMembers } from '../local/down.ts';
 import { localNeeds, readLocal, runningOf } from '../local/local-state.ts';
 import { type Starting, startMember } from '../local/start.ts';
 import { look, reach } from '../look.ts';
 import { memberNamed, type Place } from '../members.ts';
 import { proveLeader, until } from '../proof.ts';
-import { addressOf, dynamicDocument, memberDocument } from '../render/documents.ts';
+import { addressOf, memberDocument } from '../render/documents.ts';
 import { type CountedRows, countRows } from './count-rows.ts';
 import { type RestoreJournal, writeJournal } from './journal.ts';
 import type { RestoringNeeds } from './restore-local.ts';
@@ -139,27 +138,11 @@ const processesOf = async ({ files }: RestoringNeeds, folder: string, names: rea
 const runs = async ({ files }: RestoringNeeds, folder: string, name: string): Promise<boolean> =>
   (await runningOf((await readLocal(files, folder))!)).some((one) => one.name === name);
 
-/** `bootstrap` counts only while the store knows no cluster; it is written back as it was all the same. */
-async function writeMember(
-  { files }: RestoringNeeds,
-  starting: Starting,
-  { first, plan, settings, oldData }: RestoreJournal,
-  isRestore: boolean,
-): Promise<void> {
-  const { folder, plan: cluster } = starting;
-  const member = memberNamed(cluster.members, first);
-  const document = memberDocument(cluster, member) as { readonly bootstrap: object };
-  const words = bootstrapWords(plan, oldData).map(shellWord);
-  const bootstrap = {
-    ...document.bootstrap,
-    dcs: settings ?? dynamicDocument(cluster),
-    method: 'dbkit',
-    dbkit: {
-      command: `${cluster.backups!.dbkit(first)} ha bootstrap ${words.join(' ')}`,
-      keep_existing_recovery_conf: false,
-      recovery_conf: recoveryConf(plan),
-    },
-  };
-  const text = JSON.stringify(isRestore ? { ...document, bootstrap } : document, null, 1);
-  await files.write(join(folder, `${first}.yml`), text, { mode: 0o600 });
+async function writeMember({ files }: RestoringNeeds, starting: Starting, journal: RestoreJournal, isRestore: boolean): Promise<void> {
+  const { folder, plan } = starting;
+  const document = memberDocument(plan, memberNamed(plan.members, journal.first)) as { readonly bootstrap: object };
+  const bootstrap = isRestore
+    ? bootstrapSection(document.bootstrap, { ...journal, call: plan.backups!.dbkit(journal.first) })
+    : document.bootstrap;
+  await files.write(join(folder, `${journal.first}.yml`), JSON.stringify({ ...document, bootstrap }, null, 1), { mode: 0o600 });
 }
