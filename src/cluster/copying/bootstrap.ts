@@ -3,9 +3,7 @@ import { createBackups } from '../../backups/backups.ts';
 import type { PointRequest } from '../../backups/base/points/point.ts';
 import { findBackup, requireBase } from '../../backups/find-backup.ts';
 import { serverOn } from '../../instance/guard/preflight.ts';
-import { serverOwner } from '../../instance/owner.ts';
 import { clusterEntries } from '../../instance/volume.ts';
-import { withAny } from '../../kernel/deadline.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { isThere } from '../../machine/is-there.ts';
@@ -13,8 +11,8 @@ import { openArchive } from '../../wal/archive.ts';
 import { historyFile } from '../../wal/layout.ts';
 import { historiesOf } from '../../wal/lineage.ts';
 import { setMemberAside } from '../member/set-aside-member.ts';
-import { acquireAwaited, type CopyingNeeds, requireOwnData, stageWhole } from './create-replica.ts';
-import { whileParentLives } from './parent.ts';
+import { calledByPatroni } from './called-by-patroni.ts';
+import { type CopyingNeeds, stageWhole } from './create-replica.ts';
 import { planWhole } from './whole-plan.ts';
 
 export interface BootstrapWish {
@@ -37,15 +35,8 @@ export interface BootstrapReport {
  * Rejects with `data.corrupt`, `backup.missing`, `recovery.refused`, and `file.exists` where there is a database already.
  */
 export async function bootstrapMember(needs: CopyingNeeds, wish: BootstrapWish, signal: AbortSignal): Promise<BootstrapReport> {
-  const { config, system } = needs;
-  requireOwnData(config, wish.dataDir);
-  const owner = await serverOwner(config.postgresql, system);
-  const lock = await acquireAwaited(join(config.stateDir, 'create-replica.lock'), system, signal);
-  try {
-    return await whileParentLives(system.clock, (parent) => withAny([signal, parent], (both) => bringBack(needs, wish, owner, both)));
-  } finally {
-    await lock.release();
-  }
+  const call = { command: 'bootstrap', dataDir: wish.dataDir } as const;
+  return calledByPatroni(call, needs, signal, (owner, bounded) => bringBack(needs, wish, owner, bounded));
 }
 
 async function bringBack(

@@ -7,16 +7,14 @@ import { findBackup, requireBase } from '../../backups/find-backup.ts';
 import type { Config } from '../../config/config.ts';
 import type { Inspect } from '../../inspection/report.ts';
 import { serverOn } from '../../instance/guard/preflight.ts';
-import { serverOwner } from '../../instance/owner.ts';
 import { clusterEntries } from '../../instance/volume.ts';
-import { withAny } from '../../kernel/deadline.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { namesIn } from '../../machine/is-there.ts';
 import { setMemberAside } from '../member/set-aside-member.ts';
 import { askSource } from './ask-source.ts';
+import { calledByPatroni } from './called-by-patroni.ts';
 import { chooseBackups } from './choose-backup.ts';
-import { whileParentLives } from './parent.ts';
 
 export interface CopyingNeeds {
   readonly config: Config;
@@ -44,44 +42,14 @@ export interface ReplicaReport {
   readonly durationMs: number;
 }
 
-const LOCK_MS = 60_000;
-const EVERY_MS = 500;
-
 /**
  * Makes a member's data from the newest base backup that leads to the leader; Patroni sets its recovery up and starts it. Whatever was in the data
  * directory is set aside first, also where no backup fits then: Patroni's next method would remove it. Rejects with `backup.missing` where none
  * fits, `recovery.refused` for data while nobody leads, `server.running`.
  */
 export async function createReplica(needs: CopyingNeeds, wish: ReplicaWish, signal: AbortSignal): Promise<ReplicaReport> {
-  const { config, system } = needs;
-  requireOwnData(config, wish.dataDir);
-  const owner = await serverOwner(config.postgresql, system);
-  const lock = await acquireAwaited(join(config.stateDir, 'create-replica.lock'), system, signal);
-  try {
-    return await whileParentLives(system.clock, (parent) => withAny([signal, parent], (both) => makeReplica(needs, wish, owner, both)));
-  } finally {
-    await lock.release();
-  }
-}
-
-export function requireOwnData({ postgresql }: Config, dataDir: string): void {
-  if (join(dataDir, '.') === join(postgresql.dataDir, '.')) return;
-  throw new DbkitError('config.invalid', `--datadir is ${dataDir}, and dbkit's data directory is ${postgresql.dataDir}`, {
-    hint: 'name the configuration of this member with --config; nothing was changed',
-  });
-}
-
-/** One whose Patroni was killed ends by itself, and takes away what it had copied. */
-export async function acquireAwaited(path: string, { locks, clock }: System, signal: AbortSignal): ReturnType<System['locks']['acquire']> {
-  const endMs = clock.monotonicMs() + LOCK_MS;
-  for (;;) {
-    try {
-      return await locks.acquire(path, 'dbkit ha create-replica');
-    } catch (cause) {
-      if (!(cause instanceof DbkitError && cause.code === 'lock.held') || clock.monotonicMs() > endMs) throw cause;
-      await clock.sleep(EVERY_MS, signal);
-    }
-  }
+  const call = { command: 'create-replica', dataDir: wish.dataDir } as const;
+  return calledByPatroni(call, needs, signal, (owner, bounded) => makeReplica(needs, wish, owner, bounded));
 }
 
 async function makeReplica(needs: CopyingNeeds, wish: ReplicaWish, owner: Identity, signal: AbortSignal): Promise<ReplicaReport> {
