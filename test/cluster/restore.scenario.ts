@@ -229,7 +229,8 @@ describe.skipIf(missing.length > 0)('a whole cluster comes back', () => {
     writeFileSync(hba, 'local all all trust\n');
     chmodSync(hba, 0o644);
     const port = await freePort();
-    const settings = { hba_file: hba, archive_mode: 'off', synchronous_standby_names: '' };
+    const alone = { restore_command: 'false', recovery_target_timeline: 'current' }; // A replica's would go on after the restored cluster.
+    const settings = { hba_file: hba, archive_mode: 'off', synchronous_standby_names: '', ...alone };
     const place = { socketDir: join(folder, 'run'), port };
     const major = readdirSync('/usr/lib/postgresql').sort().at(-1)!;
     const directory = `/usr/lib/postgresql/${major}/bin`;
