@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { DbkitError } from '../kernel/errors.ts';
+import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import type { Backup } from './backup.ts';
 import { type Catalog, openCatalog, type Recorded, type RecordFormat } from './catalog.ts';
@@ -8,7 +8,7 @@ import { type BackupTree, openTree } from './tree.ts';
 /** Catalog and tree together: a backup is there when both have it, and every step between lies in an order that a kill leaves whole. */
 export interface Holdings<R extends Recorded, W extends R = R>
   extends Pick<BackupTree, 'pathOf' | 'stagingOf' | 'reading' | 'holdAlone' | 'has' | 'requireSpace'> {
-  /** Oldest first. A directory without a record is no backup; a record that cannot be read is passed over with a warning. */
+  /** Oldest first. A directory without a record is no backup; a record or a directory that cannot be read is passed over with a warning. */
   records(signal: AbortSignal): Promise<readonly R[]>;
   /** The state that is recorded of a backup by now. Rejects with `backup.missing` when it has been removed. */
   recordOf(backup: Pick<Backup, 'label'>, signal: AbortSignal): Promise<R>;
@@ -86,7 +86,7 @@ export function openHoldings<R extends Recorded, W extends R>(
       const found: R[] = [];
       for (const label of await catalog.labels()) {
         signal.throwIfAborted();
-        const record = await withDirectory(parts, label, catalog.read);
+        const record = await listed(parts, label);
         if (record) found.push(record);
       }
       return found;
@@ -126,6 +126,14 @@ async function rewrite<R extends Recorded, W extends R>(
   const changed = change(record);
   await catalog.write(changed);
   return changed;
+}
+
+async function listed<R extends Recorded, W extends R>(parts: Parts<R, W>, label: string): Promise<R | undefined> {
+  return withDirectory(parts, label, parts.catalog.read).catch((cause: unknown) => {
+    const words = `The directory of ${label} cannot be looked at, so this backup is ignored: ${wordsOf(cause)}`;
+    parts.system.log.warn('backup.unreadable', words, { label });
+    return undefined;
+  });
 }
 
 async function withDirectory<T>(

@@ -1,12 +1,10 @@
-import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { tiers } from '../config/tiers.ts';
-import { parseControlFile } from '../formats/control-file.ts';
 import { damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
+import { readControl } from '../inspection/state.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { durationMs } from '../kernel/units.ts';
-import { readPlain } from '../machine/plain-file.ts';
 import type { Backup, BackupDetails, Repository, RetentionDecision } from './backup.ts';
 import type { Recorded } from './catalog.ts';
 import { inWords } from './disk-failures.ts';
@@ -45,9 +43,9 @@ export function openRepository<R extends KeptRecord, W extends R>(
   const { records, recordOf, change } = holdings;
   const { stateDir, postgresql } = config;
   const openDamage = async (signal: AbortSignal): Promise<readonly KnownDamage[]> => {
-    const read = await readPlain(join(postgresql.dataDir, 'global/pg_control')).then(parseControlFile, () => undefined);
+    const read = readControl(postgresql.dataDir); // Nothing expires where the disk of the data does not answer.
     signal.throwIfAborted();
-    if (!read || !('control' in read)) return [];
+    if (!('control' in read)) return [];
     return damageMemory({ dataDir: postgresql.dataDir, stateDir }, system).open(read.control.systemIdentifier);
   };
   const policyNow = async (signal: AbortSignal): Promise<RetentionPolicy> => ({

@@ -1,6 +1,6 @@
 import { lstat, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, unlessMissing } from '../kernel/errors.ts';
 import { parseLabel } from '../kernel/labels.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import { bytes } from '../kernel/units.ts';
@@ -13,7 +13,7 @@ export interface BackupTree {
   pathOf(label: string): string;
   /** Work in progress; on the same filesystem, so publishing is a rename. */
   stagingOf(label: string): string;
-  /** A directory of its own: nothing that a link leads to. */
+  /** A directory of its own: nothing that a link leads to. Rejects, as `isStaged`, where a disk does not answer. */
   has(label: string): Promise<boolean>;
   isStaged(label: string): Promise<boolean>;
   publish(label: string): Promise<void>;
@@ -94,8 +94,5 @@ async function shared(label: string, path: string, locks: System['locks']): Prom
   });
 }
 
-const isDirectory = async (path: string): Promise<boolean> =>
-  lstat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  );
+/** Rejects with what a disk says that does not answer: a backup that only seems to be gone must not be taken back, nor its files written over. */
+const isDirectory = async (path: string): Promise<boolean> => (await lstat(path).catch(unlessMissing))?.isDirectory() ?? false;

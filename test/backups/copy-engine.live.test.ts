@@ -15,6 +15,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Backup, BaseBackups } from '../../src/backups/backup.ts';
 import { createBaseBackups } from '../../src/backups/base/base-backups.ts';
 import type { Step } from '../../src/kernel/steps.ts';
+import { failing, withCalls } from '../harness/other-calls.ts';
 import { everywhere, nightly } from '../harness/tier.ts';
 import {
   bundleBackupProgram,
@@ -531,6 +532,8 @@ describe('with the first installation', () => {
     const cancelled = base.take(aborted.signal);
     setTimeout(() => aborted.abort(), 150);
     await expect(cancelled).rejects.toMatchObject({ name: 'AbortError' });
+    const unseen = { lstat: failing('EIO', (path) => path.endsWith('postmaster.pid')) };
+    await expect(withCalls(unseen, () => base.take(signal))).rejects.toMatchObject({ code: 'volume.failing' }); // Not for a stopped server.
     await server.stop('SIGQUIT');
     writeFileSync(within('data', 'postmaster.pid'), '1');
     await expect(base.take(signal)).rejects.toMatchObject({

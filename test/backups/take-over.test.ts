@@ -10,6 +10,7 @@ import { baseBackupRecords } from '../../src/backups/base/record.ts';
 import { fromText, toText } from '../../src/formats/byte-path.ts';
 import { openLayered } from '../../src/formats/layered-file.ts';
 import { loadZstdSync } from '../../src/formats/zstd.ts';
+import { failing, withCalls } from '../harness/other-calls.ts';
 import { nightly } from '../harness/tier.ts';
 import { record } from './record.fixture.ts';
 import { takeNext } from './take-over.fixture.ts';
@@ -192,6 +193,20 @@ test('three backups in a row: each is what it was, and the newest is plain', asy
   await expectRight(backupDir, 'after three');
   expect(recordOf(backupDir, labels[0]).packed.map(({ deltas }) => deltas.length)).toEqual([2, 2]);
   expect(recordOf(backupDir, labels[1]).packed.map(({ deltas }) => deltas.length)).toEqual([1, 1]);
+});
+
+test('a published backup that a disk does not show for a moment is not taken back', async () => {
+  const backupDir = within('unseen');
+  await makeRepository(backupDir);
+  writeTree(within('source'), third);
+  await takeNext(backupDir, within('source'), labels[2]);
+  const files = ['base/1', 'base/2'].map((path, index) => ({ path, number: index + 1, holders: [labels[0], labels[1]] }));
+  const journal = { schema: 'dbkit.takeover/v1', label: labels[2], files }; // As it is for a moment, until it is removed.
+  writeFileSync(join(backupDir, '.partial', `${labels[2]}.takeover.json`), JSON.stringify(journal));
+  const unseen = (path: string): boolean => path === join(backupDir, labels[2]);
+  const next = withCalls({ lstat: failing('EIO', unseen) }, () => takeNext(backupDir, within('source'), undefined));
+  await expect(next).rejects.toMatchObject({ code: 'EIO' });
+  await expectRight(backupDir, 'after a disk that did not answer');
 });
 
 nightly('killed at any call of the file system, each backup is what it was, at once and after the next run', async () => {

@@ -1,11 +1,16 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'valibot';
 import { expect, onTestFinished, test } from 'vitest';
 import { baseBackupRecords } from '../../src/backups/base/record.ts';
 import { openHoldings } from '../../src/backups/holdings.ts';
+import { openRepository } from '../../src/backups/repository.ts';
+import { configSchema } from '../../src/config/config.ts';
 import { createLogger } from '../../src/machine/logger.ts';
 import { createSystem } from '../../src/machine/machine.ts';
+import { failing, withCalls } from '../harness/other-calls.ts';
+import { record } from './record.fixture.ts';
 
 const signal = new AbortController().signal;
 const LABEL = 'data_20991120_195400';
@@ -17,7 +22,7 @@ async function emptyRepository() {
     createLogger('error', () => undefined),
     process.env,
   );
-  return { backupDir, holdings: openHoldings(baseBackupRecords, backupDir, undefined, system) };
+  return { backupDir, system, holdings: openHoldings(baseBackupRecords, backupDir, undefined, system) };
 }
 
 test('whoever reads a backup waits until a later one has written in it', async () => {
@@ -44,6 +49,44 @@ test('whoever waits for a backup is stopped at once', async () => {
   await alone?.release();
   await expect(holdings.reading(LABEL, stop.signal, async () => 'read')).rejects.toMatchObject({ name: 'AbortError' });
   expect(await holdings.reading(LABEL, signal, async () => 'read')).toBe('read');
+});
+
+test('a backup whose directory a disk does not show is passed over in the list, and its record is not changed', async () => {
+  const { backupDir, holdings } = await emptyRepository();
+  const other = 'data_20991121_195400';
+  for (const label of [LABEL, other]) {
+    await mkdir(join(backupDir, label));
+    await writeFile(join(backupDir, `${label}.json`), JSON.stringify({ ...record, label }));
+  }
+  const unseen = { lstat: failing('EIO', (path) => path === join(backupDir, LABEL)) };
+  const listed = await withCalls(unseen, () => holdings.records(signal));
+  expect(listed.map(({ label }) => label)).toEqual([other]);
+  const changed = withCalls(unseen, () => holdings.change(LABEL, (now) => ({ ...now, pinned: true }), signal));
+  await expect(changed).rejects.toMatchObject({ code: 'EIO' });
+  expect((await holdings.records(signal)).map(({ label, pinned }) => [label, pinned])).toEqual([
+    [LABEL, false],
+    [other, false],
+  ]);
+});
+
+test('nothing expires while the disk of the data does not answer', async () => {
+  const { backupDir, system } = await emptyRepository();
+  const config = parse(configSchema, {
+    backupDir,
+    stateDir: join(backupDir, 'state'),
+    maxBackups: 1,
+    postgresql: { dataDir: join(backupDir, 'pgdata') },
+  });
+  const repository = openRepository(baseBackupRecords, { config, owner: undefined, system });
+  for (const label of [LABEL, 'data_20991121_195400', 'data_20991122_195400']) {
+    await mkdir(join(backupDir, label));
+    await writeFile(join(backupDir, `${label}.json`), JSON.stringify({ ...record, label }));
+  }
+  const silent = { openSync: failing('EIO', (path) => path.endsWith('global/pg_control')) };
+  await expect(withCalls(silent, () => repository.expire({ dryRun: false }, signal))).rejects.toMatchObject({ code: 'volume.failing' });
+  expect(await repository.list(signal)).toHaveLength(3);
+  await repository.expire({ dryRun: false }, signal);
+  expect(await repository.list(signal)).toHaveLength(1);
 });
 
 test('a label that a killed run has left in .partial does not come twice, whatever the clock says', async () => {

@@ -1,7 +1,8 @@
-import { lstat, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { fromText } from '../../formats/byte-path.ts';
 import { type Lsn, lastSegmentOf, recordEnd, segmentName, segmentOf } from '../../formats/wal-segment.ts';
+import { present } from '../../instance/volume.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { readPlain } from '../../machine/plain-file.ts';
 import { type BackupRun, beginCopy, type Taken } from './begin-copy.ts';
@@ -23,7 +24,7 @@ export async function backUpCold(run: BackupRun, signal: AbortSignal): Promise<T
   const stopLsn = await endOfRecord(dataDir, cluster.timeline, checkpointLsn, segmentSizeBytes);
   const range = { first: segmentOf(checkpointLsn, segmentSizeBytes), last: lastSegmentOf(stopLsn, segmentSizeBytes) };
   const stored = await copyWal({ from: fromText(`${dataDir}/pg_wal`), staging, owner }, range, cluster, signal);
-  const started = await lstat(joinPath(dataDir, 'postmaster.pid')).catch(() => undefined);
+  const started = await present(joinPath(dataDir, 'postmaster.pid'));
   if (started || !before.equals(await readPlain(joinPath(dataDir, 'global/pg_control')))) {
     throw new DbkitError('server.running', 'a server was started during the cold backup, so it is not consistent', {
       hint: 'take the backup again: the server runs now, and the next one is hot',

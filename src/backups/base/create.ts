@@ -3,8 +3,8 @@ import { rm, stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { fromText, join, toText } from '../../formats/byte-path.ts';
 import { formatLsn } from '../../formats/wal-segment.ts';
+import { present } from '../../instance/volume.ts';
 import { DbkitError } from '../../kernel/errors.ts';
-import { isThere } from '../../machine/is-there.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { isGood } from '../backup.ts';
@@ -96,7 +96,7 @@ async function backUpBetweenTablespaces(run: BackupRun, signal: AbortSignal): Pr
   });
 }
 
-const hasPostmaster = (dataDir: string): Promise<boolean> => isThere(joinPath(dataDir, 'postmaster.pid'));
+const hasPostmaster = (dataDir: string): Promise<boolean> => present(joinPath(dataDir, 'postmaster.pid'));
 
 /** Clones and what was copied in bulk have not been synced yet; where one syncfs(2) cannot do it, each file is. */
 async function makeDurable(

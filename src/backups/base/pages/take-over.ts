@@ -178,7 +178,8 @@ async function packHolders({ repository, staging, label, system, owner }: Run, j
     system.reached('takeover.linked');
     const sizeOf = (path: string): number => sizeAt(join(root, path as BytePath));
     const now = withPacked(record, label, files, sizeOf);
-    await repository.rewrite(holder, (before) => ({ ...before, schema: now.schema, packed: now.packed }));
+    const written = await repository.rewrite(holder, (before) => ({ ...before, schema: now.schema, packed: now.packed }));
+    if (!written) throw gone(`the record of ${holder} cannot be read any more`); // Nothing leads to the pages that were kept.
     system.reached('takeover.recorded');
     await hidePlain(root, now.packed);
     for (const { path, number } of files) paths.set(number, pageFile(root, now.packed.find((entry) => entry.path === path)!.file));
