@@ -28,7 +28,12 @@ export async function stateOf(dataDir: string): Promise<InspectionReport['state'
     clusterEntries(directory).catch((cause: unknown) => (isDenied(cause) ? closed : Promise.reject(cause)));
   const names = new Set(await entriesOf(dataDir, ['PG_VERSION']));
   if (names.size === 0) return 'empty';
-  if (names.has('dbkit.initializing')) return (await isWholeWithoutSync(join(dataDir, 'dbkit.initializing'))) ? 'cluster' : 'unfinished';
+  if (names.has('dbkit.initializing')) {
+    const isWhole = await isWholeWithoutSync(join(dataDir, 'dbkit.initializing')).catch(
+      (cause: unknown) => isDenied(cause) || Promise.reject(cause),
+    );
+    return isWhole ? 'cluster' : 'unfinished';
+  }
   if (!names.has('PG_VERSION') && !names.has('global') && !names.has('base')) return 'foreign';
   // initdb makes template1 first, as base/1, and the other databases last: with base/1 alone it never came to its end.
   const databases = names.has('base') ? (await entriesOf(join(dataDir, 'base'), ['0'])).filter((name) => /^\d+$/.test(name)) : [];

@@ -1,6 +1,6 @@
-import { lstat, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { lstat, rename, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errnoOf } from '../kernel/errors.ts';
+import { errnoOf, isDenied } from '../kernel/errors.ts';
 import { parseLabel } from '../kernel/labels.ts';
 import type { Files, Identity } from '../kernel/machine.ts';
 import { namesIn } from '../machine/is-there.ts';
@@ -86,10 +86,16 @@ export async function quarantineRoot(volume: Volume, backupDir: string, owner: I
   }
 }
 
+/** Before its mode is mended nothing in a directory is replaced, and then it is asked again. */
+const unlessClosed = (cause: unknown): string[] => {
+  if (isDenied(cause)) return [];
+  throw cause;
+};
+
 /** How often the data was replaced since `since`: the quarantine itself is the record, so the count survives a new container. */
 export async function replacementsSince(volume: Volume, backupDir: string, since: Date): Promise<number> {
   const roots = quarantineRoots(volume.dataDir, backupDir);
-  const names = (await Promise.all(roots.map((root) => readdir(root).catch(() => [])))).flat();
+  const names = (await Promise.all(roots.map((root) => namesIn(root).catch(unlessClosed)))).flat();
   return names.map(parseLabel).filter((label) => label?.kind === 'corrupt' && label.at >= since).length;
 }
 

@@ -1,13 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { appendFile, closeSync } from 'node:fs';
-import { chmod, chown, constants, copyFile, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, constants, copyFile, lstat, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { DbkitError, errnoOf, isDenied, wordsOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, isDenied, unlessMissing, wordsOf } from '../kernel/errors.ts';
 import type { Files, Logger, Owner } from '../kernel/machine.ts';
 import { clock } from './clock.ts';
 import { handOver, makeAsRoot, openToAppend } from './hand-over.ts';
-import { isThere } from './is-there.ts';
 import { readPlainText } from './plain-file.ts';
 import { actingAs } from './privileges.ts';
 
@@ -78,7 +77,8 @@ async function copyDurably(from: string, to: string, { mode, owner, modifiedMs }
 }
 
 async function renameDurably(from: string, to: string): Promise<void> {
-  if (await isThere(to)) throw new DbkitError('file.exists', `${to} exists already`, { hint: 'move it away and try again' });
+  if ((await lstat(to).catch(unlessMissing)) !== undefined)
+    throw new DbkitError('file.exists', `${to} exists already`, { hint: 'move it away and try again' });
   await rename(from, to);
   await syncDirectory(dirname(to));
   if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));

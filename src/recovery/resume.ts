@@ -1,9 +1,10 @@
-import { lstat, readdir, realpath, rename, rmdir } from 'node:fs/promises';
+import { lstat, realpath, rename, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, normalize, resolve } from 'node:path';
 import { clusterEntries, quarantineRoots, type Volume } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { makeLabel, parseLabel } from '../kernel/labels.ts';
 import type { Identity, System } from '../kernel/machine.ts';
+import { namesIn } from '../machine/is-there.ts';
 import { type Journal, readJournal, removeJournal, writeJournal } from './journal.ts';
 import { gatherMountedWal, putBackWal } from './outside-wal.ts';
 import { carryOn, mountsInTheWay, publish } from './replace.ts';
@@ -106,7 +107,7 @@ async function restOfNew(volume: Volume, here: readonly string[]): Promise<strin
 /** Its label is of the moment before the first rename, so it is the newest. */
 async function newestQuarantine(volume: Volume, backupDir: string): Promise<string | undefined> {
   const roots = quarantineRoots(volume.dataDir, backupDir);
-  const found = await Promise.all(roots.map(async (root) => (await readdir(root).catch(() => [])).map((name) => join(root, name))));
+  const found = await Promise.all(roots.map(async (root) => (await namesIn(root)).map((name) => join(root, name))));
   const labelled = found.flat().filter((path) => ['corrupt', 'replaced'].includes(parseLabel(basename(path))?.kind ?? ''));
   return labelled.sort((a, b) => basename(b).localeCompare(basename(a)))[0];
 }

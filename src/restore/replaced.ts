@@ -1,10 +1,11 @@
-import { readdir, rename, rmdir } from 'node:fs/promises';
+import { rename, rmdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { walk } from '../inspection/walk.ts';
 import { quarantineRoots, type Volume } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { newestFirst, parseLabel } from '../kernel/labels.ts';
 import type { Identity, System } from '../kernel/machine.ts';
+import { namesIn } from '../machine/is-there.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 
 /** Data that an earlier restore or undo has set aside, whole. */
@@ -19,7 +20,7 @@ export interface ReplacedData {
 /** The replaced data of that label; 'latest' is the newest. Damaged data is brought back too, where a person names it. Rejects with `backup.missing`. */
 export async function findReplaced(volume: Volume, backupDir: string, label: string, signal: AbortSignal): Promise<ReplacedData> {
   const roots = quarantineRoots(volume.dataDir, backupDir);
-  const lists = await Promise.all(roots.map(async (root) => (await readdir(root).catch(() => [])).map((name) => ({ name, root }))));
+  const lists = await Promise.all(roots.map(async (root) => (await namesIn(root)).map((name) => ({ name, root }))));
   const kinds = label === 'latest' ? ['replaced'] : ['replaced', 'corrupt'];
   const all = lists
     .flat()

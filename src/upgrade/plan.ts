@@ -9,10 +9,11 @@ import { type Binaries, findBinaries, majors } from '../instance/binaries.ts';
 import { configFileElsewhere } from '../instance/external-configuration.ts';
 import { refuseForeign, serverOn } from '../instance/guard/preflight.ts';
 import { serverOwner } from '../instance/owner.ts';
+import { present } from '../instance/volume.ts';
 import { isAbort } from '../kernel/errors.ts';
 import { decide } from '../kernel/reasons.ts';
 import { roomAt } from '../machine/disk-usage.ts';
-import { isExecutable, isThere, namesIn } from '../machine/is-there.ts';
+import { isExecutable, namesIn } from '../machine/is-there.ts';
 import { mountsInTheWay } from '../recovery/replace.ts';
 import type { UpgradeReport, UpgradeRequest } from './contract.ts';
 import { isPlainPath, methodRows, newPrograms, oldPrograms } from './methods.ts';
@@ -44,7 +45,7 @@ export async function planUpgrade(options: PostgresqlOptions, request: UpgradeRe
   const shares = chosen.then === 'pg_upgrade' && (await mayShareBlocks(dataDir));
   const { freeBytes } = await roomAt(dataDir);
   const neededBytes = (shares ? 0 : seen.sizeBytes) + RESERVE_BYTES;
-  const isThereIn = (name: string): Promise<boolean> => isThere(join(dataDir, name));
+  const isThereIn = (name: string): Promise<boolean> => present(join(dataDir, name));
   const facts: UpgradeFacts = {
     from,
     to: programs.to,
@@ -57,8 +58,8 @@ export async function planUpgrade(options: PostgresqlOptions, request: UpgradeRe
     damage: damageIn(seen.findings),
     isStandby: (await isThereIn('standby.signal')) || (await isThereIn('recovery.signal')),
     configurationElsewhere: (await configFileElsewhere(dataDir)) ?? null,
-    tablespaces: (await namesIn(join(dataDir, 'pg_tblspc')).catch(() => [])).length,
-    preparedFiles: (await namesIn(join(dataDir, 'pg_twophase')).catch(() => [])).length,
+    tablespaces: (await namesIn(join(dataDir, 'pg_tblspc'))).length,
+    preparedFiles: (await namesIn(join(dataDir, 'pg_twophase'))).length,
     pathIsPlain,
     neededBytes,
     freeBytes,

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { parseControlFile } from '../formats/control-file.ts';
-import { DbkitError } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, isDenied, unlessMissing } from '../kernel/errors.ts';
 import type { HeldLock, Owner, System } from '../kernel/machine.ts';
 import { readPlain } from '../machine/plain-file.ts';
 
@@ -40,7 +40,10 @@ export async function claimArchive(dir: string, { system, dataDir, owner, system
 }
 
 async function holds(dataDir: string, systemIdentifier: string): Promise<boolean> {
-  const bytes = await readPlain(join(dataDir, 'global/pg_control')).catch(() => undefined);
+  const bytes = await readPlain(join(dataDir, 'global/pg_control')).catch((cause: unknown) => {
+    if (errnoOf(cause) === 'ENOTDIR' || isDenied(cause)) return undefined; // Another user's folder: of its data nobody here could have a copy.
+    return unlessMissing(cause);
+  });
   const read = bytes && parseControlFile(bytes);
   return read !== undefined && 'control' in read && read.control.systemIdentifier === systemIdentifier;
 }

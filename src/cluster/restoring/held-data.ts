@@ -1,7 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ControlFile, parseControlFile } from '../../formats/control-file.ts';
+import type { ControlFile } from '../../formats/control-file.ts';
 import { parseSegmentName } from '../../formats/wal-segment.ts';
+import { readControl } from '../../inspection/state.ts';
+import { DbkitError } from '../../kernel/errors.ts';
 import { namesIn } from '../../machine/is-there.ts';
 
 /** How far a member's data has come. */
@@ -14,13 +15,17 @@ export interface HeldData {
   readonly checkpointLsn: bigint;
 }
 
-/** undefined: there is none that can be read. */
+/**
+ * undefined: there is none, or its pg_control is no such file any more. Rejects with what a disk says that does not answer, and with `data.owner`
+ * where this user may not look: that says nothing about what is there.
+ */
 export async function heldIn(dataDir: string): Promise<HeldData | undefined> {
-  const read = await readFile(join(dataDir, 'global/pg_control')).then(parseControlFile, () => undefined);
-  if (read === undefined || 'problem' in read) return undefined;
-  const { control } = read;
-  const names = await namesIn(join(dataDir, 'pg_wal')).catch(() => []);
-  return heldOf(control, names);
+  const read = readControl(dataDir);
+  if ('control' in read) return heldOf(read.control, await namesIn(join(dataDir, 'pg_wal')));
+  if (read.why !== 'unreadable') return undefined;
+  throw new DbkitError('data.owner', `pg_control of ${dataDir} is not for this user to read, so nobody knows whose data that is`, {
+    hint: 'run it as the owner of the data, or as root; nothing was changed',
+  });
 }
 
 /** Pure. */

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, lstat, mkdir, readFile, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { DbkitError, errnoOf, wordsOf } from '../../kernel/errors.ts';
+import { DbkitError, errnoOf, unlessMissing, wordsOf } from '../../kernel/errors.ts';
 import type { Git, GitRepository } from '../../machine/git-repository.ts';
 import { isThere } from '../../machine/is-there.ts';
 import { beforeCommit } from './before-commit.ts';
@@ -81,7 +81,7 @@ async function look({ root, gitDir, hooksDir }: GitRepository, hook: Hook): Prom
 const isWithin = (directory: string, path: string): boolean => !relative(directory, path).startsWith('..');
 
 async function readHook(path: string): Promise<HookFacts['present']> {
-  const entry = await lstat(path).catch(() => undefined);
+  const entry = await lstat(path).catch((cause: unknown) => (errnoOf(cause) === 'ENOTDIR' ? undefined : unlessMissing(cause)));
   if (entry === undefined) return undefined;
   if (!entry.isFile()) return 'foreign'; // A link leads to somebody else's file.
   const text = await readFile(path, 'utf8');

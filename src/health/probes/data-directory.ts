@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { type Finding, isOf } from '../../inspection/findings.ts';
@@ -9,6 +8,7 @@ import { findPostmaster } from '../../instance/postmaster.ts';
 import { errnoOf } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { counted } from '../../kernel/units.ts';
+import { isThereNow } from '../../machine/is-there.ts';
 import { readMark } from '../../wal/mark.ts';
 import { skipped } from '../health.ts';
 import type { ProbeOf, ResultOf } from '../probe.ts';
@@ -76,7 +76,7 @@ async function databases(open: Sessions): Promise<readonly string[]> {
   return (rows ?? []).map(({ oid }) => oid);
 }
 
-const isThere = (dataDir: string, oid: string): boolean => existsSync(join(dataDir, 'base', oid));
+const isThere = (dataDir: string, oid: string): boolean => isThereNow(join(dataDir, 'base', oid));
 
 const databaseOf = (path: string): string | undefined => /^base\/(\d+)/.exec(path)?.[1];
 

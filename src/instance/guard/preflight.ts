@@ -1,6 +1,6 @@
 import { readlink, realpath, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import { DbkitError, errnoOf, isDenied, unlessMissing } from '../../kernel/errors.ts';
 import type { Child, System } from '../../kernel/machine.ts';
 import { roomAt } from '../../machine/disk-usage.ts';
 import { readPlainText } from '../../machine/plain-file.ts';
@@ -30,11 +30,17 @@ export async function refuseFullVolume(dataDir: string): Promise<void> {
   judgeVolume(dataDir, await roomAt(dataDir));
 }
 
-/** The meaning of postmaster.pid on this machine: nothing there, left behind, or a live server of this very directory. */
+/**
+ * The meaning of postmaster.pid on this machine: nothing there, left behind, or a live server of this very directory. Rejects with what a disk says
+ * that does not answer.
+ */
 export async function serverOn(dataDir: string): Promise<'none' | 'stale' | { readonly pid: number }> {
-  const text = await readPlainText(join(dataDir, 'postmaster.pid')).catch((cause: unknown) =>
-    errnoOf(cause) === 'EISDIR' ? '' : undefined,
-  );
+  const text = await readPlainText(join(dataDir, 'postmaster.pid')).catch((cause: unknown) => {
+    const errno = errnoOf(cause) ?? '';
+    if (errno === 'EISDIR') return '';
+    if (errno === 'ENOTDIR' || isDenied(cause)) return undefined; // Who may not look is told so by another question.
+    return unlessMissing(cause);
+  });
   if (text === undefined) return 'none';
   const pid = Math.abs(Number(text.split('\n')[0])); // Single-user mode writes its pid with a minus.
   if (!Number.isInteger(pid) || pid === 0) return 'stale';

@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { parseControlFile } from '../../formats/control-file.ts';
-import { wordsOf } from '../../kernel/errors.ts';
+import { unlessMissing, wordsOf } from '../../kernel/errors.ts';
 import type { HeldLock } from '../../kernel/machine.ts';
 import { readPlain } from '../../machine/plain-file.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
@@ -110,7 +110,7 @@ export async function syncCluster(local: Local, signal: AbortSignal): Promise<vo
  */
 export async function discardUnfinished({ volume }: Local): Promise<void> {
   if (!(await present(volume.initializing))) return;
-  const bytes = await readPlain(join(volume.dataDir, 'global/pg_control')).catch(() => undefined);
+  const bytes = await readPlain(join(volume.dataDir, 'global/pg_control')).catch(unlessMissing); // A disk that does not answer tells nothing.
   const read = bytes && parseControlFile(bytes);
   if (read && 'control' in read && read.control.state !== 'shut down') return;
   const names = (await clusterEntries(volume.dataDir)).filter((name) => name !== basename(volume.initializing));

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
+import { unlessMissing } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { readPlainText } from '../../machine/plain-file.ts';
 import type { Volume } from '../volume.ts';
@@ -65,11 +66,21 @@ export async function replacedBefore(volume: Volume, system: System): Promise<st
   return (await read(volume, system))?.replaced ?? null;
 }
 
-/** True if a published new cluster is whole although its start was cut off: it is durable, or no power was lost since it was written. */
+function parsed(text: string): v.SafeParseResult<typeof markerSchema> | undefined {
+  try {
+    return v.safeParse(markerSchema, JSON.parse(text));
+  } catch {
+    return undefined; // Cut off.
+  }
+}
+
+/**
+ * True if a published new cluster is whole although its start was cut off: it is durable, or no power was lost since it was written. Rejects where the
+ * marker cannot be read: what is not whole is removed.
+ */
 export async function isWholeWithoutSync(marker: string): Promise<boolean> {
-  const read = await readPlainText(marker)
-    .then((text) => v.safeParse(markerSchema, JSON.parse(text)))
-    .catch(() => undefined);
+  const text = await readPlainText(marker).catch(unlessMissing);
+  const read = text === undefined ? undefined : parsed(text);
   if (read?.success !== true) return false;
   const { isDurable, bootId } = read.output;
   return isDurable || (bootId !== null && bootId === (await kernelBoot()));
