@@ -110,7 +110,7 @@ export function createApp(parts: Parts) {
     hooks: { install: on(installHook), uninstall: on(uninstallHook) },
     alerts: { setup: on(setupAlert), test: on(testAlerts), makeSecret: on(makeAlertSecret) },
     monitor: monitorVerbs(on),
-    cluster: { ...clusterVerbs(on), ...copyingVerbs(parts) },
+    cluster: { ...clusterVerbs(on), ...parts.copying },
     incident: incidentVerbs(on),
     supervisor: {
       entrypoint: on(runEntrypoint),
@@ -187,12 +187,6 @@ const incidentVerbs = (on: On) => ({
   runbooks: on(aboutCluster(listRunbooks)),
   story: on(aboutCluster(storyReport)),
   stories: on(aboutCluster(listStories)),
-});
-
-const copyingVerbs = (parts: Parts) => ({
-  createReplica: (...given: Parameters<Parts['copying']['createReplica']>) => parts.copying.createReplica(...given),
-  bootstrap: (...given: Parameters<Parts['copying']['bootstrap']>) => parts.copying.bootstrap(...given),
-  restore: (...given: Parameters<Parts['copying']['restore']>) => parts.copying.restore(...given),
 });
 
 const clusterVerbs = (on: On) => ({
