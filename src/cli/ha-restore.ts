@@ -7,6 +7,7 @@ import { drawn } from './output/printable.ts';
 import { confirm } from './output/prompt.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
+import { withPoint } from './point-options.ts';
 import { mayAsk } from './restore.ts';
 import { pointRows } from './restore-views.ts';
 
@@ -17,17 +18,13 @@ interface RestoreFlags extends PointFlags {
 
 /** `dbkit ha restore`: the whole cluster, after a total outage or to a moment before a mistake. */
 export function registerClusterRestore(ha: Command, cli: Cli): void {
-  ha.command('restore')
-    .argument('[label]', 'a base backup; `latest` is the newest good one. None, and no moment: go on with a restore that was interrupted')
-    .description('bring the whole cluster back to a backup or a moment; the data of every member is set aside, never removed')
-    .option('-n, --dry-run', 'show the plan; change nothing')
-    .option('--to <time>', 'to this moment: a time (the server’s zone unless it says one), or `latest`')
-    .option('--before <statement>', 'to the moment before this was committed: "drop table NAME", "truncate NAME", "delete from NAME"')
-    .option('--to-lsn <lsn>', 'to this place in the WAL')
-    .option('--to-xid <xid>', 'to the commit of this transaction')
-    .option('--to-name <name>', 'to this restore point')
-    .option('--exclusive', 'stop just before the moment')
-    .option('--timeline <number>', 'a moment of this timeline (default: the one that the data is on)')
+  withPoint(
+    ha
+      .command('restore')
+      .argument('[label]', 'a base backup; `latest` is the newest good one. None, and no moment: go on with a restore that was interrupted')
+      .description('bring the whole cluster back to a backup or a moment; the data of every member is set aside, never removed')
+      .option('-n, --dry-run', 'show the plan; change nothing'),
+  )
     .option('--aside', 'only set this machine’s data aside: the cluster was restored on another machine')
     .addHelpText(
       'after',

@@ -14,6 +14,7 @@ import { choiceView } from './backup-views.ts';
 import type { Answer, Call, Cli } from './cli.ts';
 import { drawn } from './output/printable.ts';
 import { choose, confirm } from './output/prompt.ts';
+import { withPoint } from './point-options.ts';
 import { automaticBackup } from './relaunch.ts';
 import { copyView, loadView, restoreView, tablesView } from './restore-views.ts';
 
@@ -32,28 +33,23 @@ interface RestoreFlags extends PointFlags {
 
 /** `backup restore` and `backup undo`: each the other's inverse. */
 export function registerRestore(backup: Command, cli: Cli): void {
-  backup
-    .command('restore')
-    .description('restore the data from a backup; the replaced data is kept')
-    .argument('[label]', 'its label; `latest` is the newest good backup; none: choose from a list')
-    .option('-n, --dry-run', 'show the plan; change nothing')
-    .option('--boot-test', 'start the copy beside the data before it takes its place (default: when there is room)')
-    .option('--no-boot-test', 'do not start the copy first')
-    .option('--target <dir>', 'into this empty directory instead; the instance is left alone. With --port: the port the copy is to have')
-    .option('--table <schema.name...>', 'only these tables, from a base backup or a dump; nothing is replaced')
-    .option('--from <name>', 'first fetch the backup and its WAL from this copy elsewhere')
-    .option('--identity <file>', 'with --from: the key file that opens the copy; default: the configured one')
-    .option('--system-identifier <number>', 'with --from: the cluster, where the copy holds several')
-    .option('--database <name>', 'for a dump or --table: the database')
-    .option('--into <name>', 'for a dump: restore as a new database of this name; nothing is replaced')
-    .option('--trust', 'for a dump that was not made here: let a superuser run its SQL, because you know who made it')
-    .option('--to <time>', 'to this moment, from the backup that serves it: a time (the server’s zone unless it says one), or `latest`')
-    .option('--before <statement>', 'to the moment before this was committed: "drop table NAME", "truncate NAME", "delete from NAME"')
-    .option('--to-lsn <lsn>', 'to this place in the WAL')
-    .option('--to-xid <xid>', 'to the commit of this transaction')
-    .option('--to-name <name>', 'to this restore point')
-    .option('--exclusive', 'stop just before the moment')
-    .option('--timeline <number>', 'a moment of this timeline (default: the one that the data is on)')
+  withPoint(
+    backup
+      .command('restore')
+      .description('restore the data from a backup; the replaced data is kept')
+      .argument('[label]', 'its label; `latest` is the newest good backup; none: choose from a list')
+      .option('-n, --dry-run', 'show the plan; change nothing')
+      .option('--boot-test', 'start the copy beside the data before it takes its place (default: when there is room)')
+      .option('--no-boot-test', 'do not start the copy first')
+      .option('--target <dir>', 'into this empty directory instead; the instance is left alone. With --port: the port the copy is to have')
+      .option('--table <schema.name...>', 'only these tables, from a base backup or a dump; nothing is replaced')
+      .option('--from <name>', 'first fetch the backup and its WAL from this copy elsewhere')
+      .option('--identity <file>', 'with --from: the key file that opens the copy; default: the configured one')
+      .option('--system-identifier <number>', 'with --from: the cluster, where the copy holds several')
+      .option('--database <name>', 'for a dump or --table: the database')
+      .option('--into <name>', 'for a dump: restore as a new database of this name; nothing is replaced')
+      .option('--trust', 'for a dump that was not made here: let a superuser run its SQL, because you know who made it'),
+  )
     .addHelpText(
       'after',
       '\nWhere dbkit supervises the server, it is stopped for the swap only, and the container lives on. `dbkit backup undo` takes it back.\n\nExamples:\n  dbkit backup restore latest --dry-run\n  dbkit backup restore data_20261120_195400 --yes\n  dbkit backup restore dump_20261120_200000 --database app --into app_yesterday\n  dbkit backup restore latest --table public.orders\n  dbkit backup restore --to "2026-11-20 19:54:00+00" --dry-run\n  dbkit backup restore --before "drop table orders" --yes',
