@@ -6,10 +6,10 @@ import { gameDayView } from '../../src/cli/drill.ts';
 import { createStyle } from '../../src/cli/output/style.ts';
 import { createFiles } from '../../src/machine/files.ts';
 import { createLogger } from '../../src/machine/logger.ts';
+import { type CountedTable, differences } from '../../src/restore/counted-rows.ts';
 import type { GameDay } from '../../src/restore/game-days/contract.ts';
 import { openEvidence } from '../../src/restore/game-days/evidence.ts';
 import { lossOf } from '../../src/restore/game-days/loss.ts';
-import { type CountedTable, differences } from '../../src/restore/game-days/rows.ts';
 
 const at = new Date('2026-11-28T10:00:00Z');
 const micros = (iso: string): bigint => BigInt(Date.parse(iso)) * 1000n;

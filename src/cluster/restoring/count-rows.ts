@@ -1,5 +1,5 @@
-import { openAsSuperuser, openForServer } from '../../instance/sessions.ts';
 import { within } from '../../kernel/deadline.ts';
+import { countRows, totalRows, userTables } from '../../restore/counted-rows.ts';
 import type { Place } from '../members.ts';
 import type { Login } from '../server.ts';
 
@@ -11,28 +11,16 @@ export interface CountedRows {
 }
 
 const LIMIT_MS = 30_000;
-const DATABASES = 'SELECT datname AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1';
-const TABLES = `
-  SELECT count(*)::int AS tables, coalesce(sum((xpath('/row/c/text()', query_to_xml(format('SELECT count(*) AS c FROM %s', oid::regclass), false, true, '')))[1]::text::int8), 0)::text AS rows
-    FROM pg_class WHERE relkind = 'r' AND relnamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname ~ '^pg_' OR nspname = 'information_schema')`;
 
 /** Rejects where the server lets nobody in. */
-export async function countRows(place: Place, login: Login, signal: AbortSignal): Promise<CountedRows> {
-  const address = { ...login, socketDir: place.host, port: place.port };
-  const limits = { connectTimeoutMs: LIMIT_MS, statementTimeoutMs: LIMIT_MS };
-  const names = await within([signal], LIMIT_MS, async (bounded) => {
-    const session = await openForServer(address, limits, bounded);
-    return session.query<{ name: string }>(DATABASES).finally(() => session.end());
-  });
-  let [tables, rows] = [0, 0 as number | null];
-  for (const { name } of names) {
-    const session = await openAsSuperuser(address, name, limits, signal);
-    const counted = await session
-      .query<{ tables: number; rows: string }>(TABLES)
-      .catch(() => undefined)
-      .finally(() => session.end());
-    tables += counted?.[0]?.tables ?? 0;
-    rows = rows === null || counted === undefined ? null : rows + Number(counted[0]!.rows);
-  }
-  return { databases: names.length, tables, rows };
+export async function countMember({ host, port }: Place, login: Login, signal: AbortSignal): Promise<CountedRows> {
+  const reach = { ...login, socketDir: host, port, limits: { connectTimeoutMs: LIMIT_MS, statementTimeoutMs: LIMIT_MS } };
+  const found = await within([signal], LIMIT_MS, (bounded) => userTables(reach, bounded));
+  const counted = await within([signal], LIMIT_MS, (bounded) => countRows(reach, bounded)).catch(() => undefined);
+  signal.throwIfAborted();
+  return {
+    databases: found.length,
+    tables: found.reduce((sum, { tables }) => sum + tables.length, 0),
+    rows: counted === undefined ? null : totalRows(counted).rows,
+  };
 }

@@ -6,7 +6,7 @@ import { giveBackFile } from '../member/restore-file.ts';
 import { memberNamed } from '../members.ts';
 import { proveLeader } from '../proof.ts';
 import { nextUp, setAside } from './begin-here.ts';
-import { countRows } from './count-rows.ts';
+import { countMember } from './count-rows.ts';
 import { endJournal, type RestoreJournal, readJournal, writeJournal } from './journal.ts';
 import { type Here, reportOf } from './restore-here.ts';
 import type { ClusterRestore } from './restore-local.ts';
@@ -40,7 +40,7 @@ export async function goOn(here: Here, begun: RestoreJournal, signal: AbortSigna
     return reportOf(here, journal, { resumed: true, next: [...each, `on ${file.name}: dbkit ha restore`] });
   }
   const { timeline } = await proveLeader(needs, reached, leader, { timeline: leader.timeline ?? 1, timeoutMs: LEAD_MS }, signal);
-  const rows = await countRows(leader.server, config.postgresql, signal);
+  const rows = await countMember(leader.server, config.postgresql, signal);
   await endJournal(folder);
   return reportOf(here, journal, { done: true, resumed: true, proof: { leader: leader.name, timeline, streaming, rows } });
 }

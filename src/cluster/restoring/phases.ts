@@ -8,7 +8,7 @@ import { look, reach } from '../look.ts';
 import { memberNamed, type Place } from '../members.ts';
 import { proveLeader, until } from '../proof.ts';
 import { addressOf, memberDocument } from '../render/documents.ts';
-import { type CountedRows, countRows } from './count-rows.ts';
+import { type CountedRows, countMember } from './count-rows.ts';
 import { type RestoreJournal, writeJournal } from './journal.ts';
 import type { RestoringNeeds } from './restore-local.ts';
 import { setAsideNoted } from './set-aside-noted.ts';
@@ -117,7 +117,7 @@ export async function joinOthers(
   const { leader, members } = await look(here, signal, reached);
   const leading = members.find(({ name }) => name === leader) ?? memberNamed(members, first);
   const { timeline } = await proveLeader(here, reached, leading, { timeline: leading.timeline ?? 1, timeoutMs: LEAD_MS }, signal);
-  return { leader: leading.name, timeline, streaming, rows: await countRows(leading.server, here.config.postgresql, signal) };
+  return { leader: leading.name, timeline, streaming, rows: await countMember(leading.server, here.config.postgresql, signal) };
 }
 
 /** etcd and what clients come through, started where they do not run; resolves when etcd answers. */

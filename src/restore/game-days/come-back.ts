@@ -7,9 +7,9 @@ import { serverOwner } from '../../instance/owner.ts';
 import { openForServer } from '../../instance/sessions.ts';
 import { DbkitError, isAbort } from '../../kernel/errors.ts';
 import { askEveryDatabase, type Checks } from '../checks.ts';
+import { onServer, type Reach } from '../counted-rows.ts';
 import { onScratchCopy, type Scratch } from '../scratch.ts';
 import { nextXidOf, type Reached } from './loss.ts';
-import { onServer, type Reach } from './rows.ts';
 
 /** The moment that the WAL which is kept leads to, on the timeline that was served. */
 export const latestOn = (timeline: number | undefined): PointRequest => ({ to: 'latest', value: '', exclusive: false, timeline });

@@ -12,9 +12,9 @@ import { volumeOf } from '../../instance/volume.ts';
 import { DbkitError, isAbort } from '../../kernel/errors.ts';
 import { bringTables } from '../bring-tables.ts';
 import type { Checks } from '../checks.ts';
+import { type CountedTable, countRows, differences, inDatabase, type Reach, totalRows } from '../counted-rows.ts';
 import { inScratchFolder } from '../scratch.ts';
 import { type CameBack, comeBack, reachOf, withoutTheData } from './come-back.ts';
-import { type CountedTable, countRows, differences, inDatabase, type Reach, totalRows } from './rows.ts';
 
 /** The figures of a rehearsal. */
 export interface Rehearsed {

@@ -4,13 +4,13 @@ import type { DrillKind } from '../../config/schedules.ts';
 import { judgedBy, tiers } from '../../config/tiers.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
 import { createChecks } from '../checks.ts';
+import { type CountedTable, countRows, differences } from '../counted-rows.ts';
 import { createKeptWal } from '../kept-wal.ts';
 import { latestOn, reachedNow, withoutTheData } from './come-back.ts';
 import type { GameDay, GameDays } from './contract.ts';
 import { corruption, type Disaster, type Rehearsed, remoteRegion, tableLoss, totalLoss } from './disasters.ts';
 import { openEvidence } from './evidence.ts';
 import { lossOf } from './loss.ts';
-import { type CountedTable, countRows, differences } from './rows.ts';
 
 /** Beyond it the running server is not read through for the sake of a comparison. */
 const COMPARED_BYTES_MAX = 1024 ** 3;

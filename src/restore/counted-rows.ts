@@ -1,15 +1,20 @@
-import type { Connection } from '../../instance/connection.ts';
-import { openAsSuperuser, openForServer } from '../../instance/sessions.ts';
+import type { Connection } from '../instance/connection.ts';
+import { openAsSuperuser, openForServer, type ServerAddress, type SessionLimits } from '../instance/sessions.ts';
 
-/** The way to a server, as whoever rehearses reaches it. */
-export type Reach = Parameters<typeof openAsSuperuser>[0];
+/** The way to a server, as whoever counts reaches it. */
+export interface Reach extends ServerAddress {
+  readonly limits?: SessionLimits;
+}
 
-export interface CountedTable {
+export interface UserTable {
   readonly database: string;
   readonly schema: string;
   readonly name: string;
-  readonly rows: number;
   readonly sizeBytes: number;
+}
+
+export interface CountedTable extends UserTable {
+  readonly rows: number;
 }
 
 const DATABASES = 'SELECT datname AS name FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY 1';
@@ -18,29 +23,43 @@ const TABLES = `
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
    WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' ORDER BY 1, 2`;
 
-/** Reads every row of every table of the user's. Unlogged ones are empty after a recovery, so they are left out. */
-export async function countRows(reach: Reach, signal: AbortSignal): Promise<readonly CountedTable[]> {
+/** Every table of the user's, by database. Unlogged ones are empty after a recovery, so they are left out. */
+export async function userTables(
+  reach: Reach,
+  signal: AbortSignal,
+): Promise<readonly { readonly database: string; readonly tables: readonly UserTable[] }[]> {
   const databases = await onServer(reach, signal, (session) => session.query<{ name: string }>(DATABASES));
-  const all: CountedTable[] = [];
+  const all: { database: string; tables: readonly UserTable[] }[] = [];
   for (const { name: database } of databases)
     await inDatabase(reach, database, signal, async (session) => {
+      const tables = await session.query<Omit<UserTable, 'database'>>(TABLES);
+      all.push({ database, tables: tables.map((table) => ({ database, ...table })) });
+    });
+  return all;
+}
+
+/** Reads every row of every one of them; a table that others inherit from is counted without theirs. */
+export async function countRows(reach: Reach, signal: AbortSignal): Promise<readonly CountedTable[]> {
+  const all: CountedTable[] = [];
+  for (const { database, tables } of await userTables(reach, signal))
+    await inDatabase(reach, database, signal, async (session) => {
       const id = session.escapeIdentifier;
-      for (const table of await session.query<Omit<CountedTable, 'database' | 'rows'>>(TABLES)) {
+      for (const table of tables) {
         const [row] = await session.query<{ rows: number }>(
           `SELECT count(*)::float8 AS rows FROM ONLY ${id(table.schema)}.${id(table.name)}`,
         );
-        all.push({ database, ...table, rows: row!.rows });
+        all.push({ ...table, rows: row!.rows });
       }
     });
   return all;
 }
 
 export const inDatabase = <T>(reach: Reach, database: string, signal: AbortSignal, work: (session: Connection) => Promise<T>): Promise<T> =>
-  openAsSuperuser(reach, database, {}, signal).then((session) => work(session).finally(() => session.end()));
+  openAsSuperuser(reach, database, reach.limits ?? {}, signal).then((session) => work(session).finally(() => session.end()));
 
 /** The same for what any database of the server tells. */
 export const onServer = <T>(reach: Reach, signal: AbortSignal, work: (session: Connection) => Promise<T>): Promise<T> =>
-  openForServer(reach, {}, signal).then((session) => work(session).finally(() => session.end()));
+  openForServer(reach, reach.limits ?? {}, signal).then((session) => work(session).finally(() => session.end()));
 
 /** Differences in words, table by table; null where nothing does. Pure. */
 export function differences(before: readonly CountedTable[], after: readonly CountedTable[]): string | null {
