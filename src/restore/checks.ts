@@ -1,10 +1,12 @@
 import type { DrillCheck } from '../backups/drill.ts';
-import { sqlStateOf } from '../instance/connection.ts';
-import { checkDatabases } from '../instance/server/databases.ts';
+import { detailOf, sqlStateOf } from '../instance/connection.ts';
+import { checkDatabases, type Silence } from '../instance/server/databases.ts';
 import { troubleOf } from '../instance/session-trouble.ts';
 import { DbkitError, isAbort, wordsOf } from '../kernel/errors.ts';
 import type { Clock } from '../kernel/machine.ts';
 import type { Scratch } from './scratch.ts';
+
+const SHOWN = 5;
 
 /** Everything that was tried, in its order. */
 export interface Checks {
@@ -47,12 +49,12 @@ export function createChecks(clock: Pick<Clock, 'monotonicMs'>): Checks {
 
 /** Only positive evidence speaks against a backup: bytes that are wrong, or what PostgreSQL calls damage in an open session. */
 function isDamage(cause: unknown): boolean {
-  if (cause instanceof DbkitError) return cause.code === 'data.corrupt';
+  if (cause instanceof DbkitError && cause.code === 'data.corrupt') return true;
   const sqlState = sqlStateOf(cause);
-  return sqlState !== undefined && troubleOf({ sqlState, words: wordsOf(cause) }).then === 'damage';
+  return sqlState !== undefined && troubleOf({ sqlState, words: detailOf(cause) }).then === 'damage';
 }
 
-/** The first check of a restored copy. Resolves to how many databases there are. */
+/** The first check of a restored copy. Resolves to how many databases there are. Those of which nothing is known fail it, and say nothing of the backup. */
 export async function askEveryDatabase(
   checks: Checks,
   { local, socketDir }: Pick<Scratch, 'local' | 'socketDir'>,
@@ -63,10 +65,14 @@ export async function askEveryDatabase(
     const found = await checkDatabases(local, { socketDir }, signal);
     databases = found.databases;
     const wrong = [
-      ...[...found.silent, ...found.unknown].map(({ database, words }) => `${database}: ${words.split('\n')[0]}`),
+      ...found.silent.map(wordsOfSilence),
       ...found.lost.map(({ database, relation }) => `the file of ${relation} in ${database} is missing`),
     ];
-    return wrong.length === 0 ? null : wrong.slice(0, 5).join('; ');
+    if (wrong.length > 0) return wrong.slice(0, SHOWN).join('; ');
+    if (found.unknown.length === 0) return null;
+    throw new DbkitError('service.unready', found.unknown.slice(0, SHOWN).map(wordsOfSilence).join('; '));
   });
   return databases;
 }
+
+const wordsOfSilence = ({ database, words }: Silence): string => `${database}: ${words.split('\n')[0]}`;

@@ -10,6 +10,7 @@ import { askEveryDatabase, createChecks } from './checks.ts';
 import { onScratchCopy, type Scratch } from './scratch.ts';
 
 const AMCHECK_TIMEOUT_MS = 4 * 3_600_000;
+const DAMAGED = 2; // src/bin/pg_amcheck/pg_amcheck.c; with 1 it could not look.
 
 /**
  * Rehearses the restore of one backup: into scratch, started, every database asked, pg_amcheck where it is installed, the user's assertions.
@@ -73,7 +74,9 @@ async function amcheck({ local, socketDir }: Scratch, signal: AbortSignal): Prom
   if (exitCode === 0) return null;
   if (/could not open extension control file|extension "amcheck" is not available/.test(stderr))
     return { skipped: 'the extension amcheck is not installed (Debian: postgresql-contrib)' };
-  return `${stdout}\n${stderr}`.trim().split('\n').slice(0, 5).join('; ');
+  const said = `${stdout}\n${stderr}`.trim().split('\n').slice(0, 5).join('; ');
+  if (exitCode === DAMAGED) return said;
+  throw new DbkitError('tool.failed', `pg_amcheck ended with status ${exitCode}: ${said}`);
 }
 
 /**

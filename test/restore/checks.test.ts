@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest';
 import { damages } from '../../src/backups/drill.ts';
+import type { Local } from '../../src/instance/local.ts';
 import { DbkitError } from '../../src/kernel/errors.ts';
-import { createChecks } from '../../src/restore/checks.ts';
+import { askEveryDatabase, createChecks } from '../../src/restore/checks.ts';
 
 const failing = (thrown: unknown) => () => Promise.reject(thrown);
-const sql = (code: string, message: string): Error => Object.assign(new Error(message), { code, severity: 'ERROR' });
+/** As a session rejects (instance/connection.ts). */
+const sql = (code: string, message: string): Error =>
+  new DbkitError('command.failed', `PostgreSQL answered: ${message}`, {
+    cause: Object.assign(new Error(message), { code, severity: 'ERROR' }),
+  });
 
 test.each([
   ['bytes that are wrong', new DbkitError('data.corrupt', 'differs from what was written'), true],
@@ -18,6 +23,17 @@ test.each([
   await checks.add('every row can be read', failing(thrown));
   expect(checks.done).toMatchObject([{ outcome: 'failed', isOfBackup }]);
   expect(damages({ checks: checks.done }) !== undefined).toBe(isOfBackup);
+});
+
+test('databases that nobody answers for say nothing of the backup', async () => {
+  let nowMs = 0;
+  const clock = { monotonicMs: () => (nowMs += 60_000), sleep: async () => undefined, now: () => new Date(0) };
+  const settings = { port: 1, superuser: 'postgres', socketDir: '/nonexistent' };
+  const local = { settings, binaries: { major: 17 }, system: { clock } } as unknown as Local;
+  const checks = createChecks(clock);
+  await askEveryDatabase(checks, { local, socketDir: '/nonexistent' }, new AbortController().signal);
+  expect(checks.done).toMatchObject([{ name: 'databases answer', outcome: 'failed', because: expect.stringMatching(/postgres: /) }]);
+  expect(damages({ checks: checks.done }), 'silence is unknown').toBeUndefined();
 });
 
 test('a comparison with a server that goes on never speaks against the backup', async () => {
