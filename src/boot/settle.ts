@@ -33,6 +33,7 @@ export async function settle(
   system.reached('initialize.started');
   const isNew = await present(volume.initializing);
   const durable = isNew ? syncCluster(local, signal) : undefined;
+  durable?.catch(() => undefined); // It may fail before it is awaited, and a rejection that nobody hears ends the process.
   try {
     if (!isEnsured) await ensurePatiently(local, { isNew }, signal);
     system.reached('initialize.ensured');
