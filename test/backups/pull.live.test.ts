@@ -174,3 +174,32 @@ async function both(): Promise<{ readonly there: Instance; readonly here: Instan
     await running.stop();
   },
 );
+
+(withDump ? nightly : nightly.skip)('code of a stranger’s database never runs as the superuser while the rules are obeyed', async () => {
+  const instance = await openInstance({ programs: withDump!, from: 'template' });
+  const running = await boot(instance);
+  const asks = (name: string) => `CREATE FUNCTION ${name}(int) RETURNS int LANGUAGE plpgsql`;
+  await ask(instance, 'postgres', 'CREATE DATABASE shop OWNER app');
+  await ask(
+    instance,
+    'shop',
+    'SET ROLE app',
+    'CREATE TABLE person (id int, email text)',
+    "INSERT INTO person SELECT g, 'p' || g || '@corp.test' FROM generate_series(1, 50) g",
+    `${asks('seize')} VOLATILE AS $$BEGIN
+       IF (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) THEN ALTER ROLE app SUPERUSER; END IF; RETURN 1; END$$`,
+    `${asks('looks_harmless')} IMMUTABLE AS $$BEGIN RETURN public.seize($1); END$$`, // The planner asks it, of an index that it does not even use.
+    'CREATE INDEX ON person (id) WHERE public.looks_harmless(1) = 1',
+  );
+  const superuser = "SELECT rolsuper::int FROM pg_roles WHERE rolname = 'app'";
+  expect(await askNumber(instance, 'postgres', superuser)).toBe(0);
+  const rules = join(instance.root, 'rules.yaml');
+  await writeFile(rules, 'person: { email: { fake: email } }');
+  const url = `postgresql://app:secret@localhost:${instance.port}/shop`;
+  const words = ['pull', url, '--as', 'copy', '--anonymise', rules, '--json'];
+  const pulled = await run(instance, words);
+  const { report } = JSON.parse(pulled.stdout) as { report: PullReport };
+  expect(report?.anonymised, pulled.stderr).toEqual([{ table: 'public.person', column: 'email', how: 'a made-up email', rows: 50 }]);
+  expect(await askNumber(instance, 'postgres', superuser), 'nobody became superuser').toBe(0);
+  await running.stop();
+});
