@@ -38,6 +38,8 @@ export interface Backup {
   readonly dataAt?: string | undefined;
   /** Of a dump: databases, rows or damaged tables were left out because somebody wished it so. */
   readonly isPartial?: boolean | undefined;
+  /** Of a dump: databases that the server had, and that it could not hold. */
+  readonly leftOut?: readonly { readonly database: string; readonly because: string }[] | undefined;
   /** Damage of the data that was known when it was taken: it is not good for that, and never counts as good. */
   readonly knownDamage?: readonly KnownDamage[] | undefined;
 }
@@ -128,6 +130,8 @@ export interface LoadReport {
   readonly rows: number;
   /** Objects that did not come back as they were, and why; the rows of every table did, unless it says so. */
   readonly missing: readonly { readonly what: string; readonly because: string }[];
+  /** Tables that lack rows, or are not there, each in words: only of what came under a new name, and nothing was replaced by it. */
+  readonly short: readonly string[];
   readonly durationMs: number;
 }
 

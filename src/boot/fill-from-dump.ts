@@ -53,6 +53,7 @@ export async function fillFromDump(
       if (inTheWay) throw noRoom(awaited.label, database, inTheWay.because);
       await dropEmpty(local, report, socketDir, signal);
       loaded += 1;
+      if (report.short.length > 0) losses.push(lostRows(awaited.label, report, oldBytes));
       for (const { what, because } of report.missing)
         system.log.warn('dump.missing', `restored differently: ${what}: ${because}`, { label: awaited.label, database, what });
     } catch (cause) {
@@ -110,23 +111,33 @@ function isInTheWay(cause: unknown): boolean {
 /** 'command.failed': of a command of the server's it has an SQLSTATE, else it is a disk that says no (inWords). */
 const ofTheMachine: ReadonlySet<FailureCode> = new Set<FailureCode>(['program.missing', 'backup.missing', 'command.failed', 'data.owner']);
 
-/** Databases that this dump was not to hold, and an earlier or a later one does. */
+/** Databases that this dump does not hold although the server had them, each with the newest dump that does. */
 async function elsewhere({ backup, of }: FoundBackup<Dumps>, oldBytes: string | null, signal: AbortSignal): Promise<Loss[]> {
-  if (!backup.isPartial) return [];
+  const { isPartial = false, leftOut = [], databases: held = [] } = backup;
+  if (!isPartial && leftOut.length === 0) return [];
   const others = (await of.repository.list(signal)).filter(
     (other) => other.kind === 'logical' && other.label !== backup.label && other.systemIdentifier === backup.systemIdentifier,
   );
-  const missing = new Map<string, string>();
+  const holders = new Map<string, string>();
   for (const { label, databases = [], state } of others.sort((a, b) => a.label.localeCompare(b.label)))
-    if (state !== 'damaged') for (const name of databases) if (!backup.databases?.includes(name)) missing.set(name, label);
-  return [...missing].map(([database, label]) => ({
-    kind: 'database',
-    database,
-    path: `${label}/${database}`,
-    evidence: `${backup.label} was not to hold it; \`dbkit backup restore ${label} --database ${database}\` brings back what ${label} holds`,
-    relation: null,
-    oldBytes,
-  }));
+    if (state !== 'damaged') for (const name of databases) if (!held.includes(name)) holders.set(name, label);
+  const missing = new Map(isPartial ? [...holders.keys()].map((name) => [name, 'it was not to hold it']) : []);
+  for (const { database, because } of leftOut) missing.set(database, because);
+  return [...missing].map(([database, because]) => {
+    const holder = holders.get(database);
+    const way =
+      holder === undefined
+        ? 'no other dump does'
+        : `\`dbkit backup restore ${holder} --database ${database}\` brings back what ${holder} holds`;
+    return {
+      kind: 'database',
+      database,
+      path: `${backup.label}/${database}`,
+      evidence: `${backup.label} does not hold it: ${because}; ${way}`,
+      relation: null,
+      oldBytes,
+    };
+  });
 }
 
 async function findDump(backups: readonly Backups[], label: string, signal: AbortSignal): Promise<FoundBackup<Dumps> | undefined> {
@@ -154,6 +165,18 @@ const lostDatabase = (label: string, database: string, why: string, oldBytes: st
   database,
   path: `${label}/${database}`,
   evidence: `it could not be loaded from ${label}: ${why}`,
+  relation: null,
+  oldBytes,
+});
+
+const SHOWN = 5;
+
+/** Of the database that came beside: what could be had of it is there. */
+const lostRows = (label: string, { database, into, short }: LoadReport, oldBytes: string | null): Loss => ({
+  kind: 'database',
+  database,
+  path: `${label}/${database}`,
+  evidence: `in ${into} not all of its rows came back: ${short.slice(0, SHOWN).join(', ')}`,
   relation: null,
   oldBytes,
 });

@@ -77,10 +77,11 @@ export function copyView({ label, directory, port, sizeBytes, databases, duratio
 }
 
 /** The rows that a dump has brought back, and where what it replaced is. */
-export function loadView({ label, database, into, replaced, tables, rows, missing }: LoadReport): string {
+export function loadView({ label, database, into, replaced, tables, rows, missing, short }: LoadReport): string {
   const kept = replaced === null ? [] : [`what was there is whole in the database ${replaced}; drop it when you are sure`];
   const lacking = missing.map(({ what, because }) => `restored differently: ${what}: ${because}`);
-  return [`restored ${database} of ${label} as ${into}: ${tables} tables, ${rows} rows, counted`, ...kept, ...lacking].join('\n');
+  const came = short.length === 0 ? `${tables} tables, ${rows} rows, counted` : `not all of its ${rows} rows in ${tables} tables came back`;
+  return [`restored ${database} of ${label} as ${into}: ${came}`, ...kept, ...lacking].join('\n');
 }
 
 /** Where each table is now, and what a person may do with those that lie beside. */

@@ -225,6 +225,38 @@ scenario(
 
 scenario(
   {
+    name: 'only a dump is left, and two databases of the server could not be in it',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'restore',
+    rowsLost: 'those since the dump, and the two databases; both are named',
+    from: 'template',
+    longTier: true,
+  },
+  async (instance) => {
+    const running = await boot(instance);
+    await ask(instance, 'postgres', "CREATE DATABASE latin ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0");
+    const named = String.raw`EXECUTE format('CREATE TABLE %I AS SELECT 1 AS id', convert_from('\xe9'::bytea, 'SQL_ASCII'))`;
+    await ask(instance, 'latin', `DO $$BEGIN ${named}; END$$`);
+    await ask(instance, 'postgres', 'CREATE DATABASE vault', 'ALTER DATABASE vault ALLOW_CONNECTIONS false');
+    const alone = await run(instance, ['backup', 'create', '--engine', 'dump', '--database', 'latin']);
+    expect(alone, 'nothing is damaged').toMatchObject({ code: 1, stderr: expect.stringMatching(/not written in UTF-8[\s\S]*base backup/) });
+    await expectStopped(instance, await running.stop());
+    await dumpAndMore(instance, 0);
+    await remove(instance, ...(await readdir(instance.dataDir)));
+    const again = await boot(instance);
+    await expectRowsOfTheDump(instance, again);
+    expect((await readRecovery(instance))?.losses).toMatchObject([
+      { kind: 'since-backup' },
+      { kind: 'database', database: 'vault', evidence: expect.stringContaining('no other dump does') },
+      { kind: 'database', database: 'latin', evidence: expect.stringMatching(/does not hold it: names in it are not written in UTF-8/) },
+    ]);
+    await expectStopped(instance, await again.stop());
+  },
+);
+
+scenario(
+  {
     name: 'the machine dies while a new cluster, which clients have met, is brought to its schema',
     section: 'C',
     detectedBefore: true,

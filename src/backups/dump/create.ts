@@ -110,7 +110,8 @@ async function dumpAll(
       dumped.push(await dumpDatabase(needs, tools, one, signal));
     } catch (cause) {
       signal.throwIfAborted();
-      const isUnreadable = notInEncoding.has(sqlStateOf(cause) ?? '') && !Array.isArray(databases);
+      const isUnreadable = notInEncoding.has(sqlStateOf(cause) ?? '');
+      if (isUnreadable && !salvage && (chosen.length === 1 || Array.isArray(databases))) throw notReadable(name, cause);
       if (chosen.length === 1 || !(salvage || isUnreadable)) throw cause;
       await rm(join(staging, one.directory), { recursive: true, force: true });
       if (salvage) salvage.skip(name, wordsOf(cause));
@@ -118,10 +119,18 @@ async function dumpAll(
     }
   }
   if (dumped.length > 0) return { dumped, unreadable };
+  if (!salvage) throw notReadable(unreadable.map(({ database }) => database).join(', '));
   throw new DbkitError('data.corrupt', 'pg_dump can read none of these databases', {
     hint: 'what it says of each is in the log; the damaged data is as it was: keep it, and restore a backup: `dbkit backup list`',
   });
 }
+
+/** Nothing of it is damaged. */
+const notReadable = (database: string, cause?: unknown): DbkitError =>
+  new DbkitError('command.failed', `names in ${database} are not written in UTF-8, and dbkit cannot tell what a dump would keep`, {
+    hint: 'rename them, or take a base backup, which holds everything: `dbkit backup create`',
+    cause,
+  });
 
 interface OneDatabase {
   readonly name: string;
@@ -221,6 +230,7 @@ async function seal(needs: DumpNeeds, { label, staging, contents, measured, opti
     files: files.length + 1,
     durationMs: 0,
     isPartial: isPartial(options),
+    leftOut: contents.leftOut,
     manifestSha256,
     seal: await sealOf({ manifestSha256 }, needs),
   };

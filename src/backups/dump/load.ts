@@ -63,7 +63,11 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
         const missing = [...beside.missing, ...beside.short.map(asMissing), ...(await late())];
         const rows = database.tables.reduce((sum, table) => sum + table.rows, 0);
         const durationMs = Math.round(system.clock.monotonicMs() - begunMs);
-        return { label: record.label, database: database.name, into, replaced, tables: database.tables.length, rows, missing, durationMs };
+        const { short } = beside;
+        return {
+          ...{ label: record.label, database: database.name, into, replaced },
+          ...{ tables: database.tables.length, rows, missing, short, durationMs },
+        };
       },
       signal,
     );

@@ -29,6 +29,8 @@ const recordSchema = v.looseObject({
   durationMs: v.pipe(v.number(), v.minValue(0)),
   /** Databases, rows or damaged tables were left out because somebody wished it so. */
   isPartial: v.optional(v.boolean(), false),
+  /** Databases that nobody named, and that no dump can hold as they are, or dbkit could not read. */
+  leftOut: v.optional(v.array(v.object({ database: v.string(), because: v.string() })), []),
   /** The manifest's own digest: one swapped for another's is noticed. */
   manifestSha256: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
   /** By which this dbkit knows a dump of its own; null: nobody can tell who made it. */
@@ -53,6 +55,7 @@ const toBackup = (record: DumpRecord, path: string): Backup => ({
   databases: record.databases,
   dataAt: new Date(Date.parse(record.createdAt) - record.durationMs).toISOString(),
   isPartial: record.isPartial,
+  leftOut: record.leftOut,
 });
 
 /** Details for `backup show` beyond the list. */
