@@ -7,6 +7,7 @@ import type { ServingReport } from './base/points/serving.ts';
 import type { SameFile } from './base/same-files.ts';
 import type { DrillReport } from './drill.ts';
 import type { Loader } from './dump/loader.ts';
+import type { LoadReport } from './load-dump.ts';
 
 /** One restorable copy, as its record beside it says. Contract with the repository's on-disk format (DESIGN.md section 5). */
 export interface Backup {
@@ -117,22 +118,6 @@ export interface LoadRequest {
    * not as it was now; when it rejects, nothing stays.
    */
   readonly rewrite?: ((name: string, loader: Loader) => Promise<LoadReport['missing']>) | undefined;
-}
-
-export interface LoadReport {
-  readonly label: string;
-  readonly database: string;
-  /** The database that holds it now. */
-  readonly into: string;
-  /** Where the database went whose place it took; null when there was none. */
-  readonly replaced: string | null;
-  readonly tables: number;
-  readonly rows: number;
-  /** Objects that did not come back as they were, and why; the rows of every table did, unless it says so. */
-  readonly missing: readonly { readonly what: string; readonly because: string }[];
-  /** Tables that lack rows, or are not there, each in words: only of what came under a new name, and nothing was replaced by it. */
-  readonly short: readonly string[];
-  readonly durationMs: number;
 }
 
 /** The backups of one kind, whatever they are made of: one home lists, pins, annotates, expires and describes. */

@@ -1,4 +1,5 @@
-import type { Backups, Dumps, FoundBackup, LoadReport } from '../backups/backup.ts';
+import type { Backups, Dumps, FoundBackup } from '../backups/backup.ts';
+import type { LoadReport } from '../backups/load-dump.ts';
 import { sqlStateOf } from '../instance/connection.ts';
 import { awaitedDump, markLoaded, replacedBefore } from '../instance/initialize/marker.ts';
 import { connectSuperuser, type Local } from '../instance/local.ts';

@@ -1,5 +1,5 @@
-import type { LoadReport } from '../backups/backup.ts';
 import type { PointPlan, TransactionMoment } from '../backups/base/points/point.ts';
+import type { LoadReport } from '../backups/load-dump.ts';
 import { bytes, duration, moment } from '../kernel/units.ts';
 import type { RestoreReport } from '../restore/contract.ts';
 import type { CopyReport, TablesReport } from '../restore/copies-contract.ts';

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { FoundBackup, LoadReport } from '../backups/backup.ts';
+import type { FoundBackup } from '../backups/backup.ts';
 import type { PointRequest } from '../backups/base/points/point.ts';
 import { requireDump } from '../backups/find-backup.ts';
+import type { LoadReport } from '../backups/load-dump.ts';
 import { loadDump } from '../backups/load-dump.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { RestoreReport } from '../restore/contract.ts';

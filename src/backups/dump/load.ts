@@ -1,7 +1,8 @@
 import type { Connection } from '../../instance/connection.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { makeLabel } from '../../kernel/labels.ts';
-import type { LoadReport, LoadRequest } from '../backup.ts';
+import type { LoadRequest } from '../backup.ts';
+import type { LoadReport } from '../load-dump.ts';
 import type { Authority } from './archive.ts';
 import type { DumpNeeds } from './create.ts';
 import type { Dump } from './fill.ts';
