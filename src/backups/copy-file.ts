@@ -4,6 +4,7 @@ import { type BytePath, toBytes } from '../formats/byte-path.ts';
 import type { ByteSource, Layers } from '../formats/layered-file.ts';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
+import { DELTA_PAGE_BYTES } from '../formats/page-delta.ts';
 import { isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
@@ -135,8 +136,7 @@ function copyOut(task: CopyTask): CopyResult {
   }
 }
 
-const PAGE_BYTES = 8192;
-const pagesIn = (bytes: number): number => Math.ceil(bytes / PAGE_BYTES);
+const pagesIn = (bytes: number): number => Math.ceil(bytes / DELTA_PAGE_BYTES);
 
 /** Beside the earlier copy: its pages, durable, and what is to be written into it. Throws `TooManyChanged`. */
 function copyDelta(task: CopyTask, { earlier: path, old, fresh }: Extract<Against, { how: 'delta' }>): CopyResult {

@@ -1,6 +1,5 @@
-import { readSync } from 'node:fs';
+import { fillFrom, writeAll } from '../formats/whole-pieces.ts';
 import { DbkitError } from '../kernel/errors.ts';
-import { writeAll } from './write-all.ts';
 
 /** Bytes that are to be written into an earlier copy of a file: read once, by the run that wrote it. */
 export interface ChangeWriter {
@@ -64,10 +63,10 @@ const wordsOf = (bytes: Buffer): Int32Array => new Int32Array(bytes.buffer, byte
 export function* changesIn(file: number): Generator<{ readonly position: number; readonly bytes: Buffer }> {
   const header = Buffer.alloc(HEADER_BYTES);
   for (let at = 0; ; ) {
-    const read = readSync(file, header, 0, HEADER_BYTES, at);
+    const read = fillFrom(file, header, HEADER_BYTES, at);
     if (read === 0) return;
     const bytes = Buffer.alloc(read === HEADER_BYTES ? header.readUInt32LE(6) : 0);
-    if (bytes.length === 0 || readSync(file, bytes, 0, bytes.length, at + HEADER_BYTES) !== bytes.length)
+    if (bytes.length === 0 || fillFrom(file, bytes, bytes.length, at + HEADER_BYTES) !== bytes.length)
       throw new DbkitError('data.corrupt', 'what is to be written into the earlier backup is cut short', { hint: 'take the backup again' });
     yield { position: header.readUIntLE(0, 6), bytes };
     at += HEADER_BYTES + bytes.length;

@@ -1,11 +1,11 @@
 import { ftruncateSync } from 'node:fs';
 import { type BytePath, toBytes } from '../formats/byte-path.ts';
-import { type ByteSource, fillFrom, sourceOf } from '../formats/layered-file.ts';
+import { type ByteSource, sourceOf } from '../formats/layered-file.ts';
 import { createDeltaWriter, DELTA_PAGE_BYTES } from '../formats/page-delta.ts';
+import { fillFrom, writeAll } from '../formats/whole-pieces.ts';
 import { reading } from './copy-source.ts';
 import { createChangeWriter } from './page-changes.ts';
 import { openRegularSync } from './regular-file.ts';
-import { writeAll } from './write-all.ts';
 
 /** The place where the bytes of a file that is read go; each call returns how many bytes it wrote. */
 export interface Sink {

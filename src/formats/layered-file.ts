@@ -1,7 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { DbkitError } from '../kernel/errors.ts';
 import { type BytePath, toBytes } from './byte-path.ts';
 import { DELTA_PAGE_BYTES, type Delta, openDelta } from './page-delta.ts';
+import { fillFrom } from './whole-pieces.ts';
 
 /** A file as it was: what it has become, with the pages laid over it that it had before. Plain data: it crosses threads. */
 export interface Layers {
@@ -24,17 +25,6 @@ export const sourceOf = (file: number): ByteSource => ({
   fill: (into, lengthBytes, position) => fillFrom(file, into, lengthBytes, position),
   close: () => closeSync(file),
 });
-
-/** read(2) may return less than asked for before the end of a file. */
-export function fillFrom(file: number, into: Buffer, lengthBytes: number, position: number): number {
-  let filled = 0;
-  while (filled < lengthBytes) {
-    const bytesRead = readSync(file, into, filled, lengthBytes - filled, position + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return filled;
-}
 
 /** Call `loadZstdSync` before. Throws `data.corrupt` for what is no regular file, and for a delta that is not what was written. */
 export function openLayered(path: BytePath, { deltas: paths, sizeBytes }: Layers): ByteSource {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync } from 'node:fs';
 import { DbkitError } from '../kernel/errors.ts';
+import { fillFrom, writeAll } from './whole-pieces.ts';
 import { loadedZstd } from './zstd.ts';
 
 /**
@@ -32,8 +33,7 @@ export function createDeltaWriter(file: number): DeltaWriter {
   let blocks: number[] = [];
   let written = 0;
   const append = (bytes: Buffer): void => {
-    for (let done = 0; done < bytes.length; ) done += writeSync(file, bytes, done, bytes.length - done, written + done);
-    written += bytes.length;
+    written += writeAll(file, bytes, written);
   };
   const flush = (): void => {
     if (blocks.length === 0) return;
@@ -161,13 +161,7 @@ function unpack(file: number, path: Buffer, { position, packedBytes, sha256: dig
 
 function at(file: number, position: number, lengthBytes: number): Buffer {
   const bytes = Buffer.alloc(lengthBytes);
-  let filled = 0;
-  while (filled < lengthBytes) {
-    const read = readSync(file, bytes, filled, lengthBytes - filled, position + filled);
-    if (read === 0) break;
-    filled += read;
-  }
-  return bytes.subarray(0, filled);
+  return bytes.subarray(0, fillFrom(file, bytes, lengthBytes, position));
 }
 
 const torn = (path: Buffer, why: string): DbkitError =>

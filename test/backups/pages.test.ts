@@ -6,12 +6,13 @@ import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest
 import { chooseStrategy, type StrategyFacts, type StrategyId } from '../../src/backups/base/pages/strategy.ts';
 import { type CopyTask, copyFile } from '../../src/backups/copy-file.ts';
 import { changesIn, rangesOf } from '../../src/backups/page-changes.ts';
-import { writeAll } from '../../src/backups/write-all.ts';
 import { fromText } from '../../src/formats/byte-path.ts';
 import { openLayered } from '../../src/formats/layered-file.ts';
 import { createDeltaWriter, openDelta } from '../../src/formats/page-delta.ts';
+import { writeAll } from '../../src/formats/whole-pieces.ts';
 import { loadZstdSync } from '../../src/formats/zstd.ts';
 import { everyRow } from '../harness/every-row.ts';
+import { withCalls } from '../harness/other-calls.ts';
 
 const PAGE = 8192;
 let root: string;
@@ -171,6 +172,20 @@ describe('a delta on the disk', () => {
       }, `byte ${at}`).toThrow();
     }
   });
+});
+
+test('what was put aside is read and written whole, however little the kernel does at once', async () => {
+  const earlier = randomBytes(40 * PAGE);
+  writeFileSync(within('file'), earlier);
+  const now = withPages(earlier, 0, 7, 39);
+  const little = (own: (...args: readonly unknown[]) => unknown, [file, bytes, at, length, position]: readonly unknown[]): unknown =>
+    own(file, bytes, at, Math.ceil(Number(length) / 3), position);
+  await withCalls({ readSync: little, writeSync: little }, () => {
+    expect(compare('file', now, 1).copied).toMatchObject({ sizeBytes: now.length, compared: { changedPages: 3 } });
+    writeOver('file', 1, now.length);
+    expect(layered('file', ['1.old'], earlier.length).equals(earlier)).toBe(true);
+  });
+  expect(bytesOf('file').equals(now)).toBe(true);
 });
 
 test('only what differs is put aside to be written', () => {

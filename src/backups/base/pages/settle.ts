@@ -1,11 +1,11 @@
 import { closeSync, constants, fsyncSync, ftruncateSync, openSync } from 'node:fs';
 import { type BytePath, fromText, toBytes } from '../../../formats/byte-path.ts';
 import { DELTA_PAGE_BYTES, type Delta, openDelta } from '../../../formats/page-delta.ts';
+import { writeAll } from '../../../formats/whole-pieces.ts';
 import { loadZstdSync } from '../../../formats/zstd.ts';
 import { errnoOf, wordsOf } from '../../../kernel/errors.ts';
 import type { HeldLock, System } from '../../../kernel/machine.ts';
 import type { Holdings } from '../../holdings.ts';
-import { writeAll } from '../../write-all.ts';
 import type { BackupRecord, WholeRecord } from '../record.ts';
 import { type Journal, journalsIn, nameOfOld, removeJournal } from './journal.ts';
 import { clearPages, filesOf, showPlain, withoutDelta } from './pack.ts';

@@ -1,14 +1,26 @@
-import { closeSync, constants, copyFileSync, fchmodSync, fchownSync, fstatSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  fchmodSync,
+  fchownSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  lstatSync,
+  openSync,
+} from 'node:fs';
 import { link, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type BytePath, fromText, join, parentOf, toBytes, toText } from '../../../formats/byte-path.ts';
+import { DELTA_PAGE_BYTES } from '../../../formats/page-delta.ts';
+import { writeAll } from '../../../formats/whole-pieces.ts';
 import { DbkitError, wordsOf } from '../../../kernel/errors.ts';
 import type { HeldLock } from '../../../kernel/machine.ts';
 import { fill } from '../../../kernel/reasons.ts';
 import { syncTree } from '../../durable-tree.ts';
 import { changesIn } from '../../page-changes.ts';
-import { writeAll } from '../../write-all.ts';
 import type { BackupRun } from '../begin-copy.ts';
 import { freshBytes } from './choose.ts';
 import { type Held, holdersAmong } from './holders.ts';
@@ -54,7 +66,7 @@ export async function takeOver(
       whole.map(({ path }) => parentOf(path)),
     );
     const moreBytes = whole.reduce(
-      (sum, { held, sizeBytes, changedPages }) => sum + Math.max(held.sizeBytes, sizeBytes) - changedPages * 8192,
+      (sum, { held, sizeBytes, changedPages }) => sum + Math.max(held.sizeBytes, sizeBytes) - changedPages * DELTA_PAGE_BYTES,
       0,
     );
     if (delta.length > 0) return await writeOver(run, delta, () => publish(moreBytes), new Set(locks.keys()));
@@ -176,7 +188,7 @@ async function packHolders({ repository, staging, label, system, owner }: Run, j
     const files = filesOf(journal, holder);
     await linkPages(root, { record, of: label, files, staging, owner });
     system.reached('takeover.linked');
-    const sizeOf = (path: string): number => sizeAt(join(root, path as BytePath));
+    const sizeOf = (path: string): number => lstatSync(toBytes(join(root, path as BytePath))).size;
     const now = withPacked(record, label, files, sizeOf);
     const written = await repository.rewrite(holder, (before) => ({ ...before, schema: now.schema, packed: now.packed }));
     if (!written) throw gone(`the record of ${holder} cannot be read any more`); // Nothing leads to the pages that were kept.
@@ -185,15 +197,6 @@ async function packHolders({ repository, staging, label, system, owner }: Run, j
     for (const { path, number } of files) paths.set(number, pageFile(root, now.packed.find((entry) => entry.path === path)!.file));
   }
   return paths;
-}
-
-function sizeAt(path: BytePath): number {
-  const file = openSync(toBytes(path), constants.O_RDONLY | constants.O_NOFOLLOW);
-  try {
-    return fstatSync(file).size;
-  } finally {
-    closeSync(file);
-  }
 }
 
 async function rewriteFile({ staging }: Run, { path, number, sizeBytes, held }: Chosen, file: BytePath): Promise<void> {
