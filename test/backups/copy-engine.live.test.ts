@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Backup, BaseBackups } from '../../src/backups/backup.ts';
 import { createBaseBackups } from '../../src/backups/base/base-backups.ts';
 import type { Step } from '../../src/kernel/steps.ts';
@@ -26,42 +26,19 @@ import {
   owner,
   run,
   runBackupProgram,
-  type Scratch,
-  scratch,
   signal,
   startLoad,
-  startServer,
   type TestServer,
   testConfig,
   testSystem,
 } from './copy-engine.fixture.ts';
+import { execute, expectAccepted, openScene, settle } from './scene.fixture.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
 
-let place: Scratch;
-let events: string[];
-const servers: TestServer[] = [];
-beforeEach(() => {
-  place = scratch();
-  events = [];
-});
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map((server) => server.stop('SIGQUIT')));
-  place.remove();
-});
-
-const start = async (...args: Parameters<typeof startServer>): Promise<TestServer> => {
-  const server = await startServer(...args);
-  servers.push(server);
-  return server;
-};
+const scene = openScene();
+const { within, start, baseFor, servers } = scene;
 const sleep = (durationMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, durationMs));
-/** Longer than the margin within which a changed file is not trusted. */
-const settle = (): Promise<void> => sleep(2_500);
-const baseFor = async (server: TestServer, more: object = {}, heard = events): Promise<BaseBackups> =>
-  createBaseBackups({ config: testConfig(server, within('repo'), more), system: await testSystem(heard), dataDir: server.dataDir, owner });
-const within = (...names: string[]): string => join(place.dir, ...names);
-
 /** As `baseFor`; `happening` is done in the first backup, between the copy of its files and its end, however quick the machine is. */
 async function baseInterruptedBy(server: TestServer, happening: () => void): Promise<BaseBackups> {
   let isDone = false;
@@ -70,26 +47,14 @@ async function baseInterruptedBy(server: TestServer, happening: () => void): Pro
     isDone = true;
     happening();
   };
-  const system = { ...(await testSystem(events)), reached };
+  const system = { ...(await testSystem(scene.events)), reached };
   return createBaseBackups({ config: testConfig(server, within('repo')), system, dataDir: server.dataDir, owner });
 }
 const quick = { fsync: 'off', max_wal_size: '2GB' };
 
-/** What PostgreSQL itself says of the backup, where its program is installed. */
-function expectAccepted(binDir: string, { path }: Backup): void {
-  const verifier = join(binDir, 'pg_verifybackup');
-  if (existsSync(verifier)) expect(run(verifier, [path])).toContain('backup successfully verified');
-}
-
 async function expectAll(server: TestServer, acknowledged: ReadonlySet<number>): Promise<void> {
   const ids = await idsIn(server);
   expect([...acknowledged].filter((id) => !ids.has(id))).toEqual([]);
-}
-
-async function execute(server: TestServer, ...statements: string[]): Promise<void> {
-  const connection = await server.connect();
-  for (const statement of statements) await connection.query(statement);
-  await connection.end();
 }
 
 async function scalar(server: TestServer, expression: string): Promise<string> {
@@ -111,7 +76,7 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
     await sleep(500);
     const base = await baseFor(server);
     const backup = await base.take(signal);
-    expect(backup.state, events.join('\n')).toBe('good');
+    expect(backup.state, scene.events.join('\n')).toBe('good');
     expectAccepted(binDir, backup);
     await base.verify(backup, signal);
     expect(await base.repository.list(signal)).toMatchObject([{ label: backup.label, state: 'verified', pgVersion: major }]);
@@ -178,7 +143,7 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
     await server.stop();
     const base = await baseFor(server);
     const backup = await base.take(signal);
-    expect(events.join('\n')).toContain('stopped server');
+    expect(scene.events.join('\n')).toContain('stopped server');
     expectAccepted(binDir, backup);
     expect(await base.changedSinceLast(signal)).toMatchObject({ changed: false });
 
@@ -355,7 +320,7 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
       executeNow(server, `CREATE TABLESPACE late LOCATION '${within('late')}'`, 'CREATE TABLE spaced TABLESPACE late AS SELECT 1 AS id'),
     );
     const backup = await base.take(signal);
-    expect(events.join('\n')).toContain('backup.again');
+    expect(scene.events.join('\n')).toContain('backup.again');
     expectAccepted(binDir, backup);
     await execute(server, 'INSERT INTO spaced SELECT 2');
     await server.stop('SIGQUIT');
@@ -444,7 +409,7 @@ describe('with the first installation', () => {
 
   nightly('kill -9 at any step leaves a truthful list, and the next backup works', async () => {
     const server = await newServer();
-    const program = await bundleBackupProgram(place.dir);
+    const program = await bundleBackupProgram(within());
     const base = await baseFor(server, { maxBackups: 2 });
     await base.take(signal);
     await sleep(1_000); // Labels tell seconds.

@@ -4,7 +4,7 @@ import { expect } from 'vitest';
 import type { Backup, BaseBackups } from '../../src/backups/backup.ts';
 import { readManifestFile } from '../../src/backups/base/manifest.ts';
 import { toText } from '../../src/formats/byte-path.ts';
-import { signal, type TestServer } from './copy-engine.fixture.ts';
+import { signal } from './copy-engine.fixture.ts';
 
 /** A table of eight megabytes with its index, at rest for long enough that its files are trusted. */
 export const spreadTable = [
@@ -47,10 +47,4 @@ export function diskBytes(root: string): number {
     seen.add(ino);
     return sum + blocks * 512;
   }, 0);
-}
-
-export async function execute(server: TestServer, ...statements: readonly string[]): Promise<void> {
-  const connection = await server.connect();
-  for (const statement of statements) await connection.query(statement);
-  await connection.end();
 }

@@ -1,68 +1,30 @@
 import { existsSync, linkSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import type { Backup, BaseBackups } from '../../src/backups/backup.ts';
-import { createBaseBackups } from '../../src/backups/base/base-backups.ts';
 import { failing, withCalls } from '../harness/other-calls.ts';
 import { everywhere, nightly } from '../harness/tier.ts';
-import {
-  initdb,
-  installations,
-  owner,
-  run,
-  type Scratch,
-  scratch,
-  signal,
-  startServer,
-  type TestServer,
-  testConfig,
-  testSystem,
-} from './copy-engine.fixture.ts';
-import { execute, expectSame, keepAside, spreadTable, spreadUpdates } from './pages.fixture.ts';
+import { initdb, installations, signal, type TestServer, testSystem } from './copy-engine.fixture.ts';
+import { expectSame, keepAside, spreadTable, spreadUpdates } from './pages.fixture.ts';
+import { execute, expectAccepted, openScene, settle } from './scene.fixture.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
 
-let place: Scratch;
-let events: string[];
-const servers: TestServer[] = [];
-beforeEach(() => {
-  place = scratch();
-  events = [];
-});
-afterEach(async () => {
-  await Promise.all(servers.splice(0).map((server) => server.stop('SIGQUIT')));
-  place.remove();
-});
-
-const within = (...names: string[]): string => join(place.dir, ...names);
-/** Longer than the margin within which a changed file is not trusted. */
-const settle = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 2_500));
-const baseFor = async (server: TestServer, more: object = {}): Promise<BaseBackups> =>
-  createBaseBackups({
-    config: testConfig(server, within('repo'), { backup: { pages: true }, ...more }),
-    system: await testSystem(events),
-    dataDir: server.dataDir,
-    owner,
-  });
+const scene = openScene();
+const { within } = scene;
+const baseFor = (server: TestServer, more: object = {}): Promise<BaseBackups> =>
+  scene.baseFor(server, { backup: { pages: true }, ...more });
 const sizeOf = (path: string): number => statSync(path).size;
 const list = (base: BaseBackups): Promise<readonly Backup[]> => base.repository.list(signal);
 
 describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQL $major', ({ binDir }) => {
-  const serve = async (directory: string): Promise<TestServer> => {
-    const server = await startServer(binDir, directory, { fsync: 'off', autovacuum: 'off' });
-    servers.push(server);
-    return server;
-  };
+  const serve = (directory: string): Promise<TestServer> => scene.start(binDir, directory, { fsync: 'off', autovacuum: 'off' });
   const spread = async (): Promise<TestServer> => {
     initdb(binDir, within('data'));
     const server = await serve(within('data'));
     await execute(server, ...spreadTable);
     await settle();
     return server;
-  };
-  const verifier = join(binDir, 'pg_verifybackup');
-  const expectAccepted = ({ path }: Backup): void => {
-    if (existsSync(verifier)) expect(run(verifier, [path])).toContain('backup successfully verified');
   };
 
   test('an earlier backup keeps its pages, the newest is plain, and each is what it was', async () => {
@@ -73,8 +35,8 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
     for (const version of [1, 2]) {
       await execute(server, ...spreadUpdates(version));
       const next = await base.take(signal);
-      expect(next.newBytes!, events.join('\n')).toBeLessThan(4_000_000 + 16_777_216);
-      expectAccepted(next);
+      expect(next.newBytes!, scene.events.join('\n')).toBeLessThan(4_000_000 + 16_777_216);
+      expectAccepted(binDir, next);
       asides.push(keepAside(next, within(`aside-${version + 1}`)));
     }
     const backups = await list(base);
@@ -102,7 +64,9 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
       ['damaged', true],
       ['good', true],
     ]);
-    expect(events.join('\n')).toMatch(new RegExp(`backup\\.damaged: backup ${first.label} is damaged: base/\\d+/\\d+ cannot be read: EIO`));
+    expect(scene.events.join('\n')).toMatch(
+      new RegExp(`backup\\.damaged: backup ${first.label} is damaged: base/\\d+/\\d+ cannot be read: EIO`),
+    );
     await base.verify(second, signal, { deep: true });
     await server.stop();
     await base.stage(second, { directory: within('restored'), walFrom: undefined }, signal);
@@ -136,16 +100,16 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
     await execute(server, ...spreadUpdates(1));
     const second = await base.take(signal);
     expect((await list(base)).map(({ isPlain }) => isPlain)).toEqual([true, true]);
-    expectAccepted(pinned);
+    expectAccepted(binDir, pinned);
     const file = readdirSync(second.path, { recursive: true, encoding: 'utf8' })
       .map((name) => join(second.path, name))
       .find((name) => /base\/\d+\/\d+$/.test(name) && sizeOf(name) > 8_000_000)!;
     linkSync(file, within('stray'));
     await execute(server, ...spreadUpdates(2));
     await base.take(signal);
-    expect(events.join('\n')).toMatch(/links, and 1 of them are of backups/);
+    expect(scene.events.join('\n')).toMatch(/links, and 1 of them are of backups/);
     for (const backup of await list(base)) await base.verify(backup, signal);
-    expectAccepted(pinned);
+    expectAccepted(binDir, pinned);
   });
 
   nightly('with backup.pages off, or beside a reader, files are copied whole', async () => {
@@ -161,7 +125,7 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
     const third = await base.take(signal);
     await lock?.release();
     expect((await list(base)).map(({ isPlain }) => isPlain)).toEqual([true, true, true]);
-    for (const backup of [first, second, third]) expectAccepted(backup);
+    for (const backup of [first, second, third]) expectAccepted(binDir, backup);
   });
 
   nightly('retention removes backups in the middle and at the end, and the others stay whole', async () => {

@@ -12,20 +12,33 @@ import { nightly } from '../harness/tier.ts';
 
 const withDump = installed.find(({ directory }) => existsSync(join(directory, 'pg_dump')));
 
+/** Fifty persons in `person`, which the application owns; `columns` and `values` beside their number and their address. */
+const persons = (
+  instance: Instance,
+  email: string,
+  more: { readonly columns: string; readonly values: string } = { columns: '', values: '' },
+) =>
+  ask(
+    instance,
+    'app',
+    `CREATE TABLE person (id int PRIMARY KEY, email ${email}${more.columns})`,
+    `INSERT INTO person SELECT g, 'p' || g || '@corp.test'${more.values} FROM generate_series(1, 50) g`,
+    'ALTER TABLE person OWNER TO app',
+  );
+
 (withDump ? nightly : nightly.skip)(
   'a database of another server comes under a new name, without some rows and without persons, or not at all',
   async () => {
     const instance = await openInstance({ programs: withDump!, from: 'template' });
     const running = await boot(instance);
+    await persons(instance, 'varchar(30) UNIQUE NOT NULL', { columns: ', born date', values: ", '2000-01-01'" });
     await ask(
       instance,
       'app',
-      'CREATE TABLE person (id int PRIMARY KEY, email varchar(30) UNIQUE NOT NULL, born date)',
-      "INSERT INTO person SELECT g, 'p' || g || '@corp.test', '2000-01-01' FROM generate_series(1, 50) g",
       'CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO documents SELECT 1000 + old.id, old.email, old.email; RETURN new; END$$',
       'CREATE TRIGGER tells AFTER UPDATE ON person FOR EACH ROW EXECUTE FUNCTION note()',
     );
-    await ask(instance, 'app', 'ALTER TABLE person OWNER TO app', 'ALTER FUNCTION note() OWNER TO app');
+    await ask(instance, 'app', 'ALTER FUNCTION note() OWNER TO app');
     const all = ['TABLES', 'SEQUENCES'].map((what) => `GRANT SELECT ON ALL ${what} IN SCHEMA public TO app`);
     await ask(instance, 'app', 'ALTER TABLE documents OWNER TO app', ...all);
     const url = `postgresql://app:secret@localhost:${instance.port}/app`;
@@ -59,13 +72,7 @@ const withDump = installed.find(({ directory }) => existsSync(join(directory, 'p
 async function both(): Promise<{ readonly there: Instance; readonly here: Instance }> {
   const there = await openInstance({ programs: withDump!, from: 'template' });
   const serving = await boot(there);
-  await ask(there, 'app', 'CREATE TABLE person (id int PRIMARY KEY, email text)');
-  await ask(
-    there,
-    'app',
-    "INSERT INTO person SELECT g, 'p' || g || '@corp.test' FROM generate_series(1, 50) g",
-    'ALTER TABLE person OWNER TO app',
-  );
+  await persons(there, 'text');
   await ask(
     there,
     'postgres',
