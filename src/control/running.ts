@@ -3,7 +3,7 @@ import type { Control } from './contract.ts';
 import type { StatusBoard, SupervisorStatus } from './status.ts';
 
 /** One that does not let this user in, or is frozen, runs all the same; one for other data is nobody here. */
-export async function isRunning(control: Control, signal: AbortSignal): Promise<boolean> {
+export async function isRunning(control: Pick<Control, 'ask'>, signal: AbortSignal): Promise<boolean> {
   try {
     return (await control.ask({ command: 'ping' }, signal)) !== undefined;
   } catch (cause) {

@@ -3,9 +3,10 @@ import type { Alerter } from '../alerts/contract.ts';
 import type { Backups } from '../backups/backup.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { Config } from '../config/config.ts';
+import { memberSettings } from '../config/ha-settings.ts';
 import type { Control } from '../control/contract.ts';
 import { isRunning } from '../control/running.ts';
-import type { ServiceState, StatusBoard } from '../control/status.ts';
+import { type ServiceState, type StatusBoard, serverAmong } from '../control/status.ts';
 import { checkHealth } from '../health/check.ts';
 import type { HealthReport } from '../health/health.ts';
 import type { Probed } from '../health/probe.ts';
@@ -94,7 +95,8 @@ export async function check(app: MonitorNeeds, { start, tell, recovers, during }
   const seen = await hungOrSlow(app, await lookAgain(app, judgeCheck(health), signal), isDue, signal);
   const busy = seen.verdict === 'failed' ? await whoWorks(app, signal) : null;
   const isRemote = seen.verdict === 'failed' && isDue && (await app.instance.isElsewhere()) && !(await isSupervised(app, signal));
-  const decided = decide({ seen, state: before, limits, nowMs: clock.now().getTime(), busy, isRemote });
+  const isMember = memberSettings(config) !== undefined;
+  const decided = decide({ seen, state: before, limits, nowMs: clock.now().getTime(), busy, isRemote, isMember });
   const { decision, state } = decided.decision.action === 'recover' && !recovers ? leaveToAnother(before) : decided;
   const because = becauseOf(decision);
   const at = clock.now().toISOString();
@@ -192,7 +194,7 @@ async function hungOrSlow(
   return answer === undefined ? seen : { ...seen, verdict: 'unwell', reason: 'beyond-recovery' };
 }
 
-const isSupervised = ({ control }: { readonly control: Control }, signal: AbortSignal): Promise<boolean> =>
+const isSupervised = ({ control }: { readonly control: Pick<Control, 'ask'> }, signal: AbortSignal): Promise<boolean> =>
   isRunning(control, signal).catch(() => false);
 
 /** In which state the supervisor has the service: one that a person stopped, or that dbkit works on, is not the monitor's. */
@@ -206,11 +208,11 @@ const busyIn: Partial<Record<ServiceState, Busy>> = {
 };
 
 /** Null where nobody supervises, or the supervisor has it running. */
-async function whoWorks(
-  { control, board }: { readonly control: Control; readonly board: StatusBoard },
+export async function whoWorks(
+  { control, board }: { readonly control: Pick<Control, 'ask'>; readonly board: Pick<StatusBoard, 'read'> },
   signal: AbortSignal,
 ): Promise<Busy | null> {
   if (!(await isSupervised({ control }, signal))) return null;
-  const state = (await board.read())?.services.find(({ name }) => name === 'postgresql')?.state;
+  const state = serverAmong((await board.read())?.services ?? [])?.state;
   return (state && busyIn[state]) ?? null;
 }

@@ -74,6 +74,8 @@ export interface Facts {
   readonly busy: Busy | null;
   /** Its files are on another machine, or in another container: there is nothing here that could be recovered. */
   readonly isRemote?: boolean;
+  /** Patroni runs it: nothing beside Patroni may start or rebuild it. */
+  readonly isMember?: boolean;
 }
 
 const elapsedMs = (since: string | null, nowMs: number): number => (since === null ? Number.POSITIVE_INFINITY : nowMs - Date.parse(since));
@@ -111,6 +113,12 @@ export const decisions = [
     when: ({ state, limits }) => state.failures + 1 < limits.maxFailures,
     then: 'count',
     words: 'fewer than monitor.maxFailures checks failed in a row',
+  },
+  {
+    id: 'under-patroni',
+    when: ({ isMember }) => isMember === true,
+    then: 'tell',
+    words: 'only Patroni, which runs it, starts or rebuilds it',
   },
   {
     id: 'files-elsewhere',

@@ -5,7 +5,7 @@ import type { Seen } from './verdict.ts';
 
 const busyWords: Record<Busy, string> = {
   held: 'it is held until a person decides: `dbkit status` says why',
-  stopped: 'a person stopped it: `dbkit restart postgresql` starts it',
+  stopped: 'a person stopped it: `dbkit restart postgresql` (on a member of Patroni: `patroni`) starts it',
   working: 'dbkit itself works on it',
 };
 
@@ -71,9 +71,9 @@ export function alertsOf(seen: Seen, decision: Decision, state: MonitorState, be
       return [
         alert(
           'CRITICAL',
-          'the server is down, and cannot be recovered from here',
+          decision.id === 'under-patroni' ? 'the server of this member is down' : 'the server is down, and cannot be recovered from here',
           [`Nothing is done: ${becauseOf(decision)}.`],
-          'dbkit health',
+          decision.id === 'under-patroni' ? 'dbkit ha status' : 'dbkit health',
         ),
       ];
     case 'count':

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { afterFailing, afterTelling, type ChannelMemory, isHeard, isNews, untold, withoutOver } from '../../src/alerts/alert.ts';
+import type { ServiceState, SupervisorStatus } from '../../src/control/status.ts';
 import type { AnyFacts } from '../../src/health/facts.ts';
 import type { ProbeReport } from '../../src/health/health.ts';
 import type { ProbeStatus } from '../../src/health/probe.ts';
+import { whoWorks } from '../../src/monitor/check.ts';
 import {
   type Busy,
   type DecisionId,
@@ -189,6 +191,33 @@ test('a server whose files are not here is told, once it has failed often enough
   expect(state).toMatchObject({ recoveries: 0, gaveUp: false, failures: 3 });
 });
 
+test('the server of a member of Patroni is told, with the command that shows the cluster, and never recovered', () => {
+  let state = watchingAnew;
+  const told = [0, 1, 2, 3].map((minutes) => {
+    const { decision, state: next } = decide({ seen: failed, state, limits, nowMs: at(minutes), busy: null, isMember: true });
+    const [one] = alertsOf(failed, decision, next, state, limits);
+    state = next;
+    return one && [one.severity, one.title, one.command];
+  });
+  const said = ['CRITICAL', 'the server of this member is down', 'dbkit ha status'];
+  expect(told).toEqual([undefined, undefined, said, said]);
+  expect(state).toMatchObject({ recoveries: 0, gaveUp: false, failures: 3 });
+});
+
+test.each<[service: string, state: ServiceState, busy: Busy | null]>([
+  ['postgresql', 'starting', 'working'],
+  ['patroni', 'starting', 'working'],
+  ['patroni', 'restarting', 'working'],
+  ['patroni', 'held', 'held'],
+  ['patroni', 'stopped', 'stopped'],
+  ['patroni', 'ready', null],
+  ['mongodb', 'stopped', null],
+])('the supervisor says that %s is %s: it is left to whoever works on it', async (name, state, busy) => {
+  const status = { services: [{ name, state }] } as unknown as SupervisorStatus;
+  const control = { ask: async () => ({}) as never };
+  expect(await whoWorks({ control, board: { read: async () => status } }, new AbortController().signal)).toBe(busy);
+});
+
 const alert = { topic: 'health', severity: 'ERROR', resolves: false, title: 'down', lines: [], command: null } as const;
 const over = { ...alert, severity: 'SUCCESS', resolves: true, title: 'well' } as const;
 const success = { ...alert, topic: 'recovery', severity: 'SUCCESS', title: 'recovered' } as const;
@@ -274,5 +303,6 @@ test('every row of the tables is reached', () => {
   after([[0, judgeCheck({ probes: [probe('disk', 'critical')] })]]);
   const remote = { seen: failed, state: { ...watchingAnew, failures: 2 }, limits, nowMs: at(0), busy: null, isRemote: true };
   reached.add(decide(remote).decision.id);
+  reached.add(decide({ ...remote, isRemote: false, isMember: true }).decision.id);
   expect([...reached].sort()).toEqual(decisions.map(({ id }) => id).sort());
 });
