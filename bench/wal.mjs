@@ -1,4 +1,4 @@
-// What the WAL archive costs and how soon it has a commit: two servers, one whose WAL is kept and one whose WAL is not, in turns.
+// What the WAL archive costs and how soon it has a commit: servers whose WAL is kept, whose commits wait for it, and whose WAL is not kept, in turns.
 // Usage: node bench/wal.mjs [bin-dir] [seconds of a round]
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
@@ -20,10 +20,10 @@ const COMMITS = 200;
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 
 /** Runs `work` beside a server of its own; its WAL is kept or not. */
-async function open(mode) {
+async function open(mode, synchronous = false) {
   const root = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'dbkit-bench-wal-'));
   chmodSync(root, 0o755);
-  const env = { ...process.env, DBKIT_WAL: mode, DBKIT_BACKUP_AFTER_START: 'false' };
+  const env = { ...process.env, DBKIT_WAL: mode, DBKIT_WAL_SYNCHRONOUS: String(synchronous), DBKIT_BACKUP_AFTER_START: 'false' };
   const child = spawn(process.execPath, [dbkit, 'entrypoint', '--local', root, '--bin-dir', binDir], {
     env,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -96,16 +96,16 @@ async function latencies(kept) {
   return took.sort((a, b) => a - b);
 }
 
-const [kept, bare] = [await open('tail'), await open('off')];
+const [kept, bare, waiting] = [await open('tail'), await open('off'), await open('tail', true)];
 try {
-  for (const server of [kept, bare]) pgbench(server, '-i', '-q', '-s', '10');
+  for (const server of [kept, bare, waiting]) pgbench(server, '-i', '-q', '-s', '10');
   const took = await latencies(kept);
   console.log(
     `commit to durable in the archive, ${COMMITS} commits: p50 ${took[COMMITS / 2].toFixed(0)} ms, p99 ${took[Math.floor(COMMITS * 0.99)].toFixed(0)} ms`,
   );
-  const [ratios, costs] = [[], []];
+  const [ratios, waits, costs] = [[], [], []];
   for (let pair = 0; pair < PAIRS; pair += 1) {
-    const order = pair % 2 === 0 ? [kept, bare] : [bare, kept];
+    const order = pair % 2 === 0 ? [kept, bare, waiting] : [waiting, bare, kept];
     const tps = new Map();
     for (const server of order) {
       const folder = archiveOf(kept);
@@ -117,10 +117,12 @@ try {
       }
     }
     ratios.push(tps.get(kept) / tps.get(bare));
+    waits.push(tps.get(waiting) / tps.get(bare));
   }
   console.log(
     `pgbench -c 8: ${(100 * (1 - median(ratios))).toFixed(1)} % of the transactions lost, median of ${PAIRS} pairs (${ratios.map((one) => one.toFixed(3)).join(', ')})`,
   );
+  console.log(`with wal.synchronous: ${(100 * (1 - median(waits))).toFixed(1)} % lost (${waits.map((one) => one.toFixed(3)).join(', ')})`);
   console.log(`processor time of dbkit: ${median(costs).toFixed(1)} s for 1 GiB of WAL`);
   const folder = archiveOf(kept);
   const names = readdirSync(folder)
@@ -137,5 +139,6 @@ try {
 } finally {
   await kept.stop();
   await bare.stop();
+  await waiting.stop();
   rmSync('/dev/shm/dbkit-bench-segment', { force: true });
 }

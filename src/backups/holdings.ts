@@ -143,6 +143,7 @@ async function withDirectory<T>(
 ): Promise<T | undefined> {
   const record = await read(label);
   if (!record || (await tree.has(label))) return record;
+  if (!(await read(label))) return undefined; // It is being removed this moment.
   system.log.warn('backup.incomplete', `The record of ${label} does not belong to a backup that is there, so it is ignored.`, {
     label,
   });

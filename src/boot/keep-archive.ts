@@ -6,6 +6,7 @@ import { isInitializedByDbkit } from '../instance/initialize/configuration.ts';
 import { connectForServer, type Local } from '../instance/local.ts';
 import { walKeepBytes } from '../instance/server/wal-keep.ts';
 import { present } from '../instance/volume.ts';
+import { openWalStream, type WalStream } from '../instance/wal-stream.ts';
 import { bound } from '../kernel/deadline.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Child } from '../kernel/machine.ts';
@@ -14,7 +15,7 @@ import { roomAt } from '../machine/disk-usage.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import { keepRest } from '../wal/keep-rest.ts';
 import { keepWal } from '../wal/keep-wal.ts';
-import type { WalKeeping } from '../wal/keeper-life.ts';
+import type { StreamStart, WalKeeping } from '../wal/keeper-life.ts';
 import { readMark } from '../wal/mark.ts';
 import { dropSlot, OWN_SLOT } from '../wal/slot.ts';
 import type { PostgresqlOptions } from './hold.ts';
@@ -27,10 +28,11 @@ export interface Archived {
 const MIB = 1024 * 1024;
 const QUESTION_MS = 10_000;
 const FINISH_MS = 5_000;
+const NAMES = 'synchronous_standby_names';
 
-/** Is the WAL of this instance kept? Unless somebody has decided, of those that dbkit has initialised, and where a tier says how little may be lost. */
-const isKept = async ({ volume }: Local, { wal: { mode }, tier }: KeptConfig): Promise<boolean> =>
-  mode === undefined ? tier !== undefined || (await isInitializedByDbkit(volume.dataDir)) : mode === 'tail';
+/** Is the WAL of this instance kept? Unless somebody has decided, of those that dbkit has initialised, and where it says how little may be lost. */
+const isKept = async ({ volume }: Local, { wal: { mode, synchronous }, tier }: KeptConfig): Promise<boolean> =>
+  mode === undefined ? synchronous || tier !== undefined || (await isInitializedByDbkit(volume.dataDir)) : mode === 'tail';
 
 type KeptConfig = Pick<Config, 'wal' | 'tier'>;
 
@@ -45,6 +47,20 @@ export async function slotLimit(local: Local, config: KeptConfig): Promise<Reado
   if ((await settingOf(dataDir, 'max_slot_wal_keep_size')) !== undefined) return {};
   const keep = walKeepBytes(sizeBytes(config.wal.maxLag), await roomAt(join(dataDir, 'pg_wal')));
   return { max_slot_wal_keep_size: `${Math.floor(keep / MIB)}MB` };
+}
+
+/**
+ * `synchronous_standby_names` of a server whose commits wait for the archive. On the command line, so that without dbkit nobody waits. Whoever has
+ * named standbys himself is left alone: the archive counts where he names it too.
+ */
+export async function archiveAsStandby(local: Local, { wal: { synchronous } }: KeptConfig): Promise<Readonly<Record<string, string>>> {
+  if (!synchronous) return {};
+  const { log } = local.system;
+  const names = local.settings.settings[NAMES] ?? (await settingOf(local.volume.dataDir, NAMES));
+  if (names === undefined || String(names).trim() === '') return { [NAMES]: OWN_SLOT };
+  if (!String(names).includes(OWN_SLOT))
+    log.warn('wal.not-synchronous', `commits do not wait for the archive: ${NAMES} is '${names}', and does not name ${OWN_SLOT}`);
+  return {};
 }
 
 /** Keeps the WAL for as long as the server lives; lets go of the slot where it is kept no more. Never rejects. */
@@ -77,8 +93,15 @@ async function keepingOf(local: Local, { config, wantBackup }: PostgresqlOptions
     maxLagBytes: sizeBytes(config.wal.maxLag),
     backupAfterBytes: sizeBytes(config.wal.backupAfter),
     connect: (signal) => connectForServer(local, signal, local.settings.socketDir, limits),
+    openStream: config.wal.synchronous ? (at, signal) => streamOf(local, at, signal) : undefined,
     wantBackup: (reason) => wantBackup?.(reason),
   };
+}
+
+function streamOf({ settings }: Local, at: StreamStart, signal: AbortSignal): Promise<WalStream> {
+  const { socketDir, port, superuser: user, superuserPassword } = settings;
+  const target = { socketDir, port, user, database: user, password: superuserPassword?.reveal() };
+  return openWalStream(target, { ...at, name: OWN_SLOT, timeoutMs: QUESTION_MS }, signal);
 }
 
 /** The checkpoint of the shutdown is the end of the WAL; the mark has just noted it. */

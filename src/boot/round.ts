@@ -18,7 +18,7 @@ import { fillFromDump } from './fill-from-dump.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, judge } from './judge.ts';
 import { beforeStart, judgeRecovery } from './judge-recovery.ts';
-import { slotLimit } from './keep-archive.ts';
+import { archiveAsStandby, slotLimit } from './keep-archive.ts';
 import { rememberSuspects } from './recheck.ts';
 
 const IMMEDIATE_AFTER_S = 20;
@@ -57,7 +57,11 @@ export async function oneRound(
 ): Promise<Round> {
   const { local, lock } = hold;
   const { system, volume } = local;
-  const overrides = { ...(await walKeepSetting(local, options.config.recovery.walKeep)), ...(await slotLimit(local, options.config)) };
+  const overrides = {
+    ...(await walKeepSetting(local, options.config.recovery.walKeep)),
+    ...(await slotLimit(local, options.config)),
+    ...(await archiveAsStandby(local, options.config)),
+  };
   const facts = await doorFacts(local, before, course.isJudged);
   const door = course.isUnheard ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {

@@ -10,7 +10,7 @@ import { afterwards, markFirst, markWhileRunning } from './after-stop.ts';
 import { ensurePatiently } from './ensure.ts';
 import { forgetRestore } from './forget-restore.ts';
 import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
-import { archiveWhileRunning } from './keep-archive.ts';
+import { type Archived, archiveWhileRunning } from './keep-archive.ts';
 import { migrate } from './migrate.ts';
 
 export interface Settling {
@@ -34,6 +34,7 @@ export async function settle(
   const isNew = await present(volume.initializing);
   const durable = isNew ? syncCluster(local, signal) : undefined;
   durable?.catch(() => undefined); // It may fail before it is awaited, and a rejection that nobody hears ends the process.
+  let archiving: Promise<Archived> | undefined;
   try {
     if (!isEnsured) await ensurePatiently(local, { isNew }, signal);
     system.reached('initialize.ensured');
@@ -44,6 +45,7 @@ export async function settle(
     await durable;
     if (isNew) await markDurable(volume, local.owner, system);
     system.reached('initialize.durable');
+    archiving = archiveWhileRunning(local, options, child); // Before the migration, whose commits may wait for the archive.
     const migrated = isNew ? await migrate(local, options.config.recovery, signal) : undefined;
     if (migrated) handles.note(migrated);
     if (isNew) await unlink(volume.initializing);
@@ -52,10 +54,10 @@ export async function settle(
   } catch (cause) {
     signalStop(child, 'fast');
     await child.exited;
+    await archiving;
     throw cause;
   }
   const marking = markWhileRunning(local, child);
-  const archiving = archiveWhileRunning(local, options, child);
   return {
     pid: child.pid,
     gone: child.exited,

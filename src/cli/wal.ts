@@ -136,6 +136,7 @@ function statusView(report: WalStatus, style: Style): string {
     ['stands at', end === null ? 'nothing was kept yet' : `LSN ${end.lsn} on timeline ${end.timeline}, written ${moment(end.at)}`],
     ['behind', behind],
     ['held back by a slot', report.guarded ? 'yes' : 'no'],
+    ...(report.synchronous ? [['commits', isBad ? style.bad('wait until it can be written') : 'wait for it']] : []),
     ['takes', bytes(storedBytes)],
     ...copyRows(report.copies, style),
   ];

@@ -31,6 +31,7 @@ export const environment = {
   DBKIT_BACKUP_SCHEDULE: ['backup.schedule', 'text'],
   DBKIT_TIER: ['tier', 'text'],
   DBKIT_WAL: ['wal.mode', 'text'],
+  DBKIT_WAL_SYNCHRONOUS: ['wal.synchronous', 'flag'],
   DBKIT_WAL_MAX_LAG: ['wal.maxLag', 'text'],
   HEALTH_CHECK_INTERVAL: ['monitor.intervalSeconds', 'number'],
   MAX_FAILURE_COUNT: ['monitor.maxFailures', 'number'],

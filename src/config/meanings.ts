@@ -68,6 +68,8 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'backup.fullEvery': 'every so many base backups one shares nothing with the earlier ones; 0: none has to',
   'wal.mode':
     'tail keeps the WAL in the repository as it is written; default: tail for instances that dbkit has initialised and where a tier is set, else off',
+  'wal.synchronous':
+    'a commit returns when the archive has it: none that was acknowledged is lost with the data; where the archive cannot be written, commits wait',
   'wal.pollSeconds': 'how often new WAL is looked for: about so much is lost with the machine',
   'wal.maxLag': 'WAL that is held back while the archive cannot be written; beyond it a gap is told, and a base backup closes it',
   'wal.backupAfter': 'so much WAL after the last one a base backup is taken',

@@ -1,8 +1,10 @@
-import type { Client } from 'pg';
+import type { Client, ClientConfig } from 'pg';
 import type { SslMode } from '../config/config.ts';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import { lateSettings, refusesSettings, type SessionNeeds, startupOptions } from './session-settings.ts';
 import { type Tls, waysOf } from './tls.ts';
+
+export type { Client };
 
 /** Where a server listens: a socket directory (or a host name), and who asks. */
 export interface ConnectionTarget {
@@ -88,39 +90,50 @@ interface Attempt {
 }
 
 async function attempt(target: ConnectionTarget, { timeoutMs, needs, trusted, tls }: Attempt, signal: AbortSignal): Promise<Connection> {
-  signal.throwIfAborted();
-  const { default: pg } = await import('pg');
-  const client = new pg.Client({
-    host: target.socketDir,
-    port: target.port,
-    user: target.user,
-    database: target.database,
-    // A function: the driver would otherwise look for PGPASSWORD and ~/.pgpass of whoever runs dbkit.
-    password: () => target.password ?? '',
-    options: startupOptions(needs, { trusted }), // PGOPTIONS of whoever runs dbkit does not count either.
-    application_name: 'dbkit',
-    connectionTimeoutMillis: timeoutMs,
-    keepAlive: true,
-    ssl: tls && { ...tls },
-  });
   let version = '';
-  client.connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
-    if (parameterName === 'server_version') version = parameterValue;
-  });
-  client.on('error', () => undefined); // A session lost while idle is reported by the next query; unheard it would end the process.
-  const cut = (): void => void close(client);
-  signal.addEventListener('abort', cut, { once: true });
+  const hear = (client: Client): void => {
+    client.connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
+      if (parameterName === 'server_version') version = parameterValue;
+    });
+  };
+  const options = startupOptions(needs, { trusted });
+  const given = { options, application_name: 'dbkit', connectionTimeoutMillis: timeoutMs, ssl: tls && { ...tls } };
+  const client = await openClient(target, given, signal, hear);
   try {
-    await begin(client);
     const late = lateSettings(needs, Number.parseInt(version, 10) || 0, { trusted });
     if (late !== '') await client.query(late);
+    return sessionOf(client, signal);
   } catch (cause) {
-    signal.removeEventListener('abort', cut);
-    void close(client);
+    void closeClient(client);
     signal.throwIfAborted();
     throw refused(target, cause);
   }
-  return sessionOf(client, signal, cut);
+}
+
+/** The driver's client with a session that has begun; `signal` cuts it. Rejects as `connect` does. For sessions that are no SQL, too. */
+export async function openClient(
+  { socketDir: host, port, user, database, password }: ConnectionTarget,
+  given: ClientConfig & { readonly replication?: 'true' },
+  signal: AbortSignal,
+  hear: (client: Client) => void = () => undefined,
+): Promise<Client> {
+  signal.throwIfAborted();
+  const { default: pg } = await import('pg');
+  // PGPASSWORD, ~/.pgpass and PGOPTIONS of whoever runs dbkit do not count: a function in place of a password, and options that are given.
+  const client = new pg.Client({ host, port, user, database, password: () => password ?? '', keepAlive: true, ...given });
+  client.on('error', () => undefined); // A session lost while idle is reported by the next query; unheard it would end the process.
+  hear(client);
+  const cut = (): void => void closeClient(client);
+  signal.addEventListener('abort', cut, { once: true });
+  client.connection.once('end', () => signal.removeEventListener('abort', cut));
+  try {
+    await begin(client);
+    return client;
+  } catch (cause) {
+    void closeClient(client);
+    signal.throwIfAborted();
+    throw refused({ port }, cause);
+  }
 }
 
 /** The driver forgets whoever waits for a session that is cut while it begins (pg's client.js: `if (!this._ending)`); that wait had no end. */
@@ -144,7 +157,7 @@ export const loadDriver = (): Promise<unknown> => import('pg').catch(() => undef
 /** protocol_violation in answer to a startup packet: PostgreSQL takes this one, poolers do not (PgBouncer, ignore_startup_parameters). */
 const PROTOCOL_VIOLATION = '08P01';
 
-function refused({ port }: ConnectionTarget, cause: unknown): DbkitError {
+function refused({ port }: Pick<ConnectionTarget, 'port'>, cause: unknown): DbkitError {
   if (sqlStateOf(cause) === PROTOCOL_VIOLATION)
     return new DbkitError('server.settings', `a pooler (PgBouncer) answers on port ${port}, not PostgreSQL itself`, {
       hint: 'set PGHOST and PGPORT to where PostgreSQL itself listens',
@@ -156,7 +169,7 @@ function refused({ port }: ConnectionTarget, cause: unknown): DbkitError {
   });
 }
 
-function sessionOf(client: Client, signal: AbortSignal, cut: () => void): Connection {
+function sessionOf(client: Client, signal: AbortSignal): Connection {
   const asking = async <T>(ask: () => Promise<{ rows: T[] }>): Promise<T[]> => {
     signal.throwIfAborted();
     try {
@@ -178,10 +191,7 @@ function sessionOf(client: Client, signal: AbortSignal, cut: () => void): Connec
     },
     escapeIdentifier: (name) => client.escapeIdentifier(name),
     escapeLiteral: (text) => client.escapeLiteral(text),
-    async end(): Promise<void> {
-      signal.removeEventListener('abort', cut);
-      await close(client);
-    },
+    end: () => closeClient(client),
   };
 }
 
@@ -214,7 +224,7 @@ const wordsOf = (thrown: unknown): string => (thrown instanceof Error && thrown.
 const FAREWELL_MS = 1_000;
 
 /** Ends the session; the driver drops the socket at once when a query is under way. A backend that does not even hang up is left to itself. */
-async function close(client: Client): Promise<void> {
+export async function closeClient(client: Client): Promise<void> {
   const hangUp = setTimeout(() => client.connection.stream.destroy(), FAREWELL_MS);
   await client.end().catch(() => undefined);
   clearTimeout(hangUp);

@@ -2,11 +2,12 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, parseLsn, timelineOfHistory } from '../formats/wal-segment.ts';
 import type { Connection } from '../instance/connection.ts';
+import type { WalStream } from '../instance/wal-stream.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Child } from '../kernel/machine.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 import { claimArchive } from './claim.ts';
-import { copyUpTo } from './copy-wal.ts';
+import { copyUpTo, type Line } from './copy-wal.ts';
 import { fail, guard, holdOrLetGo, type Life, newLife, noteGap, publish, type WalKeeping } from './keeper-life.ts';
 import { readKeeping } from './keeping.ts';
 import { openPgWal } from './pg-wal.ts';
@@ -38,7 +39,7 @@ export async function keepWal(needs: WalKeeping, child: Child): Promise<void> {
       await withSession(life, ended.signal);
       pauseMs = needs.pollMs;
     } catch (cause) {
-      pauseMs = life.problem === null ? RETRY_MS : Math.min(RETRY_MAX_MS, pauseMs * 2);
+      pauseMs = life.problem === null || needs.openStream ? RETRY_MS : Math.min(RETRY_MAX_MS, pauseMs * 2); // Commits wait for it there.
       if (!ended.signal.aborted) await fail(life, cause);
     }
     await letGoOfLine(life);
@@ -58,24 +59,42 @@ async function letGoOfLine(life: Life): Promise<void> {
 async function withSession(life: Life, signal: AbortSignal): Promise<void> {
   const { needs } = life;
   const session = await needs.connect(signal);
+  let stream: WalStream | undefined;
   try {
     const timeline = await untilPrimary(life, session, signal);
     await begin(life, session, timeline, signal);
-    let [stamp, askedMs] = ['', 0];
+    stream = await needs.openStream?.({ from: await flushedOf(session), timeline }, signal);
+    const isDue = stream ? sentMore(life, stream) : touched(life);
+    let askedMs = 0;
     while (!(await isStopping(needs.dataDir))) {
-      const line = life.line!;
-      const seen = await line.wal.stampAt(line.segmentLsn + BigInt(line.tailBytes));
       const nowMs = needs.system.clock.monotonicMs();
-      if (seen === undefined || seen.text !== stamp || nowMs - askedMs > LOOK_EVERY_MS) {
-        await round(life, session, signal);
-        const isSettled = seen !== undefined && needs.system.clock.now().getTime() - seen.modifiedMs > TICK_MS;
-        [stamp, askedMs] = [isSettled ? seen.text : '', nowMs];
+      if ((await isDue()) || nowMs - askedMs > LOOK_EVERY_MS) {
+        await round(life, session, stream?.sentLsn() ?? (await flushedOf(session)), signal);
+        askedMs = nowMs;
       }
-      await needs.system.clock.sleep(needs.pollMs, signal);
+      stream?.confirm(keptUpTo(life.line!), needs.system.clock.now());
+      await (stream ? stream.more(needs.pollMs, signal) : needs.system.clock.sleep(needs.pollMs, signal));
     }
   } finally {
-    await session.end();
+    await Promise.all([stream?.end(), session.end()]);
   }
+}
+
+const keptUpTo = ({ segmentLsn, tailBytes }: Line): Lsn => segmentLsn + BigInt(tailBytes);
+
+const sentMore = (life: Life, stream: WalStream) => async (): Promise<boolean> => stream.sentLsn() > keptUpTo(life.line!);
+
+/** The segment that is written has other times than at the last look. */
+function touched(life: Life): () => Promise<boolean> {
+  let stamp = '';
+  return async () => {
+    const { clock } = life.needs.system;
+    const seen = await life.line!.wal.stampAt(keptUpTo(life.line!));
+    const isTouched = seen === undefined || seen.text !== stamp;
+    const isSettled = seen !== undefined && clock.now().getTime() - seen.modifiedMs > TICK_MS;
+    stamp = isSettled ? seen.text : '';
+    return isTouched;
+  };
 }
 
 /** A smart shutdown waits for every session, and for this one it would wait for ever. */
@@ -121,10 +140,9 @@ async function begin(life: Life, session: Connection, timeline: number, signal: 
   life.line = { wal, segmentSizeBytes, segmentLsn, tailBytes, tail: undefined };
 }
 
-async function round(life: Life, session: Connection, signal: AbortSignal): Promise<void> {
+async function round(life: Life, session: Connection, flushedLsn: Lsn, signal: AbortSignal): Promise<void> {
   const { needs, writer } = life;
   const line = life.line!;
-  const flushedLsn = await flushedOf(session);
   await holdOrLetGo(life, session, flushedLsn);
   const before = line.segmentLsn;
   if (!(await copyUpTo(line, writer, flushedLsn, signal))) {

@@ -1,5 +1,6 @@
 import { formatLsn, type Lsn } from '../formats/wal-segment.ts';
 import { type Connection, sqlStateOf } from '../instance/connection.ts';
+import type { WalStream } from '../instance/wal-stream.ts';
 import { isAbort, toFailure } from '../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import type { Line } from './copy-wal.ts';
@@ -21,7 +22,15 @@ export interface WalKeeping {
   /** After so much WAL a base backup is wanted, so that the archive does not grow without end. */
   readonly backupAfterBytes: number;
   connect(signal: AbortSignal): Promise<Connection>;
+  /** Given where commits wait for the archive: by it they learn how far that is. */
+  readonly openStream?: ((at: StreamStart, signal: AbortSignal) => Promise<WalStream>) | undefined;
   wantBackup(reason: 'gap' | 'grown'): void;
+}
+
+/** Where a stream of WAL begins. */
+export interface StreamStart {
+  readonly from: Lsn;
+  readonly timeline: number;
 }
 
 /** The keeper's life, as the functions below change it. */
@@ -122,7 +131,8 @@ export async function publish(life: Life): Promise<void> {
   const { needs, line, state, problem, guarded, gaps } = life;
   const { systemIdentifier, stateDir, system } = needs;
   const timeline = line === undefined ? null : Number.parseInt(line.wal.nameAt(line.segmentLsn).slice(0, 8), 16);
-  const now = { systemIdentifier, timeline, state, problem, guarded, gaps };
+  const synchronous = needs.openStream !== undefined;
+  const now = { systemIdentifier, timeline, state, problem, guarded, synchronous, gaps };
   const text = JSON.stringify(now);
   if (text === life.published) return;
   life.published = text;

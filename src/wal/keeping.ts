@@ -23,6 +23,8 @@ export interface WalKeepingState {
   readonly problem: { readonly code: string; readonly message: string; readonly hint: string | null; readonly since: string } | null;
   /** WAL is held back for it by the slot; false where that cannot be, or where it was let go as too much had gathered. */
   readonly guarded: boolean;
+  /** Commits wait for the archive (wal.synchronous). */
+  readonly synchronous: boolean;
   /** The newest gaps, the last of them last. */
   readonly gaps: readonly WalGap[];
   readonly at: string;
@@ -36,6 +38,7 @@ const schema = v.looseObject({
   state: v.picklist(['keeping', 'waiting', 'failing', 'stopped']),
   problem: v.nullable(v.object({ code: text, message: text, hint: v.nullable(text), since: text })),
   guarded: v.boolean(),
+  synchronous: v.optional(v.boolean(), false),
   gaps: v.array(v.object({ timeline: v.number(), fromLsn: text, toLsn: text, at: text })),
   at: text,
 });

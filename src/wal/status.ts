@@ -16,6 +16,8 @@ export interface WalStatus {
   readonly problem: WalKeepingState['problem'];
   /** A slot holds WAL back for the archive. */
   readonly guarded: boolean;
+  /** Commits wait for the archive. */
+  readonly synchronous: boolean;
   /** Where the archive stands; null where it is empty. */
   readonly end: { readonly timeline: number; readonly lsn: string; readonly at: string } | null;
   /** Behind the server; null where that does not answer, or writes on another timeline. */
@@ -86,6 +88,7 @@ export async function walStatus(
     state: own?.state ?? null,
     problem: own?.problem ?? null,
     guarded: own?.guarded ?? false,
+    synchronous: own?.synchronous ?? false,
     end: end && { timeline: end.timeline, lsn: formatLsn(end.lsn), at: end.at.toISOString() },
     lag: lagOf(end, server, now),
     timelines: timelines.flatMap(lineOf),

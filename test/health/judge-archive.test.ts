@@ -10,6 +10,7 @@ const keeping: WalKeepingState = {
   state: 'keeping',
   problem: null,
   guarded: true,
+  synchronous: false,
   gaps: [],
   at: '2026-11-28T11:00:00Z',
 };

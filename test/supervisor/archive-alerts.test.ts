@@ -11,7 +11,16 @@ import { everyRow } from '../harness/every-row.ts';
 
 const NOW = Date.parse('2026-11-28T10:00:00Z');
 const keeping: WalKeepingState = {
-  ...{ systemIdentifier: '77', timeline: 1, state: 'keeping', problem: null, guarded: true, gaps: [], at: '2026-11-28T09:00:00.000Z' },
+  ...{
+    systemIdentifier: '77',
+    timeline: 1,
+    state: 'keeping',
+    problem: null,
+    guarded: true,
+    synchronous: false,
+    gaps: [],
+    at: '2026-11-28T09:00:00.000Z',
+  },
 };
 const gap = { timeline: 1, fromLsn: '0/3000000', toLsn: '0/5000000', at: '2026-11-28T09:30:00.000Z' };
 const failingSince = (since: string): WalKeepingState => ({

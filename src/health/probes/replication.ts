@@ -1,5 +1,6 @@
 import type { HealthSettings, Levels } from '../../config/health-settings.ts';
 import { bytes, counted, roughly } from '../../kernel/units.ts';
+import { OWN_SLOT } from '../../wal/slot.ts';
 import { judge } from '../health.ts';
 import type { ProbeOf, ResultOf } from '../probe.ts';
 import { asking } from './asking.ts';
@@ -9,7 +10,7 @@ const REPLICAS = `
   SELECT coalesce(nullif(application_name, ''), host(client_addr), 'pid ' || pid) AS name, coalesce(state, '?') AS state,
          coalesce(extract(epoch FROM replay_lag), 0)::float8 AS seconds,
          coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn), 0)::float8 AS behind, sync_state AS sync
-    FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup'`;
+    FROM pg_stat_replication WHERE state IS DISTINCT FROM 'backup' AND application_name <> '${OWN_SLOT}'`; // The archive is no replica.
 /** Where everything that was received has been replayed there is no lag, however long ago the last transaction was. */
 const STANDBY = `
   SELECT CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0

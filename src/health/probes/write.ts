@@ -1,6 +1,7 @@
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import { counted, roughly } from '../../kernel/units.ts';
+import { OWN_SLOT } from '../../wal/slot.ts';
 import { skipped } from '../health.ts';
 import type { ProbeOf, ResultOf } from '../probe.ts';
 import { notAsked } from './asking.ts';
@@ -119,9 +120,18 @@ async function missingStandbys(session: Connection): Promise<Missing | undefined
 
 const waiting = ({ names, wanted, connected }: Missing, seconds: number): WriteResult => ({
   status: 'critical',
+  ...(names === OWN_SLOT ? forArchive : forStandby(names, wanted, connected)),
+  data: { seconds, synchronousMissing: wanted - connected },
+});
+
+const forArchive = {
+  summary: 'commits wait for the WAL archive, which cannot be written: wal.synchronous is on',
+  hint: '`dbkit wal status` says why; to go on without it: DBKIT_WAL_SYNCHRONOUS=false, then `dbkit restart postgresql`',
+} as const;
+
+const forStandby = (names: string, wanted: number, connected: number) => ({
   summary: `commits wait for a synchronous standby: ${counted(wanted, 'standby').replace(/ys$/, 'ies')} of '${names}' must confirm, ${connected} ${connected === 1 ? 'is' : 'are'} connected`,
   hint: "start the standby; to go on without it: `ALTER SYSTEM SET synchronous_standby_names = ''`, then `SELECT pg_reload_conf()`",
-  data: { seconds, synchronousMissing: wanted - connected },
 });
 
 /** The meaning of a refused commit, by SQLSTATE. */
