@@ -99,7 +99,8 @@ async function databases({ postgresql, limits }: Means, only: string | undefined
 
 /**
  * With a session in each database, one after the other: maintenance may take its time, and leaves connections to others. One that cannot be
- * asked (its names are in no encoding, it was dropped meanwhile, a library of its own is missing) is told, and keeps nothing from the others.
+ * asked (its names are in no encoding, it was dropped meanwhile, a library of its own is missing) is told, and keeps nothing from the others. A server
+ * that does not answer, or ends its sessions, is no such database: then it rejects.
  */
 async function inEach<T>(
   means: Means,
@@ -116,13 +117,18 @@ async function inEach<T>(
       done.push(...(await work(session, name).finally(() => session.end())));
     } catch (cause) {
       signal.throwIfAborted();
-      if (names.length === 1 || isAbort(cause)) throw cause;
+      if (names.length === 1 || isAbort(cause) || isOfTheServer(cause)) throw cause;
       failures.push(cause);
       means.system.log.warn('maintenance.passed-over', `${name} is passed over: ${wordsOf(cause)}`, { database: name });
     }
   }
   if (names.length > 0 && failures.length === names.length) throw failures[0];
   return done;
+}
+
+function isOfTheServer(cause: unknown): boolean {
+  const sqlState = sqlStateOf(cause);
+  return sqlState === undefined || /^(08|53|57)/.test(sqlState); // connection_exception, insufficient_resources, operator_intervention.
 }
 
 /** The lock that others queue behind must be free at once; older transactions, which nobody queues behind, may take longer. */

@@ -20,13 +20,25 @@ export const LET_IN = Buffer.concat([message('R', Buffer.alloc(4)), message('Z',
 export const FULL = message('E', Buffer.from('SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0'));
 export const STOPPING = message('E', Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0'));
 
+const READY = message('Z', Buffer.from('I'));
+/** The answer to a query of one column of texts, `name`. */
+export const rowsOf = (...names: readonly string[]): Buffer => {
+  const column = Buffer.concat([Buffer.from([0, 1]), Buffer.from('name\0'), Buffer.alloc(6), Buffer.from([0, 0, 0, 25]), Buffer.alloc(8)]);
+  const row = (name: string): Buffer => {
+    const length = Buffer.alloc(4);
+    length.writeInt32BE(Buffer.byteLength(name));
+    return message('D', Buffer.concat([Buffer.from([0, 1]), length, Buffer.from(name)]));
+  };
+  return Buffer.concat([message('T', column), ...names.map(row), message('C', Buffer.from(`SELECT ${names.length}\0`)), READY]);
+};
+
 /** Something that listens where PostgreSQL would, and treats its n-th packet as told. */
-export async function serverThat(does: (socket: Socket, packet: number) => void) {
+export async function serverThat(does: (socket: Socket, packet: number, bytes: Buffer) => void) {
   const server = createServer((socket) => {
     sockets.add(socket);
     let packets = 0;
     socket.on('error', () => undefined);
-    socket.on('data', () => does(socket, ++packets));
+    socket.on('data', (bytes) => does(socket, ++packets, bytes));
   });
   servers.push(server);
   await once(server.listen(0, '127.0.0.1'), 'listening');
