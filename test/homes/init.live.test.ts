@@ -12,7 +12,7 @@ const exec = promisify(execFile);
 interface Answer {
   readonly status: number;
   readonly report?: InitReport;
-  readonly failure?: { readonly code: string; readonly message: string };
+  readonly failure?: { readonly code: string; readonly message: string; readonly hint: string };
 }
 
 /** A folder with these files, and `dbkit init devcontainer` in it. */
@@ -146,6 +146,34 @@ test('a folder of that name that is somebody else’s is never written over', as
   expect(await dbkit('init', 'compose', '--as', 'entrypoint', '--yes')).toMatchObject({ status: 73 });
   expect(await read('dbkit/Dockerfile')).toBe('FROM mine\n');
   expect(await read('compose.yaml')).toBe(composed);
+});
+
+test('settings that somebody has written are never written over, also where dbkit wrote the file once', async () => {
+  const own = 'postgresql:\n  settings: { work_mem: 64MB }\n';
+  const { root, read, dbkit } = await project({ 'compose.yaml': composed, 'dbkit/dbkit.yaml': own });
+  const refused = await dbkit('init', 'compose', '--as', 'entrypoint', '--yes');
+  expect(refused).toMatchObject({
+    status: 73,
+    failure: { message: expect.stringContaining('dbkit.yaml'), hint: expect.stringMatching(/move/) },
+  });
+  expect(await read('dbkit/dbkit.yaml')).toBe(own);
+  expect(await read('compose.yaml')).toBe(composed);
+  await rm(join(root, 'dbkit/dbkit.yaml'));
+  expect(await dbkit('init', 'compose', '--as', 'entrypoint', '--yes')).toMatchObject({ status: 0 });
+  await writeFile(join(root, 'compose.yaml'), composed); // As its owner goes back, and forth again.
+  expect(await dbkit('init', 'compose', '--as', 'entrypoint', '--yes')).toMatchObject({ status: 0 });
+});
+
+test('a password of the compose file is in no report', async () => {
+  const secret = composed.replace('volumes:', "environment:\n      POSTGRES_PASSWORD: 'hunter2hunter2'\n    volumes:");
+  const { read, dbkit } = await project({ 'compose.yaml': secret });
+  for (const way of ['beside', 'entrypoint']) {
+    const { report } = await dbkit('init', 'compose', '--as', way, '--dry-run');
+    expect(JSON.stringify(report), way).toContain('POSTGRES_PASSWORD');
+    expect(JSON.stringify(report), way).not.toContain('hunter2');
+  }
+  expect(await dbkit('init', 'compose', '--as', 'beside', '--yes')).toMatchObject({ status: 0 });
+  expect((await read('compose.yaml'))!.match(/hunter2hunter2/g), 'the file itself has it').toHaveLength(2);
 });
 
 test.each([

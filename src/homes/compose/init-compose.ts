@@ -3,7 +3,7 @@ import { DbkitError } from '../../kernel/errors.ts';
 import type { ProjectFolder } from '../devcontainer/project-folder-contract.ts';
 import { type ComposeFile, parseCompose, spliced } from './edit-yaml.ts';
 import { dockerfile, MARK, settingsFile } from './image-files.ts';
-import { lineDiff } from './line-diff.ts';
+import { lineDiff, withoutSecret } from './line-diff.ts';
 import { type Candidate, candidates, HOME, madeByDbkit, planCompose } from './plan.ts';
 import type { Way } from './ways.ts';
 
@@ -78,7 +78,7 @@ export interface InitComposeReport {
 
 /**
  * Brings dbkit into a compose file that runs PostgreSQL from an image: as the ENTRYPOINT of that service, or in a service beside it. The file
- * changes where it must and nowhere else. Rejects with `file.exists` where `mayChange` does not allow it, or dbkit's folder is somebody else's.
+ * changes where it must and nowhere else. Rejects with `file.exists` where `mayChange` does not allow it, or files of dbkit's folder are somebody else's.
  */
 export async function initCompose({ project }: Needs, input: InitComposeInput, signal: AbortSignal): Promise<InitComposeReport> {
   const { directory, way, dryRun, mayChange } = input;
@@ -102,6 +102,12 @@ export async function initCompose({ project }: Needs, input: InitComposeInput, s
     throw new DbkitError('file.exists', `${join(home, 'Dockerfile')} is there already, and is not dbkit's`, {
       hint: 'move it away; nothing was written',
     });
+  const settings = join(home, 'dbkit.yaml');
+  const held = way === 'entrypoint' ? await project.holds(settings, Buffer.from(settingsFile(plan.settings))) : 'nothing';
+  if (held === 'other')
+    throw new DbkitError('file.exists', `${settings} is there already, and says something else than it would`, {
+      hint: 'move it away, and bring what it says into the new one; nothing was written',
+    });
   const after = spliced(file.text, plan.splices);
   await parseCompose(path, after); // An edit that breaks the file is a bug of dbkit's, and is not written.
   const report = {
@@ -113,7 +119,7 @@ export async function initCompose({ project }: Needs, input: InitComposeInput, s
       })),
       { path, action: 'change' as const },
     ],
-    diff: lineDiff(file.text, after),
+    diff: lineDiff(file.text, after).map(withoutSecret),
     warnings: plan.warnings,
     next: way === 'entrypoint' ? [`${compose} up -d --build ${service}`] : [`${compose} run --rm ${HOME} health`],
   };

@@ -12,6 +12,13 @@ export function lineDiff(before: string, after: string): string[] {
     .filter((row, index, all) => row !== '…' || index < all.length - 1);
 }
 
+/** A setting that is called so, but is no name of a file or of a variable; or the password of an address. */
+const SECRET = /((?:password|passwd|secret|token)\w*(?<!_file)["']?\s*[:=]\s*["']?)(?!["'\s$])[^"']+|(:\/\/[^\s:/@]*:)[^\s@]+(?=@)/gi;
+
+/** Pure. A line of a compose file as others may read it, in a log of CI as well. */
+export const withoutSecret = (line: string): string =>
+  line.replace(SECRET, (_all, setting?: string, address?: string) => `${setting ?? address}[secret]`);
+
 /** Lengths of the longest common subsequences of what is left from each pair of lines on. */
 function longest(from: readonly string[], to: readonly string[]): number[][] {
   const table = Array.from({ length: from.length + 1 }, () => new Array<number>(to.length + 1).fill(0));
