@@ -74,7 +74,7 @@ const cases: readonly Case[] = [
       await mkdir(join(quarantine(), LABEL, 'global'));
     },
     fails: ['readdir', quarantine],
-    work: () => finishReplacement(volumeOf(within('data')), within('backup'), owner, system),
+    work: () => finishReplacement(local()),
     else: true,
   },
   {

@@ -7,9 +7,8 @@ import { occupy } from '../instance/guard/occupy.ts';
 import { refuseForeign, refuseFullVolume } from '../instance/guard/preflight.ts';
 import { claimDirectory, claimLogDirectory, serverOwner } from '../instance/owner.ts';
 import { writableLog } from '../instance/server-log-file.ts';
-import { type Volume, volumeOf } from '../instance/volume.ts';
+import { volumeOf } from '../instance/volume.ts';
 import { DbkitError, isDenied } from '../kernel/errors.ts';
-import type { Identity, System } from '../kernel/machine.ts';
 import { finishReplacement } from '../recovery/resume.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 
@@ -74,7 +73,7 @@ async function takeHold(
     await claimDirectory(settings.socketDir, owner, 0o755, system, signal);
     await claimLogDirectory(logDir, owner, system, signal);
     await system.files.ownDirectory(stateDir, { mode: 0o755 });
-    if (!(await isClosed(settings.dataDir))) await clearUp(volume, { backupDir, owner, system, keepsStaged }); // Else once its mode is mended, when the hold is taken anew.
+    if (!(await isClosed(settings.dataDir))) await clearUp({ volume, stateDir, backupDir, owner, system }, keepsStaged); // Else once its mode is mended, when the hold is taken anew.
     const inspection = await inspect(settings.dataDir, { stateDir, deep: false, ...sources(backups) }, system, signal);
     system.trace('data.inspected');
     const major = inspection.report.major ?? settings.version;
@@ -110,11 +109,9 @@ async function takeHold(
 }
 
 /** Finishes what an earlier run began, and removes what a killed one had staged and not yet counted: there is no journal of that any more. */
-async function clearUp(
-  volume: Volume,
-  { backupDir, owner, system, keepsStaged }: { backupDir: string; owner: Identity; system: System; keepsStaged: boolean },
-): Promise<void> {
-  await finishReplacement(volume, backupDir, owner, system);
+async function clearUp(local: Parameters<typeof finishReplacement>[0], keepsStaged: boolean): Promise<void> {
+  const { volume } = local;
+  await finishReplacement(local);
   for (const staged of [volume.incoming, volume.temporary, ...(keepsStaged ? [] : [volume.staged])])
     await rm(staged, { recursive: true, force: true });
 }

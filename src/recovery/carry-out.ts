@@ -35,8 +35,6 @@ export interface Outcome {
   readonly losses: readonly Loss[];
   /** Repairs that did not succeed: each stands for itself, and what is left to do is planned anew. */
   readonly failed: readonly PlannedStep[];
-  /** Damage of a backup that was restored all the same. */
-  readonly brought?: readonly Finding[];
 }
 
 /**
@@ -46,20 +44,18 @@ export interface Outcome {
 export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   await requireEvidence(local, plan, signal);
   const outcome = await act(local, plan, lock, signal);
-  await rememberDamage(local, plan, outcome);
+  await rememberDamage(local, plan);
   return outcome;
 }
 
 /** Of data that was replaced only what its backup lacked is known; of other data, what is served as it is stays damaged. */
-async function rememberDamage({ volume: { dataDir }, stateDir, system }: Local, plan: Plan, { brought = [] }: Outcome): Promise<void> {
+async function rememberDamage({ volume: { dataDir }, stateDir, system }: Local, plan: Plan): Promise<void> {
   const isReplaced = plan.decision === 'restore' || plan.decision === 'reinitialize';
   if (isReplaced) await dropInventory(system, stateDir);
-  const systemIdentifier = plan.inspection.report.systemIdentifier ?? (plan.backup ?? plan.partial)?.backup.systemIdentifier ?? null;
-  if (systemIdentifier === null) return;
+  const { systemIdentifier } = plan.inspection.report;
+  if (systemIdentifier === null || plan.decision === 'restore') return; // Of a restored backup the replacement itself remembers what it lacks.
   const memory = damageMemory({ dataDir, stateDir }, system);
   const since = system.clock.now().toISOString();
-  const known = [...((plan.backup ?? plan.partial)?.backup.knownDamage ?? []), ...brought.map((finding) => toKnownDamage(finding, since))];
-  if (plan.decision === 'restore') return memory.settle(systemIdentifier, known);
   const served = plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => toKnownDamage(finding, since));
   if (served.length > 0) await memory.remember(systemIdentifier, served);
 }
@@ -170,7 +166,7 @@ async function initialize(local: Local, plan: Plan, lock: HeldLock, signal: Abor
   const replaced = plan.decision === 'reinitialize' ? quarantine : dump ? (quarantine ?? before) : before;
   await markInitializing(volume, owner, { replaced, dump: dump?.backup.label }, system);
   const damage = await damageThatGoes(local, plan.inspection.report.systemIdentifier, plan.steps);
-  await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words, damage }, system);
+  await replaceContents(local, { quarantine, publishes: true, because: plan.rung.words, damage });
   system.reached('initialize.published');
   const losses = dump ? dumpLoses(plan, replaced) : newClusterLoses(replaced);
   return { done: plan.steps, quarantine: quarantine ?? replaced, losses, failed: [] };
@@ -181,7 +177,7 @@ const kindOf = ({ decision, steps }: Plan): 'corrupt' | 'replaced' =>
   decision === 'initialize' || steps.some(({ remedy }) => remedy.then === 'replace' || remedy.then === 'serve') ? 'corrupt' : 'replaced';
 
 async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
-  const { volume, owner, system } = local;
+  const { volume, system } = local;
   const source = (plan.backup ?? plan.partial)!; // The ladder restores only when there is one.
   const { backup, of } = source;
   const isTolerant = plan.backup === undefined;
@@ -205,15 +201,17 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   const unlogged = plan.inspection.cleanShutdown ? unloggedTables(volume.dataDir, signal) : [];
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, kindOf(plan)) : null;
   const damage = await damageThatGoes(local, plan.inspection.report.systemIdentifier, plan.steps);
-  await replaceContents(volume, owner, { quarantine, publishes: true, because: plan.rung.words, damage }, system);
+  const since = system.clock.now().toISOString();
+  const brought = damaged.map((file) => toKnownDamage(damagedIn(backup.label, file), since));
+  const brings = { systemIdentifier: backup.systemIdentifier, entries: [...(backup.knownDamage ?? []), ...brought] };
+  await replaceContents(local, { quarantine, publishes: true, because: plan.rung.words, damage, brings });
   const losses = [
     ...restoreLoses({ ...source, rollsForward: complete }, reached, quarantine),
     ...damaged.map((file) => ({ ...damageLoss(damagedIn(backup.label, file)), oldBytes: quarantine })),
     ...reverted,
     ...unloggedLosses(unlogged, quarantine),
   ];
-  const brought = damaged.map((file) => damagedIn(backup.label, file));
-  return { done: plan.steps, quarantine, losses, failed: [], brought };
+  return { done: plan.steps, quarantine, losses, failed: [] };
 }
 
 const damagedIn = (label: string, { path, isMissing }: DamagedFile): Finding => ({

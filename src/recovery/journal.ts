@@ -10,6 +10,7 @@ import type { Identity, System } from '../kernel/machine.ts';
  * The work that is under way while the content of PGDATA is replaced: written before the first rename and removed after the last, so whoever comes next
  * finishes the work. It exists only once the new cluster is complete, or when none follows.
  */
+const damageSchema = v.object({ systemIdentifier: v.string(), entries: v.array(knownDamageSchema) });
 const journalSchema = v.strictObject({
   schema: v.literal('dbkit.journal/v1'),
   /** Where today's entries go; null when PGDATA is empty. */
@@ -22,7 +23,9 @@ const journalSchema = v.strictObject({
   phase: v.picklist(['set-aside', 'publish']),
   because: v.string(),
   /** Damage of the data that is set aside: it is remembered beside it. */
-  damage: v.optional(v.object({ systemIdentifier: v.string(), entries: v.array(knownDamageSchema) })),
+  damage: v.optional(damageSchema),
+  /** The damage that is known of the new cluster: it is remembered before the work is over. Undefined: nothing is known of it. */
+  brings: v.optional(damageSchema),
   startedAt: v.string(),
 });
 export type Journal = v.InferOutput<typeof journalSchema>;

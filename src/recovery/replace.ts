@@ -2,6 +2,7 @@ import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { damageMemory } from '../inspection/known-damage.ts';
 import { configFileElsewhere } from '../instance/external-configuration.ts';
+import type { Local } from '../instance/local.ts';
 import { mountsBelow } from '../instance/mounts.ts';
 import { clusterEntries, present, type Volume } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
@@ -15,14 +16,19 @@ export interface Replacement {
   readonly publishes: boolean;
   readonly from?: string | undefined;
   readonly damage?: Journal['damage'];
+  readonly brings?: Journal['brings'];
   readonly because: string;
 }
+
+/** The parts of an instance that a replacement works on. */
+export type Replaced = Pick<Local, 'volume' | 'stateDir' | 'owner' | 'system'>;
 
 /**
  * Sets today's data aside, whole, and puts `incoming` in its place, entry by entry, inside PGDATA: a mount point cannot be renamed. Survives
  * kill -9 at any instant (see finishReplacement). Rejects with `recovery.refused` before anything is moved where a mount is in the way.
  */
-export async function replaceContents(volume: Volume, owner: Identity, replacement: Replacement, system: System): Promise<void> {
+export async function replaceContents(local: Replaced, replacement: Replacement): Promise<void> {
+  const { volume, owner, system } = local;
   await mountsInTheWay(volume.dataDir);
   const from = replacement.from ?? volume.incoming;
   if (replacement.publishes) await rememberConfiguration(volume, owner, from, system);
@@ -31,7 +37,7 @@ export async function replaceContents(volume: Volume, owner: Identity, replaceme
   const journal: Journal = { schema: 'dbkit.journal/v1', ...replacement, entries, phase: 'set-aside', startedAt };
   await writeJournal(volume, owner, journal, system);
   system.reached('replace.journaled');
-  await carryOn(volume, owner, journal, system);
+  await carryOn(local, journal);
 }
 
 /** No backup holds postmaster.opts, and it may be all that says where the configuration is. */
@@ -60,8 +66,8 @@ export async function mountsInTheWay(dataDir: string): Promise<MountedEntries> {
   return { stay: named('stays'), contents: named('contents') };
 }
 
-/** Both halves of a replacement, from where the journal says it is. */
-export async function carryOn(volume: Volume, owner: Identity, journal: Journal, system: System): Promise<void> {
+/** Both halves of a replacement, from where the journal says it is, and the memory of damage that belongs to the data that is there then. */
+export async function carryOn({ volume, stateDir, owner, system }: Replaced, journal: Journal): Promise<void> {
   if (journal.phase === 'set-aside') {
     if (journal.quarantine !== null) await setAside(volume, owner, { ...journal, quarantine: journal.quarantine }, system);
     system.reached('replace.set-aside');
@@ -69,6 +75,8 @@ export async function carryOn(volume: Volume, owner: Identity, journal: Journal,
   }
   if (journal.publishes) await publish(volume, journal.from ?? volume.incoming, system);
   system.reached('replace.published');
+  const { brings } = journal;
+  if (brings) await damageMemory({ dataDir: volume.dataDir, stateDir }, system).settle(brings.systemIdentifier, brings.entries);
   await removeJournal(volume, system);
 }
 

@@ -1,5 +1,6 @@
 import { lstat, realpath, rename, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, normalize, resolve } from 'node:path';
+import type { Local } from '../instance/local.ts';
 import { clusterEntries, quarantineRoots, type Volume } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { makeLabel, parseLabel } from '../kernel/labels.ts';
@@ -7,7 +8,7 @@ import type { Identity, System } from '../kernel/machine.ts';
 import { namesIn } from '../machine/is-there.ts';
 import { type Journal, readJournal, removeJournal, writeJournal } from './journal.ts';
 import { gatherMountedWal, putBackWal } from './outside-wal.ts';
-import { carryOn, mountsInTheWay, publish } from './replace.ts';
+import { carryOn, mountsInTheWay, publish, type Replaced } from './replace.ts';
 import { type Remains, resume } from './resumption.ts';
 
 /** Without any of these two halves are no cluster. */
@@ -26,7 +27,8 @@ interface Found {
  * Finishes what a killed run began, or takes it back where its pieces are gone (kernel/resumption.ts); true when something was done. Call under
  * the volume's lock. Rejects with `recovery.refused` when neither is possible.
  */
-export async function finishReplacement(volume: Volume, backupDir: string, owner: Identity, system: System): Promise<boolean> {
+export async function finishReplacement(local: Replaced & Pick<Local, 'backupDir'>): Promise<boolean> {
+  const { volume, backupDir, owner, system } = local;
   const found = await lookForRemains(volume, backupDir);
   const { id, then, words } = resume(found.remains);
   if (then === 'forget' && found.remains.journal === 'none') return false;
@@ -38,7 +40,7 @@ export async function finishReplacement(volume: Volume, backupDir: string, owner
         : `put ${aside ?? 'that folder'} back (is the volume of BACKUP_DIR mounted?), then start again; nothing was changed`,
     });
   system.log.warn('replacement.resumed', words, { id, quarantine: aside });
-  if (then === 'go-on') await carryOn(volume, owner, found.journal!, system);
+  if (then === 'go-on') await carryOn(local, found.journal!);
   if (then === 'publish') await publish(volume, found.rest!, system);
   if (then === 'put-back') await putBack(volume, found, owner, system);
   if (then !== 'go-on' && then !== 'put-back' && found.remains.journal !== 'none') await forget(volume, found.remains.journal, system);

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Hold } from '../boot/hold.ts';
 import { dropInventory } from '../inspection/inventory.ts';
-import { damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
+import type { KnownDamage } from '../inspection/known-damage.ts';
 import { readControl } from '../inspection/state.ts';
 import { serverOn } from '../instance/guard/preflight.ts';
 import { clusterEntries, present } from '../instance/volume.ts';
@@ -26,7 +26,7 @@ export interface Successor {
  * today's data went; null where there was none.
  */
 export async function takePlace({ local }: Hold, { directory, because, knownDamage, systemIdentifier }: Successor): Promise<string | null> {
-  const { volume, owner, stateDir, system } = local;
+  const { volume, stateDir, system } = local;
   const server = await serverOn(volume.dataDir);
   if (typeof server === 'object')
     throw new DbkitError('server.running', `the server (pid ${server.pid}) still runs on ${volume.dataDir}`, {
@@ -38,9 +38,11 @@ export async function takePlace({ local }: Hold, { directory, because, knownDama
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, 'replaced') : null;
   await dropInventory(system, stateDir); // It describes the data that goes.
   const damage = await damageThatGoes(local, systemIdentifier, []);
-  await replaceContents(volume, owner, { quarantine, publishes: true, from: directory, because, damage }, system);
-  const read = readControl(volume.dataDir);
-  if (knownDamage !== undefined && 'control' in read)
-    await damageMemory({ dataDir: volume.dataDir, stateDir }, system).settle(read.control.systemIdentifier, knownDamage);
+  const read = readControl(directory);
+  const brings =
+    knownDamage !== undefined && 'control' in read
+      ? { systemIdentifier: read.control.systemIdentifier, entries: [...knownDamage] }
+      : undefined;
+  await replaceContents(local, { quarantine, publishes: true, from: directory, because, damage, brings });
   return quarantine;
 }

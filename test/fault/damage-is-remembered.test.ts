@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { ask } from '../harness/ask.ts';
+import { ask, askNumber } from '../harness/ask.ts';
 import { overwritePage } from '../harness/breaking.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
@@ -105,5 +105,49 @@ scenario(
     expect(whole.words()).not.toMatch(/damaged and not mended/);
     await expectAllRows(instance, 10);
     await whole.stop();
+  },
+);
+
+scenario(
+  {
+    name: 'dbkit was killed between a restore and its memory of what the backup lacks: every boot says so all the same',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'serving the rest',
+    rowsLost: 'those of that page, told',
+    from: 'template',
+  },
+  async (instance) => {
+    await (await boot(instance)).stop();
+    await overwritePage(instance, instance.places.ledger, 1);
+    const damaged = await boot(instance);
+    await run(instance, ['backup', 'create']);
+    await ask(instance, 'app', 'DROP TABLE ledger CASCADE'); // The data of today has no damage any more.
+    await damaged.stop();
+    const sound = await boot(instance);
+    await sound.stop();
+    expect(sound.words()).not.toMatch(/damaged and not mended/);
+    const [label = ''] = (await readdir(instance.backupDir)).filter((name) => /^data_\d+_\d+$/.test(name));
+    const killed = await run(instance, ['backup', 'restore', label, '--yes'], { env: { DBKIT_FAIL_AT: 'replace.published:1' } });
+    expect(killed, killed.stderr).toMatchObject({ signal: 'SIGKILL' });
+
+    for (let start = 0; start < 2; start += 1) {
+      const restored = await boot(instance);
+      expect(restored.words()).toMatch(/damaged and not mended: .*ledger/);
+      const { probes } = JSON.parse((await run(instance, ['health', '--json'])).stdout).report as {
+        probes: { name: string; status: string }[];
+      };
+      expect(probes.find(({ name }) => name === 'damage')).toMatchObject({ status: 'critical' });
+      expect(await askNumber(instance, 'app', 'SELECT count(*) FROM documents WHERE checksum = md5(body)')).toBe(known.documents);
+      expect(await askNumber(instance, 'archive', 'SELECT count(*) FROM ledger')).toBe(known.archive);
+      const [{ rows = 0 } = {}] = await ask<{ rows: number }>(
+        instance,
+        'app',
+        'SET zero_damaged_pages = on',
+        'SELECT count(note)::int AS rows FROM ledger',
+      );
+      expect([rows > 0, rows < known.ledger], `${rows} rows of the other pages`).toEqual([true, true]);
+      await restored.stop();
+    }
   },
 );

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { damageMemory } from '../../src/inspection/known-damage.ts';
 import { volumeOf } from '../../src/instance/volume.ts';
 import { finishReplacement } from '../../src/recovery/resume.ts';
 import { owner, testSystem } from '../backups/copy-engine.fixture.ts';
@@ -34,7 +35,13 @@ async function resumed(quarantine: string, from: string | undefined): Promise<bo
   put(from ?? volumeOf(dataDir).incoming, 'new');
   const journal = { schema: 'dbkit.journal/v1', quarantine, publishes: true, from, phase: 'set-aside', because: 'x', startedAt: 'x' };
   writeFileSync(volumeOf(dataDir).journal, JSON.stringify(journal));
-  return finishReplacement(volumeOf(dataDir), backupDir, owner, await testSystem());
+  return finishReplacement({
+    volume: volumeOf(dataDir),
+    stateDir: join(dataDir, '../state'),
+    backupDir,
+    owner,
+    system: await testSystem(),
+  });
 }
 
 const label = 'replaced_20261120_195400';
@@ -71,4 +78,31 @@ test.each<[string, () => string, () => string | undefined]>([
     hint: expect.stringMatching(/BACKUP_DIR/),
   });
   expect(whoseIn(dataDir)).toEqual(['global old']);
+});
+
+test('damage that is known of the new data is remembered by whoever finishes the replacement', async () => {
+  mkdirSync(join(dataDir, '.dbkit'));
+  const [stateDir, quarantine] = [join(dataDir, '../state'), join(backupDir, 'quarantine', label)];
+  mkdirSync(stateDir);
+  put(quarantine, 'old');
+  rmSync(join(dataDir, 'global'), { recursive: true });
+  put(dataDir, 'new'); // Everything is swapped: it was killed at the very end.
+  const entry = {
+    code: 'page.damaged',
+    path: 'base/1/2',
+    evidence: 'block 1',
+    severity: 'certain',
+    blocks: [1],
+    since: '2026-11-20T19:54:00.000Z',
+  };
+  const brings = { systemIdentifier: '7', entries: [entry] };
+  const journal = { schema: 'dbkit.journal/v1', quarantine, publishes: true, brings, phase: 'publish', because: 'x', startedAt: 'x' };
+  writeFileSync(volumeOf(dataDir).journal, JSON.stringify(journal));
+  const system = await testSystem();
+  const memory = damageMemory({ dataDir, stateDir }, system);
+  await memory.remember('7', [{ ...entry, code: 'page.damaged', severity: 'certain', path: 'base/1/3' }]); // Of the data that went.
+  expect(await finishReplacement({ volume: volumeOf(dataDir), stateDir, backupDir, owner, system })).toBe(true);
+  expect(await memory.open('7')).toMatchObject([{ path: 'base/1/2', blocks: [1] }]);
+  expect(whoseIn(dataDir)).toEqual(all('new'));
+  expect(await finishReplacement({ volume: volumeOf(dataDir), stateDir, backupDir, owner, system }), 'nothing is left to do').toBe(false);
 });

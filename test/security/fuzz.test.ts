@@ -171,9 +171,11 @@ test('any journal is obeyed inside the data directory and the repository only', 
     const body = how === 0 ? JSON.stringify(journal) : how === 1 ? JSON.stringify(mutated(journal, at)) : torn(JSON.stringify(journal), at);
     writeFileSync(volumeOf(dataDir).journal, body);
     const before = await treeOf(victim);
-    await finishReplacement(volumeOf(dataDir), backupDir, owner, system).catch((thrown: unknown) => {
-      if (failures[toFailure(thrown).code].exit === 70) throw thrown;
-    });
+    await finishReplacement({ volume: volumeOf(dataDir), stateDir: join(dataDir, '../state'), backupDir, owner, system }).catch(
+      (thrown: unknown) => {
+        if (failures[toFailure(thrown).code].exit === 70) throw thrown;
+      },
+    );
     expect(await treeOf(victim), `round ${round}: ${body.toString()}`).toEqual(before);
     expect(await treeOf(scene).then((tree) => Object.keys(tree).filter((path) => path.startsWith('new')))).toEqual([]);
     rmSync(scene, { recursive: true });
