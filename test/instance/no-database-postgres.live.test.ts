@@ -1,6 +1,9 @@
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
 import { boot, type Running, run } from '../harness/dbkit.ts';
+import { makeDirectory } from '../harness/files.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { dumpable, installed } from '../harness/majors.ts';
 import { until } from '../harness/processes.ts';
@@ -48,11 +51,15 @@ nightly('the database postgres lets nobody in, for good: starts, dumps and snaps
   const saved = await run(instance, ['snapshot', 'save', 'one'], other);
   expect(saved, saved.stderr).toMatchObject({ code: 0 });
   if (dumpable.some(({ major }) => major === instance.programs.major)) {
+    const space = join(instance.root, 'space');
+    await makeDirectory(space, serverUser, 0o700);
+    await ask(instance, 'app', `CREATE TABLESPACE space LOCATION '${space}'`, 'CREATE TABLE spaced TABLESPACE space AS SELECT 1 AS id');
     const dumped = await run(instance, ['backup', 'create', '--engine', 'dump', '--json'], other);
     expect(dumped, dumped.stderr).toMatchObject({ code: 0 });
     const { label } = (JSON.parse(dumped.stdout) as { report: { backup: { label: string } } }).report.backup;
     const restored = await run(instance, ['backup', 'restore', label, '--database', 'app', '--into', 'beside'], other);
     expect(restored, restored.stderr).toMatchObject({ code: 0 });
+    expect(await ask(instance, 'app', "SELECT rolname FROM pg_roles WHERE rolname LIKE 'dbkit_loader_%'"), restored.stderr).toEqual([]);
   }
   await again.stop();
 });

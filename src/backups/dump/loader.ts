@@ -129,7 +129,8 @@ async function removeRole(needs: LoaderNeeds, session: Connection, name: string,
   const id = session.escapeIdentifier;
   await session.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1', [name]);
   const databases = await session.query<{ database: string; owner: string }>(
-    `SELECT DISTINCT datname AS database, pg_get_userbyid(datdba) AS owner FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid OR (d.dbid = 0 AND b.datname = 'postgres')
+    `SELECT DISTINCT datname AS database, pg_get_userbyid(datdba) AS owner
+       FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid OR (d.dbid = 0 AND b.datname = current_database())
       WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = (SELECT oid FROM pg_roles WHERE rolname = $1)`,
     [name],
   );
