@@ -5,6 +5,7 @@ import { parseAllDocuments } from 'yaml';
 import { environment } from '../../src/config/environment.ts';
 import { configJsonSchema } from '../../src/config/json-schema.ts';
 import { layerConfig } from '../../src/config/layers.ts';
+import { probeNames } from '../../src/config/probe-names.ts';
 import { inProcess } from '../harness/in-process.ts';
 
 /** Pages that people write; the others are written by the program itself. */
@@ -94,4 +95,9 @@ const blocks = pages.flatMap((path) =>
 
 test.each(blocks)('$path: a block of dbkit.yaml is one that dbkit accepts: $text', ({ value }) => {
   expect(() => layerConfig({ file: { path: 'dbkit.yaml', value }, environment: [], flags: [] })).not.toThrow();
+});
+
+test('the guide to health names every probe that nobody has to switch on', () => {
+  const [, asked = ''] = /asks at once: ([\s\S]*?), and what you add/.exec(readFileSync('docs/guide/health-and-monitor.md', 'utf8')) ?? [];
+  expect([...asked.matchAll(/`([a-z-]+)`/g)].map(([, name]) => name)).toEqual(probeNames.filter((name) => name !== 'migrations'));
 });
