@@ -1,5 +1,6 @@
 import { type FoundBackup, isGood } from '../backups/backup.ts';
 import type { ReachableEvent, ReachableMoments } from '../backups/base/points/reachable.ts';
+import { readName } from '../formats/identifiers.ts';
 import { factsOf, type HealthReport } from '../health/health.ts';
 import type { InspectionReport } from '../inspection/report.ts';
 import { counted } from '../kernel/units.ts';
@@ -70,7 +71,9 @@ function momentsOf(
   moments: ReachableMoments | undefined,
 ): Pick<ServerPart, 'firstMomentAt' | 'lastMomentAt' | 'event' | 'eventAt' | 'statement' | 'eventTable'> {
   const current = moments?.timelines.find((one) => one.current);
-  const event = (current?.events ?? []).filter(({ kind, names }) => kind in statements && names.length > 0).at(-1);
+  const event = (current?.events ?? [])
+    .filter(({ kind, names: [first] }) => kind in statements && first !== undefined && readName(first))
+    .at(-1);
   const statement = event === undefined ? null : statements[event.kind]!(event);
   return {
     firstMomentAt: current?.spans[0]?.from.at ?? null,

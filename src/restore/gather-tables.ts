@@ -1,3 +1,4 @@
+import { writeName } from '../formats/identifiers.ts';
 import type { Connection } from '../instance/connection.ts';
 import { nearest } from '../kernel/closest-name.ts';
 import { DbkitError } from '../kernel/errors.ts';
@@ -83,7 +84,9 @@ async function silenceTriggers(session: Connection): Promise<void> {
 }
 
 function find(wanted: string, all: readonly Row[]): Row {
-  const matching = all.filter(({ schema, name }) => wanted === `${schema}.${name}` || wanted === name);
+  const isMeant = ({ schema, name }: Row): boolean =>
+    [`${schema}.${name}`, name, writeName([schema, name]), writeName([name])].includes(wanted);
+  const matching = all.filter(isMeant);
   const full = matching.map(({ schema, name }) => `${schema}.${name}`);
   if (matching.length === 1) return matching[0]!;
   if (matching.length > 1)

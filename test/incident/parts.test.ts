@@ -121,8 +121,9 @@ test('the last destructive statement is written as --before takes it', () => {
         spans: [{ from: { lsn: '0/1', at: '2026-11-28T02:00:00Z' } }],
         events: [
           event('drop', ['public.orders'], '2026-11-28T13:00:00Z'),
-          event('delete', ['public.customers'], '2026-11-28T13:30:00Z'),
+          event('delete', ['public."Customers"'], '2026-11-28T13:30:00Z'),
           event('restart', [], '2026-11-28T13:40:00Z'),
+          event('delete', ['file 5/16384'], '2026-11-28T13:50:00Z'), // Nobody can say that to --before.
         ],
       },
     ],
@@ -130,9 +131,9 @@ test('the last destructive statement is written as --before takes it', () => {
   expect(serverPart({ ...nothingHeard, moments })).toMatchObject({
     firstMomentAt: '2026-11-28T02:00:00Z',
     lastMomentAt: '2026-11-28T14:00:00Z',
-    event: 'delete from public.customers in shop',
-    statement: 'delete from public.customers',
-    eventTable: 'public.customers',
+    event: 'delete from public."Customers" in shop',
+    statement: 'delete from public."Customers"',
+    eventTable: 'public."Customers"',
   });
 });
 

@@ -65,6 +65,7 @@ for (const [engine, programs] of majors.flatMap((one) => [['copy', one] as const
 
       await ask(instance, 'app', 'TRUNCATE items, orders');
       await ask(instance, 'app', 'DELETE FROM customers WHERE id = 7');
+      expect((await bring('"S ""2"""."a.b"')).tables, 'as the timeline writes it').toMatchObject([{ table: 'S "2".a.b', rows: 1 }]);
       const beside = await bring('orders');
       expect(await count('orders'), 'what is there keeps its place').toBe(0);
       expect(await count(`${beside.besideSchema}.orders`)).toBe(500);

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClassRow, classRow, namedRow, rowsOf } from '../../formats/catalog-rows.ts';
 import { parseFilenodeMap } from '../../formats/filenode-map.ts';
+import { writeName } from '../../formats/identifiers.ts';
 import { WAL_PAGE_BYTES } from '../../formats/wal-segment.ts';
 import { readPlain } from '../../machine/plain-file.ts';
 
@@ -26,7 +27,7 @@ export interface Catalog {
   remap(database: number, map: Buffer): void;
   relation(database: number, oid: number): ClassRow | undefined;
   relationOfFile(database: number, file: number): ClassRow | undefined;
-  /** 'schema.name'. */
+  /** 'schema.name', in quotes where SQL needs them. */
   nameOf(database: number, row: ClassRow): string;
   databaseName(oid: number): string;
 }
@@ -86,7 +87,7 @@ export function createCatalog(major: number): Catalog {
     },
     nameOf(database, row) {
       const schema = namespaces.get(key(database, row.namespace));
-      return schema === undefined ? row.name : `${schema}.${row.name}`;
+      return writeName(schema === undefined ? [row.name] : [schema, row.name]);
     },
     databaseName: (oid) => databases.get(oid) ?? String(oid),
   };

@@ -1,4 +1,5 @@
 import type { ClassRow } from '../../formats/catalog-rows.ts';
+import { quoted } from '../../formats/identifiers.ts';
 import type { TransactionEnd } from '../../formats/transaction-record.ts';
 import type { Catalog } from './catalog.ts';
 import type { Destruction } from './moment.ts';
@@ -29,7 +30,7 @@ export function destructionOf(changes: readonly Changes[], { files }: Transactio
   const droppedDatabase = changes.find((each) => each.droppedDatabase !== undefined)?.droppedDatabase;
   if (droppedDatabase !== undefined) {
     const name = catalog.databaseName(droppedDatabase);
-    return { kind: 'drop-database', database: name, names: [name], rows: 0 };
+    return { kind: 'drop-database', database: name, names: [quoted(name)], rows: 0 };
   }
   return dropOf(changes, catalog) ?? rewriteOf(changes, files, catalog) ?? deleteOf(changes, catalog);
 }

@@ -6,7 +6,7 @@ export type DestructionKind = 'drop' | 'truncate' | 'rewrite' | 'drop-database' 
 export interface Destruction {
   readonly kind: DestructionKind;
   readonly database: string;
-  /** 'schema.table'; what has no name that can be read is called by its file. */
+  /** 'schema.table', in double quotes where SQL needs them (`readName` reads it); what has no name that can be read is called by its file. */
   readonly names: readonly string[];
   /** Deleted rows; 0 for every other kind. */
   readonly rows: number;
