@@ -1,4 +1,5 @@
 import type { Connection } from '../instance/connection.ts';
+import { rowsOf } from '../instance/count-rows.ts';
 import { openAsSuperuser, openForServer, type ServerAddress, type SessionLimits } from '../instance/sessions.ts';
 
 /** The way to a server, as whoever counts reaches it. */
@@ -43,13 +44,7 @@ export async function countRows(reach: Reach, signal: AbortSignal): Promise<read
   const all: CountedTable[] = [];
   for (const { database, tables } of await userTables(reach, signal))
     await inDatabase(reach, database, signal, async (session) => {
-      const id = session.escapeIdentifier;
-      for (const table of tables) {
-        const [row] = await session.query<{ rows: number }>(
-          `SELECT count(*)::float8 AS rows FROM ONLY ${id(table.schema)}.${id(table.name)}`,
-        );
-        all.push({ ...table, rows: row!.rows });
-      }
+      for (const table of tables) all.push({ ...table, rows: (await rowsOf(session, table))! }); // Of a table they are always known.
     });
   return all;
 }

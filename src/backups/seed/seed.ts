@@ -1,4 +1,5 @@
 import type { Connection } from '../../instance/connection.ts';
+import { rowsOf } from '../../instance/count-rows.ts';
 import { openSql } from '../../instance/sql.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { listRelations } from '../dump/contents.ts';
@@ -128,10 +129,12 @@ async function run(
 
 async function countTables(session: Connection): Promise<SeedManifest['tables']> {
   const tables: SeedManifest['tables'] = [];
-  for (const { schema, name } of await listRelations(session, 'r')) {
-    const [quoted] = await session.query<{ name: string }>("SELECT format('%I.%I', $1::text, $2::text) AS name", [schema, name]);
-    const [counted] = await session.query<{ count: string }>(`SELECT count(*) AS count FROM ONLY ${quoted!.name}`);
-    tables.push({ table: quoted!.name, rows: Number(counted!.count) });
+  for (const table of await listRelations(session, 'r')) {
+    const [quoted] = await session.query<{ name: string }>("SELECT format('%I.%I', $1::text, $2::text) AS name", [
+      table.schema,
+      table.name,
+    ]);
+    tables.push({ table: quoted!.name, rows: (await rowsOf(session, table))! }); // Of a table they are always known.
   }
   return tables;
 }

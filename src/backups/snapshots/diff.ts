@@ -1,3 +1,4 @@
+import { rowsOf } from '../../instance/count-rows.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { listRelations } from '../dump/contents.ts';
 import { openMaintenance, openSession, type ServerNeeds } from '../dump/loader.ts';
@@ -28,17 +29,18 @@ export async function diffSnapshot(
   }
 }
 
-/** Schema and rows as of one moment. A superuser's count runs no policy and no trigger. */
+/** Schema and rows as of one moment; a materialized view whose rows cannot be counted safely is left out. */
 async function contentsOf(needs: ServerNeeds, database: string, signal: AbortSignal): Promise<DatabaseContents> {
   const session = await openSession(needs, database, signal);
   try {
     await session.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     const objects = await listObjects(session);
     const rows = new Map<string, number>();
-    for (const { schema, name } of [...(await listRelations(session, 'r')), ...(await listRelations(session, 'm'))]) {
+    for (const relation of [...(await listRelations(session, 'r')), ...(await listRelations(session, 'm'))]) {
+      const { schema, name } = relation;
       const [quoted] = await session.query<{ name: string }>("SELECT format('%I.%I', $1::text, $2::text) AS name", [schema, name]);
-      const [counted] = await session.query<{ count: string }>(`SELECT count(*) AS count FROM ONLY ${quoted!.name}`);
-      rows.set(quoted!.name, Number(counted!.count));
+      const count = await rowsOf(session, relation);
+      if (count !== undefined) rows.set(quoted!.name, count);
     }
     return { objects, rows };
   } finally {
