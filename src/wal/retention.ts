@@ -26,6 +26,8 @@ export interface SegmentFacts {
   /** Several files bear its name. */
   readonly isDisputed: boolean;
   readonly awaited: readonly AwaitedWal[];
+  /** Labels of base backups that are there, and of which nobody knows what they need. */
+  readonly unread: readonly string[];
 }
 
 interface Row {
@@ -73,6 +75,12 @@ export const segmentRows: readonly Row[] = [
     then: 'keep',
     words: 'a copy elsewhere does not have it yet, and without it could not be rolled forward',
   },
+  {
+    id: 'wal-of-unread-backup',
+    when: ({ unread }) => unread.length > 0,
+    then: 'keep',
+    words: 'the record of a base backup cannot be read, so nobody knows which WAL it needs',
+  },
   { id: 'wal-before-backups', when: () => true, then: 'remove', words: 'it lies before every good base backup' },
 ];
 
@@ -89,13 +97,14 @@ export function planWalRetention(
   backups: readonly NeedsWal[],
   segmentSizeBytes: number,
   awaited: readonly AwaitedWal[] = [],
+  unread: readonly string[] = [],
 ): SegmentDecision[] {
   const good = backups.filter(({ isGood }) => isGood);
   return timelines.flatMap(({ segments, history }) => {
     const ancestors = new Map(history.map(({ timeline, switchLsn }) => [timeline, switchLsn] as const));
     return segments.map((segment) => {
       const isDisputed = segments.some((other) => other !== segment && other.name === segment.name);
-      const facts = { segment, segmentSizeBytes, backups: good, ancestors, isDisputed, awaited };
+      const facts = { segment, segmentSizeBytes, backups: good, ancestors, isDisputed, awaited, unread };
       const { id, then, words } = segmentRows.find(({ when }) => when(facts))!; // The last row always matches.
       return { segment, keep: then === 'keep', reason: id, because: words };
     });

@@ -1,5 +1,10 @@
-import { expect, test } from 'vitest';
-import type { ArchivedSegment, ArchivedTimeline } from '../../src/wal/contract.ts';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import type { System } from '../../src/kernel/machine.ts';
+import type { ArchivedSegment, ArchivedTimeline, WalArchive } from '../../src/wal/contract.ts';
+import { expireWal } from '../../src/wal/expire.ts';
 import { type NeedsWal, planWalRetention, segmentRows } from '../../src/wal/retention.ts';
 import { SIZE } from '../harness/wal-files.ts';
 
@@ -82,6 +87,57 @@ test('every row decides something above', () => {
     'wal-tail',
     'wal-of-backup',
     'wal-awaits-its-copy',
+    'wal-of-unread-backup',
     'wal-before-backups',
   ]);
+});
+
+/** A repository with two base backups of one cluster, of which the older needs all its WAL, and one of another cluster. */
+async function repository(): Promise<{ readonly dir: string; readonly archive: WalArchive; readonly kept: () => Promise<string[]> }> {
+  const dir = await mkdtemp(join(tmpdir(), 'dbkit-expire-'));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const wal = join(dir, 'wal/7000');
+  await mkdir(wal, { recursive: true });
+  for (const [label, system] of Object.entries({
+    data_20260101_000000: '7000',
+    data_20260102_000000: '7000',
+    data_20260103_000000: '9000',
+  })) {
+    await mkdir(join(dir, label));
+    await writeFile(join(dir, `${label}.json`), JSON.stringify({ schema: 'dbkit.backup/v9', label, systemIdentifier: system }));
+  }
+  const segments = [1, 2, 9].map((number) => segment(number, 1, { path: join(wal, String(number)) }));
+  for (const { path } of segments) await writeFile(path, '');
+  const archive = {
+    systemIdentifier: '7000',
+    dir: wal,
+    segmentSizeBytes: async () => SIZE,
+    timelines: async () => [timeline(1, segments)],
+  };
+  return { dir, archive: archive as unknown as WalArchive, kept: async () => (await readdir(wal)).sort() };
+}
+const log = { warn: () => undefined, info: () => undefined } as unknown as System['log'];
+const expire = ({ archive }: { readonly archive: WalArchive }, listed: readonly NeedsWal[]) =>
+  expireWal(archive, listed, { dryRun: false, log, awaited: [] }, new AbortController().signal);
+const newer = { ...backup(9), label: 'data_20260102_000000' };
+
+test('wal-of-unread-backup: WAL of a backup whose record could not be read just now is no WAL that nobody needs', async () => {
+  const one = await repository();
+  expect((await expire(one, [newer])).map(({ reason }) => reason)).toEqual([
+    'wal-of-unread-backup',
+    'wal-of-unread-backup',
+    'wal-of-backup',
+  ]);
+  expect(await one.kept()).toEqual(['1', '2', '9']);
+  await writeFile(join(one.dir, 'data_20260101_000000.json'), '{'); // Nobody can tell whose it is.
+  await expire(one, [newer]);
+  expect(await one.kept()).toEqual(['1', '2', '9']);
+});
+
+test('a backup of another cluster, one that has gone, and what is no record keep no WAL', async () => {
+  const one = await repository();
+  await rm(join(one.dir, 'data_20260101_000000'), { recursive: true });
+  await mkdir(join(one.dir, 'data_20260104_000000.json'));
+  await expire(one, [newer]);
+  expect(await one.kept()).toEqual(['9']);
 });
