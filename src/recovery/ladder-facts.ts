@@ -33,6 +33,6 @@ export interface Facts {
   readonly known: boolean;
   /** BACKUP_DIR is empty, and the volume that it lay on is not mounted, or the dump that belongs into the cluster was there. */
   readonly backupsUnmounted: boolean;
-  /** BACKUP_DIR, or a record in it, does not let itself be read: nobody knows which backups there are. */
+  /** BACKUP_DIR, or what is in it of a backup that may hold more than `backup`, does not let itself be read. */
   readonly backupsUnreadable: boolean;
 }

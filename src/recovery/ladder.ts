@@ -18,7 +18,6 @@ const wants = (strategy: Strategy) => (facts: Facts) => facts.wish === strategy;
 const chooseYourself =
   '`dbkit recover --dry-run` shows the evidence, `dbkit recover --strategy restore|reinitialize` chooses; nothing was changed';
 const backupsThereAre = '`dbkit maintenance list-backups` shows what there is; nothing was changed';
-const beginAnew = '`dbkit recover --strategy reinitialize` goes on without them; nothing was changed';
 const noBackup = 'there is no good backup to restore';
 
 /** First match wins: what is not ours, a person's wish, a first boot, the circuit breaker, what replaces data, what mends it, what harms nothing. */
@@ -89,14 +88,20 @@ const rows = [
     when: (facts) => facts.backupsUnmounted && facts.backup === undefined && (facts.state !== 'cluster' || mustReplace(facts)),
     then: 'refuse',
     words: 'the backups are on a volume that is not mounted',
-    refusal: { code: 'recovery.refused', hint: `mount the volume of BACKUP_DIR first; ${beginAnew}` },
+    refusal: {
+      code: 'recovery.refused',
+      hint: 'mount the volume of BACKUP_DIR first; `dbkit recover --strategy reinitialize` goes on without them; nothing was changed',
+    },
   },
   {
     id: 'backups-not-readable',
-    when: (facts) => facts.backupsUnreadable && facts.backup === undefined && (facts.state === 'unfinished' || mustReplace(facts)),
+    when: (facts) => facts.backupsUnreadable && (facts.state === 'unfinished' || mustReplace(facts)),
     then: 'refuse',
-    words: 'the backups cannot be read, so nobody knows what they hold',
-    refusal: { code: 'recovery.refused', hint: `look at BACKUP_DIR first, at its owner and its disk (\`ls -l\`, \`dmesg\`); ${beginAnew}` },
+    words: 'backups cannot be read, so nobody knows what they hold',
+    refusal: {
+      code: 'recovery.refused',
+      hint: 'look at BACKUP_DIR first, at its owner and its disk (`ls -l`, `dmesg`); `dbkit recover --strategy restore|reinitialize` goes on without them; nothing was changed',
+    },
   },
   {
     id: 'empty-where-an-instance-was',

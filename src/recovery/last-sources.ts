@@ -1,4 +1,5 @@
-import { join } from 'node:path';
+import { lstat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { BaseBackups, Dumps, FoundBackup } from '../backups/backup.ts';
 import { openRegular } from '../backups/regular-file.ts';
 import { awaitedDump } from '../instance/initialize/marker.ts';
@@ -8,7 +9,7 @@ import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import { newestFirst, parseLabel } from '../kernel/labels.ts';
 import { namesIn } from '../machine/is-there.ts';
 import type { Facts } from './ladder-facts.ts';
-import type { PlanInput } from './plan.ts';
+import type { PlanInput, Source } from './plan.ts';
 
 /**
  * The newest dump of this very cluster that these programs can load, where its identifier is known: of an interrupted restore the one that it was
@@ -38,26 +39,32 @@ export async function newestDump(
 }
 
 /**
- * Why there may be backups that nobody sees, as the ladder asks it. `isAlone`: the data would have to be replaced, and nothing was found to replace it.
- * An interrupted restore of a dump had its dump there.
+ * Why there may be backups that nobody sees, as the ladder asks it. `source`: the one that would be restored; a newer one may hold more, unless the WAL
+ * leads to the end. An interrupted restore of a dump had its dump there.
  */
 export async function accessOf(
   { volume, backupDir, system }: Local,
-  { state, isAlone }: { readonly state: Facts['state']; readonly isAlone: boolean },
+  { state, source, replaces }: { readonly state: Facts['state']; readonly source: Source | undefined; readonly replaces: boolean },
 ): Promise<Pick<Facts, 'backupsUnmounted' | 'backupsUnreadable'>> {
   const awaited = state === 'unfinished' ? await awaitedDump(volume, system) : undefined;
+  if (source?.rollsForward || !(replaces || state === 'empty' || state === 'unfinished'))
+    return { backupsUnmounted: false, backupsUnreadable: false };
   const isUnseen = awaited !== undefined && (await holdsNothing(backupDir));
+  const isOfUse = (label: string): boolean => source === undefined || (parseLabel(label)?.kind === 'data' && label > source.backup.label);
   return {
-    backupsUnmounted: isUnseen || (await isUnmounted(join(volume.dataDir, '.dbkit'), backupDir)),
-    backupsUnreadable: isAlone && (state !== 'unfinished' || awaited !== undefined) && (await isUnreadable(backupDir)),
+    backupsUnmounted: source === undefined && (isUnseen || (await isUnmounted(join(volume.dataDir, '.dbkit'), backupDir))),
+    backupsUnreadable: (replaces || awaited !== undefined) && (await isUnreadable(backupDir, isOfUse)),
   };
 }
 
-/** One that is no regular file is somebody's work, and no trouble of the disk. */
-async function isUnreadable(backupDir: string): Promise<boolean> {
-  const isRecord = (name: string): boolean => name.endsWith('.json') && parseLabel(name.slice(0, -'.json'.length)) !== undefined;
+/** A record that is no regular file is somebody's work, and no trouble of the disk. */
+async function isUnreadable(backupDir: string, isOfUse: (label: string) => boolean): Promise<boolean> {
   try {
-    for (const name of (await namesIn(backupDir)).filter(isRecord)) await readFirstByte(join(backupDir, name));
+    const labels = (await namesIn(backupDir)).flatMap((name) => (name.endsWith('.json') ? [basename(name, '.json')] : []));
+    for (const label of labels.filter((one) => ['data', 'dump'].includes(parseLabel(one)?.kind ?? '') && isOfUse(one))) {
+      await readFirstByte(join(backupDir, `${label}.json`));
+      await lstat(join(backupDir, label)).catch(unlessMissing);
+    }
     return false;
   } catch {
     return true;

@@ -114,9 +114,11 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     allow: input.recovery.allow,
     wish: input.wish,
     known: inspection.report.state === 'empty' && (await isKnown(local, input.backups, signal)),
-    ...(backup === undefined
-      ? await accessOf(local, { state: inspection.report.state, isAlone })
-      : { backupsUnmounted: false, backupsUnreadable: false }),
+    ...(await accessOf(local, {
+      state: inspection.report.state,
+      source: backup,
+      replaces: steps.some(({ remedy }) => remedy.then === 'replace'),
+    })),
   });
   return { inspection, findings, decision: rung.then, rung, steps, backup, partial, dump, backedUp, wish: input.wish };
 }
