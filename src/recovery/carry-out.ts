@@ -8,7 +8,7 @@ import { discardUnfinished, stageNewCluster } from '../instance/initialize/initi
 import { markInitializing, replacedBefore } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
 import { clusterEntries, present } from '../instance/volume.ts';
-import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, type FailureCode, toFailure, wordsOf } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
 import type { Refusal } from '../kernel/reasons.ts';
 import { carryConfiguration } from './carry-configuration.ts';
@@ -128,13 +128,16 @@ const standsAlone: ReadonlySet<Mend> = new Set<Mend>([
   'relink-tablespace',
 ]);
 
+/** These say nothing of the file: a repair that they stopped was not tried, and nothing worse is done for it. */
+const stopsAll: ReadonlySet<FailureCode> = new Set<FailureCode>(['volume.full', 'volume.read-only', 'machine.exhausted', 'lock.held']);
+
 /** Resolves to what went wrong, in words; whatever stops every repair is thrown. */
 const unlessItStandsAlone =
   (mend: Mend, signal: AbortSignal) =>
   (cause: unknown): string => {
     signal.throwIfAborted();
     const isFailure = cause instanceof DbkitError || errnoOf(cause) !== undefined;
-    if (!standsAlone.has(mend) || !isFailure || errnoOf(cause) === 'ENOSPC') throw cause;
+    if (!standsAlone.has(mend) || !isFailure || stopsAll.has(toFailure(cause).code)) throw cause;
     return wordsOf(cause);
   };
 

@@ -123,7 +123,9 @@ async function bringBackFromBackup(bench: Bench, finding: Finding, signal: Abort
     await local.system.files.copy(from, target, { mode: 0o600, owner: local.owner, modifiedMs: mtimeMs });
     if (sha256 !== undefined && (await hashFile(Buffer.from(target), signal)).sha256 !== sha256) {
       await rm(target, { force: true });
-      throw new DbkitError('data.corrupt', `${from} was written to while it was copied`, { hint: 'try again: `dbkit recover`' });
+      throw new DbkitError('lock.held', `${from} was written to while it was copied`, {
+        hint: 'a backup is running: try again when it is over',
+      });
     }
     local.system.reached('repair.brought-back');
   }
