@@ -1,4 +1,4 @@
-import { cp, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
 import type { BehindGap } from '../inspection/gaps.ts';
@@ -7,6 +7,7 @@ import type { Local } from '../instance/local.ts';
 import { present } from '../instance/volume.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import { makeLabel } from '../kernel/labels.ts';
+import { copyAll } from './copy-all.ts';
 
 /** A file of the last clean shutdown, and where a backup holds the very same. */
 export interface BackedUpFile extends KnownFile {
@@ -36,7 +37,8 @@ export async function setAside({ local, asideDir }: Pick<Bench, 'local' | 'aside
   await rm(to, { recursive: true, force: true }); // Only what this very repair put there before it was killed.
   await rename(from, to).catch(async (cause: unknown) => {
     if (errnoOf(cause) !== 'EXDEV') throw cause;
-    await cp(from, to, { recursive: true, preserveTimestamps: true }); // A tablespace, or pg_wal, on a volume of its own.
+    await copyAll(from, to, local.system); // A tablespace, or pg_wal, on a volume of its own.
+    await local.system.files.syncDirectory(dirname(to));
     await rm(from, { recursive: true });
   });
   local.system.reached('repair.set-aside');

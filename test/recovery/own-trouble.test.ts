@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -6,6 +7,7 @@ import type { Local } from '../../src/instance/local.ts';
 import type { HeldLock } from '../../src/kernel/machine.ts';
 import { carryOut } from '../../src/recovery/carry-out.ts';
 import type { Plan } from '../../src/recovery/plan.ts';
+import { setAside } from '../../src/recovery/set-aside.ts';
 
 /** A plan to bring one file back from a backup, whose copying fails with `errno`. */
 async function repairing(errno: string): Promise<{ readonly outcome: Promise<unknown>; readonly dataDir: string }> {
@@ -46,4 +48,29 @@ test.each(['EIO', 'ENOENT'])('%s is of that one file: what is left to do is plan
   const { outcome, dataDir } = await repairing(errno);
   await expect(outcome).resolves.toMatchObject({ done: [], failed: [{ finding: { path: 'base/5/16384' } }] });
   expect(await readFile(join(dataDir, '.dbkit/set-aside/replaced_19700101_000000/base/5/16384'), 'utf8')).toBe('as it is');
+});
+
+test('what is set aside onto another volume is durable there before it goes here', async ({ skip }) => {
+  const [here, there] = await Promise.all([mkdtemp('/tmp/dbkit-own-'), mkdtemp('/dev/shm/dbkit-own-').catch(() => undefined)]);
+  onTestFinished(async () => {
+    for (const path of [here, there]) if (path !== undefined) await rm(path, { recursive: true });
+  });
+  if (there === undefined || (await stat(here)).dev === (await stat(there)).dev) return skip('/tmp and /dev/shm are one volume');
+  await symlink(there, join(here, 'pg_wal'));
+  await writeFile(join(there, 'segment'), 'rows');
+  const steps: string[] = [];
+  const files = {
+    makeDirectory: async (path: string) => void (await mkdir(path, { recursive: true })),
+    copy: async (from: string, to: string) => {
+      await copyFile(from, to);
+      steps.push('copied, as files.copy does: synced');
+    },
+    syncDirectory: async () => void steps.push(`synced while the old one is ${existsSync(join(there, 'segment')) ? 'there' : 'gone'}`),
+  };
+  const system = { files, reached: () => undefined, rights: { isRoot: () => false } };
+  const local = { volume: { dataDir: here }, owner: undefined, system } as unknown as Local;
+  await setAside({ local, asideDir: join(here, 'aside') }, 'pg_wal/segment');
+  expect(steps).toEqual(['copied, as files.copy does: synced', 'synced while the old one is there']);
+  expect(await readFile(join(here, 'aside/pg_wal/segment'), 'utf8')).toBe('rows');
+  expect(existsSync(join(there, 'segment'))).toBe(false);
 });
