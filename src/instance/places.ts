@@ -12,7 +12,7 @@ import { mountAround } from './mounts.ts';
  */
 const schema = v.object({ schema: v.literal('dbkit.places/v1'), mounts: v.record(v.string(), v.string()) });
 
-export const placesFile = (folder: string): string => join(folder, 'places.json');
+const placesFile = (folder: string): string => join(folder, 'places.json');
 
 async function remembered(folder: string): Promise<Readonly<Record<string, string>>> {
   const text = await readPlainText(placesFile(folder)).catch(() => '');

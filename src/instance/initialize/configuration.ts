@@ -4,7 +4,7 @@ import { readPlainText } from '../../machine/plain-file.ts';
 import type { Local } from '../local.ts';
 
 /** The line in postgresql.conf by which an instance is known that dbkit has initialised. */
-export const INITIALIZED_BY_DBKIT = '# Added by dbkit at initialisation';
+const INITIALIZED_BY_DBKIT = '# Added by dbkit at initialisation';
 
 /** Of an instance of dbkit's own, settings are dbkit's to choose; one that was adopted keeps those of whoever made it. */
 export const isInitializedByDbkit = async (dataDir: string): Promise<boolean> =>
