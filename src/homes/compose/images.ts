@@ -16,8 +16,7 @@ const families: readonly (readonly [name: RegExp, family: PostgresImage['family'
 ];
 
 /** The image as Compose would see it where none of its variables is set: `${NAME:-16}` is 16 (Compose, "Interpolation"). */
-const withDefaults = (image: string): string =>
-  image.replace(/\$\{\w+(?::?-([^}]*))?\}|\$\w+/g, (_all, preset?: string) => preset ?? '');
+const withDefaults = (image: string): string => image.replace(/\$\{\w+(?::?-([^}]*))?\}|\$\w+/g, (_all, preset?: string) => preset ?? '');
 
 /** Undefined for an image that is not known to hold PostgreSQL. The major is the tag's first number, or the one behind `pg`. */
 export function postgresImage(image: string): PostgresImage | undefined {
