@@ -1,14 +1,23 @@
 import { appendFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errnoOf, unlessMissing } from '../../kernel/errors.ts';
 import { readPlainText } from '../../machine/plain-file.ts';
 import type { Local } from '../local.ts';
 
 /** The line in postgresql.conf by which an instance is known that dbkit has initialised. */
 const INITIALIZED_BY_DBKIT = '# Added by dbkit at initialisation';
 
-/** Of an instance of dbkit's own, settings are dbkit's to choose; one that was adopted keeps those of whoever made it. */
-export const isInitializedByDbkit = async (dataDir: string): Promise<boolean> =>
-  (await readPlainText(join(dataDir, 'postgresql.conf')).catch(() => '')).includes(INITIALIZED_BY_DBKIT);
+/**
+ * Of an instance of dbkit's own, settings are dbkit's to choose; one that was adopted keeps those of whoever made it. Rejects where the file is there and
+ * cannot be read: then nobody knows, and what is dbkit's (the slot of the WAL) is not given up.
+ */
+export async function isInitializedByDbkit(dataDir: string): Promise<boolean> {
+  const text = await readPlainText(join(dataDir, 'postgresql.conf')).catch((cause: unknown) => {
+    if (errnoOf(cause) === 'EISDIR') return undefined; // No server reads it either.
+    return unlessMissing(cause);
+  });
+  return text?.includes(INITIALIZED_BY_DBKIT) === true;
+}
 
 /**
  * A client that dies while its query waits would hold its connection until the query ends: pools that try again then take all there are. The
