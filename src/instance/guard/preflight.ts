@@ -6,7 +6,7 @@ import { roomAt } from '../../machine/disk-usage.ts';
 import { readPlainText } from '../../machine/plain-file.ts';
 import { signalStop } from '../server/server.ts';
 import { clusterEntries, present, type Volume, volumeOf } from '../volume.ts';
-import { programOf } from './program-of.ts';
+import { programOf, provenProgramOf } from './program-of.ts';
 import { judgeDirectory, judgeVolume } from './refusals.ts';
 
 const TAKEOVER_MS = 30_000;
@@ -32,7 +32,7 @@ export async function refuseFullVolume(dataDir: string): Promise<void> {
 
 /**
  * The meaning of postmaster.pid on this machine: nothing there, left behind, or a live server of this very directory. Rejects with what a disk says
- * that does not answer.
+ * that does not answer, and where dbkit is short of descriptors: a server that it cannot see is not gone.
  */
 export async function serverOn(dataDir: string): Promise<'none' | 'stale' | { readonly pid: number }> {
   const text = await readPlainText(join(dataDir, 'postmaster.pid')).catch((cause: unknown) => {
@@ -44,7 +44,7 @@ export async function serverOn(dataDir: string): Promise<'none' | 'stale' | { re
   if (text === undefined) return 'none';
   const pid = Math.abs(Number(text.split('\n')[0])); // Single-user mode writes its pid with a minus.
   if (!Number.isInteger(pid) || pid === 0) return 'stale';
-  const program = await programOf(pid);
+  const program = await provenProgramOf(pid);
   if (program !== 'postgres') return 'stale';
   const directory = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
   const home = await realpath(dataDir).catch(() => dataDir); // PGDATA may lie behind a link.

@@ -1,15 +1,29 @@
 import { readFile, readlink } from 'node:fs/promises';
+import { isOwnTrouble } from '../../kernel/errors.ts';
 
-/** The name of the program a pid runs; undefined for no such process, and for a thread's id, which kill(2) would take for one. */
-export async function programOf(pid: number): Promise<string | undefined> {
-  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+/** The name of the program a pid runs; undefined for no such process, for a thread's id, which kill(2) would take for one, and where that cannot be read. */
+export const programOf = (pid: number): Promise<string | undefined> =>
+  provenProgramOf(pid).catch((cause: unknown) => {
+    if (!isOwnTrouble(cause)) throw cause;
+    return undefined;
+  });
+
+/** The same, for whoever takes undefined for a proof. Rejects where dbkit itself is short of descriptors or memory: that says nothing of the process. */
+export async function provenProgramOf(pid: number): Promise<string | undefined> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(unlessOwnTrouble);
+  if (status === undefined) return undefined;
   if (Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1]) !== pid) return undefined;
   if (/^State:\s*[ZX]/m.test(status)) return undefined; // A zombie holds no file, no lock and no memory.
-  const link = await readlink(`/proc/${pid}/exe`).catch(() => undefined);
+  const link = await readlink(`/proc/${pid}/exe`).catch(unlessOwnTrouble);
   const name =
     link
       ?.replace(/ \(deleted\)$/, '')
       .split('/')
       .at(-1) ?? /^Name:\s*(\S+)/m.exec(status)?.[1];
   return name === 'postmaster' ? 'postgres' : name;
+}
+
+function unlessOwnTrouble(thrown: unknown): undefined {
+  if (isOwnTrouble(thrown)) throw thrown;
+  return undefined;
 }
