@@ -1,3 +1,4 @@
+import { IS_LEFT, IS_SNAPSHOT } from '../backups/dump/own-databases.ts';
 import type { Hold } from '../boot/hold.ts';
 import { dropInventory } from '../inspection/inventory.ts';
 import { connectSuperuser, type Local } from '../instance/local.ts';
@@ -77,9 +78,7 @@ interface DatabaseRow extends Locale {
 
 const DATABASES = `
   SELECT datname AS name, datallowconn AS "isOpen", datconnlimit = -2 AS "isInvalid",
-         datname ~ '^dbkit_snapshot_[0-9]{8}_[0-9]{6}$'
-           AND coalesce(pg_catalog.shobj_description(oid, 'pg_database'), '') LIKE '{"schema":"dbkit.snapshot/%' AS "isSnapshot",
-         datname ~ '^dbkit_restore_[0-9]{8}_[0-9]{6}$' AS "isLeft",
+         ${IS_SNAPSHOT} AS "isSnapshot", ${IS_LEFT} AS "isLeft",
          pg_catalog.pg_encoding_to_char(encoding) AS encoding, datcollate AS collate, datctype AS ctype,
          coalesce(pg_catalog.to_jsonb(d) ->> 'datlocprovider', 'c') AS provider,
          coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale') AS locale

@@ -1,5 +1,6 @@
 import { DbkitError } from '../../kernel/errors.ts';
 import type { BackupOptions } from '../backup.ts';
+import { IS_LEFT, IS_SNAPSHOT } from './own-databases.ts';
 
 export interface KnownDatabase {
   readonly name: string;
@@ -19,9 +20,7 @@ export interface ChosenDatabases {
 /** Of everything but PostgreSQL's own templates, what a killed restore has left, and snapshots, which are copies of what is dumped. */
 export const DATABASES = `
   SELECT datname AS name, oid::text AS oid, datistemplate AS "isTemplate", datallowconn AS "isOpen", datconnlimit = -2 AS "isInvalid"
-    FROM pg_catalog.pg_database WHERE datname NOT IN ('template0', 'template1') AND datname !~ '^dbkit_restore_[0-9]{8}_[0-9]{6}$'
-       AND NOT (datname ~ '^dbkit_snapshot_[0-9]{8}_[0-9]{6}$' AND coalesce(pg_catalog.shobj_description(oid, 'pg_database'), '') LIKE '{"schema":"dbkit.snapshot/%')
-     ORDER BY 1`;
+    FROM pg_catalog.pg_database d WHERE datname NOT IN ('template0', 'template1') AND NOT ${IS_LEFT} AND NOT ${IS_SNAPSHOT} ORDER BY 1`;
 
 /** First match wins: why a database is not dumped unless it is named; then, why not even so. */
 const reasons: readonly {

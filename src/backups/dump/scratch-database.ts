@@ -5,15 +5,13 @@ import type { LoadRequest } from '../backup.ts';
 import type { DumpNeeds } from './create.ts';
 import { type Dump, type Filled, fill } from './fill.ts';
 import { type Loader, openSession, type ServerNeeds } from './loader.ts';
+import { IS_LEFT, TEMPORARY } from './own-databases.ts';
 import { giveBack } from './owners.ts';
 import { type Late, loadPrivileges } from './privileges.ts';
 import { setProperties } from './properties.ts';
 import { createMissingRoles, dropLeftRoles, dropRoles } from './roles.ts';
 import { strangeOwners } from './strange-owners.ts';
 import type { DumpTools } from './tools.ts';
-
-/** By this name, which nobody else gives, a database is known that a killed restore left behind; one that is whole bears its own. */
-const TEMPORARY = 'dbkit_restore_';
 
 export const temporaryName = ({ system }: Pick<ServerNeeds, 'system'>): string =>
   makeLabel('replaced', system.clock.now()).replace('replaced_', TEMPORARY);
@@ -38,9 +36,7 @@ export async function beginRestoring(needs: ServerNeeds, session: Connection, si
       });
     await clock.sleep(100, signal);
   }
-  const left = await session.query<{ name: string }>('SELECT datname AS name FROM pg_database WHERE datname ~ $1', [
-    `^${TEMPORARY}\\d{8}_\\d{6}$`,
-  ]);
+  const left = await session.query<{ name: string }>(`SELECT datname AS name FROM pg_database WHERE ${IS_LEFT}`);
   for (const { name } of left)
     await dropScratch(needs, session, name, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
