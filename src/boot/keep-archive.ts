@@ -1,12 +1,12 @@
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { wantsWal } from '../config/wal-settings.ts';
 import { settingOf } from '../formats/conf.ts';
 import { parseControlFile } from '../formats/control-file.ts';
 import { isInitializedByDbkit } from '../instance/initialize/configuration.ts';
 import { connectForServer, type Local } from '../instance/local.ts';
 import { walKeepBytes } from '../instance/server/wal-keep.ts';
 import { present } from '../instance/volume.ts';
-import { openWalStream, type WalStream } from '../instance/wal-stream.ts';
 import { bound } from '../kernel/deadline.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Child } from '../kernel/machine.ts';
@@ -15,10 +15,11 @@ import { roomAt } from '../machine/disk-usage.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import { keepRest } from '../wal/keep-rest.ts';
 import { keepWal } from '../wal/keep-wal.ts';
-import type { StreamStart, WalKeeping } from '../wal/keeper-life.ts';
+import type { WalKeeping } from '../wal/keeper-life.ts';
 import { readMark } from '../wal/mark.ts';
 import { dropSlot, OWN_SLOT } from '../wal/slot.ts';
 import type { PostgresqlOptions } from './hold.ts';
+import { keepingOf } from './keeping-of.ts';
 
 /** The work that is left for the archive once the server has stopped cleanly, while the data is still held. Never rejects. */
 export interface Archived {
@@ -30,9 +31,9 @@ const QUESTION_MS = 10_000;
 const FINISH_MS = 5_000;
 const NAMES = 'synchronous_standby_names';
 
-/** Is the WAL of this instance kept? Unless somebody has decided, of those that dbkit has initialised, and where it says how little may be lost. */
-const isKept = async ({ volume }: Local, { wal: { mode, synchronous }, tier }: KeptConfig): Promise<boolean> =>
-  mode === undefined ? synchronous || tier !== undefined || (await isInitializedByDbkit(volume.dataDir)) : mode === 'tail';
+/** Is the WAL of this instance kept? Unless somebody has decided, of those that dbkit has initialised. */
+const isKept = async ({ volume }: Local, config: KeptConfig): Promise<boolean> =>
+  wantsWal(config) ?? (await isInitializedByDbkit(volume.dataDir));
 
 type KeptConfig = Pick<Config, 'wal' | 'tier'>;
 
@@ -71,7 +72,7 @@ export async function archiveWhileRunning(local: Local, options: PostgresqlOptio
       await forgetSlot(local);
       return none;
     }
-    const keeping = await keepingOf(local, options);
+    const keeping = await keepingHere(local, options);
     if (keeping === undefined) return none;
     await keepWal(keeping, child);
     return { finish: () => finish(keeping) };
@@ -81,27 +82,12 @@ export async function archiveWhileRunning(local: Local, options: PostgresqlOptio
   }
 }
 
-async function keepingOf(local: Local, { config, wantBackup }: PostgresqlOptions): Promise<WalKeeping | undefined> {
-  const { system, stateDir, backupDir: repositoryDir, owner, volume } = local;
-  const read = parseControlFile(await readPlain(join(volume.dataDir, 'global/pg_control')));
+async function keepingHere(local: Local, { config, wantBackup }: PostgresqlOptions): Promise<WalKeeping | undefined> {
+  const { dataDir } = local.volume;
+  const read = parseControlFile(await readPlain(join(dataDir, 'global/pg_control')));
   if ('problem' in read) return undefined;
   const { systemIdentifier, walSegmentSizeBytes: segmentSizeBytes } = read.control;
-  const limits = { statementTimeoutMs: QUESTION_MS, lockTimeoutMs: QUESTION_MS };
-  return {
-    ...{ system, stateDir, repositoryDir, owner, dataDir: volume.dataDir, systemIdentifier, segmentSizeBytes },
-    pollMs: config.wal.pollSeconds * 1000,
-    maxLagBytes: sizeBytes(config.wal.maxLag),
-    backupAfterBytes: sizeBytes(config.wal.backupAfter),
-    connect: (signal) => connectForServer(local, signal, local.settings.socketDir, limits),
-    openStream: config.wal.synchronous ? (at, signal) => streamOf(local, at, signal) : undefined,
-    wantBackup: (reason) => wantBackup?.(reason),
-  };
-}
-
-function streamOf({ settings }: Local, at: StreamStart, signal: AbortSignal): Promise<WalStream> {
-  const { socketDir, port, superuser: user, superuserPassword } = settings;
-  const target = { socketDir, port, user, database: user, password: superuserPassword?.reveal() };
-  return openWalStream(target, { ...at, name: OWN_SLOT, timeoutMs: QUESTION_MS }, signal);
+  return keepingOf({ ...local, dataDir, systemIdentifier, segmentSizeBytes }, config, (reason) => wantBackup?.(reason));
 }
 
 /** The checkpoint of the shutdown is the end of the WAL; the mark has just noted it. */

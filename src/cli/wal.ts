@@ -11,6 +11,7 @@ import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
 import { copyRows, registerWalCopy } from './wal-copy.ts';
+import { registerWalReceive } from './wal-receive.ts';
 
 const KEPT = `
 The supervisor keeps the WAL of instances that dbkit has initialised, in BACKUP_DIR/wal; DBKIT_WAL=tail switches it on for others, DBKIT_WAL=off off.`;
@@ -67,6 +68,7 @@ export function registerWal(program: Command, cli: Cli): void {
         return { report, text: (style) => expireView(report, style) };
       }),
     );
+  registerWalReceive(wal, cli);
   registerWalCopy(wal, cli);
   wal
     .command('fetch')

@@ -23,3 +23,12 @@ export const walSettings = v.pipe(
   v.check(({ mode, synchronous }) => !(synchronous && mode === 'off'), 'synchronous needs the archive: leave mode out, or set it to tail'),
 );
 export type WalSettings = v.InferOutput<typeof walSettings>;
+
+/** Shall the WAL be kept? Undefined where the configuration leaves it to whoever made the instance. */
+export const wantsWal = ({
+  wal: { mode, synchronous },
+  tier,
+}: {
+  readonly wal: WalSettings;
+  readonly tier?: string | undefined;
+}): boolean | undefined => (mode === undefined ? synchronous || tier !== undefined || undefined : mode === 'tail');

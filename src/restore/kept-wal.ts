@@ -6,6 +6,7 @@ import { baseBackupRecords } from '../backups/base/record.ts';
 import { copiesOfWal } from '../backups/offsite/wal-notes.ts';
 import { openRepository } from '../backups/repository.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
+import { receiveWal } from '../boot/receive-wal.ts';
 import { parseLsn } from '../formats/wal-segment.ts';
 import { openForServer } from '../instance/sessions.ts';
 import { bound } from '../kernel/deadline.ts';
@@ -38,6 +39,8 @@ export interface KeptWal {
   verify(range: WalRange | undefined, signal: AbortSignal): Promise<WalVerification>;
   /** For bin/dbkit-wal: writes a segment or a history to `to`. False: it is not in the archive. */
   fetch(name: string, to: string, signal: AbortSignal): Promise<boolean>;
+  /** Keeps the WAL of a server that dbkit does not supervise until `signal` fires; see receiveWal. */
+  receive(signal: AbortSignal): Promise<void>;
   expire(wish: { readonly dryRun: boolean }, signal: AbortSignal): Promise<WalExpiry>;
 }
 
@@ -74,6 +77,7 @@ export function createKeptWal({ config, system }: PostgresqlOptions): KeptWal {
     },
     verify: async (range, signal) => verifyWal(await archiveOf(signal), range, system.log, signal),
     fetch: async (name, to, signal) => fetchAhead(await archiveOf(signal), name, to, system.files, signal),
+    receive: (signal) => receiveWal({ config, system }, signal),
     async expire({ dryRun }, signal) {
       const archive = await archiveOf(signal);
       const awaited = awaitedOf(await copiesOfWal(config, archive.systemIdentifier, system.files));

@@ -4,7 +4,6 @@ import { type Lsn, parseLsn, timelineOfHistory } from '../formats/wal-segment.ts
 import type { Connection } from '../instance/connection.ts';
 import type { WalStream } from '../instance/wal-stream.ts';
 import { DbkitError } from '../kernel/errors.ts';
-import type { Child } from '../kernel/machine.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 import { claimArchive } from './claim.ts';
 import { copyUpTo, type Line } from './copy-wal.ts';
@@ -26,7 +25,7 @@ const TICK_MS = 50;
  * Keeps the WAL of a server in the archive as it becomes durable: whole segments, and the bytes of the unfinished one. Ends with the server; never
  * rejects. A failure is told once, and it is tried again: the server never waits for it.
  */
-export async function keepWal(needs: WalKeeping, child: Child): Promise<void> {
+export async function keepWal(needs: WalKeeping, child: { readonly exited: Promise<unknown> }): Promise<void> {
   const ended = new AbortController();
   void child.exited.then(() => ended.abort());
   const { clock } = needs.system;

@@ -5,7 +5,7 @@ import { isAbort, toFailure } from '../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import type { Line } from './copy-wal.ts';
 import { publishKeeping, type WalGap, type WalKeepingState } from './keeping.ts';
-import { dropSlot, makeSlot, slotHolds } from './slot.ts';
+import { dropSlot, makeSlot, requireLimit, slotHolds } from './slot.ts';
 import { type ArchiveWriter, openWriter } from './writer.ts';
 
 export interface WalKeeping {
@@ -21,6 +21,8 @@ export interface WalKeeping {
   readonly maxLagBytes: number;
   /** After so much WAL a base backup is wanted, so that the archive does not grow without end. */
   readonly backupAfterBytes: number;
+  /** A slot is made only where the server limits what slots hold: whoever is gone cannot let go of his. */
+  readonly isLimited?: boolean | undefined;
   connect(signal: AbortSignal): Promise<Connection>;
   /** Given where commits wait for the archive: by it they learn how far that is. */
   readonly openStream?: ((at: StreamStart, signal: AbortSignal) => Promise<WalStream>) | undefined;
@@ -68,6 +70,7 @@ export const newLife = (needs: WalKeeping, gaps: readonly WalGap[]): Life => ({
 /** Without a slot it goes on unguarded: WAL is copied well before a checkpoint removes it, unless the archive cannot be written for a while. */
 export async function guard(life: Life, session: Connection): Promise<void> {
   try {
+    if (life.needs.isLimited) await requireLimit(session);
     life.guarded = (await slotHolds(session)) !== undefined || (await makeSlot(session)) !== undefined;
   } catch (cause) {
     if (isAbort(cause)) throw cause; // The server is being stopped: that is no trouble of the slot's.

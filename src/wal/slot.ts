@@ -1,5 +1,6 @@
 import { formatLsn, type Lsn, parseLsn } from '../formats/wal-segment.ts';
 import type { Connection } from '../instance/connection.ts';
+import { DbkitError } from '../kernel/errors.ts';
 
 /** The physical replication slot that holds WAL back until it is in the archive. Nobody else reads it. */
 export const OWN_SLOT = 'dbkit_archive';
@@ -17,6 +18,15 @@ export async function makeSlot(session: Connection): Promise<Lsn | undefined> {
   await dropSlot(session);
   await session.query('SELECT pg_create_physical_replication_slot($1, true)', [OWN_SLOT]);
   return slotHolds(session);
+}
+
+/** Rejects with `server.settings` where a slot that nobody reads any more would hold WAL back until the disk is full. */
+export async function requireLimit(session: Connection): Promise<void> {
+  const [row] = await session.query<{ keep: string }>(`SELECT current_setting('max_slot_wal_keep_size') AS keep`);
+  if (row?.keep !== '-1') return;
+  throw new DbkitError('server.settings', 'max_slot_wal_keep_size is -1, so a slot that is left behind would fill the disk', {
+    hint: "ALTER SYSTEM SET max_slot_wal_keep_size = '4GB'; SELECT pg_reload_conf()",
+  });
 }
 
 /** Lets go of what lies before `lsn`; a slot that has come further stays where it is. */

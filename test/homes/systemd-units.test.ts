@@ -13,6 +13,7 @@ const plan: UnitPlan = {
   writable: ['/var/lib/postgresql/15/main', '/var/lib/postgresql-backup'],
   intervalSeconds: 30,
   stopSeconds: 8,
+  receivesWal: true,
   backupAt: 'hourly',
   verifyAt: 'Sun 04:30',
 };
@@ -50,10 +51,26 @@ test('nothing that kills Node, or takes PostgreSQL’s shared memory', () => {
 
 test('a PGDATA that no unit runs gets one of its own', () => {
   const own = { ...plan, serverUnit: OWN_SERVER_UNIT };
-  expect(renderUnits(own).map(({ name }) => name)).toEqual([...unitNames]);
+  expect(renderUnits(own).map(({ name }) => name)).toEqual(unitNames.filter((name) => name !== 'dbkit-wal.service'));
   expect(renderUnits(plan).map(({ name }) => name)).not.toContain(OWN_SERVER_UNIT);
   expect(toEnable(own)).toEqual([OWN_SERVER_UNIT, 'dbkit-health.timer', 'dbkit-backup.timer', 'dbkit-verify.timer']);
   expect(unit(OWN_SERVER_UNIT, own)).toEqual(expect.arrayContaining(['Type=notify', 'TimeoutStopSec=13s', 'RuntimeDirectory=postgresql']));
+});
+
+test('the WAL of a server that another unit runs is received where the configuration wants it kept', () => {
+  expect(unit('dbkit-wal.service')).toEqual(
+    expect.arrayContaining([
+      'ExecStart=/usr/bin/node /usr/lib/node_modules/dbkit/bin/dbkit.js wal receive --quiet',
+      'Restart=always',
+      'User=postgres',
+      'After=postgresql@15-main.service',
+      'WantedBy=multi-user.target',
+    ]),
+  );
+  expect(toEnable(plan)).toContain('dbkit-wal.service');
+  const without = { ...plan, receivesWal: false };
+  expect(renderUnits(without).map(({ name }) => name)).not.toContain('dbkit-wal.service');
+  expect(toEnable(without)).not.toContain('dbkit-wal.service');
 });
 
 test('homes and /tmp stay visible where the program, the data or the socket are there', () => {

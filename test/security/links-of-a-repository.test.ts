@@ -129,6 +129,7 @@ const plan: UnitPlan = {
   writable: ['/data'],
   intervalSeconds: 60,
   stopSeconds: 8,
+  receivesWal: true,
   backupAt: 'daily',
   verifyAt: 'weekly',
 };

@@ -1,6 +1,7 @@
 import { dirname, join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import type { Origin } from '../../config/origin.ts';
+import { wantsWal } from '../../config/wal-settings.ts';
 import type { Instance } from '../../instance/contract.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Systemd } from '../../machine/systemd-contract.ts';
@@ -100,6 +101,7 @@ async function planUnits({ config, instance, systemd }: PlanNeeds, wishes: UnitW
     writable: [postgresql.dataDir, backupDir, logDir, postgresql.socketDir],
     intervalSeconds: monitor.intervalSeconds,
     stopSeconds,
+    receivesWal: wantsWal(config) ?? false,
   };
 }
 

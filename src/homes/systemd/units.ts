@@ -1,4 +1,5 @@
 import { DbkitError } from '../../kernel/errors.ts';
+import { assigned, asUser, commandLine, hardened, installedFor, job, unit } from './unit-sections.ts';
 
 /** The values for the units; every path is absolute. */
 export interface UnitPlan {
@@ -17,6 +18,8 @@ export interface UnitPlan {
   readonly writable: readonly string[];
   readonly intervalSeconds: number;
   readonly stopSeconds: number;
+  /** The configuration wants the WAL kept, of a server that dbkit does not supervise. */
+  readonly receivesWal: boolean;
   /** systemd.time(7) calendar expressions. */
   readonly backupAt: string;
   readonly verifyAt: string;
@@ -29,6 +32,8 @@ export interface UnitFile {
 
 /** Runs the server where nobody else does: a PGDATA without a unit of its own. */
 export const OWN_SERVER_UNIT = 'dbkit-postgresql.service';
+/** Keeps the WAL of a server that another unit runs. */
+const WAL_UNIT = 'dbkit-wal.service';
 /** Where systemd looks for what an administrator installs. */
 export const UNIT_DIR = '/etc/systemd/system';
 /** By this line a file is known to be dbkit's; others are neither written over nor removed. */
@@ -44,13 +49,18 @@ export const unitNames = [
   'dbkit-backup.timer',
   'dbkit-verify.service',
   'dbkit-verify.timer',
+  WAL_UNIT,
 ] as const;
 
-/** The units that are enabled and started: timers, and the server where it is dbkit's. */
-export const toEnable = ({ serverUnit }: Pick<UnitPlan, 'serverUnit'>): readonly string[] => [
-  ...(serverUnit === OWN_SERVER_UNIT ? [OWN_SERVER_UNIT] : []),
+/** The units that are enabled and started: timers, the server where it is dbkit's, and what keeps the WAL where it is not. */
+export const toEnable = (plan: Pick<UnitPlan, 'serverUnit' | 'receivesWal'>): readonly string[] => [
+  ...(plan.serverUnit === OWN_SERVER_UNIT ? [OWN_SERVER_UNIT] : []),
   ...unitNames.filter((name) => name.endsWith('.timer')),
+  ...(receives(plan) ? [WAL_UNIT] : []),
 ];
+
+const receives = ({ serverUnit, receivesWal }: Pick<UnitPlan, 'serverUnit' | 'receivesWal'>): boolean =>
+  receivesWal && serverUnit !== OWN_SERVER_UNIT;
 
 /** The unit files for systemd 247 and newer (Debian 11). Pure. */
 export function renderUnits(plan: UnitPlan): readonly UnitFile[] {
@@ -63,6 +73,7 @@ export function renderUnits(plan: UnitPlan): readonly UnitFile[] {
     ['dbkit-backup.timer', calendar('Back PostgreSQL up', plan.backupAt)],
     ['dbkit-verify.service', verify(plan)],
     ['dbkit-verify.timer', calendar('Read the backups of PostgreSQL again', plan.verifyAt)],
+    ...(receives(plan) ? [[WAL_UNIT, receiver(plan)] as [string, string[]]] : []),
   ];
   return units.map(([name, sections]) => ({ name, text: `${[MARK, ...sections].map(oneLine).join('\n')}\n` }));
 }
@@ -126,6 +137,20 @@ const verify = (plan: UnitPlan): string[] => [
   ...asUser(plan),
 ];
 
+/** It outlives stops of the server, which end its sessions only. */
+const receiver = (plan: UnitPlan): string[] => [
+  ...unit('Keep the WAL of PostgreSQL', `After=${plan.serverUnit}`),
+  '[Service]',
+  'Type=exec',
+  `EnvironmentFile=${plan.environmentFile}`,
+  `ExecStart=${commandLine(plan.program, 'wal receive --quiet')}`,
+  'Restart=always',
+  'RestartSec=5s',
+  ...asUser(plan),
+  '',
+  ...installedFor('multi-user.target'),
+];
+
 /** A whole report every minute is for nobody; what changes is logged. stderr would follow stdout. */
 const silent = ['StandardOutput=null', 'StandardError=journal'];
 
@@ -174,68 +199,3 @@ const server = (plan: UnitPlan): string[] => [
   '',
   ...installedFor('multi-user.target'),
 ];
-
-const unit = (description: string, ...lines: readonly string[]): string[] => ['[Unit]', `Description=${description}`, ...lines, ''];
-const installedFor = (target: string): string[] => ['[Install]', `WantedBy=${target}`];
-
-const job = ({ program, environmentFile }: UnitPlan, words: string): string[] => [
-  '[Service]',
-  'Type=oneshot',
-  `EnvironmentFile=${environmentFile}`,
-  `ExecStart=${commandLine(program, words)}`,
-];
-
-const asUser = (plan: UnitPlan): string[] => [
-  `User=${plan.user}`,
-  'CapabilityBoundingSet=',
-  ...hardened(plan, [
-    'ProtectSystem=strict',
-    `ReadWritePaths=${opened(plan)
-      .map((path) => quoted(`-${path}`))
-      .join(' ')}`,
-  ]),
-  'SystemCallFilter=@system-service',
-  'SystemCallFilter=~@privileged @resources',
-  'ProtectProc=invisible',
-];
-
-/** No MemoryDenyWriteExecute=, which kills Node's compiler, and no RemoveIPC=, which takes a server's shared memory when its user's last job ends. */
-function hardened(plan: UnitPlan, files: readonly string[]): string[] {
-  const { program, socketDir } = plan;
-  const isBelow = (path: string, ...roots: string[]): boolean => roots.some((root) => path === root || path.startsWith(`${root}/`));
-  const inHome = [...program, ...opened(plan)].some((path) => isBelow(path, '/home', '/root', '/run/user'));
-  return [
-    'UMask=0077',
-    'NoNewPrivileges=yes',
-    ...files,
-    ...(inHome ? [] : ['ProtectHome=yes']),
-    ...(isBelow(socketDir, '/tmp', '/var/tmp') ? [] : ['PrivateTmp=yes']),
-    'PrivateDevices=yes',
-    'ProtectClock=yes',
-    'ProtectControlGroups=yes',
-    'ProtectHostname=yes',
-    'ProtectKernelLogs=yes',
-    'ProtectKernelModules=yes',
-    'ProtectKernelTunables=yes',
-    'RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6',
-    'RestrictNamespaces=yes',
-    'RestrictRealtime=yes',
-    'RestrictSUIDSGID=yes',
-    'LockPersonality=yes',
-    'SystemCallArchitectures=native',
-    'SystemCallErrorNumber=EPERM', // Node tries io_uring, and goes on without it.
-  ];
-}
-
-const opened = ({ notes, writable }: UnitPlan): string[] => [...new Set([...notes, ...writable])];
-
-const commandLine = (program: readonly string[], words: string): string =>
-  [...program.map((word) => quoted(word.replaceAll('$', '$$$$'))), words].join(' ');
-
-/** systemd.syntax(7): specifiers are doubled, and what holds blanks or quotes stands in quotes. */
-function quoted(word: string): string {
-  const plain = word.replaceAll('%', '%%');
-  return /[\s"'\\;]/.test(plain) ? `"${plain.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"` : plain;
-}
-
-const assigned = (name: string, value: string): string => quoted(`${name}=${value}`);
