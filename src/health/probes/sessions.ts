@@ -121,7 +121,8 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
       const target = { socketDir: host, port, user: username, database, password: password.reveal(), sslMode, sslRootCert };
       const enter = () => attempt(() => openAsRole(target, limits, ending.signal));
       const first = await enter();
-      return first.refusal?.kind === 'hung' ? enter() : first;
+      const isBusy = first.refusal?.kind === 'hung' && (await sessions.superuser()).session !== undefined; // Else the server itself is hung.
+      return isBusy ? enter() : first;
     }),
     watch: once(async (): Promise<Watch | undefined> => {
       const first = await sessions.superuser();
