@@ -23,13 +23,27 @@ export const dynamicSchema = v.looseObject({
 });
 export type DynamicDocument = v.InferOutput<typeof dynamicSchema>;
 
-const store = setting(v.looseObject({ hosts: setting(words), host: setting(word), url: setting(word) }));
+const store = setting(
+  v.looseObject({
+    hosts: setting(words),
+    host: setting(word),
+    url: setting(word),
+    port: setting(word),
+    protocol: setting(word),
+    username: setting(word),
+    password: setting(word),
+    cacert: setting(word),
+    cert: setting(word),
+    key: setting(word),
+  }),
+);
 const login = setting(v.looseObject({ username: setting(word), password: setting(word) }));
 
 /** patroni.yml ("YAML Configuration Settings"). */
 export const memberSchema = v.looseObject({
   scope: setting(word),
   name: setting(word),
+  namespace: setting(word),
   etcd: store,
   etcd3: store,
   restapi: setting(
@@ -91,7 +105,7 @@ export const readDynamic = (file: string, document: unknown): DynamicSetup | und
 };
 
 /** The members of etcd that are named, by whichever of the two protocols. */
-export function storeHosts({ etcd, etcd3 }: MemberDocument): readonly string[] {
+export function storeHosts({ etcd, etcd3 }: Pick<MemberDocument, 'etcd' | 'etcd3'>): readonly string[] {
   const named = etcd3 ?? etcd;
   return named?.hosts ?? [named?.host ?? named?.url].filter((host) => typeof host === 'string');
 }

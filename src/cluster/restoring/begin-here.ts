@@ -25,7 +25,7 @@ export interface Begun {
 /** Everything that may be done while no member runs; the plan is there before. */
 export async function begin(here: Here, { journal, wish, ask }: Begun, signal: AbortSignal): Promise<ClusterRestore> {
   const { needs, file, folder, settings } = here;
-  const { document, store } = await readMemberSetting(settings.config, file.scope, signal);
+  const { document, store } = await readMemberSetting(settings.config, file.scope, wish.environment, signal);
   const dbkit = callOf(settings.config, document);
   const begun = journal === undefined ? await planHere(here, wish, document, signal) : sameWish(journal, wish);
   const running = await runningNow(here, signal);
