@@ -11,7 +11,7 @@ import { requireFiles, takesAnyServer } from './cli/needs-files.ts';
 import type { Parts } from './cli/parts.ts';
 import { createCopying } from './cluster/copying/copying.ts';
 import type { MemberOptions } from './cluster/member/member.ts';
-import { watchedCluster } from './cluster/watched.ts';
+import { clusterOf } from './cluster/watched.ts';
 import type { Config } from './config/config.ts';
 import { configPath, readConfigFile, readEnvironment } from './config/file.ts';
 import { memberSettings } from './config/ha-settings.ts';
@@ -136,7 +136,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
       async () => (await serverOwner(config.postgresql, system).catch(() => undefined))?.gid,
     ),
     memory: createMonitorMemory(config.stateDir, system),
-    watchedCluster: watchedCluster({ ...system, config, alerts }),
+    ...clusterOf({ ...system, config, alerts, environment: options.environment }),
     copying: createCopying({ config, system, alerts, inspect: postgresql.inspect }),
     alerts,
     settingsFile: createSettingsFile(

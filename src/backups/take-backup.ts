@@ -2,19 +2,24 @@ import type { Config } from '../config/config.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
 import { type Backup, type BackupOptions, type Backups, isGood } from './backup.ts';
+import type { Carrier, Turn } from './carrier.ts';
 import { expireQuarantine, type Reported } from './expire-quarantine.ts';
 import { type ListedBackup, listed } from './list-backups.ts';
 import type { Copies } from './offsite/copies.ts';
 import type { ExpireQuarantined } from './quarantine-retention.ts';
 
-/** The backup, or why none was needed. */
-export type BackupReport = { readonly backup: ListedBackup } | { readonly backup: null; readonly because: string };
+/** The backup, or why none was taken here; on a member of a cluster also whose turn it is when the schedule wants one. */
+export type BackupReport = ({ readonly backup: ListedBackup } | { readonly backup: null; readonly because: string }) & {
+  readonly carrier?: Turn;
+};
 
 export interface TakeBackupInput extends BackupOptions {
   /** By name; undefined: the first. */
   readonly engine?: string | undefined;
   /** Only when the instance was written to since the last one. */
   readonly ifChanged: boolean;
+  /** Base backups: only on the member of a cluster whose turn it is. */
+  readonly ifCarrier?: boolean;
 }
 
 /** Takes one backup, and after a good one lets go of quarantined data that retention no longer keeps. Rejects with `usage.invalid` when there is no such engine. */
@@ -28,8 +33,9 @@ export async function takeBackup(
     readonly offsite: Pick<Copies, 'copy' | 'pending' | 'expire'>;
     /** Copies that killed drills have left are as large as the data: each backup frees them. */
     readonly copies: { clearLeft(signal: AbortSignal): Promise<unknown> };
+    readonly carrier: Carrier;
   },
-  { engine: name, ifChanged, ...options }: TakeBackupInput,
+  { engine: name, ifChanged, ifCarrier = false, ...options }: TakeBackupInput,
   signal: AbortSignal,
 ): Promise<BackupReport> {
   const { backups, log } = app;
@@ -47,8 +53,11 @@ export async function takeBackup(
   await app.copies
     .clearLeft(signal)
     .catch((cause: unknown) => log.warn('copies.left', `copies that a killed run has left could not be removed: ${wordsOf(cause)}`));
+  const carrier = (kind.kind === 'physical' && (await app.carrier.turn(signal))) || undefined;
+  const told = carrier && { carrier };
+  if (ifCarrier && carrier?.isHere === false) return { backup: null, because: carrier.because, ...told };
   const change = ifChanged && kind.kind === 'physical' ? await kind.changedSinceLast(signal) : undefined;
-  if (change && !change.changed) return { backup: null, because: change.because };
+  if (change && !change.changed) return { backup: null, because: change.because, ...told };
   const backup = listed(await kind.take(signal, options), kind.name);
   if (isGood(backup)) {
     await expireQuarantine(app, { dryRun: false }, signal).catch((cause: unknown) =>
@@ -58,7 +67,7 @@ export async function takeBackup(
   const places = Object.entries(app.config.copies).flatMap(([name, { afterBackup }]) => (afterBackup ? [name] : []));
   if (backup.state !== 'damaged' && places.length > 0)
     await copyElsewhere(app, places, await ofTheSameCluster(kind, backup, signal), backup.systemIdentifier, signal);
-  return { backup };
+  return { backup, ...told };
 }
 
 const ofTheSameCluster = async ({ repository }: Backups, made: ListedBackup, signal: AbortSignal): Promise<readonly Backup[]> =>

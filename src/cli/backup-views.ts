@@ -44,6 +44,18 @@ export function choiceView(backups: readonly ListedBackup[], style: Style, now: 
 }
 
 export function createdView(report: BackupReport, style: Style): string {
+  return [backupWords(report, style), carrierWords(report)].filter(Boolean).join('\n');
+}
+
+/** Taken here because a person wished it: the member that the schedule would have chosen. */
+const carrierWords = ({ backup, carrier }: BackupReport): string =>
+  backup === null || carrier === undefined || carrier.isHere
+    ? ''
+    : `the schedule leaves base backups to ${carrier.member}: ${carrier.because}`;
+
+function backupWords(report: BackupReport, style: Style): string {
+  if (report.backup === null && report.carrier?.isHere === false)
+    return `no backup here, it is the turn of ${style.strong(report.carrier.member ?? 'another member')}: ${report.because}`;
   if (report.backup === null) return `no backup needed: ${report.because}`;
   const { label, sizeBytes, newBytes, state, pinned } = report.backup;
   const size = `${bytes(sizeBytes)}, ${bytes(newBytes)} new${pinned ? ', pinned' : ''}`;

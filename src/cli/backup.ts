@@ -32,6 +32,7 @@ interface CreateFlags {
   readonly lowPriority?: boolean;
   readonly rateLimit?: string;
   readonly ifChanged?: boolean;
+  readonly ifCarrier?: boolean;
   readonly note?: string;
   readonly pin?: boolean;
   readonly database?: readonly string[];
@@ -56,6 +57,7 @@ function registerCreate(backup: Command, cli: Cli): void {
     .addOption(new Option('--rate-limit <size>', 'read at most this much in a second, such as 50MB').argParser(sizeArgument))
     .option('--low-priority', 'use the lowest priority for processor and disk')
     .option('--if-changed', 'only when something was written since the last backup')
+    .option('--if-carrier', 'in a cluster: only on the member whose turn it is (ha.backupFrom); for timers, which every member has')
     .option('--note <text>', 'a note that `backup list` shows')
     .option('--pin', 'keep it until the pin is removed')
     .addHelpText(

@@ -1,5 +1,6 @@
 import type { Alerter } from '../alerts/contract.ts';
 import type { Backups } from '../backups/backup.ts';
+import type { Carrier } from '../backups/carrier.ts';
 import type { Copies } from '../backups/offsite/copies.ts';
 import type { Pulls } from '../backups/pull/pull.ts';
 import type { Seeds } from '../backups/seed/seed.ts';
@@ -50,6 +51,8 @@ export interface Parts extends Omit<Postgresql, 'service'> {
   readonly memory: MonitorMemory;
   /** The Patroni cluster of ha.members, where there is one. */
   readonly watchedCluster: WatchedCluster;
+  /** Which of its members takes the base backups. */
+  readonly carrier: Carrier;
   /** A member's data from backups, as Patroni asks for it. */
   readonly copying: Copying;
   readonly alerts: Alerter;

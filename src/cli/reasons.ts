@@ -7,6 +7,7 @@ import { retentionRules } from '../backups/retention.ts';
 import { snapshotRows } from '../backups/snapshots/snapshot-rows.ts';
 import { turnRows } from '../backups/snapshots/turn-rows.ts';
 import { doorRows } from '../boot/door.ts';
+import { carrierRows } from '../cluster/carrier-rows.ts';
 import { fitRows } from '../cluster/copying/fit-rows.ts';
 import { missRows } from '../cluster/drill/misses.ts';
 import { clusterFindings } from '../cluster/findings.ts';
@@ -132,6 +133,7 @@ export const tables = {
   'What a commit through the write address proves': writeFindings,
   'What PgBouncer says': poolerFindings,
   'How a change of role is told': roleRows,
+  'Which member takes a base backup': carrierRows,
   'Why nobody would be promoted': clusterObstacles,
   'Why a member would not be promoted': memberObstacles,
   'Why the lead is not handed over': switchoverRefusals,

@@ -9,7 +9,7 @@ export function again({ program }: Pick<Surroundings, 'program'>, flags: GlobalF
 
 /** The backup that nobody asked for: it goes last, and decides by itself whether there is anything to do. */
 export const automaticBackup = (surroundings: Pick<Surroundings, 'program'>, flags: GlobalFlags): string[] =>
-  again(surroundings, flags, ['backup', 'create', '--if-changed', '--low-priority', '--quiet']);
+  again(surroundings, flags, ['backup', 'create', '--if-carrier', '--if-changed', '--low-priority', '--quiet']);
 
 export const automaticCommands = (surroundings: Pick<Surroundings, 'program'>, flags: GlobalFlags): AutomaticCommands => ({
   backup: automaticBackup(surroundings, flags),

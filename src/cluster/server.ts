@@ -12,6 +12,10 @@ export interface ServerView {
   readonly isTimelineCertain: boolean;
   /** The end of its WAL as a number: what it wrote, or has received. */
   readonly walAt: number;
+  /** How much of it is in its data: all, but on a standby. */
+  readonly replayedAt: number;
+  /** The timeline of its last checkpoint or restartpoint, from which a base backup would begin. */
+  readonly checkpointTimeline: number;
   /** A standby whose WAL receiver is connected and streams. */
   readonly isStreaming: boolean;
   readonly systemIdentifier: string;
@@ -39,6 +43,8 @@ const FACTS = `select not pg_is_in_recovery() as writable, system_identifier::te
   not pg_is_in_recovery() or exists (select from pg_stat_wal_receiver where received_tli is not null) as timeline_certain,
   pg_wal_lsn_diff(case when pg_is_in_recovery()
     then greatest(pg_last_wal_receive_lsn(), pg_last_wal_replay_lsn()) else pg_current_wal_lsn() end, '0/0')::text as wal_at,
+  pg_wal_lsn_diff(case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_lsn() end, '0/0')::text as replayed_at,
+  (select timeline_id from pg_control_checkpoint()) as checkpoint_timeline,
   coalesce((select status = 'streaming' from pg_stat_wal_receiver), false) as streaming,
   (extract(epoch from pg_postmaster_start_time()) * 1000000)::bigint::text as started_at,
   current_setting('data_checksums') = 'on' or current_setting('wal_log_hints') = 'on' as rewindable
@@ -50,6 +56,8 @@ interface Row {
   readonly timeline: number;
   readonly timeline_certain: boolean;
   readonly wal_at: string;
+  readonly replayed_at: string;
+  readonly checkpoint_timeline: number;
   readonly streaming: boolean;
   readonly started_at: string;
   readonly rewindable: boolean;
@@ -80,6 +88,8 @@ const viewOf = (row: Row): ServerView => ({
   timeline: row.timeline,
   isTimelineCertain: row.timeline_certain,
   walAt: Number(row.wal_at),
+  replayedAt: Number(row.replayed_at),
+  checkpointTimeline: row.checkpoint_timeline,
   isStreaming: row.streaming,
   systemIdentifier: row.system_identifier,
   startedAt: row.started_at,

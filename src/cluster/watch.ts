@@ -83,10 +83,14 @@ async function writeSeen({ config: { stateDir }, files, log }: Needs, now: Clust
 }
 
 /** The members whose Patroni is at an address of this machine; all of them where none is. */
-export function ownMembers(members: readonly Member[], here: ReadonlySet<string> = addressesHere()): readonly string[] {
-  const own = members.filter(({ api }) => here.has(new URL(api).hostname.replace(/^\[(.*)\]$/, '$1')));
+export function ownMembers(members: readonly Pick<Member, 'name' | 'api'>[], here?: ReadonlySet<string>): readonly string[] {
+  const own = membersHere(members, here);
   return (own.length === 0 ? members : own).map(({ name }) => name);
 }
+
+/** The members whose Patroni is at an address of this machine. */
+export const membersHere = <M extends Pick<Member, 'api'>>(members: readonly M[], here = addressesHere()): readonly M[] =>
+  members.filter(({ api }) => here.has(new URL(api).hostname.replace(/^\[(.*)\]$/, '$1')));
 
 const addressesHere = (): ReadonlySet<string> =>
   new Set([hostname(), 'localhost', ...Object.values(networkInterfaces()).flatMap((some) => (some ?? []).map(({ address }) => address))]);

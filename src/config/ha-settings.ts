@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { secret, text } from '../alerts/channel.ts';
-import { DURATION } from '../kernel/units.ts';
+import { DURATION, sizeBytes } from '../kernel/units.ts';
 import type { Config } from './config.ts';
 
 const url = v.pipe(v.string(), v.regex(/^https?:\/\/[^/?#]+\/?$/, 'must be a URL without a path, such as http://10.0.0.1:8008'));
@@ -31,6 +31,8 @@ export const haSettings = v.strictObject({
     v.pipe(v.string(), v.regex(/^\d+(\.\d+)?(kB|MB|GB|TB)$|^\d+$/, "expected a size like '1MB', or bytes")),
     '1MB',
   ),
+  /** Which member takes the base backups that the schedule wants. */
+  backupFrom: v.optional(v.picklist(['prefer-replica', 'leader', 'every']), 'prefer-replica'),
   /** The machines with an etcd; default: those of the first three members, or of the only one. */
   etcd: v.optional(v.array(v.pipe(v.string(), v.regex(/^(\[[0-9a-fA-F:]+\]|[^:/\s]+):\d{1,5}$/, 'expected HOST:PORT')))),
   /** Where applications write: HAProxy, a virtual address, or a service of Kubernetes. */
@@ -55,6 +57,10 @@ export const haSettings = v.strictObject({
   ),
 });
 export type HaSettings = v.InferOutput<typeof haSettings>;
+export type BackupFrom = HaSettings['backupFrom'];
+
+export const maxLagBytes = ({ maxReplicationLag: text }: Pick<HaSettings, 'maxReplicationLag'>): number =>
+  /^\d+$/.test(text) ? Number(text) : Math.round(sizeBytes(text));
 
 /** A member of the cluster that the entrypoint runs on this machine, in PostgreSQL's place. */
 export const patroniSettings = v.strictObject({

@@ -118,6 +118,8 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'ha.checkIntervalSeconds': 'how often Patroni looks (loop_wait), where dbkit renders its configuration',
   'ha.failoverTimeoutSeconds': 'a leader that says nothing for so long is replaced (ttl); Patroni since 3.2 takes 20 or more',
   'ha.maxReplicationLag': 'a replica that is further behind is not promoted (maximum_lag_on_failover): 1MB, or bytes',
+  'ha.backupFrom':
+    'which member takes the base backups of the schedule: prefer-replica, one that follows closely, else the leader; leader; every, each its own',
   'ha.etcd': 'machines with an etcd, as HOST:PORT; default: those of the first three members',
   'ha.writeAddress': 'where applications write, as HOST:PORT: HAProxy or a virtual address',
   'ha.pooler': 'PgBouncer, as HOST:PORT; a switchover lets its clients wait',

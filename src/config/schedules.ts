@@ -37,12 +37,12 @@ export type JobName = 'backup' | 'drill';
 
 /**
  * When the supervisor does what; null: never. Where it takes no backup after a start either, somebody else takes them, so only a schedule that is
- * written down counts. None on a member of a cluster: every one of them would take the same backup.
+ * written down counts. No drill on a member of a cluster: every one of them would rehearse the same. Of backups each asks whose turn it is.
  */
 export function schedulesOf({ backup, drill, tier = 'standard', ...services }: Scheduled): Readonly<Record<JobName, string | null>> {
-  if (memberSettings(services) !== undefined) return { backup: null, drill: null };
   const { schedule = backup.afterStart ? tiers[tier].backupSchedule : 'off' } = backup;
-  return { backup: orNever(schedule), drill: orNever(drill.schedule ?? 'off') };
+  const rehearsed = memberSettings(services) === undefined ? drill.schedule : undefined;
+  return { backup: orNever(schedule), drill: orNever(rehearsed ?? 'off') };
 }
 
 const orNever = (schedule: string): string | null => (schedule === 'off' ? null : schedule);

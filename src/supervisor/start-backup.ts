@@ -1,20 +1,22 @@
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { memberSettings } from '../config/ha-settings.ts';
 import type { StatusBoard } from '../control/status.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Child, Logger, SpawnChild } from '../kernel/machine.ts';
 
 const INTERRUPTED = 143; // By our own stop: the next one begins anew.
 
-/** By the published state: clients are served, so there is something to work on. */
+/** By the published state: clients are served, so there is something to work on. Patroni is ready when its server is. */
 export async function isServerUp({ board }: { readonly board: Pick<StatusBoard, 'read'> }): Promise<boolean> {
   const published = await board.read();
-  return published?.services.some(({ name, state }) => name === 'postgresql' && state === 'ready') ?? false;
+  return published?.services.some(({ name, state }) => (name === 'postgresql' || name === 'patroni') && state === 'ready') ?? false;
 }
 
 /**
  * The automatic backup after a start, as a process of its own: and its memory goes with it. It decides by itself
- * whether anything has changed. Undefined when it is switched off, no PostgreSQL is up, or it cannot be started, which never fails a boot.
+ * whether anything has changed, and in a cluster whose turn it is. Undefined when it is switched off, no PostgreSQL is up, or it cannot be started,
+ * which never fails a boot. A member of a cluster that starts is no reason for one: the schedule is.
  */
 export async function startBackup(
   app: {
@@ -27,7 +29,8 @@ export async function startBackup(
   [file = 'dbkit', ...args]: readonly string[],
   { outlivesDbkit = false, isScheduled = false }: { readonly outlivesDbkit?: boolean; readonly isScheduled?: boolean } = {},
 ): Promise<Child | undefined> {
-  if (!(app.config.backup.afterStart || isScheduled) || !(await isServerUp(app))) return undefined;
+  const isWanted = isScheduled || (app.config.backup.afterStart && memberSettings(app.config) === undefined);
+  if (!isWanted || !(await isServerUp(app))) return undefined;
   const output = { appendTo: join(app.config.logDir, 'dbkit.log') };
   try {
     const child = await app.spawn({

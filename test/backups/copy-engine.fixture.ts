@@ -80,7 +80,7 @@ export async function startServer(
   settings: Readonly<Record<string, string>> = {},
   isStandby = false,
 ): Promise<TestServer> {
-  const port = await freePort();
+  const port = settings['port'] === undefined ? await freePort() : Number(settings['port']);
   const socketDir = dirname(dataDir);
   const all = {
     listen_addresses: '',

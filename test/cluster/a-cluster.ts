@@ -39,6 +39,8 @@ export const ownFacts = (over: Partial<NonNullable<MemberFacts['own']>> = {}): N
   timeline: 4,
   isTimelineCertain: true,
   walAt: 67_418_024,
+  replayedAt: over.walAt ?? 67_418_024,
+  checkpointTimeline: over.timeline ?? 4,
   isStreaming: true,
   systemIdentifier: '7713189254549480100',
   startedAt: '1795866963401333',

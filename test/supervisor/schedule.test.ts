@@ -68,6 +68,12 @@ describe('what is scheduled', () => {
     ],
     ['switched off', { tier: 'high', backup: { schedule: 'off' } }, null, null],
     ['with drills', { drill: { schedule: '0 4 * * 0' } }, daily, '0 4 * * 0'],
+    [
+      'a member of a cluster asks whose turn it is, and rehearses nothing',
+      { services: { patroni: { config: '/etc/patroni/config.yml' } }, drill: { schedule: '0 4 * * 0' } },
+      daily,
+      null,
+    ],
   ])('%s', (_, given, backup, drill) => expect(schedules(given)).toEqual({ backup, drill }));
 });
 

@@ -8,7 +8,7 @@ import { writeNew } from '../durable-tree.ts';
 import { type BackupRun, beginCopy, type Taken } from './begin-copy.ts';
 import { readCluster } from './cluster.ts';
 import { BACKUP_FILE_MODE, type Copied, copyControlFile, copyTree, settleTornPages } from './copy-tree.ts';
-import { type BackupStart, openServerSession } from './server-session.ts';
+import { type BackupStart, openServerSession, type ServerSession } from './server-session.ts';
 import { copyWal } from './wal-copy.ts';
 import type { SourceTree } from './walk.ts';
 
@@ -25,12 +25,14 @@ export async function backUpHot(run: BackupRun, signal: AbortSignal): Promise<Ta
     const started = await session.start(label);
     const { startLsn } = started;
     const timeline = await requireSameFiles(run, started, signal);
+    await requireOneTimeline(session, timeline); // Before the copy; and after it, as a standby goes on replaying.
     const { job, tree, copied, copyBeganNs } = await beginCopy(run, startLsn, signal);
     await copyTree(job, tree.files, copied, signal);
     system.reached('backup.files-copied');
     const { checkpointLsn } = await copyControlFile(job, dataDir, copied, signal);
     const { stopLsn, backupLabel, tablespaceMap } = await session.stop();
     system.reached('backup.stopped');
+    await requireOneTimeline(session, timeline);
     settleTornPages(copied, stopLsn);
     const kept = await dropLateTablespaces(staging, tree, copied, tablespaceMap);
     await addBackupLabel(run, backupLabel, copied);
@@ -66,6 +68,21 @@ async function requireSameFiles(run: BackupRun, { startLsn, timeline }: BackupSt
   const now = await readCluster(run.dataDir, signal);
   if (now.redoLsn < startLsn || now.timeline !== (timeline ?? now.timeline)) throw foreignServer(run);
   return now.timeline;
+}
+
+/**
+ * A standby that follows a new primary begins its backup at its last restartpoint, which stays on the old timeline until the new primary's first
+ * checkpoint has come (a restartpoint is made where the primary made a checkpoint). Replay of such a copy would have to cross timelines, which a
+ * server does with a recovery.signal only.
+ */
+async function requireOneTimeline(session: Pick<ServerSession, 'replayedTimeline'>, timeline: number): Promise<void> {
+  const replayed = await session.replayedTimeline();
+  if (replayed === undefined || replayed === timeline) return;
+  throw new DbkitError(
+    'service.unready',
+    `the standby has come to timeline ${replayed}, and its last restartpoint, where a backup begins, is on timeline ${timeline}`,
+    { hint: 'type CHECKPOINT on the primary, and take the backup again when the standby has replayed it; or take it on the primary' },
+  );
 }
 
 /** Replays the copied WAL in thought: every record from start to stop must be whole. True when a tablespace is made in it. */

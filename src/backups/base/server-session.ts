@@ -25,6 +25,8 @@ export interface ServerSession {
   readonly isStandby: boolean;
   start(label: string): Promise<BackupStart>;
   stop(): Promise<BackupStop>;
+  /** Of a standby: the timeline of what it has to replay again after a crash; undefined on a primary. */
+  replayedTimeline(): Promise<number | undefined>;
   /** Idempotent; ends the hold on WAL. */
   end(): Promise<void>;
 }
@@ -87,6 +89,11 @@ function sessionOf(connection: Connection, facts: Facts): ServerSession {
         `SELECT lsn::text, ${bytes('labelfile')}, ${bytes('spcmapfile')} FROM ${call}`,
       );
       return { stopLsn: parseLsn(row!.lsn), backupLabel: row!.labelfile, tablespaceMap: row!.spcmapfile ?? Buffer.alloc(0) };
+    },
+    async replayedTimeline() {
+      if (!facts.in_recovery) return undefined;
+      const [row] = await connection.query<{ timeline: number }>('SELECT min_recovery_end_timeline AS timeline FROM pg_control_recovery()');
+      return row!.timeline;
     },
     end: () => connection.end(),
   };

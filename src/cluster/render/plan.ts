@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
+import { maxLagBytes } from '../../config/ha-settings.ts';
 import { DbkitError } from '../../kernel/errors.ts';
-import { sizeBytes } from '../../kernel/units.ts';
 import { isSince } from '../lint/dynamic-rows.ts';
 import { type Member, membersOf, type Place, placeOf } from '../members.ts';
 
@@ -134,7 +134,7 @@ export function settingsOf(
     ttlSeconds,
     loopWaitSeconds,
     retryTimeoutSeconds,
-    maximumLagBytes: /^\d+$/.test(ha.maxReplicationLag) ? Number(ha.maxReplicationLag) : Math.round(sizeBytes(ha.maxReplicationLag)),
+    maximumLagBytes: maxLagBytes(ha),
     isSynchronous: members >= 3,
     isPaused: !ha.autoFailover,
   };

@@ -125,7 +125,7 @@ const recovery = (plan: UnitPlan): string[] => [
 
 const backup = (plan: UnitPlan): string[] => [
   ...unit('Back PostgreSQL up', `After=${plan.serverUnit}`),
-  ...job(plan, 'backup create --if-changed --low-priority'),
+  ...job(plan, 'backup create --if-carrier --if-changed --low-priority'),
   ...unhurried,
   ...asUser(plan),
 ];
