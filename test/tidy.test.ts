@@ -45,6 +45,7 @@ const homes: readonly (readonly [pattern: RegExp, home: RegExp])[] = [
   [/console\.(log|error|warn)/, /^$/],
   [/(access|lstat|stat)\([^;]*\)\.then\(\s*\(\) => true,\s*\(\) => false/, /^machine\/is-there\.ts$/], // "Is it there?" has one answer.
   [/'ENOENT'\) return (undefined|\[\]|'');[^\n]*\n\s*throw (cause|thrown);/, /^kernel\/errors\.ts$/], // `.catch(unlessMissing)`.
+  [/['`]\/proc[^\n]*\.catch\(\(\) =>/, /^(instance\/guard\/(ports|preflight)|supervisor\/doctor\/doctor)\.ts$/], // `.catch(unlessOwnTrouble)`; there it names a holder, or counts as a server.
   [/\bcode[)]?\.(startsWith|endsWith|includes|match|split)\(|\.test\(code\)/, /^inspection\/findings\.ts$/], // A code is compared whole, or by its family.
   [/TODO|FIXME|XXX|@ts-(ignore|expect-error|nocheck)|biome-ignore|\bas any\b/, /^$/],
 ];

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { errnoOf } from '../kernel/errors.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 
 /** A process by pid and start time: a pid alone may be another program's by now. */
 export interface ProcessMark {
@@ -7,9 +8,9 @@ export interface ProcessMark {
   readonly startedTicks: string;
 }
 
-/** The field 22 of /proc/PID/stat; undefined when the process is gone (proc(5)). */
+/** The field 22 of /proc/PID/stat; undefined when the process is gone (proc(5)). Rejects, as all that is asked here, where dbkit is short of descriptors. */
 export async function startedTicks(pid: number): Promise<string | undefined> {
-  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')).split(') ').at(-1)!.split(' ');
+  const fields = ((await readFile(`/proc/${pid}/stat`, 'utf8').catch(unlessOwnTrouble)) ?? '').split(') ').at(-1)!.split(' ');
   return fields[0] === 'Z' ? undefined : fields[19];
 }
 
@@ -26,6 +27,6 @@ export function signalTo(pid: number, name: NodeJS.Signals): void {
 
 /** The processes that one has started, those that still run (proc(5), /proc/PID/task/TID/children). */
 export async function childrenOf(pid: number): Promise<readonly number[]> {
-  const text = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '');
+  const text = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(unlessOwnTrouble)) ?? '';
   return text.split(' ').filter(Boolean).map(Number);
 }

@@ -1,4 +1,5 @@
 import { readFile, realpath, stat } from 'node:fs/promises';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 
 /** A place below a directory where something else is mounted. */
 export interface MountPoint {
@@ -9,11 +10,11 @@ export interface MountPoint {
 
 /**
  * The mounts below `directory`, from /proc/self/mountinfo (proc(5)): bind mounts of the same file system have one st_dev with what is around
- * them, and refuse a rename all the same. Empty where there is no such list.
+ * them, and refuse a rename all the same. Empty where there is no such list; rejects where dbkit is short of descriptors to read it.
  */
 export async function mountsBelow(directory: string): Promise<MountPoint[]> {
   const home = await realpath(directory).catch(() => directory);
-  const text = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  const text = await readMounts();
   const found = mountPoints(text, home).map(async (path): Promise<MountPoint[]> => {
     const stats = await stat(`${home}/${path}`).catch(() => undefined); // Hidden under another one.
     return stats === undefined ? [] : [{ path, kind: stats.isDirectory() ? 'directory' : 'file' }];
@@ -21,9 +22,11 @@ export async function mountsBelow(directory: string): Promise<MountPoint[]> {
   return (await Promise.all(found)).flat();
 }
 
+/** /proc/self/mountinfo; empty where there is none. Rejects where dbkit is short of descriptors: that is no volume without mounts. */
+export const readMounts = async (): Promise<string> => (await readFile('/proc/self/mountinfo', 'utf8').catch(unlessOwnTrouble)) ?? '';
+
 /** The innermost mount point that `path`, a real path, lies on; undefined where there is no list of mounts. */
-export const mountAround = async (path: string): Promise<string | undefined> =>
-  innermost(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''), path);
+export const mountAround = async (path: string): Promise<string | undefined> => innermost(await readMounts(), path);
 
 /** Pure. */
 export const innermost = (mountinfo: string, path: string): string | undefined =>

@@ -1,6 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { errnoOf, isDenied, unlessMissing } from '../kernel/errors.ts';
 import type { Owner, System } from '../kernel/machine.ts';
 import { namesIn } from '../machine/is-there.ts';
 import { readPlainText } from '../machine/plain-file.ts';
@@ -12,14 +13,17 @@ import { mountAround } from './mounts.ts';
  */
 const schema = v.object({ schema: v.literal('dbkit.places/v1'), mounts: v.record(v.string(), v.string()) });
 
+const notForUs = (cause: unknown): boolean => isDenied(cause) || errnoOf(cause) === 'ENOTDIR';
+
 const placesFile = (folder: string): string => join(folder, 'places.json');
 
+/** Rejects with what a disk says that does not answer, and where dbkit is short of descriptors: what was remembered is not forgotten by that. */
 async function remembered(folder: string): Promise<Readonly<Record<string, string>>> {
-  const text = await readPlainText(placesFile(folder)).catch(() => '');
+  const text = (await readPlainText(placesFile(folder)).catch((cause: unknown) => (notForUs(cause) ? '' : unlessMissing(cause)))) ?? '';
   try {
     return v.parse(schema, JSON.parse(text)).mounts;
   } catch {
-    return {}; // Nothing was remembered, or it cannot be read: then nobody knows.
+    return {}; // Nothing was remembered, or it is cut off: then nobody knows.
   }
 }
 
@@ -32,11 +36,14 @@ export async function isUnmounted(folder: string, path: string): Promise<boolean
   return holdsNothing(path);
 }
 
-/** True for a folder of which a mount point without its mount looks no other; false for one that may not be read. */
+/** True for a folder of which a mount point without its mount looks no other; false for one that is not for this user to read. */
 export const holdsNothing = (path: string): Promise<boolean> =>
   namesIn(path).then(
     (names) => names.every((name) => name.startsWith('.') || name === 'lost+found'),
-    () => false,
+    (cause: unknown) => {
+      if (!notForUs(cause)) throw cause;
+      return false;
+    },
   );
 
 /** Called once a server is ready. What is not mounted now keeps what was remembered of it. */

@@ -231,13 +231,6 @@ export function unlessMissing(thrown: unknown): undefined {
   throw thrown;
 }
 
-/** Errors of this process alone (errno(3)): descriptors, memory, buffers, ports. It says nothing about anybody else. */
-const ownTroubles = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOBUFS', 'EADDRNOTAVAIL']);
-
-/** True for a failure of dbkit's own, looked for along the chain of causes. */
-export const isOwnTrouble = (thrown: unknown): boolean =>
-  thrown instanceof Error && (ownTroubles.has(errnoOf(thrown) ?? '') || isOwnTrouble(thrown.cause));
-
 /** True when the operating system said that this user may not. */
 export const isDenied = (thrown: unknown): boolean => errnoOf(thrown) === 'EACCES' || errnoOf(thrown) === 'EPERM';
 

@@ -1,8 +1,8 @@
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import type { Config } from '../../config/config.ts';
 import type { CopySettings } from '../../config/copies-settings.ts';
 import { formatLsn } from '../../formats/wal-segment.ts';
-import { fileSystemOf } from '../../instance/mounts.ts';
+import { fileSystemOf, readMounts } from '../../instance/mounts.ts';
 import { isAbort, wordsOf } from '../../kernel/errors.ts';
 import { newestFirst } from '../../kernel/labels.ts';
 import type { Clock, Files } from '../../kernel/machine.ts';
@@ -134,7 +134,7 @@ const mediumOf = (path: string): Promise<string | null> =>
 
 /** A file system that another machine serves. */
 async function isElsewhere(path: string): Promise<boolean> {
-  const kind = fileSystemOf(await readFile('/proc/self/mountinfo', 'utf8').catch(() => ''), await realpath(path).catch(() => path));
+  const kind = fileSystemOf(await readMounts(), await realpath(path).catch(() => path));
   return (
     kind !== undefined && /^(nfs4?|cifs|smb3|ceph|glusterfs|lustre|fuse\.(sshfs|ceph|glusterfs|rclone|s3fs|gcsfuse|juicefs))$/.test(kind)
   );

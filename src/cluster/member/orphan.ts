@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { programOf } from '../../instance/guard/program-of.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
+import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { readPatroni } from '../answers.ts';
 import type { AskPatroni } from '../patroni.ts';
 import { lives, type ProcessMark, signalTo, startedTicks } from '../processes.ts';
@@ -20,10 +21,10 @@ export const guardedBy = (stateDir: string): Readonly<Record<string, string>> =>
 /** A Patroni that a dbkit with this state folder has started, and that still runs: the oldest such process that is no server (proc(5)). */
 export async function leftPatroni(stateDir: string): Promise<ProcessMark | undefined> {
   const words = `${GUARDED_BY}=${resolve(stateDir)}`;
-  const pids = (await readdir('/proc').catch(() => [])).filter((name) => /^\d+$/.test(name)).map(Number);
+  const pids = ((await readdir('/proc').catch(unlessOwnTrouble)) ?? []).filter((name) => /^\d+$/.test(name)).map(Number);
   const found = await Promise.all(
     pids.map(async (pid): Promise<readonly ProcessMark[]> => {
-      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => ''); // Another user's.
+      const environment = (await readFile(`/proc/${pid}/environ`, 'utf8').catch(unlessOwnTrouble)) ?? ''; // Another user's.
       if (!environment.split('\0').includes(words) || (await programOf(pid)) === 'postgres') return [];
       const ticks = await startedTicks(pid);
       return ticks === undefined ? [] : [{ pid, startedTicks: ticks }];

@@ -135,7 +135,9 @@ async function endNow(
   exited: Promise<ExitReason>,
 ): Promise<void> {
   const { clock } = options.system;
-  await fenceServer(file.dataDir, clock);
+  await fenceServer(file.dataDir, clock).catch((cause: unknown) => {
+    options.system.log.warn('member.unseen', `the server of ${file.name} could not be seen to end: ${wordsOf(cause)}`);
+  });
   keeper.kill('SIGTERM');
   await Promise.race([exited.catch(() => undefined), clock.sleep(KILL_AFTER_MS, never)]);
   const pid = keeper.pid();

@@ -1,5 +1,6 @@
 import { sqlStateOf } from '../../instance/connection.ts';
-import { isOwnTrouble, wordsOf } from '../../kernel/errors.ts';
+import { wordsOf } from '../../kernel/errors.ts';
+import { isOwnTrouble } from '../../kernel/own-trouble.ts';
 import type { RefusalKind } from '../facts.ts';
 
 /** Why there is no session. */

@@ -3,6 +3,7 @@ import { rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DbkitError, errnoOf, wordsOf } from '../../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../../kernel/machine.ts';
+import { isOwnTrouble } from '../../kernel/own-trouble.ts';
 import type { Volume } from '../volume.ts';
 
 /**
@@ -61,7 +62,7 @@ const withoutName = new Set(['EPERM', 'EACCES']);
 
 function inWords({ dataDir, lock }: Volume, cause: unknown): unknown {
   const errno = errnoOf(cause);
-  if (cause instanceof DbkitError || errno === undefined) return cause;
+  if (cause instanceof DbkitError || errno === undefined || isOwnTrouble(cause)) return cause;
   if (errno === 'EROFS')
     return new DbkitError('volume.read-only', `${dataDir} is on a read-only file system`, {
       hint: 'mount it writable; nothing was changed',

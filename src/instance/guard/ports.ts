@@ -3,6 +3,7 @@ import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
+import { isOwnTrouble, unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { programOf } from './program-of.ts';
 
 /** Refuses a port that another program listens on, by trying it as the server would; names the program where /proc tells. */
@@ -17,7 +18,7 @@ export async function refusePortInUse(port: number, addresses: string): Promise<
     probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(undefined)));
   });
   if (code !== 'EADDRINUSE') return; // Any other trouble is for the server to name.
-  const holder = await portHolder(port);
+  const holder = await portHolder(port).catch(() => undefined); // It is in use, whoever cannot be named.
   throw new DbkitError('port.in-use', `port ${port} is in use${holder ? ` by ${holder}` : ''}`, {
     hint: 'stop that program, or set PGPORT to a free port; nothing was changed',
   });
@@ -43,17 +44,17 @@ async function portHolder(port: number): Promise<string | undefined> {
   return undefined;
 }
 
-/** Removes `.s.PGSQL.<port>` and its lock when nobody answers there and no postgres is behind the lock's pid. */
-export async function clearStaleSocket(socketDir: string, port: number, system: System): Promise<void> {
+/** Removes `.s.PGSQL.<port>` and its lock when nobody answers there and no postgres is behind the lock's pid. Rejects where dbkit could not ask. */
+export async function clearStaleSocket(socketDir: string, port: number, { log }: Pick<System, 'log'>): Promise<void> {
   const socket = join(socketDir, `.s.PGSQL.${port}`);
-  const lock = await readFile(`${socket}.lock`, 'utf8').catch(() => undefined);
+  const lock = await readFile(`${socket}.lock`, 'utf8').catch(unlessOwnTrouble);
   if (lock === undefined) return;
-  const answered = await new Promise<boolean>((resolve) => {
+  const answered = await new Promise<boolean>((resolve, reject) => {
     const client = createConnection(socket, () => {
       client.destroy();
       resolve(true);
     });
-    client.once('error', () => resolve(false));
+    client.once('error', (cause) => (isOwnTrouble(cause) ? reject(cause) : resolve(false)));
   });
   const pid = Math.abs(Number(lock.split('\n')[0]));
   if (answered || (await programOf(pid)) === 'postgres') {
@@ -63,5 +64,5 @@ export async function clearStaleSocket(socketDir: string, port: number, system: 
   }
   await rm(socket, { force: true });
   await rm(`${socket}.lock`, { force: true });
-  system.log.info('socket.cleared', `removed the stale socket ${socket}`);
+  log.info('socket.cleared', `removed the stale socket ${socket}`);
 }

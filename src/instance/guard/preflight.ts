@@ -6,7 +6,7 @@ import { roomAt } from '../../machine/disk-usage.ts';
 import { readPlainText } from '../../machine/plain-file.ts';
 import { signalStop } from '../server/server.ts';
 import { clusterEntries, present, type Volume, volumeOf } from '../volume.ts';
-import { programOf, provenProgramOf } from './program-of.ts';
+import { mayBeServer, programOf } from './program-of.ts';
 import { judgeDirectory, judgeVolume } from './refusals.ts';
 
 const TAKEOVER_MS = 30_000;
@@ -44,7 +44,7 @@ export async function serverOn(dataDir: string): Promise<'none' | 'stale' | { re
   if (text === undefined) return 'none';
   const pid = Math.abs(Number(text.split('\n')[0])); // Single-user mode writes its pid with a minus.
   if (!Number.isInteger(pid) || pid === 0) return 'stale';
-  const program = await provenProgramOf(pid);
+  const program = await programOf(pid);
   if (program !== 'postgres') return 'stale';
   const directory = await readlink(`/proc/${pid}/cwd`).catch(() => undefined);
   const home = await realpath(dataDir).catch(() => dataDir); // PGDATA may lie behind a link.
@@ -67,7 +67,7 @@ export async function takeOver(dataDir: string, pid: number, system: System, sig
   const orphan: Child = { pid, exited: new Promise(() => undefined), kill: (name) => process.kill(pid, name) };
   signalStop(orphan, 'fast');
   const deadlineMs = system.clock.monotonicMs() + TAKEOVER_MS;
-  while ((await programOf(pid)) === 'postgres') {
+  while (await mayBeServer(pid)) {
     if (system.clock.monotonicMs() > deadlineMs) {
       throw new DbkitError('server.running', `the server of an earlier dbkit (pid ${pid}) on ${dataDir} does not stop`, {
         hint: 'check what it is doing, then try again; it was told to shut down fast',

@@ -1,15 +1,11 @@
 import { readFile, readlink } from 'node:fs/promises';
-import { isOwnTrouble } from '../../kernel/errors.ts';
+import { isOwnTrouble, unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 
-/** The name of the program a pid runs; undefined for no such process, for a thread's id, which kill(2) would take for one, and where that cannot be read. */
-export const programOf = (pid: number): Promise<string | undefined> =>
-  provenProgramOf(pid).catch((cause: unknown) => {
-    if (!isOwnTrouble(cause)) throw cause;
-    return undefined;
-  });
-
-/** The same, for whoever takes undefined for a proof. Rejects where dbkit itself is short of descriptors or memory: that says nothing of the process. */
-export async function provenProgramOf(pid: number): Promise<string | undefined> {
+/**
+ * The name of the program a pid runs; undefined for no such process, and for a thread's id, which kill(2) would take for one. Rejects where dbkit itself
+ * is short of descriptors or memory: that says nothing of the process.
+ */
+export async function programOf(pid: number): Promise<string | undefined> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(unlessOwnTrouble);
   if (status === undefined) return undefined;
   if (Number(/^Tgid:\s*(\d+)/m.exec(status)?.[1]) !== pid) return undefined;
@@ -23,7 +19,12 @@ export async function provenProgramOf(pid: number): Promise<string | undefined> 
   return name === 'postmaster' ? 'postgres' : name;
 }
 
-function unlessOwnTrouble(thrown: unknown): undefined {
-  if (isOwnTrouble(thrown)) throw thrown;
-  return undefined;
-}
+/** For whoever waits for the end of a server process: true until it is proven that it is gone. */
+export const mayBeServer = (pid: number): Promise<boolean> =>
+  programOf(pid).then(
+    (name) => name === 'postgres',
+    (cause: unknown) => {
+      if (!isOwnTrouble(cause)) throw cause;
+      return true;
+    },
+  );

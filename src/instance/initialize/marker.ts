@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import { unlessMissing } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
+import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { readPlainText } from '../../machine/plain-file.ts';
 import type { Volume } from '../volume.ts';
 
@@ -24,7 +25,7 @@ export type AwaitedDump = { readonly label: string; readonly isLoaded: boolean }
 const kernelBoot = (): Promise<string | null> =>
   readFile('/proc/sys/kernel/random/boot_id', 'utf8').then(
     (id) => id.trim(),
-    () => null,
+    (cause: unknown) => unlessOwnTrouble(cause) ?? null,
   );
 
 /** Writes the marker into the staged cluster. */

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Child, ExitReason, HeldLock } from '../../kernel/machine.ts';
+import { isOwnTrouble, unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import type { StopMode } from '../../kernel/running-service.ts';
 import { readPlainText } from '../../machine/plain-file.ts';
 import { loadDriver, sqlStateOf } from '../connection.ts';
@@ -105,11 +106,11 @@ async function waitUntilServing(local: Local, child: Child, { dataDir, privateSo
     if (status === 'standby' && (await letsIn(local, socketDir))) return { kind: 'serving', child, standby: true, lines: log.lines };
     const nowMs = clock.monotonicMs();
     if (nowMs - begun > 250) {
-      const children = await childrenOf(child.pid); // Cheap, but not free: a quick start never gets here.
-      for (const { pid, replays } of children) if (replays) recoveries.add(pid);
+      const children = await childrenOf(child.pid).catch(ownTrouble); // Cheap, but not free: a quick start never gets here.
+      for (const { pid, replays } of children ?? []) if (replays) recoveries.add(pid);
       if (recoveries.size > RECOVERIES_MAX) return { kind: 'stuck', child, lines: await log.lines(), panics: recoveries.size - 1 };
-      const sign = `${await log.size()}/${children.reduce((sum, { ticks }) => sum + ticks, 0)}`;
-      if (sign !== seen) lastSign = nowMs;
+      const sign = `${await log.size()}/${children?.reduce((sum, { ticks }) => sum + ticks, 0)}`;
+      if (sign !== seen || children === undefined) lastSign = nowMs;
       seen = sign;
     }
     if (nowMs - lastSign > patienceMs) return { kind: 'stuck', child, lines: await log.lines() };
@@ -151,12 +152,19 @@ interface ServerChild {
   readonly replays: boolean;
 }
 
+/** Undefined where dbkit is short of descriptors to look: no server has stood still by that. */
+function ownTrouble(thrown: unknown): undefined {
+  if (!isOwnTrouble(thrown)) throw thrown;
+  return undefined;
+}
+
 async function childrenOf(pid: number): Promise<ServerChild[]> {
-  const children = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(() => '')).split(' ').filter(Boolean);
+  const read = async (path: string): Promise<string> => (await readFile(`/proc/${path}`, 'utf8').catch(unlessOwnTrouble)) ?? '';
+  const children = (await read(`${pid}/task/${pid}/children`)).split(' ').filter(Boolean);
   return Promise.all(
     children.map(async (child) => {
-      const fields = (await readFile(`/proc/${child}/stat`, 'utf8').catch(() => '')).split(') ').at(-1)?.split(' ');
-      const title = await readFile(`/proc/${child}/cmdline`, 'utf8').catch(() => '');
+      const fields = (await read(`${child}/stat`)).split(') ').at(-1)?.split(' ');
+      const title = await read(`${child}/cmdline`);
       const ticks = Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0); // utime and stime: proc(5), fields 14 and 15.
       return { pid: child, ticks, replays: /^postgres: (.*: )?startup( |\0|$)/.test(title) };
     }),
