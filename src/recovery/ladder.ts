@@ -66,6 +66,16 @@ const rows = [
     refusal: { code: 'data.corrupt', hint: chooseYourself },
   },
   {
+    id: 'backups-not-readable',
+    when: (facts) => facts.backupsUnreadable && (facts.state === 'unfinished' || facts.state === 'empty' || mustReplace(facts)),
+    then: 'refuse',
+    words: 'backups cannot be read, so nobody knows what they hold',
+    refusal: {
+      code: 'recovery.refused',
+      hint: 'look at BACKUP_DIR first, at its owner and its disk (`ls -l`, `dmesg`); `dbkit recover --strategy restore|reinitialize` goes on without them; nothing was changed',
+    },
+  },
+  {
     id: 'empty-with-backup',
     when: ({ state, backup, allow }) => state === 'empty' && backup !== undefined && allow.includes('restore'),
     then: 'restore',
@@ -91,16 +101,6 @@ const rows = [
     refusal: {
       code: 'recovery.refused',
       hint: 'mount the volume of BACKUP_DIR first; `dbkit recover --strategy reinitialize` goes on without them; nothing was changed',
-    },
-  },
-  {
-    id: 'backups-not-readable',
-    when: (facts) => facts.backupsUnreadable && (facts.state === 'unfinished' || mustReplace(facts)),
-    then: 'refuse',
-    words: 'backups cannot be read, so nobody knows what they hold',
-    refusal: {
-      code: 'recovery.refused',
-      hint: 'look at BACKUP_DIR first, at its owner and its disk (`ls -l`, `dmesg`); `dbkit recover --strategy restore|reinitialize` goes on without them; nothing was changed',
     },
   },
   {

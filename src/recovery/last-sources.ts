@@ -9,6 +9,7 @@ import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import { newestFirst, parseLabel } from '../kernel/labels.ts';
 import { namesIn } from '../machine/is-there.ts';
 import type { Facts } from './ladder-facts.ts';
+import type { Listing } from './listing.ts';
 import type { PlanInput, Source } from './plan.ts';
 
 /**
@@ -18,16 +19,14 @@ import type { PlanInput, Source } from './plan.ts';
 export async function newestDump(
   local: Local,
   { backups: kinds, inspection, spoiled }: PlanInput,
-  signal: AbortSignal,
+  listing: Listing,
 ): Promise<FoundBackup<Dumps> | undefined> {
   const { systemIdentifier, state } = inspection.report;
   const wanted = state === 'unfinished' ? await awaitedDump(local.volume, local.system) : undefined;
   if (state === 'unfinished' && wanted === undefined) return undefined;
   for (const of of kinds) {
     if (of.kind !== 'logical') continue;
-    const all = await of.repository.list(signal).catch(() => []);
-    signal.throwIfAborted();
-    const good = all
+    const good = (await listing.of(of))
       .filter(({ label, state: worth, pgVersion }) => worth !== 'damaged' && !spoiled?.has(label) && pgVersion <= local.binaries.major)
       .filter(({ label }) => wanted === undefined || label === wanted.label)
       .filter((dump) => state !== 'cluster' || systemIdentifier === null || dump.systemIdentifier === systemIdentifier)
@@ -38,13 +37,20 @@ export async function newestDump(
   return undefined;
 }
 
+interface Planned {
+  readonly state: Facts['state'];
+  readonly source: Source | undefined;
+  readonly replaces: boolean;
+  readonly listing: Listing;
+}
+
 /**
  * Why there may be backups that nobody sees, as the ladder asks it. `source`: the one that would be restored; a newer one may hold more, unless the WAL
- * leads to the end. An interrupted restore of a dump had its dump there.
+ * leads to the end. An interrupted restore of a dump had its dump there. In an empty directory an older backup would be taken for all that there was.
  */
 export async function accessOf(
   { volume, backupDir, system }: Local,
-  { state, source, replaces }: { readonly state: Facts['state']; readonly source: Source | undefined; readonly replaces: boolean },
+  { state, source, replaces, listing }: Planned,
 ): Promise<Pick<Facts, 'backupsUnmounted' | 'backupsUnreadable'>> {
   const awaited = state === 'unfinished' ? await awaitedDump(volume, system) : undefined;
   if (source?.rollsForward || !(replaces || state === 'empty' || state === 'unfinished'))
@@ -53,7 +59,9 @@ export async function accessOf(
   const isOfUse = (label: string): boolean => source === undefined || (parseLabel(label)?.kind === 'data' && label > source.backup.label);
   return {
     backupsUnmounted: source === undefined && (isUnseen || (await isUnmounted(join(volume.dataDir, '.dbkit'), backupDir))),
-    backupsUnreadable: (replaces || awaited !== undefined) && (await isUnreadable(backupDir, isOfUse)),
+    backupsUnreadable:
+      (replaces || state === 'empty' || awaited !== undefined) &&
+      (listing.trouble !== undefined || (await isUnreadable(backupDir, isOfUse))),
   };
 }
 
@@ -86,14 +94,12 @@ export const hopeless = (label: string): string => `${label} in part`;
 export async function newestDamaged(
   { binaries }: Pick<Local, 'binaries'>,
   { backups: kinds, inspection, spoiled }: PlanInput,
-  signal: AbortSignal,
+  listing: Listing,
 ): Promise<(FoundBackup<BaseBackups> & { readonly rollsForward: false }) | undefined> {
   const { major, systemIdentifier } = inspection.report;
   for (const of of kinds) {
     if (of.kind !== 'physical') continue;
-    const all = await of.repository.list(signal).catch(() => []);
-    signal.throwIfAborted();
-    const [newest] = all
+    const [newest] = (await listing.of(of))
       .filter(({ label, pgVersion }) => !spoiled?.has(hopeless(label)) && pgVersion === (major ?? binaries.major))
       .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
       .sort(newestFirst);

@@ -12,6 +12,7 @@ import { evidenceAmong } from './evidence.ts';
 import { climb, type Rung, type RungId } from './ladder.ts';
 import type { Decision, Strategy } from './ladder-facts.ts';
 import { accessOf, newestDamaged, newestDump } from './last-sources.ts';
+import { createListing, type Listing } from './listing.ts';
 import { type RemedyId, remedyFor } from './remedies.ts';
 import { type Remedy, wholeFiles } from './remedy.ts';
 import { canReplayFromKept, isReplayed } from './replay-kept.ts';
@@ -88,10 +89,12 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
       });
       return { finding, remedy };
     });
-  const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input, signal) : undefined;
+  const listing = createListing(local.system.log, signal);
+  const backup = asksForBackup(input, judge(new Map())) ? await newestGood(local, input, listing, signal) : undefined;
   const isAlone = backup === undefined && asksForMore(input, judge(new Map()));
-  const partial = isAlone ? await newestDamaged(local, input, signal) : undefined;
-  const dump = isAlone ? await newestDump(local, input, signal) : undefined;
+  const partial = isAlone ? await newestDamaged(local, input, listing) : undefined;
+  const dump = isAlone ? await newestDump(local, input, listing) : undefined;
+  if (input.wish === 'restore' && listing.trouble !== undefined) throw listing.trouble; // Of what may be there, not of what is left, a person spoke.
   const backedUp = await filesInBackup(backup, inspection, findings, signal);
   const steps = judge(backedUp);
   // What a restore has not mended in this boot no second one will.
@@ -118,6 +121,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
       state: inspection.report.state,
       source: backup,
       replaces: steps.some(({ remedy }) => remedy.then === 'replace'),
+      listing,
     })),
   });
   return { inspection, findings, decision: rung.then, rung, steps, backup, partial, dump, backedUp, wish: input.wish };
@@ -197,20 +201,14 @@ function merge(seen: readonly Finding[], reported: readonly Finding[]): Finding[
 async function newestGood(
   local: Local,
   { backups: kinds, inspection, spoiled }: PlanInput,
+  listing: Listing,
   signal: AbortSignal,
 ): Promise<Source | undefined> {
   const { major, systemIdentifier } = inspection.report;
   const wanted = major ?? local.binaries.major;
   for (const of of kinds) {
     if (of.kind !== 'physical') continue;
-    const backups = await of.repository.list(signal).catch((cause: unknown) => {
-      local.system.log.warn(
-        'repository.unreadable',
-        `the backups cannot be listed: ${cause instanceof Error ? cause.message : String(cause)}`,
-      );
-      return [];
-    });
-    const candidates = backups
+    const candidates = (await listing.of(of))
       .filter(({ label, state, pgVersion }) => state !== 'damaged' && !spoiled?.has(label) && pgVersion === wanted)
       .filter((backup) => systemIdentifier === null || backup.systemIdentifier === systemIdentifier)
       .sort(newestFirst);
