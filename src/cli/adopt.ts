@@ -1,9 +1,9 @@
-import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import type { AdoptReport } from '../homes/adopt/adopt.ts';
 import { findCluster } from '../homes/adopt/find-clusters.ts';
 import { bytes } from '../kernel/units.ts';
+import { namesIn } from '../machine/is-there.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 import type { Cli, GlobalFlags } from './cli.ts';
 import type { Style } from './output/style.ts';
@@ -45,7 +45,7 @@ async function addressOf(dataDir: string): Promise<Pick<GlobalFlags, 'port' | 's
 /** Data that was replaced and files that were set aside: it may be all that is left of them. Paths below the data directory. */
 async function keptIn(dataDir: string): Promise<string[]> {
   const folders = ['quarantine', 'set-aside'].map(async (name) => {
-    const entries = await readdir(join(dataDir, '.dbkit', name)).catch(() => []);
+    const entries = await namesIn(join(dataDir, '.dbkit', name));
     return entries.sort().map((entry) => join('.dbkit', name, entry));
   });
   return (await Promise.all(folders)).flat();

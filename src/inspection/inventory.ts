@@ -5,6 +5,7 @@ import { parseControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import { unlessMissing } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import { type Finding, type FindingCode, findingCodes } from './findings.ts';
 import { type Kept, keepFiles, keptBytes } from './kept.ts';
@@ -97,11 +98,11 @@ export async function dropInventory(system: System, stateDir: string): Promise<v
 }
 
 export async function readLastInventory(system: System, stateDir: string): Promise<Inventory | undefined> {
-  return system.files.readJson(lastPath(stateDir), (value) => v.parse(inventorySchema, value)).catch(() => undefined);
+  return system.files.readJson(lastPath(stateDir), (value) => v.parse(inventorySchema, value)).catch(unlessOwnTrouble);
 }
 
 export async function readInventory(system: System, stateDir: string): Promise<Inventory | undefined> {
-  return system.files.readJson(pathOf(stateDir), (value) => v.parse(inventorySchema, value)).catch(() => undefined); // Another user's state says nothing to us.
+  return system.files.readJson(pathOf(stateDir), (value) => v.parse(inventorySchema, value)).catch(unlessOwnTrouble); // Another user's state says nothing to us.
 }
 
 /** The entry of `path`, or those below it. */

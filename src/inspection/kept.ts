@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlain, readPlainText } from '../machine/plain-file.ts';
 import { syncFileSystem } from '../machine/sync-file-system.ts';
 
@@ -84,9 +85,9 @@ async function writeDurably(path: string, body: string | Uint8Array, durable: bo
 
 const digestOf = (body: Uint8Array): string => createHash('sha256').update(body).digest('hex');
 
-/** The list of the kept copies; undefined where there is none that can be read: then nothing was kept. */
+/** The list of the kept copies; undefined where there is none that can be read: then nothing was kept. Rejects where dbkit is short of descriptors. */
 export async function readKept(stateDir: string): Promise<Kept | undefined> {
-  const text = await readPlainText(keptPath(stateDir, LIST)).catch(() => undefined); // Another user's state says nothing to us.
+  const text = await readPlainText(keptPath(stateDir, LIST)).catch(unlessOwnTrouble); // Another user's state says nothing to us.
   try {
     const { systemIdentifier, checkpointLsn, timeline, files } = v.parse(keptSchema, JSON.parse(text ?? ''));
     return { systemIdentifier, checkpointLsn, timeline, digests: new Map(files) };
@@ -99,7 +100,7 @@ export async function readKept(stateDir: string): Promise<Kept | undefined> {
 export async function keptBytes(stateDir: string, kept: Kept | undefined, path: string): Promise<Buffer | undefined> {
   const digest = kept?.digests.get(path);
   if (digest === undefined) return undefined;
-  const body = await readPlain(keptPath(stateDir, path)).catch(() => undefined);
+  const body = await readPlain(keptPath(stateDir, path)).catch(unlessOwnTrouble);
   return body && digestOf(body) === digest ? body : undefined;
 }
 

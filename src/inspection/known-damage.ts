@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
+import { errnoOf, isDenied } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { type Finding, type FindingCode, findingCodes } from './findings.ts';
 
@@ -60,7 +61,7 @@ export interface MemoryPlaces {
   readonly stateDir: string | undefined;
 }
 
-/** In the state folder, and beside the data, where it survives the loss of that folder. A memory of another cluster says nothing. */
+/** In the state folder, and beside the data, where it survives the loss of that folder. A memory of another cluster says nothing; one that cannot be read now may hold damage. */
 export function damageMemory({ dataDir, stateDir }: MemoryPlaces, { files, clock }: Pick<System, 'files' | 'clock'>): DamageMemory {
   const beside = join(dataDir, '.dbkit', 'damage.json');
   const places = stateDir === undefined ? [beside] : [join(stateDir, 'damage.json'), beside];
@@ -71,10 +72,17 @@ export function damageMemory({ dataDir, stateDir }: MemoryPlaces, { files, clock
     await files.write(path, body, { mode: 0o600, owner });
   };
   const read = async (systemIdentifier: string): Promise<readonly KnownDamage[]> => {
+    let unread: unknown;
     for (const path of places) {
-      const memory = await files.readJson(path, (value) => v.parse(memorySchema, value)).catch(() => undefined); // Another user's says nothing to us.
+      const memory = await files
+        .readJson(path, (value) => v.parse(memorySchema, value))
+        .catch((cause: unknown) => {
+          if (errnoOf(cause) !== 'ENOTDIR' && !isDenied(cause)) unread = cause; // Another user's says nothing to us.
+          return undefined;
+        });
       if (memory?.systemIdentifier === systemIdentifier) return memory.entries;
     }
+    if (unread !== undefined) throw unread;
     return [];
   };
   const write = async (systemIdentifier: string, entries: readonly KnownDamage[]): Promise<void> => {

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Logger } from '../kernel/machine.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
 import type { Difference } from './inventory.ts';
@@ -103,5 +104,5 @@ const sentence = (touched: number, listed: number, isCopied: boolean): string =>
 async function isAsKept(dataDir: string, stateDir: string, copies: Kept | undefined, path: string): Promise<boolean | undefined> {
   const kept = await keptBytes(stateDir, copies, path);
   if (!kept) return undefined;
-  return (await readPlain(join(dataDir, path)).catch(() => undefined))?.equals(kept) ?? false;
+  return (await readPlain(join(dataDir, path)).catch(unlessOwnTrouble))?.equals(kept) ?? false;
 }

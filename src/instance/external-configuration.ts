@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import { parseConf } from '../formats/conf.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { isReachable } from '../machine/is-there.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 
@@ -20,7 +21,7 @@ export interface DebianCluster {
  * from Debian's folders, where one of them names this PGDATA.
  */
 export async function configFileElsewhere(dataDir: string, debian = DEBIAN): Promise<string | undefined> {
-  const options = await readPlainText(join(dataDir, 'postmaster.opts')).catch(() => '');
+  const options = (await readPlainText(join(dataDir, 'postmaster.opts')).catch(unlessOwnTrouble)) ?? '';
   const path = /"(?:--)?config[_-]file=([^"]+)"/.exec(options)?.[1];
   if (path !== undefined) return dirname(path) === dataDir ? undefined : path;
   return (await isReachable(join(dataDir, 'postgresql.conf'))) ? undefined : debianFileFor(dataDir, debian);
@@ -55,14 +56,14 @@ export async function debianCluster(cluster: string, debian = DEBIAN): Promise<A
 export async function debianConfigurations(
   debian = DEBIAN,
 ): Promise<readonly { readonly path: string; readonly settings: ReadonlyMap<string, string> }[]> {
-  const list = (folder: string): Promise<string[]> => readdir(folder).catch(() => []);
+  const list = async (folder: string): Promise<string[]> => (await readdir(folder).catch(unlessOwnTrouble)) ?? [];
   const versions = (await list(debian)).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(a) - Number(b));
   const homes = (
     await Promise.all(versions.map(async (version) => (await list(join(debian, version))).map((name) => [version, name])))
   ).flat();
   const read = homes.map(async ([version, name]) => {
     const path = join(debian, version!, name!, 'postgresql.conf');
-    const text = await readPlainText(path).catch(() => undefined);
+    const text = await readPlainText(path).catch(unlessOwnTrouble);
     return text === undefined ? [] : [{ path, settings: parseConf(text).settings }];
   });
   return (await Promise.all(read)).flat();

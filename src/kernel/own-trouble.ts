@@ -8,8 +8,8 @@ export const isOwnTrouble = (thrown: unknown): boolean =>
   thrown instanceof Error && (ownTroubles.has(errnoOf(thrown) ?? '') || isOwnTrouble(thrown.cause));
 
 /**
- * For what is read of another process (`.catch(unlessOwnTrouble)`): undefined where that process or file is gone, or not for this user to see. A failure
- * of dbkit's own is thrown on: it says nothing about anybody else.
+ * For what is read of another process, and of files that may be gone, damaged or not for this user to see (`.catch(unlessOwnTrouble)`): undefined then.
+ * A failure of dbkit's own is thrown on: it says nothing about them.
  */
 export function unlessOwnTrouble(thrown: unknown): undefined {
   if (isOwnTrouble(thrown)) throw thrown;

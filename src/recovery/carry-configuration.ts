@@ -7,6 +7,8 @@ import { keptPath } from '../inspection/kept.ts';
 import type { Local } from '../instance/local.ts';
 import { isPostgresqls } from '../instance/own-names.ts';
 import { clusterEntries } from '../instance/volume.ts';
+import { unlessMissing } from '../kernel/errors.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { isThere } from '../machine/is-there.ts';
 import { copyAll } from './copy-all.ts';
 import type { Loss } from './losses.ts';
@@ -39,7 +41,7 @@ export async function carryConfiguration(local: Local, staged: string): Promise<
 
 async function firstSound(name: ConfigurationFile, paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
-    const text = await readFile(path, 'utf8').catch(() => undefined);
+    const text = await readFile(path, 'utf8').catch(unlessOwnTrouble);
     if (text !== undefined && isSound(name, text)) return path;
   }
   return undefined;
@@ -55,7 +57,7 @@ function isSound(name: ConfigurationFile, text: string): boolean {
 /** Copies that were kept say something of the cluster whose pg_control was kept with them. */
 async function isOfThisCluster({ stateDir }: Local, staged: string): Promise<boolean> {
   const identifier = async (path: string): Promise<string | undefined> => {
-    const bytes = await readFile(path).catch(() => undefined);
+    const bytes = await readFile(path).catch(unlessOwnTrouble);
     const read = bytes && parseControlFile(bytes);
     return read && 'control' in read ? read.control.systemIdentifier : undefined;
   };
@@ -66,7 +68,7 @@ async function isOfThisCluster({ stateDir }: Local, staged: string): Promise<boo
 /** ALTER SYSTEM's settings of today, and below them what this very restore needs. */
 async function carrySettings({ system, owner }: Local, source: string, target: string): Promise<void> {
   const today = withoutRecoverySettings(await readFile(source, 'utf8'));
-  const own = OF_THE_RESTORE.exec(await readFile(target, 'utf8').catch(() => ''))?.[0] ?? '';
+  const own = OF_THE_RESTORE.exec((await readFile(target, 'utf8').catch(unlessMissing)) ?? '')?.[0] ?? '';
   const text = `${today.trimEnd()}\n${own}`;
   await system.files.write(target, text, { mode: 0o600, owner });
 }

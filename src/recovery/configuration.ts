@@ -6,6 +6,7 @@ import { keptBytes, readKept } from '../inspection/kept.ts';
 import { rememberTablespaces } from '../inspection/tablespace-links.ts';
 import type { Local } from '../instance/local.ts';
 import { rememberPlace } from '../instance/places.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 
 const STARTED = 'started';
 
@@ -48,7 +49,7 @@ export async function goodConfiguration(local: Local, control: ControlFile | und
 /** Any other one is included by postgresql.conf, and what stood in it nobody knows. */
 const rebuildable = new Set(['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf']);
 
-const readText = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(() => undefined);
+const readText = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(unlessOwnTrouble);
 
 function parses(path: string, text: string): boolean {
   const problems =

@@ -8,6 +8,7 @@ import type { Local } from '../instance/local.ts';
 import { mayMendOwner } from '../instance/owner.ts';
 import { replacementsSince } from '../instance/volume.ts';
 import { newestFirst } from '../kernel/labels.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { evidenceAmong } from './evidence.ts';
 import { climb, type Rung, type RungId } from './ladder.ts';
 import type { Decision, Strategy } from './ladder-facts.ts';
@@ -172,7 +173,7 @@ async function filesInBackup(
   for (const finding of findings.filter(isWholeFile)) {
     const files = inspection.lastKnown(finding.path).filter(({ path }) => !rebuilt.test(path));
     if (files.length === 0 || !source) continue;
-    const same = await source.of.sameFiles(source.backup, files, signal).catch(() => undefined);
+    const same = await source.of.sameFiles(source.backup, files, signal).catch(unlessOwnTrouble);
     signal.throwIfAborted();
     if (same && files.every(({ path }) => same.has(path)))
       found.set(

@@ -10,6 +10,7 @@ import { keptBytes, readKept } from '../inspection/kept.ts';
 import type { Local } from '../instance/local.ts';
 import { present } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readMark } from '../wal/mark.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
@@ -32,7 +33,7 @@ export async function canReplayFromKept(
   if (inspection.control && (inspection.control.timeline !== control.timeline || inspection.control.checkpointLsn < control.checkpointLsn))
     return false;
   const { timeline, systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, checkpointLsn } = control;
-  const names = await readdir(join(dataDir, 'pg_wal')).catch(() => []);
+  const names = (await readdir(join(dataDir, 'pg_wal')).catch(unlessOwnTrouble)) ?? [];
   const isLater = (name: string): boolean =>
     (timelineOfHistory(name) ?? parseSegmentName(name, segmentSizeBytes)?.timeline ?? 0) > timeline;
   if (names.some(isLater)) return false;

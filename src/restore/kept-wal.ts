@@ -11,6 +11,7 @@ import { parseLsn } from '../formats/wal-segment.ts';
 import { openForServer } from '../instance/sessions.ts';
 import { bound } from '../kernel/deadline.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { openArchive } from '../wal/archive.ts';
 import type { WalArchive } from '../wal/contract.ts';
 import { expireWal } from '../wal/expire.ts';
@@ -52,7 +53,7 @@ const REACHED = `
 export function createKeptWal({ config, system }: PostgresqlOptions): KeptWal {
   const { backupDir, stateDir, postgresql } = config;
   const archiveOf = async (signal: AbortSignal): Promise<WalArchive> => {
-    const cluster = await readCluster(postgresql.dataDir, signal).catch(() => undefined);
+    const cluster = await readCluster(postgresql.dataDir, signal).catch(unlessOwnTrouble);
     signal.throwIfAborted();
     const kept = (await readdir(join(backupDir, 'wal')).catch(() => [])).filter((name) => /^\d+$/.test(name));
     const known = cluster?.systemIdentifier ?? (await readKeeping(stateDir, system.files))?.systemIdentifier;

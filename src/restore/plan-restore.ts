@@ -12,6 +12,7 @@ import { serverOwner } from '../instance/owner.ts';
 import { clusterEntries, present, volumeOf } from '../instance/volume.ts';
 import { DbkitError, isAbort } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { bytes } from '../kernel/units.ts';
 import { roomAt } from '../machine/disk-usage.ts';
 import { mountsInTheWay } from '../recovery/replace.ts';
@@ -68,7 +69,7 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
       target: {
         dataDir,
         sizeBytes: sizeOf(dataDir, signal),
-        systemIdentifier: (await readCluster(dataDir, signal).catch(() => undefined))?.systemIdentifier ?? null,
+        systemIdentifier: (await readCluster(dataDir, signal).catch(unlessOwnTrouble))?.systemIdentifier ?? null,
         state: unfinished ? 'unfinished' : entries.length === 0 ? 'empty' : 'cluster',
         serverRuns: typeof server === 'object',
         quarantine: null,
@@ -139,7 +140,7 @@ async function judge(
       },
     );
   }
-  const today = await readCluster(config.postgresql.dataDir, signal).catch(() => undefined);
+  const today = await readCluster(config.postgresql.dataDir, signal).catch(unlessOwnTrouble);
   signal.throwIfAborted();
   return [
     ...(backup.state === 'damaged' ? [`${backup.label} is marked as damaged: \`dbkit backup show ${backup.label}\` says why`] : []),

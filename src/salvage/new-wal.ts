@@ -1,10 +1,10 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readControl } from '../backups/base/cluster.ts';
 import { withChecksums } from '../formats/control-file.ts';
 import { isZero } from '../formats/pages.ts';
 import type { Local } from '../instance/local.ts';
-import { isReachable } from '../machine/is-there.ts';
+import { isReachable, namesIn } from '../machine/is-there.ts';
 import type { DamagedCopy } from './copy-damaged.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -47,7 +47,7 @@ export async function beginNewWal(local: Local, copy: DamagedCopy, signal: Abort
 
 async function guesses(dataDir: string): Promise<string[]> {
   const after = async (directory: keyof typeof perSegment): Promise<bigint> => {
-    const names = (await readdir(join(dataDir, directory)).catch(() => [])).filter((name) => /^[0-9A-F]{4,}$/.test(name)).sort();
+    const names = (await namesIn(join(dataDir, directory))).filter((name) => /^[0-9A-F]{4,}$/.test(name)).sort();
     return names.length === 0 ? 0n : (BigInt(`0x${names.at(-1)!}`) + 1n) * perSegment[directory];
   };
   const [transaction, multi, member] = [await after('pg_xact'), await after('pg_multixact/offsets'), await after('pg_multixact/members')];
@@ -64,7 +64,7 @@ async function guesses(dataDir: string): Promise<string[]> {
 /** True if its pages bear checksums, which a control file that is made up says they do not: then damage would be read as rows. */
 async function bearsChecksums(dataDir: string): Promise<boolean> {
   const template = join(dataDir, 'base', '1');
-  for (const name of (await readdir(template).catch(() => [])).filter((entry) => /^\d+$/.test(entry))) {
+  for (const name of (await namesIn(template)).filter((entry) => /^\d+$/.test(entry))) {
     const page = await readFile(join(template, name));
     if (page.length > 0 && !isZero(page.subarray(0, 24))) return page.readUInt16LE(8) !== 0; // pd_checksum
   }

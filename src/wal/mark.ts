@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { formatLsn, type Lsn, parseLsn } from '../formats/wal-segment.ts';
 import type { Identity, System } from '../kernel/machine.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 
 /**
@@ -73,9 +74,9 @@ export async function readMark(stateDir: string, dataDir: string, systemIdentifi
   return own.sort((a, b) => Number(b.at > a.at) - Number(b.at < a.at))[0]; // Where only one could be written, the other is of the past.
 }
 
-/** A mark that cannot be read says nothing: it is written anew at the next start. */
+/** A mark that cannot be read says nothing: it is written anew at the next start. Rejects where dbkit is short of descriptors: a loss must be seen. */
 async function read(path: string): Promise<Mark | undefined> {
-  const text = await readPlainText(path).catch(() => undefined);
+  const text = await readPlainText(path).catch(unlessOwnTrouble);
   if (text === undefined) return undefined;
   try {
     const { schema: _schema, ...mark } = v.parse(markSchema, JSON.parse(text));

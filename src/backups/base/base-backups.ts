@@ -1,6 +1,7 @@
 import type { Config } from '../../config/config.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
+import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { readMark } from '../../wal/mark.ts';
 import type { BaseBackups } from '../backup.ts';
 import { inWords } from '../disk-failures.ts';
@@ -154,7 +155,7 @@ async function knownToHave(
   { stateDir, dataDir }: { stateDir: string; dataDir: string },
   signal: AbortSignal,
 ): Promise<KnownToHave> {
-  const cluster = await readCluster(dataDir, signal).catch(() => undefined);
+  const cluster = await readCluster(dataDir, signal).catch(unlessOwnTrouble);
   signal.throwIfAborted();
   return {
     checkpointLsn: cluster?.systemIdentifier === record.systemIdentifier ? cluster.checkpointLsn : undefined,

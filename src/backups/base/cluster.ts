@@ -4,6 +4,7 @@ import { toText } from '../../formats/byte-path.ts';
 import { type ControlFile, parseControlFile } from '../../formats/control-file.ts';
 import type { Lsn } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
+import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { isThere } from '../../machine/is-there.ts';
 import { readRegular } from '../regular-file.ts';
 import { PACKED_CONTROL } from './pages/packed.ts';
@@ -29,7 +30,7 @@ const CONTROL_MAX_BYTES = 65_536;
 const READ_ATTEMPTS = 5;
 const READ_PAUSE_MS = 20;
 
-/** Rejects with `data.corrupt` when there is no readable cluster in `dataDir`. */
+/** Rejects with `data.corrupt` when there is no readable cluster in `dataDir`, and with the error itself where dbkit is short of descriptors. */
 export const readCluster = async (dataDir: string, signal: AbortSignal): Promise<Cluster> => (await readControl(dataDir, signal)).cluster;
 
 /** The same of a backup, plain or not. */
@@ -46,7 +47,7 @@ export async function readControl(
 ): Promise<{ bytes: Buffer; cluster: Cluster }> {
   let problem = 'it is missing';
   for (let attempt = 1; attempt <= READ_ATTEMPTS; attempt += 1) {
-    const bytes = await readRegular(path, CONTROL_MAX_BYTES, { follow: true }).catch(() => undefined);
+    const bytes = await readRegular(path, CONTROL_MAX_BYTES, { follow: true }).catch(unlessOwnTrouble);
     if (bytes) {
       const read = parseControlFile(bytes);
       if ('control' in read) return { bytes, cluster: toCluster(read.control) };

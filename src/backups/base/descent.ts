@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, parseLsn, timelineOfHistory } from '../../formats/wal-segment.ts';
+import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { readPlainText } from '../../machine/plain-file.ts';
 import { readCluster } from './cluster.ts';
 import type { BackupRecord } from './record.ts';
@@ -30,17 +31,17 @@ export function isAncestor({ timeline, stopLsn }: Pick<BackupRecord, 'timeline' 
 
 /**
  * True if the data in `dataDir` descends from the backup: after a restore, newer backups of the abandoned timeline are somebody's past, but not
- * its own. True where nothing can be said.
+ * its own. True where nothing can be said. Rejects where dbkit is short of descriptors.
  */
 export async function descendsFrom(record: BackupRecord, dataDir: string, signal: AbortSignal): Promise<boolean> {
-  const cluster = await readCluster(dataDir, signal).catch(() => undefined);
+  const cluster = await readCluster(dataDir, signal).catch(unlessOwnTrouble);
   signal.throwIfAborted();
   if (cluster && cluster.systemIdentifier !== record.systemIdentifier) return true;
-  const names = await readdir(join(dataDir, 'pg_wal')).catch(() => []);
+  const names = (await readdir(join(dataDir, 'pg_wal')).catch(unlessOwnTrouble)) ?? [];
   const newest = names.map(timelineOfHistory).reduce<number>((highest, timeline) => Math.max(highest, timeline ?? 1), 1);
   const timeline = cluster?.timeline ?? newest;
   const file = names.find((name) => timelineOfHistory(name) === timeline);
-  const text = file && (await readPlainText(join(dataDir, 'pg_wal', file)).catch(() => undefined));
+  const text = file && (await readPlainText(join(dataDir, 'pg_wal', file)).catch(unlessOwnTrouble));
   if (!cluster && timeline === 1) return true; // Neither pg_control nor a history says where it was.
   return isAncestor(record, { timeline, ancestry: text === undefined ? undefined : parseHistory(text) });
 }

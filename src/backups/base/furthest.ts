@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import type { Lsn } from '../../formats/wal-segment.ts';
 import type { System } from '../../kernel/machine.ts';
+import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { openArchive } from '../../wal/archive.ts';
 import type { ArchivedTimeline } from '../../wal/contract.ts';
 import { gatherWal } from '../../wal/gather.ts';
@@ -53,7 +54,7 @@ async function abandonedSince(mark: KnownToHave['mark'], timelines: readonly Arc
   const abandoned = new Set<number>();
   for (const { id, segments } of timelines.filter(({ id }) => mark !== undefined && id > mark.timeline)) {
     const last = segments.at(-1);
-    const written = last && (await stat(last.path).catch(() => undefined));
+    const written = last && (await stat(last.path).catch(unlessOwnTrouble));
     if (!written || written.mtimeMs < Date.parse(mark!.at)) abandoned.add(id);
   }
   return abandoned;
@@ -74,7 +75,7 @@ export async function segmentThatLeadsOn(
   around: Around,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const hasMore = await archiveHasMore(record, name, around, signal).catch(() => false); // An archive that cannot be read is no better.
+  const hasMore = await archiveHasMore(record, name, around, signal).catch(unlessOwnTrouble); // An archive that its disk does not give is no better.
   signal.throwIfAborted();
   return hasMore ? undefined : findWalSegment(record, around.path, name, signal);
 }
@@ -90,8 +91,8 @@ async function archiveHasMore(
   const own = openPgWal(join(dataDir, 'pg_wal'), { systemIdentifier, timeline, segmentSizeBytes });
   const line = (await archive.timelines(signal)).find(({ id }) => id === timeline);
   for (const segment of line?.segments.filter((one) => one.name > name) ?? []) {
-    const there = await own.read(segment.startLsn, segment.endLsn).catch(() => undefined);
-    const kept = await archive.read(segment, signal).catch(() => undefined);
+    const there = await own.read(segment.startLsn, segment.endLsn).catch(unlessOwnTrouble);
+    const kept = await archive.read(segment, signal).catch(unlessOwnTrouble);
     if (kept && !there?.equals(kept)) return true;
   }
   return false;

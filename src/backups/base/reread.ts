@@ -4,6 +4,7 @@ import { type ByteSource, type Layers, openLayered, sourceOf } from '../../forma
 import { pageBuffer } from '../../formats/page-buffer.ts';
 import type { SuspectPage } from '../../formats/pages.ts';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
+import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { openRegularSync } from '../regular-file.ts';
 
 /** One file of a backup to read again; `pages` where its page checksums are to be verified on the way. */
@@ -44,6 +45,7 @@ export function reread({ path, from, layers, pages }: RereadTask): Reread {
       if (bytesRead < chunk.length) return { path, found: { sizeBytes, sha256: hash.digest('hex'), unsound } };
     }
   } catch (thrown) {
+    unlessOwnTrouble(thrown);
     if (thrown instanceof DbkitError) return { path, found: layers === undefined ? 'irregular' : 'unreadable' };
     const errno = errnoOf(thrown);
     if (errno === 'ENOENT' || errno === 'ENOTDIR') return { path, found: 'missing' };

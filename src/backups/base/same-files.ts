@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { fromText, join as joinBytes, toBytes } from '../../formats/byte-path.ts';
 import type { KnownFile } from '../../inspection/known-file.ts';
+import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { hashFile } from '../regular-file.ts';
 import { readManifestFile } from './manifest.ts';
 import { stampsOf, type WholeRecord } from './record.ts';
@@ -16,7 +17,8 @@ export interface SameFile {
 
 /**
  * Which of `files`, as a clean shutdown left them, a backup holds byte for byte, and where. A file is the same when size and mtime are those
- * that the copy saw, it had been at rest by then, and the backup's own bytes still match the manifest. Any doubt leaves it out.
+ * that the copy saw, it had been at rest by then, and the backup's own bytes still match the manifest. Any doubt leaves it out; rejects where dbkit
+ * is short of descriptors to read it.
  */
 export async function findSameFiles(
   record: WholeRecord | undefined,
@@ -25,7 +27,7 @@ export async function findSameFiles(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, SameFile>> {
   const found = new Map<string, SameFile>();
-  const manifest = await readManifestFile(directory).catch(() => undefined);
+  const manifest = await readManifestFile(directory).catch(unlessOwnTrouble);
   if (!manifest || !record || record.state === 'damaged') return found;
   const digests = new Map<string, string>(manifest.files.map(({ path, sha256 }) => [path, sha256]));
   const stampOf = stampsOf(record);
@@ -35,7 +37,7 @@ export async function findSameFiles(
     const stamp = stampOf(name);
     if (!stamp || stamp.sizeBytes !== sizeBytes || Math.abs(Number(stamp.mtimeNs) / 1e6 - mtimeMs) > MTIME_TOLERANCE_MS) continue;
     if (!wasAtRest(stamp.mtimeNs, began)) continue;
-    const read = await hashFile(toBytes(joinBytes(fromText(directory), name)), signal).catch(() => undefined);
+    const read = await hashFile(toBytes(joinBytes(fromText(directory), name)), signal).catch(unlessOwnTrouble);
     signal.throwIfAborted();
     if (read?.sizeBytes === sizeBytes && read.sha256 === digests.get(name))
       found.set(path, { from: join(directory, path), sha256: read.sha256 });

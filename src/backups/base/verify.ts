@@ -7,6 +7,7 @@ import { formatLsn, type Lsn, parseLsn } from '../../formats/wal-segment.ts';
 import { loadZstdSync } from '../../formats/zstd.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Logger } from '../../kernel/machine.ts';
+import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { inThreads } from '../../machine/threads.ts';
 import { listTree } from '../list-tree.ts';
 import { readBackupCluster } from './cluster.ts';
@@ -34,6 +35,7 @@ export interface VerifyNeeds {
 /** Reads the manifest and holds it against the record. Rejects with `data.corrupt` when either was tampered with. */
 export async function readManifest(record: BackupRecord, directory: string): Promise<Manifest> {
   const text = await readManifestText(directory).catch((cause: unknown) => {
+    unlessOwnTrouble(cause); // It says nothing of the backup.
     throw damaged(record, 'its backup_manifest cannot be read', cause);
   });
   if (createHash('sha256').update(text, 'utf8').digest('hex') !== record.manifestSha256) {
@@ -70,7 +72,7 @@ async function rereadAll(
   signal: AbortSignal,
 ): Promise<string[]> {
   const root = fromText(directory);
-  const cluster = deep ? await readBackupCluster(directory, signal).catch(() => undefined) : undefined; // Its bytes are judged with the others.
+  const cluster = deep ? await readBackupCluster(directory, signal).catch(unlessOwnTrouble) : undefined; // Its bytes are judged with the others.
   const files = new Map<string, ExpectedFile>(expected.map((file) => [file.path, file]));
   const identities = new Map<string, string>();
   const range = { start: parseLsn(record.startLsn), stop: parseLsn(record.stopLsn) };

@@ -1,10 +1,10 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { access, chown, copyFile, readdir, readFile } from 'node:fs/promises';
+import { access, chown, copyFile, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
 import type { Tool } from '../../kernel/machine.ts';
-import { isExecutable } from '../../machine/is-there.ts';
+import { isExecutable, namesIn } from '../../machine/is-there.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 import { withPassfile } from '../passfile.ts';
 import { needsPsql, splitStatements } from './sql-statements.ts';
@@ -15,7 +15,7 @@ const kinds = /\.(sh|sql|sql\.gz|sql\.xz|sql\.zst)$/;
 
 /** The scripts of a first start, in C-locale order as the official image runs them; empty when the folder is missing. */
 export async function findInitdbScripts(directory: string): Promise<string[]> {
-  const names = await readdir(directory).catch(() => []);
+  const names = await namesIn(directory); // One that cannot be read may hold the schema that everybody waits for.
   return names
     .filter((name) => kinds.test(name))
     .sort() // By code unit: the C locale.

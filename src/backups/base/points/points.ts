@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { DbkitError } from '../../../kernel/errors.ts';
 import type { System } from '../../../kernel/machine.ts';
+import { unlessOwnTrouble } from '../../../kernel/own-trouble.ts';
 import { openArchive } from '../../../wal/archive.ts';
 import type { WalPlaces } from '../../../wal/lineage.ts';
 import type { RepositoryOf } from '../../repository.ts';
@@ -26,7 +27,7 @@ export interface Ways {
 
 /** Of the cluster in the data directory; where there is none that can be read, of the one that the newest base backup is of. */
 export async function waysOf({ backupDir, dataDir, system, repository }: PointsNeeds, signal: AbortSignal): Promise<Ways> {
-  const today = await readCluster(dataDir, signal).catch(() => undefined);
+  const today = await readCluster(dataDir, signal).catch(unlessOwnTrouble);
   signal.throwIfAborted();
   const records = [...(await repository.records(signal))].reverse();
   const systemIdentifier = today?.systemIdentifier ?? records[0]?.systemIdentifier;
