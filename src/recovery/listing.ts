@@ -6,7 +6,7 @@ import type { Logger } from '../kernel/machine.ts';
 export interface Listing {
   /** None where they cannot be listed, which is told once. Rejects only when it is cancelled. */
   of(kind: Backups): Promise<readonly Backup[]>;
-  /** What kept a list back, if anything did: then nobody knows which backups there are. */
+  /** The failure that kept a list back, if one did: then nobody knows which backups there are. */
   readonly trouble: unknown;
 }
 
