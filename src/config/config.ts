@@ -162,7 +162,9 @@ const backupSettings = v.strictObject({
   /** Every so many base backups one shares nothing with the earlier ones; 0: none has to. */
   fullEvery: v.optional(count, 0),
   /** Of a large file that changed only pages are written, and earlier backups keep those that they had; off: it is copied whole. */
-  pages: v.optional(v.boolean(), false),
+  pages: v.optional(v.boolean(), true),
+  /** The smallest file that is large: below it an earlier backup stays a plain directory, which is worth more than the bytes. */
+  pagesFrom: v.optional(size, '32MB'),
 });
 
 const isMember = (value: unknown): boolean => typeof value === 'object' && value !== null && 'config' in value;

@@ -65,6 +65,7 @@ export const settingMeanings: Readonly<Record<string, string>> = {
     'when the supervisor takes base backups, as cron has it, in UTC; default: 0 2 * * *, and more often for the tiers high (0 2,14 * * *) and critical (0 2,8,14,20 * * *); off where backup.afterStart is false',
   'backup.rateLimit': 'the most a base backup reads in a second; default: no limit',
   'backup.pages': 'of a large file that changed only the pages that differ are written; earlier backups keep those that they had',
+  'backup.pagesFrom': 'the smallest file for which backup.pages counts; smaller ones are copied whole',
   'backup.fullEvery': 'every so many base backups one shares nothing with the earlier ones; 0: none has to',
   'wal.mode':
     'tail keeps the WAL in the repository as it is written; default: tail for instances that dbkit has initialised and where a tier is set, else off',

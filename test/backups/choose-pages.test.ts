@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { BackupRun } from '../../src/backups/base/begin-copy.ts';
 import { openChooser } from '../../src/backups/base/pages/choose.ts';
-import { SMALL_BYTES } from '../../src/backups/base/pages/strategy.ts';
 import { fromText } from '../../src/formats/byte-path.ts';
 import { withCalls } from '../harness/other-calls.ts';
 import { record } from './record.fixture.ts';
+
+const FROM_BYTES = 1024 * 1024;
 
 /** Every path that is asked for with lstat(2) while `work` runs. */
 async function lstatted(work: () => void): Promise<string[]> {
@@ -33,14 +34,14 @@ test('the backups are not asked for a file that is small anyway, and for a large
   const run = {
     earlier: records.at(-1),
     staging: fromText(join(root, '.partial/data_20261123_195400')),
-    config: { backup: { pages: true } },
+    config: { backup: { pages: true, pagesFrom: '1MB' } },
     repository: { records: async () => records, openDamage: async () => [], pathOf: (label: string) => join(root, label) },
     system: { log: { debug: () => undefined } },
   } as unknown as BackupRun;
   const choose = await openChooser(run, new AbortController().signal);
   const path = fromText('base/1/2');
-  expect(await lstatted(() => expect(choose(path, SMALL_BYTES - 1)).toBeUndefined())).toEqual([]);
-  expect(new Set(await lstatted(() => expect(choose(path, SMALL_BYTES)).toBeDefined()))).toEqual(
+  expect(await lstatted(() => expect(choose(path, FROM_BYTES - 1)).toBeUndefined())).toEqual([]);
+  expect(new Set(await lstatted(() => expect(choose(path, FROM_BYTES)).toBeDefined()))).toEqual(
     new Set(labels.map((label) => join(root, label, 'base/1/2'))),
   );
 });

@@ -13,7 +13,7 @@ vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
 const scene = openScene();
 const { within } = scene;
 const baseFor = (server: TestServer, more: object = {}): Promise<BaseBackups> =>
-  scene.baseFor(server, { backup: { pages: true }, ...more });
+  scene.baseFor(server, { backup: { pages: true, pagesFrom: '1MB' }, ...more });
 const sizeOf = (path: string): number => statSync(path).size;
 const list = (base: BaseBackups): Promise<readonly Backup[]> => base.repository.list(signal);
 

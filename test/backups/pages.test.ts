@@ -203,6 +203,7 @@ test('only what differs is put aside to be written', () => {
 
 const facts: StrategyFacts = {
   sizeBytes: 10_000_000,
+  fromBytes: 2_000_000,
   hasEarlier: true,
   sharesBlocks: false,
   isGood: true,

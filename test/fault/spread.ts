@@ -13,7 +13,7 @@ export const spreadRows = 60_000;
 
 /** A table of fifteen megabytes with its index, at rest for as long as a backup wants before it trusts that a file did not change. */
 export async function makeSpread(instance: Instance): Promise<void> {
-  await configure(instance, { backup: { pages: true } });
+  await configure(instance, { backup: { pages: true, pagesFrom: '1MB' } });
   await ask(
     instance,
     'app',

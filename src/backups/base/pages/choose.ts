@@ -3,12 +3,13 @@ import { dirname } from 'node:path';
 import { type BytePath, fromText, join, toBytes, toText } from '../../../formats/byte-path.ts';
 import { loadZstdSync } from '../../../formats/zstd.ts';
 import { fill } from '../../../kernel/reasons.ts';
+import { sizeBytes as toSizeBytes } from '../../../kernel/units.ts';
 import type { Against } from '../../copy-file.ts';
 import type { BackupRun } from '../begin-copy.ts';
 import { holdersAmong } from './holders.ts';
 import { journalsIn } from './journal.ts';
 import { PAGES, whereaboutsIn } from './packed.ts';
-import { chooseStrategy, SMALL_BYTES, type StrategyFacts } from './strategy.ts';
+import { chooseStrategy, type StrategyFacts } from './strategy.ts';
 
 /** Says what a file that changed is compared with; undefined: it is copied whole. Asked once for each file. */
 export type Choose = (path: BytePath, sizeBytes: number) => Against | undefined;
@@ -29,12 +30,14 @@ export async function openChooser(
   const sharesBlocks = canClone(join(root, fromText('backup_manifest')), join(staging, fromText('.clone')));
   const isGood = (await repository.openDamage(signal)).length === 0;
   const folder = join(staging, PAGES);
+  const fromBytes = toSizeBytes(config.backup.pagesFrom);
   let number = 0;
   return (path, sizeBytes) => {
     const { from, layers } = whereabouts(path);
-    const held = layers === undefined && sizeBytes >= SMALL_BYTES ? holdersOf(earlier.label, path) : undefined; // Each backup is asked for it.
+    const held = layers === undefined && sizeBytes >= fromBytes ? holdersOf(earlier.label, path) : undefined; // Each backup is asked for it.
     const facts: StrategyFacts = {
       sizeBytes,
+      fromBytes,
       hasEarlier: held?.labels.includes(earlier.label) ?? false,
       sharesBlocks,
       isGood,

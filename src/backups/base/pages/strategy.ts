@@ -5,6 +5,8 @@ export type Strategy = 'whole' | 'clone' | 'delta';
 
 export interface StrategyFacts {
   readonly sizeBytes: number;
+  /** `backup.pagesFrom`: below it a file is copied whole. */
+  readonly fromBytes: number;
   /** The earlier backup has it, and it is plain there. */
   readonly hasEarlier: boolean;
   /** The file system shares blocks between files. */
@@ -22,9 +24,6 @@ export interface StrategyFacts {
   readonly reader: string;
 }
 
-/** Below this a file is copied sooner than it is compared. */
-export const SMALL_BYTES = 1024 * 1024;
-
 type Rule = Row<StrategyFacts, Strategy>;
 
 /**
@@ -32,7 +31,12 @@ type Rule = Row<StrategyFacts, Strategy>;
  * have changed it is copied whole in between.
  */
 const rows = [
-  { id: 'small-file', when: ({ sizeBytes }) => sizeBytes < SMALL_BYTES, then: 'whole', words: 'it is smaller than 1 MiB' },
+  {
+    id: 'small-file',
+    when: ({ sizeBytes, fromBytes }) => sizeBytes < fromBytes,
+    then: 'whole',
+    words: 'it is smaller than backup.pagesFrom, {fromBytes} bytes',
+  },
   {
     id: 'no-earlier-file',
     when: ({ hasEarlier }) => !hasEarlier,

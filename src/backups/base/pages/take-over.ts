@@ -92,6 +92,7 @@ async function chooseAll(
     const reader = held.labels.find((label) => locks.get(label) === undefined) ?? '';
     const facts = {
       sizeBytes: Math.max(held.sizeBytes, file.sizeBytes),
+      fromBytes: 0, // It was large enough when it was compared.
       hasEarlier: true,
       sharesBlocks: false,
       isGood,
