@@ -110,14 +110,9 @@ async function assemble(options: OpenOptions): Promise<Parts> {
   const backups = await backupsFor(config, system);
   const alerts = lazyAlerts(config, system, options);
   const offsite = await offsiteCopies(config, system, alerts.reveal);
-  const { service, ...postgresql } = createPostgresql({
-    config,
-    system,
-    backups,
-    reveal: alerts.reveal,
-    onFail: onFail(config, options),
-    passwordIsGiven: origins.has('postgresql.password'),
-  });
+  const { leading, ...cluster } = clusterOf({ ...system, config, alerts, environment: options.environment });
+  const given = { reveal: alerts.reveal, onFail: onFail(config, options), passwordIsGiven: origins.has('postgresql.password') };
+  const { service, ...postgresql } = createPostgresql({ config, system, backups, leading, ...given });
   const { username, database = username, port, socketDir } = config.postgresql;
   const connection = { PGHOST: socketDir, PGPORT: String(port), PGUSER: username, PGDATABASE: database };
   const main = await mainService(service, { config, system, recover: postgresql.recover, environment: options.environment });
@@ -136,7 +131,7 @@ async function assemble(options: OpenOptions): Promise<Parts> {
       async () => (await serverOwner(config.postgresql, system).catch(() => undefined))?.gid,
     ),
     memory: createMonitorMemory(config.stateDir, system),
-    ...clusterOf({ ...system, config, alerts, environment: options.environment }),
+    ...cluster,
     copying: createCopying({ config, system, alerts, inspect: postgresql.inspect }),
     alerts,
     settingsFile: createSettingsFile(

@@ -124,6 +124,8 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
         /** The server that it follows, 'HOST:PORT', and the timeline that it receives; null where it hears nothing. */
         readonly upstream: string | null;
         readonly timeline: number | null;
+        /** The member that leads its cluster (`ha.members`); null where none says that it does, absent where there is no cluster. */
+        readonly leader?: string | null;
       };
   readonly slots: readonly Slot[];
   readonly wraparound: { readonly database: string; readonly xids: number; readonly multixacts: number };

@@ -3,6 +3,7 @@ import { expireQuarantine } from '../backups/quarantine.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { createKeeper } from '../boot/keeper.ts';
+import type { Leading } from '../health/leading.ts';
 import { createProbes } from '../health/probes/probes.ts';
 import { createInspect } from '../inspection/look.ts';
 import type { Inspect } from '../inspection/report.ts';
@@ -40,7 +41,7 @@ export interface Postgresql {
 }
 
 /** The table of contents of PostgreSQL support. What a plain start never asks for is loaded with the first call. */
-export function createPostgresql(options: PostgresqlOptions): Postgresql {
+export function createPostgresql(options: PostgresqlOptions & { readonly leading?: Leading | undefined }): Postgresql {
   const { config, system, onFail, backups } = options;
   const { restart } = config.postgresql;
   const wishes = createBackupWishes();

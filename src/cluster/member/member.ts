@@ -11,6 +11,7 @@ import type { HeldLock, Identity, System } from '../../kernel/machine.ts';
 import { fill } from '../../kernel/reasons.ts';
 import type { RunningService } from '../../kernel/running-service.ts';
 import type { Recover } from '../../recovery/report.ts';
+import { leaderAmong } from '../leading.ts';
 import { membersOf } from '../members.ts';
 import { createPatroni } from '../patroni.ts';
 import { admit } from './admission.ts';
@@ -129,11 +130,8 @@ async function admitData(
   system.log.warn('member.set-aside', `${fill(words, facts)}${because}; the old bytes are in ${quarantine}`, { reason: id, quarantine });
 }
 
-/** Every other member is asked itself: the store may be gone, and only the holder of the lock answers 200. */
 async function leaderElsewhere({ ha, postgresql }: Config, own: string, signal: AbortSignal): Promise<string | null> {
   if (Object.keys(ha.members).length === 0) return null;
-  const ask = createPatroni(undefined);
   const others = membersOf(ha, postgresql.port).filter(({ name }) => name !== own);
-  const answers = await Promise.all(others.map((member) => ask(member, '/leader', signal)));
-  return others.find((_one, index) => answers[index]!.status === 200)?.name ?? null;
+  return leaderAmong(others, createPatroni(undefined), signal);
 }

@@ -14,7 +14,7 @@ interface Question<Name extends ProbeName> {
 export function asking<Name extends ProbeName>(
   sessions: SharedSessions,
   { name, title, needsAll = false }: Question<Name>,
-  judgeIt: (watch: Watch) => Promise<ResultOf<Name>>,
+  judgeIt: (watch: Watch, signal: AbortSignal) => Promise<ResultOf<Name>>,
 ): ProbeOf<Name> {
   return {
     name,
@@ -25,7 +25,7 @@ export function asking<Name extends ProbeName>(
         if (!seen) return notAsked(open);
         if (needsAll && !seen.seesAll)
           return skipped('this role does not see the sessions of others; `GRANT pg_monitor` to it would let it');
-        return judgeIt(seen);
+        return judgeIt(seen, signal);
       }),
   };
 }

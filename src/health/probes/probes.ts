@@ -1,5 +1,6 @@
 import type { PostgresqlOptions } from '../../boot/hold.ts';
 import type { ProbeName } from '../../config/probe-names.ts';
+import type { Leading } from '../leading.ts';
 import type { Probe } from '../probe.ts';
 import { blockedProbe, connectionsProbe, idleInTransactionProbe, longQueriesProbe } from './activity.ts';
 import { authenticationProbe } from './authentication.ts';
@@ -35,7 +36,13 @@ const ofFiles: ReadonlySet<string> = new Set<ProbeName>([
 ]);
 
 /** Every question that can be asked of an instance, in the order in which a person would read the answers. */
-export function createProbes({ config, system, backups, reveal }: PostgresqlOptions): readonly Probe[] {
+export function createProbes({
+  config,
+  system,
+  backups,
+  reveal,
+  leading,
+}: PostgresqlOptions & { readonly leading?: Leading | undefined }): readonly Probe[] {
   const { postgresql, health } = config;
   const { clock } = system;
   const sessions = createSessions(config, clock);
@@ -54,7 +61,7 @@ export function createProbes({ config, system, backups, reveal }: PostgresqlOpti
     blockedProbe(health, sessions),
     walProbe(health, sessions),
     walArchiveProbe(config, backups, system, sessions),
-    replicationProbe(health, sessions),
+    replicationProbe(health, sessions, leading),
     slotsProbe(health, sessions),
     wraparoundProbe(health, sessions),
     collationsProbe(sessions),

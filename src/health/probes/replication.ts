@@ -2,6 +2,7 @@ import type { HealthSettings, Levels } from '../../config/health-settings.ts';
 import { bytes, counted, roughly } from '../../kernel/units.ts';
 import { OWN_SLOT } from '../../wal/slot.ts';
 import { judge } from '../health.ts';
+import type { Leading } from '../leading.ts';
 import type { ProbeOf, ResultOf } from '../probe.ts';
 import { asking } from './asking.ts';
 import type { SharedSessions, Watch } from './sessions.ts';
@@ -22,10 +23,18 @@ const STANDBY = `
          (SELECT setting <> '' FROM pg_settings WHERE name = 'primary_conninfo') AS follows`;
 
 /** How far the replicas are behind, or this standby is. */
-export function replicationProbe({ replicationLag }: HealthSettings, sessions: SharedSessions): ProbeOf<'replication'> {
-  return asking(sessions, { name: 'replication', title: 'replication lag' }, (watch) =>
-    watch.standby ? asStandby(watch, replicationLag) : asPrimary(watch, replicationLag),
-  );
+export function replicationProbe(
+  { replicationLag }: HealthSettings,
+  sessions: SharedSessions,
+  leading: Leading | undefined,
+): ProbeOf<'replication'> {
+  return asking(sessions, { name: 'replication', title: 'replication lag' }, async (watch, signal) => {
+    if (!watch.standby) return asPrimary(watch, replicationLag);
+    const leader = leading?.leader(signal); // While the server is asked.
+    leader?.catch(() => undefined);
+    const [row] = await watch.session.query<Standby>(STANDBY);
+    return judgeStandby(row!, await leader, replicationLag);
+  });
 }
 
 async function asPrimary({ session, seesAll }: Watch, levels: Levels): Promise<ResultOf<'replication'>> {
@@ -44,7 +53,8 @@ async function asPrimary({ session, seesAll }: Watch, levels: Levels): Promise<R
   };
 }
 
-interface Standby {
+/** The answer to STANDBY. */
+export interface Standby {
   readonly seconds: number | null;
   readonly receiving: boolean;
   readonly paused: boolean;
@@ -54,25 +64,38 @@ interface Standby {
   readonly timeline: number | null;
 }
 
-async function asStandby({ session }: Watch, levels: Levels): Promise<ResultOf<'replication'>> {
-  const [row] = await session.query<Standby>(STANDBY);
-  const { seconds, receiving, paused, follows, ...heard } = row!;
+/** Pure. `leader`: the member that leads; null: none says so; undefined: there is no cluster. */
+export function judgeStandby(
+  { seconds, receiving, paused, follows, ...heard }: Standby,
+  leader: string | null | undefined,
+  levels: Levels,
+): ResultOf<'replication'> {
   const isCut = follows === true && !receiving; // One that is fed from an archive has no connection to lose.
   const much = heard.behind !== null && heard.behind > 0 ? ` (${bytes(heard.behind)})` : '';
   const lag =
     seconds === null ? 'no transaction replayed yet' : seconds === 0 ? 'replayed all it has received' : `${roughly(seconds)} behind${much}`;
   const judged = judge(seconds ?? 0, levels);
   const of = heard.upstream === null ? '' : ` of ${heard.upstream}${heard.timeline === null ? '' : ` on timeline ${heard.timeline}`}`;
+  const leads = leader === undefined ? '' : leader === null ? '; no member says that it leads' : `; ${leader} leads`;
   return {
     status: judged === 'ok' && (paused || isCut) ? 'warning' : judged,
-    summary: `a standby${of}, ${lag}${isCut ? ', without a connection to its primary' : ''}${paused ? ', replay is paused' : ''}`,
-    hint: hintFor({ isCut, paused, isLate: judged !== 'ok' }),
-    data: { seconds, receiving, paused, ...heard },
+    summary: `a standby${of}, ${lag}${isCut ? ', without a connection to its primary' : ''}${paused ? ', replay is paused' : ''}${leads}`,
+    hint: hintFor({ isCut, paused, isLate: judged !== 'ok', leader }),
+    data: { seconds, receiving, paused, ...heard, ...(leader === undefined ? {} : { leader }) },
   };
 }
 
-function hintFor({ isCut, paused, isLate }: { isCut: boolean; paused: boolean; isLate: boolean }): string | undefined {
+interface Trouble {
+  readonly isCut: boolean;
+  readonly paused: boolean;
+  readonly isLate: boolean;
+  readonly leader: string | null | undefined;
+}
+
+function hintFor({ isCut, paused, isLate, leader }: Trouble): string | undefined {
   if (paused) return '`SELECT pg_wal_replay_resume()` lets it go on';
+  if (isCut && leader === null) return '`dbkit ha why-not` says who may take over';
+  if (isCut && leader !== undefined) return '`dbkit ha status` shows whether it will follow by itself';
   if (isCut) return 'look at primary_conninfo, and whether the primary runs and lets it in';
   return isLate ? 'a long query here, or a slow disk, holds replay up' : undefined;
 }
