@@ -1,9 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { parseControlFile } from '../../formats/control-file.ts';
-import { unlessMissing, wordsOf } from '../../kernel/errors.ts';
+import { wordsOf } from '../../kernel/errors.ts';
 import type { HeldLock } from '../../kernel/machine.ts';
-import { readPlain } from '../../machine/plain-file.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import type { Local } from '../local.ts';
 import { ensureApplication } from '../server/application.ts';
@@ -11,7 +9,7 @@ import { onPrivateServer } from '../server/private-server.ts';
 import { clusterEntries, present } from '../volume.ts';
 import { configure } from './configuration.ts';
 import { findInitdbScripts, runInitdbScripts } from './initdb-scripts.ts';
-import { markInitializing } from './marker.ts';
+import { markInitializing, neverServed } from './marker.ts';
 import { splitWords } from './split-words.ts';
 import { inTemporaryFolder } from './temporary-folder.ts';
 
@@ -105,14 +103,11 @@ export async function syncCluster(local: Local, signal: AbortSignal): Promise<vo
 }
 
 /**
- * Removes what an interrupted initialisation of dbkit's own left; the marker goes last, so a kill in here is harmless too. A cluster whose
- * server has run may hold what an eager client wrote before it was ready: that one is left, to be set aside whole.
+ * Removes what an interrupted initialisation of dbkit's own left, where it is proven that no server has run on it; the marker goes last, so a kill in
+ * here is harmless too. Any other may hold what an eager client wrote before it was ready: that one is left, to be set aside whole.
  */
-export async function discardUnfinished({ volume }: Local): Promise<void> {
-  if (!(await present(volume.initializing))) return;
-  const bytes = await readPlain(join(volume.dataDir, 'global/pg_control')).catch(unlessMissing); // A disk that does not answer tells nothing.
-  const read = bytes && parseControlFile(bytes);
-  if (read && 'control' in read && read.control.state !== 'shut down') return;
+export async function discardUnfinished({ volume, system }: Pick<Local, 'volume' | 'system'>): Promise<void> {
+  if (!(await present(volume.initializing)) || !(await neverServed(volume, system))) return;
   const names = (await clusterEntries(volume.dataDir)).filter((name) => name !== basename(volume.initializing));
   for (const name of names.sort((a, b) => Number(b === 'global') - Number(a === 'global'))) {
     await rm(join(volume.dataDir, name), { recursive: true, force: true });

@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import { unlessMissing } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
-import { readPlainText } from '../../machine/plain-file.ts';
+import { readPlain, readPlainText } from '../../machine/plain-file.ts';
 import type { Volume } from '../volume.ts';
 
 /**
@@ -15,6 +16,8 @@ const markerSchema = v.object({
   startedAt: v.string(),
   replaced: v.nullable(v.string()),
   bootId: v.optional(v.nullable(v.string()), null),
+  /** The SHA-256 of its pg_control as it was published: every server that starts writes another one. */
+  controlSha256: v.optional(v.nullable(v.string()), null),
   /** Every file of it has reached the disk. */
   isDurable: v.optional(v.boolean(), false),
   /** The dump whose databases belong into it, and whether they are there. */
@@ -28,6 +31,12 @@ const kernelBoot = (): Promise<string | null> =>
     (cause: unknown) => unlessOwnTrouble(cause) ?? null,
   );
 
+/** Undefined where there is none; rejects with what a disk says that does not answer. */
+const controlOf = async (directory: string): Promise<string | undefined> => {
+  const bytes = await readPlain(join(directory, 'global/pg_control')).catch(unlessMissing);
+  return bytes && createHash('sha256').update(bytes).digest('hex');
+};
+
 /** Writes the marker into the staged cluster. */
 export async function markInitializing(
   volume: Volume,
@@ -36,7 +45,8 @@ export async function markInitializing(
   system: System,
 ): Promise<void> {
   const awaited = dump === undefined ? null : { label: dump, isLoaded: false };
-  const body = JSON.stringify({ startedAt: system.clock.now().toISOString(), replaced, bootId: await kernelBoot(), dump: awaited });
+  const marker = { startedAt: system.clock.now().toISOString(), replaced, bootId: await kernelBoot(), dump: awaited };
+  const body = JSON.stringify({ ...marker, controlSha256: (await controlOf(volume.incoming)) ?? null });
   await system.files.write(join(volume.incoming, basename(volume.initializing)), `${body}\n`, { mode: 0o600, owner });
 }
 
@@ -46,6 +56,16 @@ const read = ({ initializing }: Volume, { files }: System): Promise<v.InferOutpu
 /** The dump that belongs into the new cluster; undefined where there is no such cluster, or none belongs there. */
 export const awaitedDump = async (volume: Volume, system: System): Promise<AwaitedDump | undefined> =>
   (await read(volume, system))?.dump ?? undefined;
+
+/**
+ * True where it is proven that no server has run on an unfinished cluster since it was published: its pg_control is the very one of that moment. One that
+ * is torn, gone or another proves nothing, and neither does the marker of an earlier version.
+ */
+export async function neverServed(volume: Volume, system: System): Promise<boolean> {
+  const control = await controlOf(volume.dataDir);
+  const marker = await read(volume, system);
+  return control !== undefined && marker?.controlSha256 === control;
+}
 
 /** From now on clients may write to what was loaded: no later start loads it again. */
 export async function markLoaded(volume: Volume, owner: Identity, system: System): Promise<void> {
