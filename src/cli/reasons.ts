@@ -33,6 +33,7 @@ import { preventRows } from '../incident/prevent.ts';
 import { everyStep } from '../incident/runbooks/runbooks.ts';
 import { contradictions } from '../inspection/contradictions.ts';
 import { findingCodes } from '../inspection/findings.ts';
+import { amcheckRows } from '../instance/amcheck-verdict.ts';
 import { directoryRules, volumeRules } from '../instance/guard/refusals.ts';
 import { firstPasswordRows } from '../instance/server/first-password.ts';
 import { troubleRows } from '../instance/session-trouble.ts';
@@ -105,6 +106,7 @@ export const tables = {
   'Mounts below the data directory': mountedEntries,
   'What the server says': messages,
   'What an error of a session means': troubleRows,
+  'What the end of pg_amcheck means': amcheckRows,
   'When clients are let in': doorRows,
   'The password that the application’s role is made with': firstPasswordRows,
   'A replacement that was interrupted': resumptions,

@@ -3,14 +3,16 @@ import type { BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { DrillReport } from '../backups/drill.ts';
 import { isProof } from '../backups/drill.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
+import { amcheckComplaints, judgeAmcheck } from '../instance/amcheck-verdict.ts';
 import { openAsRole, openForServer, superuserToolOptions } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import { fill } from '../kernel/reasons.ts';
 import { isReachable } from '../machine/is-there.ts';
 import { askEveryDatabase, createChecks } from './checks.ts';
 import { onScratchCopy, type Scratch } from './scratch.ts';
 
 const AMCHECK_TIMEOUT_MS = 4 * 3_600_000;
-const DAMAGED = 2; // src/bin/pg_amcheck/pg_amcheck.c; with 1 it could not look.
+const SHOWN = 5;
 
 /**
  * Rehearses the restore of one backup: into scratch, started, every database asked, pg_amcheck where it is installed, the user's assertions.
@@ -71,12 +73,16 @@ async function amcheck({ local, socketDir }: Scratch, signal: AbortSignal): Prom
   ];
   const env = { ...system.childEnvironment, PGOPTIONS: superuserToolOptions(binaries.major) };
   const { exitCode, stdout, stderr } = await system.runner.attempt({ file, args, env, as: owner, timeoutMs: AMCHECK_TIMEOUT_MS }, signal);
-  if (exitCode === 0) return null;
-  if (/could not open extension control file|extension "amcheck" is not available/.test(stderr))
-    return { skipped: 'the extension amcheck is not installed (Debian: postgresql-contrib)' };
-  const said = `${stdout}\n${stderr}`.trim().split('\n').slice(0, 5).join('; ');
-  if (exitCode === DAMAGED) return said;
-  throw new DbkitError('tool.failed', `pg_amcheck ended with status ${exitCode}: ${said}`);
+  const end = { exitCode, words: `${stdout}\n${stderr}` };
+  const { then, words } = judgeAmcheck(end);
+  if (then === 'sound') return null;
+  if (then === 'skipped') return { skipped: words };
+  const said = (then === 'damaged' ? amcheckComplaints(end.words) : [end.words]).join('\n');
+  const shown = said.trim().split('\n').slice(0, SHOWN).join('; ');
+  if (then === 'damaged') return shown;
+  throw new DbkitError('tool.failed', `${fill(words, end)}: ${shown}`, {
+    hint: 'free some space or memory, and rehearse it again; it says nothing of the backup',
+  });
 }
 
 /**

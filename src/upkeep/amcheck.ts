@@ -1,16 +1,17 @@
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PostgresqlOptions } from '../boot/hold.ts';
+import { amcheckComplaints, judgeAmcheck } from '../instance/amcheck-verdict.ts';
 import { findBinaries } from '../instance/binaries.ts';
 import { serverOwner } from '../instance/owner.ts';
 import { withPassfile } from '../instance/passfile.ts';
 import { superuserToolOptions } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import { fill } from '../kernel/reasons.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 
 /** It reads every table and index; only a hang is cut short. */
 const TIMEOUT_MS = 24 * 3_600_000;
-const DAMAGED = 2; // src/bin/pg_amcheck/pg_amcheck.c
 
 /**
  * The complaints of pg_amcheck in all databases of the running server, a line each; installs the extension `amcheck` where it is missing, as it
@@ -35,8 +36,10 @@ export async function amcheck({ config, system }: PostgresqlOptions, signal: Abo
   const { exitCode, stdout, stderr } = await withPassfile(superuserPassword?.reveal(), { system, owner: as }, (passfile) =>
     system.runner.attempt({ file, args, env: { ...env, ...passfile }, as, timeoutMs: TIMEOUT_MS }, signal),
   );
-  if (exitCode === 0) return [];
-  const lines = `${stdout}\n${stderr}`.split('\n').map((line) => line.trim());
-  if (exitCode === DAMAGED) return lines.filter(Boolean);
-  throw new DbkitError('tool.failed', `pg_amcheck ended with status ${exitCode}: ${lines.find(Boolean) ?? 'without a word'}`);
+  const end = { exitCode, words: `${stdout}\n${stderr}` };
+  const { then, words } = judgeAmcheck(end);
+  if (then === 'sound') return [];
+  const lines = (text: string): string[] => text.split('\n').map((line) => line.trim());
+  if (then === 'damaged') return amcheckComplaints(end.words).flatMap(lines).filter(Boolean);
+  throw new DbkitError('tool.failed', `${fill(words, end)}: ${lines(end.words).find(Boolean) ?? 'without a word'}`);
 }
