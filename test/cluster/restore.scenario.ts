@@ -82,12 +82,15 @@ describe.skipIf(missing.length > 0)('a whole cluster comes back', () => {
   };
   const rows = (): string => sql('select count(*), max(id) from ledger');
   const insert = (from: number, to: number): string => sql(`insert into ledger select g from generate_series(${from}, ${to}) g`);
-  const onMember = (name: string, words: readonly string[]): Said => {
-    const own = join(folder, `${name}.dbkit`);
-    return dbkit(words, {
-      ...{ PGDATA: join(folder, name), PGHOST: join(folder, 'run'), PGPORT: String(FIRST_PORT + 10 + Number(name.slice(1))) },
-      ...{ BACKUP_DIR: join(folder, 'backup'), DBKIT_STATE_DIR: own, LOG_DIR: own, POSTGRES_PASSWORD: password },
+  /** As a timer on the machine of a member has it: its configuration names the cluster. */
+  const onMachineOf = (name: string, words: readonly string[]): Said => {
+    const asUser = process.getuid?.() === 0 ? ['runuser', '-u', 'postgres', '--'] : [];
+    const [file, ...rest] = [...asUser, process.execPath, program, ...words, '--json', '--yes'];
+    const own = { PGDATA: join(folder, name), DBKIT_CONFIG: join(folder, `${name}.json`), POSTGRES_PASSWORD: password };
+    const { status, signal, stdout, stderr } = spawnSync(file!, rest, {
+      ...{ cwd: folder, encoding: 'utf8', env: { PATH: process.env['PATH'], TZ: 'UTC', HOME: folder, ...own } },
     });
+    return { status, signal, stderr, report: {}, ...(JSON.parse(stdout) as object) };
   };
 
   test('to a second before a mistake, though dbkit is killed half-way', LONG, async () => {
@@ -101,14 +104,22 @@ describe.skipIf(missing.length > 0)('a whole cluster comes back', () => {
     const replica = status.members.find(({ role }) => role !== 'leader')!.name;
     const leader = status.members.find(({ role }) => role === 'leader')!.name;
     const probed = (name: string): string => {
-      const { probes } = onMember(name, ['health', '--probe', 'replication']).report as unknown as { probes: { summary: string }[] };
+      const { probes } = onMachineOf(name, ['health', '--probe', 'replication']).report as unknown as { probes: { summary: string }[] };
       return probes[0]!.summary;
     };
-    expect(probed(replica)).toMatch(/^a standby of 127\.0\.0\.1:\d+ on timeline 1, /);
+    expect(probed(replica)).toMatch(new RegExp(`^a standby of 127\\.0\\.0\\.1:\\d+ on timeline 1, .*; ${leader} leads$`));
     expect(probed(leader)).toMatch(/^2 replicas \((n\d, )?n\d synchronous\); /);
-    const taken = onMember(replica, ['backup', 'create']);
-    expect(taken.status, taken.stderr).toBe(0);
-    ({ label } = (taken.report as unknown as { backup: { label: string } }).backup);
+    const timers = ['n1', 'n2', 'n3'].map((name) => ({ name, ...onMachineOf(name, ['backup', 'create', '--if-carrier', '--if-changed']) }));
+    const reports = timers.map(({ name, report, stderr }) => ({
+      ...(report as unknown as { backup: { label: string } | null; carrier: { member: string; reason: string } }),
+      ...{ name, stderr },
+    }));
+    const [taken, ...more] = reports.filter(({ backup }) => backup !== null);
+    expect(more, JSON.stringify(reports)).toEqual([]);
+    expect(taken!.name, 'a replica').not.toBe(leader);
+    expect(new Set(reports.map(({ carrier }) => carrier.member))).toEqual(new Set([taken!.name]));
+    expect(timers.map(({ status: answer }) => answer)).toEqual([0, 0, 0]);
+    label = taken!.backup!.label;
     insert(1001, 1500);
     before = sql('select clock_timestamp()');
     insert(1501, 2000);
