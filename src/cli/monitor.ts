@@ -3,6 +3,7 @@ import { DbkitError, failures } from '../kernel/errors.ts';
 import { type ListenAddress, listenAddress } from '../kernel/listen-address.ts';
 import { duration, durationMs, moment } from '../kernel/units.ts';
 import type { MonitorCheck } from '../monitor/check.ts';
+import { type Comeback, comebackOf } from '../monitor/comeback.ts';
 import type { MonitorReport } from '../monitor/pause.ts';
 import type { Answer, Call, Cli } from './cli.ts';
 import { healthView } from './health.ts';
@@ -129,7 +130,22 @@ function registerPause(command: Command, cli: Cli): void {
 function checkView({ health, at, state, events, because, verdict, recovery }: MonitorCheck, style: Style, now: Date): string {
   const words = verdict === 'well' ? [] : [`${style.warn(because)}`];
   const mended = recovery === null ? [] : [recovery.ok ? style.good(recovery.words) : style.bad(recovery.words)];
-  return [healthView(health, style), ...words, ...mended, stateView({ state, events, checkedAt: at }, style, now)].join('\n\n');
+  return [
+    healthView(health, style),
+    ...words,
+    ...mended,
+    comebackView(comebackOf(health)),
+    stateView({ state, events, checkedAt: at }, style, now),
+  ].join('\n\n');
+}
+
+/** The copies and the drill stand among the probes; of the moments none of them speaks. */
+function comebackView({ moments, drill }: Comeback): string {
+  const back =
+    moments === null
+      ? 'what comes back: the backups, and no moment between them'
+      : `what comes back: moments from ${moment(moments.fromAt)} until ${moments.untilAt === null ? 'where the kept WAL ends' : moment(moments.untilAt)}`;
+  return drill === null ? `${back}; no restore was rehearsed yet` : `${back}; the last rehearsed restore took ${duration(drill.seconds)}`;
 }
 
 const SHOWN = 8;

@@ -98,6 +98,8 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
   readonly 'wal-archive': {
     readonly state: 'keeping' | 'waiting' | 'failing' | 'stopped';
     readonly guarded: boolean;
+    /** When the oldest good base backup was done behind the last gap that was noticed; null where there is none, or no WAL yet. */
+    readonly fromAt?: string | null;
     /** As PostgreSQL prints it; null where nothing is kept yet. */
     readonly endLsn: string | null;
     readonly lagBytes: number | null;

@@ -18,7 +18,7 @@ const facts: ArchiveFacts = {
   keeping,
   end: { timeline: 1, lsn: 0x3000028n, at: now },
   lag: { bytes: 0, seconds: 0 },
-  backupAt: '2026-11-28T10:00:00Z',
+  backupsAt: ['2026-11-27T10:00:00Z', '2026-11-28T10:00:00Z'],
 };
 const since = (at: string): WalKeepingState => ({
   ...keeping,
@@ -33,8 +33,12 @@ test.each([
   [{ keeping: since('2026-11-28T11:59:50Z') }, 'warning', /not been kept for 10 s: no space left/],
   [{ keeping: since('2026-11-28T10:00:00Z') }, 'critical', /not been kept for 2 h/],
   [{ keeping: { ...keeping, gaps: [gap] } }, 'critical', /from LSN 0\/1000000 to 0\/2000000 is missing/],
-  [{ keeping: { ...keeping, gaps: [gap] }, backupAt: null }, 'critical', /no base backup was taken since/],
-  [{ keeping: { ...keeping, gaps: [gap] }, backupAt: '2026-11-28T11:30:00Z' }, 'ok', /kept up to LSN 0\/3000028; nothing is missing/],
+  [{ keeping: { ...keeping, gaps: [gap] }, backupsAt: [] }, 'critical', /no base backup was taken since/],
+  [
+    { keeping: { ...keeping, gaps: [gap] }, backupsAt: ['2026-11-28T10:00:00Z', '2026-11-28T11:30:00Z'] },
+    'ok',
+    /kept up to LSN 0\/3000028; nothing is missing/,
+  ],
   [{ keeping: { ...keeping, state: 'waiting' } }, 'ok', /standby/],
   [{ lag: { bytes: 1000, seconds: 301 } }, 'warning', /1000 B and 5 min behind/],
   [{ lag: { bytes: 1000, seconds: 4000 } }, 'critical', /behind/],
@@ -46,4 +50,14 @@ test.each([
   const judged = judgeArchive({ ...facts, ...(seen as Partial<ArchiveFacts>) }, levels, now);
   expect(judged).toMatchObject({ status, summary: expect.stringMatching(summary) });
   if (status === 'warning' || status === 'critical') expect(judged.hint).toBeTruthy();
+});
+
+test.each<[Partial<ArchiveFacts>, string | null]>([
+  [{}, '2026-11-27T10:00:00Z'],
+  [{ keeping: { ...keeping, gaps: [{ ...gap, at: '2026-11-27T11:00:00Z' }] } }, '2026-11-28T10:00:00Z'],
+  [{ keeping: { ...keeping, gaps: [gap] } }, null],
+  [{ backupsAt: [] }, null],
+  [{ end: null, lag: null }, null],
+])('with %j moments come back from %s on', (seen, fromAt) => {
+  expect(judgeArchive({ ...facts, ...seen }, levels, now).data).toMatchObject({ fromAt });
 });

@@ -154,6 +154,59 @@ test('the page asks for nothing, runs nothing, and takes nothing that was writte
     expect(body).toContain(word);
 });
 
+const probe = (name: string, data: ProbeReport['data']): ProbeReport => ({ ...connection('ok'), name, title: name, data });
+const archived = (data: object): ProbeReport =>
+  probe('wal-archive', {
+    state: 'keeping',
+    guarded: true,
+    endLsn: '0/5000000',
+    lagBytes: 512,
+    lagSeconds: 2,
+    ...data,
+  } as ProbeReport['data']);
+const kept = { label: 'data_1', state: 'good', ageSeconds: 60, proofAgeSeconds: 7200, backups: 2, restoreSeconds: 12, rtoSeconds: 300 };
+const copy = {
+  name: 'bucket',
+  key: 'opens',
+  label: 'data_1',
+  ageSeconds: 3600,
+  backups: 2,
+  failing: null,
+  walLagBytes: 0,
+  walLagSeconds: 0,
+} as const;
+
+test.each<[string, readonly ProbeReport[], readonly string[]]>([
+  [
+    'moments, a drill and a copy',
+    [archived({ fromAt: '2026-11-20T19:54:00.000Z' }), probe('backups', kept), probe('copies', [copy])],
+    [
+      '2026-11-20 19:54:00 UTC</time> until <time datetime="2026-11-21T05:59:58.000Z">',
+      'took <span class="ok">12 s</span>, and the tier allows 5 min; 2 h ago',
+      '<th scope="row">bucket</th><td>data_1, 60 min old, of 2</td><td>nothing is missing</td><td class="ok">none</td>',
+    ],
+  ],
+  [
+    'a gap, a drill that took too long, a copy that fails',
+    [
+      archived({ fromAt: null }),
+      probe('backups', { ...kept, restoreSeconds: 600 }),
+      probe('copies', [{ ...copy, label: null, failing: 'the <bucket> is gone', walLagBytes: 9, walLagSeconds: 90 }]),
+    ],
+    [
+      'No moment between backups',
+      '<span class="critical">10 min</span>',
+      'none that is verified',
+      'the &lt;bucket&gt; is gone',
+      '90 s behind',
+    ],
+  ],
+  ['nothing', [], ['No moment between backups', 'No restore was rehearsed yet', 'Nothing is copied elsewhere']],
+])('the page says what can be brought back: %s', async (_name, probes, words) => {
+  const { body } = await pageAt('/', { ...picture, check: { ...check('ok'), health: { ...check('ok').health, probes } } });
+  for (const word of words) expect(body).toContain(word);
+});
+
 test.each<[string, Partial<Picture>]>([
   ['Well', { check: { ...check('ok'), state: { ...watchingAnew, wellSince: '2026-11-21T05:00:00.000Z' } } }],
   ['Well, with warnings', { check: { ...check('warning'), state: watchingAnew } }],

@@ -11,23 +11,25 @@ export interface ArchiveFacts {
   readonly end: { readonly timeline: number; readonly lsn: Lsn; readonly at: Date } | null;
   /** Behind the server; null where that is not known. */
   readonly lag: { readonly bytes: number; readonly seconds: number } | null;
-  /** When the newest good base backup was taken. */
-  readonly backupAt: string | null;
+  /** When the good base backups were done, oldest first. */
+  readonly backupsAt: readonly string[];
 }
 
 const LOOK = '`dbkit wal status` shows it';
 
 /** First match wins. A gap counts until a base backup has closed it; a failure is critical once it lasts. Pure. */
 export function judgeArchive(
-  { keeping, end, lag, backupAt }: ArchiveFacts,
+  { keeping, end, lag, backupsAt }: ArchiveFacts,
   { archiveDelay, rpoSeconds = null }: Pick<HealthSettings, 'archiveDelay'> & { readonly rpoSeconds?: number | null },
   now: Date,
 ): ResultOf<'wal-archive'> {
   if (keeping === undefined) return skipped('no WAL is kept for this instance');
   if (keeping.state === 'stopped') return skipped('the supervisor that keeps the WAL does not run');
+  const lastGapAt = keeping.gaps.at(-1)?.at ?? '';
   const data = {
     state: keeping.state,
     guarded: keeping.guarded,
+    fromAt: (end && backupsAt.find((at) => at > lastGapAt)) ?? null,
     endLsn: end && formatLsn(end.lsn),
     lagBytes: lag?.bytes ?? null,
     lagSeconds: lag?.seconds ?? null,
@@ -44,7 +46,7 @@ export function judgeArchive(
       data,
     };
   }
-  const gap = keeping.gaps.findLast(({ at }) => backupAt === null || at > backupAt);
+  const gap = keeping.gaps.findLast(({ at }) => at > (backupsAt.at(-1) ?? ''));
   if (gap)
     return {
       status: 'critical',

@@ -27,18 +27,14 @@ export function walArchiveProbe(
       sessions.during(signal, async (open): Promise<ResultOf<'wal-archive'>> => {
         const keeping = await readKeeping(stateDir, files);
         if (keeping === undefined || keeping.state === 'stopped')
-          return judgeArchive({ keeping, end: null, lag: null, backupAt: null }, limits, clock.now());
+          return judgeArchive({ keeping, end: null, lag: null, backupsAt: [] }, limits, clock.now());
         const archive = openArchive(backupDir, keeping.systemIdentifier, files);
         const server = await reachedBy(await open.watch());
         const end = await endOf(await archive.timelines(signal));
         const lists = await Promise.all(kinds.filter(({ kind }) => kind === 'physical').map(({ repository }) => repository.list(signal)));
         const good = lists.flat().filter(({ state }) => state !== 'damaged');
-        const backupAt =
-          good
-            .map(({ createdAt }) => createdAt)
-            .sort()
-            .at(-1) ?? null;
-        return judgeArchive({ keeping, end, lag: lagOf(end, server, clock.now()), backupAt }, limits, clock.now());
+        const backupsAt = good.map(({ createdAt }) => createdAt).sort();
+        return judgeArchive({ keeping, end, lag: lagOf(end, server, clock.now()), backupsAt }, limits, clock.now());
       }),
   };
 }

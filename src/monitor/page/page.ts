@@ -5,6 +5,7 @@ import { bytes, duration, moment } from '../../kernel/units.ts';
 import { howMuch } from '../../recovery/losses.ts';
 import type { RecoveryReport } from '../../recovery/report.ts';
 import type { Picture } from '../overview.ts';
+import { broughtBack } from './brought-back.ts';
 import { lineChart, type Mark, timeLine } from './chart.ts';
 import { type Html, html } from './html.ts';
 import { STYLE } from './style.ts';
@@ -32,6 +33,7 @@ export function statusPage(picture: Picture): string {
 ${check ? probesOf(check.health.probes) : null}
 ${courseOf(picture)}
 ${check ? eventsOf(check.events) : null}
+${broughtBack(picture)}
 ${backupsOf(picture)}
 ${recoveriesOf(picture)}
 </main>
