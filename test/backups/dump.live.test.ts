@@ -68,9 +68,13 @@ test('a dump brings a database back in the place of the one that is there, which
   expect(await ask(instance, 'app', 'SHOW work_mem')).toEqual([{ work_mem: '7MB' }]);
   expect(await askNumber(instance, loaded.replaced!, 'SELECT count(*) FROM ledger'), 'what was there').toBe(known.ledger + 10);
 
+  await ask(instance, 'postgres', 'CREATE TABLE of_postgres AS SELECT generate_series(1, 30) AS i');
   const own = await dump(instance, '--database', 'postgres');
   const refused = await run(instance, ['backup', 'restore', own.label, '--yes']);
   expect(refused, refused.stderr).toMatchObject({ code: 77, stderr: expect.stringContaining('--into NAME') });
+  await ask(instance, 'app', 'DROP DATABASE postgres WITH (FORCE)');
+  expect(await report(instance, 'backup', 'restore', own.label, '--yes'), 'there is none to work in').toMatchObject({ replaced: null });
+  expect(await askNumber(instance, 'postgres', 'SELECT count(*) FROM of_postgres')).toBe(30);
   expect(await askNumber(instance, 'postgres', "SELECT count(*) FROM pg_database WHERE datname LIKE 'dbkit%'")).toBe(0);
   await running.stop();
 });

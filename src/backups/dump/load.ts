@@ -34,8 +34,8 @@ export async function loadDump(needs: DumpNeeds, record: DumpRecord, request: Lo
     const taken = await exists(session, into);
     if (taken && request.into !== undefined)
       throw new DbkitError('file.exists', `there is a database ${into} already`, { hint: 'name another with --into; nothing was changed' });
-    if (into === MAINTENANCE)
-      throw new DbkitError('recovery.refused', `the database ${MAINTENANCE} cannot be replaced: dbkit works from sessions in it`, {
+    if (taken && into === (await workingIn(session)))
+      throw new DbkitError('recovery.refused', `the database ${into} cannot be replaced: dbkit works from sessions in it`, {
         hint: 'restore it beside what is there with --into NAME; nothing was changed',
       });
     await requireNoPrepared(session, into);
@@ -183,8 +183,10 @@ const authorityOf = async (needs: DumpNeeds, record: DumpRecord, { isTrusted = f
   madeRoles: [],
 });
 
-/** Where sessions of dbkit's are (openMaintenance). */
-const MAINTENANCE = 'postgres';
+/** Where sessions of dbkit's are (openMaintenance): in postgres, and in template1 where that is gone or closed. */
+const workingIn = async (session: Connection): Promise<string> =>
+  (await session.query<{ name: string }>('SELECT current_database() AS name'))[0]!.name;
+
 const WITHHELD_SHOWN = 5;
 
 /** Nothing of a stranger's runs as the superuser, and without it the database is not what was dumped. Rejects with `recovery.refused`. */
