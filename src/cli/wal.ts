@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { type Lsn, parseLsn } from '../formats/wal-segment.ts';
 import { DbkitError, type Failure, failures, toFailure } from '../kernel/errors.ts';
@@ -126,7 +126,7 @@ const states: Record<NonNullable<WalStatus['state']>, string> = {
   stopped: 'stopped, with the server',
 };
 
-function statusView(report: WalStatus, style: Style): string {
+export function statusView(report: WalStatus, style: Style): string {
   const { state, problem, end, lag, gaps, storedBytes } = report;
   const isBad = state === 'failing';
   const behind =
@@ -162,8 +162,19 @@ function statusView(report: WalStatus, style: Style): string {
     ...(lines.length > 0 ? [table(lines, ['TIMELINE', 'FROM', 'TO', 'SEGMENTS', 'TAKES', 'IS'])] : []),
     ...(told.length > 0 ? [told.map((line) => style.warn(line)).join('\n')] : []),
     ...(kept.length > 0 ? [table(kept)] : []),
+    ...unreadWords(report, style),
   ].join('\n\n');
 }
+
+/** Nobody knows which WAL such a backup needs, so the archive grows until a person has looked. */
+const unreadWords = ({ dir, unreadBackups }: Pick<WalStatus, 'dir' | 'unreadBackups'>, style: Style): string[] =>
+  unreadBackups.length === 0
+    ? []
+    : [
+        style.warn(
+          `no WAL expires: the record of ${unreadBackups.join(', ')} cannot be read; look at ${join(dirname(dirname(dir)), `${unreadBackups[0]}.json`)} (\`ls -l\`, \`dmesg\`)`,
+        ),
+      ];
 
 function verifyView({ dir, segments, plainBytes, problems }: WalVerification, style: Style): string {
   const read = `${counted(segments, 'segment')} (${bytes(plainBytes)} of WAL) in ${dir}`;
@@ -172,8 +183,11 @@ function verifyView({ dir, segments, plainBytes, problems }: WalVerification, st
   return `${table(rows)}\n\n${read}; a base backup makes what comes after it independent of this: \`dbkit backup create\``;
 }
 
-function expireView({ decisions, dryRun }: WalExpiry, style: Style): string {
+export function expireView(report: WalExpiry, style: Style): string {
+  const { decisions, dryRun } = report;
   const going = decisions.filter(({ keep }) => !keep);
+  const unread = unreadWords(report, style);
+  if (unread.length > 0) return [`${counted(decisions.length, 'segment')}: nothing was removed`, ...unread].join('\n\n');
   if (going.length === 0) return `${counted(decisions.length, 'segment')}: every one of them is needed`;
   const size = bytes(going.reduce((sum, { storedBytes }) => sum + storedBytes, 0));
   const verb = dryRun ? 'would be removed' : 'removed';

@@ -24,6 +24,8 @@ import { verifyWal, type WalRange, type WalVerification } from '../wal/verify.ts
 export interface WalExpiry {
   readonly dir: string;
   readonly dryRun: boolean;
+  /** Labels of base backups whose record cannot be read: until it can, no WAL expires. */
+  readonly unreadBackups: readonly string[];
   readonly decisions: readonly {
     readonly name: string;
     readonly keep: boolean;
@@ -82,10 +84,11 @@ export function createKeptWal({ config, system }: PostgresqlOptions): KeptWal {
     async expire({ dryRun }, signal) {
       const archive = await archiveOf(signal);
       const awaited = awaitedOf(await copiesOfWal(config, archive.systemIdentifier, system.files));
-      const decisions = await expireWal(archive, await needs(archive, signal), { dryRun, log: system.log, awaited }, signal);
+      const { decisions, unread } = await expireWal(archive, await needs(archive, signal), { dryRun, log: system.log, awaited }, signal);
       return {
         dir: archive.dir,
         dryRun,
+        unreadBackups: unread,
         decisions: decisions.map(({ segment: { name, storedBytes }, ...decision }) => ({ name, ...decision, storedBytes })),
       };
     },

@@ -1,12 +1,15 @@
-import { constants } from 'node:fs';
-import { lstat, open, rm } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import { errnoOf } from '../kernel/errors.ts';
-import { parseLabel } from '../kernel/labels.ts';
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { System } from '../kernel/machine.ts';
-import { namesIn } from '../machine/is-there.ts';
 import type { WalArchive } from './contract.ts';
 import { type AwaitedWal, type NeedsWal, planWalRetention, type SegmentDecision } from './retention.ts';
+import { unreadBackups } from './unread-backups.ts';
+
+/** The decision about each segment, and the base backups whose records keep all of them. */
+export interface ExpiredWal {
+  readonly decisions: readonly SegmentDecision[];
+  readonly unread: readonly string[];
+}
 
 /** Removes what no base backup needs, oldest first; `dryRun` only says what it would. What cannot be removed is told, and left for the next time. */
 export async function expireWal(
@@ -14,9 +17,9 @@ export async function expireWal(
   backups: readonly NeedsWal[],
   { dryRun, log, awaited }: { readonly dryRun: boolean; readonly log: System['log']; readonly awaited: readonly AwaitedWal[] },
   signal: AbortSignal,
-): Promise<readonly SegmentDecision[]> {
+): Promise<ExpiredWal> {
   const size = await archive.segmentSizeBytes();
-  if (size === undefined) return [];
+  if (size === undefined) return { decisions: [], unread: [] };
   const unread = await unreadBackups(archive, backups);
   if (unread.length > 0)
     log.warn('wal.unread-backup', `no WAL expires: the record of ${unread.join(', ')} cannot be read`, { labels: unread.join(' ') });
@@ -39,44 +42,5 @@ export async function expireWal(
     log.info('wal.expired', `Removed ${going.length} WAL segments from the archive that lie before every good base backup.`, {
       removedBytes,
     });
-  return decisions;
-}
-
-/** The identifier stands near the beginning of a record, before its lists of files. */
-const HEAD_BYTES = 1024 * 1024;
-
-/**
- * Base backups beside the archive that are not among `backups`, unless their record names another cluster: a disk that fails for a moment, a mode, or a
- * version of the record that this dbkit does not know has hidden them.
- */
-async function unreadBackups({ dir, systemIdentifier }: WalArchive, backups: readonly NeedsWal[]): Promise<readonly string[]> {
-  const backupDir = dirname(dirname(dir));
-  const known = new Set(backups.map(({ label }) => label));
-  const labels = (await namesIn(backupDir)).flatMap((name) => (name.endsWith('.json') ? [basename(name, '.json')] : []));
-  const unread: string[] = [];
-  for (const label of labels.filter((one) => parseLabel(one)?.kind === 'data' && !known.has(one))) {
-    const isThere = await lstat(join(backupDir, label)).then(
-      () => true,
-      (cause: unknown) => errnoOf(cause) !== 'ENOENT',
-    );
-    const of = isThere ? await clusterOf(join(backupDir, `${label}.json`)) : 'none';
-    if (of === 'unknown' || of === systemIdentifier) unread.push(label);
-  }
-  return unread;
-}
-
-/** The system identifier that a record names. 'none': there is no record any more, or what bears its name is no file. */
-async function clusterOf(record: string): Promise<string | 'none' | 'unknown'> {
-  try {
-    const file = await open(record, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
-    try {
-      if (!(await file.stat()).isFile()) return 'none';
-      const { bytesRead, buffer } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-      return /"systemIdentifier":\s*"(\d+)"/.exec(buffer.toString('latin1', 0, bytesRead))?.[1] ?? 'unknown';
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    return errnoOf(cause) === 'ENOENT' || errnoOf(cause) === 'ELOOP' ? 'none' : 'unknown';
-  }
+  return { decisions, unread };
 }

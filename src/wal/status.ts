@@ -4,7 +4,8 @@ import { errnoOf } from '../kernel/errors.ts';
 import type { ArchivedTimeline, WalArchive } from './contract.ts';
 import { disputedOf, holesOf } from './holes.ts';
 import type { WalGap, WalKeepingState } from './keeping.ts';
-import { type AwaitedWal, type NeedsWal, planWalRetention, segmentRows } from './retention.ts';
+import { type AwaitedWal, type NeedsWal, planWalRetention, type SegmentDecision, segmentRows } from './retention.ts';
+import { unreadBackups } from './unread-backups.ts';
 
 /** `dbkit wal status`: LSNs as PostgreSQL prints them, bytes, seconds; fields are only ever added. */
 export interface WalStatus {
@@ -43,6 +44,8 @@ export interface WalStatus {
     readonly segments: number;
     readonly storedBytes: number;
   }[];
+  /** Labels of base backups whose record cannot be read: until it can, no WAL expires. */
+  readonly unreadBackups: readonly string[];
 }
 
 /** The WAL in one of `copies:`, by what the machine that sends it has noted. */
@@ -82,6 +85,7 @@ export async function walStatus(
   const size = (await archive.segmentSizeBytes()) ?? 1;
   const own = keeping?.systemIdentifier === archive.systemIdentifier ? keeping : undefined;
   const end = await endOf(timelines);
+  const unread = await unreadBackups(archive, backups);
   return {
     dir: archive.dir,
     systemIdentifier: archive.systemIdentifier,
@@ -95,7 +99,8 @@ export async function walStatus(
     gaps: own?.gaps ?? [],
     storedBytes: storedBytesOf(timelines.flatMap(({ segments }) => segments)),
     copies: copies.map((copy) => copyStatus(copy, end, now)),
-    keptFor: keptFor(timelines, backups, size, awaitedOf(copies)),
+    keptFor: keptFor(planWalRetention(timelines, backups, size, awaitedOf(copies), unread)),
+    unreadBackups: unread,
   };
 }
 
@@ -162,15 +167,8 @@ const storedBytesOf = (segments: readonly { readonly storedBytes: number }[]): n
 export const awaitedOf = (copies: readonly CopyOfWal[]): readonly AwaitedWal[] =>
   copies.flatMap(({ isContinuous, isAwaited, end }) => (isContinuous && isAwaited && end !== null ? [end] : []));
 
-function keptFor(
-  timelines: readonly ArchivedTimeline[],
-  backups: readonly NeedsWal[],
-  size: number,
-  awaited: readonly AwaitedWal[],
-): WalStatus['keptFor'] {
-  const decisions = planWalRetention(timelines, backups, size, awaited);
-  return segmentRows.flatMap(({ id, words }) => {
+const keptFor = (decisions: readonly SegmentDecision[]): WalStatus['keptFor'] =>
+  segmentRows.flatMap(({ id, words }) => {
     const segments = decisions.filter(({ reason }) => reason === id).map(({ segment }) => segment);
     return segments.length === 0 ? [] : [{ reason: id, because: words, segments: segments.length, storedBytes: storedBytesOf(segments) }];
   });
-}
