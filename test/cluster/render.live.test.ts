@@ -70,7 +70,7 @@ test('the names of the environment become Patroni’s settings, and the linter s
 });
 
 test('a member runs under dbkit with its guard, from a file that dbkit itself takes; or Patroni alone', async () => {
-  const rendered = await render();
+  const rendered = await render({}, { members, backupFrom: 'leader' });
   expect(text(rendered, 'n2/patroni.service')).toContain('ExecStart=/usr/bin/env dbkit entrypoint --strict --config /etc/dbkit/dbkit.yaml');
   const { config } = layerConfig({
     file: { path: '/dbkit.yaml', value: parse(text(rendered, 'n2/dbkit.yaml')) },
@@ -80,6 +80,7 @@ test('a member runs under dbkit with its guard, from a file that dbkit itself ta
   expect(memberSettings(config)).toMatchObject({ config: '/etc/patroni/config.yml', guard: true });
   expect(config.stopSeconds).toBeLessThan(60);
   expect(Object.keys(config.ha.members)).toEqual(['n1', 'n2', 'n3']);
+  expect(config.ha.backupFrom, 'every member goes by the same').toBe('leader');
   const alone = await render({ guard: false });
   expect(text(alone, 'n2/patroni.service')).toContain('ExecStart=/usr/bin/patroni /etc/patroni/config.yml');
   expect(alone.files.map(({ name }) => name)).not.toContain('n2/dbkit.yaml');

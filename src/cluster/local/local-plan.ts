@@ -55,6 +55,7 @@ export function localPlan({ folder, port, members, patroniVersion, binDir, progr
     superuser: 'postgres',
     watchdog: 'off',
     backups: program === undefined ? null : backupsOf(folder, program),
+    backupFrom: ha.backupFrom,
   };
 }
 

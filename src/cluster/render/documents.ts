@@ -63,7 +63,7 @@ export function dbkitDocument(plan: ClusterPlan, member: PlannedMember, patroniF
     },
     services: { patroni: { config: patroniFile } },
     ...(plan.backups === null ? {} : { backupDir: plan.backups.dir }),
-    ha: { scope: plan.scope, members: Object.fromEntries(members) },
+    ha: { scope: plan.scope, members: Object.fromEntries(members), backupFrom: plan.backupFrom },
   };
 }
 

@@ -1,5 +1,5 @@
 import type { Config } from '../../config/config.ts';
-import { maxLagBytes } from '../../config/ha-settings.ts';
+import { type BackupFrom, maxLagBytes } from '../../config/ha-settings.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { isSince } from '../lint/dynamic-rows.ts';
 import { type Member, membersOf, type Place, placeOf } from '../members.ts';
@@ -51,6 +51,8 @@ export interface ClusterPlan {
   readonly watchdog: 'off' | 'automatic';
   /** Replicas are made of base backups, and WAL is archived; null: no backup folder is configured. */
   readonly backups: PlannedBackups | null;
+  /** Each member decides whose turn a backup is, so all must go by the same. */
+  readonly backupFrom: BackupFrom;
 }
 
 export interface PlannedBackups {
@@ -97,6 +99,7 @@ export function planOf(
     superuser: postgresql.superuser,
     watchdog: 'automatic',
     backups,
+    backupFrom: ha.backupFrom,
   };
 }
 
