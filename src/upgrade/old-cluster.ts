@@ -1,4 +1,4 @@
-import { IS_LEFT, IS_SNAPSHOT } from '../backups/dump/own-databases.ts';
+import { IS_LEFT, IS_SNAPSHOT } from '../backups/dump/own-names.ts';
 import type { Hold } from '../boot/hold.ts';
 import { dropInventory } from '../inspection/inventory.ts';
 import { connectSuperuser, type Local } from '../instance/local.ts';

@@ -1,6 +1,6 @@
 import { DbkitError } from '../../kernel/errors.ts';
 import type { BackupOptions } from '../backup.ts';
-import { IS_LEFT, IS_SNAPSHOT } from './own-databases.ts';
+import { IS_LEFT, IS_SNAPSHOT } from './own-names.ts';
 
 export interface KnownDatabase {
   readonly name: string;

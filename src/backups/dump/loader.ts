@@ -5,6 +5,7 @@ import { scramVerifier } from '../../instance/server/application.ts';
 import { openAsRole, openAsSuperuser, openForDatabases } from '../../instance/sessions.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
+import { IS_LOADER, LOADER_PREFIX } from './own-names.ts';
 import type { ToolTarget } from './tools.ts';
 
 /**
@@ -25,7 +26,6 @@ export interface LoaderNeeds {
   readonly owner: Identity | undefined;
 }
 
-const PREFIX = 'dbkit_loader_';
 /** With the role's own number an advisory lock: whoever cleans up sees that it is in use. 'load' in ASCII. */
 const LOCK_CLASS = 0x6c6f6164;
 const VALID_MS = 7 * 86_400_000;
@@ -55,7 +55,7 @@ export async function withLoader<T>(
   const session = await openMaintenance(needs, signal);
   try {
     await removeLeftRoles(needs, session, signal);
-    const name = `${PREFIX}${randomBytes(8).toString('hex')}`;
+    const name = `${LOADER_PREFIX}${randomBytes(8).toString('hex')}`;
     const password = randomBytes(24).toString('hex');
     const id = session.escapeIdentifier;
     const until = new Date(clock.now().getTime() + VALID_MS).toISOString();
@@ -114,7 +114,7 @@ function loaderOf(
 
 async function removeLeftRoles(needs: LoaderNeeds, session: Connection, signal: AbortSignal): Promise<void> {
   const left = await session.query<{ name: string }>(
-    `SELECT rolname AS name FROM pg_roles WHERE rolname ~ '^${PREFIX}[0-9a-f]{16}$' AND pg_try_advisory_lock(${LOCK_CLASS}, hashtext(rolname))`,
+    `SELECT rolname AS name FROM pg_roles WHERE ${IS_LOADER} AND pg_try_advisory_lock(${LOCK_CLASS}, hashtext(rolname))`,
   );
   for (const { name } of left) {
     await removeRole(needs, session, name, signal).catch((cause: unknown) =>

@@ -1,16 +1,17 @@
 import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import type { Authority } from './archive.ts';
 import type { DumpedDatabase, DumpedRole, DumpManifest } from './manifest.ts';
+import { IS_LOADER, isLoader } from './own-names.ts';
 import { listSettings, setAs } from './settings.ts';
 
-/** Every role but PostgreSQL's own; without the hashes of their passwords unless they are wanted. */
+/** Every role but PostgreSQL's own and dbkit's; without the hashes of their passwords unless they are wanted. */
 export async function listRoles(session: Connection, { withPasswords }: { readonly withPasswords: boolean }): Promise<DumpedRole[]> {
   const roles = await session.query<Omit<DumpedRole, 'memberOf' | 'settings'> & { oid: string; config: string[] | null }>(
     `SELECT oid::text AS oid, rolname AS name, rolcanlogin AS login, rolsuper AS superuser, rolcreatedb AS "createDb",
             rolcreaterole AS "createRole", rolinherit AS inherit, rolreplication AS replication, rolbypassrls AS "bypassRls",
             rolconnlimit AS "connectionLimit", nullif(rolvaliduntil, 'infinity')::text AS "validUntil", rolconfig AS config,
             ${withPasswords ? 'rolpassword' : 'NULL::text'} AS "passwordHash"
-       FROM ${withPasswords ? 'pg_authid JOIN (SELECT oid, rolconfig FROM pg_roles) AS c USING (oid)' : 'pg_roles'} WHERE rolname !~ '^pg_' ORDER BY rolname`,
+       FROM ${withPasswords ? 'pg_authid JOIN (SELECT oid, rolconfig FROM pg_roles) AS c USING (oid)' : 'pg_roles'} WHERE rolname !~ '^pg_' AND NOT (${IS_LOADER}) ORDER BY rolname`,
   );
   const memberships = await session.query<{ member: string; role: string; admin: boolean }>(
     `SELECT member::text AS member, pg_get_userbyid(roleid) AS role, bool_or(admin_option) AS admin FROM pg_auth_members GROUP BY 1, 2 ORDER BY 2`,
@@ -36,7 +37,7 @@ export async function createMissingRoles(
   const [id, text] = [session.escapeIdentifier, session.escapeLiteral];
   const known = new Set((await session.query<{ name: string }>('SELECT rolname AS name FROM pg_roles')).map(({ name }) => name));
   const needed = new Set([owner, ...(privileges ?? []).map(({ grantee }) => grantee), ...roles.map(({ name }) => name)]);
-  const missing = roles.filter(({ name }) => needed.has(name) && !known.has(name));
+  const missing = roles.filter(({ name }) => needed.has(name) && !known.has(name) && !isLoader(name)); // A dump of before has them.
   const left: string[] = [];
   for (const role of missing) {
     const word = (on: boolean, name: string): string => `${on ? '' : 'NO'}${name}`;

@@ -5,7 +5,7 @@ import type { LoadRequest } from '../backup.ts';
 import type { DumpNeeds } from './create.ts';
 import { type Dump, type Filled, fill } from './fill.ts';
 import { type Loader, openSession, type ServerNeeds } from './loader.ts';
-import { IS_LEFT, TEMPORARY } from './own-databases.ts';
+import { IS_LEFT, TEMPORARY } from './own-names.ts';
 import { giveBack } from './owners.ts';
 import { type Late, loadPrivileges } from './privileges.ts';
 import { setProperties } from './properties.ts';
