@@ -71,12 +71,10 @@ export const settingFlags = (
     return [{ path: flag.setting.path, value: flag.setting.isFolder ? resolveFolder(String(value)) : value, flag: longName(flag) }];
   });
 
-/** The words that give another dbkit the same settings. `--strict` belongs to the entrypoint, and is handed on with them. */
-export const handedOn = (given: GlobalFlags): string[] => [
-  ...entries.flatMap(([key, flag]) => {
+/** The words that give another dbkit the same settings, whatever its command: each takes these. `--strict` is for those that start a server. */
+export const handedOn = (given: GlobalFlags): string[] =>
+  entries.flatMap(([key, flag]) => {
     const value = given[key];
     if (!flag.handedOn || value === undefined || value === false) return [];
     return [value === true ? longName(flag) : `${longName(flag)}=${value}`];
-  }),
-  ...(given.strict ? ['--strict'] : []),
-];
+  });

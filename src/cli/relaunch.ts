@@ -7,6 +7,10 @@ export function again({ program }: Pick<Surroundings, 'program'>, flags: GlobalF
   return [...program, ...words, ...handedOn(flags)];
 }
 
+/** `up` in the background, which fails or holds as the one in front was told to. */
+export const upAgain = (surroundings: Pick<Surroundings, 'program'>, flags: GlobalFlags): string[] =>
+  again(surroundings, flags, ['up', '--quiet', '--log-format=json', ...(flags.strict ? ['--strict'] : [])]);
+
 /** The backup that nobody asked for: it goes last, and decides by itself whether there is anything to do. */
 export const automaticBackup = (surroundings: Pick<Surroundings, 'program'>, flags: GlobalFlags): string[] =>
   again(surroundings, flags, ['backup', 'create', '--if-carrier', '--if-changed', '--low-priority', '--quiet']);

@@ -3,7 +3,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import { DbkitError } from '../kernel/errors.ts';
 import { DURATION, durationMs } from '../kernel/units.ts';
 import type { Cli } from './cli.ts';
-import { again, automaticCommands, definedOnly } from './relaunch.ts';
+import { automaticCommands, definedOnly, upAgain } from './relaunch.ts';
 
 export const secondsFlag = (text: string): number => {
   const value = Number(text);
@@ -41,7 +41,7 @@ export function registerUp(program: Command, cli: Cli): void {
           const report = flags.detach
             ? await app.supervisor.upDetached(
                 {
-                  program: again(surroundings, global, ['up', '--quiet', '--log-format=json']),
+                  program: upAgain(surroundings, global),
                   environment: definedOnly(surroundings.environment),
                   timeoutMs: flags.timeout * 1000,
                 },
