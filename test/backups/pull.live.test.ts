@@ -210,3 +210,37 @@ async function both(): Promise<{ readonly there: Instance; readonly here: Instan
   expect(await askNumber(instance, 'postgres', superuser), 'nobody became superuser').toBe(0);
   await running.stop();
 });
+
+(withDump ? nightly : nightly.skip)('rows that a policy hides are not left out without a word, and their policies come along', async () => {
+  const instance = await openInstance({ programs: withDump!, from: 'template' });
+  const running = await boot(instance);
+  await ask(instance, 'postgres', 'CREATE DATABASE shop OWNER app', "CREATE ROLE auditor LOGIN BYPASSRLS PASSWORD 'secret'");
+  await ask(
+    instance,
+    'shop',
+    'SET ROLE app',
+    'CREATE TABLE person (id int PRIMARY KEY, tenant int NOT NULL, email text)',
+    "INSERT INTO person SELECT g, g % 3, 'p' || g || '@corp.test' FROM generate_series(1, 60) g",
+    'ALTER TABLE person ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+    "CREATE POLICY own_rows ON person USING (tenant = current_setting('shop.tenant')::int)",
+    'GRANT SELECT ON person TO auditor',
+  );
+  const rules = join(instance.root, 'rules.yaml');
+  await writeFile(rules, 'person: { email: { fake: email } }');
+  const pull = (user: string, ...words: string[]) =>
+    run(instance, ['pull', `postgresql://${user}:secret@localhost:${instance.port}/shop`, '--as', 'copy', '--json', ...words]);
+  const refused = await pull('app');
+  expect(refused, 'the owner sees no row of it').toMatchObject({ code: 1, stdout: expect.stringMatching(/row-level security/) });
+  expect(await askNumber(instance, 'postgres', "SELECT count(*) FROM pg_database WHERE datname = 'copy' OR datname LIKE 'dbkit%'")).toBe(0);
+  const pulled = await pull('auditor', '--anonymise', rules);
+  expect(pulled, pulled.stderr).toMatchObject({ code: 0 });
+  const { report } = JSON.parse(pulled.stdout) as { report: PullReport };
+  expect(report.anonymised).toEqual([{ table: 'public.person', column: 'email', how: 'a made-up email', rows: 60 }]);
+  expect(await askNumber(instance, 'copy', "SELECT count(*) FROM person WHERE email ~ '@example\\.com$'")).toBe(60);
+  const forced = 'SELECT count(*) FROM pg_class JOIN pg_policy ON polrelid = pg_class.oid WHERE relforcerowsecurity AND relrowsecurity';
+  expect(await askNumber(instance, 'copy', forced)).toBe(1);
+  const own = await ask(instance, 'copy', 'SET ROLE app', "SET shop.tenant = '1'", 'SELECT count(*)::int AS count FROM person');
+  expect(own, 'the owner sees the rows of one tenant').toEqual([{ count: 20 }]);
+  expect(await askNumber(instance, 'shop', "SELECT count(*) FROM person WHERE email ~ 'corp'"), 'nothing is written there').toBe(60);
+  await running.stop();
+});
