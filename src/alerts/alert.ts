@@ -17,6 +17,8 @@ export interface Alert {
   readonly failures?: { readonly count: number; readonly limit: number };
   /** Null: the server never had to be recovered. */
   readonly lastRecoveryAt?: string | null;
+  /** The probe whose answer it is about. */
+  readonly probe?: string;
   /** A member of a cluster that has another role now. */
   readonly role?: { readonly member: string; readonly from: string; readonly to: string };
 }

@@ -71,20 +71,12 @@ function toldIn(alerts: readonly StampedAlert[]): Told {
   return Object.fromEntries(told);
 }
 
-/** A trouble that was told and is not over: since its first word. */
-export interface OpenTrouble {
-  readonly topic: string;
-  readonly since: string;
-  readonly title: string;
-}
-
-/** The oldest first. Pure. */
-export function openTroubles(alerts: readonly StampedAlert[]): readonly OpenTrouble[] {
-  const open = new Map<string, OpenTrouble>();
+/** Since when a trouble of this kind is told and not over, by the first word that `belongs`; undefined where there is none. Pure. */
+export function openSince(alerts: readonly StampedAlert[], belongs: (alert: StampedAlert) => boolean): string | undefined {
+  const open = new Map<string, string>();
   for (const one of alerts) {
     if (ends(one)) open.delete(one.topic);
-    else if (one.severity !== 'INFO')
-      open.set(one.topic, { topic: one.topic, since: open.get(one.topic)?.since ?? one.at, title: one.title });
+    else if (one.severity !== 'INFO' && belongs(one) && !open.has(one.topic)) open.set(one.topic, one.at);
   }
-  return [...open.values()].sort((a, b) => a.since.localeCompare(b.since));
+  return [...open.values()].sort()[0];
 }

@@ -1,11 +1,12 @@
 import type { Alerter } from '../alerts/contract.ts';
-import { openTroubles } from '../alerts/ledger.ts';
+import { openSince } from '../alerts/ledger.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { RunbookFacts } from './facts.ts';
 import { type GatherNeeds, gather } from './gather.ts';
 import { type Impact, impactOf } from './impact.ts';
 import { type PhaseReport, phasesOf, type Runbook } from './runbook.ts';
 import { runbookNamed, runbooks } from './runbooks/runbooks.ts';
+import { tells } from './tellers.ts';
 import { type Beginning, type Contact, contactsOf, type StatusUpdate, updateOf } from './updates.ts';
 
 /** A runbook with the facts of this moment: JSON of `dbkit runbook NAME`; fields are only ever added. */
@@ -53,7 +54,7 @@ export async function openRunbook(app: RunbookNeeds, { name, since, otherwise }:
       hint: 'for one server: `dbkit runbook database-corrupt`, `data-deleted`, `disk-full` or `point-in-time`',
     });
   const [facts, alerts] = await Promise.all([gather(app, { moments: runbook.needsMoments }, signal), app.alerts.history()]);
-  const told = openTroubles(alerts)[0]?.since;
+  const told = openSince(alerts, tells(runbook.toldBy));
   const now = app.clock.now();
   return runbookReport(runbook, facts, { began: beginningOf({ since, told, facts, otherwise }), contacts: app.config.ha, now });
 }

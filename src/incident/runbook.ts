@@ -1,6 +1,7 @@
 import { fill } from '../kernel/reasons.ts';
 import { shellArgument } from '../kernel/shell-word.ts';
 import { type RunbookFacts, told } from './facts.ts';
+import type { Teller } from './tellers.ts';
 
 /** The phases of an incident, and those of a restore to a moment, in their order. */
 export const phases = {
@@ -39,6 +40,8 @@ export interface Runbook {
   readonly needsMoments: boolean;
   /** The present facts look like it; null: only a person knows. */
   readonly fits: (facts: RunbookFacts) => boolean | null;
+  /** The alerts with which it begins; none: no alert tells of it. */
+  readonly toldBy: readonly Teller[];
   readonly steps: readonly Step[];
 }
 

@@ -47,6 +47,7 @@ export function alertsOf(seen: Seen, decision: Decision, state: MonitorState, be
     lines: [...about, ...lines],
     command,
     ...figures,
+    ...(probe === null ? {} : { probe: probe.name }),
   });
   if (seen.verdict === 'well') return [over('health', 'all is well again'), over('recovery', 'the server is well again')];
   switch (decision.action) {

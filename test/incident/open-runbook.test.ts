@@ -1,11 +1,14 @@
 import { expect, test } from 'vitest';
+import type { StampedAlert } from '../../src/alerts/alert.ts';
+import { openSince } from '../../src/alerts/ledger.ts';
 import { createStyle } from '../../src/cli/output/style.ts';
 import { changing, sinceOf } from '../../src/cli/runbook.ts';
 import { runbookMarkdown, runbookView } from '../../src/cli/runbook-views.ts';
 import type { RunbookFacts } from '../../src/incident/facts.ts';
 import { type Impact, impactOf, impactRows } from '../../src/incident/impact.ts';
 import { beginningOf, runbookReport } from '../../src/incident/open-runbook.ts';
-import { runbookNamed } from '../../src/incident/runbooks/runbooks.ts';
+import { runbookNamed, runbooks } from '../../src/incident/runbooks/runbooks.ts';
+import { tells } from '../../src/incident/tellers.ts';
 import { everyRow } from '../harness/every-row.ts';
 import { aCluster, aServer, primaryGone } from './an-incident.ts';
 
@@ -70,6 +73,35 @@ test('it began when somebody says so, else with the alert, else when the primary
   expect(beginningOf({ since: undefined, told: undefined, facts: aServer(), otherwise })).toMatchObject({ from: 'opened' });
   expect(sinceOf('30m', openedAt).toISOString()).toBe('2026-11-28T14:30:00.000Z');
   expect(sinceOf('2026-11-28 14:02:10+01', openedAt).toISOString()).toBe('2026-11-28T13:02:10.000Z');
+});
+
+test('an incident begins with the alert that belongs to it, not with the oldest trouble of another kind', () => {
+  const alert = (minute: number, topic: string, probe?: string): StampedAlert => ({
+    ...{ topic, severity: 'ERROR', resolves: false, title: `${probe ?? topic} fails`, lines: [], command: null },
+    ...{ at: `2026-11-28T14:0${minute}:00.000Z`, host: 'db1', system: '', environment: null },
+    ...(probe === undefined ? {} : { probe }),
+  });
+  const story = [
+    alert(1, 'backup'),
+    alert(2, 'health', 'disk'),
+    alert(3, 'health', 'replication'),
+    alert(4, 'health', 'damage'),
+    alert(5, 'health', 'service'),
+    alert(6, 'role'),
+  ];
+  const beginning = (name: string, alerts = story) => openSince(alerts, tells(runbookNamed(name).toldBy))?.slice(14, 16);
+  expect(Object.fromEntries(runbooks.map(({ name }) => [name, beginning(name) ?? null]))).toEqual({
+    partition: '03',
+    'total-outage': '05',
+    'primary-down': '05',
+    'database-corrupt': '04',
+    'disk-full': '02',
+    'replica-down': '03',
+    'replication-lag': '03',
+    'data-deleted': null,
+    'point-in-time': null,
+  });
+  expect(beginning('total-outage', [alert(1, 'backup'), alert(2, 'health')]), 'of an earlier version, without its probe').toBe('02');
 });
 
 test('text and Markdown say the banner, each phase with its commands, the update and the contacts', async () => {

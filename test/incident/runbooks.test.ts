@@ -114,6 +114,7 @@ const situations: Readonly<Record<string, readonly (readonly [RunbookFacts, read
         'outage-etcd',
         'outage-who-has-most',
         'outage-backups',
+        'outage-backups-elsewhere',
         'outage-start',
         'outage-restore',
         'outage-restore-go',

@@ -7,6 +7,7 @@ export const dataDeleted = {
   needsCluster: false,
   needsMoments: true,
   fits: () => null, // A DROP may be meant: only a person knows.
+  toldBy: [],
   steps: [
     {
       id: 'deleted-facts',

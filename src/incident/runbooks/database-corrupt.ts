@@ -7,6 +7,7 @@ export const databaseCorrupt = {
   needsCluster: false,
   needsMoments: true,
   fits: ({ damage }) => damage.length > 0,
+  toldBy: [{ topic: 'recovery' }, { topic: 'health', probes: ['service', 'data-directory', 'damage', 'checksums'] }],
   steps: [
     {
       id: 'corrupt-facts',

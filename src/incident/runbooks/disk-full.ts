@@ -9,6 +9,7 @@ export const diskFull = {
   needsCluster: false,
   needsMoments: false,
   fits: ({ isVolumeFull }) => isVolumeFull,
+  toldBy: [{ topic: 'wal-archive' }, { topic: 'health', probes: ['service', 'write', 'disk', 'wal', 'wal-archive', 'slots'] }],
   steps: [
     {
       id: 'disk-facts',

@@ -7,6 +7,7 @@ export const partition = {
   needsCluster: true,
   needsMoments: false,
   fits: ({ writers, answering, silent, isAgreed }) => writers.length > 1 || (answering.length > 0 && (!isAgreed || silent.length > 1)),
+  toldBy: [{ topic: 'role' }, { topic: 'health', probes: ['service', 'connection', 'write', 'replication'] }],
   steps: [
     {
       id: 'partition-two-writers',

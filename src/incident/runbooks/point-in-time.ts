@@ -7,6 +7,7 @@ export const pointInTime = {
   needsCluster: false,
   needsMoments: true,
   fits: () => null, // Only a person wants it.
+  toldBy: [],
   steps: [
     {
       id: 'moment-windows',

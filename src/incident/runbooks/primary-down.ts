@@ -1,4 +1,5 @@
 import { always, type Runbook } from '../runbook.ts';
+import { serverIsDown } from '../tellers.ts';
 
 /** The leader of a cluster is gone, or takes no writes. */
 export const primaryDown = {
@@ -7,6 +8,7 @@ export const primaryDown = {
   needsCluster: true,
   needsMoments: false,
   fits: ({ hasCluster, answering, writers }) => hasCluster && answering.length > 0 && writers.length === 0,
+  toldBy: serverIsDown,
   steps: [
     {
       id: 'primary-unreachable',

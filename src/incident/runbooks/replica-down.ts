@@ -7,6 +7,7 @@ export const replicaDown = {
   needsCluster: true,
   needsMoments: false,
   fits: ({ replica, writers }) => replica !== null && writers.length === 1,
+  toldBy: [{ topic: 'role' }, { topic: 'health', probes: ['service', 'connection', 'replication'] }],
   steps: [
     {
       id: 'replica-facts',

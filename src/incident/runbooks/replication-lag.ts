@@ -7,6 +7,7 @@ export const replicationLag = {
   needsCluster: true,
   needsMoments: false,
   fits: ({ laggard }) => laggard !== null,
+  toldBy: [{ topic: 'health', probes: ['replication', 'slots'] }],
   steps: [
     {
       id: 'lag-facts',

@@ -1,4 +1,5 @@
 import { always, type Runbook } from '../runbook.ts';
+import { serverIsDown } from '../tellers.ts';
 
 /** No member serves. */
 export const totalOutage = {
@@ -7,6 +8,7 @@ export const totalOutage = {
   needsCluster: true,
   needsMoments: false,
   fits: ({ hasCluster, answering }) => hasCluster && answering.length === 0,
+  toldBy: serverIsDown,
   steps: [
     {
       id: 'outage-facts',
@@ -54,9 +56,17 @@ export const totalOutage = {
     {
       id: 'outage-backups',
       phase: 'triage',
-      when: always,
-      words: 'the newest good backup is {goodBackup}, of {goodBackupAt}; moments up to {lastMomentAt} can be restored',
+      when: ({ goodBackup }) => goodBackup !== null,
+      words:
+        'the newest good backup in the repository of this machine is {goodBackup}, of {goodBackupAt}; see which moments its WAL reaches',
       command: 'dbkit timeline',
+    },
+    {
+      id: 'outage-backups-elsewhere',
+      phase: 'triage',
+      when: always,
+      words: 'only the repository of this machine was read: those of the other machines and the copies elsewhere may hold a newer one',
+      command: 'dbkit copies',
     },
     {
       id: 'outage-start',
