@@ -6,6 +6,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { type Ended, program, run } from '../harness/dbkit.ts';
 import { openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { inOneNode } from '../harness/one-node.ts';
 
 const [programs] = installed;
 
@@ -83,10 +84,11 @@ test('every command prints exactly one document when it succeeds', async () => {
 test('every command prints exactly one document when it fails, and has touched nothing', async () => {
   const instance = await openInstance({ programs: programs!, from: 'empty' });
   const before = await readdir(instance.root, { recursive: true });
+  const from = { workingDirectory: instance.root, environment: instance.env };
   const alone = ['config schema', 'config init', 'completion bash']; // They read no configuration.
   for (const command of new Set(life.map((line) => line.split(' -- ')[0]!))) {
     const wrong = alone.includes(command) ? ['--no-such-flag'] : ['--config', 'nowhere.yaml'];
-    const ended = await run(instance, [...command.split(' '), '--json', ...wrong]);
+    const ended = await inOneNode([...command.split(' '), '--json', ...wrong], from);
     expect(documentOf(ended, command), command).toMatchObject({
       ok: false,
       failure: { code: alone.includes(command) ? 'usage.invalid' : 'config.invalid', retryable: false, changed: false },

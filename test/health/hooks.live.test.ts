@@ -5,9 +5,10 @@ import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { HookReport } from '../../src/health/hooks/install.ts';
-import { boot, program, run } from '../harness/dbkit.ts';
+import { boot, run } from '../harness/dbkit.ts';
 import { configure, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { inOneNode } from '../harness/one-node.ts';
 
 const [programs] = installed;
 const exec = promisify(execFile);
@@ -47,10 +48,9 @@ async function repository(): Promise<Repository> {
     root,
     git,
     dbkit: async (...args) => {
-      const { stdout } = await exec(process.execPath, [program, ...args, '--json', '--local', join(folder, 'instance')], {
-        cwd: root,
-        env,
-      });
+      const words = [...args, '--json', '--local', join(folder, 'instance')];
+      const { code, stdout, stderr } = await inOneNode(words, { workingDirectory: root, environment: env });
+      if (code !== 0) throw Object.assign(new Error(stderr), { code, stderr });
       return (JSON.parse(stdout) as { report: HookReport }).report;
     },
     commit: async (status) => {

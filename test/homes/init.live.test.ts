@@ -1,13 +1,28 @@
 import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import type { InitReport } from '../../src/homes/devcontainer/init.ts';
-import { program } from '../harness/dbkit.ts';
+import { inOneNode } from '../harness/one-node.ts';
 
 const exec = promisify(execFile);
+
+/** A folder with an `npm` that packs once: it takes seconds, and the same files make the same package for every project here. */
+let bin: string;
+beforeAll(async () => {
+  bin = await mkdtemp(join(tmpdir(), 'dbkit-npm-'));
+  const npm = (await exec('sh', ['-c', 'command -v npm'])).stdout.trim();
+  const script = `#!/bin/sh
+for to; do :; done
+to="\${to#--pack-destination=}"
+[ -e "$0.tgz" ] && exec cp "$0.tgz" "$to/dbkit.tgz"
+'${npm}' "$@" && cp "$to"/*.tgz "$0.tgz"
+`;
+  await writeFile(join(bin, 'npm'), script, { mode: 0o755 });
+});
+afterAll(() => rm(bin, { recursive: true, force: true }));
 
 interface Answer {
   readonly status: number;
@@ -25,11 +40,11 @@ async function project(files: Readonly<Record<string, string>> = {}) {
     await writeFile(join(root, path), text);
   }
   const read = (path: string): Promise<string | undefined> => readFile(join(root, path), 'utf8').catch(() => undefined);
-  const dbkit = (...words: readonly string[]): Promise<Answer> =>
-    exec(process.execPath, [program, ...words, '--json'], { cwd: root }).then(
-      ({ stdout }) => ({ status: 0, ...(JSON.parse(stdout) as object) }),
-      ({ code, stdout }: { code: number; stdout: string }) => ({ status: code, ...(JSON.parse(stdout) as object) }),
-    );
+  const environment = { ...process.env, PATH: [bin, process.env['PATH']].join(delimiter) };
+  const dbkit = async (...words: readonly string[]): Promise<Answer> => {
+    const { code, stdout } = await inOneNode([...words, '--json'], { workingDirectory: root, environment });
+    return { status: code!, ...(JSON.parse(stdout) as object) };
+  };
   const init = (...flags: readonly string[]): Promise<Answer> => dbkit('init', 'devcontainer', ...flags);
   return { root, read, init, dbkit };
 }
