@@ -1,5 +1,6 @@
-import { accessSync, constants, statfsSync } from 'node:fs';
+import { accessSync, constants, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
 import { configDefaults, defineConfig } from 'vitest/config';
 import { daily } from './test/fault/daily.ts';
 
@@ -28,10 +29,29 @@ const faults = isAskedForFaults ? ['test/fault/**/*.test.ts'] : daily.map((name)
 /** Files run side by side in processes of their own: at least two, as most of a test is waiting for a server; not many, as each may run two. */
 const workers = Math.min(8, Math.max(2, availableParallelism()));
 
+const all = ['test/*.test.ts', 'test/!(fault)/**/*.test.ts', ...faults];
+const elsewhere = [...configDefaults.exclude, 'test/container/**']; // They need podman, or the network, and have a configuration of their own.
+
+/** What would still be there for the next file of the same process: a module in the place of another, other words, another clock, another environment. */
+const LEAVES_TRACES = /\bvi\.\w*(mock|stub|spy|timer)|\breword|process\.(env\[[^\]]*\] =|umask|chdir|set\w+id|title|exitCode)/i;
+/** Those that start servers, or look at processes. */
+const NEEDS_A_PROCESS = /\.live\.test\.ts$|^(fault|harness|security|container)\//;
+
+/**
+ * Two thirds of the files are pure: they share a process and what it has loaded, as to load the program again for each takes longer than to test it.
+ * A file that could change what the next one sees has a process of its own, like all that start servers.
+ */
+const shared = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.test.ts') && !NEEDS_A_PROCESS.test(name))
+  .map((name) => join('test', name))
+  .filter((path) => !LEAVES_TRACES.test(readFileSync(path, 'utf8')));
+
 export default defineConfig({
   test: {
-    include: ['test/*.test.ts', 'test/!(fault)/**/*.test.ts', ...faults],
-    exclude: [...configDefaults.exclude, 'test/container/**'], // They need podman, or the network, and have a configuration of their own.
+    projects: [
+      { extends: true, test: { name: 'alone', include: all, exclude: [...elsewhere, ...shared] } },
+      { extends: true, test: { name: 'shared', include: shared, exclude: elsewhere, isolate: false } },
+    ],
     pool: 'forks',
     maxWorkers: workers,
     testTimeout: 300_000,
