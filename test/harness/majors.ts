@@ -18,14 +18,17 @@ export const installed: readonly Programs[] = [debianNewest(), embedded('embedde
   (programs) => programs !== undefined,
 );
 
+let pgDumpMajor: number | undefined;
+
 /** Those that a pg_dump of this machine dumps: it takes servers of its own major and older ones (pg_dump.c, setup_connection). */
 export const dumpable: readonly Programs[] = installed.filter(
-  ({ directory, major }) => existsSync(join(directory, 'pg_dump')) || major <= majorOf(spawnSync('pg_dump', ['--version']).stdout),
+  ({ directory, major }) => existsSync(join(directory, 'pg_dump')) || major <= majorOfPgDump(),
 );
 
 /** 0 where the program is not there. */
-function majorOf(said: Buffer | null): number {
-  return Number(/ (\d+)/.exec(said?.toString() ?? '')?.[1] ?? 0);
+function majorOfPgDump(): number {
+  pgDumpMajor ??= Number(/ (\d+)/.exec(spawnSync('pg_dump', ['--version']).stdout?.toString() ?? '')?.[1] ?? 0);
+  return pgDumpMajor;
 }
 
 function debianNewest(): Programs | undefined {
@@ -49,11 +52,19 @@ function embedded(name: string): Programs | undefined {
   }
 }
 
+const found = new Map<string, Promise<Programs>>();
+
 /**
- * Programs that the server's user can run: links to libraries are made when npm ran no install scripts, and a checkout that only root
+ * Programs that the server's user can run, looked for once in a test file: links to libraries are made when npm ran no install scripts, and a checkout that only root
  * can enter is copied, once, to where everybody can.
  */
-export async function runnable(programs: Programs): Promise<Programs> {
+export function runnable(programs: Programs): Promise<Programs> {
+  const known = found.get(programs.directory) ?? makeRunnable(programs);
+  found.set(programs.directory, known);
+  return known;
+}
+
+async function makeRunnable(programs: Programs): Promise<Programs> {
   if (runs(programs)) return programs;
   const native = dirname(programs.directory);
   await makeLinks(native);

@@ -23,7 +23,8 @@ let before: Promise<unknown> = Promise.resolve();
 
 /**
  * `dbkit WORDS…` as it was built, one command after another in one Node that a test file keeps: to start Node takes as long as ten short commands. For
- * what reads, writes and ends; what lives on, holds a lock, or is ended by a signal has a process of its own (dbkit.ts).
+ * what reads, writes and ends. What lives on, holds a lock, is ended by a signal, or gives up root’s rights to act as the server’s user (it stays that
+ * user) has a process of its own (dbkit.ts).
  */
 export function inOneNode(words: readonly string[], from: From): Promise<Ended> {
   const ended = before.then(() => give(words, from));

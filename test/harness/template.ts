@@ -51,8 +51,16 @@ const application = `
   DO $$ BEGIN FOR n IN 1..20 LOOP EXECUTE format('CREATE TABLE churn_%s (a int, b text)', n); EXECUTE format('DROP TABLE churn_%s', n); END LOOP; END $$;
   CREATE VIEW totals AS SELECT account, sum(amount) AS total FROM ledger GROUP BY account;`;
 
+const found = new Map<string, Promise<Template>>();
+
 /** The template of one major: made once, kept until what it is made from changes. */
-export async function templateOf(programs: Programs): Promise<Template> {
+export function templateOf(programs: Programs): Promise<Template> {
+  const known = found.get(programs.directory) ?? findTemplate(programs);
+  found.set(programs.directory, known);
+  return known;
+}
+
+async function findTemplate(programs: Programs): Promise<Template> {
   const able = await runnable(programs);
   const version = spawnSync(join(able.directory, 'postgres'), ['--version'], { cwd: '/' }).stdout.toString();
   const key = createHash('sha256')
