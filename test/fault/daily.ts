@@ -23,7 +23,6 @@ export const daily = [
   'machine-died-with-its-data',
   'overwritten-page-of-a-user-table',
   'unchanged-table-and-a-backup',
-  'restored-after-a-lost-global-directory',
   'pg-control-of-another-cluster',
   'wal-gap',
   'random-harm',

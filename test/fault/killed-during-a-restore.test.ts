@@ -96,6 +96,7 @@ const WINDOW_MS = 3_000; // A restore of the template with its boot test takes a
 
 scenario(
   {
+    longTier: true, // The daily one, below a supervisor, strikes where it hurts most.
     name: 'dbkit was killed at any time of `backup restore`, again and again',
     section: 'A',
     detectedBefore: true,

@@ -8,7 +8,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'repair',
   rowsLost: 'none',
-  core: true,
   left: 'clean',
   break: (instance) => remove(instance, 'global/2671'),
   postgresSays: /could not open file "global\/2671"/,

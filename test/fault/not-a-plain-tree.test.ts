@@ -142,6 +142,7 @@ disaster({
 });
 
 disaster({
+  longTier: true, // Another copy that is kept: `repair.set-aside` of killed-at-every-step.test.ts has one each day.
   name: 'postgresql.auto.conf is empty after a power cut',
   section: 'B',
   detectedBefore: true,

@@ -1,12 +1,13 @@
 import { appendFileSync } from 'node:fs';
 import { expect } from 'vitest';
+import { isLongTier } from '../harness/tier.ts';
 import { scenario } from './disaster.ts';
 import { oneHarm } from './harm-round.ts';
 import { type Circumstances, makeScene } from './harm-scene.ts';
 import { random, rounds } from './random.ts';
 
 const isRandom = process.env['DBKIT_TEST_RANDOM'] === '1';
-const HARMS = Number(process.env['DBKIT_TEST_HARMS'] ?? (isRandom ? 25 : 2));
+const HARMS = Number(process.env['DBKIT_TEST_HARMS'] ?? (isRandom ? 25 : isLongTier ? 2 : 1));
 const FIRST = Number(process.env['DBKIT_TEST_SEED'] ?? 1);
 /** Where each outcome is written down, one JSON object a line. */
 const LOG = process.env['DBKIT_TEST_HARM_LOG'];

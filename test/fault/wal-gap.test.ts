@@ -56,6 +56,7 @@ scenario(
 
 scenario(
   {
+    longTier: true,
     name: 'a WAL segment that crash recovery must replay is gone, and the newest backup holds it',
     section: 'B',
     detectedBefore: true,

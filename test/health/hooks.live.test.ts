@@ -5,7 +5,7 @@ import { delimiter, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { HookReport } from '../../src/health/hooks/install.ts';
-import { boot, run } from '../harness/dbkit.ts';
+import { boot } from '../harness/dbkit.ts';
 import { configure, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { inOneNode } from '../harness/one-node.ts';
@@ -193,7 +193,7 @@ describe('dbkit hooks run', () => {
     const instance = await openInstance({ programs: programs!, from: 'template' });
     const answers = async (hooks: object, health = {}): Promise<[number | null, string]> => {
       await configure(instance, { hooks, health: { ...roomy, ...health } });
-      const { code, stdout } = await run(instance, ['hooks', 'run']);
+      const { code, stdout } = await inOneNode(['hooks', 'run'], { workingDirectory: instance.root, environment: instance.env });
       return [code, stdout];
     };
     expect(await answers({})).toEqual([0, 'dbkit: no database is running, so it was not checked (hooks.whenDown: warn)\n']);

@@ -20,7 +20,7 @@ const [programs] = installed;
 /** What is staged, what health must say then, and what the monitor must make of it. The names stand in docs/HEALTH.md. */
 interface Situation {
   readonly name: string;
-  /** Only with `npm run test:long`. */
+  /** Only with `npm run test:long`: health.live.test.ts stages the same for health, or monitor.live.test.ts for the monitor. */
   readonly longTier?: boolean;
   readonly config?: ConfigInput;
   readonly needs?: () => string | undefined;
@@ -83,6 +83,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'stopped cleanly by somebody',
     stage: (_, running) => running.stop(),
     exit: 2,
@@ -96,6 +97,7 @@ const situations: readonly Situation[] = [
     action: 'count',
   },
   {
+    longTier: true,
     name: 'killed with its supervisor',
     stage: crash,
     exit: 2,
@@ -125,6 +127,7 @@ const situations: readonly Situation[] = [
     action: 'count',
   },
   {
+    longTier: true,
     name: 'hung: the postmaster was stopped by a signal',
     config: { health: { timeoutSeconds: 1 } },
     stage: async (instance) => stopped(await postmasterOf(instance)),
@@ -138,6 +141,7 @@ const situations: readonly Situation[] = [
     action: 'count',
   },
   {
+    longTier: true,
     name: 'refusing: the application finds no free connection',
     config: few,
     stage: async (instance) => [await client(instance, 'app'), await client(instance, 'app')],
@@ -193,6 +197,7 @@ const situations: readonly Situation[] = [
     because: /would not mend that/,
   },
   {
+    longTier: true,
     name: 'read-only: default_transaction_read_only',
     stage: (instance) => setting(instance, 'default_transaction_read_only', 'on'),
     exit: 2,
@@ -336,6 +341,7 @@ const situations: readonly Situation[] = [
     action: 'none',
   },
   {
+    longTier: true,
     name: 'a page of a table is damaged',
     prepare: (instance) => overwritePage(instance, instance.places.archiveLedger, 1),
     stage: async (instance) => {
@@ -403,6 +409,7 @@ const situations: readonly Situation[] = [
     because: /which may take long$/,
   },
   {
+    longTier: true,
     name: 'a planned stop: dbkit down --for 30m',
     stage: async (instance) => {
       await run(instance, ['monitor', '--once']);

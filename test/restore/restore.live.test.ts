@@ -44,7 +44,7 @@ test('under a supervisor restore and undo are each other’s inverse, and the co
   expect((await ok(instance, 'backup', 'undo', '--yes')).stdout).toContain('brought back');
   await expectAllRows(instance, 10);
   await addRows(instance, known.ledger + 11, 5);
-  await ok(instance, 'backup', 'undo', '--yes'); // Takes the undo back.
+  expect(reportOf(await ok(instance, 'backup', 'undo', '--yes', '--json'))).toMatchObject({ done: true }); // Takes the undo back.
   await expectAllRows(instance, 0);
   await ok(instance, 'backup', 'undo', '--yes');
   await expectAllRows(instance, 15);
@@ -82,6 +82,7 @@ test.for(everywhere ? installed : installed.slice(0, 1))(
     await expectAllRows(instance, 0);
     expect(second.words()).not.toMatch(/recovery:/);
     await second.stop();
+    if (!isLongTier) return; // The start of test/fault/machine-died-with-its-data.test.ts restores into an empty folder each day.
 
     await rm(instance.dataDir, { recursive: true });
     await makeDirectory(instance.dataDir, serverUser, 0o755);
@@ -147,6 +148,8 @@ test('a backup that cannot work here is refused before anything moves', async ()
   const record = join(instance.backupDir, `${label}.json`);
   const text = await readFile(record, 'utf8');
   const edit = (from: RegExp, to: string): Promise<void> => writeFile(record, text.replace(from, to));
+  const look = () => treeOf(instance.dataDir, ['.dbkit']);
+  const before = await look();
   await edit(/"pgVersion":\d+/, '"pgVersion":12');
   expect(await run(instance, ['backup', 'restore', label!, '--yes'])).toMatchObject({
     code: 78,
@@ -154,9 +157,7 @@ test('a backup that cannot work here is refused before anything moves', async ()
   });
   await edit(/"sizeBytes":\d+/, `"sizeBytes":${2 ** 50}`);
   expect(await run(instance, ['backup', 'restore', label!, '--yes'])).toMatchObject({ code: 69, stderr: expect.stringContaining('PiB') });
-  const running = await boot(instance);
-  await expectAllRows(instance, 0);
-  await running.stop();
+  expect(await look()).toEqual(before);
 });
 
 nightly('who asks may leave while the copy is made: it is dropped, and the server goes on', async () => {

@@ -5,7 +5,7 @@ import type { TablesReport } from '../../src/restore/copies-contract.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { openInstance } from '../harness/instance.ts';
-import { dumpable } from '../harness/majors.ts';
+import { dumpable, type Programs } from '../harness/majors.ts';
 import { expectAllRows } from '../harness/rows.ts';
 import { everywhere, nightly } from '../harness/tier.ts';
 
@@ -26,74 +26,82 @@ const shop = [
   'INSERT INTO parts SELECT generate_series(0, 19)',
 ];
 
+type Scene = Awaited<ReturnType<typeof serving>>;
+
+/** A running server with the shop, a backup of it, and how single tables of that are brought back. */
+async function serving(engine: string, programs: Programs) {
+  const instance = await openInstance({ programs, from: 'template' });
+  const running = await boot(instance);
+  await ask(instance, 'app', ...shop);
+  const flags = engine === 'dump' ? ['--database', 'app'] : [];
+  const created = await run(instance, ['backup', 'create', '--engine', engine, '--json', ...flags]);
+  const label = (JSON.parse(created.stdout) as { report: { backup: { label: string } } }).report.backup.label;
+  const command = (...tables: string[]): string[] => ['backup', 'restore', label, '--database', 'app', '--table', ...tables];
+  const bring = async (...tables: string[]): Promise<TablesReport> => {
+    const { stdout, stderr } = await run(instance, [...command(...tables), '--json']);
+    const { report } = JSON.parse(stdout) as { report?: TablesReport };
+    if (!report) throw new Error(stdout + stderr);
+    return report;
+  };
+  const count = (table: string): Promise<number> => askNumber(instance, 'app', `SELECT count(*) FROM ${table}`);
+  const expectNothingLeft = async (): Promise<void> => {
+    expect((await readdir(join(instance.backupDir, '.partial'))).filter((name) => name.startsWith('scratch_'))).toEqual([]);
+    expect(await askNumber(instance, 'app', "SELECT count(*) FROM pg_database WHERE datname ~ 'dbkit'")).toBe(0);
+    await expectAllRows(instance, 0);
+    await running.stop();
+  };
+  return { instance, command, bring, count, expectNothingLeft };
+}
+
+async function inPlaceAndBeside({ instance, command, bring, count, expectNothingLeft }: Scene): Promise<void> {
+  await ask(instance, 'app', 'DROP TABLE orders CASCADE');
+  const back = await bring('public.orders', 'S "2".a.b');
+  expect(back.tables).toMatchObject([
+    { table: 'public.orders', place: 'public.orders', isInPlace: true, rows: 500 },
+    { table: 'S "2".a.b', isInPlace: false, rows: 1 },
+  ]);
+  expect(back.foreignKeysLeftOut, "that of another table is a person's to add").toEqual([expect.stringContaining('items_id_fkey')]);
+  expect(await count('orders')).toBe(500);
+  expect(await count(`"${back.besideSchema}"."a.b"`)).toBe(1);
+  await expect(ask(instance, 'app', 'INSERT INTO orders (customer) VALUES (9999)')).rejects.toThrow(/orders_customer_fkey/);
+  await ask(instance, 'app', 'INSERT INTO orders (customer) VALUES (1)'); // Its sequence goes on.
+  for (const sql of back.suggestions) await ask(instance, 'app', sql);
+
+  await ask(instance, 'app', 'TRUNCATE items, orders');
+  const beside = await bring('orders');
+  expect(await count('orders'), 'what is there keeps its place').toBe(0);
+  expect(await count(`${beside.besideSchema}.orders`)).toBe(500);
+
+  const wrong = await run(instance, command('custmers'));
+  expect(wrong, wrong.stderr).toMatchObject({ code: 2, stderr: expect.stringMatching(/no table custmers .*did you mean customers\?/) });
+  await expectNothingLeft();
+}
+
+async function whatHoldsNoMore({ instance, bring, count, expectNothingLeft }: Scene): Promise<void> {
+  expect((await bring('"S ""2"""."a.b"')).tables, 'as the timeline writes it').toMatchObject([{ table: 'S "2".a.b', rows: 1 }]);
+  await ask(instance, 'app', 'TRUNCATE items, orders', 'DELETE FROM customers WHERE id = 7', 'DROP TABLE orders CASCADE');
+  const without = await bring('orders');
+  expect(without.foreignKeysLeftOut[0], 'it does not hold any more').toMatch(/"orders" ADD CONSTRAINT "orders_customer_fkey"/);
+
+  await ask(instance, 'app', 'ALTER TABLE parts DETACH PARTITION parts_1', 'DROP TABLE parts');
+  const hindered = await bring('parts');
+  expect(hindered.tables, 'only one of its partitions is there').toMatchObject([{ isInPlace: false, taken: ['public.parts_1'], rows: 20 }]);
+  for (const sql of hindered.suggestions) await ask(instance, 'app', sql);
+  await ask(instance, 'app', 'DROP TABLE parts_1');
+  await bring('parts');
+
+  await ask(instance, 'app', 'DROP TABLE parts_2');
+  expect((await bring('parts_2')).tables).toMatchObject([{ isInPlace: true, rows: 10 }]);
+  await ask(instance, 'app', 'DROP TABLE parts, parts_2');
+  expect((await bring('parts')).tables).toMatchObject([{ isInPlace: true, rows: 20 }]);
+  expect(await count('parts')).toBe(20);
+  await expectNothingLeft();
+}
+
 for (const [engine, programs] of majors.flatMap((one) => [['copy', one] as const, ['dump', one] as const])) {
-  (engine === 'copy' ? test : nightly)(
-    `single tables come back from a backup of the engine ${engine}, and nothing is replaced (PostgreSQL ${programs.major})`,
-    async () => {
-      const instance = await openInstance({ programs, from: 'template' });
-      const running = await boot(instance);
-      const count = (table: string): Promise<number> => askNumber(instance, 'app', `SELECT count(*) FROM ${table}`);
-      await ask(instance, 'app', ...shop);
-      const created = await run(instance, [
-        'backup',
-        'create',
-        '--engine',
-        engine,
-        '--json',
-        ...(engine === 'dump' ? ['--database', 'app'] : []),
-      ]);
-      const label = (JSON.parse(created.stdout) as { report: { backup: { label: string } } }).report.backup.label;
-      const bring = async (...tables: string[]): Promise<TablesReport> => {
-        const { stdout, stderr } = await run(instance, ['backup', 'restore', label, '--json', '--database', 'app', '--table', ...tables]);
-        const { report } = JSON.parse(stdout) as { report?: TablesReport };
-        if (!report) throw new Error(stdout + stderr);
-        return report;
-      };
-
-      await ask(instance, 'app', 'DROP TABLE orders CASCADE');
-      const back = await bring('public.orders', 'S "2".a.b');
-      expect(back.tables).toMatchObject([
-        { table: 'public.orders', place: 'public.orders', isInPlace: true, rows: 500 },
-        { table: 'S "2".a.b', isInPlace: false, rows: 1 },
-      ]);
-      expect(back.foreignKeysLeftOut, "that of another table is a person's to add").toEqual([expect.stringContaining('items_id_fkey')]);
-      expect(await count('orders')).toBe(500);
-      expect(await count(`"${back.besideSchema}"."a.b"`)).toBe(1);
-      await expect(ask(instance, 'app', 'INSERT INTO orders (customer) VALUES (9999)')).rejects.toThrow(/orders_customer_fkey/);
-      await ask(instance, 'app', 'INSERT INTO orders (customer) VALUES (1)'); // Its sequence goes on.
-      for (const sql of back.suggestions) await ask(instance, 'app', sql);
-
-      await ask(instance, 'app', 'TRUNCATE items, orders');
-      await ask(instance, 'app', 'DELETE FROM customers WHERE id = 7');
-      expect((await bring('"S ""2"""."a.b"')).tables, 'as the timeline writes it').toMatchObject([{ table: 'S "2".a.b', rows: 1 }]);
-      const beside = await bring('orders');
-      expect(await count('orders'), 'what is there keeps its place').toBe(0);
-      expect(await count(`${beside.besideSchema}.orders`)).toBe(500);
-      await ask(instance, 'app', 'DROP TABLE orders CASCADE');
-      const without = await bring('orders');
-      expect(without.foreignKeysLeftOut[0], 'it does not hold any more').toMatch(/"orders" ADD CONSTRAINT "orders_customer_fkey"/);
-
-      await ask(instance, 'app', 'ALTER TABLE parts DETACH PARTITION parts_1', 'DROP TABLE parts');
-      const hindered = await bring('parts');
-      expect(hindered.tables, 'only one of its partitions is there').toMatchObject([
-        { isInPlace: false, taken: ['public.parts_1'], rows: 20 },
-      ]);
-      for (const sql of hindered.suggestions) await ask(instance, 'app', sql);
-      await ask(instance, 'app', 'DROP TABLE parts_1');
-      await bring('parts');
-
-      await ask(instance, 'app', 'DROP TABLE parts_2');
-      expect((await bring('parts_2')).tables).toMatchObject([{ isInPlace: true, rows: 10 }]);
-      await ask(instance, 'app', 'DROP TABLE parts, parts_2');
-      expect((await bring('parts')).tables).toMatchObject([{ isInPlace: true, rows: 20 }]);
-      expect(await count('parts')).toBe(20);
-
-      const wrong = await run(instance, ['backup', 'restore', label, '--database', 'app', '--table', 'custmers']);
-      expect(wrong, wrong.stderr).toMatchObject({ code: 2, stderr: expect.stringMatching(/no table custmers .*did you mean customers\?/) });
-      expect((await readdir(join(instance.backupDir, '.partial'))).filter((name) => name.startsWith('scratch_'))).toEqual([]);
-      expect(await askNumber(instance, 'app', "SELECT count(*) FROM pg_database WHERE datname ~ 'dbkit'")).toBe(0);
-      await expectAllRows(instance, 0);
-      await running.stop();
-    },
+  const from = `from a backup of the engine ${engine}, and nothing is replaced (PostgreSQL ${programs.major})`;
+  (engine === 'copy' ? test : nightly)(`single tables come back ${from}`, async () => inPlaceAndBeside(await serving(engine, programs)));
+  nightly(`partitions, and tables whose references hold no more, come back ${from}`, async () =>
+    whatHoldsNoMore(await serving(engine, programs)),
   );
 }
