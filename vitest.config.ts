@@ -26,8 +26,8 @@ const isAskedForFaults =
   process.argv.some((argument) => argument.includes('test/fault'));
 const faults = isAskedForFaults ? ['test/fault/**/*.test.ts'] : daily.map((name) => `test/fault/${name}.test.ts`);
 
-/** Files run side by side in processes of their own: at least two, as most of a test is waiting for a server; not many, as each may run two. */
-const workers = Math.min(8, Math.max(2, availableParallelism()));
+/** Files run side by side. One more than there are cores, as a quarter of what a file takes is waiting for a server; not many, as each may run two. */
+const workers = Math.min(8, availableParallelism() + 1);
 
 const all = ['test/*.test.ts', 'test/!(fault)/**/*.test.ts', ...faults];
 const elsewhere = [...configDefaults.exclude, 'test/container/**']; // They need podman, or the network, and have a configuration of their own.
