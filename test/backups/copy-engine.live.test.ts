@@ -236,7 +236,8 @@ describe.each(everywhere ? installations : installations.slice(0, 1))('PostgreSQ
     ).toEqual([labels[2]]);
   });
 
-  test('a second backup shares what has not changed, and outlives the first', async () => {
+  // backup-command.live.test.ts sees each day that a second one shares, and pages.live.test.ts that each stays what it was.
+  nightly('a second backup shares what has not changed, and outlives the first', async () => {
     const server = await newServer();
     await execute(
       server,

@@ -118,54 +118,58 @@ test('a dump is verified by its bytes, by its contents, and by restoring it; a t
   await running.stop();
 });
 
-test('roles come back with what they may and whose members they are; their passwords only where that was asked for', async ({ skip }) => {
-  needsPgDump(skip);
-  const instance = await openInstance({ programs: programs!, from: 'template' });
-  const running = await boot(instance);
-  await ask(
-    instance,
-    'app',
-    'CREATE ROLE team',
-    `CREATE ROLE "O'Neil" LOGIN PASSWORD 'first' CONNECTION LIMIT 3 VALID UNTIL '2040-01-01'`,
-    'GRANT team TO "O\'Neil" WITH ADMIN OPTION',
-    'ALTER ROLE team SET search_path = "$user", public, "odd, name"',
-    `ALTER ROLE "O'Neil" IN DATABASE app SET work_mem = '9MB'`,
-    'ALTER DATABASE app SET search_path = archive, public',
-    'ALTER ROLE "O\'Neil" REPLICATION',
-  );
-  const roles = () =>
-    ask(
+// dump-of-a-real-schema.live.test.ts and, for whose dump nobody answers, dump-of-a-stranger.live.test.ts look at roles each day.
+nightly(
+  'roles come back with what they may and whose members they are; their passwords only where that was asked for',
+  async ({ skip }) => {
+    needsPgDump(skip);
+    const instance = await openInstance({ programs: programs!, from: 'template' });
+    const running = await boot(instance);
+    await ask(
       instance,
       'app',
-      `SELECT rolname, rolconnlimit, rolvaliduntil, rolconfig, (SELECT count(*)::int FROM pg_auth_members WHERE member = r.oid AND admin_option) AS admins
-         FROM pg_roles r WHERE rolname IN ('team', 'O''Neil') ORDER BY 1`,
+      'CREATE ROLE team',
+      `CREATE ROLE "O'Neil" LOGIN PASSWORD 'first' CONNECTION LIMIT 3 VALID UNTIL '2040-01-01'`,
+      'GRANT team TO "O\'Neil" WITH ADMIN OPTION',
+      'ALTER ROLE team SET search_path = "$user", public, "odd, name"',
+      `ALTER ROLE "O'Neil" IN DATABASE app SET work_mem = '9MB'`,
+      'ALTER DATABASE app SET search_path = archive, public',
+      'ALTER ROLE "O\'Neil" REPLICATION',
     );
-  const password = async () =>
-    (await ask(instance, 'app', `SELECT rolpassword FROM pg_authid WHERE rolname = 'O''Neil'`))[0]?.['rolpassword'];
-  const [before, hash] = [await roles(), await password()];
-  const plain = await dump(instance, '--database', 'app');
-  const whole = await dump(instance, '--all', '--role-passwords');
-  expect(await readFile(join(plain.path, 'manifest.json'), 'utf8')).not.toContain('SCRAM');
-  const forget = () => ask(instance, 'app', `ALTER ROLE "O'Neil" IN DATABASE app RESET ALL`, 'DROP ROLE "O\'Neil"', 'DROP ROLE team');
+    const roles = () =>
+      ask(
+        instance,
+        'app',
+        `SELECT rolname, rolconnlimit, rolvaliduntil, rolconfig, (SELECT count(*)::int FROM pg_auth_members WHERE member = r.oid AND admin_option) AS admins
+         FROM pg_roles r WHERE rolname IN ('team', 'O''Neil') ORDER BY 1`,
+      );
+    const password = async () =>
+      (await ask(instance, 'app', `SELECT rolpassword FROM pg_authid WHERE rolname = 'O''Neil'`))[0]?.['rolpassword'];
+    const [before, hash] = [await roles(), await password()];
+    const plain = await dump(instance, '--database', 'app');
+    const whole = await dump(instance, '--all', '--role-passwords');
+    expect(await readFile(join(plain.path, 'manifest.json'), 'utf8')).not.toContain('SCRAM');
+    const forget = () => ask(instance, 'app', `ALTER ROLE "O'Neil" IN DATABASE app RESET ALL`, 'DROP ROLE "O\'Neil"', 'DROP ROLE team');
 
-  await forget();
-  const restored = await run(instance, ['backup', 'restore', plain.label, '--into', 'again']);
-  expect(restored, restored.stderr).toMatchObject({ code: 0, stderr: expect.stringMatching(/ALTER ROLE "O'Neil" REPLICATION/) });
-  expect(await roles()).toEqual(before);
-  expect(await password()).toBeNull();
-  const settings = `SELECT coalesce(setrole::regrole::text, '') AS role, setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = `;
-  expect(await ask(instance, 'again', `${settings} 'again' ORDER BY 1`)).toEqual([
-    { role: '"O\'Neil"', setconfig: ['work_mem=9MB'] },
-    { role: '-', setconfig: ['search_path=archive, public'] },
-  ]);
+    await forget();
+    const restored = await run(instance, ['backup', 'restore', plain.label, '--into', 'again']);
+    expect(restored, restored.stderr).toMatchObject({ code: 0, stderr: expect.stringMatching(/ALTER ROLE "O'Neil" REPLICATION/) });
+    expect(await roles()).toEqual(before);
+    expect(await password()).toBeNull();
+    const settings = `SELECT coalesce(setrole::regrole::text, '') AS role, setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase WHERE datname = `;
+    expect(await ask(instance, 'again', `${settings} 'again' ORDER BY 1`)).toEqual([
+      { role: '"O\'Neil"', setconfig: ['work_mem=9MB'] },
+      { role: '-', setconfig: ['search_path=archive, public'] },
+    ]);
 
-  await ask(instance, 'postgres', 'DROP DATABASE again');
-  await forget();
-  await report(instance, 'backup', 'restore', whole.label, '--database', 'postgres', '--into', 'office');
-  expect(await password()).toBe(hash);
-  expect((await run(instance, ['backup', 'create', '--database', 'app'])).code, 'a base backup holds every database').toBe(2);
-  await running.stop();
-});
+    await ask(instance, 'postgres', 'DROP DATABASE again');
+    await forget();
+    await report(instance, 'backup', 'restore', whole.label, '--database', 'postgres', '--into', 'office');
+    expect(await password()).toBe(hash);
+    expect((await run(instance, ['backup', 'create', '--database', 'app'])).code, 'a base backup holds every database').toBe(2);
+    await running.stop();
+  },
+);
 
 test('what is being read is not removed by retention', async ({ skip }) => {
   needsPgDump(skip);

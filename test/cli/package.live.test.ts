@@ -1,17 +1,26 @@
 import { execFile } from 'node:child_process';
-import { readdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { installed, runnable } from '../harness/majors.ts';
-import { emptyFolder, pack, tourOf } from '../harness/package.ts';
+import { emptyFolder, type Package, pack, tourOf } from '../harness/package.ts';
 import { nightly } from '../harness/tier.ts';
 
 const execute = promisify(execFile);
 const SIZE_MAX = 2_400_000; // Packed; the S3 client and zstd, loaded where they are asked for, are a quarter of it, what V8 has compiled another.
 
-test('the package holds what is used, and nothing of those who make it', async () => {
-  const { files, sizeBytes } = await pack(await emptyFolder());
+let packed: Package;
+let folderOfPackage: string;
+beforeAll(async () => {
+  folderOfPackage = await mkdtemp(join(tmpdir(), 'dbkit-package-'));
+  packed = await pack(folderOfPackage);
+});
+afterAll(() => rm(folderOfPackage, { recursive: true, force: true }));
+
+test('the package holds what is used, and nothing of those who make it', () => {
+  const { files, sizeBytes } = packed;
   expect(
     files.filter((path) => !/^(bin|dist|docs|deploy|\.devcontainer)\/|^(package\.json|LICENSE|(README|CHANGELOG)\.md)$/.test(path)),
   ).toEqual([]);
@@ -30,6 +39,13 @@ test('the package holds what is used, and nothing of those who make it', async (
   expect(files.filter((path) => /(?<!\.d)\.(ts|map)$|\.test\.|tsconfig/.test(path))).toEqual([]);
   expect(sizeBytes).toBeLessThan(SIZE_MAX);
 });
+
+/** A folder with an `npx` that starts what is installed, as npm's would after three times as long as the command itself takes. */
+async function quickNpx(): Promise<string> {
+  const folder = await emptyFolder();
+  await writeFile(join(folder, 'npx'), '#!/bin/sh\nexec "./node_modules/.bin/$@"\n', { mode: 0o755 });
+  return folder;
+}
 
 nightly('a plugin is written against the types that the package exports, as docs/PLUGINS.md shows it', async () => {
   const folder = await emptyFolder();
@@ -68,11 +84,12 @@ test('its metadata say what npm and its users need', async () => {
 
 test('installed into an empty folder it brings nothing else, and the README’s tour goes as it is told there', async () => {
   const folder = await emptyFolder();
-  const { tarball } = await pack(folder);
-  await execute('npm', ['install', '--no-audit', '--no-fund', '--offline', tarball], { cwd: folder });
+  await execute('npm', ['install', '--no-audit', '--no-fund', '--offline', packed.tarball], { cwd: folder });
   expect((await readdir(join(folder, 'node_modules'))).filter((name) => !name.startsWith('.'))).toEqual(['dbkit']);
   const { directory } = await runnable(installed[0]!);
-  const env = { ...process.env, POSTGRES_BIN_DIR: directory };
+  const { stdout: version } = await execute('npx', ['dbkit', '--version'], { cwd: folder });
+  expect(version).toMatch(/^\d+\.\d+\.\d+\n$/);
+  const env = { ...process.env, POSTGRES_BIN_DIR: directory, PATH: [await quickNpx(), process.env['PATH']].join(delimiter) };
   const steps = await tourOf('One minute');
   expect(steps.length).toBeGreaterThan(4);
   try {

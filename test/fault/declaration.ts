@@ -14,8 +14,6 @@ export interface Class {
   readonly healedBy: 'start' | 'repair' | 'restore' | 'initialize' | 'reinitialize' | 'refusal' | 'serving the rest';
   /** In words: 'none', or which. */
   readonly rowsLost: string;
-  /** Runs on every installed major, also in the daily tier. */
-  readonly core?: boolean;
   /** Runs in the long tier only: `npm run test:long`. */
   readonly longTier?: boolean;
   /** Default: that of vitest.config.ts. */

@@ -16,13 +16,10 @@ export function scenario(declaration: Class & { readonly from: 'template' | 'emp
   onEachMajor(declaration, async (programs) => play(await openInstance({ programs, from: declaration.from })));
 }
 
-/** Every class runs on one major; those of the core, and with DBKIT_TEST_ALL=1 all of them, on every major that is installed. */
-function onEachMajor(
-  { name, core = false, longTier = false, majors, needs, timeoutMs }: Class,
-  play: (programs: Programs) => Promise<void>,
-): void {
+/** Every class runs on one major; with DBKIT_TEST_ALL=1 on every major that is installed. health.live.test.ts starts each of them every day. */
+function onEachMajor({ name, longTier = false, majors, needs, timeoutMs }: Class, play: (programs: Programs) => Promise<void>): void {
   const wanted = installed.filter(({ major }) => majors?.includes(major) ?? true);
-  const chosen = everywhere || core ? wanted : wanted.slice(0, 1);
+  const chosen = everywhere ? wanted : wanted.slice(0, 1);
   test.for(chosen)(`${name} (PostgreSQL $major)`, timeoutMs === undefined ? {} : { timeout: timeoutMs }, async (programs, { skip }) => {
     const reason = longTier && !isLongTier ? 'of the long tier: npm run test:long' : needs?.();
     if (reason !== undefined) skip(reason);

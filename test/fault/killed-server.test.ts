@@ -6,7 +6,6 @@ disaster({
   detectedBefore: true,
   healedBy: 'start',
   rowsLost: 'none',
-  core: true,
   left: 'crashed',
   break: async () => undefined,
   postgresSays: /database system was interrupted/,

@@ -34,7 +34,8 @@ async function kept(instance: Instance, timeline: number): Promise<void> {
   await until(has, () => `${name} is not in ${folder}`);
 }
 
-test.for(everywhere ? installed : installed.slice(0, 1))(
+// timeline.live.test.ts drops a table each day and has it back as it was.
+nightly.for(everywhere ? installed : installed.slice(0, 1))(
   'a dropped table is back with every row that was committed before, and not one after (PostgreSQL $major)',
   async (each) => {
     const instance = await openInstance({ programs: each, from: 'template' });

@@ -56,7 +56,8 @@ test('under a supervisor restore and undo are each other’s inverse, and the co
   await running.stop();
 });
 
-test.for(everywhere ? installed : installed.slice(0, 1))(
+// offsite.live.test.ts restores without a supervisor each day, and starts what it has restored.
+nightly.for(everywhere ? installed : installed.slice(0, 1))(
   'without a supervisor the swap is done directly and the next start is plain (PostgreSQL $major)',
   async (each) => {
     const instance = await openInstance({ programs: each, from: 'template' });
@@ -82,7 +83,6 @@ test.for(everywhere ? installed : installed.slice(0, 1))(
     await expectAllRows(instance, 0);
     expect(second.words()).not.toMatch(/recovery:/);
     await second.stop();
-    if (!isLongTier) return; // The start of test/fault/machine-died-with-its-data.test.ts restores into an empty folder each day.
 
     await rm(instance.dataDir, { recursive: true });
     await makeDirectory(instance.dataDir, serverUser, 0o755);

@@ -45,7 +45,7 @@ test('the timeline says which moments come back, what happened in them and where
     (await readFile(join(instance.stateDir, 'wal.json'), 'utf8').catch(() => '')).includes('"state": "keeping"');
   await until(keeping, () => 'the WAL is not kept');
   const named = await ok(instance, 'restore-point', 'before-release', '--json');
-  await ask(instance, 'app', 'DROP TABLE ledger CASCADE');
+  await ask(instance, 'app', 'DROP TABLE ledger CASCADE', 'CREATE TABLE later (a int)');
 
   const before = await timelineOf(instance);
   expect(before).toMatchObject({
@@ -79,6 +79,7 @@ test('the timeline says which moments come back, what happened in them and where
     await ok(instance, 'backup', 'restore', '--to', at, '--dry-run');
   await ok(instance, 'backup', 'restore', '--before', 'drop table ledger', '--yes');
   await expectAllRows(instance, 4);
+  expect(await ask(instance, 'app', "SELECT to_regclass('later') AS later"), 'and nothing of after the drop').toEqual([{ later: null }]);
   await ok(instance, 'backup', 'create');
   await addRows(instance, known.ledger + 5, 2);
   const after = await timelineOf(instance);
