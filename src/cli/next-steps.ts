@@ -8,6 +8,8 @@ export interface NextFacts {
   readonly services: readonly ServiceState[];
   /** There is data, a backup of it, or a trace of a recovery. */
   readonly isKnown: boolean;
+  /** Data of `--local` lies in this folder, and the command was typed without that flag. */
+  readonly isLocalHere: boolean;
   readonly hasGoodBackup: boolean;
   /** The last recovery lost something, or nobody knows. */
   readonly lostSomething: boolean;
@@ -28,6 +30,12 @@ const rows = [
     when: ({ readiness }) => readiness === 'rejecting',
     then: ['dbkit wait', 'dbkit status', 'dbkit explain'],
     words: 'the server is starting or stopping',
+  },
+  {
+    id: 'next-local',
+    when: ({ isLocalHere, readiness }) => isLocalHere && readiness !== 'accepting',
+    then: ['dbkit --local', 'dbkit up --local --detach', 'dbkit sql --local'],
+    words: 'no server answers there, but the data of --local lies in this folder',
   },
   {
     id: 'next-nothing-here',

@@ -1,7 +1,9 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { nearest } from '../kernel/closest-name.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { bytes, duration } from '../kernel/units.ts';
+import { isThere } from '../machine/is-there.ts';
 import { lostSomething } from '../recovery/report.ts';
 import type { StatusReport } from '../supervisor/report-status.ts';
 import type { Cli } from './cli.ts';
@@ -16,11 +18,12 @@ export function registerOverview(program: Command, cli: Cli): void {
     .argument('[command]') // Else commander takes a wrong word for an argument too many.
     .allowExcessArguments(true)
     .action((word: string | undefined, _flags: object, command: Command) =>
-      cli.run(command, async ({ app: open, signal }) => {
+      cli.run(command, async ({ app: open, flags, surroundings, signal }) => {
         if (word !== undefined) throw unknownCommand(program, word);
         const app = await open();
         const report = await app.supervisor.status(signal);
-        return { report, text: (style) => overview(report, style, app.clock.now()) };
+        const isLocalHere = flags.local === undefined && (await isThere(join(surroundings.workingDirectory, '.dbkit', 'data')));
+        return { report, text: (style) => overview(report, isLocalHere, style, app.clock.now()) };
       }),
     );
 }
@@ -36,7 +39,7 @@ function unknownCommand(program: Command, word: string): DbkitError {
   });
 }
 
-export function overview(report: StatusReport, style: Style, now: Date): string {
+export function overview(report: StatusReport, isLocalHere: boolean, style: Style, now: Date): string {
   const { instance, supervisor, lastBackup, lastRecovery, services, readiness } = report;
   const span = (iso: string): string => duration(Math.max(0, now.getTime() - Date.parse(iso)) / 1000);
   const disk = report.disks.find(({ what }) => what === 'data');
@@ -67,6 +70,7 @@ export function overview(report: StatusReport, style: Style, now: Date): string 
   const { then, words } = nextStepFor({
     readiness,
     services: services.map(({ state }) => state),
+    isLocalHere,
     isKnown: instance.hasData || lastBackup !== null || lastRecovery !== null,
     hasGoodBackup: lastBackup !== null && lastBackup.state !== 'damaged',
     lostSomething: lastRecovery !== null && lostSomething(lastRecovery),

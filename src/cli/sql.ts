@@ -55,7 +55,7 @@ const withPsql = async ({ app }: Call, wish: SqlWish, { command = [], file }: Sq
     ...command.flatMap((sql) => ['--command', sql]),
     ...(file === undefined ? [] : ['--file', file]),
   ];
-  return (await app({ asCaller: true })).sql.psql({ ...wish, args });
+  return (await app({ asCaller: true })).sql.psql({ ...wish, commands: file === undefined ? command : [], args });
 };
 
 async function withOwnClient(call: Call, wish: SqlWish, { command, file, csv }: SqlFlags) {

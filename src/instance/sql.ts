@@ -2,13 +2,15 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
-import type { Files, Signals, SpawnChild } from '../kernel/machine.ts';
+import type { Files, Runner, Signals, SpawnChild } from '../kernel/machine.ts';
 import { isExecutable } from '../machine/is-there.ts';
 import { type Connection, positionOf, type SqlResult } from './connection.ts';
 import { splitStatements } from './initialize/sql-statements.ts';
 import { withPassfile } from './passfile.ts';
 import { openAsRole, tlsEnvironment } from './sessions.ts';
 import { shorthandFor } from './shorthand.ts';
+
+const LOOK_MS = 10_000;
 
 /** Whom and where to ask; undefined: the application's database. */
 export interface SqlWish {
@@ -84,26 +86,34 @@ function located(statement: string, cause: unknown): unknown {
   return new DbkitError(cause.code, `${cause.message}\n${lead}${line}\n${' '.repeat(lead.length + column)}^`, { hint: cause.hint, cause });
 }
 
-/** psql with the instance's address, its own arguments behind; undefined where none is installed. Resolves with its status. */
+/**
+ * psql with the instance's address, its own arguments behind. Resolves with its status; undefined where none is installed, and where one is older than
+ * the server and is only asked what the built-in client knows too: its own commands ask for columns that a newer server no longer has.
+ */
 export async function runPsql(
   {
     config,
     spawn,
+    runner,
     signals,
     files,
     commandEnvironment,
   }: {
     readonly config: Config;
     readonly spawn: SpawnChild;
+    readonly runner: Runner;
     readonly files: Files;
     readonly signals: Signals;
     readonly commandEnvironment: Readonly<Record<string, string>>;
   },
-  { database, asSuperuser, args }: SqlWish & { readonly args: readonly string[] },
+  { commands = [], args, ...wish }: SqlWish & { readonly commands?: readonly string[]; readonly args: readonly string[] },
 ): Promise<number | undefined> {
+  const { database, asSuperuser } = wish;
   const { socketDir, port, superuser, superuserPassword, username, password, database: own = username } = config.postgresql;
   const file = await psqlOf(config, commandEnvironment['PATH'] ?? '');
   if (file === undefined) return undefined;
+  const isKnown = (text: string): boolean => shorthandFor(text, (value) => value) !== undefined;
+  if (commands.length > 0 && commands.every(isKnown) && (await isOlderThanServer(file, { config, runner }, wish))) return undefined;
   const secret = asSuperuser ? superuserPassword : password;
   const env = {
     ...commandEnvironment,
@@ -124,6 +134,30 @@ export async function runPsql(
       unsubscribe();
     }
   });
+}
+
+/** False where the server lets nobody in: psql says that in its own words. */
+async function isOlderThanServer(
+  file: string,
+  { config, runner }: { readonly config: Config; readonly runner: Runner },
+  wish: SqlWish,
+): Promise<boolean> {
+  const signal = AbortSignal.timeout(LOOK_MS);
+  const [said, server] = await Promise.all([
+    runner.run({ file, args: ['--version'], timeoutMs: LOOK_MS }, signal).then(({ stdout }) => /(\d+)/.exec(stdout)?.[1]),
+    serverMajor(config, wish, signal),
+  ]).catch(() => [undefined, undefined]);
+  return said !== undefined && server !== undefined && Number(said) < server;
+}
+
+async function serverMajor(config: Config, wish: SqlWish, signal: AbortSignal): Promise<number> {
+  const session = await openSql({ config }, wish, signal);
+  try {
+    const [answer] = await session.run("SELECT pg_catalog.current_setting('server_version_num')");
+    return Math.floor(Number(answer?.rows[0]?.[0]) / 10_000);
+  } finally {
+    await session.end();
+  }
 }
 
 /** The one beside the configured server's programs, else the first in PATH. */

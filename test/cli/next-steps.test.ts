@@ -7,6 +7,7 @@ const well: NextFacts = {
   readiness: 'accepting',
   services: ['ready'],
   isKnown: true,
+  isLocalHere: false,
   hasGoodBackup: true,
   lostSomething: false,
 };
@@ -14,6 +15,7 @@ const well: NextFacts = {
 everyRow<NextId, NextFacts>('the next step', nextStepFor, {
   'next-held': { ...well, services: ['held'] },
   'next-starting': { ...well, readiness: 'rejecting' },
+  'next-local': { ...well, readiness: 'no-response', isLocalHere: true },
   'next-nothing-here': { ...well, readiness: 'no-response', isKnown: false },
   'next-stopped': { ...well, readiness: 'no-response' },
   'next-rows-lost': { ...well, lostSomething: true },
