@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { within } from '../kernel/deadline.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
 import type { Files, Runner, Signals, SpawnChild } from '../kernel/machine.ts';
@@ -142,11 +143,12 @@ async function isOlderThanServer(
   { config, runner }: { readonly config: Config; readonly runner: Runner },
   wish: SqlWish,
 ): Promise<boolean> {
-  const signal = AbortSignal.timeout(LOOK_MS);
-  const [said, server] = await Promise.all([
-    runner.run({ file, args: ['--version'], timeoutMs: LOOK_MS }, signal).then(({ stdout }) => /(\d+)/.exec(stdout)?.[1]),
-    serverMajor(config, wish, signal),
-  ]).catch(() => [undefined, undefined]);
+  const [said, server] = await within([], LOOK_MS, (signal) =>
+    Promise.all([
+      runner.run({ file, args: ['--version'], timeoutMs: LOOK_MS }, signal).then(({ stdout }) => /(\d+)/.exec(stdout)?.[1]),
+      serverMajor(config, wish, signal),
+    ]),
+  ).catch(() => [undefined, undefined]);
   return said !== undefined && server !== undefined && Number(said) < server;
 }
 
