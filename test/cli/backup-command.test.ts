@@ -84,8 +84,10 @@ const instance = { expireQuarantine: async () => [] } as unknown as Parts['insta
 const board = { lastRecovery: async () => undefined } as unknown as Parts['board'];
 const copies = { clearLeft: async () => undefined } as unknown as Parts['copies'];
 const alerts = { channels: [], tell: async () => undefined } as unknown as Parts['alerts'];
+/** No cluster is here: nobody else could take the backup. */
+const carrier = { turn: async () => null };
 const ask = (argv: readonly string[], ...backups: readonly Backups[]) =>
-  inProcess(['backup', ...argv], { app: { backups, clock, instance, board, copies, alerts } });
+  inProcess(['backup', ...argv], { app: { backups, clock, instance, board, copies, alerts, carrier } });
 
 test('the list is a table, newest first, that says what each backup is worth', async () => {
   const { status, out } = await ask(['list'], baseOf(three));
