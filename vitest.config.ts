@@ -41,16 +41,17 @@ const NEEDS_A_PROCESS = /\.live\.test\.ts$|^(fault|harness|security|container)\/
  * Two thirds of the files are pure: they share a process and what it has loaded, as to load the program again for each takes longer than to test it.
  * A file that could change what the next one sees has a process of its own, like all that start servers.
  */
-const shared = readdirSync('test', { recursive: true, encoding: 'utf8' })
+const pure = readdirSync('test', { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts') && !NEEDS_A_PROCESS.test(name))
-  .map((name) => join('test', name))
-  .filter((path) => !LEAVES_TRACES.test(readFileSync(path, 'utf8')));
+  .map((name) => join('test', name));
+const alone = pure.filter((path) => LEAVES_TRACES.test(readFileSync(path, 'utf8')));
 
 export default defineConfig({
   test: {
     projects: [
-      { extends: true, test: { name: 'alone', include: all, exclude: [...elsewhere, ...shared] } },
-      { extends: true, test: { name: 'shared', include: shared, exclude: elsewhere, isolate: false } },
+      { extends: true, test: { name: 'servers', include: all, exclude: [...elsewhere, ...pure] } },
+      { extends: true, test: { name: 'alone', include: alone, exclude: elsewhere } },
+      { extends: true, test: { name: 'shared', include: pure, exclude: [...elsewhere, ...alone], isolate: false } },
     ],
     pool: 'forks',
     maxWorkers: workers,
