@@ -1,10 +1,22 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import fs, { existsSync, linkSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import fs, {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { shareWith } from '../../src/backups/base/earlier.ts';
 import { whereaboutsIn } from '../../src/backups/base/pages/packed.ts';
 import { baseBackupRecords } from '../../src/backups/base/record.ts';
 import { fromText, toText } from '../../src/formats/byte-path.ts';
@@ -193,6 +205,61 @@ test('three backups in a row: each is what it was, and the newest is plain', asy
   await expectRight(backupDir, 'after three');
   expect(recordOf(backupDir, labels[0]).packed.map(({ deltas }) => deltas.length)).toEqual([2, 2]);
   expect(recordOf(backupDir, labels[1]).packed.map(({ deltas }) => deltas.length)).toEqual([1, 1]);
+});
+
+/** The folder of the running server, where whoever wrote the backup lets a folder of it lead. */
+function linkTo(backup: string, folder: string): { readonly live: string; readonly names: readonly string[] } {
+  const live = within('live', folder);
+  rmSync(within('live'), { recursive: true, force: true });
+  mkdirSync(within('live'));
+  spawnSync('cp', ['-a', join(backup, folder), live]);
+  writeFileSync(join(live, 'of-the-server'), 'precious');
+  rmSync(join(backup, folder), { recursive: true });
+  symlinkSync(live, join(backup, folder));
+  return { live, names: readdirSync(live) };
+}
+
+const contentsOf = (folder: string, names: readonly string[]): readonly string[] =>
+  names.map((name) => `${name} ${statSync(join(folder, name)).nlink} ${readFileSync(join(folder, name)).toString('base64')}`);
+
+test.each(['base', 'global', '.pages'])(
+  'nothing is written, linked or removed behind a link where %s of an earlier backup was',
+  async (folder) => {
+    const backupDir = within('linked');
+    rmSync(backupDir, { recursive: true, force: true });
+    await makeRepository(backupDir);
+    const earlier = join(backupDir, labels[1]);
+    mkdirSync(join(earlier, '.pages'), { recursive: true });
+    const { live, names } = linkTo(earlier, folder);
+    const before = contentsOf(live, names);
+    writeTree(within('source'), third);
+    await takeNext(backupDir, within('source'), labels[2]).catch(() => undefined); // It is refused, or copied whole.
+    expect(readdirSync(live)).toEqual(names);
+    expect(contentsOf(live, names)).toEqual(before);
+    if (folder === '.pages') return;
+    const sharing = await shareWith({ record: { ...record, label: labels[1] }, directory: earlier, stampOf: () => undefined }, undefined, {
+      warn: () => undefined,
+    } as never);
+    expect(
+      sharing.share(fromText(`${folder}/x`), { sizeBytes: 1, mtimeNs: 0n, ctimeNs: 0n, inode: 0n }, fromText(within('y'))),
+    ).toBeUndefined();
+  },
+);
+
+test('a made-up journal of a takeover changes nothing behind a link where pages of a backup were', async () => {
+  const backupDir = within('made-up');
+  await makeRepository(backupDir);
+  const { live, names } = linkTo(join(backupDir, labels[0]), '.pages'); // Of the first one pages are kept.
+  const journal = {
+    schema: 'dbkit.takeover/v1',
+    label: labels[2],
+    files: [{ path: 'base/1', number: 1, holders: [labels[0]] }],
+  };
+  writeFileSync(join(backupDir, '.partial', `${labels[2]}.takeover.json`), JSON.stringify(journal));
+  const before = contentsOf(live, names);
+  await takeNext(backupDir, within('source'), undefined);
+  expect(readdirSync(live)).toEqual(names);
+  expect(contentsOf(live, names)).toEqual(before);
 });
 
 test('a published backup that a disk does not show for a moment is not taken back', async () => {

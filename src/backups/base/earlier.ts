@@ -2,6 +2,7 @@ import { chownSync, constants, copyFileSync, linkSync, lstatSync } from 'node:fs
 import { type BytePath, fromText, join as joinBytes, toBytes } from '../../formats/byte-path.ts';
 import { errnoOf } from '../../kernel/errors.ts';
 import type { Identity, Logger } from '../../kernel/machine.ts';
+import { plainFolders } from '../plain-folders.ts';
 import { type ManifestFile, readManifestFile } from './manifest.ts';
 import type { WholeRecord } from './record.ts';
 import { type FileStamp, isUnchanged } from './sharing.ts';
@@ -34,6 +35,7 @@ export async function shareWith({ record, directory, stampOf }: Earlier, owner: 
   const entries = new Map<string, ManifestFile>(manifest.files.map((file) => [file.path, file]));
   const began = BigInt(record.copyBeganNs);
   const root = fromText(directory);
+  const isPlain = plainFolders(root);
   let method: 'reflink' | 'hardlink' | 'none' = 'reflink';
 
   const attempt = (from: Buffer, to: Buffer): boolean => {
@@ -63,6 +65,7 @@ export async function shareWith({ record, directory, stampOf }: Earlier, owner: 
     share(path, now, to) {
       const entry = entries.get(path);
       if (method === 'none' || !entry || entry.sizeBytes !== now.sizeBytes || !isUnchanged(now, stampOf(path), began)) return undefined;
+      if (!isPlain(path)) return undefined;
       const from = toBytes(joinBytes(root, path));
       const stats = lstatSync(from, { throwIfNoEntry: false });
       if (!stats?.isFile() || stats.size !== entry.sizeBytes) return undefined;

@@ -1,6 +1,7 @@
 import { type BigIntStats, lstatSync } from 'node:fs';
 import { type BytePath, fromText, toBytes } from '../../../formats/byte-path.ts';
-import { type Packing, whereaboutsIn } from './packed.ts';
+import { plainFolders } from '../../plain-folders.ts';
+import { CONTROL, PACKED_CONTROL, type Packing, whereaboutsIn } from './packed.ts';
 
 type Known = Packing & { readonly label: string; readonly pinned: boolean };
 
@@ -15,11 +16,16 @@ export interface Held {
 
 /** Which backups have a file of one of them in common, by its inode. `records`: of every backup that there is. */
 export function holdersAmong(records: readonly Known[], pathOf: (label: string) => string) {
-  const backups = records.map(({ label, pinned, packed }) => ({ label, pinned, at: whereaboutsIn({ packed }, fromText(pathOf(label))) }));
+  const backups = records.map(({ label, pinned, packed }) => {
+    const root = fromText(pathOf(label));
+    return { label, pinned, at: whereaboutsIn({ packed }, root), mayChange: changeable(root) };
+  });
   return (label: string, path: BytePath): Held | undefined => {
-    const file = statsOf(backups.find((backup) => backup.label === label)?.at(path).from);
+    const one = backups.find((backup) => backup.label === label);
+    const file = one?.mayChange(path) ? statsOf(one.at(path).from) : undefined;
     if (!file?.isFile()) return undefined;
-    const holders = backups.filter(({ at }) => {
+    const holders = backups.filter(({ at, mayChange }) => {
+      if (!mayChange(path)) return false;
       const other = statsOf(at(path).from);
       return other?.ino === file.ino && other.dev === file.dev;
     });
@@ -30,6 +36,12 @@ export function holdersAmong(records: readonly Known[], pathOf: (label: string) 
       pinned: holders.find(({ pinned }) => pinned)?.label ?? '',
     };
   };
+}
+
+/** Says of a path that a takeover of it changes nothing outside of the backup. */
+export function changeable(root: BytePath): (path: BytePath) => boolean {
+  const isPlain = plainFolders(root);
+  return (path) => isPlain(path) && isPlain(CONTROL) && isPlain(PACKED_CONTROL);
 }
 
 const statsOf = (path: BytePath | undefined): BigIntStats | undefined =>

@@ -75,7 +75,8 @@ export async function linkPages(
     if (!packed.has(path)) await linkAnew(join(root, path as BytePath), pageFile(root, nameOfFile(of, number)));
   }
   const readme = join(folder, fromText(README));
-  await writeFile(toBytes(readme), readmeOf(record.label), { mode: 0o600 });
+  await rm(toBytes(readme), { force: true }); // It may be a link.
+  await writeFile(toBytes(readme), readmeOf(record.label), { mode: 0o600, flag: 'wx' });
   if (owner) await chown(toBytes(readme), owner.uid, owner.gid);
   await syncTree(root, [PAGES]);
 }

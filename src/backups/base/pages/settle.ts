@@ -7,6 +7,7 @@ import { errnoOf, wordsOf } from '../../../kernel/errors.ts';
 import type { HeldLock, System } from '../../../kernel/machine.ts';
 import type { Holdings } from '../../holdings.ts';
 import type { BackupRecord, WholeRecord } from '../record.ts';
+import { changeable } from './holders.ts';
 import { type Journal, journalsIn, nameOfOld, removeJournal } from './journal.ts';
 import { clearPages, filesOf, showPlain, withoutDelta } from './pack.ts';
 import { pageFile } from './packed.ts';
@@ -57,7 +58,11 @@ export async function rollBack(
     const records = new Map<string, WholeRecord>();
     for (const label of labels) {
       const record = (await holdings.has(label)) ? await holdings.wholeOf({ label }, never) : undefined;
-      if (record) records.set(label, record);
+      if (record === undefined) continue;
+      const mayChange = changeable(fromText(holdings.pathOf(label)));
+      const paths = [...filesOf(journal, label), ...record.packed].map(({ path }) => path as BytePath);
+      if (paths.every(mayChange)) records.set(label, record);
+      else log.warn('backup.not-rolled-back', `${label} is left as it is: a link stands where a folder of it was`, { label });
     }
     await loadZstdSync();
     const stuck = writeAllBack(holdings, journal, records, log);
