@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync } from 'node:fs';
-import { DbkitError } from '../kernel/errors.ts';
+import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import { fillFrom, writeAll } from './whole-pieces.ts';
 import { loadedZstd } from './zstd.ts';
 
@@ -15,6 +15,10 @@ const HEADER_BYTES = 8;
 const END = /^E (\d{10}) ([0-9a-f]{64})\n$/;
 const END_BYTES = 78;
 const INDEX_BYTES_MAX = 64 * 1024 * 1024;
+/** Of pages that do not shrink zstd makes a little more (ZSTD_COMPRESSBOUND). */
+const PACKED_BYTES_MAX = 2 * FRAME_PAGES * DELTA_PAGE_BYTES;
+/** A file of PostgreSQL's own has a block for each of 32 bits at most (block.h). */
+const BLOCK_MAX = 0xffff_ffff;
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -138,25 +142,41 @@ function readIndex(file: number, path: Buffer): { sizeBytes: number; frames: Fra
   let position = 0;
   for (const line of lines) {
     const [kind, one, two] = line.split(' ');
+    const frame = frames.at(-1);
     if (kind === 'F') {
-      frames.push({ position, packedBytes: Number(one), sha256: two!, pages: 0 });
-      position += Number(one);
-    } else if (kind === 'R') {
-      const frame = frames.at(-1)!;
-      for (let block = Number(one); block < Number(one) + Number(two); block += 1, frame.pages += 1)
-        places.set(block, (frames.length - 1) * FRAME_PAGES + frame.pages);
+      frames.push({ position, packedBytes: numberOf(one, PACKED_BYTES_MAX, path), sha256: two!, pages: 0 });
+      position += frames.at(-1)!.packedBytes;
+    } else if (kind === 'R' && frame !== undefined) {
+      const from = numberOf(one, BLOCK_MAX, path);
+      const to = from + numberOf(two, FRAME_PAGES, path);
+      for (let block = from; block < to; block += 1, frame.pages += 1) places.set(block, (frames.length - 1) * FRAME_PAGES + frame.pages);
     }
   }
   if (position !== start || frames.some(({ pages }) => pages === 0 || pages > FRAME_PAGES)) throw torn(path, 'pages of it are missing');
-  return { sizeBytes: Number(size), frames, places };
+  return { sizeBytes: numberOf(size, Number.MAX_SAFE_INTEGER, path), frames, places };
+}
+
+/** Somebody else may have written it, with hashes that fit. */
+function numberOf(text: string | undefined, max: number, path: Buffer): number {
+  const number = /^\d{1,16}$/.test(text ?? '') ? Number(text) : Number.NaN;
+  if (number <= max) return number;
+  throw torn(path, `its list of pages has ${JSON.stringify(text?.slice(0, 20) ?? '')} where a number belongs`);
 }
 
 function unpack(file: number, path: Buffer, { position, packedBytes, sha256: digest, pages }: Frame): Buffer {
   const packed = at(file, position, packedBytes);
   if (sha256(packed) !== digest) throw torn(path, 'pages of it are not what was written');
-  const plain = loadedZstd().decompress(packed, pages * DELTA_PAGE_BYTES);
+  const plain = plainOf(packed, pages * DELTA_PAGE_BYTES, path);
   if (plain.length !== pages * DELTA_PAGE_BYTES) throw torn(path, 'pages of it are missing');
   return plain;
+}
+
+function plainOf(packed: Buffer, plainBytesMax: number, path: Buffer): Buffer {
+  try {
+    return loadedZstd().decompress(packed, plainBytesMax);
+  } catch (cause) {
+    throw torn(path, `pages of it cannot be unpacked (${wordsOf(cause)})`);
+  }
 }
 
 function at(file: number, position: number, lengthBytes: number): Buffer {

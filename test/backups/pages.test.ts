@@ -172,6 +172,30 @@ describe('a delta on the disk', () => {
       }, `byte ${at}`).toThrow();
     }
   });
+
+  test.each([
+    ['R 0 9000000000000000'],
+    ['R 0 40'],
+    ['R -1 1'],
+    ['R 0 1', 'F 100 x'],
+    ['F 100000000000 x', 'R 0 1'],
+    ['F -5 x', 'R 0 1', 'F 5 x', 'R 1 1'],
+    ['F 5 5267c4dea8deb2c7d2ccc0e5c48b9b6d0ec3dee9bf6a6da0b3d6d4e9b9d6d0c1', 'R 0 1'],
+  ])('that somebody has made up, with a hash that fits, is damaged: %j', (...lines) => {
+    const junk = Buffer.from('bytes');
+    const digest = createHash('sha256').update(junk).digest('hex');
+    const body = `dbkit.pages/v1 8192 8192\n${lines.map((line) => `${line.replace(/[0-9a-f]{64}/, digest)}\n`).join('')}`;
+    const length = body.length + 78;
+    const header = Buffer.alloc(8);
+    header.writeUInt32LE(0x184d2a5d, 0);
+    header.writeUInt32LE(length, 4);
+    const end = `E ${String(length).padStart(10, '0')} ${createHash('sha256').update(body).digest('hex')}\n`;
+    writeFileSync(within('delta'), Buffer.concat([junk, header, Buffer.from(body + end)]));
+    expect(() => {
+      const delta = openDelta(Buffer.from(within('delta')));
+      for (const block of delta.blocks) delta.page(block);
+    }).toThrow(expect.objectContaining({ code: 'data.corrupt' }) as Error);
+  });
 });
 
 test('what was put aside is read and written whole, however little the kernel does at once', async () => {
