@@ -129,10 +129,13 @@ async function appendLine(path: string, text: string, { mode }: { mode: number }
   }
 }
 
+/** A list of every file of a large cluster takes some dozen MiB. */
+const JSON_BYTES_MAX = 256 * 1024 * 1024;
+
 async function readJson<T>(log: Logger, path: string, parse: (value: unknown) => T): Promise<T | undefined> {
-  const text = await readPlainText(path).catch((cause: unknown) => {
+  const text = await readPlainText(path, { sizeMaxBytes: JSON_BYTES_MAX }).catch((cause: unknown) => {
     if (errnoOf(cause) === 'ENOENT') return undefined;
-    if (errnoOf(cause) === 'EISDIR') return ''; // No JSON either.
+    if (errnoOf(cause) === 'EISDIR' || errnoOf(cause) === 'EFBIG') return ''; // No JSON of dbkit's either.
     throw cause;
   });
   if (text === undefined) return undefined;

@@ -7,12 +7,25 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
 /** As of a directory, which is no file either: what stands in its place is judged in one way. */
 const noFile = (path: string): Error => Object.assign(new Error(`EISDIR: ${path} is no regular file`), { code: 'EISDIR' });
 
-/** Reads a small file whole, from a folder where others may have put something else in its place. Rejects as open(2) does, and with EISDIR for what is no file. */
-export async function readPlain(path: string): Promise<Buffer> {
+/** No file that is read whole is larger than a segment of WAL; one that somebody else has made may have holes, and any size. */
+const SIZE_MAX_BYTES = 1024 ** 3;
+
+const tooLarge = (path: string): Error => Object.assign(new Error(`EFBIG: ${path} is too large`), { code: 'EFBIG' });
+
+/**
+ * Reads a small file whole, from a folder where others may have put something else in its place. Rejects as open(2) does, with EISDIR for what is no
+ * file, and with EFBIG for one that is larger than `sizeMaxBytes`.
+ */
+export async function readPlain(
+  path: string,
+  { sizeMaxBytes = SIZE_MAX_BYTES, signal }: { readonly sizeMaxBytes?: number; readonly signal?: AbortSignal | undefined } = {},
+): Promise<Buffer> {
   const file = await open(path, FLAGS);
   try {
-    if (!(await file.stat()).isFile()) throw noFile(path);
-    return await file.readFile();
+    const stats = await file.stat();
+    if (!stats.isFile()) throw noFile(path);
+    if (stats.size > sizeMaxBytes) throw tooLarge(path);
+    return await file.readFile(signal === undefined ? {} : { signal });
   } finally {
     await file.close();
   }
@@ -22,7 +35,9 @@ export async function readPlain(path: string): Promise<Buffer> {
 export function readPlainSync(path: string): Buffer {
   const fd = openSync(path, FLAGS);
   try {
-    if (!fstatSync(fd).isFile()) throw noFile(path);
+    const stats = fstatSync(fd);
+    if (!stats.isFile()) throw noFile(path);
+    if (stats.size > SIZE_MAX_BYTES) throw tooLarge(path);
     return readFileSync(fd);
   } finally {
     closeSync(fd);
@@ -30,4 +45,5 @@ export function readPlainSync(path: string): Buffer {
 }
 
 /** Its text. */
-export const readPlainText = async (path: string): Promise<string> => (await readPlain(path)).toString();
+export const readPlainText = async (path: string, options: Parameters<typeof readPlain>[1] = {}): Promise<string> =>
+  (await readPlain(path, options)).toString();

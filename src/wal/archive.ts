@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { parseTimelineHistory } from '../formats/timeline-history.ts';
@@ -8,9 +8,9 @@ import { zstd } from '../formats/zstd.ts';
 import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import type { Files } from '../kernel/machine.ts';
 import { namesIn } from '../machine/is-there.ts';
-import { readPlainText } from '../machine/plain-file.ts';
 import type { ArchivedSegment, ArchivedTimeline, ArchiveRecord, WalArchive } from './contract.ts';
 import { archiveDir, historyFile, parseKept, RECORD, startOf, timelineFolder, timelineOfFolder } from './layout.ts';
+import { HISTORY_BYTES_MAX, readKept } from './read-kept.ts';
 
 /** wal_segment_size is a power of two from 1 MiB to 1 GiB (initdb). */
 const segmentSize = v.pipe(
@@ -29,7 +29,7 @@ const recordSchema = v.object({
 /** Undefined where nothing has been kept yet. Rejects with `wal.damaged` for a record that cannot be read: no segment of it could be placed. */
 export async function readArchiveRecord(dir: string): Promise<ArchiveRecord | undefined> {
   const path = join(dir, RECORD);
-  const text = await readPlainText(path).catch(unlessMissing);
+  const text = (await readKept(path, HISTORY_BYTES_MAX).catch(unlessMissing))?.toString();
   if (text === undefined) return undefined;
   try {
     return v.parse(recordSchema, JSON.parse(text));
@@ -77,7 +77,8 @@ async function plainOf(
   signal: AbortSignal,
 ): Promise<Buffer | undefined> {
   const ofHistory = timelineOfHistory(name);
-  if (ofHistory !== undefined) return readFile(join(dir, timelineFolder(ofHistory), historyFile(ofHistory))).catch(unlessMissing);
+  if (ofHistory !== undefined)
+    return readKept(join(dir, timelineFolder(ofHistory), historyFile(ofHistory)), HISTORY_BYTES_MAX).catch(unlessMissing);
   const size = await segmentSizeBytes();
   const place = size === undefined ? undefined : startOf(name, size);
   if (size === undefined || place === undefined) return undefined;
@@ -94,8 +95,8 @@ const conflictOf = (one: ArchivedSegment, other: ArchivedSegment): DbkitError =>
   });
 
 async function historyOf(dir: string, id: number): Promise<ArchivedTimeline['history']> {
-  const text = await readFile(join(dir, timelineFolder(id), historyFile(id)), 'utf8').catch(unlessMissing);
-  return text === undefined ? [] : parseTimelineHistory(text);
+  const text = await readKept(join(dir, timelineFolder(id), historyFile(id)), HISTORY_BYTES_MAX).catch(unlessMissing);
+  return text === undefined ? [] : parseTimelineHistory(text.toString());
 }
 
 /** Sorted by LSN. A tail is left out where its segment is there whole: dbkit was killed between the two. */
@@ -110,7 +111,7 @@ export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes
     const path = join(folder, file);
     const found = await stat(path).catch(unlessMissing);
     if (!found?.isFile()) continue; // Expired, or whole by now.
-    const sizeBytes = kept.kind === 'whole' ? segmentSizeBytes : found.size;
+    const sizeBytes = kept.kind === 'whole' ? segmentSizeBytes : Math.min(found.size, segmentSizeBytes);
     segments.push({ ...kept, ...place, path, endLsn: place.startLsn + BigInt(sizeBytes), sizeBytes, storedBytes: found.size });
   }
   const whole = new Set(segments.filter(({ kind }) => kind === 'whole').map(({ name }) => name));
@@ -123,7 +124,7 @@ export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes
 export const sha16Of = (plain: Uint8Array): string => createHash('sha256').update(plain).digest('hex').slice(0, 16);
 
 async function readSegment({ path, kind, sizeBytes, sha16 }: ArchivedSegment, signal: AbortSignal): Promise<Buffer> {
-  const stored = await readFile(path, { signal });
+  const stored = await readKept(path, 2 * sizeBytes + HISTORY_BYTES_MAX, signal);
   if (kind === 'tail') return stored;
   const plain = path.endsWith('.plain') ? stored : await unpacked(path, stored, sizeBytes);
   if (plain.length !== sizeBytes) throw damaged(path, `it holds ${plain.length} bytes instead of ${sizeBytes}`);

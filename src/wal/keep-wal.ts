@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Lsn, parseLsn, timelineOfHistory } from '../formats/wal-segment.ts';
 import type { Connection } from '../instance/connection.ts';
@@ -10,6 +9,7 @@ import { copyUpTo, type Line } from './copy-wal.ts';
 import { fail, guard, holdOrLetGo, type Life, newLife, noteGap, publish, type WalKeeping } from './keeper-life.ts';
 import { readKeeping } from './keeping.ts';
 import { openPgWal } from './pg-wal.ts';
+import { HISTORY_BYTES_MAX, readKept } from './read-kept.ts';
 import { resume } from './resume.ts';
 import { advanceSlot } from './slot.ts';
 
@@ -131,7 +131,8 @@ async function begin(life: Life, session: Connection, timeline: number, signal: 
   life.lock ??= await claimArchive(writer.dir, needs);
   const identity = { systemIdentifier, segmentSizeBytes, timeline };
   const wal = openPgWal(join(needs.dataDir, 'pg_wal'), identity);
-  for (const name of await wal.histories()) await writer.keepHistory(timelineOfHistory(name)!, await readFile(join(wal.directory, name)));
+  for (const name of await wal.histories())
+    await writer.keepHistory(timelineOfHistory(name)!, await readKept(join(wal.directory, name), HISTORY_BYTES_MAX));
   if (life.problem === null) await guard(life, session); // Before anything else is written: else what is to be kept may be gone by then.
   const flushedLsn = await flushedOf(session);
   const { segmentLsn, tailBytes, gapFrom } = await resume(writer, wal, { identity, flushedLsn, catchUpBytes: BigInt(maxLagBytes) }, signal);

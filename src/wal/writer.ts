@@ -1,4 +1,4 @@
-import { type FileHandle, open, readFile, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { holdsSegment, readSegmentHeader } from '../formats/wal-segment.ts';
 import { zstd } from '../formats/zstd.ts';
@@ -7,6 +7,7 @@ import type { Files, Owner } from '../kernel/machine.ts';
 import { isThere } from '../machine/is-there.ts';
 import { readArchiveRecord, segmentsIn, sha16Of } from './archive.ts';
 import { archiveDir, historyFile, RECORD, startOf, tailFile, timelineFolder, wholeFile } from './layout.ts';
+import { HISTORY_BYTES_MAX, readKept } from './read-kept.ts';
 
 export interface WriterNeeds {
   readonly repositoryDir: string;
@@ -74,7 +75,7 @@ export function openWriter(needs: WriterNeeds): ArchiveWriter {
     },
     async keepHistory(timeline, text) {
       const path = join(await folderOf(timeline), historyFile(timeline));
-      const there = await readFile(path).catch(unlessMissing);
+      const there = await readKept(path, HISTORY_BYTES_MAX).catch(unlessMissing);
       if (there?.equals(text)) return 'there';
       if (there) throw conflict(`the archive holds another history of timeline ${timeline} already: ${path}`);
       await files.write(path, text, options);
@@ -85,7 +86,7 @@ export function openWriter(needs: WriterNeeds): ArchiveWriter {
       return growing(path, name, lengthBytes, files, owner);
     },
     tailBytes: (name) =>
-      readFile(join(dir, timelineFolder(startOf(name, segmentSizeBytes)!.timeline), tailFile(name))).catch(unlessMissing),
+      readKept(join(dir, timelineFolder(startOf(name, segmentSizeBytes)!.timeline), tailFile(name)), segmentSizeBytes).catch(unlessMissing),
   };
 }
 

@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -117,6 +118,31 @@ test.each(['cut', 'flipped', 'of another segment'] as const)('a kept segment tha
   await writeFile(path, broken);
   await expect(archive.fetch(nameOf(3), join(dir, 'out'), signal)).rejects.toMatchObject({ code: 'wal.damaged' });
 });
+
+test.each(['pipe', 'endless', 'enormous'] as const)(
+  'in place of a file of the archive a %s is damage, and nobody waits for it',
+  async (what) => {
+    const { dir, archive, writer } = await repository();
+    await writer.keepHistory(2, Buffer.from('1\t0/3000028\tno recovery target specified\n'));
+    await writer.keepWhole(nameOf(3), full(3), signal);
+    const history = join(archive.dir, '00000002', '00000002.history');
+    const tail = join(archive.dir, '00000001', `${nameOf(4)}.tail`);
+    const whole = join(archive.dir, '00000001', `${nameOf(3)}-${sha16Of(full(3))}.zst`);
+    for (const path of [history, tail, whole]) {
+      await rm(path, { force: true });
+      if (what === 'pipe') execFileSync('mkfifo', [path]);
+      if (what === 'endless') await symlink('/dev/zero', path);
+      if (what === 'enormous') execFileSync('truncate', ['--size=5G', path]);
+    }
+    const damaged = { code: 'wal.damaged' };
+    await expect(archive.timelines(signal)).rejects.toMatchObject(damaged);
+    await expect(archive.fetch('00000002.history', join(dir, 'out'), signal)).rejects.toMatchObject(damaged);
+    await expect(writer.keepHistory(2, Buffer.from('x'))).rejects.toMatchObject(damaged);
+    await expect(writer.tailBytes(nameOf(4))).rejects.toMatchObject(damaged);
+    if (what === 'enormous') await expect(archive.fetch(nameOf(3), join(dir, 'out'), signal)).rejects.toMatchObject(damaged);
+    else expect(await archive.fetch(nameOf(3), join(dir, 'out'), signal)).toBe(false);
+  },
+);
 
 test("what is no WAL in the folders is nobody's", async () => {
   const { archive, writer } = await repository();

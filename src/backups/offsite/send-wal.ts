@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { zstd } from '../../formats/zstd.ts';
 import { DbkitError, errnoOf, unlessMissing } from '../../kernel/errors.ts';
@@ -6,6 +5,7 @@ import type { FaultPoint, Files } from '../../kernel/machine.ts';
 import { openArchive, sha16Of } from '../../wal/archive.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from '../../wal/contract.ts';
 import { historyFile, RECORD, timelineFolder, wholeFile } from '../../wal/layout.ts';
+import { HISTORY_BYTES_MAX, readKept } from '../../wal/read-kept.ts';
 import { needlessWal, WHOLE } from './needless-wal.ts';
 import type { CopySummary, Place } from './place.ts';
 import { chainOf, tailKey } from './tails.ts';
@@ -66,7 +66,7 @@ export function openWalSender(place: Place, { backupDir, files, reached = () => 
       refuseOther(place, await there.objects(signal), timelines);
       const needless = new Set(needlessWal(timelines.flatMap(keysOf), summaries, historiesOf(timelines)));
       if (timelines.length > 0 && !there.has(`wal/${RECORD}`))
-        await there.put(`wal/${RECORD}`, await readFile(join(archive.dir, RECORD)), signal);
+        await there.put(`wal/${RECORD}`, await readKept(join(archive.dir, RECORD), HISTORY_BYTES_MAX), signal);
       let end: SentWal['end'] = null;
       for (const timeline of timelines) end = (await sendTimeline(sending, timeline, needless, signal)) ?? end;
       const { sentObjects, sentBytes } = there.sent();
@@ -89,7 +89,7 @@ async function sendTimeline(
   const { archive, there } = sending;
   const timeline = timelineFolder(id);
   const key = `wal/${timeline}/${historyFile(id)}`;
-  const history = await readFile(join(archive.dir, timeline, historyFile(id))).catch(unlessMissing);
+  const history = await readKept(join(archive.dir, timeline, historyFile(id)), HISTORY_BYTES_MAX).catch(unlessMissing);
   if (history !== undefined && !there.has(key)) await there.put(key, history, signal);
   let end: SentWal['end'] = null;
   for (const segment of segments) {
@@ -112,7 +112,13 @@ async function sendWhole(
   const key = keyOf(segment);
   if (!needless.has(key) && !there.has(key)) {
     const plain = await archive.read(segment, signal); // What is damaged here is not sent.
-    await there.put(key, segment.path.endsWith('.zst') ? await readFile(segment.path) : await (await zstd()).compress(plain), signal);
+    await there.put(
+      key,
+      segment.path.endsWith('.zst')
+        ? await readKept(segment.path, 2 * segment.sizeBytes + HISTORY_BYTES_MAX)
+        : await (await zstd()).compress(plain),
+      signal,
+    );
     reached('copy.wal-sent');
   }
   await there.remove(there.piecesOf(segment.name), signal);
