@@ -36,6 +36,8 @@ const always: readonly Setting[] = [
   { name: 'idle_session_timeout', value: '0', since: 14 },
   { name: 'transaction_timeout', value: '0', since: 17 },
   { name: 'DateStyle', value: 'ISO' }, // The driver reads times in this form only.
+  { name: 'extra_float_digits', value: '1' }, // With fewer a count, a size or an OID comes back rounded: 200001 rows are 2e+05 with -15.
+  { name: 'exit_on_error', value: 'off' }, // A statement that fails would look like a server that is gone.
 ];
 
 const asSuperuser: readonly Setting[] = [
@@ -44,6 +46,8 @@ const asSuperuser: readonly Setting[] = [
   { name: 'synchronous_commit', value: 'local' }, // dbkit's own small writes wait for no standby.
   { name: 'default_transaction_isolation', value: 'read committed' },
   { name: 'default_transaction_deferrable', value: 'off' }, // With it a read-only transaction may wait for others without end.
+  { name: 'standard_conforming_strings', value: 'on' }, // Else a backslash in dbkit's own texts is another one.
+  { name: 'quote_all_identifiers', value: 'off' }, // Names are compared between databases.
   { name: 'local_preload_libraries', value: '' }, // One that is not installed lets nobody in.
   { name: 'lc_messages', value: 'C', superuserOnly: true }, // The words are matched with the triage table.
   { name: 'session_preload_libraries', value: '', superuserOnly: true },

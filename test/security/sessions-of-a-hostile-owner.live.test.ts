@@ -16,6 +16,10 @@ const traps = [
   "ALTER DATABASE owned SET idle_in_transaction_session_timeout = '1ms'",
   "ALTER DATABASE owned SET default_transaction_isolation = 'serializable'",
   "ALTER DATABASE owned SET datestyle = 'German'",
+  'ALTER DATABASE owned SET extra_float_digits = -15',
+  'ALTER DATABASE owned SET exit_on_error = on',
+  'ALTER DATABASE owned SET standard_conforming_strings = off',
+  'ALTER DATABASE owned SET quote_all_identifiers = on',
   'ALTER ROLE postgres IN DATABASE owned SET search_path = public, pg_catalog',
   "ALTER ROLE postgres IN DATABASE owned SET role = 'owner'",
 ];
@@ -62,6 +66,9 @@ test.for(installed)('a superuser’s session is its own (PostgreSQL $major)', as
           ...(programs.major >= 17 ? { transaction_timeout: '0', event_triggers: 'off' } : {}),
         });
         await session.query('SELECT count(*) FROM pg_class c WHERE c.oid < 16384');
+        await expect(session.query('SELECT 1 / 0')).rejects.toMatchObject({ code: 'command.failed' });
+        const [exact] = await session.query("SELECT 200001::float8 AS rows, length('\\\\') AS length, quote_ident('a') AS name");
+        expect(exact).toEqual({ rows: 200_001, length: 2, name: 'a' });
         const [who] = await session.query<{ user: string; now: Date }>('SELECT current_user AS user, now()::timestamptz(0) AS now');
         expect(who).toMatchObject({ user: 'postgres', now: expect.any(Date) });
       } finally {
