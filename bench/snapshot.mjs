@@ -2,7 +2,7 @@
 // one server. DSLR restores by dropping the database; dbkit keeps what was there.
 // Usage: node bench/snapshot.mjs [scale] [rounds] [bin-dir]     scale 66 is about 1 GB of pgbench
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,8 @@ const newest = () =>
     .sort((a, b) => b - a)[0];
 const [scale = '66', rounds = '3', binDir = `/usr/lib/postgresql/${newest()}/bin`] = process.argv.slice(2);
 const dbkit = resolve('bin/dbkit.js');
+/** Embedded packages bring no psql and no pgbench: then those in PATH, of another version as it may be. */
+const tool = (name) => (existsSync(join(binDir, name)) ? join(binDir, name) : name);
 const root = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'dbkit-bench-snapshot-'));
 chmodSync(root, 0o755);
 
@@ -40,18 +42,10 @@ try {
   const { port, socketDir } = JSON.parse(ours('status', '--json')).report.services.find(({ name }) => name === 'postgresql').details;
   const at = ['-h', socketDir, '-p', String(port), '-U', 'postgres'];
   const sql = (...statements) =>
-    run(join(binDir, 'psql'), [
-      ...at,
-      '-qAtX',
-      '-v',
-      'ON_ERROR_STOP=1',
-      '-d',
-      'postgres',
-      ...statements.flatMap((text) => ['-c', text]),
-    ]).trim();
+    run(tool('psql'), [...at, '-qAtX', '-v', 'ON_ERROR_STOP=1', '-d', 'postgres', ...statements.flatMap((text) => ['-c', text])]).trim();
   const fill = (name) => {
     sql(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`, `CREATE DATABASE ${name}`);
-    run(join(binDir, 'pgbench'), [...at, '-i', '-q', '-s', scale, name]);
+    run(tool('pgbench'), [...at, '-i', '-q', '-s', scale, name]);
   };
   for (const name of ['ours', 'theirs']) fill(name);
   sql('CHECKPOINT');

@@ -1,4 +1,4 @@
-import type { Connection } from '../../instance/connection.ts';
+import { type Connection, sqlStateOf } from '../../instance/connection.ts';
 import { openMaintenance, type ServerNeeds } from '../dump/loader.ts';
 import type { DatabaseProperties } from '../dump/manifest.ts';
 import { setProperties } from '../dump/properties.ts';
@@ -7,6 +7,10 @@ import { withoutSessions } from '../dump/swap.ts';
 
 /** From here on CREATE DATABASE would write every page to the WAL unless it is told to copy files (CREATE DATABASE, "STRATEGY"). */
 const STRATEGY_MAJOR = 15;
+/** From here on the server lets the file system share the blocks of both, where that can (file_copy_method). */
+const CLONE_MAJOR = 18;
+/** The words of a file system that cannot, after copy_file_range(2), have no SQLSTATE of their own (errcode_for_file_access in elog.c). */
+const CANNOT_CLONE = new Set(['XX000', '0A000', '22023', '42704']);
 
 /** A session that is the only one to make or swap databases for dbkit, for as long as `work` takes. */
 export async function alone<T>(needs: ServerNeeds, work: (session: Connection) => Promise<T>, signal: AbortSignal): Promise<T> {
@@ -33,9 +37,22 @@ export async function withCopy(
   const id = session.escapeIdentifier;
   const copy = temporaryName(needs);
   const [server] = await session.query<{ number: string }>("SELECT current_setting('server_version_num') AS number");
-  const strategy = Number(server!.number) >= STRATEGY_MAJOR * 10_000 ? ' STRATEGY = FILE_COPY' : '';
+  const isSince = (major: number): boolean => Number(server!.number) >= major * 10_000;
+  const statement = `CREATE DATABASE ${id(copy)} TEMPLATE ${id(source)}${isSince(STRATEGY_MAJOR) ? ' STRATEGY = FILE_COPY' : ''}`;
+  let clones = isSince(CLONE_MAJOR);
   const create = async (): Promise<void> => {
-    await session.query(`CREATE DATABASE ${id(copy)} TEMPLATE ${id(source)}${strategy}`);
+    if (clones) {
+      try {
+        await session.query('SET file_copy_method = clone');
+        await session.query(statement);
+        return;
+      } catch (cause) {
+        if (!CANNOT_CLONE.has(sqlStateOf(cause) ?? '')) throw cause;
+        clones = false; // The server has removed what it had made of the copy.
+        await session.query('RESET file_copy_method');
+      }
+    }
+    await session.query(statement);
   };
   const ended = await withoutSessions(needs, session, source, create, signal);
   try {
