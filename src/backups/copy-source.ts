@@ -1,4 +1,3 @@
-import { openSync } from 'node:fs';
 import { type BytePath, toBytes } from '../formats/byte-path.ts';
 import { type ByteSource, type Layers, openLayered, sourceOf } from '../formats/layered-file.ts';
 import { DbkitError, errnoOf, unlessMissing } from '../kernel/errors.ts';
@@ -25,7 +24,7 @@ export function openSource(
   path: BytePath,
 ): ByteSource | undefined {
   return reading(() => {
-    if (layers === undefined) return openIfThere(path, untrusted ? openRegularSync : (file) => openSync(file, 'r'), sourceOf);
+    if (layers === undefined) return openIfThere(path, (file) => openRegularSync(file, { follow: untrusted !== true }), sourceOf);
     try {
       return openLayered(path, layers);
     } catch (thrown) {

@@ -32,10 +32,10 @@ export async function openRegular(path: string | Buffer, following: Following = 
 }
 
 /** The same, on a thread that may wait. */
-export function openRegularSync(path: string | Buffer): number {
+export function openRegularSync(path: string | Buffer, following: Following = {}): number {
   let handle: number;
   try {
-    handle = openSync(path, FLAGS);
+    handle = openSync(path, flagsOf(following));
   } catch (cause) {
     throw isOther(cause) ? noFile(path, cause) : cause;
   }

@@ -1,8 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../kernel/errors.ts';
 import type { Files } from '../kernel/machine.ts';
+import { readPlainText } from './plain-file.ts';
 
 const FIRST_PORT = 5432;
 const PORTS_TRIED = 200;
@@ -25,7 +26,7 @@ export const isMissing = async (path: string): Promise<boolean> => (await stat(p
  * written it is not remembered: the data directory then fails with its own words.
  */
 export async function localPort(base: string, files: Files): Promise<number> {
-  const remembered = Number(await readFile(join(base, 'port'), 'utf8').catch(() => ''));
+  const remembered = Number(await readPlainText(join(base, 'port')).catch(() => ''));
   if (Number.isInteger(remembered) && remembered > 0) return remembered;
   let port = FIRST_PORT;
   while (!(await isFree(port)) && port < FIRST_PORT + PORTS_TRIED) port += 1;

@@ -1,5 +1,5 @@
 import { closeSync, constants, lstatSync, openSync } from 'node:fs';
-import { type FileHandle, open, readFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { bound } from '../kernel/deadline.ts';
@@ -7,6 +7,7 @@ import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import type { HeldLock, Locks, Owner } from '../kernel/machine.ts';
 import { runWithDescriptor } from './child.ts';
 import { clock } from './clock.ts';
+import { readPlainText } from './plain-file.ts';
 import { asCaller } from './privileges.ts';
 
 /** The words of the lock file for whoever is refused; information, never proof. */
@@ -26,8 +27,9 @@ const CONFLICT = 1;
  */
 export const createLocks = (env: Readonly<Record<string, string>>): Locks => ({
   async acquire(path, what, owner) {
-    const file = await open(path, constants.O_RDWR | constants.O_CREAT, 0o644);
+    const file = await open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NONBLOCK, 0o644);
     try {
+      await requireFile(file, path);
       const status = await runWithDescriptor('flock', ['-n', '-x', '3'], { fd: file.fd, env });
       if (status !== 0 && status !== 'missing') throw refused(path, await file.readFile('utf8'));
       await sign(file, what, owner);
@@ -45,11 +47,11 @@ export const createLocks = (env: Readonly<Record<string, string>>): Locks => ({
     });
     if (status === 0) return held(directory, file, 'kernel');
     await file.close();
-    if (status === CONFLICT) throw refused(note, await readFile(note, 'utf8').catch(() => ''));
+    if (status === CONFLICT) throw refused(note, await readPlainText(note).catch(() => ''));
     return undefined; // No flock(1) here, or a file system that wants a file that is open for writing (NFS: flock(2)).
   },
   async hold(path, mode) {
-    const file = await open(path, constants.O_RDONLY);
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const status = await runWithDescriptor('flock', ['-n', mode === 'shared' ? '-s' : '-x', '3'], { fd: file.fd, env }).catch(
       async (cause: unknown) => {
         await file.close();
@@ -112,6 +114,14 @@ function held(path: string, file: Open, guard: HeldLock['guard']): HeldLock {
       open = false;
     },
   };
+}
+
+/** Of a pipe that somebody has put in its place the holder's words would be waited for without end. */
+async function requireFile(file: FileHandle, path: string): Promise<void> {
+  if ((await file.stat()).isFile()) return;
+  throw new DbkitError('file.exists', `${path} is no regular file`, {
+    hint: 'find out who put it there, and move it away; nothing was changed',
+  });
 }
 
 async function sign(file: FileHandle, what: string, owner: Owner | undefined): Promise<void> {

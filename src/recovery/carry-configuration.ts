@@ -1,4 +1,4 @@
-import { lstat, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
+import { lstat, readdir, readlink, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { withoutRecoverySettings } from '../backups/base/recovery-setup.ts';
 import { parseConf, parseHba, parseIdent } from '../formats/conf.ts';
@@ -10,6 +10,7 @@ import { clusterEntries } from '../instance/volume.ts';
 import { unlessMissing } from '../kernel/errors.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { isThere } from '../machine/is-there.ts';
+import { readPlain, readPlainText } from '../machine/plain-file.ts';
 import { copyAll } from './copy-all.ts';
 import type { Loss } from './losses.ts';
 
@@ -41,7 +42,7 @@ export async function carryConfiguration(local: Local, staged: string): Promise<
 
 async function firstSound(name: ConfigurationFile, paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
-    const text = await readFile(path, 'utf8').catch(unlessOwnTrouble);
+    const text = await readPlainText(path).catch(unlessOwnTrouble);
     if (text !== undefined && isSound(name, text)) return path;
   }
   return undefined;
@@ -57,7 +58,7 @@ function isSound(name: ConfigurationFile, text: string): boolean {
 /** Copies that were kept say something of the cluster whose pg_control was kept with them. */
 async function isOfThisCluster({ stateDir }: Local, staged: string): Promise<boolean> {
   const identifier = async (path: string): Promise<string | undefined> => {
-    const bytes = await readFile(path).catch(unlessOwnTrouble);
+    const bytes = await readPlain(path).catch(unlessOwnTrouble);
     const read = bytes && parseControlFile(bytes);
     return read && 'control' in read ? read.control.systemIdentifier : undefined;
   };
@@ -67,8 +68,8 @@ async function isOfThisCluster({ stateDir }: Local, staged: string): Promise<boo
 
 /** ALTER SYSTEM's settings of today, and below them what this very restore needs. */
 async function carrySettings({ system, owner }: Local, source: string, target: string): Promise<void> {
-  const today = withoutRecoverySettings(await readFile(source, 'utf8'));
-  const own = OF_THE_RESTORE.exec((await readFile(target, 'utf8').catch(unlessMissing)) ?? '')?.[0] ?? '';
+  const today = withoutRecoverySettings(await readPlainText(source));
+  const own = OF_THE_RESTORE.exec((await readPlainText(target).catch(unlessMissing)) ?? '')?.[0] ?? '';
   const text = `${today.trimEnd()}\n${own}`;
   await system.files.write(target, text, { mode: 0o600, owner });
 }
@@ -80,7 +81,7 @@ async function carryFile({ system, owner }: Local, source: string, target: strin
     await rm(target, { force: true });
     return symlink(await readlink(source), target);
   }
-  await system.files.write(target, await readFile(source), { mode: entry.mode & 0o777 || 0o600, owner });
+  await system.files.write(target, await readPlain(source), { mode: entry.mode & 0o777 || 0o600, owner });
 }
 
 /** An entry that is not PostgreSQL's, unless it cannot be read or holds a tablespace: owner, mode and times stay. */

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseConf, parseHba, parseIdent } from '../formats/conf.ts';
 import type { ControlFile } from '../formats/control-file.ts';
@@ -7,6 +6,7 @@ import { rememberTablespaces } from '../inspection/tablespace-links.ts';
 import type { Local } from '../instance/local.ts';
 import { rememberPlace } from '../instance/places.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 
 const STARTED = 'started';
 
@@ -49,7 +49,7 @@ export async function goodConfiguration(local: Local, control: ControlFile | und
 /** Any other one is included by postgresql.conf, and what stood in it nobody knows. */
 const rebuildable = new Set(['postgresql.conf', 'pg_hba.conf', 'pg_ident.conf']);
 
-const readText = (path: string): Promise<string | undefined> => readFile(path, 'utf8').catch(unlessOwnTrouble);
+const readText = (path: string): Promise<string | undefined> => readPlainText(path).catch(unlessOwnTrouble);
 
 function parses(path: string, text: string): boolean {
   const problems =

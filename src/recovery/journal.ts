@@ -1,10 +1,11 @@
-import { readFile, unlink } from 'node:fs/promises';
+import { unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as v from 'valibot';
 import { knownDamageSchema } from '../inspection/known-damage.ts';
 import type { Volume } from '../instance/volume.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 
 /**
  * The work that is under way while the content of PGDATA is replaced: written before the first rename and removed after the last, so whoever comes next
@@ -36,7 +37,7 @@ export async function writeJournal(volume: Volume, owner: Identity, journal: Jou
 
 /** 'none': there is no journal; 'broken': there is one that cannot be read, and it stays where it is. Throws what the disk says otherwise. */
 export async function readJournal({ journal }: Volume): Promise<Journal | 'none' | 'broken'> {
-  const text = await readFile(journal, 'utf8').catch((cause: unknown) => {
+  const text = await readPlainText(journal).catch((cause: unknown) => {
     if (errnoOf(cause) === 'ENOENT' || errnoOf(cause) === 'ENOTDIR') return undefined;
     if (errnoOf(cause) === 'EISDIR') return ''; // No journal either, but something is there.
     throw cause;

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { settingOf } from '../formats/conf.ts';
 import { type ControlFile, parseControlFile } from '../formats/control-file.ts';
@@ -6,6 +5,7 @@ import { keptPath } from '../inspection/kept.ts';
 import type { Local } from '../instance/local.ts';
 import { unlessMissing } from '../kernel/errors.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
+import { readPlain, readPlainText } from '../machine/plain-file.ts';
 
 /** The settings that pg_control remembers of the server that wrote it, by setting, with the server's default (guc_tables.c). */
 const remembered: readonly (readonly [name: string, of: (settings: ControlFile['settings']) => number, byDefault: number])[] = [
@@ -32,7 +32,7 @@ export async function raiseSettings({ volume, stateDir, owner, system }: Local, 
   }
   if (lines.length === 0) return;
   const path = join(staged, 'postgresql.auto.conf');
-  const text = (await readFile(path, 'utf8').catch(unlessMissing)) ?? '';
+  const text = (await readPlainText(path).catch(unlessMissing)) ?? '';
   const at = text.search(/\n# dbkit restore: /);
   const [own, rest] = at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at)];
   await system.files.write(path, `${own.trimEnd()}\n${lines.join('\n')}\n${rest}`, { mode: 0o600, owner });
@@ -40,7 +40,7 @@ export async function raiseSettings({ volume, stateDir, owner, system }: Local, 
 }
 
 async function readControl(path: string): Promise<ControlFile | undefined> {
-  const bytes = await readFile(path).catch(unlessOwnTrouble);
+  const bytes = await readPlain(path).catch(unlessOwnTrouble);
   const read = bytes && parseControlFile(bytes);
   return read && 'control' in read ? read.control : undefined;
 }

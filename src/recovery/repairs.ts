@@ -1,4 +1,4 @@
-import { chmod, copyFile, lstat, readdir, readFile, rm, symlink } from 'node:fs/promises';
+import { chmod, copyFile, lstat, readdir, rm, symlink } from 'node:fs/promises';
 import { basename, dirname, join, relative } from 'node:path';
 import { hashFile } from '../backups/regular-file.ts';
 import { resetWal } from '../formats/reset-wal.ts';
@@ -8,6 +8,7 @@ import { tablespaceHome } from '../inspection/tablespace-links.ts';
 import type { Local } from '../instance/local.ts';
 import { isOnlyRead, isPostgresqls } from '../instance/own-names.ts';
 import { DbkitError } from '../kernel/errors.ts';
+import { readPlain } from '../machine/plain-file.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
 import { goodConfiguration } from './configuration.ts';
 import { findingKey } from './plan.ts';
@@ -71,7 +72,7 @@ async function bringBackKept(bench: Bench, path: string): Promise<void> {
     throw new DbkitError('data.corrupt', `the copy that was kept of ${path} is not what was kept`, {
       hint: '`dbkit recover --dry-run` shows what else can be done',
     });
-  const there = await readFile(join(local.volume.dataDir, path)).catch(() => undefined);
+  const there = await readPlain(join(local.volume.dataDir, path)).catch(() => undefined);
   if (there?.equals(body)) return; // It came back with its directory.
   await setAside(bench, path);
   await write(local, path, body);
@@ -144,7 +145,7 @@ async function rebuildWal(bench: Bench): Promise<void> {
   await local.system.files.makeDirectory(join(wal, 'archive_status'), { mode: 0o700, owner: local.owner });
   const controlFile = join(dataDir, 'global/pg_control');
   const names = (await readdir(wal)).filter((name) => /^[0-9A-F]{24}$/.test(name));
-  const fresh = resetWal(await readFile(controlFile), names);
+  const fresh = resetWal(await readPlain(controlFile), names);
   const keepControl = join(bench.asideDir, 'global/pg_control');
   await local.system.files.makeDirectory(dirname(keepControl), { mode: 0o700, owner: local.owner });
   await copyFile(controlFile, keepControl);

@@ -1,4 +1,4 @@
-import { readFile, rename, rm } from 'node:fs/promises';
+import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { damageMemory } from '../inspection/known-damage.ts';
 import { configFileElsewhere } from '../instance/external-configuration.ts';
@@ -8,6 +8,7 @@ import { clusterEntries, present, type Volume } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
+import { readPlainText } from '../machine/plain-file.ts';
 import { type Journal, removeJournal, writeJournal } from './journal.ts';
 import { handlingOf } from './mounted-entries.ts';
 import { gatherLinkedWal, gatherMountedWal, spreadMountedWal } from './outside-wal.ts';
@@ -44,7 +45,7 @@ export async function replaceContents(local: Replaced, replacement: Replacement)
 /** No backup holds postmaster.opts, and it may be all that says where the configuration is. */
 async function rememberConfiguration({ dataDir }: Volume, owner: Identity, incoming: string, { files }: System): Promise<void> {
   if ((await configFileElsewhere(dataDir)) === undefined || (await present(join(incoming, 'postgresql.conf')))) return;
-  const options = await readFile(join(dataDir, 'postmaster.opts'), 'utf8').catch(unlessOwnTrouble);
+  const options = await readPlainText(join(dataDir, 'postmaster.opts')).catch(unlessOwnTrouble);
   if (options !== undefined) await files.write(join(incoming, 'postmaster.opts'), options, { mode: 0o600, owner });
 }
 

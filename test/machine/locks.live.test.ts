@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -42,6 +42,12 @@ test('who comes second is refused with the holder’s name', async () => {
   });
   await first.release();
   await (await locks.acquire(path, 'another')).release();
+});
+
+test('a pipe in place of the lock file is refused, and nobody waits for it', async () => {
+  const path = lockPath();
+  execFileSync('mkfifo', [path]);
+  await expect(locks.acquire(path, 'dbkit entrypoint')).rejects.toMatchObject({ code: 'file.exists' });
 });
 
 test('a holder in another process is seen', async () => {

@@ -1,5 +1,4 @@
 import { lstatSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { bytePath, fromText, toBytes } from '../../formats/byte-path.ts';
@@ -12,7 +11,7 @@ import { openArchive } from '../../wal/archive.ts';
 import { openLineage } from '../../wal/lineage.ts';
 import { hashFile } from '../regular-file.ts';
 import { descendsFrom } from './descent.ts';
-import { parseManifest } from './manifest.ts';
+import { readManifestFile } from './manifest.ts';
 import { stampsOf, type WholeRecord } from './record.ts';
 import { isUnchanged } from './sharing.ts';
 
@@ -79,6 +78,6 @@ export function baselineOf(
 const startOf = ({ mode, startLsn, checkpointLsn }: WholeRecord): Lsn => parseLsn(mode === 'cold' ? checkpointLsn : startLsn);
 
 async function readDigests(directory: string): Promise<ReadonlyMap<string, string>> {
-  const manifest = await readFile(join(directory, 'backup_manifest'), 'utf8').then(parseManifest, () => undefined);
+  const manifest = await readManifestFile(directory).catch(() => undefined);
   return new Map((manifest?.files ?? []).map(({ path, sha256 }) => [toBytes(path).toString('utf8'), sha256]));
 }

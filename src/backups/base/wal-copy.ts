@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { open, readdir } from 'node:fs/promises';
 import { type BytePath, fromText, join, toBytes } from '../../formats/byte-path.ts';
 import {
@@ -17,7 +18,7 @@ import type { BackupRecord } from './record.ts';
 
 /** A segment's first page header; undefined when the file is missing, shorter than `atLeastBytes`, or holds no WAL. */
 export async function headerOf(directory: BytePath, name: string, atLeastBytes: number): Promise<SegmentHeader | undefined> {
-  const file = await open(toBytes(join(directory, fromText(name))), 'r').catch(unlessMissing);
+  const file = await open(toBytes(join(directory, fromText(name))), constants.O_RDONLY | constants.O_NONBLOCK).catch(unlessMissing);
   if (!file) return undefined;
   try {
     const { size } = await file.stat();

@@ -1,10 +1,11 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import * as v from 'valibot';
 import { type BytePath, fromText, join } from '../../formats/byte-path.ts';
 import { zstd } from '../../formats/zstd.ts';
 import { DbkitError, errnoOf, unlessMissing } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
+import { readPlain, readPlainText } from '../../machine/plain-file.ts';
 import type { Backup } from '../backup.ts';
 import { filesAmong, isOfPages, type Packing, whereaboutsIn } from '../base/pages/packed.ts';
 import { listTree } from '../list-tree.ts';
@@ -111,7 +112,7 @@ async function earlierManifest(
   signal: AbortSignal,
 ): Promise<CopyManifest | undefined> {
   try {
-    const packed = await readFile(joinPath(memoryDir, 'newest.manifest.zst'));
+    const packed = await readPlain(joinPath(memoryDir, 'newest.manifest.zst'));
     const manifest = parseManifest((await (await zstd()).decompress(packed, MEMORY_BYTES_MAX)).toString('latin1'));
     if (manifest.systemIdentifier !== systemIdentifier || !manifest.packs.every((pack) => isPresent(pack, present))) return undefined;
     return (await summary(manifest.label, signal)) && manifest;
@@ -131,7 +132,7 @@ const rowSchema = v.tuple([v.string(), v.pipe(v.string(), v.regex(/^packs\/[0-9a
 /** The packs that an interrupted run has stored, a line a pack; a line that is cut off is passed over. */
 async function rememberedPacks(path: string, present: ReadonlyMap<string, number>, { files }: Pick<System, 'files'>): Promise<StoredPacks> {
   const rows = new Map<string, { key: string; storedBytes: number }>();
-  const text = (await readFile(path, 'utf8').catch(unlessMissing)) ?? '';
+  const text = (await readPlainText(path).catch(unlessMissing)) ?? '';
   for (const line of text.split('\n')) {
     const row = v.safeParse(rowSchema, parsed(line));
     if (!row.success) continue;

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseControlFile } from '../../formats/control-file.ts';
 import { serverOn } from '../../instance/guard/preflight.ts';
@@ -6,6 +5,7 @@ import { mayBeServer } from '../../instance/guard/program-of.ts';
 import { unlessMissing } from '../../kernel/errors.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import { isOwnTrouble } from '../../kernel/own-trouble.ts';
+import { readPlain } from '../../machine/plain-file.ts';
 import { childrenOf, signalTo } from '../processes.ts';
 
 const QUIT_MS = 200;
@@ -45,7 +45,7 @@ const seenChildren = (pid: number): Promise<{ readonly pids: readonly number[]; 
 export async function writableServerOn(dataDir: string): Promise<number | undefined> {
   const server = await serverOn(dataDir);
   if (typeof server !== 'object') return undefined;
-  const read = await readFile(join(dataDir, 'global/pg_control')).then(parseControlFile, unlessMissing);
+  const read = await readPlain(join(dataDir, 'global/pg_control')).then(parseControlFile, unlessMissing);
   return read && 'control' in read && read.control.state === 'in production' ? server.pid : undefined;
 }
 

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DbkitError } from '../../kernel/errors.ts';
+import { readPlainText } from '../../machine/plain-file.ts';
 import { planWhole, type WholePlan, type WholeWish } from '../copying/whole-plan.ts';
 import { localBackups } from '../local/local-plan.ts';
 import type { Starting } from '../local/start.ts';
@@ -59,7 +59,7 @@ export async function settingsOf(reached: Reach, dataDir: string | undefined, si
 
 /** Patroni keeps the shared settings beside the data (config.py, CACHE_FILENAME). */
 const keptSettings = async (dataDir: string): Promise<unknown> =>
-  readFile(join(dataDir, 'patroni.dynamic.json'), 'utf8').then(
+  readPlainText(join(dataDir, 'patroni.dynamic.json')).then(
     (text) => JSON.parse(text) as unknown,
     () => undefined,
   );

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { isOwnTrouble, unlessOwnTrouble } from '../../kernel/own-trouble.ts';
+import { readPlainText } from '../../machine/plain-file.ts';
 import { programOf } from './program-of.ts';
 
 /** Refuses a port that another program listens on, by trying it as the server would; names the program where /proc tells. */
@@ -47,7 +48,7 @@ async function portHolder(port: number): Promise<string | undefined> {
 /** Removes `.s.PGSQL.<port>` and its lock when nobody answers there and no postgres is behind the lock's pid. Rejects where dbkit could not ask. */
 export async function clearStaleSocket(socketDir: string, port: number, { log }: Pick<System, 'log'>): Promise<void> {
   const socket = join(socketDir, `.s.PGSQL.${port}`);
-  const lock = await readFile(`${socket}.lock`, 'utf8').catch(unlessOwnTrouble);
+  const lock = await readPlainText(`${socket}.lock`).catch(unlessOwnTrouble);
   if (lock === undefined) return;
   const answered = await new Promise<boolean>((resolve, reject) => {
     const client = createConnection(socket, () => {
