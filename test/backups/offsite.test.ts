@@ -186,6 +186,20 @@ test.each(['truncated', 'swapped', 'missing'])('a %s pack is told, and nothing o
   await expect(expectBack(place, 'data_20261120_195400', {})).rejects.toMatchObject({ code: 'data.corrupt' });
 });
 
+test('the manifest of another copy, under the name of this one, is not taken for it', async () => {
+  const { needs, place, backupDir, store, away } = await copied();
+  const label = 'data_20261120_195400';
+  const { manifest } =
+    (await copyOut(needs, await backupIn(backupDir, label, FIRST), nothing, signal), (await place.summary(label, signal))!);
+  const other = await copied();
+  const forged = { ...FIRST, PG_VERSION: Buffer.from('16\n') };
+  await copyOut(other.needs, await backupIn(other.backupDir, label, forged), nothing, signal);
+  const theirs = (await other.place.summary(label, signal))!.manifest;
+  for (const { key } of await other.store.list('v1/77/packs/', signal)) await store.put(key, await readFile(join(other.away, key)), signal); // Everything that it names is there.
+  await writeFile(join(away, 'v1/77', manifest.key), await readFile(join(other.away, 'v1/77', theirs.key)));
+  await expect(expectBack(place, label, FIRST)).rejects.toMatchObject({ code: 'data.corrupt' });
+});
+
 test('a manifest comes back as it was written; one that is cut, or leads elsewhere, is refused', () => {
   const manifest = {
     label: 'data_20261120_195400',

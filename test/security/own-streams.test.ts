@@ -1,9 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'valibot';
 import { expect, test } from 'vitest';
 import { isThisMachine } from '../../src/alerts/channels/email.ts';
+import { configSchema } from '../../src/config/config.ts';
 import { toFailure } from '../../src/kernel/errors.ts';
-import { isOwnLog } from '../../src/upkeep/prune-logs.ts';
+import { isOwnLog, pruneLogs } from '../../src/upkeep/prune-logs.ts';
+import { testSystem } from '../backups/copy-engine.fixture.ts';
 import { program } from '../harness/dbkit.ts';
 
 const noFull = existsSync('/dev/full') ? undefined : 'there is no /dev/full';
@@ -60,4 +65,24 @@ test('only this instance’s own logs are its business', () => {
   const dated = isOwnLog('postgresql-2026-11-28_000000.log');
   expect(dated('postgresql-2026-11-27_000000.log')).toBe(true);
   expect(isOwnLog('postgresql.log')('postgresql-16-main.log')).toBe(false);
+});
+
+test.skipIf(process.getuid?.() !== 0)('a log of another user’s is not removed, whatever its name says', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dbkit-test-'));
+  try {
+    for (const [name, uid] of [
+      ['postgresql.log', 0],
+      ['postgresql.log.1', 0],
+      ['postgresql.log.2', 12_345],
+    ] as const) {
+      writeFileSync(join(folder, name), 'words');
+      utimesSync(join(folder, name), 1, 1);
+      chownSync(join(folder, name), uid, 0);
+    }
+    const config = parse(configSchema, { logDir: folder, health: { logFile: join(folder, 'postgresql.log') } });
+    await pruneLogs(config, await testSystem([]), { dryRun: false, onlyRemove: true });
+    expect(readdirSync(folder).sort()).toEqual(['postgresql.log', 'postgresql.log.2']);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
