@@ -254,6 +254,15 @@ describe('the Dockerfile', () => {
   });
 });
 
+test('a file whose aliases stand for millions of values is refused', async () => {
+  const levels = Array.from(
+    { length: 11 },
+    (_, at) => `a${at + 1}: &a${at + 1} [${Array.from({ length: 9 }, () => `*a${at}`).join(', ')}]`,
+  );
+  const bomb = ['a0: &a0 [x, x]', ...levels, 'services:', '  db:', '    image: postgres:16', '    labels: *a11', ''].join('\n');
+  await expect(parseCompose('compose.yaml', bomb)).rejects.toMatchObject({ code: 'config.invalid' });
+});
+
 test('a file that is no YAML is refused with its line', async () => {
   await expect(parseCompose('compose.yaml', 'services:\n  db: [\n')).rejects.toThrow(/compose\.yaml cannot be read/);
 });

@@ -89,7 +89,12 @@ async function parsed(path: string, text: string): Promise<object> {
   const document = yaml.parseDocument(text, { version: '1.1', merge: true }); // PyYAML reads 1.1: `on` is true there.
   const [error] = document.errors;
   if (error) throw notRead(path, `is no YAML: ${error.message.split('\n')[0]}`, error);
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    throw notRead(path, `is no file that anybody wrote: ${wordsOf(cause)}`, cause);
+  }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw notRead(path, 'is no file of Patroni, etcd, HAProxy, PgBouncer or systemd');
   return value;

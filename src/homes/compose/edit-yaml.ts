@@ -1,5 +1,5 @@
 import type { Document, Node, Pair, Range, Scalar, YAMLMap } from 'yaml';
-import { DbkitError } from '../../kernel/errors.ts';
+import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 
 const load = async () => (await import('yaml')).default; // Thirty milliseconds: only where a compose file is read.
 type Yaml = Awaited<ReturnType<typeof load>>;
@@ -27,9 +27,18 @@ export async function parseCompose(path: string, text: string): Promise<ComposeF
   const document = yaml.parseDocument(text, { merge: true, prettyErrors: true });
   const [mistake] = document.errors;
   if (mistake) throw unreadable(path, mistake.message.split('\n')[0]!.replace(/:$/, ''));
-  const value: unknown = document.toJS();
+  const value = valueOf(document, path);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unreadable(path, 'it holds no services');
   return { path, text, yaml, document, value: value as ComposeFile['value'] };
+}
+
+/** A few lines of aliases of aliases stand for millions: the parser counts them, and throws. */
+function valueOf(document: { toJS(): unknown }, path: string): unknown {
+  try {
+    return document.toJS();
+  } catch (cause) {
+    throw unreadable(path, wordsOf(cause));
+  }
 }
 
 const unreadable = (path: string, why: string): DbkitError =>
