@@ -189,8 +189,8 @@ test.each(['truncated', 'swapped', 'missing'])('a %s pack is told, and nothing o
 test('the manifest of another copy, under the name of this one, is not taken for it', async () => {
   const { needs, place, backupDir, store, away } = await copied();
   const label = 'data_20261120_195400';
-  const { manifest } =
-    (await copyOut(needs, await backupIn(backupDir, label, FIRST), nothing, signal), (await place.summary(label, signal))!);
+  await copyOut(needs, await backupIn(backupDir, label, FIRST), nothing, signal);
+  const { manifest } = (await place.summary(label, signal))!;
   const other = await copied();
   const forged = { ...FIRST, PG_VERSION: Buffer.from('16\n') };
   await copyOut(other.needs, await backupIn(other.backupDir, label, forged), nothing, signal);

@@ -27,13 +27,13 @@ export async function parseCompose(path: string, text: string): Promise<ComposeF
   const document = yaml.parseDocument(text, { merge: true, prettyErrors: true });
   const [mistake] = document.errors;
   if (mistake) throw unreadable(path, mistake.message.split('\n')[0]!.replace(/:$/, ''));
-  const value = valueOf(document, path);
+  const value = composed(document, path);
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unreadable(path, 'it holds no services');
   return { path, text, yaml, document, value: value as ComposeFile['value'] };
 }
 
 /** A few lines of aliases of aliases stand for millions: the parser counts them, and throws. */
-function valueOf(document: { toJS(): unknown }, path: string): unknown {
+function composed(document: { toJS(): unknown }, path: string): unknown {
   try {
     return document.toJS();
   } catch (cause) {
