@@ -41,7 +41,6 @@ test('the backups are not asked for a file that is small anyway, and for a large
   const choose = await openChooser(run, new AbortController().signal);
   const path = fromText('base/1/2');
   expect(await lstatted(() => expect(choose(path, FROM_BYTES - 1)).toBeUndefined())).toEqual([]);
-  expect(new Set(await lstatted(() => expect(choose(path, FROM_BYTES)).toBeDefined()))).toEqual(
-    new Set(labels.map((label) => join(root, label, 'base/1/2'))),
-  );
+  const asked = await lstatted(() => expect(choose(path, FROM_BYTES)).toBeDefined()); // Its folders too: a link leads nowhere.
+  expect(new Set(asked.filter((one) => one.endsWith('/base/1/2')))).toEqual(new Set(labels.map((label) => join(root, label, 'base/1/2'))));
 });

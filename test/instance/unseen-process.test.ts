@@ -22,12 +22,12 @@ const trouble = vi.hoisted(() => ({ code: '', folder: '/proc', spares: 0 }));
 vi.mock('node:fs/promises', async (original) => {
   const real = await original<typeof import('node:fs/promises')>();
   const failing =
-    (name: 'readFile' | 'readdir' | 'readlink') =>
+    (name: 'open' | 'readFile' | 'readdir' | 'readlink') =>
     (path: string, ...rest: never[]) =>
       trouble.code !== '' && `${path}/`.startsWith(`${trouble.folder}/`) && --trouble.spares < 0
         ? Promise.reject(Object.assign(new Error(trouble.code), { code: trouble.code }))
         : (real[name] as (...all: unknown[]) => unknown)(path, ...rest);
-  return { ...real, readFile: failing('readFile'), readdir: failing('readdir'), readlink: failing('readlink') };
+  return { ...real, open: failing('open'), readFile: failing('readFile'), readdir: failing('readdir'), readlink: failing('readlink') };
 });
 
 const OWN = ['EMFILE', 'ENFILE', 'ENOMEM'] as const;
@@ -104,6 +104,7 @@ describe('who is short of descriptors sees nothing, and takes nothing for gone',
     }
     trouble.code = 'EACCES';
     expect(await holdsNothing(folder), 'somebody else’s').toBe(false);
+    trouble.code = '';
     await mkdir(join(folder, 'places.json'));
     await expect(isUnmounted(folder, folder)).rejects.toThrow();
   });
