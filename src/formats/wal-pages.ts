@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
 import { unlessMissing } from '../kernel/errors.ts';
 import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
@@ -120,10 +121,13 @@ function pagesOfFiles(directories: readonly BytePath[], { timeline, segmentSizeB
   };
 }
 
+/** A folder or a pipe in the place of a segment holds no WAL: as if nothing were there. */
 async function openFirst(paths: readonly Buffer[]): Promise<FileHandle | undefined> {
   for (const path of paths) {
-    const handle = await open(path, 'r').catch(unlessMissing);
-    if (handle) return handle;
+    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK).catch(unlessMissing);
+    if (handle === undefined) continue;
+    if ((await handle.stat()).isFile()) return handle;
+    await handle.close();
   }
   return undefined;
 }

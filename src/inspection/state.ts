@@ -14,10 +14,13 @@ const notAFile = new Set(['EISDIR', 'ENOTDIR']);
 /** The resource that this process lacks, its rights too, which is no word about the disk. */
 const shortages = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'EACCES']);
 
-/** A system call failed for a reason that is neither "there is no such file" nor a shortage of this process: the disk or the mount did not answer. */
+/**
+ * A system call failed for a reason that is neither "there is no such file", nor another thing in its place, nor a shortage of this process: the disk
+ * or the mount did not answer.
+ */
 export const isDiskError = (cause: unknown): boolean => {
   const errno = errnoOf(cause) ?? '';
-  return /^E[A-Z0-9]+$/.test(errno) && errno !== 'ENOENT' && !shortages.has(errno);
+  return /^E[A-Z0-9]+$/.test(errno) && errno !== 'ENOENT' && !notAFile.has(errno) && !shortages.has(errno);
 };
 
 const FIRST_USER_OID = 16_384; // FirstNormalObjectId (src/include/access/transam.h)

@@ -55,10 +55,12 @@ export async function inspectWal(
         },
       ];
     const evidence =
-      entry.sizeBytes === size || (entry.sizeBytes < size && (await isCutBehindItsEnd(dataDir, { ...control, timeline }, lsn, signal)))
-        ? (headerProblem(dataDir, path, { ...control, timeline }, segment) ??
-          (await recordProblem(dataDir, { ...control, timeline }, lsn, what, signal)))
-        : `size ${entry.sizeBytes}, expected ${size}`;
+      entry.kind === 'directory'
+        ? 'it is a folder, and no file'
+        : entry.sizeBytes === size || (entry.sizeBytes < size && (await isCutBehindItsEnd(dataDir, { ...control, timeline }, lsn, signal)))
+          ? (headerProblem(dataDir, path, { ...control, timeline }, segment) ??
+            (await recordProblem(dataDir, { ...control, timeline }, lsn, what, signal)))
+          : `size ${entry.sizeBytes}, expected ${size}`;
     if (evidence !== undefined) return [{ code: 'wal.damaged', path, evidence, severity, postgresSays: says }];
   }
   return [];

@@ -1,4 +1,4 @@
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import type { ControlFile } from '../formats/control-file.ts';
@@ -68,12 +68,13 @@ export function walOwners(
 function headOf(path: string, length = LONG_HEADER_BYTES): Buffer {
   let file: number;
   try {
-    file = openSync(path, 'r');
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (cause) {
     if (errnoOf(cause) !== 'ENOENT') throw cause;
     return Buffer.alloc(0); // Recycled meanwhile.
   }
   try {
+    if (!fstatSync(file).isFile()) return Buffer.alloc(0); // A folder in its place.
     const head = Buffer.alloc(length);
     return head.subarray(0, readSync(file, head, 0, length, 0));
   } finally {

@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { errnoOf, unlessMissing } from '../kernel/errors.ts';
 
 /** Of a pipe that nobody writes to, open(2) waits without end unless it is told not to; of a device, read(2) may give bytes without end. */
 const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
@@ -47,3 +48,6 @@ export function readPlainSync(path: string): Buffer {
 /** Its text. */
 export const readPlainText = async (path: string, options: Parameters<typeof readPlain>[1] = {}): Promise<string> =>
   (await readPlain(path, options)).toString();
+
+/** For `.catch` behind a read: undefined where there is nothing, or a folder, a pipe or a device in the place of the file. */
+export const unlessNoFile = (cause: unknown): undefined => (errnoOf(cause) === 'EISDIR' ? undefined : unlessMissing(cause));

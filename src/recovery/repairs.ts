@@ -54,8 +54,11 @@ export const repairs: Record<Mend, Hand> = {
   'keep-wal-aside': keepWalAside,
 };
 
-async function write(local: Local, path: string, body: string | Uint8Array): Promise<void> {
-  await local.system.files.write(join(local.volume.dataDir, path), body, { mode: 0o600, owner: local.owner });
+/** The folder may be gone with its files: that of a database in a tablespace, say. */
+async function write({ volume, owner, system }: Local, path: string, body: string | Uint8Array): Promise<void> {
+  const to = join(volume.dataDir, path);
+  await system.files.makeDirectory(dirname(to), { mode: 0o700, owner });
+  await system.files.write(to, body, { mode: 0o600, owner });
 }
 
 /** A file, or each file of a directory that was lost with all it held. */

@@ -2,9 +2,9 @@ import { join } from 'node:path';
 import { type Fork, parseTimelineHistory } from '../formats/timeline-history.ts';
 import type { SegmentBytes } from '../formats/wal-pages.ts';
 import { formatLsn, holdsSegment, type Lsn, readSegmentHeader, segmentName, segmentOf, timelineOfHistory } from '../formats/wal-segment.ts';
-import { DbkitError, unlessMissing } from '../kernel/errors.ts';
+import { DbkitError } from '../kernel/errors.ts';
 import { namesIn } from '../machine/is-there.ts';
-import { readPlain, readPlainText } from '../machine/plain-file.ts';
+import { readPlain, readPlainText, unlessNoFile } from '../machine/plain-file.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from './contract.ts';
 
 /** Where WAL of one cluster is: its archive, and folders of plain segments (pg_wal of a data directory, or of a base backup). */
@@ -132,7 +132,7 @@ async function ofFolders(
 ): Promise<Buffer | undefined> {
   for (const [folder, names] of listed) {
     if (!names.has(name)) continue;
-    const bytes = await readPlain(join(folder, name)).catch(unlessMissing);
+    const bytes = await readPlain(join(folder, name)).catch(unlessNoFile);
     if (bytes && holdsSegment(readSegmentHeader(bytes), { timeline, segment, systemIdentifier, segmentSizeBytes })) return bytes;
   }
   return undefined;

@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -30,10 +31,10 @@ export function openPgWal(directory: string, identity: WalIdentity): PgWal {
   const size = BigInt(segmentSizeBytes);
   const nameAt = (lsn: Lsn): string => segmentName(timeline, segmentOf(lsn, segmentSizeBytes), segmentSizeBytes);
   const within = async <T>(lsn: Lsn, work: (file: FileHandle) => Promise<T>): Promise<T | undefined> => {
-    const file = await open(join(directory, nameAt(lsn)), 'r').catch(unlessMissing);
+    const file = await open(join(directory, nameAt(lsn)), constants.O_RDONLY | constants.O_NONBLOCK).catch(unlessMissing);
     if (!file) return undefined;
     try {
-      return await work(file);
+      return (await file.stat()).isFile() ? await work(file) : undefined;
     } finally {
       await file.close();
     }

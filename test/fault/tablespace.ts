@@ -5,7 +5,7 @@ import { ask } from '../harness/ask.ts';
 import { makeDirectory } from '../harness/files.ts';
 import type { Instance } from '../harness/instance.ts';
 
-const place = ({ root }: Instance): string => join(root, 'space');
+export const place = ({ root }: Instance): string => join(root, 'space');
 
 /** A tablespace outside PGDATA, as on a second disk. */
 export async function makeTablespace(instance: Instance): Promise<void> {

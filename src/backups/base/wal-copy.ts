@@ -21,7 +21,9 @@ export async function headerOf(directory: BytePath, name: string, atLeastBytes: 
   const file = await open(toBytes(join(directory, fromText(name))), constants.O_RDONLY | constants.O_NONBLOCK).catch(unlessMissing);
   if (!file) return undefined;
   try {
-    const { size } = await file.stat();
+    const stats = await file.stat();
+    if (!stats.isFile()) return undefined;
+    const { size } = stats;
     const { buffer, bytesRead } = await file.read(Buffer.alloc(LONG_HEADER_BYTES), 0, LONG_HEADER_BYTES, 0);
     return size >= atLeastBytes && bytesRead === LONG_HEADER_BYTES ? readSegmentHeader(buffer) : undefined;
   } finally {
