@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { within } from '../kernel/deadline.ts';
 import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { Clock } from '../kernel/machine.ts';
-import { byKey, otherBytes, requireKey, requireSize, type Store, type StoredObject } from './store.ts';
+import { byKey, OBJECT_BYTES_MAX, otherBytes, requireKey, requireSize, type Store, type StoredObject, tooLarge } from './store.ts';
 
 /** Work in progress, on the same file system. */
 const INCOMING = '.incoming';
@@ -42,8 +42,10 @@ export function openDirectoryStore({ path: root, clock }: DirectoryNeeds): Store
         const path = pathOf(key);
         requireSize(key, body);
         await requireRoot(root);
+        await requireFolders(root, key);
         const before = await readObject(path);
         if (before !== undefined) return same(before, body, root, key);
+        await requireFolders(root, `${INCOMING}/`);
         if (!isSwept) await sweep(join(root, INCOMING), clock.now().getTime() - LEFTOVER_MS);
         isSwept = true;
         return write(root, path, body).then(async (outcome) => {
@@ -54,11 +56,13 @@ export function openDirectoryStore({ path: root, clock }: DirectoryNeeds): Store
     get: (key, signal) =>
       asked(signal, async () => {
         await requireRoot(root);
+        await requireFolders(root, key);
         return readObject(pathOf(key));
       }),
     stat: (key, signal) =>
       asked(signal, async () => {
         await requireRoot(root);
+        await requireFolders(root, key);
         const found = await lstat(pathOf(key)).catch(missing);
         return found?.isFile() ? { key, sizeBytes: found.size } : undefined;
       }),
@@ -66,11 +70,13 @@ export function openDirectoryStore({ path: root, clock }: DirectoryNeeds): Store
       asked(signal, async () => {
         await requireRoot(root);
         const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
+        await requireFolders(root, folder);
         return (await below(root, folder)).filter(({ key }) => key.startsWith(prefix)).sort(byKey);
       }),
     remove: (key, signal) =>
       asked(signal, async () => {
         await requireRoot(root);
+        await requireFolders(root, key);
         await rm(pathOf(key), { force: true });
       }),
   };
@@ -79,6 +85,23 @@ export function openDirectoryStore({ path: root, clock }: DirectoryNeeds): Store
 async function requireRoot(root: string): Promise<void> {
   if ((await stat(root).catch(missing))?.isDirectory()) return;
   throw new DbkitError('store.unavailable', `${root} is not there`, { hint: 'mount it, or make the folder' });
+}
+
+/**
+ * Whoever may write there could put a link where a folder was: names of this archive's own WAL would then be removed behind it, and what has lain in
+ * another folder for a day. So each folder on the way to a key is one, or is not there yet.
+ */
+async function requireFolders(root: string, key: string): Promise<void> {
+  const names = key.split('/').slice(0, -1);
+  for (const at of names.keys()) {
+    const path = join(root, ...names.slice(0, at + 1));
+    const found = await lstat(path).catch(missing);
+    if (found === undefined) return;
+    if (!found.isDirectory())
+      throw new DbkitError('data.corrupt', `${path} is no folder${found.isSymbolicLink() ? ', but a link' : ''}`, {
+        hint: 'find out who put it there, and remove it; nothing was changed behind it',
+      });
+  }
 }
 
 function same(before: Buffer, body: Uint8Array, root: string, key: string): 'there' {
@@ -136,7 +159,9 @@ async function readObject(path: string): Promise<Buffer | undefined> {
   const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(missing);
   if (handle === undefined) return undefined;
   try {
-    if (!(await handle.stat()).isFile()) throw new DbkitError('data.corrupt', `${path} is not a regular file`);
+    const stats = await handle.stat();
+    if (!stats.isFile()) throw new DbkitError('data.corrupt', `${path} is not a regular file`);
+    if (stats.size > OBJECT_BYTES_MAX) throw tooLarge(path);
     return await handle.readFile();
   } finally {
     await handle.close();

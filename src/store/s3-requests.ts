@@ -1,8 +1,9 @@
 import type { S3Client } from '@aws-sdk/client-s3';
 import { within } from '../kernel/deadline.ts';
+import { DbkitError } from '../kernel/errors.ts';
 import type { Secret } from '../kernel/secret.ts';
 import { explain, isStatus } from './s3-failures.ts';
-import { byKey, requireKey, type Store, type StoredObject } from './store.ts';
+import { byKey, OBJECT_BYTES_MAX, requireKey, type Store, type StoredObject, tooLarge } from './store.ts';
 
 export interface S3Needs {
   readonly bucket: string;
@@ -47,14 +48,14 @@ export function s3Requests(needs: S3Needs): S3Requests {
       for (let attempt = 1; ; attempt += 1) {
         try {
           const { Body, ContentLength } = await client.send(new sdk.GetObjectCommand({ Bucket: bucket, Key: full(key) }), { abortSignal });
-          const bytes = Buffer.from((await Body?.transformToByteArray()) ?? []);
+          const bytes = await bodyOf(Body as AsyncIterable<Uint8Array> | undefined, `${full(key)} in ${place}`, abortSignal);
           if (ContentLength !== undefined && bytes.length !== ContentLength)
             throw new Error(`${bytes.length} of ${ContentLength} bytes came`);
           return bytes;
         } catch (cause) {
           if (isStatus(cause, 404) && (cause as Error).name !== 'NoSuchBucket') return undefined;
           abortSignal.throwIfAborted();
-          if (attempt >= attemptsMax || isAnswer(cause)) throw cause; // The SDK sends a request again, not one whose body broke off.
+          if (attempt >= attemptsMax || isAnswer(cause) || cause instanceof DbkitError) throw cause; // The SDK sends a request again, not one whose body broke off.
         }
       }
     });
@@ -99,6 +100,19 @@ export function s3Requests(needs: S3Needs): S3Requests {
       await asked(signal, ({ client, sdk }, abortSignal) => client.send(new sdk.DeleteObjectCommand(request), { abortSignal }));
     },
   };
+}
+
+/** A store that sends without end would fill the memory of whoever keeps the server. */
+async function bodyOf(body: AsyncIterable<Uint8Array> | undefined, where: string, signal: AbortSignal): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body ?? []) {
+    signal.throwIfAborted();
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > OBJECT_BYTES_MAX) throw tooLarge(where); // Leaving the loop ends the stream.
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** Each request within a limit, its failure in words. */

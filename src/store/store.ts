@@ -40,6 +40,12 @@ export function requireSize(key: string, body: Uint8Array): void {
     throw new RangeError(`${key} has ${body.length} bytes, and an object has ${OBJECT_BYTES_MAX} at most`);
 }
 
+/** Nothing larger was ever put, and it would not fit into memory. */
+export const tooLarge = (where: string): DbkitError =>
+  new DbkitError('data.corrupt', `${where} is larger than ${OBJECT_BYTES_MAX / 1024 ** 2} MiB, which no object of dbkit’s ever is`, {
+    hint: 'find out who else writes there',
+  });
+
 export const otherBytes = (place: string, key: string): DbkitError =>
   new DbkitError('file.exists', `${place} holds other bytes under ${key} already`, {
     hint: 'nothing was overwritten; find out who else writes there',

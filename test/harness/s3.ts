@@ -5,8 +5,8 @@ import { onTestFinished } from 'vitest';
 import { Secret } from '../../src/kernel/secret.ts';
 import type { S3Needs } from '../../src/store/s3-requests.ts';
 
-/** What goes wrong with a request; 'truncate': half of the body, then the connection breaks. */
-export type Fault = 'error' | 'hang' | 'truncate' | 'quota' | 'denied' | undefined;
+/** What goes wrong with a request; 'truncate': half of the body, then the connection breaks; 'endless': a body that never ends. */
+export type Fault = 'error' | 'hang' | 'truncate' | 'endless' | 'quota' | 'denied' | undefined;
 
 export interface FakeS3 extends S3Needs {
   readonly endpoint: string;
@@ -90,6 +90,7 @@ export async function fakeS3(): Promise<FakeS3> {
     if (fault === 'hang') return;
     requests.push(`${method} ${key}`);
     if (!isSigned(request, url, body)) return fail(403, 'SignatureDoesNotMatch');
+    if (fault === 'endless') return sendForever(response);
     if (fault !== undefined && fault !== 'truncate') {
       const [status, code] = ANSWERS[fault];
       return fail(status, code);
@@ -114,6 +115,18 @@ export async function fakeS3(): Promise<FakeS3> {
     if (method === 'HEAD') return void response.end();
     if (fault !== 'truncate') return void response.end(there);
     response.write(there.subarray(0, there.length / 2), () => response.destroy());
+  }
+
+  function sendForever(response: ServerResponse): void {
+    const chunk = Buffer.alloc(1024 * 1024);
+    const more = (): void => {
+      while (!response.destroyed && response.write(chunk));
+    };
+    response
+      .writeHead(200)
+      .on('drain', more)
+      .on('error', () => undefined);
+    more();
   }
 
   function list(url: URL, response: ServerResponse): void {

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
@@ -123,6 +123,57 @@ test('a link in a directory is not followed', async () => {
   const path = await folder();
   await symlink('/etc/passwd', join(path, 'one'));
   await expect(openDirectoryStore({ path, clock }).get('one', signal)).rejects.toMatchObject({ code: 'store.unavailable' });
+});
+
+describe('folders of a directory that whoever may write there made a link', () => {
+  const old = async (...parts: readonly string[]): Promise<string> => {
+    const file = join(...parts);
+    await mkdir(join(file, '..'), { recursive: true });
+    await writeFile(file, 'somebody’s data');
+    await utimes(file, 1, 1);
+    return file;
+  };
+
+  test('of what is half written: what has lain behind it for long stays', async () => {
+    const [path, data] = [await folder(), await folder()];
+    const file = await old(data, 'pg_control');
+    await symlink(data, join(path, '.incoming'));
+    await expect(openDirectoryStore({ path, clock }).put('one', body('x'), signal)).rejects.toMatchObject({ code: 'data.corrupt' });
+    expect(await readFile(file, 'utf8')).toBe('somebody’s data');
+    expect(await readdir(data)).toEqual(['pg_control']);
+  });
+
+  test('on the way to a key: nothing behind it is read, listed, written or removed', async () => {
+    const [path, archive] = [await folder(), await folder()];
+    const key = 'v1/7/wal/00000001/000000010000000000000001-0123456789abcdef.zst';
+    const file = await old(archive, '00000001/000000010000000000000001-0123456789abcdef.zst');
+    await mkdir(join(path, 'v1/7'), { recursive: true });
+    await symlink(archive, join(path, 'v1/7/wal'));
+    const store = openDirectoryStore({ path, clock });
+    for (const asked of [
+      () => store.get(key, signal),
+      () => store.stat(key, signal),
+      () => store.list('v1/7/wal/', signal),
+      () => store.remove(key, signal),
+      () => store.put('v1/7/wal/other', body('x'), signal),
+    ])
+      await expect(asked()).rejects.toMatchObject({ code: 'data.corrupt', message: expect.stringContaining('but a link') });
+    expect(await readFile(file, 'utf8')).toBe('somebody’s data');
+    expect(await readdir(archive)).toEqual(['00000001']);
+    expect(await store.list('v1/', signal)).toEqual([]);
+  });
+});
+
+test('an object that is larger than any that was put is not read into memory', async () => {
+  const path = await folder();
+  await writeFile(join(path, 'one'), '');
+  await truncate(join(path, 'one'), 3 * 1024 ** 3);
+  await expect(openDirectoryStore({ path, clock }).get('one', signal)).rejects.toMatchObject({ code: 'data.corrupt' });
+  const fake = await fakeS3();
+  fake.objects.set('here/one', Buffer.alloc(0));
+  fake.fault = () => 'endless';
+  await expect(openS3Store(fake).get('one', signal)).rejects.toMatchObject({ code: 'data.corrupt' });
+  expect(fake.requests).toEqual(['GET here/one']);
 });
 
 test('S3: an answer that breaks off is asked for again, a store that fails is unavailable', async () => {
