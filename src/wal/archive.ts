@@ -30,7 +30,11 @@ const recordSchema = v.object({
 export async function readArchiveRecord(dir: string): Promise<ArchiveRecord | undefined> {
   const path = join(dir, RECORD);
   const text = (await readKept(path, HISTORY_BYTES_MAX).catch(unlessMissing))?.toString();
-  if (text === undefined) return undefined;
+  return text === undefined ? undefined : parseArchiveRecord(text, path);
+}
+
+/** Rejects with `wal.damaged`. */
+export function parseArchiveRecord(text: string, path: string): ArchiveRecord {
   try {
     return v.parse(recordSchema, JSON.parse(text));
   } catch (cause) {

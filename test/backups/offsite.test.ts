@@ -7,7 +7,7 @@ import { bringWalBack } from '../../src/backups/offsite/bring-wal.ts';
 import { copyOut } from '../../src/backups/offsite/copy-out.ts';
 import { plainBackups } from '../../src/backups/offsite/held-backups.ts';
 import { parseManifest, renderManifest } from '../../src/backups/offsite/manifest.ts';
-import { openPlace, type Place } from '../../src/backups/offsite/place.ts';
+import { openPlace, type Place, writtenBytes } from '../../src/backups/offsite/place.ts';
 import { slice } from '../../src/backups/offsite/read-file.ts';
 import { copyWal } from '../../src/backups/offsite/send-wal.ts';
 import type { BytePath } from '../../src/formats/byte-path.ts';
@@ -20,7 +20,7 @@ import { ageSeal, newIdentity, plainSeal, type Seal } from '../../src/store/age.
 import { openDirectoryStore } from '../../src/store/directory.ts';
 import { createKey } from '../../src/store/keys.ts';
 import type { Store } from '../../src/store/store.ts';
-import { openArchive } from '../../src/wal/archive.ts';
+import { openArchive, readArchiveRecord } from '../../src/wal/archive.ts';
 import { openWriter } from '../../src/wal/writer.ts';
 import { FULL, run, SIZE, segment } from '../harness/wal-files.ts';
 
@@ -205,7 +205,7 @@ test('a manifest comes back as it was written; one that is cut, or leads elsewhe
     label: 'data_20261120_195400',
     systemIdentifier: '77',
     packs: [{ key: `packs/${'a'.repeat(64)}.age`, storedBytes: 9, frames: [4, 5] }],
-    directories: ['data_20261120_195400' as BytePath],
+    directories: ['', '/base', '/base/5'].map((path) => `data_20261120_195400${path}` as BytePath),
     files: [
       {
         path: 'data_20261120_195400/base/5/ü\t\\\n%' as BytePath,
@@ -227,6 +227,17 @@ test('a manifest comes back as it was written; one that is cut, or leads elsewhe
     '',
   ])
     expect(() => parseManifest(wrong)).toThrow(DbkitError);
+  const [file] = manifest.files;
+  const path = (words: string): BytePath => words as BytePath;
+  for (const wrong of [
+    { ...manifest, files: [file!, file!] },
+    { ...manifest, files: [{ ...file!, path: path('data_20261120_195400/base/6/1') }] },
+    { ...manifest, files: [{ ...file!, path: path('data_20261120_195400') }] },
+    { ...manifest, files: [{ ...file!, path: path('data_20261120_195400/base/5') }] },
+    { ...manifest, directories: manifest.directories.toReversed() },
+    { ...manifest, packs: [{ ...manifest.packs[0]!, frames: Array.from({ length: 33 }, () => 1) }] },
+  ])
+    expect(() => parseManifest(renderManifest(wrong)), JSON.stringify(wrong)).toThrow(DbkitError);
 });
 
 test('a part of a file lies in the parts of its runs', () => {
@@ -278,4 +289,23 @@ test('a key is never overwritten, and only its owner may read it', async () => {
   const sealed = await seal.close(noise(1, 200_000));
   await expect(seal.open(sealed.subarray(0, 150_000))).rejects.toMatchObject({ code: 'data.corrupt' });
   expect(await readdir(join(file, '..'))).toEqual(['key.txt']);
+});
+
+test.each(['{"schema":"dbkit.wal/v1","systemIdentifier":"78","segmentSizeBytes":16777216}', '{}', 'garbage'])(
+  'a record of WAL that somebody else has put into the copy is not taken for the archive’s own: %s',
+  async (record) => {
+    const { place, store } = await copied();
+    await store.put('v1/77/wal/archive.json', Buffer.from(record), signal);
+    const empty = await folder();
+    await expect(bringWalBack(place, empty, files, signal)).rejects.toBeInstanceOf(DbkitError);
+    expect(await readArchiveRecord(join(empty, 'wal/77'))).toBeUndefined();
+  },
+);
+
+test('a backup whose summary says that it is small needs the room that its files need', async () => {
+  const { needs, place, backupDir } = await copied();
+  const label = 'data_20261120_195400';
+  await copyOut(needs, await backupIn(backupDir, label, FIRST), nothing, signal);
+  const manifest = await place.manifest((await place.summary(label, signal))!, signal);
+  expect(writtenBytes(manifest)).toBe(Object.values(FIRST).reduce((sum, { length }) => sum + length, 0) + `{"label":"${label}"}\n`.length);
 });

@@ -4,7 +4,7 @@ import { DbkitError } from '../../kernel/errors.ts';
 import type { Files } from '../../kernel/machine.ts';
 import { namesIn } from '../../machine/is-there.ts';
 import { opened as unsealed } from '../../store/age.ts';
-import { openArchive, sha16Of } from '../../wal/archive.ts';
+import { openArchive, parseArchiveRecord, sha16Of } from '../../wal/archive.ts';
 import { archiveDir, parseKept, RECORD, tailFile } from '../../wal/layout.ts';
 import { WHOLE } from './needless-wal.ts';
 import { type Place, REPLACING } from './place.ts';
@@ -23,6 +23,7 @@ export async function bringWalBack(place: Place, backupDir: string, files: Writi
   const recordKey = keys.find((key) => key === `wal/${RECORD}.age` || key === `wal/${RECORD}`);
   if (recordKey === undefined) return 0;
   const record = await opened(recordKey);
+  if (parseArchiveRecord(record.toString(), `${prefix}${recordKey}`).systemIdentifier !== systemIdentifier) throw damaged(recordKey);
   await files.makeDirectory(dir, { mode: 0o700 });
   if ((await namesIn(dir)).includes(RECORD) === false) await files.write(join(dir, RECORD), record, { mode: 0o600 });
   const archive = openArchive(backupDir, systemIdentifier, files);

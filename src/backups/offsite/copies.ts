@@ -23,7 +23,7 @@ import { type SentToCopy, sendHeld, walSending } from './follow-wal.ts';
 import { heldBackups } from './held-backups.ts';
 import type { NeededWal } from './needless-wal.ts';
 import { isVerified, openNotes, readNotes } from './notes.ts';
-import { type CopySummary, type Place, requireOwn } from './place.ts';
+import { type CopySummary, type Place, requireOwn, writtenBytes } from './place.ts';
 import { type Dependence, finishReplacing, type RotatedCopy } from './rotate.ts';
 import { openWalSender } from './send-wal.ts';
 import { type Found, openSources } from './sources.ts';
@@ -216,8 +216,8 @@ async function fetchInto<R extends KeptRecord, W extends R>(
     'a backup that is brought back',
     async () => {
       if ((await holdings.records(signal)).some(({ label }) => label === summary.label)) return; // It is here already.
-      await holdings.requireSpace(summary.sizeBytes);
       const manifest = await place.manifest(summary, signal);
+      await holdings.requireSpace(writtenBytes(manifest));
       const directory = holdings.stagingOf(summary.label);
       const record = `${directory}.copied.json`;
       await bringBack(place, manifest, { directory, record, owner }, signal);

@@ -1,6 +1,7 @@
 import { type BytePath, bytePath } from '../../formats/byte-path.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { isPathInside } from '../names.ts';
+import { FRAME_BYTES, PLAIN_BYTES_MAX } from './packer.ts';
 
 /** Where bytes of a file lie: in the plain bytes of a pack. */
 export interface Run {
@@ -86,8 +87,25 @@ export function parseManifest(text: string): CopyManifest {
   }
   for (const { path, sizeBytes, runs } of files)
     if (runs.reduce((sum, { length }) => sum + length, 0) !== sizeBytes) throw broken(`${path} is not whole`);
+  requireTree({ label, directories, files });
   return { label, systemIdentifier, packs, directories, files };
 }
+
+/** Each path once, in a folder that is named before it; beside the folder of the backup there is only its record. */
+function requireTree({ label, directories, files }: Pick<CopyManifest, 'label' | 'directories' | 'files'>): void {
+  const [folders, paths] = [new Set<string>(), new Set<string>()];
+  const add = (path: string, to: Set<string>): void => {
+    const folder = path.slice(0, Math.max(0, path.lastIndexOf('/')));
+    if (paths.has(path) || (folder === '' ? path === label && to !== folders : !folders.has(folder))) throw broken(`${path} has no place`);
+    paths.add(path);
+    to.add(path);
+  };
+  for (const path of directories) add(path, folders);
+  for (const { path } of files) add(path, paths);
+}
+
+/** A pack is closed when it holds so many; with more of them a few KiB would fill the memory. */
+const FRAMES_MAX = PLAIN_BYTES_MAX / FRAME_BYTES;
 
 function count(text: string | undefined): number {
   if (!/^\d{1,15}$/.test(text ?? '')) throw broken('a number is none');
@@ -96,7 +114,9 @@ function count(text: string | undefined): number {
 
 function packOf([key = '', stored, frames = '']: readonly string[]): Pack {
   if (!/^packs\/[0-9a-f]{64}(\.age)?$/.test(key)) throw broken('a pack has no name');
-  return { key, storedBytes: count(stored), frames: frames.split(',').map(count) };
+  const lengths = frames.split(',', FRAMES_MAX + 1).map(count);
+  if (lengths.length > FRAMES_MAX) throw broken('a pack holds more than fits');
+  return { key, storedBytes: count(stored), frames: lengths };
 }
 
 function pathIn(text: string | undefined, label: string): BytePath {

@@ -66,6 +66,9 @@ export interface Place {
   pack(key: string, signal: AbortSignal): Promise<Buffer>;
 }
 
+/** The room that a backup takes on a disk; its summary, in the clear, only says so. */
+export const writtenBytes = ({ files }: Pick<CopyManifest, 'files'>): number => files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+
 const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 /** Below it lies what is about to take the place of an object (rotate.ts). */
