@@ -1,5 +1,5 @@
 import type { Config, PostgresqlSettings } from '../config/config.ts';
-import { openForServer } from '../instance/sessions.ts';
+import { dataOf, openForServer } from '../instance/sessions.ts';
 import { openWalStream, type WalStream } from '../instance/wal-stream.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { sizeBytes } from '../kernel/units.ts';
@@ -41,6 +41,6 @@ export function keepingOf(
 
 function streamOf(settings: PostgresqlSettings, at: StreamStart, signal: AbortSignal): Promise<WalStream> {
   const { socketDir, port, superuser: user, superuserPassword } = settings;
-  const target = { socketDir, port, user, database: user, password: superuserPassword?.reveal() };
+  const target = { socketDir, port, user, database: user, password: superuserPassword?.reveal(), dataDir: dataOf(settings) };
   return openWalStream(target, { ...at, name: OWN_SLOT, timeoutMs: QUESTION_MS }, signal);
 }

@@ -20,6 +20,8 @@ export type RefusalKind =
   | 'damaged'
   /** dbkit itself has no descriptor, no memory or no port left: that says nothing about the server. */
   | 'own'
+  /** Somebody else listens in its place. */
+  | 'foreign'
   | 'other';
 
 export interface Waiting {

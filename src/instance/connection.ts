@@ -2,6 +2,7 @@ import type { Client, ClientConfig } from 'pg';
 import type { SslMode } from '../config/config.ts';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import { lateSettings, refusesSettings, type SessionNeeds, startupOptions } from './session-settings.ts';
+import { requireOwnSocket } from './socket-owner.ts';
 import { type Tls, waysOf } from './tls.ts';
 
 export type { Client };
@@ -13,6 +14,8 @@ export interface ConnectionTarget {
   readonly user: string;
   readonly database: string;
   readonly password?: string | undefined;
+  /** The server's data, whose owner it runs as: nobody else's socket is spoken to. */
+  readonly dataDir?: string | undefined;
   /** Over TCP; absent: without TLS, and with it where the server lets nobody in otherwise. */
   readonly sslMode?: SslMode | undefined;
   /** A file of authorities, for verify-ca and verify-full; absent: those of Node. */
@@ -112,15 +115,26 @@ async function attempt(target: ConnectionTarget, { timeoutMs, needs, trusted, tl
 
 /** The driver's client with a session that has begun; `signal` cuts it. Rejects as `connect` does. For sessions that are no SQL, too. */
 export async function openClient(
-  { socketDir: host, port, user, database, password }: ConnectionTarget,
+  { socketDir: host, port, user, database, password, dataDir }: ConnectionTarget,
   given: ClientConfig & { readonly replication?: 'true' },
   signal: AbortSignal,
   hear: (client: Client) => void = () => undefined,
 ): Promise<Client> {
   signal.throwIfAborted();
   const { default: pg } = await import('pg');
-  // PGPASSWORD, ~/.pgpass and PGOPTIONS of whoever runs dbkit do not count: a function in place of a password, and options that are given.
-  const client = new pg.Client({ host, port, user, database, password: () => password ?? '', keepAlive: true, ...given });
+  const isOwn = (): Promise<void> => requireOwnSocket({ socketDir: host, port, dataDir });
+  await isOwn();
+  // PGPASSWORD, ~/.pgpass and PGOPTIONS of whoever runs dbkit do not count: a function in place of a password, and options that are given. It looks
+  // again, as the server may have gone since, and somebody else have come.
+  const client = new pg.Client({
+    host,
+    port,
+    user,
+    database,
+    password: () => isOwn().then(() => password ?? ''),
+    keepAlive: true,
+    ...given,
+  });
   client.on('error', () => undefined); // A session lost while idle is reported by the next query; unheard it would end the process.
   hear(client);
   const cut = (): void => void closeClient(client);
@@ -132,7 +146,7 @@ export async function openClient(
   } catch (cause) {
     void closeClient(client);
     signal.throwIfAborted();
-    throw refused({ port }, cause);
+    throw cause instanceof DbkitError ? cause : refused({ port }, cause);
   }
 }
 

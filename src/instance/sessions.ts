@@ -4,6 +4,7 @@ import type { Secret } from '../kernel/secret.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 import { type Connection, connect, sqlStateOf } from './connection.ts';
 import { type SessionNeeds, startupOptions } from './session-settings.ts';
+import { peerEnvironment } from './socket-owner.ts';
 
 /** Where a server is asked, and as whom. The configuration's `postgresql` is one. */
 export interface ServerAddress {
@@ -12,8 +13,10 @@ export interface ServerAddress {
   readonly port: number;
   readonly superuser: string;
   readonly superuserPassword?: Secret | undefined;
-  /** The data that the server is taken to work on: its PG_VERSION spares a question. */
+  /** The data that the server is taken to work on: its PG_VERSION spares a question, and its owner is whose socket is spoken to. */
   readonly dataDir?: string | undefined;
+  /** Its data is elsewhere. */
+  readonly connectionOnly?: boolean | undefined;
   readonly sslMode?: SslMode | undefined;
   readonly sslRootCert?: string | undefined;
   /** The application's database and role; a database that is not named bears the role's name. */
@@ -39,10 +42,14 @@ export async function openAsSuperuser(
   signal: AbortSignal,
 ): Promise<Connection> {
   const { socketDir, port, superuser: user, superuserPassword, sslMode, sslRootCert } = address;
-  const target = { socketDir, port, user, database, password: superuserPassword?.reveal(), sslMode, sslRootCert };
+  const target = { socketDir, port, user, database, password: superuserPassword?.reveal(), sslMode, sslRootCert, dataDir: dataOf(address) };
   const needs = { as: 'superuser', major: major ?? (await majorOf(address.dataDir)), timeoutMs: connectTimeoutMs, ...limits } as const;
   return connect(target, needs, signal);
 }
+
+/** The data on this machine by whose owner a server is known. */
+export const dataOf = ({ dataDir, connectionOnly = false }: Pick<ServerAddress, 'dataDir' | 'connectionOnly'>): string | undefined =>
+  connectionOnly ? undefined : dataDir;
 
 /** No such database, it lets nobody in, or not this role: invalid_catalog_name, object_not_in_prerequisite_state, invalid_authorization_specification (postinit.c, hba.c). */
 const closed = new Set(['3D000', '55000', '28000']);
@@ -82,6 +89,8 @@ export interface AsRole {
   readonly user: string;
   readonly database: string;
   readonly password: string | undefined;
+  /** As `dataOf` has it. */
+  readonly dataDir?: string | undefined;
   readonly sslMode?: SslMode | undefined;
   readonly sslRootCert?: string | undefined;
 }
@@ -104,6 +113,11 @@ export const openPooler = (
     { as: 'pooler', timeoutMs: connectTimeoutMs },
     signal,
   );
+
+/** How PostgreSQL's own tools know the server on a socket. Rejects with `data.owner` where somebody else listens. */
+export const peerOf = (
+  address: Pick<ServerAddress, 'socketDir' | 'port' | 'dataDir' | 'connectionOnly'>,
+): Promise<Record<string, string>> => peerEnvironment({ ...address, dataDir: dataOf(address) });
 
 /** How PostgreSQL's own tools come to TLS; nothing where it is left to them. */
 export const tlsEnvironment = ({ sslMode, sslRootCert }: Pick<ServerAddress, 'sslMode' | 'sslRootCert'>): Record<string, string> => ({

@@ -8,7 +8,7 @@ import { isExecutable } from '../machine/is-there.ts';
 import { type Connection, positionOf, type SqlResult } from './connection.ts';
 import { splitStatements } from './initialize/sql-statements.ts';
 import { withPassfile } from './passfile.ts';
-import { openAsRole, tlsEnvironment } from './sessions.ts';
+import { dataOf, openAsRole, peerOf, tlsEnvironment } from './sessions.ts';
 import { shorthandFor } from './shorthand.ts';
 
 const LOOK_MS = 10_000;
@@ -53,7 +53,16 @@ export async function openSql(
   } = config.postgresql;
   const user = asSuperuser ? superuser : username;
   const secret = asSuperuser ? superuserPassword : password;
-  const target = { socketDir, port, user, database: database ?? own, password: secret?.reveal(), sslMode, sslRootCert };
+  const target = {
+    socketDir,
+    port,
+    user,
+    database: database ?? own,
+    password: secret?.reveal(),
+    sslMode,
+    sslRootCert,
+    dataDir: dataOf(config.postgresql),
+  };
   const session = await openAsRole(target, {}, signal);
   return { database: target.database, user, run: (text) => runAll(session, text), end: () => session.end() };
 }
@@ -123,6 +132,7 @@ export async function runPsql(
     PGUSER: asSuperuser ? superuser : username,
     PGDATABASE: database ?? own,
     ...tlsEnvironment(config.postgresql),
+    ...(await peerOf(config.postgresql)),
   };
   return withPassfile(secret?.reveal(), { system: { files }, owner: undefined }, async (passfile) => {
     const child = await spawn({ file, args: [...args], env: { ...env, ...passfile }, output: 'inherit', newSession: false });

@@ -5,7 +5,7 @@ import { amcheckComplaints, judgeAmcheck } from '../instance/amcheck-verdict.ts'
 import { findBinaries } from '../instance/binaries.ts';
 import { serverOwner } from '../instance/owner.ts';
 import { withPassfile } from '../instance/passfile.ts';
-import { superuserToolOptions } from '../instance/sessions.ts';
+import { peerOf, superuserToolOptions } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { fill } from '../kernel/reasons.ts';
 import { readPlainText } from '../machine/plain-file.ts';
@@ -29,6 +29,7 @@ export async function amcheck({ config, system }: PostgresqlOptions, signal: Abo
     ...system.childEnvironment,
     PGAPPNAME: 'dbkit',
     PGOPTIONS: superuserToolOptions(own),
+    ...(await peerOf(config.postgresql)),
   };
   const address = [`--host=${socketDir}`, `--port=${port}`, `--username=${superuser}`, '--no-password'];
   const as = await serverOwner(config.postgresql, system);

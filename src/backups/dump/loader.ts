@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import type { Connection } from '../../instance/connection.ts';
 import { scramVerifier } from '../../instance/server/application.ts';
-import { openAsRole, openAsSuperuser, openForDatabases } from '../../instance/sessions.ts';
+import { dataOf, openAsRole, openAsSuperuser, openForDatabases } from '../../instance/sessions.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { IS_LOADER, LOADER_PREFIX } from './own-names.ts';
@@ -88,7 +88,8 @@ function loaderOf(
     let refused: unknown;
     for (const candidate of host === undefined ? (connectionOnly ? [socketDir] : [socketDir, '127.0.0.1', '::1']) : [host]) {
       try {
-        const target = { socketDir: candidate, port, user: name, database, password, sslMode, sslRootCert };
+        const dataDir = dataOf(config.postgresql);
+        const target = { socketDir: candidate, port, user: name, database, password, sslMode, sslRootCert, dataDir };
         const session = await openAsRole(target, { readOnlyDefault: 'off' }, signal);
         host = candidate;
         return session;

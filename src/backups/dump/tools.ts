@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { findBinaries } from '../../instance/binaries.ts';
 import { withPassfile } from '../../instance/passfile.ts';
-import { tlsEnvironment, toolOptions } from '../../instance/sessions.ts';
+import { peerOf, tlsEnvironment, toolOptions } from '../../instance/sessions.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System, Tool, ToolResult } from '../../kernel/machine.ts';
 import { isExecutable } from '../../machine/is-there.ts';
@@ -56,11 +56,16 @@ export async function findTools(
       ...tlsEnvironment(config.postgresql),
     };
     const call = (program: Program, args: readonly string[], at: ToolTarget | undefined, by: (tool: Tool) => Promise<ToolResult>) =>
-      withPassfile(at?.role?.password ?? superuserPassword?.reveal(), { system, owner }, (passfile) =>
+      withPassfile(at?.role?.password ?? superuserPassword?.reveal(), { system, owner }, async (passfile) =>
         by({
           file: join(directory, program),
           args,
-          env: { ...env, ...passfile, ...(at ? environmentOf(at, socketDir) : {}) },
+          env: {
+            ...env,
+            ...passfile,
+            ...(at ? environmentOf(at, socketDir) : {}),
+            ...(await peerOf({ ...config.postgresql, socketDir: at?.socketDir ?? socketDir })),
+          },
           as: owner,
           timeoutMs: TIMEOUT_MS,
         }),

@@ -59,6 +59,13 @@ function refused(refusal: Refusal, { superuser, socketDir, port }: PostgresqlSet
         hint: 'raise the limit for dbkit: `ulimit -n`, or memory',
         data,
       };
+    case 'foreign':
+      return {
+        status: 'unknown',
+        summary: `somebody else listens in the place of the server: ${serverWords(refusal)}`,
+        hint: 'find out who (`ss -xlp`), and end it; a socket folder that only the server may write keeps others out',
+        data,
+      };
     case 'not-let-in':
       return skipped(`this user is not let in as ${superuser} (${serverWords(refusal)}); the application's role is asked instead`);
     case 'read-only':

@@ -1,5 +1,5 @@
 import { sqlStateOf } from '../../instance/connection.ts';
-import { wordsOf } from '../../kernel/errors.ts';
+import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import { isOwnTrouble } from '../../kernel/own-trouble.ts';
 import type { RefusalKind } from '../facts.ts';
 
@@ -26,6 +26,7 @@ export function refusalOf(cause: unknown): Refusal {
     .split('\n')[0]!
     .replace(/^PostgreSQL does not answer on port \d+: /, '');
   if (isOwnTrouble(cause)) return { kind: 'own', words };
+  if (cause instanceof DbkitError && cause.code === 'data.owner') return { kind: 'foreign', words };
   const sqlState = sqlStateOf(cause);
   if (/Read-only file system/.test(words)) return { kind: 'read-only', words }; // Reported as a lack of privilege (errcode_for_file_access in elog.c).
   if (sqlState !== undefined) return { kind: bySqlState.find(([pattern]) => pattern.test(sqlState))?.[1] ?? 'other', words };

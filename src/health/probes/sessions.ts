@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import type { Connection } from '../../instance/connection.ts';
-import { openAsRole, openAsSuperuser, type SessionLimits } from '../../instance/sessions.ts';
+import { dataOf, openAsRole, openAsSuperuser, type SessionLimits } from '../../instance/sessions.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
 import { createTurns } from './turns.ts';
@@ -118,7 +118,8 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
     application: once(async (): Promise<Attempt | undefined> => {
       const host = await sessions.tcpHost();
       if (host === undefined) return undefined;
-      const target = { socketDir: host, port, user: username, database, password: password.reveal(), sslMode, sslRootCert };
+      const dataDir = dataOf(config.postgresql);
+      const target = { socketDir: host, port, user: username, database, password: password.reveal(), sslMode, sslRootCert, dataDir };
       const enter = () => attempt(() => openAsRole(target, limits, ending.signal));
       const first = await enter();
       const isBusy = first.refusal?.kind === 'hung' && (await sessions.superuser()).session !== undefined; // Else the server itself is hung.
