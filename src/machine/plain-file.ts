@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { errnoOf, unlessMissing } from '../kernel/errors.ts';
 
@@ -51,3 +51,45 @@ export const readPlainText = async (path: string, options: Parameters<typeof rea
 
 /** For `.catch` behind a read: undefined where there is nothing, or a folder, a pipe or a device in the place of the file. */
 export const unlessNoFile = (cause: unknown): undefined => (errnoOf(cause) === 'EISDIR' ? undefined : unlessMissing(cause));
+
+const PIPED_MAX_BYTES = 64 * 1024 ** 2;
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Reads what a person or a trusted configuration names. That may be a pipe of his own, such as a shell's `<(pass show key)`, or /dev/null. A pipe of
+ * somebody else's, put where a secret was, would be waited for with root's rights: EISDIR.
+ */
+export function readNamedSync(path: string): Buffer {
+  const fd = openSync(path, FLAGS);
+  try {
+    const stats = fstatSync(fd);
+    if (stats.isFile()) {
+      if (stats.size > SIZE_MAX_BYTES) throw tooLarge(path);
+      return readFileSync(fd);
+    }
+    if (!isOwn(stats) && !/^\/(dev\/stdin|dev\/fd\/\d+|proc\/self\/fd\/\d+)$/.test(path)) throw noFile(path);
+    return readPiped(path, fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const isOwn = ({ uid }: Stats): boolean => [0, process.getuid?.()].includes(uid);
+
+/** Opened again by its descriptor, which nobody can replace, to wait for whoever writes. */
+function readPiped(path: string, fd: number): Buffer {
+  const waiting = openSync(`/dev/fd/${fd}`, constants.O_RDONLY);
+  try {
+    const chunks: Buffer[] = [];
+    for (let size = 0; ; ) {
+      const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+      const length = readSync(waiting, chunk);
+      if (length === 0) return Buffer.concat(chunks);
+      size += length;
+      if (size > PIPED_MAX_BYTES) throw tooLarge(path);
+      chunks.push(chunk.subarray(0, length));
+    }
+  } finally {
+    closeSync(waiting);
+  }
+}

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Identity, Owner } from '../kernel/machine.ts';
+import { readNamedSync } from './plain-file.ts';
 
 interface Caller {
   readonly gid: number;
@@ -76,7 +76,7 @@ export function asCaller<T>(work: () => T extends PromiseLike<unknown> ? never :
 }
 
 /** The text of a file that the person who started dbkit named, with that person's rights. Throws the system's failure. */
-export const readAsCaller = (path: string): string => asCaller(() => readFileSync(path, 'utf8'));
+export const readAsCaller = (path: string): string => asCaller(() => readNamedSync(path).toString());
 
 /** Whom dbkit acts as since it put root's rights down; undefined where it acts as whoever started it. */
 export const actingAs = (): Owner | undefined => (isInside ? undefined : dropped?.owner);

@@ -40,6 +40,12 @@ test('a folder of hooks that leads out of the repository is refused', async () =
   await expect(install()).rejects.toMatchObject({ code: 'recovery.refused' });
 });
 
+test('the file of a hook manager that leads to a device without end is none', async () => {
+  await symlink('/dev/zero', join(repository, 'lefthook.yml'));
+  await symlink('/dev/zero', join(repository, '.pre-commit-config.yaml'));
+  expect((await install()).outcome).toBe('installed');
+});
+
 const git = (...args: string[]) =>
   execFileSync(
     'git',

@@ -1,13 +1,15 @@
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { chownSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { copyFile } from '../../src/backups/copy-file.ts';
 import { fromText } from '../../src/formats/byte-path.ts';
 import { clearStaleSocket } from '../../src/instance/guard/ports.ts';
+import { readAsCaller } from '../../src/machine/privileges.ts';
 import { readJournal } from '../../src/recovery/journal.ts';
 import { testSystem } from '../backups/copy-engine.fixture.ts';
+import { isRoot } from '../harness/as-user.ts';
 
 /** In a folder that others may write, anybody puts a pipe where dbkit reads: it would wait for a writer that never comes. */
 let root: string;
@@ -39,4 +41,19 @@ test('a file of the data that is copied', () => {
   expect(() => copyFile({ path: from, from, to, ...sizes, owner: undefined, pages: undefined, sync: false })).toThrow(
     /is not a regular file/,
   );
+});
+
+test.runIf(isRoot)('the file of a secret that the server’s user keeps: root waits for no pipe of his, and for its own', () => {
+  const path = pipe('alert-url');
+  chownSync(path, 54_321, 54_321);
+  expect(() => readAsCaller(path)).toThrow(/is no regular file/);
+  const own = pipe('identity');
+  const writer = spawn('sh', ['-c', 'sleep 0.2; echo AGE-SECRET-KEY-1 > "$0"', own]);
+  expect(readAsCaller(own)).toBe('AGE-SECRET-KEY-1\n');
+  writer.unref();
+});
+
+test('a device gives nothing, or no more than fits', () => {
+  expect(readAsCaller('/dev/null')).toBe('');
+  expect(() => readAsCaller('/dev/zero')).toThrow(/too large/);
 });

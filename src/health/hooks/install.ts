@@ -4,6 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { DbkitError, errnoOf, unlessMissing, wordsOf } from '../../kernel/errors.ts';
 import type { Git, GitRepository } from '../../machine/git-repository.ts';
 import { isThere } from '../../machine/is-there.ts';
+import { readPlainText } from '../../machine/plain-file.ts';
 import { beforeCommit } from './before-commit.ts';
 import { type Hook, type HookFacts, hookFile, isShellScript, type Program, planHook, withoutBlock } from './plan.ts';
 
@@ -62,7 +63,7 @@ async function look({ root, gitDir, hooksDir }: GitRepository, hook: Hook): Prom
   const found = await Promise.all(
     managers.map(async ([by, name]) => {
       const file = join(root, name);
-      const text = await readFile(file, 'utf8').catch(() => undefined);
+      const text = await readPlainText(file, { sizeMaxBytes: 1024 * 1024 }).catch(() => undefined); // A link of the repository’s may lead to a device.
       return text === undefined ? undefined : { by, file, text };
     }),
   );
