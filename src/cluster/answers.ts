@@ -110,7 +110,7 @@ export function readPatroni(json: unknown): PatroniView | undefined {
     isPrimary: output.role === 'master' || output.role === 'primary',
     state: output.state === 'streaming' ? 'running' : output.state,
     startedAt: output.postmaster_start_time,
-    dcsSeenAt: output.dcs_last_seen === undefined ? null : new Date(output.dcs_last_seen * 1000),
+    dcsSeenAt: output.dcs_last_seen === undefined ? null : dateOf(output.dcs_last_seen * 1000),
     systemIdentifier: output.database_system_identifier ?? null,
     isPaused: output.pause,
     isFailsafe: output.failsafe_mode_is_active,
@@ -195,5 +195,12 @@ export function readHistory(json: unknown): readonly TimelineChange[] | undefine
   const { success, output } = v.safeParse(v.array(entry), json);
   if (!success) return undefined;
   const word = (value: unknown): string | null => (typeof value === 'string' ? value : null);
-  return output.map(([timeline, endedAt, reason, at, leader]) => ({ timeline, endedAt, reason, at: word(at), newLeader: word(leader) }));
+  const moment = (value: unknown): string | null => (typeof value === 'string' && dateOf(value) !== null ? value : null);
+  return output.map(([timeline, endedAt, reason, at, leader]) => ({ timeline, endedAt, reason, at: moment(at), newLeader: word(leader) }));
+}
+
+/** null: it is no moment, whoever says so. */
+function dateOf(said: string | number): Date | null {
+  const at = new Date(said);
+  return Number.isNaN(at.getTime()) ? null : at;
 }

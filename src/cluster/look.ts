@@ -13,6 +13,7 @@ import type { ClusterFacts, MemberFacts } from './facts.ts';
 import { type Member, membersOf } from './members.ts';
 import { type AskPatroni, basic, createPatroni } from './patroni.ts';
 import { askServer, isTrouble, type ServerTrouble, type ServerView } from './server.ts';
+import { addressesOf, serverPlace } from './server-place.ts';
 
 /** The parts that a look at a cluster needs. */
 export interface ClusterNeeds {
@@ -54,7 +55,7 @@ export async function look(needs: ClusterNeeds, signal: AbortSignal, { members, 
   const views = await Promise.all(
     asked.map(async ({ member, patroni }) => {
       const one = said(member.name);
-      const server = one?.host && one.port ? { host: one.host, port: one.port } : member.server;
+      const server = await serverPlace(member, one, needs.config.postgresql.sslMode, addressesOf(signal));
       return { member, patroni, said: one, server, view: await askServer(server, needs.config.postgresql, signal) };
     }),
   );

@@ -56,6 +56,12 @@ test('settings and history', () => {
   expect(readHistory([[1, 5, 'x']])).toEqual([{ timeline: 1, endedAt: 5, reason: 'x', at: null, newLeader: null }]);
 });
 
+test('a moment that is none is not known, whoever answers in place of Patroni', () => {
+  expect(readHistory([[1, 5, 'x', 'yesterday', 'n2']])).toMatchObject([{ at: null, newLeader: 'n2' }]);
+  const said = { ...(recorded('3.0.2', 'patroni-n1') as object), dcs_last_seen: 1e300 };
+  expect(readPatroni(said)).toMatchObject({ dcsSeenAt: null });
+});
+
 test('what Patroni leaves out is its default, and quorum mode is synchronous', () => {
   expect(readSettings({})).toMatchObject({ ttlSeconds: 30, loopWaitSeconds: 10, checksTimeline: false, isSynchronous: false });
   expect(readSettings({ synchronous_mode: 'quorum' })?.isSynchronous).toBe(true);
