@@ -1,10 +1,24 @@
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import * as v from 'valibot';
-import { DbkitError, unlessMissing } from '../kernel/errors.ts';
+import type { Document } from 'yaml';
+import { DbkitError, unlessMissing, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { configSchema } from './config.ts';
 import type { SettingsFile } from './settings-file-contract.ts';
+
+/** The lines below it show the file, which may hold secrets. */
+const firstLine = (cause: unknown): string => wordsOf(cause).split('\n')[0]!.replace(/:$/, '');
+
+/** Sets it, and reads the whole: aliases without end, and a text where a mapping is due, are the file's fault. */
+function changed(document: Document, keys: readonly string[], value: unknown, path: string): unknown {
+  try {
+    document.setIn(keys, document.createNode(value));
+    return document.toJS() ?? {};
+  } catch (cause) {
+    throw new DbkitError('config.invalid', `${path}: ${firstLine(cause)}`, { hint: 'correct the file; nothing was changed' });
+  }
+}
 
 /** The configuration file as a thing to write to: what people wrote into it, comments included, stays as it is. */
 export function createSettingsFile(
@@ -19,9 +33,10 @@ export function createSettingsFile(
       const text = (await readFile(path, 'utf8').catch(unlessMissing)) ?? '';
       const document = yaml.parseDocument(text);
       if (document.errors[0])
-        throw new DbkitError('config.invalid', `${path}: ${document.errors[0].message}`, { hint: 'correct the file; nothing was changed' });
-      document.setIn(keys, document.createNode(value));
-      const checked = v.safeParse(configSchema, document.toJS() ?? {});
+        throw new DbkitError('config.invalid', `${path}: ${firstLine(document.errors[0])}`, {
+          hint: 'correct the file; nothing was changed',
+        });
+      const checked = v.safeParse(configSchema, changed(document, keys, value, path));
       if (!checked.success)
         throw new DbkitError('config.invalid', `${keys.join('.')}: ${checked.issues[0].message}`, { hint: 'nothing was changed' });
       const mode = await stat(path).then(

@@ -178,6 +178,25 @@ test('a certificate that cannot be read is a mistake of the configuration', asyn
   await expect(settingOf({})).rejects.toMatchObject({ code: 'config.invalid', message: expect.stringContaining('names no etcd') });
 });
 
+test.each([
+  ['cut in the middle', 'scope: shop\netcd3:\n  password: "hunter2\n  hosts: [', /patroni.yml is not a file of Patroni/],
+  [
+    'aliases of aliases',
+    `a: &a [1,1,1,1,1,1,1,1,1,1]\n${'bcdefgh'
+      .split('')
+      .map((name, at) => `${name}: &${name} [${`*${'abcdefgh'[at]},`.repeat(10)}]`)
+      .join('\n')}\n`,
+    /patroni.yml is not a file of Patroni/,
+  ],
+  ['a URL that is none', 'scope: shop\netcd3: {url: "http//root:hunter2@e1"}\n', /the url of etcd in .* is none/],
+])('a file that is broken is a mistake of the configuration, and none of it is shown: %s', async (_what, text, words) => {
+  const path = at('patroni.yml');
+  writeFileSync(path, text);
+  const failure = await readMemberSetting(path, 'shop', {}, never).catch((cause: unknown) => cause);
+  expect(failure).toMatchObject({ code: 'config.invalid', message: expect.stringMatching(words) });
+  expect(inspect(failure, { depth: 9 })).not.toContain('hunter2');
+});
+
 test('a port that is not named is etcd’s own, and what is logged of the password is hidden', async () => {
   const etcd3 = { host: '127.0.0.254', username: 'root', password: PASSWORD };
   await expect(settingOf({ etcd3 })).rejects.toMatchObject({ message: expect.stringContaining('http://127.0.0.254:2379 does not answer') });

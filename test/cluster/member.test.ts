@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { inspect } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createGuard } from '../../src/cluster/member/guard.ts';
 import { readMemberFile } from '../../src/cluster/member/member-file.ts';
@@ -29,6 +30,10 @@ test('a member says in its patroni.yml who it is; Patroni’s variables win over
   expect(await readMemberFile(path, { PATRONI_NAME: 'n2' })).toMatchObject({ name: 'n2' });
   writeFileSync(path, 'scope: shop\n');
   await expect(readMemberFile(path, {})).rejects.toMatchObject({ code: 'config.invalid' });
+  writeFileSync(path, 'scope: shop\n  password: "hunter2\n');
+  const broken = await readMemberFile(path, {}).catch((cause: unknown) => cause);
+  expect(broken).toMatchObject({ code: 'config.invalid' });
+  expect(inspect(broken, { depth: 9 })).not.toContain('hunter2');
 });
 
 test('services.patroni with a file of Patroni is a member; with a command it is a service like others', () => {

@@ -29,10 +29,9 @@ export async function readMemberFile(path: string, environment: Readonly<Record<
   try {
     file = v.parse(memberFile, yaml.parse(await readFile(path, 'utf8'), { version: '1.1' }));
   } catch (cause) {
-    throw new DbkitError('config.invalid', `${path} is not a file of Patroni: ${wordsOf(cause)}`, {
+    throw new DbkitError('config.invalid', `${path} is not a file of Patroni: ${wordsOf(cause).split('\n')[0]}`, {
       hint: 'correct services.patroni.config, or the file; `dbkit ha render` makes one',
-      cause,
-    });
+    }); // Neither more of it nor its cause: they show lines of the file, which holds passwords.
   }
   const { restapi } = file;
   const said = {

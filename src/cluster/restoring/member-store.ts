@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import { Secret } from '../../kernel/secret.ts';
+import { readPlainText } from '../../machine/plain-file.ts';
 import { type MemberDocument, readMember, storeHosts } from '../lint/patroni-setup.ts';
 import type { EtcdReach } from './ask-etcd.ts';
 import { type StoreKeys, storeValue } from './store-keys.ts';
@@ -23,8 +24,7 @@ export async function readMemberSetting(
   environment: Environment,
   signal: AbortSignal,
 ): Promise<MemberSetting> {
-  const { default: yaml } = await import('yaml');
-  const document = readMember(path, false, yaml.parse(await readFile(path, 'utf8'), { version: '1.1' }))?.document;
+  const document = readMember(path, false, await parsed(path))?.document;
   const stores = document === undefined ? [] : await storesOf(document, path, environment);
   if (document === undefined || stores.length === 0)
     throw new DbkitError('config.invalid', `${path} names no etcd that dbkit can ask`, {
@@ -44,6 +44,17 @@ export async function readMemberSetting(
   throw trouble;
 }
 
+async function parsed(path: string): Promise<unknown> {
+  const { default: yaml } = await import('yaml');
+  try {
+    return yaml.parse(await readPlainText(path, { sizeMaxBytes: 1024 * 1024 }), { version: '1.1' });
+  } catch (cause) {
+    throw new DbkitError('config.invalid', `${path} is not a file of Patroni: ${wordsOf(cause).split('\n')[0]}`, {
+      hint: 'correct it; nothing was changed',
+    }); // Without its cause, which shows lines of the file: they may hold passwords.
+  }
+}
+
 const DEFAULT_PORT = 2379;
 
 /** Every etcd that Patroni would ask, as it would ("Etcd" and "Etcdv3" of its YAML and environment settings): its variables stand above the file. */
@@ -52,7 +63,7 @@ async function storesOf(document: MemberDocument, path: string, environment: Env
   const said = (name: string): string | undefined => environment[`PATRONI_ETCD${api === 3 ? '3' : ''}_${name}`] || undefined;
   const section = (api === 3 ? document.etcd3 : document.etcd) ?? {};
   const url = said('URL') ?? section.url ?? undefined;
-  const given = url === undefined ? undefined : partsOf(url);
+  const given = url === undefined ? undefined : partsOf(url, path);
   const protocol = given?.protocol ?? said('PROTOCOL') ?? section.protocol ?? 'http';
   const hosts = given
     ? [given.host]
@@ -75,9 +86,13 @@ const shown = (ca: Buffer | undefined, cert: Buffer | undefined, key = cert): Et
   ...(key && { key }),
 });
 
-function partsOf(url: string): { protocol: string; host: string; username: string; password: string } {
-  const { protocol, host, username, password } = new URL(url);
-  return { protocol: protocol.slice(0, -1), host, username: decodeURIComponent(username), password: decodeURIComponent(password) };
+function partsOf(url: string, path: string): { protocol: string; host: string; username: string; password: string } {
+  try {
+    const { protocol, host, username, password } = new URL(url);
+    return { protocol: protocol.slice(0, -1), host, username: decodeURIComponent(username), password: decodeURIComponent(password) };
+  } catch {
+    throw new DbkitError('config.invalid', `the url of etcd in ${path} is none`, { hint: 'correct it; nothing was changed' }); // It may hold a password.
+  }
 }
 
 /** '10.0.0.1', 'https' → 'https://10.0.0.1:2379'. A host may be written with quotes, as Patroni's variables have it, or as a URL. */
