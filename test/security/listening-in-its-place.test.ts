@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { chmodSync, chownSync, lchownSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
@@ -138,4 +138,23 @@ test.runIf(isRoot)('health says that it does not know, which is no reason to rec
   const config = configOf();
   const probe = await connectionProbe(config.postgresql, createSessions(config, clock)).check(signal);
   expect(probe).toMatchObject({ status: 'unknown', data: { why: 'foreign' } });
+});
+
+test('the application’s password is not told to whoever has the port of a server that is down', async () => {
+  const stranger = createServer((client) => {
+    client.on('error', () => undefined);
+    client.on('data', (words) => {
+      heard.push(words);
+      client.write(ASK);
+    });
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void stranger.close());
+  await once(stranger, 'listening');
+  const { port } = stranger.address() as AddressInfo;
+  const postgresql = { dataDir, socketDir: folder, port, listenAddresses: '127.0.0.1', password: SECRET };
+  const { config } = layerConfig({ file: { path: 'dbkit.yaml', value: { postgresql } }, environment: [], flags: [] });
+  const { clock } = await testSystem();
+  const attempt = await createSessions(config, clock).during(signal, (open) => open.application());
+  expect(attempt).toMatchObject({ refusal: { kind: 'silent' } });
+  expect(heard).toEqual([]);
 });

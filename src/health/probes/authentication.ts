@@ -17,8 +17,6 @@ export function authenticationProbe(
     title: 'application role over TCP',
     check: (signal) =>
       sessions.during(signal, async (open): Promise<ResultOf<'authentication'>> => {
-        const isUp = (await open.superuser()).refusal?.kind;
-        if (isUp === 'silent' || isUp === 'foreign') return skipped('the server does not answer'); // Whoever listens on its port then would be told the password.
         const attempt = await open.application();
         if (attempt === undefined) return skipped('listen_addresses is empty: there is no TCP to log in over');
         const address = `${await open.tcpHost()}:${port}`;
@@ -37,7 +35,8 @@ export function authenticationProbe(
           };
         }
         if (attempt.refusal.kind === 'own') return { status: 'unknown', summary: `dbkit cannot ask: ${attempt.refusal.words}` };
-        if (isUp === 'hung' || isUp === 'starting') return skipped('the server does not answer');
+        const isUp = (await open.superuser()).refusal?.kind;
+        if (isUp === 'silent' || isUp === 'foreign' || isUp === 'hung' || isUp === 'starting') return skipped('the server does not answer');
         if (attempt.refusal.kind === 'hung') return unanswered(address);
         const [summary, hint] = await explain(open, attempt.refusal, { username, database, address });
         return { status: 'critical', summary, hint, data: { why: attempt.refusal.kind, words: attempt.refusal.words } };

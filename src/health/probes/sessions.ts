@@ -23,7 +23,7 @@ export interface Watch {
 export interface Sessions {
   /** The superuser over the socket. */
   superuser(): Promise<Attempt>;
-  /** The application's role with its password over TCP, with TLS where that is wanted; undefined when the server does not listen there. */
+  /** The application's role with its password over TCP, with TLS where that is wanted; undefined when the server does not listen there. Not asked while nobody of the server's is at its socket. */
   application(): Promise<Attempt | undefined>;
   /** Where a client on this machine finds the server; undefined when it does not listen on TCP. */
   tcpHost(): Promise<string | undefined>;
@@ -116,6 +116,8 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
     superuser: once(() => asSuperuser()),
     writer: once(() => asSuperuser({ readOnlyDefault: 'kept' })),
     application: once(async (): Promise<Attempt | undefined> => {
+      const { refusal } = await sessions.superuser();
+      if (refusal?.kind === 'silent' || refusal?.kind === 'foreign') return { refusal }; // Its port is free for anybody then, who would be told the password.
       const host = await sessions.tcpHost();
       if (host === undefined) return undefined;
       const dataDir = dataOf(config.postgresql);
