@@ -18,6 +18,8 @@ export async function createKey(file: string, now: Date): Promise<CreatedKey> {
   try {
     asCaller(() => writeFileSync(file, sheet(identity, recipient, now), { flag: 'wx', mode: 0o600, flush: true }));
   } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT')
+      throw new DbkitError('usage.invalid', `the folder of ${file} is not there`, { hint: 'make it first; no key was made', cause });
     if (errnoOf(cause) !== 'EEXIST') throw cause;
     throw new DbkitError('file.exists', `${file} exists already`, {
       hint: 'name another file: copies may depend on the key in this one',

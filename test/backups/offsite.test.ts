@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -308,4 +308,12 @@ test('a backup whose summary says that it is small needs the room that its files
   await copyOut(needs, await backupIn(backupDir, label, FIRST), nothing, signal);
   const manifest = await place.manifest((await place.summary(label, signal))!, signal);
   expect(writtenBytes(manifest)).toBe(Object.values(FIRST).reduce((sum, { length }) => sum + length, 0) + `{"label":"${label}"}\n`.length);
+});
+
+test('a new identity goes into a file of its own: through no link, over nothing, and into a folder that is there', async () => {
+  const [mine, theirs] = [await folder(), await folder()];
+  await symlink(join(theirs, 'stolen'), join(mine, 'identity'));
+  await expect(createKey(join(mine, 'identity'), clock.now())).rejects.toMatchObject({ code: 'file.exists' });
+  expect(await readdir(theirs)).toEqual([]);
+  await expect(createKey(join(mine, 'none/identity'), clock.now())).rejects.toMatchObject({ code: 'usage.invalid' });
 });
