@@ -24,7 +24,7 @@ export class Unaccepted extends Error {
 /** Rejects with the status and the first words of the answer; never with the URL, which is often the secret. */
 export async function post({ url, headers = {}, body }: Post, signal: AbortSignal): Promise<void> {
   const isJson = typeof body !== 'string';
-  const type = isJson ? { 'content-type': 'application/json' } : {};
+  const type: Readonly<Record<string, string>> = isJson ? { 'content-type': 'application/json' } : {};
   await ask(url, { method: 'POST', headers: { ...type, ...headers }, body: isJson ? JSON.stringify(body) : body }, signal);
 }
 
