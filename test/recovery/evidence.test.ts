@@ -12,6 +12,7 @@ import type { Plan } from '../../src/recovery/plan.ts';
 import { remedyFor } from '../../src/recovery/remedies.ts';
 import { requireEvidence, rereadEvidence } from '../../src/recovery/reread.ts';
 import { random } from '../fault/random.ts';
+import { bareFacts } from './ladder-facts.fixture.ts';
 
 const codes = Object.keys(findingCodes) as FindingCode[];
 const signal = new AbortController().signal;
@@ -120,22 +121,13 @@ test('the ladder reaches no replacement through findings that prove nothing, in 
     const steps = findings.map((finding) => ({ finding, remedy: remedyFor({ finding, ...circumstances }) }));
     const asking = steps.filter(({ remedy }) => remedy.then === 'serve' || remedy.then === 'replace').map(({ finding }) => finding);
     const { then: decision } = climb({
-      state: 'cluster',
+      ...bareFacts,
       answers: new Set(steps.map(({ remedy }) => remedy.then)),
       evident: evidenceAmong(asking, () => true).length > 0,
       backup: seed % 2 === 0 ? 'data_20261120_195400' : undefined,
-      onlyIndexes: false,
       partial: 'data_20261120_195400',
       dump: 'dump_20261120_195400',
       rollsForward: true,
-      follows: false,
-      replacements: 0,
-      maxReplacements: 3,
-      allow: ['repair', 'restore', 'reinitialize'],
-      wish: undefined,
-      known: false,
-      backupsUnmounted: false,
-      backupsUnreadable: false,
     });
     expect(decision, JSON.stringify(findings)).not.toMatch(/restore|reinitialize/);
   }

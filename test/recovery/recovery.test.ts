@@ -5,6 +5,7 @@ import type { Facts } from '../../src/recovery/ladder-facts.ts';
 import { type RemedyId, remedies, remedyFor } from '../../src/recovery/remedies.ts';
 import type { Answer, Case } from '../../src/recovery/remedy.ts';
 import { everyRow } from '../harness/every-row.ts';
+import { bareFacts } from './ladder-facts.fixture.ts';
 
 const finding = (code: FindingCode, severity: Finding['severity'] = 'certain'): Finding => ({
   code,
@@ -28,25 +29,7 @@ const answer = (code: FindingCode, more: Partial<Case> = {}) => {
   const remedy = remedyFor(found(code, more));
   return remedy.then === 'repair' ? remedy.mend : remedy.then;
 };
-const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({
-  state: 'cluster',
-  answers: new Set(answers),
-  backup: undefined,
-  partial: undefined,
-  dump: undefined,
-  rollsForward: false,
-  evident: true,
-  onlyIndexes: false,
-  follows: false,
-  replacements: 0,
-  maxReplacements: 3,
-  allow: ['repair', 'restore', 'reinitialize'],
-  wish: undefined,
-  known: false,
-  backupsUnmounted: false,
-  backupsUnreadable: false,
-  ...more,
-});
+const facts = (answers: Answer[], more: Partial<Facts> = {}): Facts => ({ ...bareFacts, answers: new Set(answers), ...more });
 const decision = (answers: Answer[], more: Partial<Facts> = {}) => climb(facts(answers, more)).then;
 
 describe('what each finding asks for', () => {

@@ -10,28 +10,12 @@ import type { Facts } from '../../src/recovery/ladder-facts.ts';
 import { accessOf, newestDamaged, newestDump } from '../../src/recovery/last-sources.ts';
 import { createListing } from '../../src/recovery/listing.ts';
 import type { PlanInput } from '../../src/recovery/plan.ts';
+import { bareFacts } from './ladder-facts.fixture.ts';
 
 const signal = new AbortController().signal;
 const silent = (): void => undefined;
 const log: Logger = { debug: silent, info: silent, warn: silent, error: silent, progress: silent };
-const facts: Facts = {
-  state: 'cluster',
-  answers: new Set(['replace']),
-  backup: undefined,
-  partial: undefined,
-  dump: undefined,
-  rollsForward: false,
-  evident: true,
-  onlyIndexes: false,
-  follows: false,
-  replacements: 0,
-  maxReplacements: 3,
-  allow: ['repair', 'restore', 'reinitialize'],
-  wish: undefined,
-  known: false,
-  backupsUnmounted: false,
-  backupsUnreadable: false,
-};
+const facts: Facts = { ...bareFacts, answers: new Set(['replace']) };
 
 /** What the ladder decides where the lists of backups end as told. */
 async function decided(state: 'cluster' | 'empty', list: () => Promise<never[]>): Promise<string> {
