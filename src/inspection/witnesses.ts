@@ -1,11 +1,11 @@
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import type { ControlFile } from '../formats/control-file.ts';
 import { readWal } from '../formats/wal-reader.ts';
 import { formatLsn, holdsSegment, LONG_HEADER_BYTES, parseSegmentName, readSegmentHeader, segmentOf } from '../formats/wal-segment.ts';
-import { errnoOf } from '../kernel/errors.ts';
 import { fill } from '../kernel/reasons.ts';
+import { openPlainSync, unlessNoFile } from '../machine/plain-file.ts';
 import { contradictions, FIRST_USER_OID, figuresOf, type Verdict, type Witnesses } from './contradictions.ts';
 import type { Inventory } from './inventory.ts';
 import type { Reached } from './reached.ts';
@@ -68,13 +68,12 @@ export function walOwners(
 function headOf(path: string, length = LONG_HEADER_BYTES): Buffer {
   let file: number;
   try {
-    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    file = openPlainSync(path);
   } catch (cause) {
-    if (errnoOf(cause) !== 'ENOENT') throw cause;
-    return Buffer.alloc(0); // Recycled meanwhile.
+    unlessNoFile(cause);
+    return Buffer.alloc(0); // Recycled meanwhile, or a folder in its place.
   }
   try {
-    if (!fstatSync(file).isFile()) return Buffer.alloc(0); // A folder in its place.
     const head = Buffer.alloc(length);
     return head.subarray(0, readSync(file, head, 0, length, 0));
   } finally {

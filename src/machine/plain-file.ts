@@ -1,5 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, type Stats } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { errnoOf, unlessMissing } from '../kernel/errors.ts';
 
 /** Of a pipe that nobody writes to, open(2) waits without end unless it is told not to; of a device, read(2) may give bytes without end. */
@@ -21,24 +21,44 @@ export async function readPlain(
   path: string,
   { sizeMaxBytes = SIZE_MAX_BYTES, signal }: { readonly sizeMaxBytes?: number; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Buffer> {
-  const file = await open(path, FLAGS);
+  const file = await openPlain(path);
   try {
-    const stats = await file.stat();
-    if (!stats.isFile()) throw noFile(path);
-    if (stats.size > sizeMaxBytes) throw tooLarge(path);
+    if ((await file.stat()).size > sizeMaxBytes) throw tooLarge(path);
     return await file.readFile(signal === undefined ? {} : { signal });
   } finally {
     await file.close();
   }
 }
 
+/** Opens a file to read pieces of it. Rejects as `readPlain` does for what is no file. */
+export async function openPlain(path: string | Buffer): Promise<FileHandle> {
+  const file = await open(path, FLAGS);
+  try {
+    if (!(await file.stat()).isFile()) throw noFile(String(path));
+    return file;
+  } catch (cause) {
+    await file.close();
+    throw cause;
+  }
+}
+
 /** The same at once. */
-export function readPlainSync(path: string): Buffer {
+export function openPlainSync(path: string): number {
   const fd = openSync(path, FLAGS);
   try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile()) throw noFile(path);
-    if (stats.size > SIZE_MAX_BYTES) throw tooLarge(path);
+    if (!fstatSync(fd).isFile()) throw noFile(path);
+    return fd;
+  } catch (cause) {
+    closeSync(fd);
+    throw cause;
+  }
+}
+
+/** `readPlain` at once. */
+export function readPlainSync(path: string): Buffer {
+  const fd = openPlainSync(path);
+  try {
+    if (fstatSync(fd).size > SIZE_MAX_BYTES) throw tooLarge(path);
     return readFileSync(fd);
   } finally {
     closeSync(fd);

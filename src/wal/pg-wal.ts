@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { type FileHandle, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   holdsSegment,
@@ -10,7 +9,7 @@ import {
   segmentOf,
   type WalIdentity,
 } from '../formats/wal-segment.ts';
-import { unlessMissing } from '../kernel/errors.ts';
+import { openPlain, unlessNoFile } from '../machine/plain-file.ts';
 
 /** A server's own pg_wal, where its segments come and go. */
 export interface PgWal {
@@ -31,10 +30,10 @@ export function openPgWal(directory: string, identity: WalIdentity): PgWal {
   const size = BigInt(segmentSizeBytes);
   const nameAt = (lsn: Lsn): string => segmentName(timeline, segmentOf(lsn, segmentSizeBytes), segmentSizeBytes);
   const within = async <T>(lsn: Lsn, work: (file: FileHandle) => Promise<T>): Promise<T | undefined> => {
-    const file = await open(join(directory, nameAt(lsn)), constants.O_RDONLY | constants.O_NONBLOCK).catch(unlessMissing);
+    const file = await openPlain(join(directory, nameAt(lsn))).catch(unlessNoFile);
     if (!file) return undefined;
     try {
-      return (await file.stat()).isFile() ? await work(file) : undefined;
+      return await work(file);
     } finally {
       await file.close();
     }

@@ -1,5 +1,4 @@
-import { constants } from 'node:fs';
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { type BytePath, fromText, join, toBytes } from '../../formats/byte-path.ts';
 import {
   holdsSegment,
@@ -11,19 +10,18 @@ import {
   timelineOfHistory,
   type WalIdentity,
 } from '../../formats/wal-segment.ts';
-import { DbkitError, unlessMissing } from '../../kernel/errors.ts';
+import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity } from '../../kernel/machine.ts';
+import { openPlain, unlessNoFile } from '../../machine/plain-file.ts';
 import { copyFile } from '../copy-file.ts';
 import type { BackupRecord } from './record.ts';
 
 /** A segment's first page header; undefined when the file is missing, shorter than `atLeastBytes`, or holds no WAL. */
 export async function headerOf(directory: BytePath, name: string, atLeastBytes: number): Promise<SegmentHeader | undefined> {
-  const file = await open(toBytes(join(directory, fromText(name))), constants.O_RDONLY | constants.O_NONBLOCK).catch(unlessMissing);
+  const file = await openPlain(toBytes(join(directory, fromText(name)))).catch(unlessNoFile);
   if (!file) return undefined;
   try {
-    const stats = await file.stat();
-    if (!stats.isFile()) return undefined;
-    const { size } = stats;
+    const { size } = await file.stat();
     const { buffer, bytesRead } = await file.read(Buffer.alloc(LONG_HEADER_BYTES), 0, LONG_HEADER_BYTES, 0);
     return size >= atLeastBytes && bytesRead === LONG_HEADER_BYTES ? readSegmentHeader(buffer) : undefined;
   } finally {
