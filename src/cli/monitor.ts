@@ -139,13 +139,14 @@ function checkView({ health, at, state, events, because, verdict, recovery }: Mo
   ].join('\n\n');
 }
 
-/** The copies and the drill stand among the probes; of the moments none of them speaks. */
-function comebackView({ moments, drill }: Comeback): string {
+/** The copies stand among the probes; of the WAL that leads on from the backups, and of how long a restore takes, this one line. */
+function comebackView({ wal, drill }: Comeback): string {
   const back =
-    moments === null
-      ? 'what comes back: the backups, and no moment between them'
-      : `what comes back: moments from ${moment(moments.fromAt)} until ${moments.untilAt === null ? 'where the kept WAL ends' : moment(moments.untilAt)}`;
-  return drill === null ? `${back}; no restore was rehearsed yet` : `${back}; the last rehearsed restore took ${duration(drill.seconds)}`;
+    'unknown' in wal
+      ? `moments between backups: not known (${wal.unknown})`
+      : `base backups from ${moment(wal.fromAt)} on, and WAL behind them${wal.untilAt === null ? '' : ` until ${moment(wal.untilAt)}`}`;
+  const rehearsed = drill && `the last rehearsed restore took ${duration(drill.seconds)}`;
+  return [back, drill === null ? 'no restore was rehearsed yet' : rehearsed].filter(Boolean).join('; ');
 }
 
 const SHOWN = 8;

@@ -154,7 +154,7 @@ test('the page asks for nothing, runs nothing, and takes nothing that was writte
     expect(body).toContain(word);
 });
 
-const probe = (name: string, data: ProbeReport['data']): ProbeReport => ({ ...connection('ok'), name, title: name, data });
+const probe = (name: string, data: ProbeReport['data']): ProbeReport => ({ ...connection('ok'), name, title: name, summary: name, data });
 const archived = (data: object): ProbeReport =>
   probe('wal-archive', {
     state: 'keeping',
@@ -181,7 +181,7 @@ test.each<[string, readonly ProbeReport[], readonly string[]]>([
     'moments, a drill and a copy',
     [archived({ fromAt: '2026-11-20T19:54:00.000Z' }), probe('backups', kept), probe('copies', [copy])],
     [
-      '2026-11-20 19:54:00 UTC</time> until <time datetime="2026-11-21T05:59:58.000Z">',
+      '2026-11-20 19:54:00 UTC</time> on, and the WAL that is kept behind them, until <time datetime="2026-11-21T05:59:58.000Z">',
       'took <span class="ok">12 s</span>, and the tier allows 5 min; 2 h ago',
       '<th scope="row">bucket</th><td>data_1, 60 min old, of 2</td><td>nothing is missing</td><td class="ok">none</td>',
     ],
@@ -194,14 +194,27 @@ test.each<[string, readonly ProbeReport[], readonly string[]]>([
       probe('copies', [{ ...copy, label: null, failing: 'the <bucket> is gone', walLagBytes: 9, walLagSeconds: 90 }]),
     ],
     [
-      'No moment between backups',
+      'which moments between backups: wal-archive',
       '<span class="critical">10 min</span>',
       'none that is verified',
       'the &lt;bucket&gt; is gone',
       '90 s behind',
     ],
   ],
-  ['nothing', [], ['No moment between backups', 'No restore was rehearsed yet', 'Nothing is copied elsewhere']],
+  [
+    'no backup, no copy',
+    [probe('backups', { backups: 0 })],
+    ['the check did not ask', 'No restore was rehearsed yet', 'Nothing is copied elsewhere'],
+  ],
+  [
+    'nothing that could be asked',
+    [probe('wal-archive', null), probe('backups', null), probe('copies', null)],
+    [
+      'moments between backups: wal-archive',
+      'does not tell whether a restore was rehearsed',
+      'does not tell what the copies elsewhere hold',
+    ],
+  ],
 ])('the page says what can be brought back: %s', async (_name, probes, words) => {
   const { body } = await pageAt('/', { ...picture, check: { ...check('ok'), health: { ...check('ok').health, probes } } });
   for (const word of words) expect(body).toContain(word);

@@ -1,4 +1,4 @@
-import type { Backups } from '../../backups/backup.ts';
+import { type Backups, isGood } from '../../backups/backup.ts';
 import type { Config } from '../../config/config.ts';
 import { levelsWithin, tiers } from '../../config/tiers.ts';
 import { parseLsn } from '../../formats/wal-segment.ts';
@@ -32,8 +32,11 @@ export function walArchiveProbe(
         const server = await reachedBy(await open.watch());
         const end = await endOf(await archive.timelines(signal));
         const lists = await Promise.all(kinds.filter(({ kind }) => kind === 'physical').map(({ repository }) => repository.list(signal)));
-        const good = lists.flat().filter(({ state }) => state !== 'damaged');
-        const backupsAt = good.map(({ createdAt }) => createdAt).sort();
+        const backupsAt = lists
+          .flat()
+          .filter(isGood)
+          .map(({ createdAt }) => createdAt)
+          .sort();
         return judgeArchive({ keeping, end, lag: lagOf(end, server, clock.now()), backupsAt }, limits, clock.now());
       }),
   };
