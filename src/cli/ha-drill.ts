@@ -12,6 +12,7 @@ interface DrillFlags {
   readonly trials: number;
   readonly members: number;
   readonly firstPort: number;
+  readonly guard: boolean;
 }
 
 /** Rehearsals of disasters, and their evidence. */
@@ -23,13 +24,15 @@ export function registerDrills(ha: Command, cli: Cli): void {
     .option('--trials <count>', 'how often', between(1, 100), 1)
     .option('--members <count>', 'how many servers', between(2, 9), 3)
     .option('--first-port <port>', 'its ports are this one and the 30 after it, on the loopback', between(1024, 65_000), 15_600)
+    .option('--no-guard', 'run Patroni without dbkit, to compare with: no guard, no PAUSE of PgBouncer')
     .addHelpText(
       'after',
       `\nClients write one row after another through the write address and through PgBouncer, and note what was acknowledged. Measured are the longest\ntime without an acknowledged commit (RTO), acknowledged rows that are gone, how long two servers took writes, and the time until every member is\nback. Each trial is kept below ha-trials of the state folder. Answers 1 where a target was missed.\n\nDrills:\n${listed}\n\nExamples:\n  dbkit ha drill leader-node --trials 3\n  dbkit ha report --since 30d`,
     )
-    .action((name: string, { trials, members, firstPort }: DrillFlags, command: Command) =>
+    .action((name: string, { trials, members, firstPort, guard }: DrillFlags, command: Command) =>
       cli.run(command, async ({ app, signal, surroundings: { program } }) => {
-        const report = await (await app()).cluster.drill({ name, trials, members, port: firstPort, program }, signal);
+        const wish = { name, trials, members, port: firstPort, program, ...(guard ? {} : { unguarded: true as const }) };
+        const report = await (await app()).cluster.drill(wish, signal);
         return { report, text: (style) => drillView(report, style), exit: report.passed ? 0 : 1 };
       }),
     );
@@ -58,7 +61,7 @@ function rowOf(trial: Trial, style: Style): string[] {
   const rto = Object.entries(trial.rtoSeconds).map(([name, value]) => `${name} ${seconds(value)}`);
   return [
     moment(trial.at),
-    trial.drill,
+    trial.guarded ? trial.drill : `${trial.drill}, Patroni alone`,
     trial.passed ? style.good('passed') : style.bad('FAILED'),
     rto.join(', '),
     `${trial.lostRows} of ${trial.ackedRows}`,

@@ -35,6 +35,7 @@ export const drills = [
     targets: within(40, { twoWritableSeconds: 0.5 }),
   },
   { id: 'etcd-down', words: 'etcd stands still for 30 s', targets: within(5) },
+  { id: 'partition', words: 'the leader is cut off from etcd, from the other members and from clients', targets: within(30) },
   { id: 'replica-lost', words: 'the machine of a synchronous replica dies', targets: within(20) },
   { id: 'cold-start', words: 'all machines die at once, and start again', targets: within(120) },
   { id: 'switchover-under-load', words: 'a planned switchover while clients write through PgBouncer', targets: within(10, { errors: 0 }) },

@@ -13,6 +13,8 @@ const trial = v.object({
   patroniVersion: v.string(),
   ttlSeconds: number,
   synchronous: v.boolean(),
+  /** false: Patroni alone, to compare with. */
+  guarded: v.optional(v.boolean(), true),
   rtoSeconds: v.record(v.string(), number),
   ackedRows: number,
   lostRows: number,
@@ -37,6 +39,13 @@ export async function keepTrial(config: Pick<Config, 'stateDir'>, { files }: { r
   const path = join(folder, `${one.at.replace(/[-:.]/g, '')}-${one.drill}.json`);
   await files.write(path, `${JSON.stringify(one, null, 2)}\n`, { mode: 0o644 });
   return path;
+}
+
+/** The last trial of each drill that dbkit guarded. */
+export async function lastTrials(needs: Parameters<typeof reportTrials>[0]): Promise<readonly Trial[]> {
+  const { trials } = await reportTrials(needs, { since: undefined });
+  const guarded = trials.filter((one) => one.guarded);
+  return guarded.filter((one, index) => guarded.findIndex(({ drill }) => drill === one.drill) === index);
 }
 
 export interface TrialsReport {

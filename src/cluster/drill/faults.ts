@@ -18,7 +18,11 @@ export interface Victim {
   readonly leader: string;
   readonly synchronous: string | undefined;
   readonly members: readonly string[];
+  /** Nobody starts its Patroni again but a person. */
+  readonly unguarded: boolean;
   startMember(name: string): Promise<void>;
+  /** Cuts a member off from all others, or mends that. */
+  cutOff(name: string, isCut: boolean): Promise<void>;
   switchover(signal: AbortSignal): Promise<unknown>;
 }
 
@@ -28,6 +32,8 @@ export type Mend = () => Promise<void>;
 const nothing: Mend = async () => undefined;
 const STORE_DOWN_MS = 30_000;
 const AFTER_LEASE_MS = 8_000;
+/** From the moment that commits go on until a person comes, where no guard does. */
+const PERSON_MS = 20_000;
 
 /** Brings the disaster about. Resolves when it is there, or over where it ends by itself. */
 export const faults: Readonly<Record<DrillName, (victim: Victim, signal: AbortSignal) => Promise<Mend>>> = {
@@ -37,13 +43,13 @@ export const faults: Readonly<Record<DrillName, (victim: Victim, signal: AbortSi
     signalTo(there(pid, `server of ${victim.leader}`), 'SIGKILL');
     return nothing;
   },
-  'patroni-killed': async (victim) => {
+  'patroni-killed': async (victim, signal) => {
     await signalPatroni(victim, victim.leader, 'SIGKILL');
-    return nothing;
+    return byPerson(victim, signal, () => victim.startMember(victim.leader));
   },
-  'patroni-hung': async (victim) => {
-    await signalPatroni(victim, victim.leader, 'SIGSTOP');
-    return nothing;
+  'patroni-hung': async (victim, signal) => {
+    const pid = await signalPatroni(victim, victim.leader, 'SIGSTOP');
+    return byPerson(victim, signal, async () => signalTo(pid, 'SIGCONT'));
   },
   freeze: async (victim, signal) => {
     const pids = await processesOf(victim, victim.leader);
@@ -65,6 +71,10 @@ export const faults: Readonly<Record<DrillName, (victim: Victim, signal: AbortSi
     }
     return nothing;
   },
+  partition: async (victim) => {
+    await victim.cutOff(victim.leader, true);
+    return () => victim.cutOff(victim.leader, false);
+  },
   'replica-lost': (victim) => killNode(victim, victim.synchronous ?? victim.members.find((name) => name !== victim.leader)!),
   'cold-start': async (victim) => {
     const pids = await Promise.all(victim.members.map((name) => processesOf(victim, name)));
@@ -77,6 +87,10 @@ export const faults: Readonly<Record<DrillName, (victim: Victim, signal: AbortSi
     return nothing;
   },
 };
+
+/** The guard needs nobody. */
+const byPerson = ({ unguarded, clock }: Victim, signal: AbortSignal, mend: Mend): Mend =>
+  unguarded ? () => clock.sleep(PERSON_MS, signal).then(mend) : nothing;
 
 async function killNode(victim: Victim, name: string): Promise<Mend> {
   const pids = await processesOf(victim, name);
@@ -102,9 +116,11 @@ async function serverProcesses({ folder }: Victim, name: string): Promise<readon
 }
 
 /** A member without dbkit is its Patroni. */
-async function signalPatroni(victim: Victim, name: string, signal: NodeJS.Signals): Promise<void> {
+async function signalPatroni(victim: Victim, name: string, signal: NodeJS.Signals): Promise<number> {
   const patroni = await leftPatroni(memberState(victim.folder, name));
-  signalTo(there(patroni?.pid ?? (await programOf(victim, name)), `Patroni of ${name}`), signal);
+  const pid = there(patroni?.pid ?? (await programOf(victim, name)), `Patroni of ${name}`);
+  signalTo(pid, signal);
+  return pid;
 }
 
 /** A disaster that did not come must not pass as one that was survived. */

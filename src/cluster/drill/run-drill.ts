@@ -2,7 +2,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DbkitError } from '../../kernel/errors.ts';
 import { downLocal } from '../local/down.ts';
-import { localFolder, localNeeds } from '../local/local-state.ts';
+import { localFolder, localNeeds, readLocal } from '../local/local-state.ts';
+import { makeNetworks, removeNetworks } from '../local/networks.ts';
 import { startingOf } from '../local/starting.ts';
 import { type LocalNeeds, upLocal } from '../local/up.ts';
 import { type Drill, type DrillName, drillNamed, drills } from './drills.ts';
@@ -16,6 +17,8 @@ export interface DrillWish {
   readonly port: number;
   readonly members: number;
   readonly program: readonly string[];
+  /** Patroni alone is rehearsed, to compare with: no guard, and no PAUSE of PgBouncer. */
+  readonly unguarded?: true;
 }
 
 export interface DrillReport {
@@ -55,12 +58,14 @@ async function rehearse(
   { drill, trials, ...wish }: Omit<DrillWish, 'name'> & { readonly drill: Drill & { readonly id: DrillName } },
   signal: AbortSignal,
 ): Promise<DrillReport> {
-  await downLocal(needs); // Of a drill that was killed.
+  await clear(needs); // Of a drill that was killed.
   await rm(needs.config.stateDir, { recursive: true, force: true }); // Nobody's data but that of an earlier drill.
-  await upLocal(needs, { ...wish, backups: false }, signal); // They would be measured too.
+  const apart = drill.id === 'partition' ? { apart: true as const } : {};
+  if (drill.id === 'partition') await makeNetworks(needs, wish, signal);
   const done: Trial[] = [];
   const evidence: string[] = [];
   try {
+    await upLocal(needs, { ...wish, ...apart, backups: false }, signal); // They would be measured too.
     const starting = await startingOf(needs, { program: wish.program, backups: false }, signal);
     const here = localNeeds(needs, starting.state);
     for (let trial = 1; trial <= trials; trial += 1) {
@@ -70,19 +75,23 @@ async function rehearse(
       done.push(one);
     }
   } finally {
-    await downLocal(needs);
+    await clear(needs, drill.id === 'partition' ? wish : undefined);
   }
   const passed = done.every((one) => one.passed);
   if (passed) await rm(needs.config.stateDir, { recursive: true, force: true });
   return { drill: drill.id, trials: done, passed, evidence, folder: passed ? null : localFolder(needs.config) };
 }
 
+/** Ends its programs, and then removes the networks that they ran in. */
+async function clear(needs: LocalNeeds, made?: { readonly port: number; readonly members: number }): Promise<void> {
+  const state = await readLocal(needs.files, localFolder(needs.config));
+  await downLocal(needs);
+  const networks = made ?? (state?.apart ? state : undefined);
+  if (networks !== undefined) await removeNetworks(needs, networks, new AbortController().signal);
+}
+
 function known(name: string): Drill & { readonly id: DrillName } {
   const drill = drillNamed(name);
   if (drill !== undefined) return drill;
-  const words =
-    name === 'partition'
-      ? 'a partition needs machines, or network namespaces: on one machine nothing can be cut off'
-      : `there is no drill '${name}'`;
-  throw new DbkitError('usage.invalid', words, { hint: `the drills are ${drills.map(({ id }) => id).join(', ')}` });
+  throw new DbkitError('usage.invalid', `there is no drill '${name}'`, { hint: `the drills are ${drills.map(({ id }) => id).join(', ')}` });
 }

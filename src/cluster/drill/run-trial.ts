@@ -1,9 +1,12 @@
 import { join } from 'node:path';
 import { wordsOf } from '../../kernel/errors.ts';
 import { type ClusterFacts, effectiveTtlSeconds } from '../facts.ts';
+import { cutOff } from '../local/networks.ts';
 import { type Starting, startMember } from '../local/start.ts';
 import type { LocalNeeds } from '../local/up.ts';
 import { look, reach } from '../look.ts';
+import { memberNamed } from '../members.ts';
+import { askToMove } from '../patroni.ts';
 import { until } from '../proof.ts';
 import { checkCluster } from '../report.ts';
 import { switchover } from '../switchover.ts';
@@ -48,7 +51,7 @@ export async function runTrial(
     const errorsBefore = writers.errors();
     const at = clock.now().toISOString();
     const begunMs = clock.monotonicMs();
-    const mend = await faults[drill.id](victimOf(needs, before, starting), signal);
+    const mend = await faults[drill.id](victimOf(needs, before, starting, signal), signal);
     const isBack = steady(writers, endpoints);
     await until('commits are acknowledged again', patience(LIMITS.resumeMs), isBack);
     await mend();
@@ -102,7 +105,7 @@ function steady(writers: Writers, endpoints: readonly Endpoint[]): () => Promise
   return async () => endpoints.every(({ name }) => writers.acksMs(name).length - from.get(name)! >= STEADY_ROWS);
 }
 
-function victimOf(needs: LocalNeeds, facts: ClusterFacts, starting: Starting): Victim {
+function victimOf(needs: LocalNeeds, facts: ClusterFacts, starting: Starting, signal: AbortSignal): Victim {
   return {
     folder: starting.folder,
     files: needs.files,
@@ -111,9 +114,18 @@ function victimOf(needs: LocalNeeds, facts: ClusterFacts, starting: Starting): V
     leader: facts.leader!,
     synchronous: facts.members.find(({ role }) => role === 'synchronous')?.name,
     members: facts.members.map(({ name }) => name),
+    unguarded: starting.state.unguarded ?? false,
     startMember: (name) => startMember(needs, starting, name),
-    switchover: (signal) => switchover(needs, { to: undefined, pause: true }, signal),
+    cutOff: (name, isCut) => cutOff(needs, starting.state, { name, isCut }, signal),
+    switchover: (bounded) =>
+      starting.state.unguarded ? switchAlone(needs, facts.leader!, bounded) : switchover(needs, { to: undefined, pause: true }, bounded),
   };
+}
+
+/** As whoever has Patroni alone does it. */
+async function switchAlone(needs: LocalNeeds, leader: string, signal: AbortSignal): Promise<void> {
+  const { ask, members } = await reach(needs);
+  await askToMove(ask, memberNamed(members, leader), '/switchover', { leader }, signal);
 }
 
 async function untilRedundant(needs: LocalNeeds, begunMs: number, signal: AbortSignal): Promise<number | null> {
@@ -158,6 +170,7 @@ function trialOf({ id, targets }: Drill, { at, measured, before, after, starting
     patroniVersion: starting.programs.patroniVersion,
     ttlSeconds: effectiveTtlSeconds(before),
     synchronous: before.settings?.isSynchronous ?? false,
+    guarded: starting.state.unguarded !== true,
     ...measured,
     leaderBefore: before.leader!,
     leaderAfter: after.leader,

@@ -2,10 +2,9 @@ import { dirname, join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { shellWord } from '../../kernel/shell-word.ts';
 import { isSince } from '../lint/dynamic-rows.ts';
+import type { Place } from '../members.ts';
 import { type ClusterPlan, settingsOf } from '../render/plan.ts';
-
-const HOST = '127.0.0.1';
-const at = (port: number): { readonly host: string; readonly port: number } => ({ host: HOST, port });
+import { hostsOf } from './hosts.ts';
 
 /** Where everything of a local cluster listens, counted from its first port. */
 export const portsOf = (first: number) => ({
@@ -28,17 +27,24 @@ export interface LocalWish {
   readonly binDir: string;
   /** dbkit itself; undefined: the servers' user cannot run it. */
   readonly program?: readonly string[] | undefined;
+  /** Each member in a network of its own. */
+  readonly apart?: true | undefined;
 }
 
 /** A cluster whose machines are all this one: small servers on ports of the loopback. */
-export function localPlan({ folder, port, members, patroniVersion, binDir, program }: LocalWish, { ha }: Pick<Config, 'ha'>): ClusterPlan {
+export function localPlan(
+  { folder, port, members, patroniVersion, binDir, program, apart }: LocalWish,
+  { ha }: Pick<Config, 'ha'>,
+): ClusterPlan {
   const ports = portsOf(port);
+  const hosts = hostsOf({ port, apart });
+  const at = (own: number): Place => ({ host: hosts.hub, port: own });
   return {
     scope: ha.scope,
     members: Array.from({ length: members }, (_one, index) => ({
       name: memberName(index),
-      api: at(ports.api(index)),
-      server: at(ports.server(index)),
+      api: { host: hosts.member(index), port: ports.api(index) },
+      server: { host: hosts.member(index), port: ports.server(index) },
       dataDir: join(folder, memberName(index)),
       passwordFile: join(folder, 'run', `${memberName(index)}.pgpass`),
     })),

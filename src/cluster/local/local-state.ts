@@ -6,6 +6,7 @@ import { Secret } from '../../kernel/secret.ts';
 import { isThere } from '../../machine/is-there.ts';
 import type { ClusterNeeds } from '../look.ts';
 import { lives } from '../processes.ts';
+import { hostsOf } from './hosts.ts';
 import { memberName, portsOf } from './local-plan.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(1));
@@ -14,6 +15,10 @@ const localState = v.strictObject({
   port: v.pipe(count, v.maxValue(65_000)),
   members: v.pipe(count, v.maxValue(9)),
   password: v.pipe(v.string(), v.nonEmpty()),
+  /** Its members are Patroni alone, to compare with. */
+  unguarded: v.optional(v.literal(true)),
+  /** Its members have networks of their own (networks.ts). */
+  apart: v.optional(v.literal(true)),
   /** By pid and start time: a pid alone may be another program's by now. */
   processes: v.array(v.strictObject({ name: v.string(), pid: count, startedTicks: v.string() })),
 });
@@ -39,19 +44,20 @@ export async function runningOf({ processes }: LocalState): Promise<LocalState['
 }
 
 /** The parts that a look at a cluster needs, with the addresses of the local one. */
-export function localNeeds<Needs extends ClusterNeeds>(needs: Needs, { port, members, password }: LocalState): Needs {
+export function localNeeds<Needs extends ClusterNeeds>(needs: Needs, { port, members, password, apart }: LocalState): Needs {
   const ports = portsOf(port);
+  const hosts = hostsOf({ port, apart });
   const addresses = Array.from({ length: members }, (_one, index) => ({
     name: memberName(index),
-    api: `http://127.0.0.1:${ports.api(index)}`,
-    server: `127.0.0.1:${ports.server(index)}`,
+    api: `http://${hosts.member(index)}:${ports.api(index)}`,
+    server: `${hosts.member(index)}:${ports.server(index)}`,
   }));
   const { ha, postgresql } = needs.config;
   const local = {
     ...ha,
     members: Object.fromEntries(addresses.map(({ name, api, server }) => [name, { api, server }])),
-    writeAddress: `127.0.0.1:${ports.write}`,
-    pooler: `127.0.0.1:${ports.pooler}`,
+    writeAddress: `${hosts.hub}:${ports.write}`,
+    pooler: `${hosts.hub}:${ports.pooler}`,
   };
   const login = { ...postgresql, superuser: 'postgres', superuserPassword: new Secret(password) };
   return { ...needs, config: { ...needs.config, ha: local, postgresql: login } };

@@ -4,6 +4,7 @@ import { reachableByOthers } from '../../machine/local-folder.ts';
 import { startedTicks } from '../processes.ts';
 import { type Command, guardedMember, type MemberSetting, plainMember } from './local-member.ts';
 import { type LocalState, readLocal, writeLocal } from './local-state.ts';
+import { inNetwork } from './networks.ts';
 import { PATH } from './programs.ts';
 
 interface Needs {
@@ -34,11 +35,12 @@ export async function startMember(needs: Needs, starting: Starting, name: string
 }
 
 async function commandsOf({ log }: Needs, starting: Starting): Promise<readonly Command[]> {
-  const { folder, plan, programs, owner, program } = starting;
+  const { folder, plan, programs, owner, program, state } = starting;
   const env = { PATH, LC_ALL: 'C.UTF-8', HOME: folder };
-  const isGuarded = await canBeRunBy(owner, program);
-  if (!isGuarded) log.warn('ha.unguarded', `${owner.name} cannot read dbkit's program, so Patroni runs without its guard here`);
-  const memberOf = isGuarded ? guardedMember : plainMember;
+  const canBeGuarded = await canBeRunBy(owner, program);
+  if (!canBeGuarded && !state.unguarded)
+    log.warn('ha.unguarded', `${owner.name} cannot read dbkit's program, so Patroni runs without its guard here`);
+  const memberOf = canBeGuarded && !state.unguarded ? guardedMember : plainMember;
   return [
     { name: 'etcd', file: programs.etcd, args: ['--config-file', join(folder, 'etcd.yml')], env },
     ...plan.members.map((member) => memberOf(member, { ...starting, env })),
@@ -49,11 +51,15 @@ async function commandsOf({ log }: Needs, starting: Starting): Promise<readonly 
 
 async function startOne(
   { spawn }: Needs,
-  { name, file, args, env }: Command,
-  { folder, owner }: Starting,
+  wanted: Command,
+  { folder, owner, state, plan }: Starting,
 ): Promise<LocalState['processes'][number]> {
+  const { name } = wanted;
+  const isMember = plan.members.some((member) => member.name === name);
+  const command = state.apart ? inNetwork(wanted, { port: state.port, isMember }, owner) : wanted;
+  const as = state.apart ? undefined : owner; // Only root may enter a network; nsenter becomes the owner.
   const output = { appendTo: join(folder, `${name}.log`) };
-  const { pid } = await spawn({ file, args, env, cwd: folder, as: owner, output, newSession: true, outlivesDbkit: true });
+  const { pid } = await spawn({ ...command, cwd: folder, as, output, newSession: true, outlivesDbkit: true });
   return { name, pid, startedTicks: (await startedTicks(pid)) ?? '' };
 }
 

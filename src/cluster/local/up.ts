@@ -33,6 +33,10 @@ export interface LocalWanted {
   readonly program: readonly string[];
   /** Archives WAL, and makes replicas of backups; default: yes, where the servers' user can run dbkit. */
   readonly backups?: boolean;
+  /** Patroni runs alone, to compare with. */
+  readonly unguarded?: true;
+  /** Each member gets a network of its own, which must be there (networks.ts). */
+  readonly apart?: true;
 }
 
 export interface LocalUp {
@@ -70,7 +74,7 @@ export async function upLocal(needs: LocalNeeds, { program, backups = true, ...w
     const state = await nextState(needs, folder, wish);
     const hasBackups = backups && (await canBeRunBy(owner, program));
     const plan = localPlan({ folder, ...programs, ...state, program: hasBackups ? program : undefined }, needs.config);
-    await refuseTakenPorts(portsTaken(plan));
+    if (!state.apart) await refuseTakenPorts(portsTaken(plan));
     await writeFiles(needs, plan, { folder, programs, state });
     try {
       await startAll(needs, { folder, plan, programs, state, owner, program });
@@ -113,7 +117,7 @@ async function refuseUnfinished(files: Files, folder: string): Promise<void> {
 async function nextState(
   { files }: LocalNeeds,
   folder: string,
-  wish: { readonly members: number; readonly port: number },
+  wish: Pick<LocalState, 'members' | 'port' | 'unguarded' | 'apart'>,
 ): Promise<LocalState> {
   const before = await readLocal(files, folder);
   if (before === undefined) return { schema: 'dbkit.ha-cluster/v1', ...wish, password: randomBytes(24).toString('hex'), processes: [] };
