@@ -21,6 +21,7 @@ import { downLocal } from '../cluster/local/down.ts';
 import { ownOrLocal } from '../cluster/local/local-state.ts';
 import { upLocal } from '../cluster/local/up.ts';
 import { setPaused } from '../cluster/pause.ts';
+import { cancelSwitchover, planSwitchover } from '../cluster/planned-switchover.ts';
 import { reinit, rejoin } from '../cluster/rejoin.ts';
 import { renderCluster } from '../cluster/render/render.ts';
 import { checkCluster, clusterHistory, reportCluster, whyNot } from '../cluster/report.ts';
@@ -195,6 +196,8 @@ const clusterVerbs = (on: On) => ({
   whyNot: on(aboutCluster(whyNot)),
   history: on(aboutCluster(clusterHistory)),
   switchover: on(aboutCluster(switchover)),
+  planSwitchover: on(aboutCluster(planSwitchover)),
+  cancelSwitchover: on(aboutCluster(cancelSwitchover)),
   failover: on(aboutCluster(failover)),
   rejoin: on(aboutCluster(rejoin)),
   reinit: on(aboutCluster(reinit)),

@@ -1,10 +1,12 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { FailoverReport } from '../cluster/failover.ts';
 import type { PauseReport } from '../cluster/pause.ts';
+import type { PlannedSwitchover } from '../cluster/planned-switchover.ts';
 import type { LeaderProof } from '../cluster/proof.ts';
 import type { ReinitPlan, RejoinReport } from '../cluster/rejoin.ts';
 import type { SwitchoverReport } from '../cluster/switchover.ts';
 import { bytes, durationMs, moment } from '../kernel/units.ts';
+import { parseInstant } from '../restore/instant.ts';
 import type { Call, Cli } from './cli.ts';
 import { banner } from './ha-views.ts';
 import { confirm } from './output/prompt.ts';
@@ -18,13 +20,24 @@ export function registerMoves(ha: Command, cli: Cli): void {
     .argument('[to]', 'the member that shall lead; none: the nearest one that may')
     .description('hand the lead over, as planned; nothing is lost')
     .option('--no-pause', 'do not let the clients of PgBouncer wait meanwhile')
+    .addOption(
+      new Option('--at <time>', 'Patroni does it then, by itself: a time (UTC unless it says a zone)')
+        .argParser(timeArgument)
+        .conflicts('cancel'),
+    )
+    .option('--cancel', 'do not do what --at has planned')
     .addHelpText(
       'after',
-      '\nSuccess means: the new leader takes writes on a new timeline, holds the lock, acknowledges a commit, the write address leads to it,\nand every other member streams from it.\n\nExamples:\n  dbkit ha switchover\n  dbkit ha switchover n2',
+      '\nSuccess means: the new leader takes writes on a new timeline, holds the lock, acknowledges a commit, the write address leads to it,\nand every other member streams from it. With --at: the plan stands in the cluster; PgBouncer does not hold its clients then.\n\nExamples:\n  dbkit ha switchover\n  dbkit ha switchover n2\n  dbkit ha switchover n2 --at "2026-12-01 03:00"\n  dbkit ha switchover --cancel',
     )
-    .action((to: string | undefined, { pause }: { pause: boolean }, command: Command) =>
-      cli.run(command, async ({ app, signal }) => {
-        const report = await (await app()).cluster.switchover({ to, pause }, signal);
+    .action((to: string | undefined, { pause, at, cancel = false }: SwitchoverFlags, command: Command) =>
+      cli.run<SwitchoverReport | PlannedSwitchover>(command, async ({ app, signal }) => {
+        const { cluster } = await app();
+        if (at !== undefined || cancel) {
+          const report = await (at === undefined ? cluster.cancelSwitchover(signal) : cluster.planSwitchover({ to, at }, signal));
+          return { report, text: (style) => plannedView(report, style) };
+        }
+        const report = await cluster.switchover({ to, pause }, signal);
         return { report, text: (style) => switchoverView(report, style) };
       }),
     );
@@ -43,6 +56,20 @@ export function registerMoves(ha: Command, cli: Cli): void {
   registerMembers(ha, cli);
   registerPause(ha, cli);
 }
+
+interface SwitchoverFlags {
+  readonly pause: boolean;
+  readonly at?: Date;
+  readonly cancel?: boolean;
+}
+
+const timeArgument = (text: string): Date => {
+  try {
+    return new Date(Number(parseInstant(text, 'UTC') / 1000n));
+  } catch {
+    throw new InvalidArgumentError("expected a time like '2026-01-13 03:00', or '2026-01-13 03:00:00+02'.");
+  }
+};
 
 interface FailoverFlags {
   readonly acceptLoss?: boolean;
@@ -126,6 +153,11 @@ function switchoverView({ from, to, pausedSeconds, proof, redundantSeconds, paus
   ];
   return `${banner(paused, style)}${style.good(`${to} leads`)}, on timeline ${proof.timeline}; ${from} follows\n\n${table(rows)}`;
 }
+
+const plannedView = ({ at, from, to }: PlannedSwitchover, style: Style): string =>
+  at === null
+    ? style.good('no switchover is planned')
+    : `${style.good(`${from} hands over to ${to ?? 'whoever is nearest'} at ${moment(at)}`)}; \`dbkit ha switchover --cancel\` cancels it`;
 
 function failoverView({ to, lostBytes, proof, paused }: FailoverReport, style: Style): string {
   const lost = lostBytes === null ? 'not known' : lostBytes === 0 ? 'nothing that is known of' : style.bad(`${bytes(lostBytes)} of WAL`);

@@ -58,7 +58,7 @@ export async function switchover(needs: ClusterNeeds, wish: SwitchoverWish, sign
 }
 
 /** Leader and candidate, or the refusal. */
-function chosen(facts: ClusterFacts, to: string | undefined): { readonly leader: MemberFacts; readonly candidate: MemberFacts } {
+export function chosen(facts: ClusterFacts, to: string | undefined): { readonly leader: MemberFacts; readonly candidate: MemberFacts } {
   const prospects = prospectsOf(facts).candidates;
   const nearest = prospects.filter(({ isEligible }) => isEligible).sort((a, b) => (a.lagBytes ?? 0) - (b.lagBytes ?? 0))[0]?.member;
   const name = to ?? nearest;

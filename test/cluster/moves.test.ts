@@ -1,6 +1,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { failover } from '../../src/cluster/failover.ts';
 import { setPaused } from '../../src/cluster/pause.ts';
+import { cancelSwitchover, planSwitchover } from '../../src/cluster/planned-switchover.ts';
 import { reinit, rejoin } from '../../src/cluster/rejoin.ts';
 import { switchover } from '../../src/cluster/switchover.ts';
 import { type FakeCluster, fakeCluster, recorded, versions } from './fake-cluster.ts';
@@ -68,3 +69,24 @@ test('a member that does not follow is never rebuilt by itself: the hint says ho
   });
   expect(cluster.asked).toEqual([]);
 });
+
+test.each(versions)(
+  'a plan of Patroni %s is cancelled, which is done when the cluster tells of none; a time that is over is none',
+  async (version) => {
+    let isPlanned = true;
+    cluster = await fakeCluster(version, (_member, request) => {
+      if (request === 'DELETE /switchover') {
+        isPlanned = false;
+        return { status: 200, body: 'scheduled switchover deleted' };
+      }
+      const plan = isPlanned ? { scheduled_switchover: { at: '2036-01-01T03:00:00+00:00', from: 'n2' } } : {};
+      return request === 'GET /cluster' ? { status: 200, body: { ...(recorded(version, 'cluster') as object), ...plan } } : undefined;
+    });
+    const over = new Date('2026-01-01T03:00:00Z');
+    await expect(planSwitchover(cluster.needs, { to: undefined, at: over }, never)).rejects.toMatchObject({ code: 'usage.invalid' });
+    expect(cluster.asked).toEqual([]);
+    expect(await cancelSwitchover(cluster.needs, never)).toEqual({ at: null, from: null, to: null });
+    expect(await cancelSwitchover(cluster.needs, never)).toMatchObject({ at: null });
+    expect(cluster.asked.map(({ request }) => request)).toEqual(['DELETE /switchover']);
+  },
+);
