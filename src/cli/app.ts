@@ -15,6 +15,7 @@ import { tellBackup } from '../backups/tell-backup.ts';
 import { verifyBackups } from '../backups/verify-backups.ts';
 import { reportTrials } from '../cluster/drill/evidence.ts';
 import { runDrill } from '../cluster/drill/run-drill.ts';
+import { drillTurn } from '../cluster/drill-turn.ts';
 import { failover } from '../cluster/failover.ts';
 import { lintFiles } from '../cluster/lint/lint-files.ts';
 import { downLocal } from '../cluster/local/down.ts';
@@ -208,4 +209,5 @@ const clusterVerbs = (on: On) => ({
   downLocal: on(downLocal),
   drill: on(runDrill),
   trials: on(reportTrials),
+  drillTurn: on(drillTurn),
 });

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { DrillCheck } from '../backups/drill.ts';
+import type { DrillTurn } from '../cluster/drill-turn.ts';
 import type { DrillKind } from '../config/schedules.ts';
 import { counted, duration, moment } from '../kernel/units.ts';
 import type { GameDay } from '../restore/game-days/contract.ts';
@@ -18,6 +19,14 @@ const kinds: Record<DrillKind, string> = {
 interface DrillFlags {
   readonly copy?: string;
   readonly lowPriority?: boolean;
+  readonly ifCarrier?: boolean;
+}
+
+/** Another member of the cluster rehearses it, or nobody does now. */
+interface NotHere {
+  readonly kind: DrillKind;
+  readonly rehearsed: false;
+  readonly turn: DrillTurn;
 }
 
 /** `dbkit drill`: disasters rehearsed on copies. */
@@ -34,10 +43,14 @@ export function registerDrill(program: Command, cli: Cli): void {
     if (kind === 'remote-region') command.option('--copy <name>', 'which copy elsewhere (default: the first one of dbkit.yaml)');
     command
       .option('--low-priority', 'use the lowest priority for processor and disk')
+      .option('--if-carrier', 'in a cluster: only on the member that takes the backups; for timers, which every member has')
       .addHelpText('after', `\nExample:\n  dbkit drill ${kind}`)
-      .action(({ copy, lowPriority = false }: DrillFlags, own: Command) =>
-        cli.run(own, async ({ app, signal }) => {
-          const report = await (await app()).restore.gameDays.rehearse(kind, { copy, lowPriority }, signal);
+      .action(({ copy, lowPriority = false, ifCarrier = false }: DrillFlags, own: Command) =>
+        cli.run<GameDay | NotHere>(own, async ({ app: open, signal }) => {
+          const app = await open();
+          const turn = ifCarrier ? await app.cluster.drillTurn(signal) : undefined;
+          if (turn?.isHere === false) return { report: { kind, rehearsed: false, turn }, text: () => `no drill here: ${turn.because}` };
+          const report = await app.restore.gameDays.rehearse(kind, { copy, lowPriority }, signal);
           return { report, text: (style) => gameDayView(report, style), exit: report.ok ? 0 : 1 };
         }),
       );

@@ -10,6 +10,7 @@ import { doorRows } from '../boot/door.ts';
 import { carrierRows } from '../cluster/carrier-rows.ts';
 import { fitRows } from '../cluster/copying/fit-rows.ts';
 import { missRows } from '../cluster/drill/misses.ts';
+import { drillTurnRows } from '../cluster/drill-turn.ts';
 import { clusterFindings } from '../cluster/findings.ts';
 import { dynamicRows } from '../cluster/lint/dynamic-rows.ts';
 import { memberRows } from '../cluster/lint/member-rows.ts';
@@ -136,6 +137,7 @@ export const tables = {
   'What PgBouncer says': poolerFindings,
   'How a change of role is told': roleRows,
   'Which member takes a base backup': carrierRows,
+  'Which member rehearses a restore': drillTurnRows,
   'Why nobody would be promoted': clusterObstacles,
   'Why a member would not be promoted': memberObstacles,
   'Why the lead is not handed over': switchoverRefusals,

@@ -18,7 +18,7 @@ export const automaticBackup = (surroundings: Pick<Surroundings, 'program'>, fla
 export const automaticCommands = (surroundings: Pick<Surroundings, 'program'>, flags: GlobalFlags): AutomaticCommands => ({
   backup: automaticBackup(surroundings, flags),
   sendWal: (copy) => again(surroundings, flags, ['wal', 'copy', '--to', copy, '--follow', '--quiet']),
-  drill: (kind) => again(surroundings, flags, ['drill', kind, '--low-priority', '--quiet']),
+  drill: (kind) => again(surroundings, flags, ['drill', kind, '--if-carrier', '--low-priority', '--quiet']),
 });
 
 export const definedOnly = (environment: Surroundings['environment']): Record<string, string> =>

@@ -1,7 +1,6 @@
 import { Cron } from 'croner';
 import * as v from 'valibot';
 import type { Config } from './config.ts';
-import { memberSettings } from './ha-settings.ts';
 import { tiers } from './tiers.ts';
 
 /** Disasters that can be rehearsed on a copy. */
@@ -28,7 +27,7 @@ export const scheduleSetting = v.pipe(
 /** The first run after `from`; one that the schema has let through always has one. */
 export const nextRun = (expression: string, from: Date): Date => parsed(expression).nextRun(from)!;
 
-type Scheduled = Pick<Config, 'tier' | 'services' | 'disabledServices'> & {
+type Scheduled = Pick<Config, 'tier'> & {
   readonly backup: Pick<Config['backup'], 'afterStart' | 'schedule'>;
   readonly drill: Pick<Config['drill'], 'schedule'>;
 };
@@ -37,12 +36,11 @@ export type JobName = 'backup' | 'drill';
 
 /**
  * When the supervisor does what; null: never. Where it takes no backup after a start either, somebody else takes them, so only a schedule that is
- * written down counts. No drill on a member of a cluster: every one of them would rehearse the same. Of backups each asks whose turn it is.
+ * written down counts. On a member of a cluster each asks whose turn it is.
  */
-export function schedulesOf({ backup, drill, tier = 'standard', ...services }: Scheduled): Readonly<Record<JobName, string | null>> {
+export function schedulesOf({ backup, drill, tier = 'standard' }: Scheduled): Readonly<Record<JobName, string | null>> {
   const { schedule = backup.afterStart ? tiers[tier].backupSchedule : 'off' } = backup;
-  const rehearsed = memberSettings(services) === undefined ? drill.schedule : undefined;
-  return { backup: orNever(schedule), drill: orNever(rehearsed ?? 'off') };
+  return { backup: orNever(schedule), drill: orNever(drill.schedule ?? 'off') };
 }
 
 const orNever = (schedule: string): string | null => (schedule === 'off' ? null : schedule);

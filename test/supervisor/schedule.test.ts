@@ -69,10 +69,10 @@ describe('what is scheduled', () => {
     ['switched off', { tier: 'high', backup: { schedule: 'off' } }, null, null],
     ['with drills', { drill: { schedule: '0 4 * * 0' } }, daily, '0 4 * * 0'],
     [
-      'a member of a cluster asks whose turn it is, and rehearses nothing',
+      'a member of a cluster asks whose turn it is',
       { services: { patroni: { config: '/etc/patroni/config.yml' } }, drill: { schedule: '0 4 * * 0' } },
       daily,
-      null,
+      '0 4 * * 0',
     ],
   ])('%s', (_, given, backup, drill) => expect(schedules(given)).toEqual({ backup, drill }));
 });
