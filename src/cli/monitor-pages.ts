@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { listBackups } from '../backups/list-backups.ts';
+import { lastTrials } from '../cluster/drill/evidence.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import { type ListenAddress, listenAddress } from '../kernel/listen-address.ts';
 import type { MonitorCheck } from '../monitor/check.ts';
@@ -16,7 +17,7 @@ export interface MonitorPages {
 
 /** Shows what a monitor sees over HTTP where a flag or the configuration says so, until it is closed; in a process of its own. */
 export async function openPages(
-  app: Pick<Parts, 'clock' | 'config' | 'backups' | 'history' | 'memory' | 'log'>,
+  app: Pick<Parts, 'clock' | 'config' | 'files' | 'backups' | 'history' | 'memory' | 'log'>,
   { listen, intervalMs, version }: { readonly listen: ListenAddress | undefined; readonly intervalMs: number; readonly version: string },
 ): Promise<MonitorPages | undefined> {
   const { monitor } = app.config;
@@ -32,6 +33,7 @@ export async function openPages(
     samples: [],
     backups: [],
     recoveries: [],
+    drills: [],
   };
   /** A figure that cannot be read stays as it was when it was last read. */
   const lookAgain = async (check: MonitorCheck | null): Promise<Shown> => {
@@ -40,15 +42,16 @@ export async function openPages(
         app.log.debug('pages.not-read', `the pages show what was known before: ${wordsOf(cause)}`);
         return before;
       });
-    const [backups, samples, recoveries] = await Promise.all([
+    const [backups, samples, recoveries, drills] = await Promise.all([
       kept(
         listBackups(app, new AbortController().signal).then((report) => report.backups),
         known.backups,
       ),
       kept(app.memory.samples(), known.samples),
       kept(app.history.all(), known.recoveries),
+      kept(lastTrials(app), known.drills),
     ]);
-    known = { ...known, check: check ?? known.check, backups, samples, recoveries };
+    known = { ...known, check: check ?? known.check, backups, samples, recoveries, drills };
     return known;
   };
   const pages = await openPageProcess({ address, hosts: monitor.hosts }, app);

@@ -3,12 +3,12 @@ import { factsOf, type HealthReport } from '../health/health.ts';
 import { exposition, type Gauge, ofHealth, one } from '../health/metrics.ts';
 import { howMuch } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import type { Picture } from './overview.ts';
+import type { Picture, Rehearsed } from './overview.ts';
 
 /** The facts of a monitor: the last check, itself, backups and recoveries. */
 export const pictureMetrics = (picture: Picture): Promise<string> =>
   exposition((gauge) => {
-    const { check, backups, recoveries } = picture;
+    const { check, backups, recoveries, drills } = picture;
     gauge('dbkit_build_info', 'Always 1; the version of dbkit is a label.', [[{ version: picture.version }, 1]]);
     if (check) {
       ofHealth(gauge, check.health);
@@ -20,7 +20,27 @@ export const pictureMetrics = (picture: Picture): Promise<string> =>
     }
     ofBackups(gauge, backups);
     ofRecoveries(gauge, recoveries);
+    ofDrills(gauge, drills);
   });
+
+/** The last trial of each. */
+function ofDrills(gauge: Gauge, drills: readonly Rehearsed[]): void {
+  const last = new Map<string, Rehearsed>();
+  for (const one of drills) if (!last.has(one.drill)) last.set(one.drill, one);
+  if (last.size === 0) return;
+  const each = (name: string, help: string, figure: (one: Rehearsed) => number): void =>
+    gauge(
+      name,
+      help,
+      [...last.values()].map((one) => [{ drill: one.drill }, figure(one)]),
+    );
+  each('dbkit_ha_drill_timestamp_seconds', 'When the disaster was rehearsed last, in Unix time.', ({ at }) => Date.parse(at) / 1000);
+  each('dbkit_ha_drill_passed', '1 when the last rehearsal met every target.', ({ passed }) => (passed ? 1 : 0));
+  each('dbkit_ha_drill_rto_seconds', 'The longest time without an acknowledged commit in it.', ({ rtoSeconds }) =>
+    Math.max(0, ...Object.values(rtoSeconds)),
+  );
+  each('dbkit_ha_drill_lost_rows', 'Acknowledged rows that were gone after it.', ({ lostRows }) => lostRows);
+}
 
 function ofRecoveries(gauge: Gauge, recoveries: readonly RecoveryReport[]): void {
   const [last] = recoveries;

@@ -31,4 +31,17 @@ export interface Picture {
   readonly backups: readonly Backup[];
   /** Newest first. */
   readonly recoveries: readonly RecoveryReport[];
+  /** Disasters of a cluster that were rehearsed on this machine, newest first. */
+  readonly drills: readonly Rehearsed[];
+}
+
+/** One trial of `dbkit ha drill`. */
+export interface Rehearsed {
+  readonly drill: string;
+  /** RFC 3339. */
+  readonly at: string;
+  readonly passed: boolean;
+  /** The longest time without an acknowledged commit, by address. */
+  readonly rtoSeconds: Readonly<Record<string, number>>;
+  readonly lostRows: number;
 }

@@ -62,7 +62,7 @@ export async function picturePage(path: string, picture: () => Promise<Picture>)
 }
 
 /** Fields are only ever added. */
-const statusDocument = ({ now, host, environment, version, check, quietMs, backups, recoveries, samples }: Picture) => ({
+const statusDocument = ({ now, host, environment, version, check, quietMs, backups, recoveries, drills, samples }: Picture) => ({
   schema: 'dbkit.picture/v1',
   at: now.toISOString(),
   host,
@@ -72,5 +72,6 @@ const statusDocument = ({ now, host, environment, version, check, quietMs, backu
   secondsSinceCheck: Math.round(quietMs / 1000),
   backups,
   recoveries,
+  drills,
   samples,
 });

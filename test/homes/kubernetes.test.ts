@@ -231,7 +231,7 @@ test('every figure in the alert rules is one that the monitor shows', async () =
     recovery: null,
   } as const;
   const watched = { now: new Date(), host: 'pod', environment: null, version: '1', quietMs: 0, intervalMs: 1 };
-  const picture = { ...watched, check: last, samples: [], backups: [], recoveries: [] };
+  const picture = { ...watched, check: last, samples: [], backups: [], recoveries: [], drills: [] };
   const shown = (await picturePage('/metrics', async () => picture))!.body;
   const rules = readFileSync(join(KUBERNETES, 'components/monitoring/rules.yaml'), 'utf8');
   const figures = [...rules.matchAll(/\bdbkit_\w+/g)].map(([name]) => name);

@@ -110,6 +110,10 @@ const picture: Picture = {
   })),
   backups: [backup, { ...backup, label: 'data_20261121_030000', createdAt: '2026-11-21T03:00:00.000Z', state: 'damaged', provenAt: null }],
   recoveries: [recovery],
+  drills: [
+    { drill: 'leader-node', at: '2026-11-20T04:00:00.000Z', passed: true, rtoSeconds: { write: 19.5, pooler: 20.1 }, lostRows: 0 },
+    { drill: 'leader-node', at: '2026-10-20T04:00:00.000Z', passed: false, rtoSeconds: { write: 40 }, lostRows: 1 },
+  ],
 };
 const pageAt = async (path: string, shown: Picture = picture) => (await picturePage(path, async () => shown))!;
 
@@ -126,12 +130,15 @@ test('/metrics shows the probes, the monitor, the backups and the recoveries', a
     `dbkit_backup_last_good_timestamp_seconds ${Date.parse(backup.createdAt) / 1000}`,
     `dbkit_backup_last_proven_timestamp_seconds ${Date.parse(backup.provenAt!) / 1000}`,
     'dbkit_recoveries_remembered{decision="restore"} 1',
+    'dbkit_ha_drill_passed{drill="leader-node"} 1',
+    'dbkit_ha_drill_rto_seconds{drill="leader-node"} 20.1',
+    'dbkit_ha_drill_lost_rows{drill="leader-node"} 0',
     'dbkit_last_recovery_duration_seconds 4',
     'dbkit_last_recovery_lost 0',
     'dbkit_last_recovery_loss_unknown 0',
   ])
     expect(body.split('\n')).toContain(line);
-  const before = await pageAt('/metrics', { ...picture, check: undefined, backups: [], recoveries: [] });
+  const before = await pageAt('/metrics', { ...picture, check: undefined, backups: [], recoveries: [], drills: [] });
   expect(before.body).not.toContain('dbkit_health_status');
 });
 
@@ -226,7 +233,7 @@ test.each<[string, Partial<Picture>]>([
   ['Down', { check: { ...check('critical'), state: watchingAnew } }],
   ['Paused', { check: { ...check('ok'), state: { ...watchingAnew, pausedUntil: '2026-11-21T07:00:00.000Z' } } }],
   ['Nobody knows', { quietMs: 900_000 }],
-  ['Not known yet', { check: undefined, samples: [], backups: [], recoveries: [] }],
+  ['Not known yet', { check: undefined, samples: [], backups: [], recoveries: [], drills: [] }],
 ])('the page says: %s', async (words, change) => {
   expect((await pageAt('/', { ...picture, ...change })).body).toContain(`<h1>${words}</h1>`);
 });
