@@ -1,4 +1,6 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { drills } from '../cluster/drill/drills.ts';
+import { drillKinds } from '../config/schedules.ts';
 import type { UnitsReport, UnitWishes } from '../homes/systemd/install.ts';
 import { UNIT_DIR } from '../homes/systemd/units.ts';
 import type { Cli, Surroundings } from './cli.ts';
@@ -9,11 +11,18 @@ interface UnitFlags {
   readonly environmentFile: string;
   readonly backupAt: string;
   readonly verifyAt: string;
+  readonly drillAt?: string;
+  readonly drill: string;
 }
+
+/** Drills that need no rights of root's: a partition does. */
+const rehearsed = [...drillKinds, ...drills.map(({ id }) => id).filter((id) => id !== 'partition')];
+const wordsOf = (name: string): string =>
+  drillKinds.some((kind) => kind === name) ? `drill ${name} --if-carrier --low-priority --quiet` : `ha drill ${name} --quiet`;
 
 const WHAT = `
 dbkit-health.timer checks every monitor.intervalSeconds and counts; dbkit-recovery.service does what is due, through the server's own unit;
-dbkit-backup.timer and dbkit-verify.timer do what their names say. A PGDATA that no unit runs gets dbkit-postgresql.service.`;
+dbkit-backup.timer and dbkit-verify.timer do what their names say, and with --drill-at so does dbkit-drill.timer. A PGDATA that no unit runs gets dbkit-postgresql.service.`;
 
 /** A VPS: the checks, the recovery and the backups as units of systemd's. */
 export function registerSystemd(program: Command, cli: Cli): void {
@@ -58,11 +67,18 @@ const withSchedule = (command: Command): Command =>
   command
     .option('--backup-at <calendar>', 'when backups are taken (systemd.time)', '*-*-* 02:15')
     .option('--verify-at <calendar>', 'when backups are verified', 'Sun *-*-* 04:30')
+    .option('--drill-at <calendar>', 'when a disaster is rehearsed, such as monthly; none: never')
+    .addOption(
+      new Option('--drill <name>', 'which one: a restore on a copy, or of `dbkit ha drill` on a cluster of its own')
+        .choices(rehearsed)
+        .default('total-loss'),
+    )
     .option('--unit-dir <dir>', 'the folder for the units; in another folder nothing is started', UNIT_DIR)
     .option('--environment-file <file>', 'the file with environment variables for the units (mode 0600)', '/etc/dbkit/dbkit.env');
 
-const wishes = (flags: UnitFlags, { program: [node, script] }: Surroundings): UnitWishes => ({
+const wishes = ({ drillAt, drill, ...flags }: UnitFlags, { program: [node, script] }: Surroundings): UnitWishes => ({
   ...flags,
+  drill: drillAt === undefined ? undefined : { at: drillAt, words: wordsOf(drill) },
   program: [node, script],
 });
 

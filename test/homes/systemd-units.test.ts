@@ -16,6 +16,7 @@ const plan: UnitPlan = {
   receivesWal: true,
   backupAt: 'hourly',
   verifyAt: 'Sun 04:30',
+  drill: undefined,
 };
 const unit = (name: string, changes: Partial<UnitPlan> = {}): readonly string[] =>
   renderUnits({ ...plan, ...changes })
@@ -51,10 +52,24 @@ test('nothing that kills Node, or takes PostgreSQL’s shared memory', () => {
 
 test('a PGDATA that no unit runs gets one of its own', () => {
   const own = { ...plan, serverUnit: OWN_SERVER_UNIT };
-  expect(renderUnits(own).map(({ name }) => name)).toEqual(unitNames.filter((name) => name !== 'dbkit-wal.service'));
+  expect(renderUnits(own).map(({ name }) => name)).toEqual(unitNames.filter((name) => !/^dbkit-(wal|drill)\./.test(name)));
   expect(renderUnits(plan).map(({ name }) => name)).not.toContain(OWN_SERVER_UNIT);
   expect(toEnable(own)).toEqual([OWN_SERVER_UNIT, 'dbkit-health.timer', 'dbkit-backup.timer', 'dbkit-verify.timer']);
   expect(unit(OWN_SERVER_UNIT, own)).toEqual(expect.arrayContaining(['Type=notify', 'TimeoutStopSec=13s', 'RuntimeDirectory=postgresql']));
+});
+
+test('a disaster is rehearsed by a timer where somebody wants it, and by none else', () => {
+  const drilled = { ...plan, drill: { at: 'monthly', words: 'ha drill leader-node --quiet' } };
+  expect(toEnable(drilled)).toContain('dbkit-drill.timer');
+  expect(toEnable(plan)).not.toContain('dbkit-drill.timer');
+  expect(unit('dbkit-drill.timer', drilled)).toContain('OnCalendar=monthly');
+  expect(unit('dbkit-drill.service', drilled)).toEqual(
+    expect.arrayContaining([
+      'ExecStart=/usr/bin/node /usr/lib/node_modules/dbkit/bin/dbkit.js ha drill leader-node --quiet',
+      'User=postgres',
+      'TimeoutStartSec=infinity',
+    ]),
+  );
 });
 
 test('the WAL of a server that another unit runs is received where the configuration wants it kept', () => {

@@ -138,6 +138,7 @@ const plan: UnitPlan = {
   receivesWal: true,
   backupAt: 'daily',
   verifyAt: 'weekly',
+  drill: undefined,
 };
 
 test.each([

@@ -18,6 +18,7 @@ export interface UnitWishes {
   readonly environmentFile: string;
   readonly backupAt: string;
   readonly verifyAt: string;
+  readonly drill: UnitPlan['drill'];
 }
 
 export interface UnitsReport {
@@ -87,13 +88,14 @@ async function planUnits({ config, instance, systemd }: PlanNeeds, wishes: UnitW
   const { postgresql, stateDir, backupDir, logDir, monitor, alerts, stopSeconds } = config;
   const { name: user } = await instance.owner();
   const diaries = Object.values(alerts.channels).flatMap((channel) => (channel.type === 'file' ? [dirname(channel.path)] : []));
-  const { environmentFile, backupAt, verifyAt } = wishes;
+  const { environmentFile, backupAt, verifyAt, drill } = wishes;
   const program = await Promise.all(wishes.program.map(systemd.realPath)); // A shell may have found a version manager's link of this session.
   return {
     program,
     environmentFile,
     backupAt,
     verifyAt,
+    drill,
     user,
     serverUnit: (await instance.caretaker())?.name ?? OWN_SERVER_UNIT,
     socketDir: postgresql.socketDir,

@@ -23,6 +23,8 @@ export interface UnitPlan {
   /** systemd.time(7) calendar expressions. */
   readonly backupAt: string;
   readonly verifyAt: string;
+  /** A disaster that is rehearsed; undefined: none is. */
+  readonly drill: { readonly at: string; readonly words: string } | undefined;
 }
 
 export interface UnitFile {
@@ -34,6 +36,7 @@ export interface UnitFile {
 export const OWN_SERVER_UNIT = 'dbkit-postgresql.service';
 /** Keeps the WAL of a server that another unit runs. */
 const WAL_UNIT = 'dbkit-wal.service';
+const DRILL_TIMER = 'dbkit-drill.timer';
 /** Where systemd looks for what an administrator installs. */
 export const UNIT_DIR = '/etc/systemd/system';
 /** By this line a file is known to be dbkit's; others are neither written over nor removed. */
@@ -49,13 +52,15 @@ export const unitNames = [
   'dbkit-backup.timer',
   'dbkit-verify.service',
   'dbkit-verify.timer',
+  'dbkit-drill.service',
+  DRILL_TIMER,
   WAL_UNIT,
 ] as const;
 
 /** The units that are enabled and started: timers, the server where it is dbkit's, and what keeps the WAL where it is not. */
-export const toEnable = (plan: Pick<UnitPlan, 'serverUnit' | 'receivesWal'>): readonly string[] => [
+export const toEnable = (plan: Pick<UnitPlan, 'serverUnit' | 'receivesWal' | 'drill'>): readonly string[] => [
   ...(plan.serverUnit === OWN_SERVER_UNIT ? [OWN_SERVER_UNIT] : []),
-  ...unitNames.filter((name) => name.endsWith('.timer')),
+  ...unitNames.filter((name) => name.endsWith('.timer') && (name !== DRILL_TIMER || plan.drill !== undefined)),
   ...(receives(plan) ? [WAL_UNIT] : []),
 ];
 
@@ -74,6 +79,7 @@ export function renderUnits(plan: UnitPlan): readonly UnitFile[] {
     ['dbkit-verify.service', verify(plan)],
     ['dbkit-verify.timer', calendar('Read the backups of PostgreSQL again', plan.verifyAt)],
     ...(receives(plan) ? [[WAL_UNIT, receiver(plan)] as [string, string[]]] : []),
+    ...(plan.drill ? drillUnits(plan, plan.drill) : []),
   ];
   return units.map(([name, sections]) => ({ name, text: `${[MARK, ...sections].map(oneLine).join('\n')}\n` }));
 }
@@ -135,6 +141,15 @@ const verify = (plan: UnitPlan): string[] => [
   ...job(plan, 'backup verify --all'),
   ...unhurried,
   ...asUser(plan),
+];
+
+/** On copies, or on a cluster of its own: never on the server. */
+const drillUnits = (plan: UnitPlan, { at, words }: NonNullable<UnitPlan['drill']>): [name: string, sections: string[]][] => [
+  [
+    'dbkit-drill.service',
+    [...unit('Rehearse a disaster of PostgreSQL', 'After=dbkit-backup.service'), ...job(plan, words), ...unhurried, ...asUser(plan)],
+  ],
+  [DRILL_TIMER, calendar('Rehearse a disaster of PostgreSQL every so often', at)],
 ];
 
 /** It outlives stops of the server, which end its sessions only. */
