@@ -106,6 +106,12 @@ export function inNetwork(
   return { name, file: 'nsenter', args: [network, '--setuid', String(uid), '--setgid', String(gid), '--', file, ...args], env };
 }
 
+/** `-n NETWORK` first: within it. Not by ip's own flag, which mounts things meanwhile, and cannot in a chroot. As root, in a folder of the servers’ user, too. */
 async function ip({ runner }: Needs, words: string, signal: AbortSignal): Promise<void> {
-  await runner.run({ file: 'ip', args: words.split(' '), timeoutMs: TIMEOUT_MS, as: 'caller' }, signal); // Root, in a folder of the servers’ user, too.
+  const [, network, inside] = /^-n (\S+) (.*)$/.exec(words) ?? [];
+  const tool =
+    network === undefined
+      ? { file: 'ip', args: words.split(' ') }
+      : { file: 'nsenter', args: [`--net=/run/netns/${network}`, 'ip', ...inside!.split(' ')] };
+  await runner.run({ ...tool, timeoutMs: TIMEOUT_MS, as: 'caller' }, signal);
 }
