@@ -18,6 +18,7 @@ import { poolerRows, routeRows, unitRows } from '../cluster/lint/routing-rows.ts
 import { storeRows } from '../cluster/lint/store-rows.ts';
 import { admissionRows } from '../cluster/member/admission.ts';
 import { guardRows } from '../cluster/member/guard-rows.ts';
+import { unfinishedRows } from '../cluster/member/unfinished-rows.ts';
 import { memberFindings } from '../cluster/member-findings.ts';
 import { poolerFindings } from '../cluster/pooler-findings.ts';
 import { failoverRefusals, reinitRefusals, switchoverRefusals } from '../cluster/refusals.ts';
@@ -144,6 +145,7 @@ export const tables = {
   'Why a failover is refused': failoverRefusals,
   'Why a member is not rebuilt': reinitRefusals,
   'When Patroni is started on a member’s data': admissionRows,
+  'What becomes of a cluster that was half made': unfinishedRows,
   'May a replica be made of a base backup': fitRows,
   'What the guard of a member does': guardRows,
   'Targets of a drill that were missed': missRows,

@@ -4,14 +4,15 @@ import type { Config } from '../../config/config.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { Files, Identity, Locks, Runner, SpawnChild } from '../../kernel/machine.ts';
 import type { ClusterNeeds } from '../look.ts';
+import { lastLines } from '../member/last-lines.ts';
 import { until } from '../proof.ts';
 import { memberDocument, poolerText, routerText, storeDocument } from '../render/documents.ts';
 import type { ClusterPlan } from '../render/plan.ts';
 import { checkCluster } from '../report.ts';
 import { readJournal } from '../restoring/journal.ts';
 import { endLocal } from './down.ts';
-import { memberConfiguration } from './local-member.ts';
-import { localPlan, portsTaken } from './local-plan.ts';
+import { memberConfiguration, memberState } from './local-member.ts';
+import { localPlan, memberName, portsTaken } from './local-plan.ts';
 import { type LocalState, localFolder, localNeeds, readLocal, runningOf } from './local-state.ts';
 import { findPrograms, refuseTakenPorts } from './programs.ts';
 import { canBeRunBy, type Starting, startAll } from './start.ts';
@@ -84,7 +85,9 @@ export async function upLocal(needs: LocalNeeds, { program, backups = true, ...w
     } catch (cause) {
       await endLocal(needs, folder);
       if (signal.aborted) throw cause;
-      throw new DbkitError('service.failed', `the local cluster did not come up: ${wordsOf(cause)}`, {
+      const last = await lastLines(join(memberState(folder, memberName(0)), 'patroni.log'), 1);
+      const said = last === '' ? '' : `; Patroni of ${memberName(0)} said last: ${last}`;
+      throw new DbkitError('service.failed', `the local cluster did not come up: ${wordsOf(cause)}${said}`, {
         hint: `read the logs in ${folder}; what was started has been ended`,
         cause,
       });

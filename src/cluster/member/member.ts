@@ -5,21 +5,17 @@ import type { PatroniSettings } from '../../config/ha-settings.ts';
 import { serverOn } from '../../instance/guard/preflight.ts';
 import { claimDirectory, claimLogDirectory, serverOwner } from '../../instance/owner.ts';
 import { writableLog } from '../../instance/server-log-file.ts';
-import { clusterEntries } from '../../instance/volume.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../../kernel/machine.ts';
-import { fill } from '../../kernel/reasons.ts';
 import type { RunningService } from '../../kernel/running-service.ts';
 import type { Recover } from '../../recovery/report.ts';
-import { leaderAmong } from '../leading.ts';
-import { membersOf } from '../members.ts';
 import { createPatroni } from '../patroni.ts';
-import { admit } from './admission.ts';
+import { admitData } from './admit-data.ts';
 import { type MemberFile, readMemberFile } from './member-file.ts';
 import { endOrphan } from './orphan.ts';
 import { runMember } from './run-member.ts';
-import { setMemberAside } from './set-aside-member.ts';
 import { stopStale } from './stale.ts';
+import { noteBegun, takeUpUnfinished } from './unfinished.ts';
 
 export interface MemberOptions {
   readonly config: Config;
@@ -104,34 +100,9 @@ async function prepareMember(
   const { config, system } = options;
   const isLeaseHeld = await endOrphan(config.stateDir, file, { ask: createPatroni(undefined), system, signal });
   if (!isLeaseHeld) await stopStale(file, system, signal);
+  await takeUpUnfinished({ options, file, owner }, signal);
   if (typeof (await serverOn(file.dataDir)) !== 'object') await admitData(options, { file, owner }, signal);
+  await noteBegun({ options, file, owner });
   const log = await writableLog('patroni.log', config, system);
   return { options, file, owner, log, isLeaseHeld };
-}
-
-async function admitData(
-  { config, system, recover }: MemberOptions,
-  { file, owner }: Pick<Member, 'file' | 'owner'>,
-  signal: AbortSignal,
-): Promise<void> {
-  const isEmpty = (await clusterEntries(file.dataDir)).length === 0;
-  const report = isEmpty ? undefined : await recover({ dryRun: true, strategy: undefined }, signal);
-  const leader = report === undefined || report.decision === 'start' ? null : await leaderElsewhere(config, file.name, signal);
-  const facts = { decision: report?.decision ?? 'initialize', isEmpty, leader } as const;
-  const { id, then, words } = admit(facts);
-  const because = report === undefined ? '' : `: ${report.because}`;
-  if (then === 'hold')
-    throw new DbkitError('recovery.refused', `${fill(words, facts)}${because}`, {
-      hint: '`dbkit inspect` shows the evidence, `dbkit ha why-not` who else could lead; nothing was changed',
-    });
-  if (then === 'start') return;
-  const { dataDir } = file;
-  const quarantine = await setMemberAside({ dataDir, backupDir: config.backupDir, owner }, system);
-  system.log.warn('member.set-aside', `${fill(words, facts)}${because}; the old bytes are in ${quarantine}`, { reason: id, quarantine });
-}
-
-async function leaderElsewhere({ ha, postgresql }: Config, own: string, signal: AbortSignal): Promise<string | null> {
-  if (Object.keys(ha.members).length === 0) return null;
-  const others = membersOf(ha, postgresql.port).filter(({ name }) => name !== own);
-  return leaderAmong(others, createPatroni(undefined), signal);
 }

@@ -18,8 +18,11 @@ const FRESH_SECONDS = 3;
 /** By it the dbkit that comes after a `kill -9` knows the Patroni that was left: no file has to be written, which a full disk would prevent. */
 export const guardedBy = (stateDir: string): Readonly<Record<string, string>> => ({ [GUARDED_BY]: resolve(stateDir) });
 
-/** A Patroni that a dbkit with this state folder has started, and that still runs: the oldest such process that is no server (proc(5)). */
-export async function leftPatroni(stateDir: string): Promise<ProcessMark | undefined> {
+/** A Patroni that a dbkit with this state folder has started, and that still runs: the oldest such process that is no server. */
+export const leftPatroni = async (stateDir: string): Promise<ProcessMark | undefined> => (await startedByPatroni(stateDir))[0];
+
+/** Patroni and whatever it has started but servers, those that run, the oldest first (proc(5)). */
+export async function startedByPatroni(stateDir: string): Promise<readonly ProcessMark[]> {
   const words = `${GUARDED_BY}=${resolve(stateDir)}`;
   const pids = ((await readdir('/proc').catch(unlessOwnTrouble)) ?? []).filter((name) => /^\d+$/.test(name)).map(Number);
   const found = await Promise.all(
@@ -30,7 +33,7 @@ export async function leftPatroni(stateDir: string): Promise<ProcessMark | undef
       return ticks === undefined ? [] : [{ pid, startedTicks: ticks }];
     }),
   );
-  return found.flat().sort((a, b) => Number(a.startedTicks) - Number(b.startedTicks) || a.pid - b.pid)[0];
+  return found.flat().sort((a, b) => Number(a.startedTicks) - Number(b.startedTicks) || a.pid - b.pid);
 }
 
 /**

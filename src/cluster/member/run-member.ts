@@ -1,22 +1,23 @@
-import { open } from 'node:fs/promises';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { Child, ExitReason } from '../../kernel/machine.ts';
 import type { RunningService, StopMode } from '../../kernel/running-service.ts';
 import { createPatroni } from '../patroni.ts';
 import { signalTo } from '../processes.ts';
+import { admitAgain } from './admit-data.ts';
 import { fenceServer, stopServer } from './fence.ts';
 import { createGuard, type Guard } from './guard.ts';
+import { lastLines } from './last-lines.ts';
 import type { Member } from './member.ts';
 import { guardedBy } from './orphan.ts';
 import { createPatroniKeeper, type PatroniKeeper } from './patroni-keeper.ts';
 import { fileForPatroni } from './restore-file.ts';
 import { stopStale } from './stale.ts';
+import { noteEnded } from './unfinished.ts';
 
 const READY_EVERY_MS = 250;
 const SAY_EVERY_MS = 30_000;
 const KILL_AFTER_MS = 1_000;
 const LEFT_MS = 10_000;
-const TAIL_BYTES = 16 * 1024;
 const never = new AbortController().signal;
 
 /**
@@ -38,8 +39,10 @@ export async function runMember(member: Member, signal: AbortSignal): Promise<Ru
     beforeStart: async (bounded) => {
       const isPaused = guard.view()?.isPaused === true; // Nobody else is promoted, and without the store no Patroni could start it again.
       const mayGoOn = isFirst ? member.isLeaseHeld : isPaused || guard.isLeaseHeld();
+      const isStart = isFirst;
       isFirst = false;
       if (!mayGoOn) await stopStale(file, options.system, bounded);
+      if (!isStart) await admitAgain(member, bounded);
       guard.started(!mayGoOn);
     },
   });
@@ -50,11 +53,15 @@ export async function runMember(member: Member, signal: AbortSignal): Promise<Ru
   try {
     await untilReady(member, exited, signal);
     guard.ready();
+    await noteEnded(member);
     return running;
   } catch (cause) {
     await running.stop('fast', never).catch(() => undefined);
     if (signal.aborted) throw cause;
-    throw new DbkitError('service.failed', `${wordsOf(cause)}\n${await lastLines(log)}`.trimEnd(), { hint: `its log is ${log}`, cause });
+    throw new DbkitError('service.failed', `${wordsOf(cause)}\n${await lastLines(log, 20)}`.trimEnd(), {
+      hint: `its log is ${log}`,
+      cause,
+    });
   }
 }
 
@@ -167,19 +174,5 @@ async function untilReady({ file, options }: Member, exited: Promise<ExitReason>
       log.info('member.waiting', `${file.name} is not ready yet: Patroni copies its data, or waits for a leader`);
     }
     await clock.sleep(READY_EVERY_MS, signal);
-  }
-}
-
-/** The last 20 lines. */
-async function lastLines(path: string): Promise<string> {
-  const handle = await open(path).catch(() => undefined);
-  if (handle === undefined) return '';
-  try {
-    const { size } = await handle.stat();
-    const from = Math.max(0, size - TAIL_BYTES);
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - from), 0, size - from, from);
-    return buffer.toString('utf8', 0, bytesRead).trimEnd().split('\n').slice(-20).join('\n');
-  } finally {
-    await handle.close();
   }
 }

@@ -14,20 +14,51 @@ const base64 = (text: string): string => Buffer.from(text).toString('base64');
 /** Every key that begins so: up to the next string of that length (etcd's API guide, "Key ranges"). */
 const behind = (prefix: string): string => `${prefix.slice(0, -1)}${String.fromCharCode(prefix.charCodeAt(prefix.length - 1) + 1)}`;
 
+/** One key of the cluster's at one moment. */
+export interface StoreEntry {
+  readonly value: string;
+  /** It is another one after every change. */
+  readonly revision: string;
+}
+
 /** The value of one key of the cluster's; undefined: etcd says that it is not there. Rejects with `service.failed` where etcd does not say. */
-export async function storeValue(store: StoreKeys, key: string, signal: AbortSignal): Promise<string | undefined> {
+export const storeValue = async (store: StoreKeys, key: string, signal: AbortSignal): Promise<string | undefined> =>
+  (await storeEntry(store, key, signal))?.value;
+
+/** The same with its revision. */
+export async function storeEntry(store: StoreKeys, key: string, signal: AbortSignal): Promise<StoreEntry | undefined> {
   const path = `${placeOf(store)}${key}`;
   if (store.api === 2) {
     const answer = await askEtcd(store, `/v2/keys${path}`, signal);
     if (isAbsent(answer)) return undefined;
-    const value = (answer.json as { node?: { value?: string } } | undefined)?.node?.value;
-    return answer.status === 200 && value !== undefined ? value : unsaid(store, `does not say what ${path} is`, answer);
+    const { value, modifiedIndex } = (answer.json as { node?: { value?: string; modifiedIndex?: number } } | undefined)?.node ?? {};
+    return answer.status === 200 && value !== undefined
+      ? { value, revision: String(modifiedIndex) }
+      : unsaid(store, `does not say what ${path} is`, answer);
   }
   const answer = await askEtcd(store, '/v3/kv/range', signal, { method: 'POST', body: { key: base64(path) } });
   if (answer.status !== 200 || answer.json === undefined) unsaid(store, `does not say what ${path} is`, answer);
-  const [found] = (answer.json as { kvs?: { value?: string }[] }).kvs ?? [];
-  return found && Buffer.from(found.value ?? '', 'base64').toString();
+  const [found] = (answer.json as { kvs?: { value?: string; mod_revision?: string }[] }).kvs ?? [];
+  return found && { value: Buffer.from(found.value ?? '', 'base64').toString(), revision: String(found.mod_revision) };
 }
+
+/** Removes one key unless somebody has written it since that revision: false then. Rejects with `service.failed` where etcd does not say. */
+export async function removeUnchanged(store: StoreKeys, key: string, revision: string, signal: AbortSignal): Promise<boolean> {
+  const path = `${placeOf(store)}${key}`;
+  if (store.api === 2) {
+    const answer = await askEtcd(store, `/v2/keys${path}?prevIndex=${revision}`, signal, { method: 'DELETE' });
+    if (isAbsent(answer) || answer.status === COMPARE_FAILED) return false;
+    return answer.status === 200 || unsaid(store, `did not remove ${path}`, answer);
+  }
+  const compare = [{ key: base64(path), target: 'MOD', result: 'EQUAL', mod_revision: revision }];
+  const body = { compare, success: [{ request_delete_range: { key: base64(path) } }] };
+  const answer = await askEtcd(store, '/v3/kv/txn', signal, { method: 'POST', body });
+  if (answer.status !== 200) unsaid(store, `did not remove ${path}`, answer);
+  return (answer.json as { succeeded?: boolean } | undefined)?.succeeded === true;
+}
+
+/** Etcd's v2 API, "Error Codes": 101, with HTTP's 412. */
+const COMPARE_FAILED = 412;
 
 /** Removes everything that the store knows of the cluster; no member may run. Rejects with `service.failed` where it is still there. */
 export async function forgetCluster(store: StoreKeys, signal: AbortSignal): Promise<void> {
