@@ -129,12 +129,18 @@ async function switchAlone(needs: LocalNeeds, leader: string, signal: AbortSigna
 }
 
 async function untilRedundant(needs: LocalNeeds, begunMs: number, signal: AbortSignal): Promise<number | null> {
-  const { clock } = needs;
-  const isWhole = async (bounded: AbortSignal): Promise<boolean> => (await checkCluster(needs, bounded)).status === 'ok';
+  const { clock, log } = needs;
+  let wrong = '';
+  const isWhole = async (bounded: AbortSignal): Promise<boolean> => {
+    const { status, findings } = await checkCluster(needs, bounded);
+    wrong = findings.map(({ member, words }) => `${member === null ? '' : `${member}: `}${words}`).join('; ');
+    return status === 'ok';
+  };
   return until('every member is back', { timeoutMs: LIMITS.redundantMs, clock, signal }, isWhole).then(
     () => tenths(clock.monotonicMs() - begunMs),
     () => {
       signal.throwIfAborted();
+      log.warn('ha.drill', `not every member is back: ${wrong}`);
       return null;
     },
   );
