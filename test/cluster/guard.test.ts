@@ -49,12 +49,18 @@ test('where a lease that is well is seen no oftener than the guard would fence, 
 });
 
 test('a Patroni that sets up or copies is left alone for long, one that leads is replaced soon', () => {
-  const leads = { hasBeenReady: true, hasAnswered: true, view: { isPrimary: true, state: 'running' } };
+  const leads = { hasBeenReady: true, hasAnswered: true, view: { isPrimary: true, state: 'running' }, replacements: 0 };
   expect(patienceMs(leads)).toBe(3_000);
   expect(patienceMs({ ...leads, view: { isPrimary: false, state: 'running' } })).toBe(10_000);
   expect(patienceMs({ ...leads, hasAnswered: false })).toBe(10_000);
   expect(patienceMs({ ...leads, hasBeenReady: false })).toBe(60_000);
   expect(patienceMs({ ...leads, view: { isPrimary: false, state: 'creating replica' } })).toBe(60_000);
+});
+
+test('on a machine without time for it a Patroni that does not come to answer gets twice as long each time', () => {
+  const starting = { hasBeenReady: true, hasAnswered: false, view: { isPrimary: true, state: 'running' } };
+  const patience = [0, 1, 2, 3, 4, 9].map((replacements) => patienceMs({ ...starting, replacements }));
+  expect(patience).toEqual([10_000, 10_000, 20_000, 40_000, 60_000, 60_000]);
 });
 
 const heard = (seconds: number, sentSeconds = seconds) => ({

@@ -91,9 +91,10 @@ export const canTell = (timeouts: Timeouts): boolean => fenceAfterMs(timeouts) >
  * How long Patroni may say nothing. Only one whose server leads is replaced quickly: one that copies data, or sets a new cluster up, would leave
  * that half done.
  */
-export function patienceMs({ hasBeenReady, hasAnswered, view }: Silence): number {
+export function patienceMs({ hasBeenReady, hasAnswered, view, replacements }: Silence): number {
   if (!hasBeenReady || (view !== undefined && view.state !== 'running')) return SILENT_AT_WORK_MS;
-  return hasAnswered && view?.isPrimary ? SILENT_MS : SILENT_AT_START_MS;
+  if (hasAnswered && view?.isPrimary) return SILENT_MS;
+  return Math.min(SILENT_AT_WORK_MS, SILENT_AT_START_MS * 2 ** Math.max(0, replacements - 1));
 }
 
 const SILENT_MS = 3_000;
@@ -107,4 +108,6 @@ export interface Silence {
   readonly hasAnswered: boolean;
   /** Its last answer. */
   readonly view: { readonly isPrimary: boolean; readonly state: string } | undefined;
+  /** How often it was replaced since it answered last: on a machine without time for it the next one would not come to answer either. */
+  readonly replacements: number;
 }

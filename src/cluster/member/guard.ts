@@ -53,6 +53,7 @@ interface Watch {
   settings: typeof DEFAULTS;
   settingsMs: number;
   fences: number;
+  replacements: number;
 }
 
 export function createGuard(needs: GuardNeeds): Guard {
@@ -69,6 +70,7 @@ export function createGuard(needs: GuardNeeds): Guard {
     settings: DEFAULTS,
     settingsMs: Number.NEGATIVE_INFINITY,
     fences: 0,
+    replacements: 0,
   };
   return {
     watch: (signal) => keepLooking(watch, signal),
@@ -122,6 +124,7 @@ async function listen(watch: Watch, at: { readonly nowMs: number; readonly previ
   watch.hasAnswered = true;
   watch.isHeard = true;
   watch.answeredMs = clock.monotonicMs();
+  watch.replacements = 0;
   watch.lease = renewed(watch.lease, { view, sentAt }, at);
   if (at.nowMs - watch.settingsMs < SETTINGS_EVERY_MS) return;
   const settings = readSettings((await ask(member, '/config', signal, { timeoutMs: LIMIT_MS })).json);
@@ -174,6 +177,7 @@ async function act(watch: Watch, stoodStillMs: number): Promise<void> {
   }
   log.warn('guard.replaced', `${why}: it is ended and started again`, { reason: id });
   watch.answeredMs = nowMs; // Once, and then again only after it has had its time.
+  watch.replacements += 1;
   watch.hasAnswered = false;
   killPatroni();
 }
