@@ -32,7 +32,7 @@ export type Mend = () => Promise<void>;
 const nothing: Mend = async () => undefined;
 const STORE_DOWN_MS = 30_000;
 const AFTER_LEASE_MS = 8_000;
-/** From the moment that commits go on until a person comes, where no guard does. */
+/** After the lease, a person comes, where no guard does. */
 const PERSON_MS = 20_000;
 
 /** Brings the disaster about. Resolves when it is there, or over where it ends by itself. */
@@ -89,8 +89,10 @@ export const faults: Readonly<Record<DrillName, (victim: Victim, signal: AbortSi
 };
 
 /** The guard needs nobody. */
-const byPerson = ({ unguarded, clock }: Victim, signal: AbortSignal, mend: Mend): Mend =>
-  unguarded ? () => clock.sleep(PERSON_MS, signal).then(mend) : nothing;
+function byPerson({ unguarded, clock, ttlSeconds }: Victim, signal: AbortSignal, mend: Mend): Mend {
+  const comesMs = clock.monotonicMs() + ttlSeconds * 1000 + PERSON_MS;
+  return unguarded ? () => clock.sleep(Math.max(0, comesMs - clock.monotonicMs()), signal).then(mend) : nothing;
+}
 
 async function killNode(victim: Victim, name: string): Promise<Mend> {
   const pids = await processesOf(victim, name);
