@@ -146,7 +146,7 @@ async function ups() {
 
 /** pgbench in front of PgBouncer, and a planned switchover meanwhile; resolves with the clients that gave up and the transactions that failed. */
 async function underLoad({ port, password, move }) {
-  const args = ['-h', '127.0.0.1', '-p', String(port + 7), '-U', 'postgres', '-n', '-c', String(CLIENTS), '-j', '2', '-T', '30', '-P', '1'];
+  const args = ['-h', '127.0.0.1', '-p', String(port + 7), '-U', 'postgres', '-n', '-c', String(CLIENTS), '-j', '2', '-T', '60', '-P', '1'];
   const bench = spawn('pgbench', [...args, 'postgres'], { env: { PATH: process.env.PATH, PGPASSWORD: password } });
   let said = '';
   for (const name of ['stdout', 'stderr']) bench[name].on('data', (chunk) => (said += chunk));
