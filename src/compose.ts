@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { Alerter } from './alerts/contract.ts';
 import type { Backups } from './backups/backup.ts';
-import { createBackups } from './backups/backups.ts';
+import { createBackups, lazyBase } from './backups/backups.ts';
 import type { Copies } from './backups/offsite/copies.ts';
 import type { Open, OpenOptions } from './cli/cli.ts';
 import { settingFlags } from './cli/global-flags.ts';
@@ -107,8 +107,8 @@ async function assemble(options: OpenOptions): Promise<Parts> {
   const loaded = await load(options, system);
   const { config, origins } = loaded;
   if (!options.asCaller) await putRootsRightsDown(config, system);
-  const backups = await backupsFor(config, system);
   const alerts = lazyAlerts(config, system, options);
+  const backups = await backupsFor(config, system, alerts.reveal);
   const offsite = await offsiteCopies(config, system, alerts.reveal);
   const { leading, ...cluster } = clusterOf({ ...system, config, alerts, environment: options.environment });
   const given = { reveal: alerts.reveal, onFail: onFail(config, options), passwordIsGiven: origins.has('postgresql.password') };
@@ -215,10 +215,12 @@ function lazyAlerts(config: Config, system: System, { environment }: OpenOptions
 }
 
 /** A repository needs to know whose files it keeps; where that cannot be known yet there is nothing to back up either. */
-async function backupsFor(config: Config, system: System): Promise<readonly Backups[]> {
+async function backupsFor(config: Config, system: System, reveal: Alerter['reveal']): Promise<readonly Backups[]> {
   const owner = await serverOwner(config.postgresql, system).catch(() => undefined);
   if (!owner) return [];
-  const all = createBackups({ config, system, dataDir: config.postgresql.dataDir, owner });
+  const own = createBackups({ config, system, dataDir: config.postgresql.dataDir, owner });
+  const loadRest = async () => (await import('./pgbackrest/rest-backups.ts')).createRestBackups({ config, system, owner, reveal });
+  const all = config.backup.engine === 'pgbackrest' ? [lazyBase('pgbackrest', loadRest), ...own] : own; // Earlier ones of dbkit's stay what they are.
   return config.postgresql.connectionOnly ? all.filter(({ kind }) => kind === 'logical') : all;
 }
 

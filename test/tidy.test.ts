@@ -14,6 +14,7 @@ const nouns = [
   'store',
   'wal',
   'backups',
+  'pgbackrest',
   'recovery',
   'boot',
   'restore',

@@ -148,10 +148,11 @@ export interface ReachedEnd {
   readonly phrase: string;
 }
 
-/** Copies of the instance's files. None of this touches the data itself. */
+/** Copies of the instance's files: dbkit's own, or pgBackRest's. None of this touches the data itself. */
 export interface BaseBackups {
   readonly kind: 'physical';
-  readonly name: 'copy';
+  /** With `copy` a backup's path holds its pg_control; with `pgbackrest` nothing can be read before a restore. */
+  readonly name: 'copy' | 'pgbackrest';
   readonly repository: Repository;
   take(signal: AbortSignal, options?: BackupOptions): Promise<Backup>;
   /**

@@ -22,18 +22,19 @@ const base = [
 ] as const satisfies readonly Methods<BaseBackups>[];
 const dumps = ['take', 'load', 'loadLate', 'verify', 'onScratchDatabase'] as const satisfies readonly Methods<Dumps>[];
 
+/** Base backups of another engine, whose code is loaded with the first call. */
+export function lazyBase(name: BaseBackups['name'], load: () => Promise<BaseBackups>): BaseBackups {
+  const loaded = once(load);
+  return { name, kind: 'physical', repository: lazily(kept, async () => (await loaded()).repository), ...lazily(base, loaded) };
+}
+
 /** Both ways to back an instance up; the first is the default. Their code is loaded with the first call. */
 export function createBackups(needs: BaseBackupsNeeds): readonly Backups[] {
   const onDemand = once(async () => (await import('./on-demand.ts')).onDemand);
   const loadBase = once(async () => (await onDemand()).createBaseBackups(needs));
   const loadDumps = once(async () => (await onDemand()).createDumps(needs));
   return [
-    {
-      name: 'copy',
-      kind: 'physical',
-      repository: lazily(kept, async () => (await loadBase()).repository),
-      ...lazily(base, loadBase),
-    },
+    lazyBase('copy', loadBase),
     {
       name: 'dump',
       kind: 'logical',

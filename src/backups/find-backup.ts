@@ -2,6 +2,7 @@ import { nearest } from '../kernel/closest-name.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { newestFirst } from '../kernel/labels.ts';
 import { type Backups, type BaseBackups, type Dumps, type FoundBackup, isGood } from './backup.ts';
+import { refuse } from './engine-refusals.ts';
 
 /** Every backup of every kind, newest first. */
 export async function everyBackup({ backups }: { readonly backups: readonly Backups[] }, signal: AbortSignal): Promise<FoundBackup[]> {
@@ -47,6 +48,12 @@ export function requireBase({ backup, of }: FoundBackup): FoundBackup<BaseBackup
   throw new DbkitError('usage.invalid', `${backup.label} is a dump: there are no files to start a server on`, {
     hint: `\`dbkit backup restore ${backup.label}\` loads it into the running server; \`dbkit backup list\` shows the base backups`,
   });
+}
+
+/** Throws `usage.invalid` for those in pgBackRest's repository, which dbkit copies nowhere. */
+export function requireOwn(found: FoundBackup): FoundBackup {
+  if (found.of.name === 'pgbackrest') throw refuse('pgbackrest-is-its-own-copy');
+  return found;
 }
 
 /** Rejects with `usage.invalid` for base backups. */

@@ -41,13 +41,7 @@ export function openRepository<R extends KeptRecord, W extends R>(
 ): RepositoryOf<R, W> {
   const holdings = openHoldings(kind, config.backupDir, owner, system);
   const { records, recordOf, change } = holdings;
-  const { stateDir, postgresql } = config;
-  const openDamage = async (signal: AbortSignal): Promise<readonly KnownDamage[]> => {
-    const read = readControl(postgresql.dataDir); // Nothing expires where the disk of the data does not answer.
-    signal.throwIfAborted();
-    if (!('control' in read)) return [];
-    return damageMemory({ dataDir: postgresql.dataDir, stateDir }, system).open(read.control.systemIdentifier);
-  };
+  const openDamage = (signal: AbortSignal): Promise<readonly KnownDamage[]> => openDamageOf({ config, system }, signal);
   const policyNow = async (signal: AbortSignal): Promise<RetentionPolicy> => ({
     ...policyOf(config),
     damageIsOpen: (await openDamage(signal)).length > 0,
@@ -86,7 +80,19 @@ export function openRepository<R extends KeptRecord, W extends R>(
   };
 }
 
-const policyOf = ({ retention, maxBackups, tier }: Config): RetentionPolicy => {
+/** Damage of the data that is neither mended nor accepted. Nothing expires where the disk of the data does not answer. */
+export async function openDamageOf(
+  { config: { stateDir, postgresql }, system }: { readonly config: Config; readonly system: System },
+  signal: AbortSignal,
+): Promise<readonly KnownDamage[]> {
+  const read = readControl(postgresql.dataDir);
+  signal.throwIfAborted();
+  if (!('control' in read)) return [];
+  return damageMemory({ dataDir: postgresql.dataDir, stateDir }, system).open(read.control.systemIdentifier);
+}
+
+/** The settings of retention, as its table asks for them. */
+export const policyOf = ({ retention, maxBackups, tier }: Config): RetentionPolicy => {
   const { last = maxBackups, daily = tier && tiers[tier].keptDays, weekly, monthly, maxAge } = retention;
   return { last, daily, weekly, monthly, maxAgeMs: maxAge === undefined ? undefined : durationMs(maxAge) };
 };

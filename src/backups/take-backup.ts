@@ -65,7 +65,7 @@ export async function takeBackup(
     );
   }
   const places = Object.entries(app.config.copies).flatMap(([name, { afterBackup }]) => (afterBackup ? [name] : []));
-  if (backup.state !== 'damaged' && places.length > 0)
+  if (backup.state !== 'damaged' && places.length > 0 && kind.name !== 'pgbackrest')
     await copyElsewhere(app, places, await ofTheSameCluster(kind, backup, signal), backup.systemIdentifier, signal);
   return { backup, ...told };
 }

@@ -19,6 +19,7 @@ import type { WalKeeping } from '../wal/keeper-life.ts';
 import { readMark } from '../wal/mark.ts';
 import { dropSlot, OWN_SLOT } from '../wal/slot.ts';
 import type { PostgresqlOptions } from './hold.ts';
+import { keepStanza } from './keep-stanza.ts';
 import { keepingOf } from './keeping-of.ts';
 
 /** The work that is left for the archive once the server has stopped cleanly, while the data is still held. Never rejects. */
@@ -35,7 +36,7 @@ const NAMES = 'synchronous_standby_names';
 const isKept = async ({ volume }: Local, config: KeptConfig): Promise<boolean> =>
   wantsWal(config) ?? (await isInitializedByDbkit(volume.dataDir));
 
-type KeptConfig = Pick<Config, 'wal' | 'tier'>;
+type KeptConfig = Pick<Config, 'wal' | 'tier' | 'backup'>;
 
 /**
  * `max_slot_wal_keep_size`, for where dbkit dies and its slot is left: WAL for it never takes more than that, nor the last fifth of the volume. Whoever
@@ -70,6 +71,7 @@ export async function archiveWhileRunning(local: Local, options: PostgresqlOptio
   try {
     if (!(await isKept(local, options.config))) {
       await forgetSlot(local);
+      if (options.config.backup.engine === 'pgbackrest') void keepStanza(local, options, child);
       return none;
     }
     const keeping = await keepingHere(local, options);

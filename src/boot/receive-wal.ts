@@ -1,5 +1,6 @@
 import { realpath } from 'node:fs/promises';
 import { readCluster } from '../backups/base/cluster.ts';
+import { refuse } from '../backups/engine-refusals.ts';
 import type { Connection } from '../instance/connection.ts';
 import { serverOwner } from '../instance/owner.ts';
 import { DbkitError } from '../kernel/errors.ts';
@@ -16,6 +17,7 @@ const IDENTITY = 'SELECT system_identifier::text AS identifier FROM pg_control_s
  * cluster, with `lock.held` where its WAL is being kept already, and with `wal.conflict` for a copy of one; what goes wrong later is told and tried again.
  */
 export async function receiveWal({ config, system }: Pick<PostgresqlOptions, 'config' | 'system'>, signal: AbortSignal): Promise<void> {
+  if (config.backup.engine === 'pgbackrest') throw refuse('pgbackrest-keeps-the-wal');
   const { postgresql: settings, stateDir, backupDir } = config;
   const cluster = await readCluster(settings.dataDir, signal);
   const owner = await serverOwner(settings, system);

@@ -19,6 +19,7 @@ import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, judge } from './judge.ts';
 import { beforeStart, judgeRecovery } from './judge-recovery.ts';
 import { archiveAsStandby, slotLimit } from './keep-archive.ts';
+import { archiveToRest } from './keep-stanza.ts';
 import { rememberSuspects } from './recheck.ts';
 
 const IMMEDIATE_AFTER_S = 20;
@@ -61,6 +62,7 @@ export async function oneRound(
     ...(await walKeepSetting(local, options.config.recovery.walKeep)),
     ...(await slotLimit(local, options.config)),
     ...(await archiveAsStandby(local, options.config)),
+    ...(await archiveToRest(local, options)),
   };
   const facts = await doorFacts(local, before, course.isJudged);
   const door = course.isUnheard ? 'closed' : doorFor(facts).then;

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { requireOwn } from '../backups/find-backup.ts';
 import { type Narrow, narrowed } from '../backups/list-backups.ts';
 import type { CheckedCopy } from '../backups/offsite/check-copy.ts';
 import type { CopiedBackup } from '../backups/offsite/copies.ts';
@@ -27,7 +28,7 @@ export function registerOffsite(backup: Command, cli: Cli): void {
     .action((label: string, { to, otherCluster = false }: { to?: string; otherCluster?: boolean }, command: Command) =>
       cli.run(command, async ({ app: open, signal }) => {
         const app = await open();
-        const found = await app.backups.find(label, signal);
+        const found = requireOwn(await app.backups.find(label, signal));
         const copied: CopiedBackup[] = [];
         for (const name of to === undefined ? Object.keys(app.config.copies) : [to])
           copied.push(await app.offsite.copy(name, found.backup, { otherCluster }, signal));

@@ -1,6 +1,7 @@
 import { strategies } from '../backups/base/pages/strategy.ts';
 import { reachRows } from '../backups/base/points/reach.ts';
 import { serveRows } from '../backups/base/points/serve-rows.ts';
+import { refusedVerbs } from '../backups/engine-refusals.ts';
 import { scoreRows } from '../backups/offsite/score.ts';
 import { quarantineRules } from '../backups/quarantine-retention.ts';
 import { retentionRules } from '../backups/retention.ts';
@@ -52,6 +53,8 @@ import { remedies } from '../recovery/remedies.ts';
 import { resumptions } from '../recovery/resumption.ts';
 import { shortfalls } from '../recovery/shortfall.ts';
 import { messages } from '../recovery/triage.ts';
+import { restPointRows } from '../pgbackrest/point-rows.ts';
+import { neededRow } from '../pgbackrest/retention.ts';
 import { restorePointRows } from '../restore/restore-point-rows.ts';
 import { troubleOfArchive } from '../supervisor/archive-trouble.ts';
 import { tonight } from '../supervisor/doctor/tonight.ts';
@@ -114,12 +117,14 @@ export const tables = {
   'A replacement that was interrupted': resumptions,
   'Can a moment be reached?': reachRows,
   'Does a base backup serve a moment?': serveRows,
+  'Can a moment be asked of pgBackRest?': restPointRows,
+  'What dbkit does not do with pgBackRest': refusedVerbs,
   'Can a restore point be made?': restorePointRows,
   'Can a database be copied?': snapshotRows,
   'How a base backup copies a file that changed': strategies,
   'Does the database follow a checkout?': checkoutRows,
   'What becomes of the data when a branch is checked out': turnRows,
-  'Retention of backups': retentionRules,
+  'Retention of backups': [...retentionRules, neededRow],
   'Retention of data that was set aside': quarantineRules,
   'Retention of the WAL archive': segmentRows,
   'What is wrong with a WAL archive': named(walProblems),

@@ -40,7 +40,8 @@ function plan({ source, target, point, neededBytes, freeBytes, bootTest, warning
 }
 
 /** Times with microseconds: two commits of one second are two moments. */
-export function pointRows({ timeline, stopBefore, lastCommit, nextCommit, because, walBytes }: PointPlan): string[][] {
+export function pointRows({ timeline, stopBefore, lastCommit, nextCommit, because, walBytes, until }: PointPlan): string[][] {
+  if (until !== undefined) return [['up to', `${until ?? 'the end of the WAL'} on timeline ${timeline}: ${because}`]];
   const told = ({ xid, lsn, atMicros }: TransactionMoment): string => `${formatMicros(BigInt(atMicros))} (transaction ${xid}, LSN ${lsn})`;
   return [
     ['up to', `${stopBefore === null ? 'the end of the WAL' : `LSN ${stopBefore}`} on timeline ${timeline}: ${because}`],
@@ -53,6 +54,7 @@ export function pointRows({ timeline, stopBefore, lastCommit, nextCommit, becaus
 function goneFromView(undo: boolean, createdAt: string, point: PointPlan | null): string {
   if (undo) return `what was written since ${moment(createdAt)}`;
   if (point === null) return `what was committed after ${moment(createdAt)}`;
+  if (point.until) return `what was committed after ${point.until}`;
   return point.stopBefore === null ? 'what the WAL does not hold' : `what was committed from LSN ${point.stopBefore} on`;
 }
 

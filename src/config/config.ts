@@ -6,6 +6,7 @@ import { copiesSettings } from './copies-settings.ts';
 import { haSettings, patroniSettings } from './ha-settings.ts';
 import { healthSettings, hookSettings } from './health-settings.ts';
 import { monitorSettings } from './monitor-settings.ts';
+import { engineProblems, pgbackrestSettings } from './pgbackrest-settings.ts';
 import { drillKinds, scheduleSetting } from './schedules.ts';
 import { walSettings } from './wal-settings.ts';
 
@@ -154,12 +155,14 @@ const maintenanceSettings = v.strictObject({
 });
 
 const backupSettings = v.strictObject({
+  /** Takes and keeps base backups: dbkit itself, or pgBackRest with its own repository (`pgbackrest`). */
+  engine: v.optional(v.picklist(['dbkit', 'pgbackrest']), 'dbkit'),
   afterStart: v.optional(v.boolean(), true),
   /** When the supervisor takes base backups, in UTC, when something has changed. Default: as the tier has it, at 02:00 where there is none. */
   schedule: v.optional(scheduleSetting),
   /** The bytes that a base backup reads in a second at most; default: as fast as it can. */
   rateLimit: v.optional(size),
-  /** Every so many base backups one shares nothing with the earlier ones; 0: none has to. */
+  /** Every so many base backups one shares nothing with the earlier ones; 0: none has to, and with pgBackRest every seventh. */
   fullEvery: v.optional(count, 0),
   /** Of a large file that changed only pages are written, and earlier backups keep those that they had; off: it is copied whole. */
   pages: v.optional(v.boolean(), true),
@@ -169,7 +172,7 @@ const backupSettings = v.strictObject({
 
 const isMember = (value: unknown): boolean => typeof value === 'object' && value !== null && 'config' in value;
 
-export const configSchema = v.strictObject({
+const settings = v.strictObject({
   stateDir: v.optional(path, '/var/lib/dbkit'),
   logDir: v.optional(path, '/var/log/postgresql'),
   backupDir: v.optional(path, '/var/lib/postgresql-backup'),
@@ -213,6 +216,7 @@ export const configSchema = v.strictObject({
     {},
   ),
   backup: v.optional(backupSettings, {}),
+  pgbackrest: v.optional(pgbackrestSettings, {}),
   copies: v.optional(copiesSettings, {}),
   wal: v.optional(walSettings, {}),
 
@@ -224,6 +228,13 @@ export const configSchema = v.strictObject({
   ha: v.optional(haSettings, {}),
   alerts: v.optional(alertSettings, {}),
 });
+
+export const configSchema = v.pipe(
+  settings,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (dataset.typed) for (const problem of engineProblems(dataset.value)) addIssue(problem);
+  }),
+);
 
 export type Config = Omit<v.InferOutput<typeof configSchema>, 'postgresql'> & { readonly postgresql: PostgresqlSettings };
 export type ConfigInput = v.InferInput<typeof configSchema>;

@@ -30,8 +30,8 @@ const common = {
 
 const directory = v.strictObject({ type: v.literal('directory'), path, ...common });
 
-const s3 = v.strictObject({
-  type: v.literal('s3'),
+/** A bucket, and who may write to it. */
+export const bucket = {
   bucket: text,
   /** Default: Amazon's own. */
   endpoint: v.optional(v.pipe(v.string(), v.url('must be a URL'))),
@@ -42,8 +42,9 @@ const s3 = v.strictObject({
   accessKeyId: secret,
   secretAccessKey: secret,
   sessionToken: v.optional(secret),
-  ...common,
-});
+};
+
+const s3 = v.strictObject({ type: v.literal('s3'), ...bucket, ...common });
 
 /** `copies` in the configuration: other places that backups and WAL are copied to, by name. */
 export const copiesSettings = v.record(

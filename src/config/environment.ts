@@ -27,6 +27,7 @@ export const environment = {
   DBKIT_STATE_DIR: ['stateDir', 'text'],
   DBKIT_SERVICES_DIR: ['servicesDir', 'text'],
   DBKIT_STOP_SECONDS: ['stopSeconds', 'number'],
+  DBKIT_BACKUP_ENGINE: ['backup.engine', 'text'],
   DBKIT_BACKUP_AFTER_START: ['backup.afterStart', 'flag'],
   DBKIT_BACKUP_SCHEDULE: ['backup.schedule', 'text'],
   DBKIT_TIER: ['tier', 'text'],

@@ -60,13 +60,15 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'drill.schedule': 'when the supervisor rehearses drill.kinds, as cron has it, in UTC; default: never',
   'drill.kinds': 'the disasters that are rehearsed then: corruption, table-loss, total-loss, remote-region',
   'drill.assertions': 'queries that must answer true in a restored copy: { sql, name, database }',
+  'backup.engine': 'who takes base backups: dbkit, or pgbackrest for repositories that outgrow one machine; see docs/guide/pgbackrest.md',
   'backup.afterStart': 'take a base backup after a start, when something has changed',
   'backup.schedule':
     'when the supervisor takes base backups, as cron has it, in UTC; default: 0 2 * * *, and more often for the tiers high (0 2,14 * * *) and critical (0 2,8,14,20 * * *); off where backup.afterStart is false',
   'backup.rateLimit': 'the most a base backup reads in a second; default: no limit',
   'backup.pages': 'of a large file that changed only the pages that differ are written; earlier backups keep those that they had',
   'backup.pagesFrom': 'the smallest file for which backup.pages counts; smaller ones are copied whole',
-  'backup.fullEvery': 'every so many base backups one shares nothing with the earlier ones; 0: none has to',
+  'backup.fullEvery':
+    'every so many base backups one shares nothing with the earlier ones; 0: none has to, and with pgbackrest every seventh',
   'wal.mode':
     'tail keeps the WAL in the repository as it is written; default: tail for instances that dbkit has initialised and where a tier is set, else off',
   'wal.synchronous':
@@ -75,6 +77,17 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'wal.maxLag': 'WAL that is held back while the archive cannot be written; beyond it a gap is told, and a base backup closes it',
   'wal.backupAfter': 'so much WAL after the last one a base backup is taken',
   'wal.copySeconds': 'how often new WAL is sent to each of copies: about so much is lost there with the machine and its disks',
+  'pgbackrest.program': 'where pgbackrest is; default: found in PATH',
+  'pgbackrest.stanza': 'its name for this cluster in the repository',
+  'pgbackrest.repository':
+    'where it keeps backups and WAL: { type: directory, path } or { type: s3, bucket, … }; default: the folder pgbackrest of backupDir',
+  'pgbackrest.cipherPass': 'encrypts its repository (AES-256); default: it is not encrypted',
+  'pgbackrest.between': 'a backup between two full ones holds what changed since the last one (incr) or since the last full one (diff)',
+  'pgbackrest.processes': 'how many processes compress and send at the same time',
+  'pgbackrest.compress': 'how files and WAL are compressed',
+  'pgbackrest.bundle': 'small files are stored together',
+  'pgbackrest.block': 'of a file that changed only blocks are stored, from version 2.46 on',
+  'pgbackrest.async': 'WAL is sent and fetched by processes that look ahead',
   copies:
     'other places that backups and WAL are copied to, by name: { type: directory, path } or { type: s3, bucket, … }; see docs/guide/copies.md',
   'maintenance.lockTimeoutSeconds': 'how long a statement waits for a lock that others would queue behind',

@@ -71,6 +71,8 @@ const programs: readonly RegExp[] = [
   /^monitor\.(startCommand|pingUrl)$/,
   /^health\.probes\.[^.]+\.command$/,
   /^copies\.[^.]+\.(path|bucket|endpoint|accessKeyId|secretAccessKey|sessionToken|recipients|identity)$/,
+  /^pgbackrest\.(program|cipherPass)$/,
+  /^pgbackrest\.repository\.(path|bucket|endpoint|caFile|accessKeyId|secretAccessKey|sessionToken)$/,
   /^ha\.(members|writeAddress|pooler|apiUsername|apiPassword)$/, // The superuser's password is offered to these hosts.
   /^alerts\.channels\.[^.]+\.(command|url|token|password|routingKey|path)$/,
 ];

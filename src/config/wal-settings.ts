@@ -24,11 +24,14 @@ export const walSettings = v.pipe(
 );
 export type WalSettings = v.InferOutput<typeof walSettings>;
 
-/** Shall the WAL be kept? Undefined where the configuration leaves it to whoever made the instance. */
+/** Shall dbkit keep the WAL? Not where pgBackRest does. Undefined where the configuration leaves it to whoever made the instance. */
 export const wantsWal = ({
   wal: { mode, synchronous },
   tier,
+  backup: { engine },
 }: {
   readonly wal: WalSettings;
   readonly tier?: string | undefined;
-}): boolean | undefined => (mode === undefined ? synchronous || tier !== undefined || undefined : mode === 'tail');
+  readonly backup: { readonly engine: 'dbkit' | 'pgbackrest' };
+}): boolean | undefined =>
+  engine === 'pgbackrest' ? false : mode === undefined ? synchronous || tier !== undefined || undefined : mode === 'tail';

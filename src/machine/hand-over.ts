@@ -95,7 +95,7 @@ export function handOver(path: string, owner: Owner, isOurs: (names: readonly st
 
 /** The names of dbkit in its state directory; the programs that it copies there stay root's. */
 const kept =
-  /^(status\.json|ready|control\.sock|monitor(-samples)?\.json|monitor\.lock|alerts\.json|health-.*|(inventory|places|mark)\.json|kept(\.new|\.old)?|started|recoveries|scratch|secrets|.*\.tmp|.*\.broken-.*)$/;
+  /^(status\.json|ready|control\.sock|monitor(-samples)?\.json|monitor\.lock|alerts\.json|health-.*|(inventory|places|mark)\.json|kept(\.new|\.old)?|started|recoveries|scratch|secrets|pgbackrest|.*\.tmp|.*\.broken-.*)$/;
 
 /**
  * dbkit's state, left by a run as root before the server's user was known: it becomes that user's, with the modes it has. Done only where nobody

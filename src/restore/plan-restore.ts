@@ -45,7 +45,7 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
       : { replaced: await findReplaced(volumeOf(dataDir), config.backupDir, request.label, signal) };
   const source = sourceOf(from);
   const binaries = await findBinaries({ major: source.pgVersion || undefined, directory: binDir }, system, signal);
-  const warnings = 'backup' in from ? await judge(options, from.backup, { binaries, owner }, signal) : [];
+  const warnings = 'backup' in from ? await judge(options, from, { binaries, owner }, signal) : [];
   const { freeBytes } = await roomAt(dataDir);
   const neededBytes = 'backup' in from ? source.sizeBytes + (point?.plan.walBytes ?? 0) + RESERVE_BYTES : 0;
   if (neededBytes > freeBytes) {
@@ -113,10 +113,27 @@ function sourceOf(from: RestorePlan['from']): RestoreReport['source'] {
 /** Its own pg_control must read on this machine, and these programs must have its block size. */
 async function judge(
   { config, system }: PostgresqlOptions,
-  backup: Backup,
+  { backup, of }: FoundBackup<BaseBackups>,
   { binaries, owner }: { binaries: Binaries; owner: Identity },
   signal: AbortSignal,
 ): Promise<string[]> {
+  if (of.name === 'copy') await requireReadable(system, backup, { binaries, owner }, signal);
+  const today = await readCluster(config.postgresql.dataDir, signal).catch(unlessOwnTrouble);
+  signal.throwIfAborted();
+  return [
+    ...(backup.state === 'damaged' ? [`${backup.label} is marked as damaged: \`dbkit backup show ${backup.label}\` says why`] : []),
+    ...(today && today.systemIdentifier !== backup.systemIdentifier
+      ? ['it is the backup of another cluster than the one that is there now']
+      : []),
+  ];
+}
+
+async function requireReadable(
+  system: PostgresqlOptions['system'],
+  backup: Backup,
+  { binaries, owner }: { binaries: Binaries; owner: Identity },
+  signal: AbortSignal,
+): Promise<void> {
   const cluster = await readBackupCluster(backup.path, signal).catch((cause: unknown) => {
     if (isAbort(cause)) throw cause;
     throw new DbkitError('data.corrupt', `the pg_control of ${backup.label} cannot be read on this machine`, {
@@ -140,14 +157,6 @@ async function judge(
       },
     );
   }
-  const today = await readCluster(config.postgresql.dataDir, signal).catch(unlessOwnTrouble);
-  signal.throwIfAborted();
-  return [
-    ...(backup.state === 'damaged' ? [`${backup.label} is marked as damaged: \`dbkit backup show ${backup.label}\` says why`] : []),
-    ...(today && today.systemIdentifier !== backup.systemIdentifier
-      ? ['it is the backup of another cluster than the one that is there now']
-      : []),
-  ];
 }
 
 function decideBootTest({ bootTest, point }: RestoreRequest, isUndo: boolean, roomBytes: number): { planned: boolean; because: string } {

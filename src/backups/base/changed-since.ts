@@ -11,6 +11,12 @@ export interface Change {
   readonly because: string;
 }
 
+/** Where the newest backup ends; nothing of its files is looked at. */
+export type Newest = Pick<
+  BackupRecord,
+  'label' | 'state' | 'mode' | 'fromStandby' | 'checkpointLsn' | 'stopLsn' | 'timeline' | 'systemIdentifier' | 'walSegmentSizeBytes'
+>;
+
 interface ChangeFacts {
   readonly newest: Pick<BackupRecord, 'label' | 'state' | 'mode' | 'checkpointLsn' | 'timeline' | 'systemIdentifier'> | undefined;
   readonly cluster: Pick<Cluster, 'systemIdentifier' | 'timeline' | 'checkpointLsn'>;
@@ -39,7 +45,7 @@ export function decideChange(facts: ChangeFacts): Change {
 }
 
 /** Looks at pg_control and the little WAL an idle server leaves. `newest` is the newest backup of any state. */
-export async function changedSince(newest: BackupRecord | undefined, dataDir: string, signal: AbortSignal): Promise<Change> {
+export async function changedSince(newest: Newest | undefined, dataDir: string, signal: AbortSignal): Promise<Change> {
   const cluster = await readCluster(dataDir, signal);
   const comparable = newest?.systemIdentifier === cluster.systemIdentifier && newest.timeline === cluster.timeline;
   return decideChange({ newest, cluster, quietSince: comparable && (await isQuietSince(newest, cluster.checkpointLsn, dataDir, signal)) });
@@ -49,7 +55,7 @@ export async function changedSince(newest: BackupRecord | undefined, dataDir: st
  * Every record from the backup's end on, which an idle server leaves within a few pages: to the last checkpoint, or, where the backup's own is
  * still the last, to the end.
  */
-async function isQuietSince(record: BackupRecord, checkpoint: Lsn, dataDir: string, signal: AbortSignal): Promise<boolean> {
+async function isQuietSince(record: Newest, checkpoint: Lsn, dataDir: string, signal: AbortSignal): Promise<boolean> {
   const start = rollForwardStart(record);
   let reached = start;
   let quiet = true;

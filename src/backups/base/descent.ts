@@ -33,7 +33,11 @@ export function isAncestor({ timeline, stopLsn }: Pick<BackupRecord, 'timeline' 
  * True if the data in `dataDir` descends from the backup: after a restore, newer backups of the abandoned timeline are somebody's past, but not
  * its own. True where nothing can be said. Rejects where dbkit is short of descriptors.
  */
-export async function descendsFrom(record: BackupRecord, dataDir: string, signal: AbortSignal): Promise<boolean> {
+export async function descendsFrom(
+  record: Pick<BackupRecord, 'systemIdentifier' | 'timeline' | 'stopLsn'>,
+  dataDir: string,
+  signal: AbortSignal,
+): Promise<boolean> {
   const cluster = await readCluster(dataDir, signal).catch(unlessOwnTrouble);
   signal.throwIfAborted();
   if (cluster && cluster.systemIdentifier !== record.systemIdentifier) return true;

@@ -120,7 +120,13 @@ function owedBy(
  * A primary's stop fills its segment, so what follows begins with the next; a standby's ends where its recovery was; a cold backup ends with a
  * checkpoint that is read again.
  */
-export function rollForwardStart({ mode, fromStandby, stopLsn, checkpointLsn, walSegmentSizeBytes }: BackupRecord): Lsn {
+export function rollForwardStart({
+  mode,
+  fromStandby,
+  stopLsn,
+  checkpointLsn,
+  walSegmentSizeBytes,
+}: Pick<BackupRecord, 'mode' | 'fromStandby' | 'stopLsn' | 'checkpointLsn' | 'walSegmentSizeBytes'>): Lsn {
   if (mode === 'cold') return parseLsn(checkpointLsn);
   const stop = parseLsn(stopLsn);
   return fromStandby ? stop : (lastSegmentOf(stop, walSegmentSizeBytes) + 1n) * BigInt(walSegmentSizeBytes);
@@ -133,7 +139,11 @@ async function wholeSegments(directory: BytePath, first: bigint, last: bigint, i
   return found.filter((name) => name !== undefined);
 }
 
-export const identityOf = ({ systemIdentifier, timeline, walSegmentSizeBytes }: BackupRecord): WalIdentity => ({
+export const identityOf = ({
+  systemIdentifier,
+  timeline,
+  walSegmentSizeBytes,
+}: Pick<BackupRecord, 'systemIdentifier' | 'timeline' | 'walSegmentSizeBytes'>): WalIdentity => ({
   systemIdentifier,
   timeline,
   segmentSizeBytes: walSegmentSizeBytes,

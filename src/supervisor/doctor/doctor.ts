@@ -91,7 +91,7 @@ async function gather(app: Needs, signal: AbortSignal): Promise<TonightFacts> {
     hasGoodBackup: backups.some(({ backup }) => isGood(backup)),
     provenAgoDays: proven.length === 0 ? null : Math.floor(Math.min(...proven) / DAY_MS),
     isOnOneDisk,
-    keepsWal: keeping !== undefined && keeping.state !== 'stopped',
+    keepsWal: config.backup.engine === 'pgbackrest' || (keeping !== undefined && keeping.state !== 'stopped'),
     hasChecksums: checksumsOf(dataDir),
     major,
     supportedDays: supportedDays(major, now),

@@ -35,6 +35,8 @@ export interface PointPlan {
   readonly otherTimelines: readonly number[];
   /** WAL that is copied beside the data, in bytes. */
   readonly walBytes: number;
+  /** The moment in words, where PostgreSQL itself finds its place on the way; null: it is the end. Absent where the place is known. */
+  readonly until?: string | null;
 }
 
 /** A transaction's end as the reader meets it. */
