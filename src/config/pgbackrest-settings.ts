@@ -88,4 +88,3 @@ function pathTo(input: object, keys: readonly string[]): Path {
   });
   return items as Path;
 }
-

@@ -3,10 +3,10 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ListedBackup } from '../../src/backups/list-backups.ts';
+import { SET } from '../../src/pgbackrest/info.ts';
 import type { RestoreReport } from '../../src/restore/contract.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
-import { SET } from '../../src/pgbackrest/info.ts';
 import { boot, type Ended, readRecovery, run, start } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
@@ -29,7 +29,11 @@ const reportOf = <T>({ stdout }: Ended): T => (JSON.parse(stdout) as { report: T
 const listed = async (instance: Instance): Promise<readonly ListedBackup[]> =>
   reportOf<{ backups: readonly ListedBackup[] }>(await ok(instance, 'backup', 'list', '--json')).backups;
 const nowOf = async (instance: Instance): Promise<string> => {
-  const [row] = await ask<{ at: string }>(instance, 'app', "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS at");
+  const [row] = await ask<{ at: string }>(
+    instance,
+    'app',
+    "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US') AS at",
+  );
   return `${row!.at}+00`;
 };
 

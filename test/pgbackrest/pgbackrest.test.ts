@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { expect, test } from 'vitest';
 import { parse, safeParse } from 'valibot';
+import { expect, test } from 'vitest';
 import type { PointRequest } from '../../src/backups/base/points/point.ts';
 import { refusedVerbs } from '../../src/backups/engine-refusals.ts';
 import { configSchema } from '../../src/config/config.ts';
@@ -41,10 +41,22 @@ test('info of 2.45: labels, LSNs, sizes, what needs what; 64 bits of the system 
     { label: 'data_20261129_110414', type: 'incr', needs: ['20261129-110408F'] },
     { label: 'data_20261129_110420', type: 'diff', needs: ['20261129-110408F'] },
   ]);
-  expect(full).toMatchObject({ startLsn: '0/2000028', stopLsn: '0/2000100', timeline: 1, systemIdentifier: '7713547552585095136', pgVersion: 15 });
+  expect(full).toMatchObject({
+    startLsn: '0/2000028',
+    stopLsn: '0/2000100',
+    timeline: 1,
+    systemIdentifier: '7713547552585095136',
+    pgVersion: 15,
+  });
   expect(full).toMatchObject({ sizeBytes: 39_769_590, storedBytes: 2_818_095, hasDamagedPages: false });
   expect(info.archives).toEqual([
-    { systemIdentifier: '7713547552585095136', pgVersion: 15, id: '15-1', first: '000000010000000000000001', last: '000000010000000000000006' },
+    {
+      systemIdentifier: '7713547552585095136',
+      pgVersion: 15,
+      id: '15-1',
+      first: '000000010000000000000001',
+      last: '000000010000000000000006',
+    },
   ]);
   expect(toBackup(full, '/repo', 'main')).toMatchObject({
     path: '/repo/backup/main/20261129-110408F',
@@ -75,7 +87,10 @@ test('annotations and the error flag are the state of a backup', () => {
   expect(state({ 'dbkit-verified-at': '2026-11-29T11:00:00Z', 'dbkit-proven-at': '2026-11-29T11:00:00Z' })).toBe('proven');
   expect(state({ 'dbkit-proven-at': '2026-11-29T11:00:00Z', 'dbkit-problem': 'checksum invalid: 1' })).toBe('damaged');
   expect(state({}, true)).toBe('damaged');
-  expect(annotationArguments({ note: 'two\nlines', pinned: '' })).toEqual(['--annotation=dbkit-note=two lines', '--annotation=dbkit-pinned=']);
+  expect(annotationArguments({ note: 'two\nlines', pinned: '' })).toEqual([
+    '--annotation=dbkit-note=two lines',
+    '--annotation=dbkit-pinned=',
+  ]);
   expect(toBackup({ ...full, annotations: { 'dbkit-known-damage': 'nonsense' } }, '/r', 's').knownDamage).toEqual([]);
 });
 
@@ -140,7 +155,9 @@ test('settings that pgBackRest has no use for are refused, each by its row', () 
     const { issues = [] } = safeParse(configSchema, input);
     expect(issues.map((issue) => issue.path?.map(({ key }) => key).join('.'))).toEqual([path]);
   }
-  const http = { pgbackrest: { repository: { type: 's3', bucket: 'b', endpoint: 'http://x', accessKeyId: { env: 'A' }, secretAccessKey: { env: 'B' } } } };
+  const http = {
+    pgbackrest: { repository: { type: 's3', bucket: 'b', endpoint: 'http://x', accessKeyId: { env: 'A' }, secretAccessKey: { env: 'B' } } },
+  };
   expect(safeParse(configSchema, http).success).toBe(false);
 });
 
@@ -191,10 +208,13 @@ test('each exit status and each word of the system is a failure of its own', () 
     for (const status of all) expect(failureOf('backup', status, 'ERROR: [0]: words'), String(status)).toMatchObject({ code, hint });
   expect(new Set(statuses.flatMap((row) => row.statuses)).size).toBe(statuses.flatMap((row) => row.statuses).length);
   for (const { code } of statuses) expect(failures).toHaveProperty([code]);
-  expect(failureOf('restore', 29, 'ERROR: [029]: raised from local-1 protocol: zst error: [-20] Data corruption detected').code).toBe('data.corrupt');
+  expect(failureOf('restore', 29, 'ERROR: [029]: raised from local-1 protocol: zst error: [-20] Data corruption detected').code).toBe(
+    'data.corrupt',
+  );
   expect(failureOf('backup', 64, 'ERROR: [064]: unable to write: [28] No space left on device').code).toBe('volume.full');
   expect(failureOf('backup', 125, 'ERROR: [125]: who knows').code).toBe('tool.failed');
-  const said = "2026-11-29 11:04:55.943 P00   WARN: option\n2026-11-29 11:04:56.584 P00  ERROR: [050]: unable to acquire lock on file\n  HINT: is another pgBackRest process running?";
+  const said =
+    '2026-11-29 11:04:55.943 P00   WARN: option\n2026-11-29 11:04:56.584 P00  ERROR: [050]: unable to acquire lock on file\n  HINT: is another pgBackRest process running?';
   expect(complaintIn(said)).toBe('unable to acquire lock on file; HINT: is another pgBackRest process running?');
 });
 
@@ -270,7 +290,10 @@ test('points: the newest good backup that ended before the moment, and every row
   expect(() => at('time', micros('2026-11-29T11:04:00Z'))).toThrow(/before the end of every backup/);
   expect(() => choose({ ...line, timeline: 2 }, request('latest', ''), undefined)).toThrow(/no good backup leads/);
   const fork = { timeline: 1, switchLsn: 0x4500000n, reason: '' };
-  expect(choose({ ...line, timeline: 2, history: [fork] }, request('latest', ''), undefined).plan).toMatchObject({ label: incr.label, timeline: 2 });
+  expect(choose({ ...line, timeline: 2, history: [fork] }, request('latest', ''), undefined).plan).toMatchObject({
+    label: incr.label,
+    timeline: 2,
+  });
   expect(restPointRows.map(({ id }) => id).length).toBe(5);
 });
 
