@@ -7,11 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { endLocal } from '../../src/cluster/local/down.ts';
+import { hostsOf } from '../../src/cluster/local/hosts.ts';
 import { localPlan, portsTaken } from '../../src/cluster/local/local-plan.ts';
 import { localNeeds, readLocal, runningOf, writeLocal } from '../../src/cluster/local/local-state.ts';
+import { inNetwork } from '../../src/cluster/local/networks.ts';
 import { refuseTakenPorts } from '../../src/cluster/local/programs.ts';
 import { startedTicks } from '../../src/cluster/processes.ts';
 import { dynamicDocument } from '../../src/cluster/render/documents.ts';
+import type { Identity } from '../../src/kernel/machine.ts';
 import { clock } from '../../src/machine/clock.ts';
 import { createFiles } from '../../src/machine/files.ts';
 import { fakeCluster } from './fake-cluster.ts';
@@ -62,6 +65,30 @@ test('a folder of any name is one word for whoever calls dbkit from it', async (
   const { postgresql } = dynamicDocument(plan) as { postgresql: { parameters: { archive_command: string } } };
   const replaced = postgresql.parameters.archive_command.replace(/%(.)/g, (_all, name: string) => (name === 'p' ? 'pg_wal/1' : name)); // As PostgreSQL does.
   expect(wordsOf(replaced)).toEqual([`${strange}/dbkit-wal`, '-d', `${strange}/backup`, 'push', 'pg_wal/1']);
+});
+
+test('members that are apart have an address each, the same for whoever asks them, and none of another cluster’s', async () => {
+  const { needs, close } = await fakeCluster('4.0.7');
+  await close();
+  const plan = localPlan({ folder, port: 15_400, members: 3, patroniVersion: '4.0.7', binDir: '/bin', apart: true }, needs.config);
+  const hosts = plan.members.map(({ server }) => server.host);
+  expect(new Set([...hosts, plan.writes.host]).size).toBe(4);
+  const state = { schema: 'dbkit.ha-cluster/v1', port: 15_400, members: 3, password: 'x', processes: [], apart: true } as const;
+  const { ha } = localNeeds(needs, { ...state, processes: [] }).config;
+  expect(Object.values(ha.members).map(({ server }) => server)).toEqual(plan.members.map(({ server }) => `${server.host}:${server.port}`));
+  expect(ha.writeAddress).toBe(`${plan.writes.host}:${plan.writes.port}`);
+  expect(hostsOf({ port: 15_500, apart: true }).hub).not.toBe(hostsOf({ port: 15_400, apart: true }).hub);
+  const command = { name: 'n2', file: '/usr/bin/patroni', args: ['n2.yml'], env: {} };
+  expect(inNetwork(command, { port: 15_400, isMember: true }, { uid: 7, gid: 8 } as Identity).args).toEqual([
+    '--net=/run/netns/dbkit-15400-n2',
+    '--setuid',
+    '7',
+    '--setgid',
+    '8',
+    '--',
+    '/usr/bin/patroni',
+    'n2.yml',
+  ]);
 });
 
 test('each program has a port of its own, and a port of somebody else’s is named before anything starts', async () => {
