@@ -1,11 +1,22 @@
 import { randomBytes } from 'node:crypto';
-import { constants, type Dirent } from 'node:fs';
-import { link, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { constants } from 'node:fs';
+import { link, lstat, open, opendir, readdir, rename, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { within } from '../kernel/deadline.ts';
-import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, unlessMissing, wordsOf } from '../kernel/errors.ts';
 import type { Clock } from '../kernel/machine.ts';
-import { byKey, OBJECT_BYTES_MAX, otherBytes, requireKey, requireSize, type Store, type StoredObject, tooLarge } from './store.ts';
+import { inFolder, type OpenFolder } from '../machine/open-folder.ts';
+import {
+  createListing,
+  isKey,
+  OBJECT_BYTES_MAX,
+  otherBytes,
+  requireKey,
+  requireSize,
+  type Store,
+  type StoredObject,
+  tooLarge,
+} from './store.ts';
 
 /** Work in progress, on the same file system. */
 const INCOMING = '.incoming';
@@ -13,6 +24,7 @@ const INCOMING = '.incoming';
 const LEFTOVER_MS = 24 * 3_600_000;
 /** A mount whose other end is gone answers nobody. */
 const TIMEOUT_MS = 120_000;
+const MAKE = { make: 0o700 };
 
 interface DirectoryNeeds {
   readonly path: string;
@@ -21,87 +33,62 @@ interface DirectoryNeeds {
 
 /**
  * Objects as files below a folder, which must be there: the folder of a mount that is not mounted would be made on the disk that the copy shall
- * be safe from. The caller has seen to whom it acts as (machine/privileges.ts).
+ * be safe from. The caller has seen to whom it acts as (machine/privileges.ts). Whoever may write there could put a link where a folder was, at any
+ * moment: names of this archive's own WAL would then be removed behind it. So each folder is opened before it is used, and none through a link.
  */
 export function openDirectoryStore({ path: root, clock }: DirectoryNeeds): Store {
-  const pathOf = (key: string): string => {
-    requireKey(key);
-    return join(root, key);
-  };
-  const asked = <T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> =>
+  const asked = <T>(signal: AbortSignal, work: (bounded: AbortSignal) => Promise<T>): Promise<T> =>
     within([signal], TIMEOUT_MS, work).catch((cause: unknown) => {
       signal.throwIfAborted();
       throw explain(root, cause);
     });
+  /** The work in the folder of a key, by the key's last part. */
+  const atKey = async <T>(
+    key: string,
+    signal: AbortSignal,
+    work: (folder: OpenFolder, name: string) => Promise<T>,
+  ): Promise<T | undefined> => {
+    requireKey(key);
+    const { folders, name } = partsOf(key);
+    return asked(signal, () => inFolder(root, folders, {}, (folder) => work(folder, name)));
+  };
   let isSwept = false;
 
   return {
     place: root,
-    put: (key, body, signal) =>
-      asked(signal, async () => {
-        const path = pathOf(key);
-        requireSize(key, body);
-        await requireRoot(root);
-        await requireFolders(root, key);
-        const before = await readObject(path);
-        if (before !== undefined) return same(before, body, root, key);
-        await requireFolders(root, `${INCOMING}/`);
-        if (!isSwept) await sweep(join(root, INCOMING), clock.now().getTime() - LEFTOVER_MS);
-        isSwept = true;
-        return write(root, path, body).then(async (outcome) => {
-          if (outcome === 'stored') return outcome;
-          return same((await readObject(path)) ?? Buffer.alloc(0), body, root, key);
-        });
-      }),
-    get: (key, signal) =>
-      asked(signal, async () => {
-        await requireRoot(root);
-        await requireFolders(root, key);
-        return readObject(pathOf(key));
-      }),
+    async put(key, body, signal) {
+      requireSize(key, body);
+      const before = await atKey(key, signal, (folder, name) => readObject(folder, name, key));
+      if (before !== undefined) return same(before, body, root, key);
+      const { folders, name } = partsOf(key);
+      const outcome = await asked(signal, () =>
+        inFolder(root, [INCOMING], MAKE, async (incoming) => {
+          if (!isSwept) await sweep(incoming, clock.now().getTime() - LEFTOVER_MS);
+          isSwept = true;
+          return inFolder(root, folders, MAKE, (folder) => write(incoming, folder, name, body));
+        }),
+      );
+      if (outcome === 'stored') return outcome;
+      return same((await atKey(key, signal, (folder) => readObject(folder, name, key))) ?? Buffer.alloc(0), body, root, key);
+    },
+    get: (key, signal) => atKey(key, signal, (folder, name) => readObject(folder, name, key)),
     stat: (key, signal) =>
-      asked(signal, async () => {
-        await requireRoot(root);
-        await requireFolders(root, key);
-        const found = await lstat(pathOf(key)).catch(missing);
+      atKey(key, signal, async ({ path }, name) => {
+        const found = await lstat(join(path, name)).catch(unlessMissing);
         return found?.isFile() ? { key, sizeBytes: found.size } : undefined;
       }),
     list: (prefix, signal) =>
-      asked(signal, async () => {
-        await requireRoot(root);
-        const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
-        await requireFolders(root, folder);
-        return (await below(root, folder)).filter(({ key }) => key.startsWith(prefix)).sort(byKey);
+      asked(signal, async (bounded) => {
+        const found = await listBelow(root, prefix.slice(0, prefix.lastIndexOf('/') + 1), bounded);
+        return found.filter(({ key }) => key.startsWith(prefix));
       }),
-    remove: (key, signal) =>
-      asked(signal, async () => {
-        await requireRoot(root);
-        await requireFolders(root, key);
-        await rm(pathOf(key), { force: true });
-      }),
+    remove: (key, signal) => atKey(key, signal, ({ path }, name) => unlink(join(path, name)).catch(unlessMissing)),
   };
 }
 
-async function requireRoot(root: string): Promise<void> {
-  if ((await stat(root).catch(missing))?.isDirectory()) return;
-  throw new DbkitError('store.unavailable', `${root} is not there`, { hint: 'mount it, or make the folder' });
-}
-
-/**
- * Whoever may write there could put a link where a folder was: names of this archive's own WAL would then be removed behind it, and what has lain in
- * another folder for a day. So each folder on the way to a key is one, or is not there yet.
- */
-async function requireFolders(root: string, key: string): Promise<void> {
-  const names = key.split('/').slice(0, -1);
-  for (const at of names.keys()) {
-    const path = join(root, ...names.slice(0, at + 1));
-    const found = await lstat(path).catch(missing);
-    if (found === undefined) return;
-    if (!found.isDirectory())
-      throw new DbkitError('data.corrupt', `${path} is no folder${found.isSymbolicLink() ? ', but a link' : ''}`, {
-        hint: 'find out who put it there, and remove it; nothing was changed behind it',
-      });
-  }
+function partsOf(key: string): { readonly folders: readonly string[]; readonly name: string } {
+  const parts = key.split('/');
+  return { folders: parts.slice(0, -1), name: parts.at(-1)! };
 }
 
 function same(before: Buffer, body: Uint8Array, root: string, key: string): 'there' {
@@ -110,10 +97,8 @@ function same(before: Buffer, body: Uint8Array, root: string, key: string): 'the
 }
 
 /** A link takes its name only where nobody has it, so of two writers one wins; file systems without links get a rename. */
-async function write(root: string, path: string, body: Uint8Array): Promise<'stored' | 'taken'> {
-  await mkdir(join(root, INCOMING), { recursive: true, mode: 0o700 });
-  await makeFolders(root, dirname(path));
-  const aside = join(root, INCOMING, randomBytes(8).toString('hex'));
+async function write(incoming: OpenFolder, folder: OpenFolder, name: string, body: Uint8Array): Promise<'stored' | 'taken'> {
+  const [aside, path] = [join(incoming.path, randomBytes(8).toString('hex')), join(folder.path, name)];
   try {
     const handle = await open(aside, 'wx', 0o600);
     try {
@@ -131,71 +116,60 @@ async function write(root: string, path: string, body: Uint8Array): Promise<'sto
         return 'stored' as const;
       },
     );
-    await syncFolder(dirname(path));
+    await folder.sync();
     return outcome;
   } finally {
-    await rm(aside, { force: true });
-  }
-}
-
-async function makeFolders(root: string, folder: string): Promise<void> {
-  if ((await mkdir(folder, { recursive: true, mode: 0o700 })) === undefined) return;
-  for (let made = folder; made.length >= root.length; made = dirname(made)) await syncFolder(made);
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } catch (cause) {
-    if (errnoOf(cause) !== 'EINVAL') throw cause; // Some network file systems have no fsync for folders.
-  } finally {
-    await handle.close();
+    await unlink(aside).catch(unlessMissing);
   }
 }
 
 /** No link is followed, and no pipe is waited for. */
-async function readObject(path: string): Promise<Buffer | undefined> {
-  const handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(missing);
+async function readObject({ path }: OpenFolder, name: string, key: string): Promise<Buffer | undefined> {
+  const handle = await open(join(path, name), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK).catch(unlessMissing);
   if (handle === undefined) return undefined;
   try {
     const stats = await handle.stat();
-    if (!stats.isFile()) throw new DbkitError('data.corrupt', `${path} is not a regular file`);
-    if (stats.size > OBJECT_BYTES_MAX) throw tooLarge(path);
+    if (!stats.isFile()) throw new DbkitError('data.corrupt', `${key} is not a regular file`);
+    if (stats.size > OBJECT_BYTES_MAX) throw tooLarge(key);
     return await handle.readFile();
   } finally {
     await handle.close();
   }
 }
 
-async function below(root: string, folder: string): Promise<StoredObject[]> {
-  const found: StoredObject[] = [];
-  const entries: Dirent[] = (await readdir(join(root, folder), { withFileTypes: true }).catch(missing)) ?? [];
-  for (const entry of entries) {
-    if (entry.name.startsWith('.')) continue;
-    const key = `${folder}${entry.name}`;
-    if (entry.isDirectory()) found.push(...(await below(root, `${key}/`)));
-    if (!entry.isFile()) continue;
-    const there = await lstat(join(root, key)).catch(missing);
-    if (there !== undefined) found.push({ key, sizeBytes: there.size });
+/** Folder for folder, so that one descriptor is enough however deep they are. A link is no object and no folder of objects. */
+async function listBelow(root: string, start: string, signal: AbortSignal): Promise<readonly StoredObject[]> {
+  const listing = createListing(root);
+  const waiting = [start];
+  for (let folder = waiting.pop(); folder !== undefined; folder = waiting.pop()) {
+    const here = folder;
+    signal.throwIfAborted();
+    await inFolder(root, here.split('/').slice(0, -1), {}, async ({ path }) => {
+      for await (const entry of await opendir(path, { bufferSize: 1024 })) {
+        const key = `${here}${entry.name}`;
+        if (entry.isDirectory() && isKey(key)) waiting.push(`${key}/`);
+        if (entry.isDirectory()) listing.page(key);
+        const there = entry.isFile() ? await lstat(join(path, entry.name)).catch(unlessMissing) : undefined;
+        if (there !== undefined) listing.add(key, there.size);
+      }
+    }).catch((cause: unknown) => {
+      if (here === start || !(cause instanceof DbkitError)) throw cause; // Another was put in its place since its name was read.
+    });
   }
-  return found;
+  return listing.sorted();
 }
 
-async function sweep(incoming: string, beforeMs: number): Promise<void> {
-  for (const name of (await readdir(incoming).catch(missing)) ?? []) {
-    const found = await lstat(join(incoming, name)).catch(missing);
-    if (found !== undefined && found.mtimeMs < beforeMs) await rm(join(incoming, name), { force: true });
+async function sweep({ path }: OpenFolder, beforeMs: number): Promise<void> {
+  for (const name of await readdir(path)) {
+    const found = await lstat(join(path, name)).catch(unlessMissing);
+    if (found !== undefined && !found.isDirectory() && found.mtimeMs < beforeMs) await unlink(join(path, name)).catch(unlessMissing);
   }
-}
-
-function missing(cause: unknown): undefined {
-  if (errnoOf(cause) === 'ENOENT' || errnoOf(cause) === 'ENOTDIR') return undefined;
-  throw cause;
 }
 
 function explain(root: string, cause: unknown): unknown {
-  if (cause instanceof DbkitError || cause instanceof RangeError) return cause;
+  if (cause instanceof DbkitError) return cause;
+  if ((cause as NodeJS.ErrnoException).path === root && ['ENOENT', 'ENOTDIR'].includes(errnoOf(cause) ?? ''))
+    return new DbkitError('store.unavailable', `${root} is not there`, { hint: 'mount it, or make the folder', cause });
   const words = `${root}: ${wordsOf(cause)}`;
   const code = errnoOf(cause);
   if (code === 'ENOSPC' || code === 'EDQUOT') return new DbkitError('volume.full', words, { hint: 'free some space there', cause });

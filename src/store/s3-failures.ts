@@ -42,7 +42,7 @@ export const s3Rows: readonly Row[] = [
 ];
 
 export function explain(place: string, cause: unknown): unknown {
-  if (cause instanceof DbkitError || cause instanceof RangeError) return cause;
+  if (cause instanceof DbkitError) return cause;
   const { name = '' } = cause as Answer;
   const row = s3Rows.find(({ when }) => when({ status: statusOf(cause), name }))!;
   const said = statusOf(cause) === undefined ? wordsOf(cause) : `${statusOf(cause)} ${name}`;

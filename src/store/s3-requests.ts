@@ -2,8 +2,9 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import { within } from '../kernel/deadline.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Secret } from '../kernel/secret.ts';
+import { boundAnswers, objectOf } from './s3-answers.ts';
 import { explain, isStatus } from './s3-failures.ts';
-import { byKey, OBJECT_BYTES_MAX, requireKey, type Store, type StoredObject, tooLarge } from './store.ts';
+import { createListing, requireKey, type Store, type StoredObject } from './store.ts';
 
 export interface S3Needs {
   readonly bucket: string;
@@ -18,12 +19,16 @@ export interface S3Needs {
   readonly attemptsMax?: number;
   /** A request that says nothing for so long is sent again. */
   readonly silenceMs?: number;
+  /** What a list may take of memory. */
+  readonly listMaxBytes?: number;
 }
 
 /** Long enough for a store that is started again: of 60 objects none was lost with 10 attempts, 12 with 3. */
 const ATTEMPTS_MAX = 10;
 const SILENCE_MS = 20_000;
 const TIMEOUT_MS = 300_000;
+/** Of all its pages. */
+const LIST_TIMEOUT_MS = 3_600_000;
 const PAGE = 1000;
 
 /** The requests there are. */
@@ -44,11 +49,12 @@ export function s3Requests(needs: S3Needs): S3Requests {
   };
 
   async function get(key: string, signal: AbortSignal): Promise<Buffer | undefined> {
+    const Key = full(key);
     return asked(signal, async ({ client, sdk }, abortSignal) => {
       for (let attempt = 1; ; attempt += 1) {
         try {
-          const { Body, ContentLength } = await client.send(new sdk.GetObjectCommand({ Bucket: bucket, Key: full(key) }), { abortSignal });
-          const bytes = await bodyOf(Body as AsyncIterable<Uint8Array> | undefined, `${full(key)} in ${place}`, abortSignal);
+          const { Body, ContentLength } = await client.send(new sdk.GetObjectCommand({ Bucket: bucket, Key }), { abortSignal });
+          const bytes = await objectOf(Body as AsyncIterable<Uint8Array> | undefined, `${Key} in ${place}`, abortSignal);
           if (ContentLength !== undefined && bytes.length !== ContentLength)
             throw new Error(`${bytes.length} of ${ContentLength} bytes came`);
           return bytes;
@@ -62,9 +68,10 @@ export function s3Requests(needs: S3Needs): S3Requests {
   }
 
   async function stat(key: string, signal: AbortSignal): Promise<StoredObject | undefined> {
+    const Key = full(key);
     return asked(signal, async ({ client, sdk }, abortSignal) => {
       try {
-        const { ContentLength = 0 } = await client.send(new sdk.HeadObjectCommand({ Bucket: bucket, Key: full(key) }), { abortSignal });
+        const { ContentLength = 0 } = await client.send(new sdk.HeadObjectCommand({ Bucket: bucket, Key }), { abortSignal });
         return { key, sizeBytes: ContentLength };
       } catch (cause) {
         if (isStatus(cause, 404)) return undefined;
@@ -73,24 +80,12 @@ export function s3Requests(needs: S3Needs): S3Requests {
     });
   }
 
-  async function list(wanted: string, signal: AbortSignal): Promise<readonly StoredObject[]> {
-    const found: StoredObject[] = [];
-    for (let token: string | undefined, isFirst = true; isFirst || token !== undefined; isFirst = false) {
-      const request = { Bucket: bucket, Prefix: `${prefix}${wanted}`, MaxKeys: PAGE, ContinuationToken: token };
-      const page = await asked(signal, ({ client, sdk }, abortSignal) =>
-        client.send(new sdk.ListObjectsV2Command(request), { abortSignal }),
-      );
-      for (const { Key = '', Size = 0 } of page.Contents ?? []) found.push({ key: Key.slice(prefix.length), sizeBytes: Size });
-      token = page.IsTruncated ? page.NextContinuationToken : undefined;
-    }
-    return found.sort(byKey);
-  }
-
   return {
     place,
     get,
     stat,
-    list,
+    list: (wanted, signal) =>
+      asked(signal, (connection, bounded) => listAll(connection, { ...needs, place, wanted }, bounded), LIST_TIMEOUT_MS),
     async send(key, body, md5, onlyNew, signal) {
       const request = { Bucket: bucket, Key: full(key), Body: body, ContentMD5: md5, ...(onlyNew ? { IfNoneMatch: '*' } : {}) };
       await asked(signal, ({ client, sdk }, abortSignal) => client.send(new sdk.PutObjectCommand(request), { abortSignal }));
@@ -102,29 +97,45 @@ export function s3Requests(needs: S3Needs): S3Requests {
   };
 }
 
-/** A store that sends without end would fill the memory of whoever keeps the server. */
-async function bodyOf(body: AsyncIterable<Uint8Array> | undefined, where: string, signal: AbortSignal): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body ?? []) {
-    signal.throwIfAborted();
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > OBJECT_BYTES_MAX) throw tooLarge(where); // Leaving the loop ends the stream.
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
+interface Listing extends Pick<S3Needs, 'bucket' | 'prefix' | 'listMaxBytes'> {
+  readonly place: string;
+  readonly wanted: string;
 }
+
+/** Page for page. Rejects with `store.denied` for a list without end: who answers may be anybody. */
+async function listAll(
+  { client, sdk }: Connection,
+  { place, bucket, prefix, wanted, listMaxBytes }: Listing,
+  signal: AbortSignal,
+): Promise<readonly StoredObject[]> {
+  const listing = createListing(place, listMaxBytes);
+  const below = `${prefix}${wanted}`;
+  const tokens = new Set<string>();
+  for (let token: string | undefined; ; ) {
+    const request = new sdk.ListObjectsV2Command({ Bucket: bucket, Prefix: below, MaxKeys: PAGE, ContinuationToken: token });
+    const page = await within([signal], TIMEOUT_MS, (abortSignal) => client.send(request, { abortSignal }));
+    for (const { Key = '', Size = 0 } of page.Contents ?? []) if (Key.startsWith(below)) listing.add(Key.slice(prefix.length), Size);
+    token = page.IsTruncated ? page.NextContinuationToken : undefined;
+    listing.page(token);
+    if (token === undefined) return listing.sorted();
+    if (tokens.has(token)) throw turnsInACircle(place);
+    tokens.add(token);
+  }
+}
+
+const turnsInACircle = (place: string): DbkitError =>
+  new DbkitError('store.denied', `${place} begins its list again where it should go on`, { hint: 'find out who answers there' });
 
 /** Each request within a limit, its failure in words. */
 function asking(
   needs: S3Needs,
   place: string,
-): <T>(signal: AbortSignal, work: (connection: Connection, signal: AbortSignal) => Promise<T>) => Promise<T> {
+): <T>(signal: AbortSignal, work: (connection: Connection, signal: AbortSignal) => Promise<T>, timeoutMs?: number) => Promise<T> {
   let loading: ReturnType<typeof connect> | undefined;
-  return async (signal, work) => {
-    loading ??= connect(needs);
+  return async (signal, work, timeoutMs = TIMEOUT_MS) => {
+    loading ??= connect(needs, place);
     const connection = await loading;
-    return within([signal], TIMEOUT_MS, (bounded) => work(connection, bounded)).catch((cause: unknown) => {
+    return within([signal], timeoutMs, (bounded) => work(connection, bounded)).catch((cause: unknown) => {
       signal.throwIfAborted();
       throw explain(place, cause);
     });
@@ -141,14 +152,10 @@ const isAnswer = (cause: unknown): boolean => {
   return status !== undefined && status >= 300;
 };
 
-async function connect({
-  region,
-  endpoint,
-  pathStyle,
-  credentials,
-  attemptsMax = ATTEMPTS_MAX,
-  silenceMs = SILENCE_MS,
-}: S3Needs): Promise<Connection> {
+async function connect(
+  { region, endpoint, pathStyle, credentials, attemptsMax = ATTEMPTS_MAX, silenceMs = SILENCE_MS }: S3Needs,
+  place: string,
+): Promise<Connection> {
   const sdk = await import('./s3-sdk.ts');
   const { accessKeyId, secretAccessKey, sessionToken } = credentials;
   const client = new sdk.S3Client({
@@ -170,5 +177,6 @@ async function connect({
     requestChecksumCalculation: 'WHEN_REQUIRED', // Ceph and older MinIO answer 411 to the trailers that SDKs of 2025 send.
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
+  boundAnswers(client, place);
   return { client, sdk };
 }

@@ -52,3 +52,32 @@ export const otherBytes = (place: string, key: string): DbkitError =>
   });
 
 export const byKey = (a: StoredObject, b: StoredObject): number => (a.key < b.key ? -1 : 1);
+
+/** A list is held in memory: so much of names is some 1.5 million objects, which are 20 TB of packs. */
+const LIST_BYTES_MAX = 256 * 1024 * 1024;
+const PAGE_COST_BYTES = 4096;
+const OBJECT_COST_BYTES = 64;
+
+/**
+ * The objects of a place as it lists them, which may be whatever somebody else says, and without end. What has no key of a store is not counted
+ * among them. Throws `store.denied` for more than fits into memory.
+ */
+export function createListing(place: string, sizeMaxBytes = LIST_BYTES_MAX) {
+  const found: StoredObject[] = [];
+  let costBytes = 0;
+  const pay = (bytes: number): void => {
+    costBytes += bytes;
+    if (costBytes > sizeMaxBytes)
+      throw new DbkitError('store.denied', `${place} lists more objects than a copy ever has`, { hint: 'find out who else writes there' });
+  };
+  return {
+    /** For each page: one without objects is not free either. */
+    page: (token = ''): void => pay(PAGE_COST_BYTES + token.length),
+    add(key: string, sizeBytes: number): void {
+      pay(OBJECT_COST_BYTES + key.length);
+      if (!isKey(key) || !Number.isSafeInteger(sizeBytes) || sizeBytes < 0) return;
+      found.push({ key: Buffer.from(key).toString(), sizeBytes }); // A part of a page's text would keep all of it in memory.
+    },
+    sorted: (): readonly StoredObject[] => found.sort(byKey),
+  };
+}
