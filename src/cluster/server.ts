@@ -32,7 +32,7 @@ export interface ServerTrouble {
 }
 
 /** The role as which the members' servers are asked. */
-export type Login = Pick<ServerAddress, 'superuser' | 'superuserPassword'>;
+export type Login = Pick<ServerAddress, 'superuser' | 'superuserPassword' | 'requireAuth'>;
 
 const LIMIT_MS = 2_000;
 
@@ -102,6 +102,7 @@ const CANNOT_CONNECT_NOW = '57P03';
 function kindOf(cause: unknown, { superuserPassword }: Login): ServerTrouble['kind'] {
   const sqlState = sqlStateOf(cause);
   if (sqlState !== undefined) return sqlState === CANNOT_CONNECT_NOW ? 'starting' : 'refused';
+  if (cause instanceof DbkitError && cause.code === 'recovery.refused') return 'refused'; // It asks, and dbkit does not answer.
   return superuserPassword === undefined && !isSilence(cause) ? 'refused' : 'silent'; // The driver itself gives up where a password is asked for and there is none.
 }
 

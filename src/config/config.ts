@@ -65,6 +65,10 @@ export const processSettings = v.strictObject({
 });
 export type ProcessSettings = v.InferOutput<typeof processSettings>;
 
+/** Names of libpq's require_auth, all with a ! before them or none. */
+export const REQUIRE_AUTH =
+  /^(?:|(?:(?:password|md5|gss|sspi|scram-sha-256|oauth|none)(?:,(?!$)|$))+|(?:!(?:password|md5|gss|sspi|scram-sha-256|oauth|none)(?:,(?!$)|$))+)$/;
+
 /** PostgreSQL and the instance it serves. */
 export const postgresqlSettings = v.strictObject({
   dataDir: v.optional(path, '/var/lib/postgresql-data'),
@@ -91,6 +95,8 @@ export const postgresqlSettings = v.strictObject({
   hostAuthMethod: v.optional(text, 'scram-sha-256'),
   /** How connections over the local socket are authenticated. */
   localAuthMethod: v.optional(v.picklist(['trust', 'peer', 'scram-sha-256']), 'trust'),
+  /** How the server may ask for a password over TCP; default: not in clear text, unless TLS proves whose it is. */
+  requireAuth: v.optional(v.pipe(text, v.regex(REQUIRE_AUTH, 'is no list of methods'))),
   initScriptsDir: v.optional(path, '/docker-entrypoint-initdb.d'),
   /** Settings handed to the server on its command line, above every configuration file. */
   settings: v.optional(

@@ -14,6 +14,7 @@ export const environment = {
   POSTGRES_INITDB_ARGS: ['postgresql.initdbArgs', 'text'],
   POSTGRES_INITDB_WALDIR: ['postgresql.walDir', 'text'],
   POSTGRES_HOST_AUTH_METHOD: ['postgresql.hostAuthMethod', 'text'],
+  PGREQUIREAUTH: ['postgresql.requireAuth', 'text'],
   DATABASE_USERNAME: ['postgresql.username', 'text'],
   DATABASE_PASSWORD: ['postgresql.password', 'text'],
   DATABASE_NAME: ['postgresql.database', 'text'],

@@ -35,6 +35,8 @@ export const settingMeanings: Readonly<Record<string, string>> = {
   'postgresql.walDir': 'initdb --waldir: pg_wal on another volume',
   'postgresql.hostAuthMethod': 'the method of host lines in pg_hba.conf, written at the first start',
   'postgresql.localAuthMethod': 'the method of local lines in pg_hba.conf, written at the first start',
+  'postgresql.requireAuth':
+    'how a server may ask for the password over TCP, as libpq’s require_auth; default: not in clear text, unless TLS proves whose server it is',
   'postgresql.initScriptsDir': '*.sql, *.sql.gz and *.sh, run once after initdb as in the official image',
   'postgresql.settings': 'settings for the server’s command line, above every configuration file',
   'postgresql.startAttempts': 'how often a start is tried',

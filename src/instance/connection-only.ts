@@ -15,6 +15,7 @@ export interface Target {
   readonly database: string;
   readonly sslMode: ConnectionWords['sslMode'];
   readonly sslRootCert: string | undefined;
+  readonly requireAuth: string | undefined;
   /** '--url', 'DATABASE_URL', …: named it. */
   readonly from: string;
 }
@@ -62,11 +63,18 @@ const DEFAULT_PORT = 5432;
 async function complete(given: ConnectionWords, from: string, surroundings: Surroundings): Promise<Target> {
   const { environment } = surroundings;
   const words = { ...present(wordsOfEnvironment(environment)), ...present(service(surroundings)), ...present(given) };
-  const { host = 'localhost', port = DEFAULT_PORT, sslMode = host.startsWith('/') ? undefined : 'prefer', sslRootCert } = words;
+  const {
+    host = 'localhost',
+    port = DEFAULT_PORT,
+    sslMode = host.startsWith('/') ? undefined : 'prefer',
+    sslRootCert,
+    requireAuth,
+  } = words;
   const user = words.user ?? environment['USER'] ?? environment['LOGNAME'] ?? 'postgres';
   const database = words.database ?? user;
   const password = words.password ?? (await passwordOf({ host, port, database, user }, surroundings));
-  return { host, port, user, database, password: password === undefined ? undefined : new Secret(password), sslMode, sslRootCert, from };
+  const secret = password === undefined ? undefined : new Secret(password);
+  return { host, port, user, database, password: secret, sslMode, sslRootCert, requireAuth, from };
 }
 
 const present = (words: ConnectionWords | undefined): ConnectionWords =>
@@ -114,7 +122,7 @@ function textOf(file: string, read: (path: string) => string): string | undefine
  */
 export function withTarget(
   { config, origins }: LoadedConfig,
-  { host, port, user, password, database, sslMode, sslRootCert }: Target,
+  { host, port, user, password, database, sslMode, sslRootCert, requireAuth }: Target,
   environment: Surroundings['environment'],
 ): Config {
   const folder = join(environment['XDG_STATE_HOME'] ?? join(environment['HOME'] ?? '/tmp', '.local/state'), 'dbkit');
@@ -137,6 +145,7 @@ export function withTarget(
       database,
       sslMode,
       sslRootCert,
+      requireAuth,
       unit: undefined,
       user: undefined,
     },

@@ -1,4 +1,4 @@
-import { type SslMode, sslModes } from '../config/config.ts';
+import { REQUIRE_AUTH, type SslMode, sslModes } from '../config/config.ts';
 import { DbkitError } from '../kernel/errors.ts';
 
 /** The words of a connection, whoever gave them; what is missing comes from elsewhere, or is a default. */
@@ -11,6 +11,7 @@ export interface ConnectionWords {
   readonly database?: string | undefined;
   readonly sslMode?: SslMode | undefined;
   readonly sslRootCert?: string | undefined;
+  readonly requireAuth?: string | undefined;
 }
 
 const URL = /^postgres(?:ql)?:\/\/(?:([^@/]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/;
@@ -59,6 +60,7 @@ function wordsOf(given: Readonly<Record<string, string>>): ConnectionWords {
   if (port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)) throw wrong('its port is no number from 1 to 65535');
   const sslMode = sslModes.find((mode) => mode === text('sslmode'));
   if (text('sslmode') !== undefined && sslMode === undefined) throw wrong(`its sslmode is none of ${sslModes.join(', ')}`);
+  if (!REQUIRE_AUTH.test(given['require_auth'] ?? '')) throw wrong('its require_auth is no list of methods, like password,scram-sha-256');
   return {
     host: text('host') ?? text('hostaddr'),
     port,
@@ -67,6 +69,7 @@ function wordsOf(given: Readonly<Record<string, string>>): ConnectionWords {
     database: text('dbname'),
     sslMode,
     sslRootCert: text('sslrootcert'),
+    requireAuth: text('require_auth'),
   };
 }
 
@@ -91,6 +94,7 @@ export const wordsOfEnvironment = (environment: Readonly<Record<string, string |
     dbname: environment['PGDATABASE'] ?? '',
     sslmode: environment['PGSSLMODE'] ?? '',
     sslrootcert: environment['PGSSLROOTCERT'] ?? '',
+    require_auth: environment['PGREQUIREAUTH'] ?? '',
   });
 
 /**

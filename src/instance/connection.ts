@@ -1,9 +1,10 @@
 import type { Client, ClientConfig } from 'pg';
 import type { SslMode } from '../config/config.ts';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { beginSession } from './begin-session.ts';
 import { lateSettings, refusesSettings, type SessionNeeds, startupOptions } from './session-settings.ts';
 import { requireOwnSocket } from './socket-owner.ts';
-import { type Tls, waysOf } from './tls.ts';
+import { isProof, type Tls, waysOf } from './tls.ts';
 
 export type { Client };
 
@@ -20,6 +21,8 @@ export interface ConnectionTarget {
   readonly sslMode?: SslMode | undefined;
   /** A file of authorities, for verify-ca and verify-full; absent: those of Node. */
   readonly sslRootCert?: string | undefined;
+  /** As libpq has it: how a server may ask for the password over TCP. */
+  readonly requireAuth?: string | undefined;
 }
 
 /** One statement's result: its command tag without the count ('SELECT', 'CREATE'), and the rows where it gives any. */
@@ -83,7 +86,10 @@ async function enter(target: ConnectionTarget, how: Omit<Attempt, 'tls'>, signal
 
 /** Somebody listens, and TLS did not come about: the network says nothing, nor does the server. */
 const isNegotiation = (thrown: unknown): boolean =>
-  sqlStateOf(thrown) === undefined && thrown instanceof Error && errnoOf(thrown.cause) === undefined;
+  sqlStateOf(thrown) === undefined &&
+  thrown instanceof DbkitError &&
+  thrown.code === 'service.unready' &&
+  errnoOf(thrown.cause) === undefined;
 
 interface Attempt {
   readonly timeoutMs: number;
@@ -115,8 +121,8 @@ async function attempt(target: ConnectionTarget, { timeoutMs, needs, trusted, tl
 
 /** The driver's client with a session that has begun; `signal` cuts it. Rejects as `connect` does. For sessions that are no SQL, too. */
 export async function openClient(
-  { socketDir: host, port, user, database, password, dataDir }: ConnectionTarget,
-  given: ClientConfig & { readonly replication?: 'true' },
+  { socketDir: host, port, user, database, password, dataDir, requireAuth }: ConnectionTarget,
+  given: ClientConfig & { readonly replication?: 'true'; readonly ssl?: Tls },
   signal: AbortSignal,
   hear: (client: Client) => void = () => undefined,
 ): Promise<Client> {
@@ -141,27 +147,12 @@ export async function openClient(
   signal.addEventListener('abort', cut, { once: true });
   client.connection.once('end', () => signal.removeEventListener('abort', cut));
   try {
-    await begin(client);
+    await beginSession(client, { host, port, requireAuth, isProven: isProof(given.ssl ?? false) });
     return client;
   } catch (cause) {
     void closeClient(client);
     signal.throwIfAborted();
     throw cause instanceof DbkitError ? cause : refused({ port }, cause);
-  }
-}
-
-/** The driver forgets whoever waits for a session that is cut while it begins (pg's client.js: `if (!this._ending)`); that wait had no end. */
-async function begin(client: Client): Promise<void> {
-  const entering = client.connect();
-  let lost = (): void => undefined;
-  const gone = new Promise<never>((_resolve, reject) => {
-    lost = () => reject(new Error('the connection was closed before the session began'));
-    client.connection.once('end', lost);
-  });
-  try {
-    await Promise.race([entering, gone]);
-  } finally {
-    client.connection.off('end', lost);
   }
 }
 

@@ -5,6 +5,7 @@ import { readPlainText } from '../machine/plain-file.ts';
 import { type Connection, connect, sqlStateOf } from './connection.ts';
 import { type SessionNeeds, startupOptions } from './session-settings.ts';
 import { peerEnvironment } from './socket-owner.ts';
+import { provesServer } from './tls.ts';
 
 /** Where a server is asked, and as whom. The configuration's `postgresql` is one. */
 export interface ServerAddress {
@@ -19,6 +20,7 @@ export interface ServerAddress {
   readonly connectionOnly?: boolean | undefined;
   readonly sslMode?: SslMode | undefined;
   readonly sslRootCert?: string | undefined;
+  readonly requireAuth?: string | undefined;
   /** The application's database and role; a database that is not named bears the role's name. */
   readonly database?: string | undefined;
   readonly username?: string | undefined;
@@ -41,11 +43,17 @@ export async function openAsSuperuser(
   { connectTimeoutMs = CONNECT_TIMEOUT_MS, major, ...limits }: SessionLimits,
   signal: AbortSignal,
 ): Promise<Connection> {
-  const { socketDir, port, superuser: user, superuserPassword, sslMode, sslRootCert } = address;
-  const target = { socketDir, port, user, database, password: superuserPassword?.reveal(), sslMode, sslRootCert, dataDir: dataOf(address) };
+  const { superuser: user, superuserPassword } = address;
+  const target = { ...wayTo(address), user, database, password: superuserPassword?.reveal() };
   const needs = { as: 'superuser', major: major ?? (await majorOf(address.dataDir)), timeoutMs: connectTimeoutMs, ...limits } as const;
   return connect(target, needs, signal);
 }
+
+/** Where the server is reached, and what it must prove. */
+export const wayTo = (address: Omit<ServerAddress, 'superuser'>) => {
+  const { socketDir, port, sslMode, sslRootCert, requireAuth } = address;
+  return { socketDir, port, sslMode, sslRootCert, requireAuth, dataDir: dataOf(address) };
+};
 
 /** The data on this machine by whose owner a server is known. */
 export const dataOf = ({ dataDir, connectionOnly = false }: Pick<ServerAddress, 'dataDir' | 'connectionOnly'>): string | undefined =>
@@ -93,6 +101,7 @@ export interface AsRole {
   readonly dataDir?: string | undefined;
   readonly sslMode?: SslMode | undefined;
   readonly sslRootCert?: string | undefined;
+  readonly requireAuth?: string | undefined;
 }
 
 /** A session as the application's role, or as another one that owns what is asked for. */
@@ -104,20 +113,29 @@ export const openAsRole = (
 
 /** A session with PgBouncer's admin console, as one of its admin_users; commands there take no parameters. */
 export const openPooler = (
-  { socketDir, port, superuser: user, superuserPassword }: ServerAddress,
+  { socketDir, port, superuser: user, superuserPassword, requireAuth }: ServerAddress,
   connectTimeoutMs: number,
   signal: AbortSignal,
 ): Promise<Connection> =>
   connect(
-    { socketDir, port, user, database: 'pgbouncer', password: superuserPassword?.reveal() },
+    { socketDir, port, user, database: 'pgbouncer', password: superuserPassword?.reveal(), requireAuth },
     { as: 'pooler', timeoutMs: connectTimeoutMs },
     signal,
   );
 
-/** How PostgreSQL's own tools know the server on a socket. Rejects with `data.owner` where somebody else listens. */
-export const peerOf = (
-  address: Pick<ServerAddress, 'socketDir' | 'port' | 'dataDir' | 'connectionOnly'>,
-): Promise<Record<string, string>> => peerEnvironment({ ...address, dataDir: dataOf(address) });
+/**
+ * How PostgreSQL's own tools know the server on a socket, and how they let one ask over TCP (libpq from 16 on; an older one lets it ask as it
+ * likes, after dbkit's own session was let in). Rejects with `data.owner` where somebody else listens.
+ */
+export async function peerOf(
+  address: Pick<ServerAddress, 'socketDir' | 'port' | 'dataDir' | 'connectionOnly' | 'sslMode' | 'sslRootCert' | 'requireAuth'>,
+): Promise<Record<string, string>> {
+  const { socketDir, requireAuth } = address;
+  const isSocket = socketDir.startsWith('/');
+  if (!isSocket) return requireAuth === undefined && provesServer(address) ? {} : { PGREQUIREAUTH: requireAuth ?? '!password' };
+  const peer = await peerEnvironment({ ...address, dataDir: dataOf(address) });
+  return { ...peer, ...(requireAuth === undefined ? {} : { PGREQUIREAUTH: '' }) }; // What is wished for TCP need not hold on a socket.
+}
 
 /** How PostgreSQL's own tools come to TLS; nothing where it is left to them. */
 export const tlsEnvironment = ({ sslMode, sslRootCert }: Pick<ServerAddress, 'sslMode' | 'sslRootCert'>): Record<string, string> => ({

@@ -8,7 +8,7 @@ import { isExecutable } from '../machine/is-there.ts';
 import { type Connection, positionOf, type SqlResult } from './connection.ts';
 import { splitStatements } from './initialize/sql-statements.ts';
 import { withPassfile } from './passfile.ts';
-import { dataOf, openAsRole, peerOf, tlsEnvironment } from './sessions.ts';
+import { openAsRole, peerOf, tlsEnvironment, wayTo } from './sessions.ts';
 import { shorthandFor } from './shorthand.ts';
 
 const LOOK_MS = 10_000;
@@ -40,29 +40,10 @@ export async function openSql(
   { database, asSuperuser }: SqlWish,
   signal: AbortSignal,
 ): Promise<SqlSession> {
-  const {
-    socketDir,
-    port,
-    superuser,
-    superuserPassword,
-    username,
-    password,
-    database: own = username,
-    sslMode,
-    sslRootCert,
-  } = config.postgresql;
+  const { superuser, superuserPassword, username, password, database: own = username } = config.postgresql;
   const user = asSuperuser ? superuser : username;
   const secret = asSuperuser ? superuserPassword : password;
-  const target = {
-    socketDir,
-    port,
-    user,
-    database: database ?? own,
-    password: secret?.reveal(),
-    sslMode,
-    sslRootCert,
-    dataDir: dataOf(config.postgresql),
-  };
+  const target = { ...wayTo(config.postgresql), user, database: database ?? own, password: secret?.reveal() };
   const session = await openAsRole(target, {}, signal);
   return { database: target.database, user, run: (text) => runAll(session, text), end: () => session.end() };
 }

@@ -62,6 +62,7 @@ const picked: Record<string, string> = {
   DBKIT_WAL: 'off',
   MAX_REPLICATION_LAG: '16MB',
   DBKIT_WAL_MAX_LAG: '2GB',
+  PGREQUIREAUTH: 'password,scram-sha-256',
 };
 test.each(Object.entries(environment))('%s sets %s', (name, [path, as]) => {
   const { config, origins } = load({ environment: variables({ [name]: picked[name] ?? samples[as] }) });

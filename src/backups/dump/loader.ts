@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Config } from '../../config/config.ts';
 import type { Connection } from '../../instance/connection.ts';
 import { scramVerifier } from '../../instance/server/application.ts';
-import { dataOf, openAsRole, openAsSuperuser, openForDatabases } from '../../instance/sessions.ts';
+import { openAsRole, openAsSuperuser, openForDatabases, wayTo } from '../../instance/sessions.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { IS_LOADER, LOADER_PREFIX } from './own-names.ts';
@@ -82,14 +82,13 @@ function loaderOf(
   { name, password }: { readonly name: string; readonly password: string },
   signal: AbortSignal,
 ): Loader {
-  const { socketDir, port, sslMode, sslRootCert, connectionOnly } = config.postgresql;
+  const { socketDir, connectionOnly } = config.postgresql;
   let host: string | undefined;
   const open = async (database: string): Promise<Connection> => {
     let refused: unknown;
     for (const candidate of host === undefined ? (connectionOnly ? [socketDir] : [socketDir, '127.0.0.1', '::1']) : [host]) {
       try {
-        const dataDir = dataOf(config.postgresql);
-        const target = { socketDir: candidate, port, user: name, database, password, sslMode, sslRootCert, dataDir };
+        const target = { ...wayTo(config.postgresql), socketDir: candidate, user: name, database, password };
         const session = await openAsRole(target, { readOnlyDefault: 'off' }, signal);
         host = candidate;
         return session;

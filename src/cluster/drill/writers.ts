@@ -32,8 +32,9 @@ const CONNECT_MS = 3_000;
 const AGAIN_MS = 50;
 export const TABLE = 'dbkit_drill';
 
-export async function openAt(place: Place, { superuser, superuserPassword }: Login, signal: AbortSignal): Promise<Connection> {
-  const target = { socketDir: place.host, port: place.port, user: superuser, database: 'postgres', password: superuserPassword?.reveal() };
+export async function openAt(place: Place, { superuser, superuserPassword, requireAuth }: Login, signal: AbortSignal): Promise<Connection> {
+  const { host: socketDir, port } = place;
+  const target = { socketDir, port, user: superuser, database: 'postgres', password: superuserPassword?.reveal(), requireAuth };
   return openAsRole(target, { connectTimeoutMs: CONNECT_MS }, signal); // As an application: its commits wait for the standby.
 }
 

@@ -34,7 +34,8 @@ export function authenticationProbe(
             data: { connectMs: Math.round(attempt.connectMs * 10) / 10 },
           };
         }
-        if (attempt.refusal.kind === 'own') return { status: 'unknown', summary: `dbkit cannot ask: ${attempt.refusal.words}` };
+        if (attempt.refusal.kind === 'own')
+          return { status: 'unknown', summary: `dbkit cannot ask: ${attempt.refusal.words}`, hint: attempt.refusal.hint };
         const isUp = (await open.superuser()).refusal?.kind;
         if (isUp === 'silent' || isUp === 'foreign' || isUp === 'hung' || isUp === 'starting') return skipped('the server does not answer');
         if (attempt.refusal.kind === 'hung') return unanswered(address);

@@ -56,7 +56,7 @@ function refused(refusal: Refusal, { superuser, socketDir, port }: PostgresqlSet
       return {
         status: 'unknown',
         summary: `dbkit cannot ask: ${serverWords(refusal)}`,
-        hint: 'raise the limit for dbkit: `ulimit -n`, or memory',
+        hint: refusal.hint ?? 'raise the limit for dbkit: `ulimit -n`, or memory',
         data,
       };
     case 'foreign':

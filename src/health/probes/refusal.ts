@@ -8,6 +8,8 @@ export interface Refusal {
   readonly kind: RefusalKind;
   /** The server's words, or the system's. */
   readonly words: string;
+  /** What to do, where the failure itself says it. */
+  readonly hint?: string | undefined;
 }
 
 /** By SQLSTATE where the server itself refused (Appendix A, "PostgreSQL Error Codes"). */
@@ -27,6 +29,7 @@ export function refusalOf(cause: unknown): Refusal {
     .replace(/^PostgreSQL does not answer on port \d+: /, '');
   if (isOwnTrouble(cause)) return { kind: 'own', words };
   if (cause instanceof DbkitError && cause.code === 'data.owner') return { kind: 'foreign', words };
+  if (cause instanceof DbkitError && cause.code === 'recovery.refused') return { kind: 'own', words, hint: cause.hint }; // It is dbkit that does not go on.
   const sqlState = sqlStateOf(cause);
   if (/Read-only file system/.test(words)) return { kind: 'read-only', words }; // Reported as a lack of privilege (errcode_for_file_access in elog.c).
   if (sqlState !== undefined) return { kind: bySqlState.find(([pattern]) => pattern.test(sqlState))?.[1] ?? 'other', words };

@@ -1,6 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import type { Connection } from '../../instance/connection.ts';
-import { dataOf, openAsRole, openAsSuperuser, type SessionLimits } from '../../instance/sessions.ts';
+import { openAsRole, openAsSuperuser, type SessionLimits, wayTo } from '../../instance/sessions.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import { type Refusal, refusalOf } from './refusal.ts';
 import { createTurns } from './turns.ts';
@@ -77,8 +77,7 @@ const WHO = `
 const LISTENS = "SELECT pg_catalog.current_setting('listen_addresses') AS listen";
 
 function openSessions(config: Config, clock: Clock): Sessions & { close(): void } {
-  const { socketDir, username, password, database = username, port, listenAddresses } = config.postgresql;
-  const { connectionOnly, sslMode, sslRootCert } = config.postgresql;
+  const { socketDir, username, password, database = username, listenAddresses, connectionOnly } = config.postgresql;
   const timeoutMs = config.health.timeoutSeconds * 1000;
   const ending = new AbortController();
   const opened: Connection[] = [];
@@ -120,8 +119,7 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
       if (refusal?.kind === 'silent' || refusal?.kind === 'foreign') return { refusal }; // Its port is free for anybody then, who would be told the password.
       const host = await sessions.tcpHost();
       if (host === undefined) return undefined;
-      const dataDir = dataOf(config.postgresql);
-      const target = { socketDir: host, port, user: username, database, password: password.reveal(), sslMode, sslRootCert, dataDir };
+      const target = { ...wayTo(config.postgresql), socketDir: host, user: username, database, password: password.reveal() };
       const enter = () => attempt(() => openAsRole(target, limits, ending.signal));
       const first = await enter();
       const isBusy = first.refusal?.kind === 'hung' && (await sessions.superuser()).session !== undefined; // Else the server itself is hung.
