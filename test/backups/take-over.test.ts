@@ -260,6 +260,8 @@ test('a made-up journal of a takeover changes nothing behind a link where pages 
   await takeNext(backupDir, within('source'), undefined);
   expect(readdirSync(live)).toEqual(names);
   expect(contentsOf(live, names)).toEqual(before);
+  expect(recordOf(backupDir, labels[0])).toMatchObject({ state: 'damaged', problem: expect.stringContaining('a link stands') });
+  expect(recordOf(backupDir, labels[1])).toMatchObject({ state: 'good', problem: null });
 });
 
 test('a published backup that a disk does not show for a moment is not taken back', async () => {

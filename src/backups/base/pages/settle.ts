@@ -62,7 +62,7 @@ export async function rollBack(
       const mayChange = changeable(fromText(holdings.pathOf(label)));
       const paths = [...filesOf(journal, label), ...record.packed].map(({ path }) => path as BytePath);
       if (paths.every(mayChange)) records.set(label, record);
-      else log.warn('backup.not-rolled-back', `${label} is left as it is: a link stands where a folder of it was`, { label });
+      else await tellOfLink(holdings, label, log);
     }
     await loadZstdSync();
     const stuck = writeAllBack(holdings, journal, records, log);
@@ -78,6 +78,13 @@ export async function rollBack(
   } finally {
     for (const lock of locks.values()) await lock.release();
   }
+}
+
+/** Somebody has put it there, so the backup is damaged: lists, health and restores say so from now on. */
+async function tellOfLink(holdings: BaseHoldings, label: string, log: System['log']): Promise<void> {
+  const problem = 'a link stands where a folder of it was';
+  await holdings.rewrite(label, (now) => ({ ...now, state: 'damaged', problem }));
+  log.error('backup.damaged', `${label} is left as it is: ${problem}. It is not used for a restore any more.`, { label });
 }
 
 async function becomeAsBefore(holdings: BaseHoldings, record: WholeRecord, before: WholeRecord): Promise<void> {
