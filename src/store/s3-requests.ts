@@ -19,7 +19,7 @@ export interface S3Needs {
   readonly attemptsMax?: number;
   /** A request that says nothing for so long is sent again. */
   readonly silenceMs?: number;
-  /** What a list may take of memory. */
+  /** So much of memory a list may take. */
   readonly listMaxBytes?: number;
 }
 

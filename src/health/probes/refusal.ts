@@ -8,7 +8,7 @@ export interface Refusal {
   readonly kind: RefusalKind;
   /** The server's words, or the system's. */
   readonly words: string;
-  /** What to do, where the failure itself says it. */
+  /** The next step, where the failure itself says it. */
   readonly hint?: string | undefined;
 }
 
