@@ -4,7 +4,7 @@ import { errnoOf, wordsOf } from '../kernel/errors.ts';
 import { makeLabel, momentAfter, parseLabel } from '../kernel/labels.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { namesIn } from '../machine/is-there.ts';
-import { parseJson } from './names.ts';
+import { JSON_BYTES_MAX, parseJson } from './names.ts';
 import { readHead } from './record-head.ts';
 import { readRegular } from './regular-file.ts';
 
@@ -46,9 +46,6 @@ export interface Catalog<R extends Recorded, W extends R> {
   freeLabel(): Promise<string>;
 }
 
-/** A record of a base backup has a line for each of its files. */
-const SIZE_MAX_BYTES = 512 * 1024 * 1024;
-
 /** Records as files beside the backups. */
 export function openCatalog<R extends Recorded, W extends R>(
   { kind, parse, rows }: RecordFormat<R, W>,
@@ -64,7 +61,7 @@ export function openCatalog<R extends Recorded, W extends R>(
   const preparedOf = (label: string): string => join(partial, `${label}.json`);
   const write = (path: string, record: W): Promise<void> => files.write(path, `${JSON.stringify(record)}\n`, { mode: 0o600, owner });
   const whole = async (label: string): Promise<W> =>
-    parse(parseJson(await readRegular(recordOf(label), SIZE_MAX_BYTES), `the record of ${label}`));
+    parse(parseJson(await readRegular(recordOf(label), JSON_BYTES_MAX), `the record of ${label}`));
   const told = async <T extends Recorded>(label: string, read: () => Promise<T>): Promise<T | undefined> => {
     try {
       const record = await read();

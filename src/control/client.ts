@@ -73,6 +73,9 @@ async function send(
   }
 }
 
+/** No report is longer, and whoever listens may say without end. */
+const LINE_MAX = 64 * 1024 * 1024;
+
 /** The reply, after the events that come before it. */
 async function lastLine(response: IncomingMessage, tell: (event: LogEvent) => void): Promise<ControlReply> {
   let text = '';
@@ -80,6 +83,7 @@ async function lastLine(response: IncomingMessage, tell: (event: LogEvent) => vo
     for await (const chunk of response.setEncoding('utf8')) {
       const lines = (text + (chunk as string)).split('\n');
       text = lines.pop()!;
+      if (text.length > LINE_MAX) throw cutShort();
       for (const line of lines) {
         const said = JSON.parse(line) as ControlReply | { readonly event: LogEvent };
         if (!('event' in said)) return said;

@@ -4,7 +4,7 @@ import * as v from 'valibot';
 import { type BytePath, bytePath, toBytes } from '../../formats/byte-path.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
-import { isPathInside, parseJson } from '../names.ts';
+import { isPathInside, JSON_BYTES_MAX, parseJson } from '../names.ts';
 import { readRegular } from '../regular-file.ts';
 
 /** One file of a base backup, as PostgreSQL's `backup_manifest` lists it. */
@@ -90,10 +90,7 @@ export function parseManifest(text: string): Manifest {
   return manifest;
 }
 
-/** Half a kilobyte for each file. */
-const SIZE_MAX_BYTES = 2 ** 30;
-
 /** The manifest of a backup as it lies there. Rejects with `data.corrupt`, or as open(2) does. */
 export const readManifestFile = async (directory: string): Promise<Manifest> => parseManifest(await readManifestText(directory));
 export const readManifestText = async (directory: string): Promise<string> =>
-  (await readRegular(joinPath(directory, 'backup_manifest'), SIZE_MAX_BYTES)).toString('utf8');
+  (await readRegular(joinPath(directory, 'backup_manifest'), JSON_BYTES_MAX)).toString('utf8');

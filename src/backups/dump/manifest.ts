@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { DbkitError, errnoOf } from '../../kernel/errors.ts';
-import { isPathInside, parseJson } from '../names.ts';
+import { isPathInside, JSON_BYTES_MAX, parseJson } from '../names.ts';
 import { readRegular } from '../regular-file.ts';
 import { type OwnedType, ownedTypes } from './owned-types.ts';
 import type { DumpRecord } from './record.ts';
@@ -106,15 +106,12 @@ export type DumpedRole = v.InferOutput<typeof roleSchema>;
 export const MANIFEST = 'manifest.json';
 export const digestOf = (body: string | Buffer): string => createHash('sha256').update(body).digest('hex');
 
-/** A manifest of 100,000 tables has 30 MB. */
-const SIZE_MAX_BYTES = 512 * 1024 * 1024;
-
 /**
  * Reads a dump's manifest. Rejects with `data.corrupt` when it is missing, is not the one that the record names, or names what it must not; with what
  * the disk says where it cannot be read, which says nothing of the dump.
  */
 export async function readManifest(directory: string, record: DumpRecord): Promise<DumpManifest> {
-  const body = await readRegular(join(directory, MANIFEST), SIZE_MAX_BYTES).catch((cause: unknown) => {
+  const body = await readRegular(join(directory, MANIFEST), JSON_BYTES_MAX).catch((cause: unknown) => {
     if (errnoOf(cause) !== 'ENOENT') throw cause;
     throw new DbkitError('data.corrupt', `${MANIFEST} is missing`, { cause });
   });

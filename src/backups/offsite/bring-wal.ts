@@ -36,7 +36,7 @@ export async function bringWalBack(place: Place, backupDir: string, files: Writi
     if (whole !== null)
       brought += await keep(whole[1]!, whole[2]!, async () => {
         const packed = await opened(key);
-        const plain = await (await zstd()).decompress(packed, sizeBytes);
+        const plain = await unpacked(key, packed);
         if (plain.length === sizeBytes && sha16Of(plain) === whole[4]) return packed;
         throw damaged(key);
       });
@@ -50,12 +50,19 @@ export async function bringWalBack(place: Place, backupDir: string, files: Writi
 
   async function gathered(pieces: readonly TailPiece[]): Promise<Buffer> {
     const plain: Buffer[] = [];
+    if (pieces.at(-1)!.to > sizeBytes) throw damaged(pieces.at(-1)!.key);
     for (const { key, from, to } of pieces) {
-      const bytes = await (await zstd()).decompress(await opened(key), sizeBytes);
+      const bytes = await unpacked(key, await opened(key));
       if (bytes.length !== to - from) throw damaged(key);
       plain.push(bytes);
     }
     return Buffer.concat(plain);
+  }
+
+  async function unpacked(key: string, packed: Buffer): Promise<Buffer> {
+    return (await zstd()).decompress(packed, sizeBytes).catch((cause: unknown) => {
+      throw damaged(key, cause);
+    });
   }
 
   async function opened(key: string): Promise<Buffer> {
@@ -73,8 +80,8 @@ export async function bringWalBack(place: Place, backupDir: string, files: Writi
     return 1;
   }
 
-  function damaged(key: string): DbkitError {
-    return new DbkitError('data.corrupt', `${prefix}${key} in ${store.place} is not the WAL that its name says`);
+  function damaged(key: string, cause?: unknown): DbkitError {
+    return new DbkitError('data.corrupt', `${prefix}${key} in ${store.place} is not the WAL that its name says`, { cause });
   }
 }
 

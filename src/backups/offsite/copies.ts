@@ -10,7 +10,7 @@ import type { Backup } from '../backup.ts';
 import { baseBackupRecords } from '../base/record.ts';
 import { dumpRecords } from '../dump/record.ts';
 import { openHoldings } from '../holdings.ts';
-import { parseJson } from '../names.ts';
+import { JSON_BYTES_MAX, parseJson } from '../names.ts';
 import { readRegular } from '../regular-file.ts';
 import type { KeptRecord, RecordKind } from '../repository.ts';
 import { bringBack } from './bring-back.ts';
@@ -198,7 +198,7 @@ async function copyTo(
 /** As the backup's own record says. */
 async function neededBy(backupDir: string, { kind, label }: Backup): Promise<NeededWal | undefined> {
   if (kind === 'logical') return undefined;
-  const bytes = await readRegular(join(backupDir, `${label}.json`), 512 * 1024 * 1024);
+  const bytes = await readRegular(join(backupDir, `${label}.json`), JSON_BYTES_MAX);
   const { timeline, startLsn, walSegmentSizeBytes: segmentSizeBytes } = baseBackupRecords.parse(parseJson(bytes, `the record of ${label}`));
   return { timeline, startLsn, segmentSizeBytes };
 }
@@ -221,7 +221,7 @@ async function fetchInto<R extends KeptRecord, W extends R>(
       const directory = holdings.stagingOf(summary.label);
       const record = `${directory}.copied.json`;
       await bringBack(place, manifest, { directory, record, owner }, signal);
-      const parsed = kind.parse(parseJson(await readRegular(record, 512 * 1024 * 1024), `the record of ${summary.label}`));
+      const parsed = kind.parse(parseJson(await readRegular(record, JSON_BYTES_MAX), `the record of ${summary.label}`));
       if (parsed.label !== summary.label)
         throw new DbkitError('data.corrupt', `the copy of ${summary.label} holds the record of ${parsed.label}`);
       await holdings.publish(parsed);

@@ -2,15 +2,15 @@ import { rm } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import * as v from 'valibot';
 import { type BytePath, fromText, join } from '../../formats/byte-path.ts';
-import { zstd } from '../../formats/zstd.ts';
 import { DbkitError, errnoOf, unlessMissing } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { readPlain, readPlainText } from '../../machine/plain-file.ts';
+import { OBJECT_BYTES_MAX } from '../../store/store.ts';
 import type { Backup } from '../backup.ts';
 import { filesAmong, isOfPages, type Packing, whereaboutsIn } from '../base/pages/packed.ts';
 import { listTree } from '../list-tree.ts';
 import type { HeldBackups } from './held-backups.ts';
-import { type CopiedFile, type CopyManifest, type Pack, parseManifest, renderManifest } from './manifest.ts';
+import { type CopiedFile, type CopyManifest, type Pack, packManifest, unpackManifest } from './manifest.ts';
 import { type OpenFile, openBytes, openFile, openIfThere } from './open-file.ts';
 import { createPacker, type Packer, type StoredPacks } from './packer.ts';
 import type { CopySummary, Place } from './place.ts';
@@ -56,8 +56,7 @@ export async function copyOut<W>(
   const sentBytes = packer.sentBytes();
   const about = { pgVersion, createdAt, sizeBytes, sentBytes, copiedAt: system.clock.now().toISOString(), wal: needed };
   const summary = await place.publish(manifest, about, signal);
-  const packed = await (await zstd()).compress(Buffer.from(renderManifest(manifest), 'latin1'));
-  await system.files.write(joinPath(memoryDir, 'newest.manifest.zst'), packed, { mode: 0o600 });
+  await system.files.write(joinPath(memoryDir, 'newest.manifest.zst'), await packManifest(manifest), { mode: 0o600 });
   await rm(joinPath(memoryDir, 'packs.jsonl'), { force: true });
   return { backup: summary, sentBytes, sent: new Set(made.map(({ key }) => key)), wal };
 }
@@ -102,8 +101,6 @@ export function withoutUnused(manifest: CopyManifest): CopyManifest {
   };
 }
 
-const MEMORY_BYTES_MAX = 1024 * 1024 * 1024;
-
 /** The manifest of the backup that was copied last, where all its packs are still there. */
 async function earlierManifest(
   { systemIdentifier, summary }: Place,
@@ -112,13 +109,12 @@ async function earlierManifest(
   signal: AbortSignal,
 ): Promise<CopyManifest | undefined> {
   try {
-    const packed = await readPlain(joinPath(memoryDir, 'newest.manifest.zst'));
-    const manifest = parseManifest((await (await zstd()).decompress(packed, MEMORY_BYTES_MAX)).toString('latin1'));
+    const manifest = await unpackManifest(await readPlain(joinPath(memoryDir, 'newest.manifest.zst'), { sizeMaxBytes: OBJECT_BYTES_MAX }));
     if (manifest.systemIdentifier !== systemIdentifier || !manifest.packs.every((pack) => isPresent(pack, present))) return undefined;
     return (await summary(manifest.label, signal)) && manifest;
   } catch (cause) {
     signal.throwIfAborted();
-    if (errnoOf(cause) === 'ENOENT' || cause instanceof RangeError || (cause instanceof DbkitError && cause.code === 'data.corrupt'))
+    if (['ENOENT', 'EFBIG'].includes(errnoOf(cause) ?? '') || (cause instanceof DbkitError && cause.code === 'data.corrupt'))
       return undefined;
     throw cause;
   }

@@ -1,5 +1,6 @@
 import { type BytePath, bytePath } from '../../formats/byte-path.ts';
-import { DbkitError } from '../../kernel/errors.ts';
+import { zstd } from '../../formats/zstd.ts';
+import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import { isPathInside } from '../names.ts';
 import { FRAME_BYTES, PLAIN_BYTES_MAX } from './packer.ts';
 
@@ -38,6 +39,24 @@ export interface CopyManifest {
 
 const MAGIC = 'dbkit.copy/v1';
 
+/** An object holds 16 MiB of it packed, and hashes pack to half: a larger one is a bomb. Unfolded it takes ten times as much. */
+const TEXT_BYTES_MAX = 64 * 1024 * 1024;
+
+/** As it is stored. Throws `RangeError` for one that nobody could read again. */
+export async function packManifest(manifest: CopyManifest, textMaxBytes = TEXT_BYTES_MAX): Promise<Buffer> {
+  const text = Buffer.from(renderManifest(manifest), 'latin1');
+  if (text.length > textMaxBytes) throw new RangeError(`the manifest has ${text.length} bytes, and ${textMaxBytes} at most fit`);
+  return (await zstd()).compress(text);
+}
+
+/** Rejects with `data.corrupt` for anything that `packManifest` would not make. */
+export async function unpackManifest(packed: Uint8Array): Promise<CopyManifest> {
+  const text = await (await zstd()).decompress(packed, TEXT_BYTES_MAX).catch((cause: unknown) => {
+    throw broken(`it cannot be unpacked (${wordsOf(cause)})`);
+  });
+  return parseManifest(text.toString('latin1'));
+}
+
 /** Lines of fields between tabs, for a shell to read; docs/REPOSITORY-FORMAT.md describes them. */
 export function renderManifest({ label, systemIdentifier, packs, directories, files }: CopyManifest): string {
   const lines = [
@@ -70,14 +89,15 @@ const broken = (why: string): DbkitError =>
 
 /** Rejects with `data.corrupt` for anything that `renderManifest` would not write; no path in it leads out of the repository. */
 export function parseManifest(text: string): CopyManifest {
-  const lines = text.split('\n');
-  const [magic, label = '', systemIdentifier = ''] = lines[0]!.split('\t');
+  const [magic, label = '', systemIdentifier = ''] = text.slice(0, Math.max(0, text.indexOf('\n'))).split('\t');
   if (magic !== MAGIC || !/^(data|dump)_\d{8}_\d{6}$/.test(label) || !/^\d+$/.test(systemIdentifier)) throw broken('it has no head');
-  if (lines.pop() !== '' || lines.pop() !== `E\t${lines.length}`) throw broken('it is cut off');
+  const end = text.lastIndexOf('\n', text.length - 2) + 1;
   const packs: Pack[] = [];
   const directories: BytePath[] = [];
   const files: (CopiedFile & { runs: Run[] })[] = [];
-  for (const line of lines.slice(1)) {
+  let count = 1;
+  for (const line of linesBetween(text, text.indexOf('\n') + 1, end)) {
+    count += 1;
     const [kind, ...fields] = line.split('\t') as [string, ...string[]];
     if (kind === 'P') packs.push(packOf(fields));
     else if (kind === 'D') directories.push(pathIn(fields[0], label));
@@ -85,10 +105,20 @@ export function parseManifest(text: string): CopyManifest {
     else if (kind === 'R') files.at(-1)?.runs.push(runOf(fields, packs));
     else throw broken(`it has a line ${kind}`);
   }
+  if (text.slice(end) !== `E\t${count}\n`) throw broken('it is cut off');
   for (const { path, sizeBytes, runs } of files)
     if (runs.reduce((sum, { length }) => sum + length, 0) !== sizeBytes) throw broken(`${path} is not whole`);
   requireTree({ label, directories, files });
   return { label, systemIdentifier, packs, directories, files };
+}
+
+/** One at a time: a list of all of them would be larger than the text. */
+function* linesBetween(text: string, from: number, to: number): Generator<string> {
+  for (let at = from; at < to; ) {
+    const end = text.indexOf('\n', at);
+    yield text.slice(at, end);
+    at = end + 1;
+  }
 }
 
 /** Each path once, in a folder that is named before it; beside the folder of the backup there is only its record. */
@@ -132,6 +162,6 @@ function fileOf([mode = '', size, sha256 = '', path]: readonly string[], label: 
 
 function runOf([pack, offset, length]: readonly string[], packs: readonly Pack[]): Run {
   const run = { pack: count(pack), offset: count(offset), length: count(length) };
-  if (run.pack < packs.length) return run;
-  throw broken('bytes lie in a pack that is not named');
+  if (run.pack < packs.length && run.length > 0) return run;
+  throw broken('bytes lie in a pack that is not named, or there are none');
 }

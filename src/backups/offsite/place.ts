@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import { zstd } from '../../formats/zstd.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { opened, type Seal } from '../../store/age.ts';
 import type { Store } from '../../store/store.ts';
 import { parseJson } from '../names.ts';
-import { type CopyManifest, parseManifest, renderManifest } from './manifest.ts';
+import { type CopyManifest, packManifest, unpackManifest } from './manifest.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const digest = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/));
@@ -39,8 +38,6 @@ const summarySchema = v.looseObject({
   packs: v.array(v.tuple([v.pipe(v.string(), v.regex(/^packs\/[0-9a-f]{64}(\.age)?$/)), count])),
 });
 export type CopySummary = v.InferOutput<typeof summarySchema>;
-
-const MANIFEST_BYTES_MAX = 1024 * 1024 * 1024;
 
 /** One cluster's folder in a store: `v1/<system identifier>/`. */
 export interface Place {
@@ -134,15 +131,13 @@ export function openPlace(store: Store, seal: Seal, systemIdentifier: string): P
     sealedManifest: ({ manifest: { key, sha256 } }, signal) => sound(key, sha256, signal),
     async manifest({ label, manifest: { key, sha256 } }, signal) {
       const sealed = await sound(key, sha256, signal);
-      const plain = await (await zstd()).decompress(await opened(seal, key, sealed), MANIFEST_BYTES_MAX);
-      const manifest = parseManifest(plain.toString('latin1'));
+      const manifest = await unpackManifest(await opened(seal, key, sealed));
       if (manifest.label === label && manifest.systemIdentifier === systemIdentifier) return manifest;
       throw damaged(key, `is the manifest of ${manifest.label}`);
     },
     async publish(manifest, about, signal, writeSummary = (key, body) => store.put(`${prefix}${key}`, body, signal)) {
       const { label, packs } = manifest;
-      const text = Buffer.from(renderManifest(manifest), 'latin1');
-      const sealed = await seal.close(await (await zstd()).compress(text));
+      const sealed = await seal.close(await packManifest(manifest));
       const sha256 = hashOf(sealed);
       const key = `backups/${label}-${sha256.slice(0, 16)}.manifest.zst${seal.suffix}`;
       await store.put(`${prefix}${key}`, sealed, signal);
