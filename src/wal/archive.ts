@@ -125,7 +125,20 @@ export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes
 }
 
 /** The name a whole segment has in the archive carries this of its plain bytes. */
-export const sha16Of = (plain: Uint8Array): string => createHash('sha256').update(plain).digest('hex').slice(0, 16);
+export const sha16Of = (plain: Uint8Array): string => newSha16().update(plain).sha16();
+
+/** The same of bytes that come in pieces. */
+export function newSha16() {
+  const hash = createHash('sha256');
+  const growing = {
+    update: (plain: Uint8Array) => {
+      hash.update(plain);
+      return growing;
+    },
+    sha16: (): string => hash.digest('hex').slice(0, 16),
+  };
+  return growing;
+}
 
 async function readSegment({ path, kind, sizeBytes, sha16 }: ArchivedSegment, signal: AbortSignal): Promise<Buffer> {
   const stored = await readKept(path, 2 * sizeBytes + HISTORY_BYTES_MAX, signal);

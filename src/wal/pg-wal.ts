@@ -16,8 +16,11 @@ export interface PgWal {
   readonly directory: string;
   /** The name of the segment that holds `lsn`. */
   nameAt(lsn: Lsn): string;
-  /** The bytes from `from` to `to`, which lie in one segment; undefined where that segment is not there any more, or not yet. */
-  read(from: Lsn, to: Lsn): Promise<Buffer | undefined>;
+  /**
+   * The bytes from `from` to `to`, which lie in one segment; undefined where that segment is not there any more, or not yet. `into`: a buffer that is
+   * large enough, for whoever reads piece after piece.
+   */
+  read(from: Lsn, to: Lsn, into?: Buffer): Promise<Buffer | undefined>;
   /** The first of the segments that lead to `lsn` without a hole, but none before `notBefore`. */
   oldestBefore(lsn: Lsn, notBefore: Lsn): Promise<Lsn>;
   /** Changes whenever the segment of `lsn` was written to; undefined where that cannot be told. */
@@ -46,8 +49,8 @@ export function openPgWal(directory: string, identity: WalIdentity): PgWal {
   return {
     directory,
     nameAt,
-    read: (from, to) =>
-      within(from, async (file) => ((await isThere(file, from)) ? bytesAt(file, Number(from % size), Number(to - from)) : undefined)),
+    read: (from, to, into) =>
+      within(from, async (file) => ((await isThere(file, from)) ? bytesAt(file, Number(from % size), Number(to - from), into) : undefined)),
     async oldestBefore(lsn, notBefore) {
       let oldest = lsn - (lsn % size);
       while (oldest >= size && oldest - size >= notBefore) {
@@ -66,8 +69,13 @@ export function openPgWal(directory: string, identity: WalIdentity): PgWal {
   };
 }
 
-async function bytesAt(file: FileHandle, offset: number, length: number): Promise<Buffer | undefined> {
-  const bytes = Buffer.allocUnsafe(length);
+async function bytesAt(
+  file: FileHandle,
+  offset: number,
+  length: number,
+  into: Buffer = Buffer.allocUnsafe(length),
+): Promise<Buffer | undefined> {
+  const bytes = into.subarray(0, length);
   for (let done = 0; done < length; ) {
     const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
     if (bytesRead === 0) return undefined;

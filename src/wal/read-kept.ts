@@ -1,5 +1,6 @@
+import { stat } from 'node:fs/promises';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
-import { readPlain } from '../machine/plain-file.ts';
+import { openPlain, readPlain } from '../machine/plain-file.ts';
 
 /** PostgreSQL writes a line for each timeline; dbkit's own record is shorter still. */
 export const HISTORY_BYTES_MAX = 16 * 1024 * 1024;
@@ -11,9 +12,33 @@ export async function readKept(path: string, sizeMaxBytes: number, signal?: Abor
   } catch (cause) {
     const code = errnoOf(cause);
     if (code !== 'EISDIR' && code !== 'EFBIG' && code !== 'ENXIO') throw cause;
-    throw new DbkitError('wal.damaged', `${path} is no regular file of a size that it could have`, {
-      hint: 'find out who put it there, and move it away',
-      cause,
-    });
+    throw noSuchFile(path, cause);
   }
 }
+
+/** The length of such a file, in bytes. Rejects as `readKept` does. */
+export async function lengthOfKept(path: string, sizeMaxBytes: number): Promise<number> {
+  const stats = await stat(path);
+  if (!stats.isFile() || stats.size > sizeMaxBytes) throw noSuchFile(path);
+  return stats.size;
+}
+
+/** A piece of such a file, shorter where the file is; `into`: a buffer that is large enough. */
+export async function readPiece(path: string, from: number, to: number, into: Buffer = Buffer.allocUnsafe(to - from)): Promise<Buffer> {
+  const file = await openPlain(path);
+  try {
+    const bytes = into.subarray(0, to - from);
+    let done = 0;
+    for (let read = -1; read !== 0 && done < bytes.length; done += read)
+      read = (await file.read(bytes, done, bytes.length - done, from + done)).bytesRead;
+    return bytes.subarray(0, done);
+  } finally {
+    await file.close();
+  }
+}
+
+const noSuchFile = (path: string, cause?: unknown): DbkitError =>
+  new DbkitError('wal.damaged', `${path} is no regular file of a size that it could have`, {
+    hint: 'find out who put it there, and move it away',
+    cause,
+  });

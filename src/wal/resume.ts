@@ -5,7 +5,7 @@ import { fromText } from '../formats/byte-path.ts';
 import { formatLsn, type Lsn, segmentOf, type WalIdentity } from '../formats/wal-segment.ts';
 import { readFromSegment } from '../formats/wal-tip.ts';
 import { DbkitError } from '../kernel/errors.ts';
-import { segmentsIn, sha16Of } from './archive.ts';
+import { newSha16, segmentsIn } from './archive.ts';
 import type { ArchivedSegment } from './contract.ts';
 import type { PgWal } from './pg-wal.ts';
 import type { ArchiveWriter } from './writer.ts';
@@ -17,6 +17,10 @@ export interface Position {
   /** The end of what was kept before, where that is not here: what lies between is not in the archive. */
   readonly gapFrom: Lsn | undefined;
 }
+
+/** A segment may have a gigabyte: it is never held whole only to be compared, at every start. */
+const PIECE_BYTES = 256n * 1024n;
+const newPiece = (): Buffer => Buffer.allocUnsafeSlow(Number(PIECE_BYTES));
 
 interface Reached {
   readonly identity: WalIdentity;
@@ -57,8 +61,14 @@ export async function resume(
 async function requireSame({ name, startLsn, endLsn, sha16, path }: ArchivedSegment, wal: PgWal, flushedLsn: Lsn): Promise<void> {
   if (endLsn > flushedLsn)
     throw parted(`the archive has segment ${name} whole, and this server has only come to LSN ${formatLsn(flushedLsn)}`);
-  const bytes = await wal.read(startLsn, endLsn);
-  if (bytes !== undefined && sha16Of(bytes) !== sha16) throw parted(`segment ${name} of this server differs from ${path}`);
+  const hash = newSha16();
+  const piece = newPiece();
+  for (let from = startLsn; from < endLsn; from += PIECE_BYTES) {
+    const bytes = await wal.read(from, from + PIECE_BYTES < endLsn ? from + PIECE_BYTES : endLsn, piece);
+    if (bytes === undefined) return; // The server does not have it any more.
+    hash.update(bytes);
+  }
+  if (hash.sha16() !== sha16) throw parted(`segment ${name} of this server differs from ${path}`);
 }
 
 /**
@@ -72,14 +82,18 @@ async function sharedTail(
   { identity, flushedLsn }: Pick<Reached, 'identity' | 'flushedLsn'>,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const kept = (await writer.tailBytes(name)) ?? Buffer.alloc(0);
-  const end = startLsn + BigInt(kept.length);
-  const until = end < flushedLsn ? end : flushedLsn;
-  const own = until > startLsn ? await wal.read(startLsn, until) : Buffer.alloc(0);
-  if (own === undefined) return undefined;
-  const shared = sharedLength(kept, own);
-  if (shared === kept.length) return shared;
-  const records = await endOfRecords(kept, name, identity, signal);
+  const length = BigInt((await writer.tailLength(name)) ?? 0);
+  const until = flushedLsn - startLsn < length ? flushedLsn - startLsn : length;
+  const [ours, theirs] = [newPiece(), newPiece()];
+  let shared = 0;
+  for (let at = 0n; at < until && BigInt(shared) === at; at += PIECE_BYTES) {
+    const to = at + PIECE_BYTES < until ? at + PIECE_BYTES : until;
+    const own = await wal.read(startLsn + at, startLsn + to, ours);
+    if (own === undefined) return undefined;
+    shared += sharedLength(await writer.tailBytes(name, Number(at), Number(to), theirs), own);
+  }
+  if (BigInt(shared) === length) return shared;
+  const records = await endOfRecords(await writer.tailBytes(name, 0, Number(length)), name, identity, signal);
   if (records === undefined || records <= startLsn + BigInt(shared)) return shared;
   throw parted(
     `${path} has WAL up to LSN ${formatLsn(records)}, and this server has other WAL from ${formatLsn(startLsn + BigInt(shared))} on`,

@@ -7,7 +7,7 @@ import type { Files, Owner } from '../kernel/machine.ts';
 import { isThere } from '../machine/is-there.ts';
 import { readArchiveRecord, segmentsIn, sha16Of } from './archive.ts';
 import { archiveDir, historyFile, RECORD, startOf, tailFile, timelineFolder, wholeFile } from './layout.ts';
-import { HISTORY_BYTES_MAX, readKept } from './read-kept.ts';
+import { HISTORY_BYTES_MAX, lengthOfKept, readKept, readPiece } from './read-kept.ts';
 
 export interface WriterNeeds {
   readonly repositoryDir: string;
@@ -37,8 +37,10 @@ export interface ArchiveWriter {
   keepHistory(timeline: number, text: Buffer): Promise<'kept' | 'there'>;
   /** The tail of that segment, with what it has; `lengthBytes` cuts off what a torn write left behind. */
   openTail(name: string, lengthBytes: number): Promise<Tail>;
-  /** The length of the tail; undefined where there is none. */
-  tailBytes(name: string): Promise<Buffer | undefined>;
+  /** In bytes; undefined where there is no tail. Rejects with `wal.damaged` for what is no tail. */
+  tailLength(name: string): Promise<number | undefined>;
+  /** The tail's bytes from `from` to `to`; fewer where it has become shorter meanwhile. `into`: a buffer that is large enough. */
+  tailBytes(name: string, from: number, to: number, into?: Buffer): Promise<Buffer>;
 }
 
 /** Makes the folders, and the archive's record, with the first thing that is kept. */
@@ -47,6 +49,7 @@ export function openWriter(needs: WriterNeeds): ArchiveWriter {
   const dir = archiveDir(repositoryDir, systemIdentifier);
   const options = { mode: 0o600, owner };
   const prepared = new Set<number>();
+  const tailPath = (name: string): string => join(dir, timelineFolder(startOf(name, segmentSizeBytes)!.timeline), tailFile(name));
 
   async function folderOf(timeline: number): Promise<string> {
     const folder = join(dir, timelineFolder(timeline));
@@ -85,8 +88,8 @@ export function openWriter(needs: WriterNeeds): ArchiveWriter {
       const path = join(await folderOf(startOf(name, segmentSizeBytes)!.timeline), tailFile(name));
       return growing(path, name, lengthBytes, files, owner);
     },
-    tailBytes: (name) =>
-      readKept(join(dir, timelineFolder(startOf(name, segmentSizeBytes)!.timeline), tailFile(name)), segmentSizeBytes).catch(unlessMissing),
+    tailLength: (name) => lengthOfKept(tailPath(name), segmentSizeBytes).catch(unlessMissing),
+    tailBytes: (name, from, to, into) => readPiece(tailPath(name), from, to, into),
   };
 }
 

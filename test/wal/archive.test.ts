@@ -60,7 +60,7 @@ test('a torn tail ends where it was cut; it grows on from there, and gives way t
   expect((await readFile(join(dir, 'out'))).equals(Buffer.concat([full(3).subarray(0, 30_000), Buffer.alloc(SIZE - 30_000)]))).toBe(true);
   await writer.keepWhole(nameOf(3), full(3), signal);
   expect((await archive.timelines(signal))[0]!.segments).toMatchObject([{ kind: 'whole' }]);
-  expect(await writer.tailBytes(nameOf(3))).toBeUndefined();
+  expect(await writer.tailLength(nameOf(3))).toBeUndefined();
 });
 
 test('two hashes for one name are both listed, and neither is chosen', async () => {
@@ -138,7 +138,7 @@ test.each(['pipe', 'endless', 'enormous'] as const)(
     await expect(archive.timelines(signal)).rejects.toMatchObject(damaged);
     await expect(archive.fetch('00000002.history', join(dir, 'out'), signal)).rejects.toMatchObject(damaged);
     await expect(writer.keepHistory(2, Buffer.from('x'))).rejects.toMatchObject(damaged);
-    await expect(writer.tailBytes(nameOf(4))).rejects.toMatchObject(damaged);
+    await expect(writer.tailLength(nameOf(4))).rejects.toMatchObject(damaged);
     if (what === 'enormous') await expect(archive.fetch(nameOf(3), join(dir, 'out'), signal)).rejects.toMatchObject(damaged);
     else expect(await archive.fetch(nameOf(3), join(dir, 'out'), signal)).toBe(false);
   },
