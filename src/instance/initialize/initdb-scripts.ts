@@ -1,5 +1,5 @@
 import { createReadStream, createWriteStream } from 'node:fs';
-import { access, chown, copyFile, readFile } from 'node:fs/promises';
+import { access, chown, copyFile, open, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
@@ -7,7 +7,8 @@ import type { Tool } from '../../kernel/machine.ts';
 import { isExecutable, namesIn } from '../../machine/is-there.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 import { withPassfile } from '../passfile.ts';
-import { needsPsql, splitStatements } from './sql-statements.ts';
+import { openAsRole, wayTo } from '../sessions.ts';
+import { needsPsql, psqlCommandIn, splitStatements } from './sql-statements.ts';
 import { inTemporaryFolder } from './temporary-folder.ts';
 
 const SCRIPT_TIMEOUT_MS = 24 * 3_600_000; // A first load may take hours; a stop still ends it.
@@ -49,7 +50,36 @@ async function runShellScript(local: Local, script: string, socketDir: string, s
   await run(local, executable ? { file: script, args: [] } : { file: shell, args: [script] }, socketDir, signal);
 }
 
+/** The first words of a seed, by which a first start knows it (backups/seed). */
+export const SEED_MARK = '-- A seed made by dbkit.';
+
+/**
+ * A seed is data of whoever may commit, or of the server that it was saved from. It is loaded as the owner of the database logs in: a superuser's
+ * session that has given its role away takes it back for any function that asks (RESET ROLE). psql, which runs programs, sees nothing of it.
+ */
+async function runSeed(local: Local, text: string, socketDir: string, signal: AbortSignal): Promise<void> {
+  const command = psqlCommandIn(text);
+  if (command !== undefined)
+    throw new DbkitError('recovery.refused', `a seed is loaded without psql, and a line of it is psql’s own: ${command.slice(0, 80)}`, {
+      hint: 'move it to a script of its own in the same folder; nothing of the seed was loaded',
+    });
+  const { settings } = local;
+  const database = databaseOf(local);
+  const asking = await connectSuperuser(local, database, signal, socketDir);
+  const [row] = await asking
+    .query<{ owner: string }>('SELECT pg_get_userbyid(datdba) AS owner FROM pg_database WHERE datname = $1', [database])
+    .finally(() => asking.end());
+  const target = { ...wayTo(settings), socketDir, user: row!.owner, database, password: undefined };
+  const session = await openAsRole(target, {}, signal);
+  try {
+    for (const statement of splitStatements(text)) await session.query(statement);
+  } finally {
+    await session.end();
+  }
+}
+
 async function runSql(local: Local, file: string, socketDir: string, signal: AbortSignal): Promise<void> {
+  if (await isSeed(file)) return runSeed(local, await readFile(file, 'utf8'), socketDir, signal);
   const psql = await findPsql(local);
   if (psql !== undefined) {
     await run(local, { file: psql, args: ['--no-psqlrc', '--quiet', '--set=ON_ERROR_STOP=1', `--file=${file}`] }, socketDir, signal);
@@ -63,6 +93,16 @@ async function runSql(local: Local, file: string, socketDir: string, signal: Abo
     for (const statement of splitStatements(text)) await session.query(statement);
   } finally {
     await session.end();
+  }
+}
+
+async function isSeed(path: string): Promise<boolean> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(SEED_MARK.length), 0, SEED_MARK.length, 0);
+    return buffer.toString('utf8', 0, bytesRead) === SEED_MARK;
+  } finally {
+    await file.close();
   }
 }
 

@@ -35,7 +35,7 @@ export async function stageNewCluster(
   system.reached('initialize.staged');
   const scripts = runsScripts ? await findInitdbScripts(local.settings.initScriptsDir) : [];
   if (scripts.length > 0) {
-    await onPrivateServer(local, { dataDir: volume.incoming, lock, what: 'the new cluster' }, signal, async (socketDir) => {
+    await onPrivateServer(local, { dataDir: volume.incoming, lock, trusts: true, what: 'the new cluster' }, signal, async (socketDir) => {
       await ensureApplication(local, signal, socketDir);
       await runInitdbScripts(local, scripts, socketDir, signal);
     });

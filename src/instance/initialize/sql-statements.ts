@@ -57,6 +57,16 @@ export function needsPsql(script: string): boolean {
   return /^\\(?!\.$)\S/m.test(outside) || /\bCOPY\b[^;]*\bFROM\s+STDIN\b/i.test(outside);
 }
 
+/** Pure. The first line that psql would take a command of its own from, which it does wherever a backslash stands outside quotes and comments. */
+export function psqlCommandIn(script: string): string | undefined {
+  let line = 1;
+  for (const { kind, text } of piecesOf(script)) {
+    if (kind === 'other' && text === '\\') return script.split('\n')[line - 1];
+    line += text.split('\n').length - 1;
+  }
+  return undefined;
+}
+
 /** Where something is not closed it goes on to the end: the server says so. */
 function* piecesOf(script: string): Generator<Piece> {
   for (let at = 0; at < script.length; ) {
