@@ -40,12 +40,18 @@ test('a manifest tells a seed that was edited', () => {
 
 test('the manifest is no init script', () => expect(manifestFile('seed/50-seed.sql')).toBe('seed/50-seed.json'));
 
-test.each(['\\! touch /tmp/x', 'SELECT 1 \\o |cat', "\\copy a to program 'x'", '\\.', 'SELECT 1; \\g |x', "SELECT 'a'\\!x", '$$ $$ \\! x', '/* */ \\! x'])(
-  'a dump with a command of psql’s becomes no seed: %s',
-  (line) => {
-    expect(() => asSeed(`${dumped.replace('\\unrestrict abc\n', '')}${line}\n`)).toThrow(/command of psql/);
-  },
-);
+test.each([
+  '\\! touch /tmp/x',
+  'SELECT 1 \\o |cat',
+  "\\copy a to program 'x'",
+  '\\.',
+  'SELECT 1; \\g |x',
+  "SELECT 'a'\\!x",
+  '$$ $$ \\! x',
+  '/* */ \\! x',
+])('a dump with a command of psql’s becomes no seed: %s', (line) => {
+  expect(() => asSeed(`${dumped.replace('\\unrestrict abc\n', '')}${line}\n`)).toThrow(/command of psql/);
+});
 
 test.each(["SELECT '\\! x'", 'SELECT $a$\n\\! x\n$a$', '-- \\! x', '/* \n\\! x */ SELECT 1', "SELECT E'\\'\\! x'", 'SELECT "\\! x"'])(
   'a backslash in a text, a name or a comment is none: %s',
