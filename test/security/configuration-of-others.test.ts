@@ -37,8 +37,10 @@ const refused = { code: 'config.untrusted' };
 
 test.each([
   ['the file everybody may write', async () => chmod(file, 0o666)],
+  ['the file all but its group may write', async () => chmod(file, 0o606)],
   ['the file its group may write', async () => chmod(file, 0o664)],
   ['a folder everybody may write', async () => chmod(join(folder, 'repo'), 0o777)],
+  ['a folder all but its group may write', async () => chmod(join(folder, 'repo'), 0o707)],
 ])('%s is not obeyed, found or named, until somebody has looked at it', async (_, expose) => {
   await expose();
   await expect(read()).rejects.toMatchObject(refused);
