@@ -79,11 +79,17 @@ export async function planRestore(options: PostgresqlOptions, request: RestoreRe
       point: point?.plan ?? null,
       bootTest: { ...decideBootTest(request, 'replaced' in from, freeBytes - neededBytes), databases: null },
       warnings: [...warnings, ...(point ? elsewhere(point.plan) : [])],
-      recoveredTo: point?.plan.lastCommit ? isoOf(point.plan.lastCommit.atMicros) : source.createdAt,
+      recoveredTo: momentOf(request, point?.plan) ?? source.createdAt,
       durationMs: 0,
       downtimeMs: null,
     },
   };
+}
+
+/** The last commit that is in, or the time that PostgreSQL itself is told to stop at; undefined: that of the backup, which is the least. */
+function momentOf({ point }: RestoreRequest, plan: PointPlan | undefined): string | undefined {
+  if (plan?.lastCommit) return isoOf(plan.lastCommit.atMicros);
+  return plan?.until && point?.to === 'time' ? isoOf(point.value) : undefined;
 }
 
 const isoOf = (micros: string): string => new Date(Number(BigInt(micros) / 1000n)).toISOString();

@@ -10,7 +10,7 @@ import { ask, askNumber } from '../harness/ask.ts';
 import { boot, type Ended, readRecovery, run, start } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
-import { processesIn, until } from '../harness/processes.ts';
+import { killAllIn, processesIn, until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { isLongTier } from '../harness/tier.ts';
 
@@ -60,6 +60,7 @@ here('full, increment, list, verify, restore to a time, undo: behind the same co
   await ask(instance, 'app', 'DROP TABLE ledger CASCADE');
   const done = reportOf<RestoreReport>(await ok(instance, 'backup', 'restore', '--to', moment, '--yes', '--json'));
   expect(done).toMatchObject({ done: true, source: { label: incr!.label }, bootTest: { planned: true, databases: expect.any(Number) } });
+  expect(done.recoveredTo).toBe(new Date(`${moment.replace(' ', 'T')}:00`).toISOString());
   await expectAllRows(instance, 15);
   expect(existsSync(join(instance.dataDir, 'recovery.signal'))).toBe(false);
 
@@ -88,12 +89,12 @@ long('to the end of the WAL, to the backup itself, and on the new timeline: each
   expect(shown.details).toMatchObject({ type: 'incr', needs: [expect.stringMatching(SET)], timeline: 3 });
   await ok(instance, 'backup', 'restore', full!.label, '--yes');
   await expectAllRows(instance, 0);
-  await ok(instance, 'drill', incr!.label);
+  await ok(instance, 'backup', 'drill', incr!.label);
   expect((await listed(instance)).map(({ state }) => state)).toEqual(['proven', 'good']);
   await running.stop();
 });
 
-here('what this engine does not do is said by name, and its configuration is the server’s user’s alone', async () => {
+long('what this engine does not do is said by name, and its configuration is the server’s user’s alone', async () => {
   const { instance, running } = await served();
   const refused = async (...words: string[]) => {
     const { code, stdout } = await run(instance, [...words, '--json']);
@@ -153,12 +154,12 @@ async function killedWhile(instance: Instance, command: string, words: readonly 
   await dbkit.ended;
 }
 
-here('a damaged data directory is restored from the repository with all WAL that is left: the ladder', async () => {
-  const { instance, running } = await served();
+long('a damaged data directory is restored from the repository with all WAL that is left: the ladder', async () => {
+  const { instance } = await served();
   await ok(instance, 'backup', 'create');
-  await addRows(instance, known.ledger + 1, 20);
-  await running.stop();
-  await rm(join(instance.dataDir, 'global/pg_control'));
+  await addRows(instance, known.ledger + 1, 20); // In pg_wal alone: nothing has closed their segment.
+  await killAllIn(instance.root);
+  await rm(join(instance.dataDir, 'base'), { recursive: true });
   const again = await boot(instance);
   await expectAllRows(instance, 20);
   expect(await readRecovery(instance)).toMatchObject({ decision: 'restore' });
