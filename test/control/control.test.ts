@@ -3,7 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Control, ControlRequest } from '../../src/control/contract.ts';
 import { type ControlTarget, parseRequest, refuseOther } from '../../src/control/requests.ts';
 import { createControl } from '../../src/control/socket.ts';
@@ -154,6 +154,8 @@ describe('clients that idle', () => {
   test('make room for whoever has something to say', async () => {
     const idle = await Promise.all(Array.from({ length: 200 }, () => client().catch(() => undefined)));
     expect(await controlFor(ours).ask({ command: 'ping' }, forever)).toEqual({ did: 'ping' });
+    const isOpen = (): number => idle.filter((socket) => socket !== undefined && !socket.destroyed).length;
+    await vi.waitFor(() => expect(isOpen(), 'descriptors are kept for the server').toBeLessThanOrEqual(64), { timeout: 3_000 });
     for (const socket of idle) socket?.destroy();
   });
 });
