@@ -19,14 +19,14 @@ export const keys = {
   knownDamage: 'dbkit-known-damage',
 } as const;
 
-/** A repository that hangs must not hang whoever only asks. */
+/** A repository that hangs must not hang whoever only asks. pgBackRest tries again for io-timeout, and then says why. */
 const INFO_MS = 30_000;
 const ANNOTATE_MS = 60_000;
 
 /** Rejects with `store.unavailable` where the repository does not answer. */
 export async function readInfo(rest: Rest, signal: AbortSignal): Promise<RestInfo> {
   const { stanza } = await rest.prepare();
-  return parseInfo(await rest.run('info', { args: ['--output=json'], timeoutMs: INFO_MS }, signal), stanza);
+  return parseInfo(await rest.run('info', { args: ['--output=json', '--io-timeout=10'], timeoutMs: INFO_MS }, signal), stanza);
 }
 
 /** Rejects with `backup.missing`. */

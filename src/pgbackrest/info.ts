@@ -96,7 +96,7 @@ const READ = new Set([0, 1, 2, 3, 4]);
 
 /** The text of `info --output=json` for one stanza. Rejects with `store.unavailable` where pgBackRest could not read it, `data.corrupt` for other text. */
 export function parseInfo(text: string, stanza: string): RestInfo {
-  const exact = text.replace(/"system-id":(\d{1,20})/g, '"system-id":"$1"'); // Its 64 bits do not fit a number of JavaScript's.
+  const exact = text.replace(/"system-id":\s*(\d{1,20})/g, '"system-id":"$1"'); // Its 64 bits do not fit a number of JavaScript's.
   const parsed = v.safeParse(v.array(stanzaSchema), parseJson(Buffer.from(exact), 'the answer of pgbackrest info'));
   if (!parsed.success)
     throw new DbkitError('data.corrupt', `the answer of pgbackrest info is not understood: ${parsed.issues[0].message}`, {

@@ -80,7 +80,7 @@ export function choose({ timeline, history, info, own }: Line, request: PointReq
   return { plan, backup, timeline };
 }
 
-const timelineOf = (segment: string): number => Number.parseInt(segment.slice(0, 8), 16);
+export const timelineOf = (segment: string): number => Number.parseInt(segment.slice(0, 8), 16);
 const isGood = (one: RestBackup): boolean => toBackup(one, '/', 'stanza').state !== 'damaged';
 
 /** On that timeline, or on an ancestor before that was left. */

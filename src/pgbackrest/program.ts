@@ -45,6 +45,7 @@ export interface Rest {
 }
 
 const VERSION_MS = 10_000;
+const TERMINATED = 63;
 
 export function createRest(needs: RestNeeds): Rest {
   const { config, system } = needs;
@@ -68,14 +69,19 @@ export function createRest(needs: RestNeeds): Rest {
         },
         signal,
       );
-    const { exitCode, stdout, stderr } = await withServer(needs, command, run).catch((cause: unknown) => {
-      signal.throwIfAborted();
-      if (!(cause instanceof DbkitError && cause.code === 'tool.failed')) throw cause;
-      throw new DbkitError('store.unavailable', `pgbackrest ${command} did not end within ${Math.round(timeoutMs / 1000)} s`, {
+    const begunMs = system.clock.monotonicMs();
+    const late = (cause?: unknown): DbkitError =>
+      new DbkitError('store.unavailable', `pgbackrest ${command} did not end within ${Math.round(timeoutMs / 1000)} s`, {
         hint: 'check that its repository answers',
         cause,
       });
+    const { exitCode, stdout, stderr } = await withServer(needs, command, run).catch((cause: unknown) => {
+      signal.throwIfAborted();
+      if (!(cause instanceof DbkitError && cause.code === 'tool.failed')) throw cause;
+      throw late(cause);
     });
+    // Told to end it says so itself, and nothing more.
+    if (exitCode === TERMINATED && system.clock.monotonicMs() - begunMs >= timeoutMs) throw late();
     if (exitCode > 1) throw failureOf(command, exitCode, `${stderr}\n${stdout}`);
     return { exitCode, stdout };
   };

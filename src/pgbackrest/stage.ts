@@ -14,10 +14,10 @@ import { namesIn } from '../machine/is-there.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 import { readMark } from '../wal/mark.ts';
 import { recoverySettings, restoreCommand } from './archive.ts';
-import { requireSet } from './catalog.ts';
+import { readInfo, requireSet } from './catalog.ts';
 import type { RestBackup } from './info.ts';
 import { layWal } from './lay-wal.ts';
-import { findRestPoint } from './points.ts';
+import { findRestPoint, timelineOf } from './points.ts';
 import type { Rest, RestNeeds } from './program.ts';
 import { sendRest } from './send-rest.ts';
 
@@ -52,7 +52,7 @@ export async function stageSet(
   system.reached('restore.files-copied');
   if ((await namesIn(join(directory, 'pg_tblspc'))).length > 0) throw refuse('pgbackrest-leaves-tablespaces');
   await setUp(rest, needs, { target, backup, timeline: found?.timeline, fetching }, signal);
-  if (target.walFrom === undefined) return { reached: undefined, complete: false };
+  if (target.walFrom === undefined && target.gatherIn === undefined) return { reached: undefined, complete: false };
   const mark = await readMark(config.stateDir, dataDir, backup.systemIdentifier);
   const owedLsn = mark === undefined ? null : formatLsn(mark.flushedLsn);
   const phrase = `the end of the WAL in the repository of pgBackRest and in pg_wal${owedLsn === null ? '' : ` (it had come to LSN ${owedLsn})`}`;
@@ -97,7 +97,7 @@ interface SetUp {
 /** Written last is what makes it recover: a restore that was cut off before is not swapped in, and its folder is removed. */
 async function setUp(rest: Rest, needs: RestNeeds, { target, backup, timeline, fetching }: SetUp, signal: AbortSignal): Promise<void> {
   const { config, system, owner } = needs;
-  const { directory, point, walFrom, leavesRecovery = false } = target;
+  const { directory, point, walFrom, gatherIn, leavesRecovery = false } = target;
   const { dataDir } = config.postgresql;
   for (const name of ['recovery.signal', 'standby.signal']) await rm(join(directory, name), { force: true });
   const { segmentSizeBytes } = await readCluster(directory, signal);
@@ -112,9 +112,10 @@ async function setUp(rest: Rest, needs: RestNeeds, { target, backup, timeline, f
   const kept = withoutRecoverySettings(text);
   if (kept !== text) await system.files.write(conf, kept, { mode: 0o600, owner });
   if (leavesRecovery) return;
-  const furthest = walFrom === undefined ? undefined : { to: 'latest' as const, value: '', exclusive: false, timeline: undefined };
+  const isLast = walFrom !== undefined || gatherIn !== undefined; // The instance is gone: as far as WAL leads.
+  const furthest = !isLast ? undefined : { to: 'latest' as const, value: '', exclusive: false, timeline: undefined };
   const asked = point ?? furthest;
-  const line = timeline ?? (asked === undefined ? undefined : await newestTimeline(needs, backup));
+  const line = timeline ?? (asked === undefined ? undefined : await newestTimeline(rest, needs, backup, signal));
   await appendFile(conf, recoverySettings({ point: asked, timeline: line, command: restoreCommand(await rest.prepare(), fetching) }));
   await system.files.write(join(directory, 'recovery.signal'), '', { mode: 0o600, owner });
   const file = await open(conf, 'r');
@@ -122,10 +123,18 @@ async function setUp(rest: Rest, needs: RestNeeds, { target, backup, timeline, f
   await system.files.syncDirectory(directory);
 }
 
-/** The timeline that the instance was last seen on, by its mark; that of the backup where nothing is known. */
-async function newestTimeline({ config }: RestNeeds, { systemIdentifier, timeline }: RestBackup): Promise<number> {
+/** The timeline that the instance was last seen on, by its mark; where that is gone too, the newest that the repository has of it. */
+async function newestTimeline(
+  rest: Rest,
+  { config }: RestNeeds,
+  { systemIdentifier, timeline }: RestBackup,
+  signal: AbortSignal,
+): Promise<number> {
   const mark = await readMark(config.stateDir, config.postgresql.dataDir, systemIdentifier);
-  return Math.max(mark?.timeline ?? 0, timeline);
+  if (mark !== undefined) return Math.max(mark.timeline, timeline);
+  const { archives } = await readInfo(rest, signal);
+  const last = archives.flatMap((one) => (one.systemIdentifier === systemIdentifier && one.last !== null ? [timelineOf(one.last)] : []));
+  return Math.max(timeline, ...last);
 }
 
 async function isOf(dataDir: string, { systemIdentifier }: RestBackup, signal: AbortSignal): Promise<boolean> {

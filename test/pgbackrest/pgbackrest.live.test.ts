@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { rm, stat } from 'node:fs/promises';
+import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ListedBackup } from '../../src/backups/list-backups.ts';
@@ -163,5 +163,12 @@ long('a damaged data directory is restored from the repository with all WAL that
   const again = await boot(instance);
   await expectAllRows(instance, 20);
   expect(await readRecovery(instance)).toMatchObject({ decision: 'restore' });
+  await addRows(instance, known.ledger + 21, 2); // On timeline 2.
   await again.stop();
+
+  for (const gone of [instance.dataDir, instance.stateDir])
+    for (const name of await readdir(gone)) await rm(join(gone, name), { recursive: true });
+  const blank = await boot(instance); // Only the repository is left: the newest timeline, to its end.
+  await expectAllRows(instance, 22);
+  await blank.stop();
 });

@@ -10,6 +10,24 @@ import { testSystem } from '../backups/copy-engine.fixture.ts';
 
 const signal = new AbortController().signal;
 
+test('a repository that hangs is said to be away, and no signal', async () => {
+  const root = mkdtempSync(join(tmpdir(), 'dbkit-test-'));
+  onTestFinished(() => rmSync(root, { recursive: true, force: true }));
+  const program = join(root, 'pgbackrest');
+  writeFileSync(
+    program,
+    '#!/bin/sh\n[ "$1" = version ] && echo pgBackRest 2.45 && exit\ntrap "exit 63" TERM\nwhile :; do sleep 0.1; done\n',
+    {
+      mode: 0o755,
+    },
+  );
+  const config = parse(configSchema, { stateDir: join(root, 'state'), backupDir: join(root, 'backups'), pgbackrest: { program } });
+  const system = await testSystem();
+  const rest = createRest({ config, system, owner: system.self, reveal: async () => '' });
+  const asked = rest.run('info', { timeoutMs: 300 }, signal);
+  await expect(asked).rejects.toMatchObject({ code: 'store.unavailable', message: expect.stringContaining('did not end within') });
+});
+
 test('keys of the bucket, the passphrase and the superuser’s password are in files of one user, never in a command line or an environment', async () => {
   const root = mkdtempSync(join(tmpdir(), 'dbkit-test-'));
   onTestFinished(() => rmSync(root, { recursive: true, force: true }));
