@@ -57,6 +57,7 @@ const values = {
 const picked: Record<string, string> = {
   DBKIT_ON_FAIL: 'hold',
   DBKIT_LISTEN: '127.0.0.1:9879',
+  DBKIT_BACKUP_ENGINE: 'pgbackrest',
   DBKIT_BACKUP_SCHEDULE: '0 5 * * *',
   DBKIT_TIER: 'critical',
   DBKIT_WAL: 'off',

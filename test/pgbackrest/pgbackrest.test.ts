@@ -6,6 +6,7 @@ import { refusedVerbs } from '../../src/backups/engine-refusals.ts';
 import { configSchema } from '../../src/config/config.ts';
 import { engineRules } from '../../src/config/pgbackrest-settings.ts';
 import { failures } from '../../src/kernel/errors.ts';
+import { decide } from '../../src/kernel/reasons.ts';
 import { Secret } from '../../src/kernel/secret.ts';
 import { archiveSettings, recoverySettings, restoreCommand } from '../../src/pgbackrest/archive.ts';
 import { annotationArguments, toBackup } from '../../src/pgbackrest/catalog.ts';
@@ -294,7 +295,16 @@ test('points: the newest good backup that ended before the moment, and every row
     label: incr.label,
     timeline: 2,
   });
-  expect(restPointRows.map(({ id }) => id).length).toBe(5);
+});
+
+test.each([
+  [{ to: 'time', isNamed: false, onTheWay: 0, before: 0 }, 'rest-point-without-backup'],
+  [{ to: 'xid', isNamed: false, onTheWay: 2, before: 2 }, 'rest-point-needs-a-backup'],
+  [{ to: 'name', isNamed: false, onTheWay: 1, before: 1 }, 'rest-point-in-the-wal'],
+  [{ to: 'time', isNamed: true, onTheWay: 2, before: 0 }, 'rest-point-before-backups'],
+  [{ to: 'latest', isNamed: false, onTheWay: 3, before: 3 }, 'rest-point-is-the-end'],
+] as const)('a moment with %o is decided by the row %s', (facts, id) => {
+  expect(decide(restPointRows, facts).id).toBe(id);
 });
 
 test('every verb that this engine does not have says what to type instead', () => {
