@@ -220,7 +220,10 @@ const situations: readonly Situation[] = [
   {
     name: 'the disk is full',
     needs: needsMounts,
-    config: { health: { disk: { warning: 80, critical: 90 } } },
+    config: {
+      postgresql: { settings: { autovacuum: 'off' } }, // A worker that truncates a table a minute after the start makes room for a commit.
+      health: { disk: { warning: 80, critical: 90 } },
+    },
     prepare: (instance) => mountVolume(instance, 'size=300m'),
     stage: (instance) => fillSpace(instance),
     exit: 2,
