@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFile, open, readdir, rm, stat } from 'node:fs/promises';
+import { appendFile, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Backup, BaseBackups, ReachedEnd } from '../backups/backup.ts';
 import { readCluster } from '../backups/base/cluster.ts';
@@ -63,7 +63,7 @@ async function requireTarget(directory: string, dataDir: string, { sizeBytes }: 
   if ((await namesIn(directory)).length > 0)
     throw new DbkitError('file.exists', `${directory} is not empty`, { hint: 'name an empty or a new directory' });
   // Replaying what makes a tablespace would write to where the server has it now.
-  if ((await readdir(join(dataDir, 'pg_tblspc')).catch(() => [])).length > 0) throw refuse('pgbackrest-leaves-tablespaces');
+  if ((await namesIn(join(dataDir, 'pg_tblspc'))).length > 0) throw refuse('pgbackrest-leaves-tablespaces'); // What cannot be read may hold some.
   const { freeBytes } = await roomAt(directory);
   if (freeBytes < sizeBytes + RESERVE_BYTES)
     throw new DbkitError('volume.full', `the restore needs ${bytes(sizeBytes)} and ${directory} has ${bytes(freeBytes)} left`, {
@@ -108,7 +108,7 @@ async function setUp(rest: Rest, needs: RestNeeds, { target, backup, timeline, f
     system.log.info('restore.wal-laid', 'WAL that pg_wal has is laid beside the backup', { segments });
   }
   const conf = join(directory, 'postgresql.auto.conf');
-  const text = await readPlainText(conf).catch(() => '');
+  const text = (await readPlainText(conf).catch(unlessMissing)) ?? '';
   const kept = withoutRecoverySettings(text);
   if (kept !== text) await system.files.write(conf, kept, { mode: 0o600, owner });
   if (leavesRecovery) return;
