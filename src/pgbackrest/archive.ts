@@ -1,9 +1,10 @@
 import type { PointRequest } from '../backups/base/points/point.ts';
+import { forRecoveryOnly, recoveryTargets } from '../backups/base/recovery-setup.ts';
 import { shellArgument } from '../kernel/shell-word.ts';
 import { formatMicros } from '../wal/moments/moment.ts';
 import { common, type Prepared } from './program.ts';
 
-/** In a command of PostgreSQL's, % begins a placeholder (server configuration chapter, "Archiving"). */
+/** PostgreSQL reads % in archive_command and restore_command as the beginning of a placeholder (server configuration chapter, "Archiving"). */
 const word = (text: string): string => shellArgument(text).replaceAll('%', '%%');
 const words = (all: readonly string[]): string => all.map(word).join(' ');
 
@@ -29,31 +30,22 @@ export interface Target {
   readonly command: string;
 }
 
-const targets = ['recovery_target', 'recovery_target_lsn', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid'] as const;
-
 /** Pure. The lines that are appended to postgresql.auto.conf; dbkit removes it once the restored server has come up. */
 export function recoverySettings({ point, timeline, command }: Target): string {
   const [name, value] = targetOf(point);
-  const lines: (readonly [name: string, value: string])[] = [
+  return forRecoveryOnly([
     ['restore_command', command],
     ['recovery_target_timeline', timeline === undefined ? 'current' : String(timeline)],
-    ...targets.filter((one) => one !== name).map((one) => [one, ''] as const),
+    ...recoveryTargets.filter((one) => one !== name).map((one) => [one, ''] as const),
     ...(name === undefined ? [] : [[name, value] as const]), // Behind the others: one that is emptied after it would be a second target.
     ['recovery_target_inclusive', point?.exclusive ? 'off' : 'on'],
     ['recovery_target_action', 'promote'],
     ['hot_standby', 'off'],
     ['archive_mode', 'on'], // The new timeline's history is marked to be archived, and is once the copy is the instance.
-  ];
-  return [
-    '',
-    '# dbkit restore: begin (only read while recovery.signal is there)',
-    ...lines.map(([key, text]) => `${key} = ${quoted(text)}`),
-    '# dbkit restore: end',
-    '',
-  ].join('\n');
+  ]);
 }
 
-function targetOf(point: PointRequest | undefined): readonly [name: (typeof targets)[number] | undefined, value: string] {
+function targetOf(point: PointRequest | undefined): readonly [name: (typeof recoveryTargets)[number] | undefined, value: string] {
   if (point === undefined) return ['recovery_target', 'immediate'];
   if (point.to === 'time') return ['recovery_target_time', formatMicros(BigInt(point.value))];
   if (point.to === 'lsn') return ['recovery_target_lsn', point.value];
@@ -61,6 +53,3 @@ function targetOf(point: PointRequest | undefined): readonly [name: (typeof targ
   if (point.to === 'name') return ['recovery_target_name', point.value];
   return [undefined, ''];
 }
-
-/** As guc-file.l reads it: both quotes and backslashes are doubled. */
-const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;

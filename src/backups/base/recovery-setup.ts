@@ -49,24 +49,46 @@ export const leaveRecovery = (record: BackupRecord, { segments }: { readonly seg
   settings: record.tablespaces.length > 0 ? inPlaceSettings : '',
 });
 
-const targets = ['recovery_target', 'recovery_target_lsn', 'recovery_target_name', 'recovery_target_time', 'recovery_target_xid'];
+/** Of which at most one may be set. */
+export const recoveryTargets = [
+  'recovery_target',
+  'recovery_target_lsn',
+  'recovery_target_name',
+  'recovery_target_time',
+  'recovery_target_xid',
+] as const;
 
-/** No WAL but pg_wal's, no target left over from an earlier recovery, and no reader before the server is open for writing. */
-const newTimelineSettings = (timeline: string, stopBefore: Lsn | undefined): string =>
+type Setting = readonly [name: string, value: string];
+
+/** Lines of postgresql.auto.conf that a recovery needs and nobody after it: `withoutRecoverySettings` takes them out again. */
+export const forRecoveryOnly = (settings: readonly Setting[]): string =>
   [
     '',
     '# dbkit restore: begin (only read while recovery.signal is there)',
-    "restore_command = 'false'",
-    `recovery_target_timeline = '${timeline}'`,
-    ...targets.map((name) => `${name} = ''`),
-    'hot_standby = off',
-    // A record of wal_level = minimal ends a recovery with an error (xlogrecovery.c, CheckRequiredParameterValues).
-    ...(stopBefore === undefined
-      ? []
-      : [`recovery_target_lsn = '${formatLsn(stopBefore)}'`, 'recovery_target_inclusive = off', "recovery_target_action = 'promote'"]),
+    ...settings.map(([name, value]) => `${name} = ${quoted(value)}`),
     '# dbkit restore: end',
     '',
   ].join('\n');
+
+/** As guc-file.l reads it: both quotes and backslashes are doubled. */
+const quoted = (text: string): string => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`;
+
+/** No WAL but pg_wal's, no target left over from an earlier recovery, and no reader before the server is open for writing. */
+const newTimelineSettings = (timeline: string, stopBefore: Lsn | undefined): string =>
+  forRecoveryOnly([
+    ['restore_command', 'false'],
+    ['recovery_target_timeline', timeline],
+    ...recoveryTargets.map((name): Setting => [name, '']),
+    ['hot_standby', 'off'],
+    // A record of wal_level = minimal ends a recovery with an error (xlogrecovery.c, CheckRequiredParameterValues).
+    ...(stopBefore === undefined
+      ? []
+      : ([
+          ['recovery_target_lsn', formatLsn(stopBefore)],
+          ['recovery_target_inclusive', 'off'],
+          ['recovery_target_action', 'promote'],
+        ] as const)),
+  ]);
 
 /** Recovery panics on WAL about pages that are not there (xlogutils.c, XLogCheckInvalidPages), from 13 on unless told. */
 const tolerantSettings = '\n# dbkit restore: begin (files of the backup are damaged)\nignore_invalid_pages = on\n# dbkit restore: end\n';
