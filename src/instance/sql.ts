@@ -1,10 +1,9 @@
-import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { within } from '../kernel/deadline.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
 import type { Files, Runner, Signals, SpawnChild } from '../kernel/machine.ts';
-import { isExecutable } from '../machine/is-there.ts';
+import { firstProgram, foldersIn } from '../machine/is-there.ts';
 import { type Connection, positionOf, type SqlResult } from './connection.ts';
 import { splitStatements } from './initialize/sql-statements.ts';
 import { withPassfile } from './passfile.ts';
@@ -154,10 +153,5 @@ async function serverMajor(config: Config, wish: SqlWish, signal: AbortSignal): 
 }
 
 /** The one beside the configured server's programs, else the first in PATH. */
-async function psqlOf({ postgresql: { binDir } }: Config, path: string): Promise<string | undefined> {
-  for (const folder of [...(binDir === undefined ? [] : [binDir]), ...path.split(':').filter(Boolean)]) {
-    const file = join(folder, 'psql');
-    if (await isExecutable(file)) return file;
-  }
-  return undefined;
-}
+const psqlOf = ({ postgresql: { binDir } }: Config, path: string): Promise<string | undefined> =>
+  firstProgram('psql', [...(binDir === undefined ? [] : [binDir]), ...foldersIn(path)]);

@@ -1,5 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { access, constants, lstat, readdir } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
 import { unlessMissing } from '../kernel/errors.ts';
 
 const answered = (asked: Promise<unknown>): Promise<boolean> =>
@@ -22,6 +23,15 @@ export const isExecutable = (path: string): Promise<boolean> => answered(access(
 
 /** This user may write there, as far as modes tell. Never rejects. */
 export const isWritable = (path: string): Promise<boolean> => answered(access(path, constants.W_OK));
+
+/** The program with that name in the first of the folders that has it; undefined where none has. Never rejects. */
+export async function firstProgram(name: string, folders: readonly string[]): Promise<string | undefined> {
+  for (const folder of folders) if (await isExecutable(join(folder, name))) return join(folder, name);
+  return undefined;
+}
+
+/** The folders of a PATH, in its order; those that depend on where one stands are passed over. */
+export const foldersIn = (path: string | undefined): readonly string[] => (path ?? '').split(':').filter(isAbsolute);
 
 /** The names in a folder that need not be there; none then. Rejects with what the disk says otherwise. */
 export const namesIn = async (folder: string): Promise<string[]> => (await readdir(folder).catch(unlessMissing)) ?? [];

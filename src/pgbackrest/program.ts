@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { SecretPlace } from '../alerts/channel.ts';
 import type { Config } from '../config/config.ts';
 import { withPassfile } from '../instance/passfile.ts';
@@ -6,7 +5,7 @@ import { peerOf } from '../instance/sessions.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { Secret } from '../kernel/secret.ts';
-import { isExecutable } from '../machine/is-there.ts';
+import { firstProgram, foldersIn } from '../machine/is-there.ts';
 import { readPlainText } from '../machine/plain-file.ts';
 import { failureOf } from './failures.ts';
 import { parseVersion, type Version } from './features.ts';
@@ -115,21 +114,13 @@ export const common = (places: Pick<Places, 'file'>, stanza: string): readonly s
 ];
 
 async function findProgram({ config, system }: RestNeeds): Promise<{ program: string; version: Version }> {
-  const program = config.pgbackrest.program ?? (await inPath(system.childEnvironment['PATH'] ?? ''));
+  const program = config.pgbackrest.program ?? (await firstProgram('pgbackrest', foldersIn(system.childEnvironment['PATH'])));
   if (program === undefined)
     throw new DbkitError('program.missing', 'pgbackrest is not installed, and backup.engine is pgbackrest', {
       hint: 'install it (Debian: apt-get install pgbackrest), or name it with pgbackrest.program',
     });
   const { stdout } = await system.runner.run({ file: program, args: ['version'], timeoutMs: VERSION_MS }, new AbortController().signal);
   return { program, version: parseVersion(stdout, program) };
-}
-
-async function inPath(path: string): Promise<string | undefined> {
-  for (const folder of path.split(':').filter((one) => one.startsWith('/'))) {
-    const file = join(folder, 'pgbackrest');
-    if (await isExecutable(file)) return file;
-  }
-  return undefined;
 }
 
 /** 0600: it holds secrets. The server's user must read it, whose server sends the WAL. */

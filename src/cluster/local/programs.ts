@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Runner } from '../../kernel/machine.ts';
-import { isExecutable, namesIn } from '../../machine/is-there.ts';
+import { firstProgram, foldersIn, isExecutable, namesIn } from '../../machine/is-there.ts';
 
 /** PATH of what is started: nothing of the caller's. */
 export const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -44,10 +44,7 @@ export async function findPrograms({ postgresql }: Pick<Config, 'postgresql'>, r
   return { patroni, etcd, haproxy, pgbouncer, binDir, patroniVersion };
 }
 
-async function inPath(name: string): Promise<string | undefined> {
-  for (const folder of PATH.split(':')) if (await isExecutable(join(folder, name))) return join(folder, name);
-  return undefined;
-}
+const inPath = (name: string): Promise<string | undefined> => firstProgram(name, foldersIn(PATH));
 
 async function findServer(binDir: string | undefined): Promise<string | undefined> {
   const majors = (await namesIn(DEBIAN)).filter((name) => /^\d+$/.test(name)).sort((a, b) => Number(b) - Number(a));

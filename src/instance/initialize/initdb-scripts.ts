@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { DbkitError, isAbort, wordsOf } from '../../kernel/errors.ts';
 import type { Tool } from '../../kernel/machine.ts';
-import { isExecutable, namesIn } from '../../machine/is-there.ts';
+import { firstProgram, foldersIn, isExecutable, namesIn } from '../../machine/is-there.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 import { withPassfile } from '../passfile.ts';
 import { openAsRole, wayTo } from '../sessions.ts';
@@ -125,13 +125,8 @@ async function run(local: Local, tool: Pick<Tool, 'file' | 'args'>, socketDir: s
   );
 }
 
-async function findPsql({ binaries, system }: Local): Promise<string | undefined> {
-  for (const directory of [binaries.directory, ...(system.childEnvironment['PATH'] ?? '').split(':')]) {
-    const file = join(directory, 'psql');
-    if (await isExecutable(file)) return file;
-  }
-  return undefined;
-}
+const findPsql = ({ binaries, system }: Local): Promise<string | undefined> =>
+  firstProgram('psql', [binaries.directory, ...foldersIn(system.childEnvironment['PATH'])]);
 
 /** Unpacks beside nothing of the user's. */
 async function withPlainText(local: Local, script: string, signal: AbortSignal, work: (file: string) => Promise<void>): Promise<void> {
