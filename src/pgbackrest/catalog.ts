@@ -82,7 +82,8 @@ export function toBackup(one: RestBackup, place: string, stanza: string): Backup
 
 const timeIn = (text: string | null): string | null => (text !== null && !Number.isNaN(Date.parse(text)) ? text : null);
 
-function stateOf({ hasDamagedPages, annotations }: RestBackup): Backup['state'] {
+/** Pure. */
+export function stateOf({ hasDamagedPages, annotations }: RestBackup): Backup['state'] {
   if (hasDamagedPages || annotations[keys.problem]) return 'damaged';
   if (annotations[keys.provenAt]) return 'proven';
   return annotations[keys.verifiedAt] ? 'verified' : 'good';

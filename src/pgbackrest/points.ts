@@ -11,7 +11,8 @@ import { DbkitError } from '../kernel/errors.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { decide } from '../kernel/reasons.ts';
 import { readPlainText } from '../machine/plain-file.ts';
-import { readInfo, toBackup } from './catalog.ts';
+import { historyFile } from '../wal/layout.ts';
+import { readInfo, stateOf } from './catalog.ts';
 import type { RestBackup, RestInfo } from './info.ts';
 import { restPointRows } from './point-rows.ts';
 import type { Rest, RestNeeds } from './program.ts';
@@ -81,7 +82,7 @@ export function choose({ timeline, history, info, own }: Line, request: PointReq
 }
 
 export const timelineOf = (segment: string): number => Number.parseInt(segment.slice(0, 8), 16);
-const isGood = (one: RestBackup): boolean => toBackup(one, '/', 'stanza').state !== 'damaged';
+const isGood = (one: RestBackup): boolean => stateOf(one) !== 'damaged';
 
 /** On that timeline, or on an ancestor before that was left. */
 function leadsTo({ timeline, stopLsn }: RestBackup, wanted: number, history: readonly Fork[]): boolean {
@@ -122,7 +123,7 @@ async function historyOf(
   { timeline, ids, dataDir }: { readonly timeline: number; readonly ids: readonly string[]; readonly dataDir: string },
   signal: AbortSignal,
 ): Promise<readonly Fork[]> {
-  const name = `${timeline.toString(16).toUpperCase().padStart(8, '0')}.history`;
+  const name = historyFile(timeline);
   const here = await readPlainText(join(dataDir, 'pg_wal', name)).catch(unlessOwnTrouble);
   if (here !== undefined) return parseTimelineHistory(here);
   const { stanza } = await rest.prepare();
@@ -157,8 +158,8 @@ export async function servingRest(
       endsBehind: index < chosen || !endedBefore(one, request),
       olderThanChosen: chosen !== -1 && index > chosen,
     });
-    const { label, state, createdAt } = toBackup(one, '/', 'stanza');
-    return { label, state, createdAt, stopLsn: one.stopLsn, serves: then === 'serves', reason: id, because: words };
+    const { label, endedAt, stopLsn } = one;
+    return { label, state: stateOf(one), createdAt: endedAt.toISOString(), stopLsn, serves: then === 'serves', reason: id, because: words };
   });
   return { plan, refused, backups };
 }

@@ -24,7 +24,7 @@ test('data is set aside only where it was begun here and the store says that nob
   expect(decideUnfinished({ ...half, madeBeforeBegun: null }).then, 'without a control file, too').toBe('begin-again');
 });
 
-test('a mark beside an empty directory may be another member’s, unless initdb ran here, or nobody else has anything', () => {
+test('an empty directory and a mark in the store: another member may have set it, unless initdb ran here or no other member has data', () => {
   const empty = { ...half, isEmpty: true, madeBeforeBegun: null };
   expect(decideUnfinished(empty).then).toBe('go-on');
   expect(decideUnfinished({ ...empty, wasMaking: true }).then).toBe('begin-again');
