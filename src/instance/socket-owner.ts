@@ -1,6 +1,7 @@
 import { lstat, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DbkitError } from '../kernel/errors.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { lookupUser } from '../machine/users.ts';
 
 /** A socket, and the data of the server that listens there; without data it is somebody's choice whom to ask, as it is with psql. */
@@ -18,8 +19,8 @@ export interface Listening {
 export async function requireOwnSocket(at: Listening): Promise<void> {
   if (at.dataDir === undefined || !at.socketDir.startsWith('/')) return;
   const path = join(at.socketDir, `.s.PGSQL.${at.port}`);
-  const entries = await Promise.all([lstat(path), stat(path)]).catch(() => []);
-  if (entries.length === 0) return;
+  const entries = await Promise.all([lstat(path), stat(path)]).catch(unlessOwnTrouble);
+  if (entries === undefined) return;
   const own = await usersOf(at.dataDir);
   const other = entries.find(({ uid }) => !own.has(uid)); // Of a link its own owner counts as well.
   if (other === undefined) return;
