@@ -69,7 +69,7 @@ test('runs of nothing are none, and what could not be read again is not written'
   expect(await unpackManifest(await packManifest(sound))).toEqual(sound);
   const empty = { ...sound, files: [{ ...sound.files[0]!, runs: [...sound.files[0]!.runs, { pack: 0, offset: 0, length: 0 }] }] };
   await expect(packManifest(empty).then(unpackManifest)).rejects.toMatchObject({ code: 'data.corrupt' });
-  await expect(packManifest(sound, 100)).rejects.toBeInstanceOf(RangeError);
+  await expect(packManifest(sound, 100)).rejects.toMatchObject({ code: 'recovery.refused' }); // Not a bug of dbkit's.
 });
 
 test('WAL in a copy that is unpacked beyond its segment is damage, and nothing of it stays', async () => {

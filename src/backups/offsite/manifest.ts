@@ -1,6 +1,7 @@
 import { type BytePath, bytePath } from '../../formats/byte-path.ts';
 import { zstd } from '../../formats/zstd.ts';
 import { DbkitError, wordsOf } from '../../kernel/errors.ts';
+import { OBJECT_BYTES_MAX } from '../../store/store.ts';
 import { isPathInside } from '../names.ts';
 import { FRAME_BYTES, PLAIN_BYTES_MAX } from './packer.ts';
 
@@ -42,11 +43,18 @@ const MAGIC = 'dbkit.copy/v1';
 /** An object holds 16 MiB of it packed, and hashes pack to half: a larger one is a bomb. Unfolded it takes ten times as much. */
 const TEXT_BYTES_MAX = 64 * 1024 * 1024;
 
-/** As it is stored. Throws `RangeError` for one that nobody could read again. */
+/** As it is stored. Rejects with `recovery.refused` for one that nobody could read again: that of some hundred thousand files. */
 export async function packManifest(manifest: CopyManifest, textMaxBytes = TEXT_BYTES_MAX): Promise<Buffer> {
   const text = Buffer.from(renderManifest(manifest), 'latin1');
-  if (text.length > textMaxBytes) throw new RangeError(`the manifest has ${text.length} bytes, and ${textMaxBytes} at most fit`);
-  return (await zstd()).compress(text);
+  const packed = text.length > textMaxBytes ? undefined : await (await zstd()).compress(text);
+  if (packed !== undefined && packed.length <= OBJECT_BYTES_MAX) return packed;
+  throw new DbkitError(
+    'recovery.refused',
+    `${manifest.label} has ${manifest.files.length} files, more than the manifest of a copy can name`,
+    {
+      hint: 'its own repository is as it was; for so many files let pgBackRest keep backups in the bucket: `backup.engine: pgbackrest`',
+    },
+  );
 }
 
 /** Rejects with `data.corrupt` for anything that `packManifest` would not make. */
