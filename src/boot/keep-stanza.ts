@@ -15,8 +15,8 @@ const PAUSES_MS = [1_000, 5_000, 30_000, 60_000];
 export async function archiveToRest(local: Local, { config, reveal }: PostgresqlOptions): Promise<Readonly<Record<string, string>>> {
   if (config.backup.engine !== 'pgbackrest') return {};
   const { system, owner, volume } = local;
-  const [{ createRest }, { archiveSettings }] = [await import('../pgbackrest/program.ts'), await import('../pgbackrest/archive.ts')];
   try {
+    const [{ createRest }, { archiveSettings }] = [await import('../pgbackrest/program.ts'), await import('../pgbackrest/archive.ts')];
     const { archive_timeout: timeout, ...settings } = archiveSettings(await createRest({ config, system, owner, reveal }).prepare());
     const isSet = 'archive_timeout' in local.settings.settings || (await settingOf(volume.dataDir, 'archive_timeout')) !== undefined;
     return isSet || timeout === undefined ? settings : { ...settings, archive_timeout: timeout };
@@ -31,10 +31,11 @@ export async function keepStanza(local: Local, { config, reveal }: PostgresqlOpt
   const { system, owner, volume } = local;
   const over = new AbortController();
   void child.exited.finally(() => over.abort());
-  const [{ createRest }, { ensureStanza }] = [await import('../pgbackrest/program.ts'), await import('../pgbackrest/stanza.ts')];
-  const rest = createRest({ config, system, owner, reveal });
   for (let attempt = 0; !over.signal.aborted; attempt += 1) {
     try {
+      // Within: where dbkit was updated under this process its parts are gone, and that is no reason to end the server.
+      const [{ createRest }, { ensureStanza }] = [await import('../pgbackrest/program.ts'), await import('../pgbackrest/stanza.ts')];
+      const rest = createRest({ config, system, owner, reveal });
       const { systemIdentifier } = await readCluster(volume.dataDir, over.signal);
       await ensureStanza(rest, { systemIdentifier, system }, over.signal);
       return;
