@@ -136,6 +136,8 @@ export interface ProbeFacts extends Record<ProbeName, unknown> {
   readonly collations: readonly {
     readonly database: string;
     readonly collation: string | null;
+    /** As SQL takes its name; of a collation alone. */
+    readonly quoted?: string;
     readonly made: string;
     readonly now: string | null;
   }[];

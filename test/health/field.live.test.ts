@@ -133,3 +133,35 @@ test('health sees what people were bitten by: prepared transactions, slots, abse
   expect(await probe(instance, 'authentication')).toMatchObject({ status: 'ok' });
   await running.stop();
 });
+
+/** The C library and ICU of a test's machine stay as they are, so the versions that the catalogs remember are changed instead. */
+test.skipIf(programs!.major < 15)('health names every database whose text is sorted by other rules than its indexes', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  const running = await boot(instance);
+  const inApp = (...statements: string[]) => ask(instance, 'app', ...statements);
+  await inApp(
+    'CREATE SCHEMA words',
+    "CREATE COLLATION words.mine (provider = icu, locale = 'de')",
+    'CREATE TABLE t (v text COLLATE words.mine UNIQUE)',
+  );
+  expect(await probe(instance, 'collations')).toMatchObject({ status: 'ok', summary: 'text is sorted as when its indexes were built' });
+
+  // A collation that one column of the application's bears, in a database that is not the first one that is asked.
+  await inApp("UPDATE pg_collation SET collversion = '1' WHERE collname = 'mine'");
+  expect(await probe(instance, 'collations')).toMatchObject({
+    status: 'warning',
+    summary: expect.stringContaining('the indexes of 1 database were built (app): mine was 1, is ') as string,
+    hint: expect.stringContaining('ALTER COLLATION words.mine REFRESH VERSION') as string,
+  });
+  await inApp('ALTER COLLATION words.mine REFRESH VERSION');
+  expect((await probe(instance, 'collations')).status).toBe('ok');
+
+  // The collation of a whole database.
+  await ask(instance, 'postgres', "UPDATE pg_database SET datcollversion = '1' WHERE datname = 'app'");
+  expect(await probe(instance, 'collations')).toMatchObject({
+    status: 'warning',
+    summary: expect.stringContaining('(app): the collation was 1, is ') as string,
+    hint: expect.stringContaining('ALTER DATABASE "app" REFRESH COLLATION VERSION') as string,
+  });
+  await running.stop();
+});

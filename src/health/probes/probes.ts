@@ -64,7 +64,7 @@ export function createProbes({
     replicationProbe(health, sessions, leading),
     slotsProbe(health, sessions),
     wraparoundProbe(health, sessions),
-    collationsProbe(sessions),
+    collationsProbe(sessions, clock),
     checksumsProbe(sessions),
     logProbe(config, system),
     backupsProbe(config, backups, clock),

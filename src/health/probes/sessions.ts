@@ -17,6 +17,8 @@ export interface Watch {
   readonly standby: boolean;
   /** Other roles' sessions are visible: a superuser, or a member of pg_read_all_stats. */
   readonly seesAll: boolean;
+  /** What the superuser is answered in another database, in a session of its own that ends with the answer; undefined where there is none. */
+  readonly inDatabase: <Row>(database: string, sql: string) => Promise<readonly Row[] | undefined>;
 }
 
 /** The few sessions that all probes of one check share: opened when first asked for, closed when the last probe is done. */
@@ -106,6 +108,16 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
     const first = await enter('postgres');
     return first.refusal?.kind === 'no-database' ? enter(database) : first;
   };
+  const inDatabase = async <Row>(name: string, sql: string): Promise<readonly Row[] | undefined> => {
+    const tried = await attemptOnce(() => openAsSuperuser(config.postgresql, name, limits, ending.signal));
+    try {
+      return await tried.session?.query<Row & Record<string, unknown>>(sql);
+    } catch {
+      return undefined; // Its file is damaged, or it was dropped meanwhile: other probes tell that.
+    } finally {
+      await tried.session?.end();
+    }
+  };
   const sessions = {
     tcpHost: once(async (): Promise<string | undefined> => {
       if (connectionOnly) return socketDir;
@@ -129,7 +141,7 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
       const first = await sessions.superuser();
       const session = first.session ?? (first.refusal.kind === 'not-let-in' ? (await sessions.application())?.session : undefined);
       const [row] = (await session?.query<{ version: string; standby: boolean; sees_all: boolean }>(WHO, [String(timeoutMs)])) ?? [];
-      return session && row && { session, version: row.version, standby: row.standby, seesAll: row.sees_all };
+      return session && row && { session, version: row.version, standby: row.standby, seesAll: row.sees_all, inDatabase };
     }),
     close(): void {
       for (const session of opened) void session.end();
