@@ -18,6 +18,8 @@ const message = (type: string, body: Buffer): Buffer => {
 /** AuthenticationOk and ReadyForQuery (protocol, "Message Formats"). */
 export const LET_IN = Buffer.concat([message('R', Buffer.alloc(4)), message('Z', Buffer.from('I'))]);
 export const FULL = message('E', Buffer.from('SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0\0'));
+/** As PgBouncer answers a startup packet with settings that it does not know. */
+export const POOLER = message('E', Buffer.from('SFATAL\0VFATAL\0C08P01\0Munsupported startup parameter: options\0\0'));
 export const STOPPING = message('E', Buffer.from('SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0'));
 
 const READY = message('Z', Buffer.from('I'));

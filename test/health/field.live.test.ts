@@ -1,22 +1,27 @@
 import { execFileSync } from 'node:child_process';
-import { writeFile } from 'node:fs/promises';
+import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect, onTestFinished, test } from 'vitest';
 import type { HealthReport, ProbeReport } from '../../src/health/health.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
-import { boot, run } from '../harness/dbkit.ts';
+import { boot, type RunOptions, run } from '../harness/dbkit.ts';
 import { ownedBy } from '../harness/files.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { POOLER, serverThat } from '../harness/pretended-server.ts';
 import { until } from '../harness/processes.ts';
 
 const [programs] = installed;
 
 /** The probe's answer to `dbkit health`. */
-async function probe(instance: Instance, name: string): Promise<ProbeReport> {
-  const { stdout, stderr } = await run(instance, ['health', '--json', '--probe', name]);
+async function probe(
+  instance: Instance,
+  name: string,
+  { flags = [], ...options }: RunOptions & { readonly flags?: readonly string[] } = {},
+): Promise<ProbeReport> {
+  const { stdout, stderr } = await run(instance, ['health', '--json', '--probe', name, ...flags], options);
   const report = (JSON.parse(stdout) as { report?: HealthReport }).report;
   if (!report) throw new Error(stdout + stderr);
   return report.probes.find((one) => one.name === name)!;
@@ -164,4 +169,27 @@ test.skipIf(programs!.major < 15)('health names every database whose text is sor
     hint: expect.stringContaining('ALTER DATABASE "app" REFRESH COLLATION VERSION') as string,
   });
   await running.stop();
+});
+
+test('a server that listens where its files say and waits for a standby that is gone: the start comes to its end, and it is asked there', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  await appendFile(join(instance.dataDir, 'postgresql.conf'), "listen_addresses = '127.0.0.9'\nsynchronous_standby_names = 'gone'\n");
+  const env = { DATABASE_PASSWORD: 'another' }; // The role is given it at the start, whose commit nobody confirms.
+  const running = await boot(instance, { env });
+  expect(await probe(instance, 'authentication', { env })).toMatchObject({
+    status: 'ok',
+    summary: expect.stringContaining('127.0.0.9') as string,
+  });
+  await running.stop();
+});
+
+test('a pooler in the place of the server is called one, and is not a server that is down', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  const { target } = await serverThat((socket) => socket.end(POOLER));
+  const url = `postgresql://postgres@${target.socketDir}:${target.port}/postgres`;
+  expect(await probe(instance, 'connection', { flags: ['--url', url] })).toMatchObject({
+    status: 'unknown',
+    summary: expect.stringContaining('PgBouncer') as string,
+    hint: expect.stringContaining('PGPORT') as string,
+  });
 });

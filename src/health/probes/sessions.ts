@@ -17,7 +17,7 @@ export interface Watch {
   readonly standby: boolean;
   /** Other roles' sessions are visible: a superuser, or a member of pg_read_all_stats. */
   readonly seesAll: boolean;
-  /** What the superuser is answered in another database, in a session of its own that ends with the answer; undefined where there is none. */
+  /** The superuser asks in another database, in a session of its own that ends with the answer; undefined where there is none. */
   readonly inDatabase: <Row>(database: string, sql: string) => Promise<readonly Row[] | undefined>;
 }
 
@@ -108,16 +108,8 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
     const first = await enter('postgres');
     return first.refusal?.kind === 'no-database' ? enter(database) : first;
   };
-  const inDatabase = async <Row>(name: string, sql: string): Promise<readonly Row[] | undefined> => {
-    const tried = await attemptOnce(() => openAsSuperuser(config.postgresql, name, limits, ending.signal));
-    try {
-      return await tried.session?.query<Row & Record<string, unknown>>(sql);
-    } catch {
-      return undefined; // Its file is damaged, or it was dropped meanwhile: other probes tell that.
-    } finally {
-      await tried.session?.end();
-    }
-  };
+  const inDatabase: Watch['inDatabase'] = (name, sql) =>
+    askOnce(() => attemptOnce(() => openAsSuperuser(config.postgresql, name, limits, ending.signal)), sql);
   const sessions = {
     tcpHost: once(async (): Promise<string | undefined> => {
       if (connectionOnly) return socketDir;
@@ -149,6 +141,18 @@ function openSessions(config: Config, clock: Clock): Sessions & { close(): void 
     },
   };
   return sessions;
+}
+
+/** One question in a session of its own. */
+async function askOnce<Row>(enter: () => Promise<Attempt>, sql: string): Promise<readonly Row[] | undefined> {
+  const { session } = await enter();
+  try {
+    return await session?.query<Row & object>(sql);
+  } catch {
+    return undefined; // Its file is damaged, or it was dropped meanwhile: other probes tell that.
+  } finally {
+    await session?.end();
+  }
 }
 
 /** Where a client on this machine finds the server: the first of listen_addresses that is an address, not a wildcard. */
