@@ -11,7 +11,7 @@ import { boot } from '../harness/dbkit.ts';
 import { copyTree, makeDirectory } from '../harness/files.ts';
 import { configure, type Instance } from '../harness/instance.ts';
 import { killAllIn } from '../harness/processes.ts';
-import { untilKept, withArchive } from '../wal/kept.ts';
+import { untilKept } from '../wal/kept.ts';
 import { look, PHASES, type Phase, type Seen, write } from './harm-witness.ts';
 import { takeBackup } from './take-backup.ts';
 import { expectStopped } from './verdict.ts';
@@ -59,13 +59,15 @@ const settings = {
   max_wal_size: '1GB',
   fsync: 'off',
 };
+/** By name: without it, only instances that dbkit has initialised have their WAL kept. */
+const archived = { env: { DBKIT_WAL: 'tail' } };
 const restorable = ['data', 'state', 'backups', 'space'] as const;
 
 /** Makes one: some seconds. */
 export async function makeScene(instance: Instance, circumstances: Circumstances): Promise<Scene> {
   await configure(instance, { postgresql: { settings: settings } });
   const { root, dataDir } = instance;
-  const options = circumstances.archive ? withArchive : {};
+  const options: { readonly env?: Readonly<Record<string, string>> } = circumstances.archive ? archived : {};
   const space = join(root, 'space');
   const older = join(root, 'older');
   await makeDirectory(space, serverUser, 0o700);
@@ -102,7 +104,7 @@ export async function makeScene(instance: Instance, circumstances: Circumstances
     places,
     databases: Object.fromEntries(found.map(({ name, path }) => [name, path])),
     older,
-    env: options === withArchive ? withArchive.env : {},
+    env: options.env ?? {},
     async putBack() {
       await killAllIn(dataDir);
       for (const name of restorable) {
