@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import { settingOf } from '../formats/conf.ts';
-import { mappedRelation } from '../formats/system-indexes.ts';
+import { fileOfSystemIndex, mappedRelation } from '../formats/system-indexes.ts';
 import type { Finding, FindingCode } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { madeAnew } from '../inspection/recreated-files.ts';
@@ -99,13 +99,31 @@ const refusalOf = ({ code, line, hint }: Extract<Meaning, { kind: 'refusal' }>):
 async function damageOf(local: Local, { database, path, sqlState, words }: Silence): Promise<Finding[]> {
   const lines = words.split('\n');
   const meaning = triage(lines);
-  if (meaning?.kind === 'finding') return meaningToFindings(local, meaning);
+  if (meaning?.kind === 'finding') return indexOfCatalog(local, { database, path }, await meaningToFindings(local, meaning));
   const evidence = lines[0]!.replace(saidBy, '');
   const file = dataFileIn(words);
   if (file === undefined || meaning !== undefined)
     return [{ code: 'database.missing', path: path ?? database, evidence, severity: 'certain', postgresSays: evidence }];
   const code = await preciseCode(local, codeOfFile(file, sqlState), file);
   return [{ code, path: file, evidence, severity: 'certain', postgresSays: evidence }];
+}
+
+/**
+ * What a session needs to begin, or is asked by dbkit, are catalogs: an index that it names is theirs, and no server can be asked to rebuild it. Its
+ * file, where a map knows it, else the folder of the database. Names that begin with pg_ are PostgreSQL's own.
+ */
+async function indexOfCatalog(
+  { volume: { dataDir } }: Local,
+  { database, path: home }: Pick<Silence, 'database' | 'path'>,
+  findings: readonly Finding[],
+): Promise<Finding[]> {
+  const named = async (finding: Finding): Promise<Finding> => {
+    const name = finding.path;
+    if (finding.code !== 'index.damaged' || !name.startsWith('pg_')) return finding;
+    const path = (await fileOfSystemIndex(dataDir, name, home)) ?? home;
+    return path === undefined ? finding : { ...finding, code: 'catalog-index.damaged', path, relation: { database, name } };
+  };
+  return Promise.all(findings.map(named));
 }
 
 /** The meaning of PostgreSQL's words about a file, where its sentence is in another language: undefined_file, or a part of it that is wrong. */

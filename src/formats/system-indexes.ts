@@ -69,3 +69,14 @@ export async function mappedRelation(dataDir: string, path: string): Promise<Map
   const oid = [...map.files].find(([, mapped]) => mapped === file)?.[0];
   return oid === undefined ? undefined : mappedByOid(oid);
 }
+
+/** The file of a mapped index that a server names: 'global/2676'. `home`: the folder of the database it was met in, if any. Undefined for every other. */
+export async function fileOfSystemIndex(dataDir: string, name: string, home: string | undefined): Promise<string | undefined> {
+  const oid = Number(Object.entries(indexes).find(([, [known]]) => known === name)?.[0]);
+  for (const folder of ['global', ...(home === undefined ? [] : [home])]) {
+    const map = parseFilenodeMap(await readPlain(join(dataDir, folder, 'pg_filenode.map')).catch(() => Buffer.alloc(0)));
+    const file = 'problem' in map ? undefined : map.files.get(oid);
+    if (file !== undefined) return `${folder}/${file}`;
+  }
+  return undefined;
+}
