@@ -1,3 +1,4 @@
+import { lstat } from 'node:fs/promises';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { bound } from '../kernel/deadline.ts';
 import { DbkitError, errnoOf, failures } from '../kernel/errors.ts';
@@ -17,6 +18,10 @@ export async function askControl(path: string, asked: AskedRequest, log: Logger,
     if (errnoOf(cause) !== 'ENOENT') throw cause;
   });
   if (name === undefined) return undefined; // Not even the folder is there.
+  if (await isGone(name.path)) {
+    await name.close();
+    return undefined; // Each boot asks first: without a supervisor nothing of HTTP need be loaded for that.
+  }
   const limit = bound([signal], quick.has(asked.request.command) ? QUICK_MS : undefined);
   try {
     const response = await send(name.path, asked, limit.signal);
@@ -36,6 +41,12 @@ export async function askControl(path: string, asked: AskedRequest, log: Logger,
     await name.close();
   }
 }
+
+const isGone = (path: string): Promise<boolean> =>
+  lstat(path).then(
+    () => false,
+    (cause: unknown) => errnoOf(cause) === 'ENOENT', // What keeps dbkit from looking keeps it from asking too, and is told then.
+  );
 
 /** Undefined when nobody listens. */
 async function send(
