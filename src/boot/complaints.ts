@@ -109,7 +109,7 @@ async function damageOf(local: Local, { database, path, sqlState, words }: Silen
 }
 
 /**
- * What a session needs to begin, or is asked by dbkit, are catalogs: an index that it names is theirs, and no server can be asked to rebuild it. Its
+ * A session needs catalogs to begin, and dbkit asks for nothing else: an index that its failure names is theirs, and no running server rebuilds it. Its
  * file, where a map knows it, else the folder of the database. Names that begin with pg_ are PostgreSQL's own.
  */
 async function indexOfCatalog(

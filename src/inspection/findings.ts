@@ -81,6 +81,7 @@ export const findingCodes = {
   'tablespace.unlinked': 'the link of a tablespace is gone, and its files are where they were',
   'tablespace.junk': 'something that is no tablespace lies in pg_tblspc',
   'replication-slot.damaged': 'the state of a replication slot is damaged',
+  'replication-origin.damaged': 'the progress of the replication origins is damaged',
   // C: needs other bytes
   'catalog.missing': 'a system catalog is missing',
   'empty-file.missing': 'a file that held nothing is missing',

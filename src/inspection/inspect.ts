@@ -31,6 +31,7 @@ import { inspectPrepared } from './prepared.ts';
 import type { FindBaseline } from './prove.ts';
 import type { Reached, ReadReached } from './reached.ts';
 import { databaseDirectories, inspectCatalogs } from './relations.ts';
+import { inspectOrigins } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
 import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles } from './since-shutdown.ts';
 import { isDiskError, stateFindings, stateOf, versionFile } from './state.ts';
@@ -207,6 +208,7 @@ async function look(
     ...inspectConfiguration(dataDir, seen, stateDir),
     ...inspectTablespaces(dataDir, seen, known),
     ...inspectSlots(dataDir, seen),
+    ...inspectOrigins(dataDir, seen),
   );
   findings.push(...inspectTablespaceFolder(seen), ...inspectTablespaceLinks(dataDir, seen, known));
   findings.push(...inspectCatalogs(dataDir, seen, severity));

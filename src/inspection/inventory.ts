@@ -42,7 +42,7 @@ const lastPath = (stateDir: string): string => join(stateDir, 'inventory.last.js
 /** Files that change without the server, or that nobody misses. */
 const unlisted =
   /^(postmaster\.(pid|opts)|dbkit\.initializing|current_logfiles|backup_manifest|pg_stat_tmp\/.*|(log|pg_log)\/.*|.*\/pgsql_tmp.*|pgsql_tmp.*|[^/]*\.conf)$/;
-const small = /^(global\/pg_control|(.*\/)?PG_VERSION|(.*\/)?pg_filenode\.map|[^/]+\.conf)$/;
+const small = /^(global\/pg_control|pg_logical\/replorigin_checkpoint|(.*\/)?PG_VERSION|(.*\/)?pg_filenode\.map|[^/]+\.conf)$/;
 /** Transaction status, and the state files of prepared transactions. */
 const transactions = /^(pg_xact|pg_multixact\/(offsets|members)|pg_twophase)\/[0-9A-F]+$/;
 

@@ -15,7 +15,7 @@ import { carryConfiguration } from './carry-configuration.ts';
 import { damageThatGoes } from './damage-aside.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
-import { damageLoss, damageOf, dumpLoses, newClusterLoses, preparedLoss, restoreLoses, slotsOf } from './plan-losses.ts';
+import { damageLoss, damageOf, dumpLoses, newClusterLoses, preparedLoss, replicationOf, restoreLoses } from './plan-losses.ts';
 import { newQuarantine } from './quarantine.ts';
 import { raiseSettings } from './raise-settings.ts';
 import { remedies } from './remedies.ts';
@@ -115,7 +115,7 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
   for (const { finding, remedy } of done)
     if (remedy.id === 'prepared-transaction-damaged' && !(await present(join(local.volume.dataDir, finding.path))))
       unprepared.push(preparedLoss(finding, quarantine));
-  return { done, quarantine, failed, losses: [...damageOf(plan), ...unprepared, ...slotsOf(plan, quarantine)] };
+  return { done, quarantine, failed, losses: [...damageOf(plan), ...unprepared, ...replicationOf(plan, quarantine)] };
 }
 
 /** Repairs whose failure says something of one file or one database only. */

@@ -54,6 +54,7 @@ export const proofs = {
   'tablespace.unlinked': 'never',
   'tablespace.junk': 'never',
   'replication-slot.damaged': 'never',
+  'replication-origin.damaged': 'never',
   'catalog.missing': 'words',
   'empty-file.missing': 'never',
   'relation.missing': 'files',

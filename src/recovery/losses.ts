@@ -37,6 +37,8 @@ export type Loss =
   /** Any other file or directory that is damaged and was not mended. */
   | ({ readonly kind: 'file'; readonly code: FindingCode } & Damaged)
   | ({ readonly kind: 'slot'; readonly path: string } & OldBytes)
+  /** How far subscriptions have come: what their publishers have not seen confirmed may be applied twice. */
+  | ({ readonly kind: 'origins'; readonly path: string } & OldBytes)
   /** Settings, rules and the like that a restore took back to those of the backup, each in a few words. */
   | ({ readonly kind: 'settings'; readonly reverted: readonly string[] } & OldBytes)
   /** Definitions that an upgrade could not bring over as they were, each in a few words; every row is there. */
@@ -108,6 +110,8 @@ const words: { readonly [Kind in Loss['kind']]: (loss: LossOf<Kind>) => string }
   pages: damagedWords,
   file: damagedWords,
   slot: ({ path }) => `replication slot ${path}`,
+  origins: () =>
+    'no rows, but the progress of the replication origins: a subscription may apply again what its publisher has not seen confirmed',
   settings: ({ reverted }) => `settings as they were before: ${reverted.join(', ')}`,
   objects: ({ objects, oldBytes }) =>
     `no rows, but these are not as they were: ${objects.join(', ')}${oldBytes === null ? '' : `; the old cluster is whole in ${oldBytes}`}`,

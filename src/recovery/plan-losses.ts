@@ -27,9 +27,11 @@ export const preparedLoss = ({ code, path, evidence }: Finding, oldBytes: string
   oldBytes,
 });
 
-/** Replication slots that a repair sets aside. */
-export const slotsOf = (plan: Plan, oldBytes: string | null): Loss[] =>
-  plan.steps.filter(({ remedy }) => remedy.loses === 'slot').map(({ finding }) => ({ kind: 'slot', path: finding.path, oldBytes }));
+/** Replication slots, and the progress of origins, that a repair sets aside. */
+export const replicationOf = (plan: Plan, oldBytes: string | null): Loss[] =>
+  plan.steps.flatMap(({ remedy: { loses }, finding: { path } }): Loss[] =>
+    loses === 'slot' || loses === 'origins' ? [{ kind: loses, path, oldBytes }] : [],
+  );
 
 /** `replaced`: where the data went that a new cluster takes the place of; null where there was none. */
 export const newClusterLoses = (replaced: string | null): readonly Loss[] =>
@@ -55,7 +57,7 @@ export function plannedLosses(plan: Plan): readonly Loss[] {
     case 'start':
       return damageOf(plan);
     case 'repair':
-      return [...damageOf(plan), ...slotsOf(plan, null)];
+      return [...damageOf(plan), ...replicationOf(plan, null)];
     case 'restore':
       return plan.backup || plan.partial ? restoreLoses((plan.backup ?? plan.partial)!, undefined, null) : dumpLoses(plan, null);
     case 'reinitialize':

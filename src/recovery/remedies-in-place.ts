@@ -52,7 +52,15 @@ export const inPlace = [
   },
   {
     id: 'kept-copy-is-current',
-    findings: ['control.damaged', 'control.outdated', 'filenode-map.damaged', 'slru.damaged', 'prepared.damaged', 'directory.lost'],
+    findings: [
+      'control.damaged',
+      'control.outdated',
+      'filenode-map.damaged',
+      'slru.damaged',
+      'prepared.damaged',
+      'replication-origin.damaged',
+      'directory.lost',
+    ],
     when: ({ keptIsCurrent }) => keptIsCurrent,
     ...repairs,
     mend: 'bring-back-kept-file',
@@ -117,6 +125,16 @@ export const inPlace = [
     loses: 'slot',
     mend: 'set-aside-slot',
     words: 'a slot holds no rows; its consumer must be set up again',
+  },
+  {
+    id: 'origins-damaged',
+    findings: ['replication-origin.damaged'],
+    when: always,
+    then: 'repair',
+    loses: 'origins',
+    mend: 'set-aside-file',
+    words:
+      'no row is in it; the server begins with none, and crash recovery and the next commits of a subscription note its progress again',
   },
   {
     id: 'wal-may-come-from-upstream',

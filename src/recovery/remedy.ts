@@ -54,7 +54,11 @@ export type Remedy = {
 } & (
   | { readonly then: 'start'; readonly loses: 'nothing' }
   | { readonly then: 'serve'; readonly loses: 'nothing' | 'object' }
-  | { readonly then: 'repair'; readonly loses: 'nothing' | 'slot' | 'wal-behind-a-gap' | 'prepared-transaction'; readonly mend: Mend }
+  | {
+      readonly then: 'repair';
+      readonly loses: 'nothing' | 'slot' | 'origins' | 'wal-behind-a-gap' | 'prepared-transaction';
+      readonly mend: Mend;
+    }
   | { readonly then: 'replace'; readonly loses: 'what-no-backup-holds' }
   | { readonly then: 'refuse'; readonly loses: 'nothing'; readonly refusal: Refusal }
 );

@@ -147,6 +147,12 @@ const rows = [
     /could not find redo location referenced by checkpoint record|could not find redo location .* referenced by checkpoint record|could not locate required checkpoint record/,
     'backup_label',
   ),
+  found(
+    'says-origins-damaged',
+    'replication-origin.damaged',
+    /could not read file "pg_logical\/replorigin_checkpoint"|replication (?:slot )?checkpoint has wrong (?:magic|checksum)/,
+    'pg_logical/replorigin_checkpoint',
+  ),
   found('says-slot-damaged', 'replication-slot.damaged', /replication slot file "(?:\.\/)?(pg_replslot\/[^"/]+)/),
   found(
     'says-control-damaged',

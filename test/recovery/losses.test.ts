@@ -23,6 +23,10 @@ const examples: { readonly [Kind in Loss['kind']]: readonly [Extract<Loss, { kin
   pages: [{ kind: 'pages', blocks: [7], rows: 60, ...damaged }, /^damaged and not mended: base\/5\/1/],
   file: [{ kind: 'file', code: 'slru.damaged', ...damaged }, /^damaged and not mended: base\/5\/1/],
   slot: [slot, /^replication slot pg_replslot\/copy$/],
+  origins: [
+    { kind: 'origins', path: 'pg_logical/replorigin_checkpoint', oldBytes: null },
+    /^no rows, but the progress of the replication origins/,
+  ],
   settings: [{ kind: 'settings', reverted: ['work_mem'], oldBytes: null }, /settings .*work_mem$/],
   objects: [
     { kind: 'objects', objects: ['app: view a.b'], oldBytes: '/q' },
