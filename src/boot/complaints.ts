@@ -11,7 +11,7 @@ import { checkDatabases, type DatabaseQuestions, type Silence } from '../instanc
 import type { LostRelation } from '../instance/server/lost-files.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { collectorLines } from '../instance/server/server-log.ts';
-import { dataFileIn, troubleWords } from '../instance/session-trouble.ts';
+import { dataFileIn, saidIn, tellTrouble } from '../instance/session-trouble.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { type Meaning, triage } from '../recovery/triage.ts';
 import { rebuildIndex } from './rebuild-index.ts';
@@ -66,7 +66,7 @@ export async function examine(local: Local, before: Inspection, questions: Datab
   for (const { database, id, words } of closed)
     log.info('database.closed', `database ${database} accepts no connections, so it was not checked`, { id, why: words });
   for (const { database, id, words } of unknown)
-    log.warn('database.unchecked', `database ${database} could not be checked: ${troubleWords(id)}; the server is running`, {
+    log.warn('database.unchecked', `database ${database} could not be checked, the server is running: ${tellTrouble(id, words)}`, {
       id,
       why: words,
     });
@@ -93,14 +93,14 @@ function refusalIn({ database, words }: Silence): { readonly database: string; r
 }
 
 const refusalOf = ({ code, line, hint }: Extract<Meaning, { kind: 'refusal' }>): DbkitError =>
-  new DbkitError(code, wordsOfLine(line).replace(saidBy, ''), { hint });
+  new DbkitError(code, saidIn(wordsOfLine(line)), { hint });
 
 /** PostgreSQL's own evidence as a finding: by its words where the triage table knows them, else by SQLSTATE and the file that they name. */
 async function damageOf(local: Local, { database, path, sqlState, words }: Silence): Promise<Finding[]> {
   const lines = words.split('\n');
   const meaning = triage(lines);
   if (meaning?.kind === 'finding') return indexOfCatalog(local, { database, path }, await meaningToFindings(local, meaning));
-  const evidence = lines[0]!.replace(saidBy, '');
+  const evidence = saidIn(words);
   const file = dataFileIn(words);
   if (file === undefined || meaning !== undefined)
     return [{ code: 'database.missing', path: path ?? database, evidence, severity: 'certain', postgresSays: evidence }];
@@ -146,9 +146,6 @@ function lossOf({ kind, relation, database, path, isCatalog, shrunk, madeAnew: a
   const how = anew ? 'was gone, and crash recovery recreated it from the WAL, which does not hold all of it' : 'is gone';
   return { code, evidence: `the file of ${kind} ${relation} in database ${database} ${how}`, ...named };
 }
-
-/** How a session's failure begins (instance/connection.ts). */
-const saidBy = /^PostgreSQL (does not answer on port \d+|answered): /;
 
 const wordsOfLine = (line: string): string => line.replace(/^.*?(FATAL|ERROR|LOG|PANIC):\s*/, '');
 

@@ -1,7 +1,7 @@
 import { sqlStateOf } from '../instance/connection.ts';
 import type { Local } from '../instance/local.ts';
 import { ensureApplication } from '../instance/server/application.ts';
-import { troubleOf } from '../instance/session-trouble.ts';
+import { tellTrouble, troubleOf } from '../instance/session-trouble.ts';
 import { wordsOf } from '../kernel/errors.ts';
 
 const PAUSES_MS = [100, 300, 1_000, 3_000] as const;
@@ -23,13 +23,15 @@ export async function ensurePatiently(
       return;
     } catch (cause) {
       signal.throwIfAborted();
-      const { passes = false, words } = troubleOf({ sqlState: sqlStateOf(cause), words: wordsOf(cause) });
+      const { passes = false, id } = troubleOf({ sqlState: sqlStateOf(cause), words: wordsOf(cause) });
       if (passes && pauseMs !== undefined) {
         await clock.sleep(pauseMs, signal);
         continue;
       }
       if (isNew) throw cause;
-      log.warn('application.unsure', `could not check or create the application’s role and database: ${words}`, { why: wordsOf(cause) });
+      log.warn('application.unsure', `could not check or create the application’s role and database: ${tellTrouble(id, wordsOf(cause))}`, {
+        why: wordsOf(cause),
+      });
       return;
     }
   }

@@ -19,6 +19,8 @@ interface TroubleRow {
   /** It may be over in a moment. */
   readonly passes?: true;
   readonly words: string;
+  /** The person's own step, where there is one. */
+  readonly remedy?: string;
 }
 
 const state =
@@ -38,8 +40,21 @@ export const troubleRows: readonly TroubleRow[] = [
     words: 'the server did not answer in time, or the connection broke',
   },
   { id: 'connection-failed', when: state(/^08/), then: 'unknown', passes: true, words: 'the connection failed' },
-  { id: 'not-let-in', when: state(/^28/), then: 'unknown', words: 'the server does not let this user in' },
-  { id: 'too-many-clients', when: state(/^53300$/), then: 'unknown', passes: true, words: 'every connection is taken' },
+  {
+    id: 'not-let-in',
+    when: state(/^28/),
+    then: 'unknown',
+    words: 'the server does not let this user in',
+    remedy: 'LOGIN, the password in the configuration or a line in pg_hba.conf lets dbkit’s superuser in',
+  },
+  {
+    id: 'too-many-clients',
+    when: state(/^53300$/),
+    then: 'unknown',
+    passes: true,
+    words: 'every connection is taken',
+    remedy: 'end clients, or raise max_connections or superuser_reserved_connections',
+  },
   {
     id: 'short-of-resources',
     when: state(/^53/, /^54/),
@@ -89,6 +104,7 @@ export const troubleRows: readonly TroubleRow[] = [
     when: state(/^58P01$/),
     then: 'unknown',
     words: 'a library or a file outside the data is missing: a setting of this database or role',
+    remedy: 'install it, or take it out of the setting: ALTER DATABASE … RESET, ALTER ROLE … RESET',
   },
   {
     id: 'internal-error-over-a-file',
@@ -108,6 +124,18 @@ export const dataFileIn = (words: string): string | undefined =>
   /(?:^|[^\w/])((?:global|base\/\d+|pg_tblspc\/\d+\/[^/\s]+\/\d+|pg_xact|pg_multixact\/(?:offsets|members)|pg_subtrans|pg_commit_ts)\/[\w.]+)/.exec(
     words,
   )?.[1];
+
+/** How a session's failure begins (connection.ts). */
+const saidBy = /^PostgreSQL (does not answer on port \d+|answered): /;
+
+/** The first line of what the server said. */
+export const saidIn = (words: string): string => words.split('\n')[0]!.replace(saidBy, '');
+
+/** For people: the meaning, the server's own words, and what to change. */
+export function tellTrouble(id: string, words: string): string {
+  const remedy = troubleRows.find((row) => row.id === id)?.remedy;
+  return [`${troubleWords(id)} (${saidIn(words)})`, ...(remedy === undefined ? [] : [remedy])].join('; ');
+}
 
 /** A row's words by its id; '' for one that there is not. */
 export const troubleWords = (id: string): string => troubleRows.find((row) => row.id === id)?.words ?? '';

@@ -3,7 +3,7 @@ import { forgetRestore } from '../boot/forget-restore.ts';
 import type { Local } from '../instance/local.ts';
 import { checkDatabases } from '../instance/server/databases.ts';
 import { copySettings, onPrivateServer } from '../instance/server/private-server.ts';
-import { troubleWords } from '../instance/session-trouble.ts';
+import { tellTrouble } from '../instance/session-trouble.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
 
@@ -29,7 +29,7 @@ export async function bootTest(local: Local, directory: string, lock: HeldLock |
   for (const { database, words } of closed)
     system.log.info('database.closed', `database ${database} accepts no connections, so it was not checked`, { why: words });
   for (const { database, id, words } of unknown)
-    system.log.warn('restore.unchecked', `the restored copy starts; database ${database} was not looked at: ${troubleWords(id)}`, {
+    system.log.warn('restore.unchecked', `the restored copy starts; database ${database} was not looked at: ${tellTrouble(id, words)}`, {
       why: words,
     });
   const wrong = [
