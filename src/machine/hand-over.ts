@@ -38,11 +38,14 @@ export function makeAsRoot(path: string, mode: number, owner: Owner): boolean {
   });
 }
 
-/** Each below the descriptor of the one above it; what somebody put there meanwhile is not root's, and ends it. */
+/**
+ * Each below the descriptor of the one above it; what somebody put there meanwhile is not root's, and ends it. Whoever may pass in the end may from
+ * the beginning, as another dbkit looks for a file there at the same time; until it is handed over only root writes there.
+ */
 function makeBelow(folder: number, [name, ...names]: readonly string[], mode: number, owner: Owner): void {
   if (name === undefined) return;
   const inside = `/proc/self/fd/${folder}/${name}`;
-  mkdirSync(inside, { mode: 0o700 });
+  mkdirSync(inside, { mode: mode & 0o755 });
   withOpen(inside, FOLDER, (made) => {
     if (fstatSync(made).uid !== 0)
       throw new DbkitError('data.owner', `${name} was replaced by something else while dbkit created it`, { hint: 'try again' });
