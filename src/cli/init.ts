@@ -64,5 +64,6 @@ export function initView({ outcome, files, changes, because, add }: InitReport, 
   });
   const next =
     outcome === 'planned' ? 'nothing was written; run it without --dry-run' : 'commit .devcontainer, and open the folder in its container';
-  return [table(rows), ...(settings.length > 0 ? ['', table(settings)] : []), '', next].join('\n');
+  const warning = `${style.warn('in the project')}: data and backups; \`git clean -fdx\` removes both, and \`copies\` in dbkit.yaml keeps backups elsewhere`;
+  return [table(rows), ...(settings.length > 0 ? ['', table(settings)] : []), '', next, warning].join('\n');
 }

@@ -7,6 +7,8 @@ import { readPlainText } from './plain-file.ts';
 
 const FIRST_PORT = 5432;
 const PORTS_TRIED = 200;
+const IGNORED =
+  '# git clean -fdx removes this folder whole: the data and its backups. `copies` in dbkit.yaml keeps backups elsewhere.\n*\n';
 const cannotWrite = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT', 'ENOTDIR', 'EEXIST']);
 
 /** True if a user that is neither owner nor group may pass every folder down to `path`; what is missing will be made passable. */
@@ -33,7 +35,7 @@ export async function localPort(base: string, files: Files): Promise<number> {
   try {
     await files.makeDirectory(base, { mode: 0o755 });
     await files.write(join(base, 'port'), `${port}\n`);
-    if (await isMissing(join(base, '.gitignore'))) await files.write(join(base, '.gitignore'), '*\n'); // A project must not commit a database.
+    if (await isMissing(join(base, '.gitignore'))) await files.write(join(base, '.gitignore'), IGNORED); // A project must not commit a database.
   } catch (cause) {
     if (!cannotWrite.has(errnoOf(cause) ?? '')) throw cause;
   }

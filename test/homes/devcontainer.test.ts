@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { parse as parseYaml } from 'yaml';
+import { initView } from '../../src/cli/init.ts';
+import { createStyle } from '../../src/cli/output/style.ts';
 import { editJsonc, parseJsonc } from '../../src/homes/devcontainer/jsonc.ts';
 import { ignoring, mountTarget, planMerge, runsDbkit, type Settings } from '../../src/homes/devcontainer/plan.ts';
 
@@ -103,6 +105,11 @@ test.each([
   ['a\n/.DB_*/\nb\n', undefined],
 ])('a .gitignore of %j leaves the data out', (text, expected) => {
   expect(ignoring(text)).toBe(expected);
+});
+
+test('whoever gets a database into a project is told what takes its backups', async () => {
+  const written = { outcome: 'written', files: [], changes: [], because: null, add: null } as const;
+  expect(initView(written, await createStyle(false))).toContain('data and backups; `git clean -fdx` removes both, and `copies`');
 });
 
 describe('JSON with comments', () => {
