@@ -22,7 +22,7 @@ import { createControl } from './control/socket.ts';
 import { createStatusBoard } from './control/status-board.ts';
 import { controlTarget } from './control/target.ts';
 import { createProjectFolder } from './homes/devcontainer/project-folder.ts';
-import { localLayout } from './homes/local-layout.ts';
+import { LOCAL_DIR, localLayout } from './homes/local-layout.ts';
 import { findTarget, withTarget } from './instance/connection-only.ts';
 import { embeddedDirectory } from './instance/embedded.ts';
 import { clusterFlags } from './instance/external-configuration.ts';
@@ -83,7 +83,7 @@ async function localFlags(
   environment: OpenOptions['environment'],
   system: System,
 ): Promise<Layers['flags']> {
-  const directory = resolve(workingDirectory, local === true ? '.dbkit' : local);
+  const directory = resolve(workingDirectory, local === true ? LOCAL_DIR : local);
   const layout = localLayout(directory, system.self.uid !== 0 || (await reachableByOthers(directory)));
   if (layout.moved) {
     const say = (await isMissing(layout.base)) ? system.log.info : system.log.debug; // News only once; `status` shows the folder ever after.

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { LOCAL_DIR } from '../homes/local-layout.ts';
 import type { GlobalFlags } from './cli.ts';
 
 interface GlobalFlag {
@@ -7,6 +8,8 @@ interface GlobalFlag {
   readonly words: string;
   /** The setting that it overrides; a folder is taken from the working directory. */
   readonly setting?: { readonly path: string; readonly isFolder: boolean };
+  /** The value that the flag has where none is given. */
+  readonly alone?: string;
   /** Handed on where dbkit starts itself again. */
   readonly handedOn: boolean;
   readonly choices?: readonly string[];
@@ -30,7 +33,12 @@ export const globalFlags: Readonly<Record<Exclude<keyof GlobalFlags, 'strict'>, 
   yes: { flags: '-y, --yes', words: 'answer every question with yes', ...forThisCall },
   config: { flags: '--config <file>', words: 'configuration file', handedOn: true },
   logFormat: { flags: '--log-format <format>', words: 'format of the log lines on stderr', choices: ['human', 'json'], ...forThisCall },
-  local: { flags: '--local [dir]', words: 'keep everything below one folder (.dbkit), backups too', handedOn: true },
+  local: {
+    flags: '--local [dir]',
+    words: `keep everything below one folder (${LOCAL_DIR}), backups too`,
+    alone: LOCAL_DIR,
+    handedOn: true,
+  },
   cluster: { flags: '--cluster <version/name>', words: 'a cluster of Debian’s: its data, socket and port', handedOn: true },
   url: { flags: '--url <url>', words: 'a server that is a connection and nothing else: postgresql://USER@HOST/DATABASE', ...forThisCall },
   dataDir: { flags: '--data-dir <dir>', words: 'data directory (PGDATA)', ...folder('postgresql.dataDir') },
@@ -71,10 +79,20 @@ export const settingFlags = (
     return [{ path: flag.setting.path, value: flag.setting.isFolder ? resolveFolder(String(value)) : value, flag: longName(flag) }];
   });
 
-/** The words that give another dbkit the same settings, whatever its command: each takes these. `--strict` is for those that start a server. */
+/**
+ * The words that give another dbkit the same settings, whatever its command: each takes these. `--strict` is for those that start a server. Each has
+ * its value, so that no word behind it is taken for one.
+ */
 export const handedOn = (given: GlobalFlags): string[] =>
   entries.flatMap(([key, flag]) => {
     const value = given[key];
     if (!flag.handedOn || value === undefined || value === false) return [];
-    return [value === true ? longName(flag) : `${longName(flag)}=${value}`];
+    return [`${longName(flag)}=${value === true ? flag.alone : value}`];
   });
+
+/** Before the command a flag whose value may be left out takes none that is a command: `dbkit --local sql`. Pure. */
+export function beforeCommand(argv: readonly string[], commands: readonly string[]): string[] {
+  const flag = entries.map(([, { alone, ...rest }]) => ({ name: longName(rest), alone })).find(({ alone }) => alone !== undefined)!;
+  const at = argv.findIndex((word) => word === '--' || commands.includes(word)) - 1;
+  return argv.map((word, index) => (index === at && word === flag.name ? `${word}=${flag.alone}` : word));
+}

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { CommitCheck } from '../health/hooks/check.ts';
 import type { HookReport } from '../health/hooks/install.ts';
 import type { Cli } from './cli.ts';
+import { handedOn } from './global-flags.ts';
 import { healthView } from './health.ts';
 import type { Style } from './output/style.ts';
 
@@ -19,8 +20,9 @@ export function registerHooks(program: Command, cli: Cli): void {
       '\nWorks with plain hooks, core.hooksPath and husky; for pre-commit and lefthook it says what to add to their files.\n\nExample:\n  dbkit hooks install',
     )
     .action((_flags: object, command: Command) =>
-      cli.run(command, async ({ app, surroundings: { workingDirectory: directory, program: words }, signal }) => {
-        const report = await (await app({ asCaller: true })).hooks.install({ directory, program: words }, signal);
+      cli.run(command, async ({ app, flags, surroundings: { workingDirectory: directory, program: words }, signal }) => {
+        const wanted = { directory, program: words, flags: handedOn(flags) };
+        const report = await (await app({ asCaller: true })).hooks.install(wanted, signal);
         return { report, text: (style) => hookView(report, style) };
       }),
     );

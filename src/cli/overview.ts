@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { LOCAL_DIR } from '../homes/local-layout.ts';
 import { nearest } from '../kernel/closest-name.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { bytes, duration } from '../kernel/units.ts';
@@ -22,7 +23,7 @@ export function registerOverview(program: Command, cli: Cli): void {
         if (word !== undefined) throw unknownCommand(program, word);
         const app = await open();
         const report = await app.supervisor.status(signal);
-        const isLocalHere = flags.local === undefined && (await isThere(join(surroundings.workingDirectory, '.dbkit', 'data')));
+        const isLocalHere = flags.local === undefined && (await isThere(join(surroundings.workingDirectory, LOCAL_DIR, 'data')));
         return { report, text: (style) => overview(report, isLocalHere, style, app.clock.now()) };
       }),
     );

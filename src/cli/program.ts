@@ -13,7 +13,7 @@ import { registerDoctor } from './doctor.ts';
 import { registerDrill } from './drill.ts';
 import { registerEntrypoint } from './entrypoint.ts';
 import { registerExplain } from './explain.ts';
-import { globalOptions } from './global-flags.ts';
+import { beforeCommand, globalOptions } from './global-flags.ts';
 import { registerHa } from './ha.ts';
 import { registerHealth } from './health.ts';
 import { globalsHint, grouped, registerHelp, withoutGlobals } from './help.ts';
@@ -52,7 +52,8 @@ export async function runProgram(argv: readonly string[], given: Surroundings): 
   const cli = createCli(surroundings);
   const program = createProgram(surroundings, (registered) => registerAll(registered, cli));
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    const names = program.commands.map((command) => command.name());
+    await program.parseAsync(beforeCommand(argv, names), { from: 'user' });
     return cli.status();
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;

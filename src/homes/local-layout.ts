@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
+/** Where `--local` alone keeps everything, from the working directory. */
+export const LOCAL_DIR = '.dbkit';
+
 const SOCKET_DIR_BYTES_MAX = 90; // Leaves room for `/.s.PGSQL.65535.lock` within the 107 bytes of sun_path.
 
 /** Where `--local DIR` keeps everything. Pure: the caller found out whether PostgreSQL's user can reach DIR. */

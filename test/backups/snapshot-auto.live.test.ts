@@ -1,12 +1,16 @@
+import { execFile } from 'node:child_process';
+import { resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import type { DiffReport } from '../../src/backups/snapshots/contract.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { openInstance } from '../harness/instance.ts';
-import { installed } from '../harness/majors.ts';
+import { installed, runnable } from '../harness/majors.ts';
+import { emptyFolder } from '../harness/package.ts';
 import { openProject } from '../harness/project.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
-import { everywhere } from '../harness/tier.ts';
+import { everywhere, nightly } from '../harness/tier.ts';
 
 const properties = `
   SELECT pg_get_userbyid(datdba) AS owner, datconnlimit AS limit, shobj_description(d.oid, 'pg_database') AS comment,
@@ -68,3 +72,32 @@ test.each(everywhere ? installed : [installed[0]!])(
     await running.stop();
   },
 );
+
+nightly('the database of one folder, as `npm start` serves it, follows git too: the hook keeps --local', async () => {
+  const folder = await emptyFolder();
+  const { directory } = await runnable(installed[0]!);
+  const run = async (file: string, ...args: string[]): Promise<string> => {
+    const env = { ...process.env, POSTGRES_BIN_DIR: directory, GIT_CONFIG_NOSYSTEM: '1' };
+    const { stdout, stderr } = await promisify(execFile)(file, args, { cwd: folder, env });
+    return `${stdout}${stderr}`;
+  };
+  const git = (...words: string[]): Promise<string> => run('git', '-c', 'user.name=a', '-c', 'user.email=a@example.org', ...words);
+  const dbkit = (...words: string[]): Promise<string> => run(process.execPath, resolve('bin/dbkit.js'), ...words, '--local');
+  const tables = (): Promise<string> =>
+    dbkit('sql', '--csv', '-c', "SELECT to_regclass('users') AS users, to_regclass('orders') AS orders");
+  await git('init', '-q', '-b', 'main');
+  await git('commit', '-q', '--allow-empty', '-m', 'one');
+  try {
+    await dbkit('up', '--detach');
+    await dbkit('sql', '-c', 'CREATE TABLE users (id int)');
+    await dbkit('snapshot', 'auto', 'on');
+    expect(await git('switch', '-c', 'feature')).toContain('dbkit: the data of main is saved, and feature begins with the same');
+    await dbkit('sql', '-c', 'CREATE TABLE orders (id int)');
+    expect(await git('switch', 'main')).toContain('as main left it');
+    expect(await tables()).toBe('users,orders\nusers,\n');
+    expect(await git('switch', 'feature')).toContain('as feature left it');
+    expect(await tables()).toBe('users,orders\nusers,orders\n');
+  } finally {
+    await dbkit('down');
+  }
+});

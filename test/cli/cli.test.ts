@@ -69,6 +69,21 @@ test('flags of the whole program work before and behind the command', async () =
   }
 });
 
+test.each<[readonly string[], string]>([
+  [['--local', 'services'], '.dbkit'],
+  [['--port', '6000', '--local', 'services'], '.dbkit'],
+  [['--local', 'shop', 'services'], 'shop'],
+  [['--local=services', 'services'], 'services'],
+])('%j: --local takes no command for its folder', async (argv, local) => {
+  const app = { services: [], disabled: [], initScripts: [], board: boardOf([]) };
+  expect(await inProcess(argv, { app })).toMatchObject({ status: 0, opened: [{ local }] });
+});
+
+test('a folder that bears the name of a command is one behind the command', async () => {
+  const app = { services: [], disabled: [], initScripts: [], board: boardOf([]) };
+  expect(await inProcess(['services', '--local', 'backup'], { app })).toMatchObject({ status: 0, opened: [{ local: 'backup' }] });
+});
+
 const noHistory: Parts['history'] = { record: async () => undefined, newest: async () => undefined, all: async () => [] };
 const boardOf = (services: readonly ServiceStatus[]): Parts['board'] => ({
   publish: async () => undefined,

@@ -1,7 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { GlobalFlags } from '../../src/cli/cli.ts';
+import { handedOn } from '../../src/cli/global-flags.ts';
 import { automaticCommands, upAgain } from '../../src/cli/relaunch.ts';
 import { drillKinds } from '../../src/config/schedules.ts';
+import { beforeCommit } from '../../src/health/hooks/before-commit.ts';
+import { afterCheckout } from '../../src/homes/git/after-checkout.ts';
 import { inProcess } from '../harness/in-process.ts';
 
 const surroundings = { program: ['node', 'dbkit.js'] } as const;
@@ -31,6 +34,19 @@ describe('dbkit understands what it starts by itself', () => {
     expect(status).toBe(2);
     expect(error).toContain("unknown option '--no-such-flag'");
   });
+});
+
+test('a hook of git runs the command that it names, also with --local alone', async () => {
+  for (const hook of [afterCheckout, beforeCommit]) {
+    const words = hook(handedOn({ local: true }))
+      .command.replace(/^dbkit | "\$@"$/g, '')
+      .split(' ');
+    expect(await inProcess([...words, '--help']), words.join(' ')).toMatchObject({
+      status: 0,
+      out: expect.stringMatching(/^Usage: dbkit (snapshot auto|hooks) run/),
+    });
+    expect(await inProcess([...words, '--help', 'a', 'b', '1']), 'what git says is no folder').toMatchObject({ status: 0 });
+  }
 });
 
 test('`up` in the background is as strict as the one in front, and nothing else hears of it', () => {

@@ -19,13 +19,30 @@ export interface HookReport {
   readonly add: string | null;
 }
 
-/** Puts dbkit's block into a hook, the check before every commit unless told otherwise, beside whatever is there. Rejects with `command.failed` outside a work tree. */
+/** `flags`: those by which dbkit finds the server. */
+interface Wanted {
+  readonly directory: string;
+  readonly program: Program;
+  readonly flags?: readonly string[];
+  readonly hook?: (flags: readonly string[]) => Hook;
+}
+
+/**
+ * Puts dbkit's block into a hook, the check before every commit unless told otherwise, beside whatever is there. Rejects with `command.failed`
+ * outside a work tree, and with `usage.invalid` where the flags would mean something else in the folder that hooks are run in.
+ */
 export async function installHook(
   { git }: Needs,
-  { directory, program, hook = beforeCommit }: { directory: string; program: Program; hook?: Hook },
+  { directory, program, flags = [], hook: hookOf = beforeCommit }: Wanted,
   signal: AbortSignal,
 ): Promise<HookReport> {
-  const facts = await look(await git.repositoryOf(directory, signal), hook);
+  const repository = await git.repositoryOf(directory, signal);
+  if (flags.length > 0 && (await realpath(directory)) !== (await realpath(repository.root)))
+    throw new DbkitError('usage.invalid', `${flags.join(' ')} would mean something else where git runs its hooks`, {
+      hint: `run it in ${repository.root}; nothing was changed`,
+    });
+  const hook = hookOf(flags);
+  const facts = await look(repository, hook);
   const { action, path, text, because } = planHook(facts, hook, program);
   if (action === 'tell') return { outcome: 'told', path, because, add: text };
   if (action === 'write') await writeHook(path, text, facts);
@@ -35,9 +52,10 @@ export async function installHook(
 /** Takes dbkit's block out again; a hook that holds nothing else goes with it. */
 export async function uninstallHook(
   { git }: Needs,
-  { directory, hook = beforeCommit }: { directory: string; hook?: Hook },
+  { directory, hook: hookOf = beforeCommit }: Pick<Wanted, 'directory' | 'hook'>,
   signal: AbortSignal,
 ): Promise<HookReport> {
+  const hook = hookOf([]);
   const facts = await look(await git.repositoryOf(directory, signal), hook);
   const path = hookFile(facts, hook);
   const rest = facts.present === undefined || facts.present === 'foreign' ? undefined : withoutBlock(facts.present);

@@ -1,4 +1,3 @@
-import { realpath } from 'node:fs/promises';
 import { type HookReport, installHook, uninstallHook } from '../../health/hooks/install.ts';
 import type { Program } from '../../health/hooks/plan.ts';
 import { DbkitError } from '../../kernel/errors.ts';
@@ -57,20 +56,15 @@ interface Place {
 }
 
 /**
- * Puts the hook into the repository, and switches it on for this clone of it. Rejects with `usage.invalid` where the flags would mean something
- * else in the folder that hooks are run in.
+ * Puts the hook into the repository, and switches it on for this clone of it. Rejects as `installHook` does.
  */
 export async function followBranches({ git }: Needs, { directory, program, flags }: Place, signal: AbortSignal): Promise<FollowReport> {
-  const { root, branch, isLinked } = await git.checkoutOf(directory, signal);
+  const { branch, isLinked } = await git.checkoutOf(directory, signal);
   if (isLinked)
     throw new DbkitError('usage.invalid', 'this is not the first work tree of the repository', {
       hint: 'run it in the first one: `git worktree list`; nothing was changed',
     });
-  if (flags.length > 0 && (await realpath(directory)) !== (await realpath(root)))
-    throw new DbkitError('usage.invalid', `${flags.join(' ')} would mean something else where git runs its hooks`, {
-      hint: `run it in ${root}; nothing was changed`,
-    });
-  const report = await installHook({ git }, { directory, program, hook: afterCheckout(flags) }, signal);
+  const report = await installHook({ git }, { directory, program, flags, hook: afterCheckout }, signal);
   await git.set(directory, AUTO_SETTING, 'true', signal);
   return { ...report, branch };
 }
@@ -82,5 +76,5 @@ export async function unfollowBranches(
   signal: AbortSignal,
 ): Promise<FollowReport> {
   await git.set(directory, AUTO_SETTING, undefined, signal);
-  return { ...(await uninstallHook({ git }, { directory, hook: afterCheckout([]) }, signal)), branch: null };
+  return { ...(await uninstallHook({ git }, { directory, hook: afterCheckout }, signal)), branch: null };
 }
