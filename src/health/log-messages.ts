@@ -61,6 +61,9 @@ export const isError = (severity: string): boolean => errors.has(severity);
 /** The path of a relation's file, without its fork and segment; it is the same in every language. */
 const namesRelationFile = says(/(^|[^\w/])(global|base\/\d+|pg_tblspc\/\d+\/PG_\w+\/\d+)\/\d+/);
 const isFull = (entry: LogEntry): boolean => hasState('53100')(entry) || says(/No space left on device|Disk quota exceeded/)(entry);
+/** A process of the server's was ended by one of these signals; in each of its languages the number stands between the pid and a colon (LogChildExit). */
+const ended = ({ message }: LogEntry, ...signals: readonly number[]): boolean =>
+  signals.includes(Number(/\(PID \d+\)\D+?(\d+)[^\d:]*:/.exec(message)?.[1]));
 /** Of the triage table, what says that bytes are wrong or gone. */
 const damage: ReadonlySet<FindingCode> = new Set<FindingCode>([
   ...(['control.damaged', 'filenode-map.damaged', 'wal.missing', 'index.damaged', 'slru.damaged', 'database.missing'] as const),
@@ -108,13 +111,13 @@ export const logRows = [
   },
   {
     id: 'process-crashed',
-    when: says(/terminated by signal (4|6|7|8|11)\b|[Ss]egmentation fault/),
+    when: (entry) => ended(entry, 4, 6, 7, 8, 11) || says(/[Ss]egmentation fault/)(entry),
     then: ['critical', 'process'],
     words: 'a server process crashed',
   },
   {
     id: 'process-killed',
-    when: says(/terminated by signal 9\b/),
+    when: (entry) => ended(entry, 9),
     then: ['warning', 'process'],
     words: 'a server process was killed, perhaps for want of memory',
   },

@@ -142,6 +142,10 @@ describe('words of the log', () => {
     ['stderr', '2026-11-20 19:54:00 CST [77] 错误:  关系 "base/5/16384" 中的块 2 存在无效的页', 'data'],
     ['stderr', '2026-11-20 19:54:00 JST [77] ERROR:  リレーションbase/5/16384のブロック2に不正なページ', 'data'],
     ['stderr', '2026-11-20 19:54:00 KST [77] 손상:  x', 'process'],
+    ['stderr', '2026-11-20 19:54:00 CET [77] LOG:  Serverprozess (PID 78) wurde von Signal 11 beendet: Speicherzugriffsfehler', 'process'],
+    ['stderr', '2026-11-20 19:54:00 CET [77] LOG:  processus serveur (PID 78) a été arrêté par le signal 9 : Killed', 'process'],
+    ['stderr', '2026-11-20 19:54:00 JST [77] LOG:  サーバープロセス (PID 78)はシグナル9で終了しました: Killed', 'process'],
+    ['csvlog', csv('LOG', '00000', 'სერვერი (PID 78) დასრულდა სიგნალით: 9: Killed'), 'process'],
   ] as const)('%s: %s', (format, text, subject) => expect(meaningIn(text, format)).toMatchObject({ subject }));
 
   test.each([
@@ -150,6 +154,8 @@ describe('words of the log', () => {
     ['jsonlog', '{"error_severity":"ERROR","state_code":"42P01","message":"relation does not exist"}'],
     ['jsonlog', '{"error_severity":"ERR'],
     ['stderr', '2026-11-20 19:54:00 CET [77] FEHLER:  ungültige Seite'],
+    ['stderr', '2026-11-20 19:54:00 CET [77] LOG:  Serverprozess (PID 78) beendete mit Status 9'],
+    ['stderr', '2026-11-20 19:54:00 CET [77] LOG:  Serverprozess (PID 78) wurde von Signal 15 beendet: Beendet'],
     ['stderr', "2026-11-20 19:54:00 CET [77] ANWEISUNG:  SELECT 'base/5/16384'"],
     ['stderr', '2026-11-20 19:54:00 CET [77] LOG:  temporäre Datei: Pfad »base/pgsql_tmp/pgsql_tmp77.0«, Größe 8192'],
   ] as const)('%s, daily business: %s', (format, text) => expect(meaningIn(text, format)).toBeUndefined());
