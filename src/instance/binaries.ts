@@ -46,12 +46,38 @@ export async function findBinaries(
     });
   }
   const have = [...new Set(found.map(({ major }) => major))].sort((a, b) => a - b).join(', ');
-  throw new DbkitError('data.version', `the data is of PostgreSQL ${wanted.major}, but only the programs of ${have} are installed`, {
-    hint:
-      wanted.forInstance && found.some(({ major }) => major > (wanted.major ?? 0))
-        ? `\`dbkit upgrade --dry-run\` says what an upgrade takes; or install PostgreSQL ${wanted.major} (Debian: apt-get install postgresql-${wanted.major}); nothing was changed`
-        : `install PostgreSQL ${wanted.major} (Debian: apt-get install postgresql-${wanted.major}), or dump it there and restore into ${have}; nothing was changed`,
+  const held =
+    wanted.directory === undefined ? `only the programs of ${have} are installed` : `the programs in ${wanted.directory} are of ${have}`;
+  throw new DbkitError('data.version', `the data is of PostgreSQL ${wanted.major}, but ${held}`, {
+    hint: await wayOut({ ...wanted, have, isOlder: found.some(({ major }) => major > wanted.major!) }, system, signal),
   });
+}
+
+/** How the data gets the programs of its major; where the configured folder alone keeps them away, the folder that has them. */
+async function wayOut(
+  {
+    major,
+    directory,
+    forInstance,
+    have,
+    isOlder,
+  }: Parameters<typeof findBinaries>[0] & { readonly have: string; readonly isOlder: boolean },
+  system: System,
+  signal: AbortSignal,
+): Promise<string> {
+  const elsewhere =
+    directory === undefined ? undefined : await firstOf(major!, candidates({ major, directory: undefined }, system, signal));
+  const own =
+    elsewhere === undefined
+      ? `install PostgreSQL ${major} (Debian: apt-get install postgresql-${major})`
+      : `set POSTGRES_BIN_DIR to ${elsewhere.directory}, where those of ${major} are`;
+  if (forInstance && isOlder) return `\`dbkit upgrade --dry-run\` says what an upgrade takes; or ${own}; nothing was changed`;
+  return `${own}${elsewhere === undefined ? `, or dump it there and restore into ${have}` : ''}; nothing was changed`;
+}
+
+async function firstOf(major: number, found: AsyncGenerator<Binaries>): Promise<Binaries | undefined> {
+  for await (const binaries of found) if (binaries.major === major) return binaries;
+  return undefined;
 }
 
 async function* candidates(

@@ -175,13 +175,18 @@ function refused({ port }: Pick<ConnectionTarget, 'port'>, cause: unknown): Dbki
 }
 
 function sessionOf(client: Client, signal: AbortSignal): Connection {
+  let lost: unknown; // How it was lost while idle: the driver tells the next question only that it was.
+  client.on('error', (cause) => {
+    lost ??= cause;
+  });
   const asking = async <T>(ask: () => Promise<{ rows: T[] }>): Promise<T[]> => {
     signal.throwIfAborted();
     try {
       return (await ask()).rows;
     } catch (cause) {
       signal.throwIfAborted();
-      throw new DbkitError(sqlStateOf(cause) ? 'command.failed' : 'service.unready', `PostgreSQL answered: ${wordsOf(cause)}`, { cause });
+      if (sqlStateOf(cause)) throw new DbkitError('command.failed', `PostgreSQL answered: ${wordsOf(cause)}`, { cause });
+      throw new DbkitError('service.unready', `PostgreSQL gave no answer: ${wordsOf(lost ?? cause)}`, { cause });
     }
   };
   return {

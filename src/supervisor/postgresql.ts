@@ -20,7 +20,7 @@ import type { Salvage } from '../salvage/report.ts';
 import type { Upgrade } from '../upgrade/contract.ts';
 import type { Upkeep } from '../upkeep/contract.ts';
 import { createBackupWishes } from './backup-wishes.ts';
-import { prepareUpgraded } from './prepare-upgraded.ts';
+import { prepareOlder, prepareUpgraded } from './prepare-upgraded.ts';
 import type { Service } from './service.ts';
 
 /** All that dbkit can do with PostgreSQL: the service that the supervisor runs, and one façade for each thing that commands do. */
@@ -64,7 +64,7 @@ export function createPostgresql(options: PostgresqlOptions & { readonly leading
         windowMs: restart.windowSeconds * 1000,
       },
       stopTimeoutMs: config.stopSeconds * 1000,
-      prepare: config.recovery.upgrade === 'auto' ? prepareUpgraded(options, upgrade, keeper) : keeper.prepare,
+      prepare: config.recovery.upgrade === 'auto' ? prepareUpgraded(options, upgrade, keeper) : prepareOlder(options, keeper),
       start: keeper.start,
       recover: keeper.recover,
       restorer,

@@ -26,3 +26,18 @@ export const prepareUpgraded =
     }
     await keeper.prepare(signal);
   };
+
+/** A start that leaves the data of an older major as it is (`recovery.upgrade: ask`), and says how it gets to the one that POSTGRES_VERSION names. */
+export const prepareOlder =
+  ({ config, system }: PostgresqlOptions, keeper: Keeper): Keeper['prepare'] =>
+  async (signal) => {
+    await keeper.prepare(signal);
+    const { dataDir, binDir, version } = config.postgresql;
+    const from = versionFile(dataDir);
+    if (from === null || binDir !== undefined || version === undefined || version <= from) return;
+    system.log.info(
+      'upgrade.possible',
+      `PostgreSQL ${from} serves, as the data is of it; the configuration names ${version}: \`dbkit upgrade --dry-run\` says what an upgrade takes`,
+      { from, to: version },
+    );
+  };

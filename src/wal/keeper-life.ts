@@ -73,7 +73,7 @@ export async function guard(life: Life, session: Connection): Promise<void> {
     if (life.needs.isLimited) await requireLimit(session);
     life.guarded = (await slotHolds(session)) !== undefined || (await makeSlot(session)) !== undefined;
   } catch (cause) {
-    if (isAbort(cause)) throw cause; // The server is being stopped: that is no trouble of the slot's.
+    if (isAbort(cause) || isOfTheSession(cause)) throw cause; // The server ends, or the session does: that is no trouble of the slot's.
     if (life.guarded || life.published === '')
       life.needs.system.log.warn('wal.unguarded', `no replication slot holds WAL back for the archive: ${toFailure(cause).message}`);
     life.guarded = false;
@@ -115,6 +115,7 @@ export async function holdOrLetGo(life: Life, session: Connection, flushedLsn: L
 
 /** admin_shutdown, crash_shutdown, cannot_connect_now (errcodes.txt): whoever stops the server says so himself. */
 const STOPPING = /^57P0[123]$/;
+const isOfTheSession = (cause: unknown): boolean => toFailure(cause).code === 'service.unready' || STOPPING.test(sqlStateOf(cause) ?? '');
 
 export async function fail(life: Life, cause: unknown): Promise<void> {
   const { clock, log } = life.needs.system;
@@ -122,7 +123,7 @@ export async function fail(life: Life, cause: unknown): Promise<void> {
   const isNews = life.problem?.code !== code || life.problem.message !== message;
   life.problem = { code, message, hint, since: isNews ? clock.now().toISOString() : life.problem!.since };
   life.state = 'failing';
-  if (isNews && code !== 'service.unready' && !STOPPING.test(sqlStateOf(cause) ?? ''))
+  if (isNews && !isOfTheSession(cause))
     log.error('wal.failing', `the WAL is not kept in the archive: ${message}; it is tried again${hint === null ? '' : ` (${hint})`}`, {
       code,
     });
