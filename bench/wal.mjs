@@ -1,12 +1,14 @@
-// What the WAL archive costs and how soon it has a commit: servers whose WAL is kept, whose commits wait for it, and whose WAL is not kept, in turns.
+// What the WAL archive costs and how soon it has a commit: servers whose WAL is kept, whose commits wait for it, and whose WAL is not kept, in turns;
+// beside them pg_receivewal, which fsyncs what it receives too, and pgBackRest's asynchronous archive-push, where they are installed.
 // Usage: node bench/wal.mjs [bin-dir] [seconds of a round]
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { median } from './measure.mjs';
+import { backrest, receivewal } from './wal-peers.mjs';
 
 const newest = () =>
   readdirSync('/usr/lib/postgresql')
@@ -20,10 +22,14 @@ const COMMITS = 200;
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 
 /** Runs `work` beside a server of its own; its WAL is kept or not. */
-async function open(mode, synchronous = false) {
+async function open(mode, { synchronous = false, settings } = {}) {
   const root = mkdtempSync(join(process.env.BENCH_DIR ?? tmpdir(), 'dbkit-bench-wal-'));
   chmodSync(root, 0o755);
   const env = { ...process.env, DBKIT_WAL: mode, DBKIT_WAL_SYNCHRONOUS: String(synchronous), DBKIT_BACKUP_AFTER_START: 'false' };
+  if (settings) {
+    env.DBKIT_CONFIG = join(root, 'dbkit.json');
+    writeFileSync(env.DBKIT_CONFIG, JSON.stringify({ postgresql: { settings: settings(root) } }));
+  }
   const child = spawn(process.execPath, [dbkit, 'entrypoint', '--local', root, '--bin-dir', binDir], {
     env,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -96,21 +102,32 @@ async function latencies(kept) {
   return took.sort((a, b) => a - b);
 }
 
-const [kept, bare, waiting] = [await open('tail'), await open('off'), await open('tail', true)];
+const [kept, bare, waiting] = [await open('tail'), await open('off'), await open('tail', { synchronous: true })];
+const peers = [await receivewal(await open('off'), binDir)];
+if (existsSync('/usr/bin/pgbackrest')) peers.push(backrest(await open('off', { settings: backrest.settings })));
+const servers = [kept, bare, waiting, ...peers.map(({ server }) => server)];
 try {
-  for (const server of [kept, bare, waiting]) pgbench(server, '-i', '-q', '-s', '10');
+  for (const server of servers) pgbench(server, '-i', '-q', '-s', '10');
   const took = await latencies(kept);
   console.log(
     `commit to durable in the archive, ${COMMITS} commits: p50 ${took[COMMITS / 2].toFixed(0)} ms, p99 ${took[Math.floor(COMMITS * 0.99)].toFixed(0)} ms`,
   );
+  for (const { name, latencies: ofPeer } of peers.filter((peer) => peer.latencies)) {
+    const peerTook = await ofPeer(COMMITS);
+    console.log(`  ${name}: p50 ${peerTook[COMMITS / 2].toFixed(0)} ms, p99 ${peerTook[Math.floor(COMMITS * 0.99)].toFixed(0)} ms`);
+  }
   const [ratios, waits, costs] = [[], [], []];
+  const ofPeers = new Map(peers.map(({ name }) => [name, { ratios: [], costs: [] }]));
   for (let pair = 0; pair < PAIRS; pair += 1) {
-    const order = pair % 2 === 0 ? [kept, bare, waiting] : [waiting, bare, kept];
+    const order = pair % 2 === 0 ? servers : [...servers].reverse();
     const tps = new Map();
     for (const server of order) {
       const folder = archiveOf(kept);
       const [cpu, end] = [cpuSeconds(server.pid), endOf(folder)];
+      const peer = peers.find((one) => one.server === server);
+      const before = await peer?.before?.();
       tps.set(server, pgbench(server, '-c', '8', '-T', seconds));
+      if (peer?.cost) ofPeers.get(peer.name).costs.push(await peer.cost(before));
       if (server === kept) {
         await sleep(2_000);
         costs.push((cpuSeconds(server.pid) - cpu) / ((endOf(folder) - end) / 2 ** 30));
@@ -118,12 +135,19 @@ try {
     }
     ratios.push(tps.get(kept) / tps.get(bare));
     waits.push(tps.get(waiting) / tps.get(bare));
+    for (const { name, server } of peers) ofPeers.get(name).ratios.push(tps.get(server) / tps.get(bare));
   }
   console.log(
     `pgbench -c 8: ${(100 * (1 - median(ratios))).toFixed(1)} % of the transactions lost, median of ${PAIRS} pairs (${ratios.map((one) => one.toFixed(3)).join(', ')})`,
   );
   console.log(`with wal.synchronous: ${(100 * (1 - median(waits))).toFixed(1)} % lost (${waits.map((one) => one.toFixed(3)).join(', ')})`);
   console.log(`processor time of dbkit: ${median(costs).toFixed(1)} s for 1 GiB of WAL`);
+  for (const [name, peer] of ofPeers) {
+    const cost = peer.costs.length > 0 ? `; ${median(peer.costs).toFixed(1)} s of processor time for 1 GiB` : '';
+    console.log(
+      `  ${name}: ${(100 * (1 - median(peer.ratios))).toFixed(1)} % lost (${peer.ratios.map((one) => one.toFixed(3)).join(', ')})${cost}`,
+    );
+  }
   const folder = archiveOf(kept);
   const names = readdirSync(folder)
     .filter((name) => name.endsWith('.zst'))
@@ -136,9 +160,12 @@ try {
     if (status !== 0) throw new Error(`fetch answers ${status}`);
   }
   console.log(`restore_command: ${((performance.now() - began) / names.length).toFixed(0)} ms a segment, of ${names.length}`);
+  for (const { name, fetch } of peers.filter((peer) => peer.fetch)) {
+    const { ms, count } = fetch(40);
+    console.log(`  ${name}: ${ms.toFixed(0)} ms a segment, of ${count}`);
+  }
 } finally {
-  await kept.stop();
-  await bare.stop();
-  await waiting.stop();
+  for (const { close } of peers) await close?.();
+  for (const server of servers) await server.stop();
   rmSync('/dev/shm/dbkit-bench-segment', { force: true });
 }
