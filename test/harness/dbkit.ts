@@ -90,11 +90,15 @@ export async function boot(instance: Instance, options: RunOptions & { readonly 
   });
   const isReady = async (): Promise<boolean> => {
     if (ended) throw new Error(`dbkit ended with ${ended.code ?? ended.signal} instead of becoming ready:\n${ended.stdout}${ended.stderr}`);
-    const status = await readStatus(instance);
+    const status = await readStatus(instance).catch(unlessBroken); // Until dbkit writes its own, there may be what a harm has left.
     return status?.pid === running.pid && status.readyAt !== null && existsSync(join(instance.stateDir, 'ready'));
   };
   await until(isReady, () => `dbkit does not become ready:\n${running.words()}`);
   return running;
+}
+
+function unlessBroken(cause: unknown): undefined {
+  if (!(cause instanceof SyntaxError)) throw cause;
 }
 
 /** What the supervisor publishes; undefined before it has. */
