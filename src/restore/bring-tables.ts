@@ -41,6 +41,7 @@ export async function bringTables(
   };
   if (of.kind === 'physical') {
     const target = database ?? own;
+    await requireTools(options, backup, signal); // Making the copy takes minutes.
     return onScratchCopy(options, { backup, of, point }, signal, (scratch) =>
       carry({ socketDir: scratch.socketDir, database: target }, target),
     );
@@ -51,6 +52,17 @@ export async function bringTables(
     (scratch) => carry({ socketDir, database: scratch.name }, scratch.of),
     signal,
   );
+}
+
+/** Rejects with `program.missing` before anything is copied. */
+async function requireTools({ config, system }: PostgresqlOptions, { pgVersion }: Backup, signal: AbortSignal): Promise<void> {
+  await findTools(pgVersion, { config, system, owner: undefined }, signal).catch((cause: unknown) => {
+    if (!(cause instanceof DbkitError) || cause.code !== 'program.missing') throw cause;
+    throw new DbkitError('program.missing', cause.message, {
+      hint: `install them (Debian: apt-get install postgresql-client-${pgVersion}); without --table the whole cluster comes back as it was, and what is there now is kept aside; nothing was changed`,
+      cause,
+    });
+  });
 }
 
 interface Carrying {

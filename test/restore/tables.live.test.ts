@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -5,7 +6,7 @@ import type { TablesReport } from '../../src/restore/copies-contract.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { openInstance } from '../harness/instance.ts';
-import { dumpable, type Programs } from '../harness/majors.ts';
+import { dumpable, installed, type Programs } from '../harness/majors.ts';
 import { expectAllRows } from '../harness/rows.ts';
 import { everywhere, nightly } from '../harness/tier.ts';
 
@@ -105,3 +106,19 @@ for (const [engine, programs] of majors.flatMap((one) => [['copy', one] as const
     whatHoldsNoMore(await serving(engine, programs)),
   );
 }
+
+test('without pg_dump a table is refused before anything is copied, with the way that needs none', async () => {
+  const programs = installed.find(({ directory }) => !existsSync(join(directory, 'pg_dump')))!;
+  const instance = await openInstance({ programs, from: 'template' });
+  const running = await boot(instance);
+  const made = await run(instance, ['backup', 'create']);
+  expect(made, made.stderr).toMatchObject({ code: 0 });
+  const bare = { env: { PATH: '/var/empty' } };
+  const refused = await run(instance, ['backup', 'restore', 'latest', '--table', 'orders'], bare);
+  expect(refused).toMatchObject({
+    code: 127,
+    stderr: expect.stringMatching(/pg_dump .* not installed\n.*without --table the whole cluster/),
+  });
+  expect(refused.stderr).not.toMatch(/restoring/);
+  await running.stop();
+});

@@ -4,9 +4,10 @@ import { appendFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { askNumber } from '../harness/ask.ts';
-import { boot, run } from '../harness/dbkit.ts';
-import { configure, openInstance } from '../harness/instance.ts';
+import { boot, type Ended, run, start } from '../harness/dbkit.ts';
+import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
+import { until } from '../harness/processes.ts';
 import { nightly } from '../harness/tier.ts';
 
 const programs = installed.find(({ directory }) => existsSync(join(directory, 'pg_dump'))) ?? installed[0]!;
@@ -75,7 +76,7 @@ const words: Readonly<Record<string, string>> = {
   'snapshot save': 'app kept',
   'snapshot restore': 'app@kept --yes',
   'snapshot delete': 'app@kept --yes',
-  'backup create': '--engine physical',
+  'backup create': '--engine copy',
   'backup show': 'latest',
   'backup restore': 'latest --dry-run',
   'backup drill': 'latest',
@@ -86,6 +87,19 @@ const words: Readonly<Record<string, string>> = {
   'config check': '--show',
   completion: 'bash',
 };
+
+/** These go on until they are stopped, and are asked like the others. */
+const goesOn = new Set(['wal receive']);
+
+async function ended(instance: Instance, command: string, line: readonly string[]): Promise<Ended> {
+  if (!goesOn.has(command)) return run(instance, line);
+  const running = start(instance, line);
+  await until(
+    () => running.words() !== '',
+    () => `${command} says nothing`,
+  );
+  return running.stop();
+}
 
 /** Every command that docs/COMMANDS.md has, so that a new one is asked too. */
 function everyCommand(): string[] {
@@ -146,7 +160,7 @@ nightly('no command shows a secret from any source, and none has a bug when it i
   const bad: string[] = [];
   for (const command of everyCommand()) {
     const line = [...command.split(' '), ...(words[command]?.split(' ') ?? []), '--verbose'];
-    const { code, stdout, stderr } = await run(instance, line);
+    const { code, stdout, stderr } = await ended(instance, command, line);
     if (`${stdout}${stderr}`.includes(CANARY)) bad.push(`${line.join(' ')} shows a secret`);
     if (code === null || code === 70) bad.push(`${line.join(' ')}: ${stderr}`);
   }
