@@ -58,8 +58,9 @@ export function registerRestore(backup: Command, cli: Cli): void {
     .action((label: string | undefined, flags: RestoreFlags, command: Command) =>
       cli.run<RestoreReport | CopyReport | LoadReport | TablesReport>(command, async (call) => {
         const app = await call.app();
-        const named = flags.from === undefined ? label : await fromCopy(app, call, label ?? 'latest', { ...flags, from: flags.from });
         const point = await app.restore.point(flags, call.signal);
+        const named =
+          flags.from === undefined ? label : await fromCopy(app, call, label ?? 'latest', { ...flags, from: flags.from, point });
         if (point && flags.table === undefined && flags.target === undefined)
           return replace(app, call, {
             source: 'backup',
@@ -101,10 +102,10 @@ const fromCopy = (
   app: App,
   { surroundings, signal }: Call,
   label: string,
-  { from, identity, systemIdentifier }: RestoreFlags & { readonly from: string },
+  { from, identity, systemIdentifier, point }: RestoreFlags & { readonly from: string; readonly point: PointRequest | undefined },
 ): Promise<string> => {
   const file = identity === undefined ? undefined : { file: resolve(surroundings.workingDirectory, identity) };
-  return app.offsite.bring(from, label, { identity: file, systemIdentifier }, signal);
+  return app.offsite.bring(from, label, { identity: file, systemIdentifier, point }, signal);
 };
 
 /** Both ends are a terminal and nobody automates it. */

@@ -4,12 +4,14 @@ import { expect, test } from 'vitest';
 import type { CopiedBackup } from '../../src/backups/offsite/copies.ts';
 import type { ConfigInput } from '../../src/config/config.ts';
 import { serverUser } from '../harness/as-user.ts';
+import { ask, askNumber } from '../harness/ask.ts';
 import { boot, run } from '../harness/dbkit.ts';
 import { makeDirectory } from '../harness/files.ts';
 import { configure, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { fakeS3 } from '../harness/s3.ts';
+import { untilKept } from '../wal/kept.ts';
 
 const [programs] = installed;
 
@@ -74,4 +76,35 @@ test('from an encrypted bucket on a blank machine: every row is back', async () 
   const damaged = await run(instance, ['backup', 'verify', '--copy', 'bucket'], { env });
   expect(damaged.code).toBe(65);
   expect(await readFile(key, 'utf8')).toContain('RECOVERY SHEET');
+});
+
+test('the moment before a table was dropped, on a blank machine: the backup in the copy that serves it is brought, not the newest', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  const mount = join(instance.root, 'mount');
+  await makeDirectory(mount, serverUser, 0o700);
+  await configure(instance, { copies: { nas: { type: 'directory', path: mount, recipients: [] } } });
+  const env = { DBKIT_WAL: 'tail' };
+  const running = await boot(instance, { env });
+  const take = async (): Promise<void> =>
+    expect((await run(instance, ['backup', 'create'], { env })).stderr).toMatch(/copied data_\d+_\d+ to nas/);
+  await take();
+  await ask(instance, 'app', 'CREATE TABLE orders AS SELECT generate_series(1, 500) AS id');
+  await ask(instance, 'app', 'DROP TABLE orders');
+  await addRows(instance, known.ledger + 1, 10);
+  await untilKept(instance);
+  await take();
+  expect((await running.stop()).code).toBe(0);
+
+  for (const dir of [instance.dataDir, instance.backupDir, instance.stateDir]) await rm(dir, { recursive: true });
+  await makeDirectory(instance.dataDir, serverUser, 0o700);
+  await mkdir(instance.backupDir);
+  const back = (...moment: string[]) => run(instance, ['backup', 'restore', '--from', 'nas', ...moment, '--yes'], { env });
+  const never = await back('--before', 'drop table invoices');
+  expect(never, never.stderr).toMatchObject({ code: 77, stderr: expect.stringMatching(/does not contain it.*have backups/) });
+  const restored = await back('--before', 'drop table orders');
+  expect(restored, restored.stderr).toMatchObject({ code: 0 });
+  const again = await boot(instance, { env });
+  expect(await askNumber(instance, 'app', 'SELECT count(*) FROM orders')).toBe(500);
+  await expectAllRows(instance, 0);
+  expect((await again.stop()).code).toBe(0);
 });

@@ -6,7 +6,7 @@ import type { Identity } from '../../kernel/machine.ts';
 import { opened } from '../../store/age.ts';
 import { makeTree, syncFiles, syncTree } from '../durable-tree.ts';
 import { hashFile } from '../regular-file.ts';
-import type { CopiedFile, CopyManifest, Run } from './manifest.ts';
+import type { CopiedFile, CopyManifest, Pack, Run } from './manifest.ts';
 import { unpack } from './packer.ts';
 import type { Place } from './place.ts';
 
@@ -38,11 +38,7 @@ export async function bringBack(
   for (const [number, pack] of manifest.packs.entries()) {
     const wanted = pieces.get(number);
     if (wanted === undefined) continue;
-    const sealed = await place.pack(pack.key, signal);
-    const plain = await unpack(pack, await opened(place.seal, pack.key, sealed)).catch((cause: unknown) => {
-      if (cause instanceof DbkitError) throw cause;
-      throw new DbkitError('data.corrupt', `${pack.key} in ${place.store.place} cannot be unpacked`, { cause });
-    });
+    const plain = await plainOf(place, pack, signal);
     for (const piece of wanted) await writePiece(pathOf(piece.path), piece, plain);
   }
   for (const file of manifest.files) await requireSame(pathOf(file.path), file, signal);
@@ -51,6 +47,27 @@ export async function bringBack(
     manifest.files.map(({ path }) => pathOf(path)),
   );
   await syncTree(root, inside);
+}
+
+/** One small file of a copied backup, in memory. Rejects with `data.corrupt` where the copy does not hold what it says. */
+export async function readCopied(place: Place, { files, packs }: CopyManifest, path: string, signal: AbortSignal): Promise<Buffer> {
+  const file = files.find((one) => one.path === path);
+  const pieces: Buffer[] = [];
+  for (const { pack, offset, length } of file?.runs ?? [])
+    pieces.push((await plainOf(place, packs[pack]!, signal)).subarray(offset, offset + length));
+  const bytes = Buffer.concat(pieces);
+  if (createHash('sha256').update(bytes).digest('hex') === file?.sha256) return bytes;
+  throw new DbkitError('data.corrupt', `${place.store.place} does not hold ${path} as it was`, {
+    hint: 'restore another backup: `dbkit backup list --copy NAME`',
+  });
+}
+
+async function plainOf(place: Place, pack: Pack, signal: AbortSignal): Promise<Buffer> {
+  const sealed = await place.pack(pack.key, signal);
+  return unpack(pack, await opened(place.seal, pack.key, sealed)).catch((cause: unknown) => {
+    if (cause instanceof DbkitError) throw cause;
+    throw new DbkitError('data.corrupt', `${pack.key} in ${place.store.place} cannot be unpacked`, { cause });
+  });
 }
 
 function piecesByPack({ files }: CopyManifest): Map<number, Piece[]> {

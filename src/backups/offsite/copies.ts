@@ -12,9 +12,7 @@ import { dumpRecords } from '../dump/record.ts';
 import { openHoldings } from '../holdings.ts';
 import { JSON_BYTES_MAX, parseJson } from '../names.ts';
 import { readRegular } from '../regular-file.ts';
-import type { KeptRecord, RecordKind } from '../repository.ts';
-import { bringBack } from './bring-back.ts';
-import { bringWalBack } from './bring-wal.ts';
+import { type Bringing, bringer, missing } from './bring.ts';
 import { type CheckedCopy, checkCopy, readBack } from './check-copy.ts';
 import { holdCopy, holdWalOfCopy } from './copy-lock.ts';
 import { copyOut } from './copy-out.ts';
@@ -23,10 +21,10 @@ import { type SentToCopy, sendHeld, walSending } from './follow-wal.ts';
 import { heldBackups } from './held-backups.ts';
 import type { NeededWal } from './needless-wal.ts';
 import { isVerified, openNotes, readNotes } from './notes.ts';
-import { type CopySummary, type Place, requireOwn, writtenBytes } from './place.ts';
+import { type CopySummary, type Place, requireOwn } from './place.ts';
 import { type Dependence, finishReplacing, type RotatedCopy } from './rotate.ts';
 import { openWalSender } from './send-wal.ts';
-import { type Found, openSources } from './sources.ts';
+import { openSources } from './sources.ts';
 import { upkeepOf } from './upkeep.ts';
 
 export interface CopiedBackup {
@@ -69,16 +67,9 @@ export interface Copies {
   rotate(name: string, identity: SecretPlace | undefined, signal: AbortSignal): Promise<RotatedCopy>;
   /** Backups there that still need a key of before; nothing is decrypted. */
   keys(name: string, signal: AbortSignal): Promise<Dependence>;
-  /** A backup and the WAL into the repository, as they were; nothing that is there is replaced. The label. */
-  bring(
-    name: string,
-    label: string,
-    options: { readonly identity: SecretPlace | undefined; readonly systemIdentifier: string | undefined },
-    signal: AbortSignal,
-  ): Promise<string>;
+  /** A backup and the WAL into the repository, as they were; nothing that is there is replaced. `latest` with a moment: the one that serves it. The label. */
+  bring(name: string, label: string, options: Bringing, signal: AbortSignal): Promise<string>;
 }
-
-const HINT = { hint: '`dbkit backup list --copy NAME` shows what a copy holds' };
 
 export function createCopies(needs: CopiesNeeds): Copies {
   const { config, system } = needs;
@@ -111,6 +102,7 @@ export function createCopies(needs: CopiesNeeds): Copies {
     },
     ...walSending(needs),
     ...upkeepOf(needs),
+    bring: bringer(needs),
     async pending(name, backups) {
       const notes = await readNotes(config.stateDir, name, settingsOf(name), system.files);
       return backups
@@ -132,20 +124,6 @@ export function createCopies(needs: CopiesNeeds): Copies {
         for (const [index, { summary }] of wanted.entries()) await book.add(summary, summary, at, checked[index]!.problem);
       });
       return checked;
-    },
-    async bring(name, label, { identity, systemIdentifier }, signal) {
-      const all = (await allOf(name, signal)).filter(
-        ({ summary }) => systemIdentifier === undefined || summary.systemIdentifier === systemIdentifier,
-      );
-      const found = label === 'latest' ? latest(name, all) : all.filter(({ summary }) => summary.label === label);
-      if (found.length > 1) throw ambiguous(name, found);
-      const [one] = found;
-      if (one === undefined) throw missing(name, label);
-      const place = placeOf(name, one.place.store, one.summary.systemIdentifier, identity);
-      if (label.startsWith('dump_')) await fetchInto(needs, dumpRecords, place, one.summary, signal);
-      else await fetchInto(needs, baseBackupRecords, place, one.summary, signal);
-      await bringWalBack(place, config.backupDir, system.files, signal);
-      return one.summary.label;
     },
   };
 }
@@ -203,47 +181,4 @@ async function neededBy(backupDir: string, { kind, label }: Backup): Promise<Nee
   return { timeline, startLsn, segmentSizeBytes };
 }
 
-/** The backup joins those of the repository, the record last, as one that was taken here. */
-async function fetchInto<R extends KeptRecord, W extends R>(
-  { config, owner, system }: CopiesNeeds,
-  kind: RecordKind<R, W>,
-  place: Place,
-  summary: CopySummary,
-  signal: AbortSignal,
-): Promise<void> {
-  const holdings = openHoldings(kind, config.backupDir, owner, system);
-  await holdings.locked(
-    'a backup that is brought back',
-    async () => {
-      if ((await holdings.records(signal)).some(({ label }) => label === summary.label)) return; // It is here already.
-      const manifest = await place.manifest(summary, signal);
-      await holdings.requireSpace(writtenBytes(manifest));
-      const directory = holdings.stagingOf(summary.label);
-      const record = `${directory}.copied.json`;
-      await bringBack(place, manifest, { directory, record, owner }, signal);
-      const parsed = kind.parse(parseJson(await readRegular(record, JSON_BYTES_MAX), `the record of ${summary.label}`));
-      if (parsed.label !== summary.label)
-        throw new DbkitError('data.corrupt', `the copy of ${summary.label} holds the record of ${parsed.label}`);
-      await holdings.publish(parsed);
-    },
-    signal,
-  );
-}
-
 const fingerprint = (place: string): string => createHash('sha256').update(place).digest('hex').slice(0, 8);
-
-const missing = (name: string, label: string): DbkitError =>
-  new DbkitError('backup.missing', `the copy ${name} has no backup ${label}`, HINT);
-
-/** The newest base backup, where all are of one cluster. */
-function latest(name: string, all: readonly Found[]): Found[] {
-  const clusters = new Set(all.map(({ summary }) => summary.systemIdentifier));
-  if (clusters.size > 1) throw ambiguous(name, all);
-  const last = all.filter(({ summary }) => summary.label.startsWith('data_')).at(-1);
-  return last === undefined ? [] : [last];
-}
-
-const ambiguous = (name: string, found: readonly Found[]): DbkitError =>
-  new DbkitError('data.foreign', `the copy ${name} holds backups of several clusters`, {
-    hint: `choose one with --system-identifier: ${[...new Set(found.map(({ summary }) => summary.systemIdentifier))].join(', ')}`,
-  });

@@ -57,7 +57,7 @@ export async function remoteRegion(
     await system.files.makeDirectory(backupDir, { mode: 0o700, owner });
     const away = createCopies({ config: { ...config, backupDir }, owner, system, clock: system.clock, reveal });
     const begunMs = system.clock.monotonicMs();
-    await away.bring(name, 'latest', { identity: undefined, systemIdentifier: undefined }, signal);
+    await away.bring(name, 'latest', { identity: undefined, systemIdentifier: undefined, point: undefined }, signal);
     const broughtMs = system.clock.monotonicMs() - begunMs;
     const of = await withoutTheData(options, backupDir);
     const rehearsed = await readBack({ options, checks, point: { ...point, timeline: undefined }, compare }, { of, source: name }, signal);
