@@ -5,7 +5,7 @@ import type { ControlFile } from '../formats/control-file.ts';
 import type { WalSource } from '../formats/wal-pages.ts';
 import { firstRecordOf } from '../formats/wal-reader.ts';
 import { type Lsn, parseSegmentName, segmentOf } from '../formats/wal-segment.ts';
-import { isAbort, wordsOf } from '../kernel/errors.ts';
+import { errnoOf, isAbort, unlessMissing, wordsOf } from '../kernel/errors.ts';
 import type { Logger } from '../kernel/machine.ts';
 import { type PageHistory, readPageHistory } from './page-history.ts';
 import type { Baseline } from './prove.ts';
@@ -67,10 +67,10 @@ export async function walSince({ dataDir, control, baseline, log }: Since, signa
   return { history: undefined, baseline: undefined };
 }
 
-/** Segments of the cluster's timeline up to the last checkpoint's; later files may be old ones that wait for their turn. */
+/** Segments of the cluster's timeline up to the last checkpoint's; later files may be old ones that wait for their turn. None where pg_wal is gone. */
 function segmentsHere(dataDir: string, { timeline, redoLsn, walSegmentSizeBytes: size }: ControlFile): bigint[] {
   const last = segmentOf(redoLsn, size);
-  return readdirSync(join(dataDir, 'pg_wal')).flatMap((name) => {
+  return namesNow(join(dataDir, 'pg_wal')).flatMap((name) => {
     const parsed = parseSegmentName(name, size);
     return parsed?.timeline === timeline && parsed.segment <= last ? [parsed.segment] : [];
   });
@@ -81,3 +81,12 @@ const firstSegment = (dataDir: string, control: ControlFile, from: bigint): bigi
   segmentsHere(dataDir, control)
     .filter((segment) => segment >= from)
     .sort((a, b) => (a < b ? -1 : 1))[0];
+
+function namesNow(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (cause) {
+    if (errnoOf(cause) !== 'ENOTDIR') unlessMissing(cause);
+    return [];
+  }
+}
