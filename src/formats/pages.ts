@@ -32,7 +32,10 @@ export function isSoundPage(page: Buffer, blockNumber: number, checksum: PageChe
   return checksum(page, blockNumber) === page.readUInt16LE(header.checksum);
 }
 
-/** The pages of a chunk whose header cannot be right (bufpage.c, PageIsVerified): all that can be told where a cluster has no checksums. */
+/**
+ * The pages of a chunk whose header cannot be right (bufpage.c, PageIsVerified), or a tuple of which holds zeroes: all that can be told where a cluster
+ * has no checksums.
+ */
 export function findBrokenHeaders(chunk: Buffer, firstBlock: number, blockSizeBytes: number): number[] {
   const broken: number[] = [];
   for (let offset = 0, block = firstBlock; offset + blockSizeBytes <= chunk.length; offset += blockSizeBytes, block += 1) {
@@ -41,10 +44,30 @@ export function findBrokenHeaders(chunk: Buffer, firstBlock: number, blockSizeBy
     const isSound =
       upper === 0
         ? isZero(chunk.subarray(offset, offset + blockSizeBytes))
-        : flags <= 7 && lower <= upper && upper <= special && special <= blockSizeBytes && special % 8 === 0;
+        : flags <= 7 &&
+          lower <= upper &&
+          upper <= special &&
+          special <= blockSizeBytes &&
+          special % 8 === 0 &&
+          !(upper < special && special === blockSizeBytes && hasZeroedTuple(chunk.subarray(offset, offset + blockSizeBytes), lower, upper));
     if (!isSound) broken.push(block);
   }
   return broken;
+}
+
+const ITEM_BYTES = 4;
+const LP_NORMAL = 1;
+const TUPLE_HEADER_BYTES = 23;
+
+/** Of a page without special space, which is a table's: no tuple has zeroes for a header, as its xmin is never 0 (itemid.h, htup_details.h). */
+function hasZeroedTuple(page: Buffer, lower: number, upper: number): boolean {
+  for (let at = HEADER_BYTES; at + ITEM_BYTES <= lower; at += ITEM_BYTES) {
+    const item = page.readUInt32LE(at);
+    const [offset, flags, length] = [item & 0x7fff, (item >>> 15) & 3, item >>> 17];
+    if (flags !== LP_NORMAL || offset < upper || length < TUPLE_HEADER_BYTES || offset + length > page.length) continue;
+    if (isZero(page.subarray(offset, offset + TUPLE_HEADER_BYTES))) return true;
+  }
+  return false;
 }
 
 /** True for a page that was never written to. */

@@ -22,6 +22,7 @@ function page(lsn: number, row = 'row'): Buffer {
   bytes.writeUInt16LE(SIZE, 16);
   bytes.writeUInt16LE(0x2004, 18);
   bytes.writeUInt32LE(8000 | (1 << 15) | (64 << 17), 24);
+  bytes.writeUInt32LE(3, 8000); // Its xmin.
   bytes.write(row, 8000 + 32);
   return bytes;
 }
@@ -60,6 +61,7 @@ function doubtsOf(now: readonly Buffer[], known: About = {}): (Doubt | undefined
 }
 
 test.each<[what: string, now: Buffer[], known: Parameters<typeof doubtsOf>[1], doubts: (Doubt | undefined)[]]>([
+  ['a page whose row has zeroes for a header', [page(700).fill(0, 8000)], { named: Float64Array.of(700) }, ['unsound']],
   ['a page as the backup holds it', [page(50)], { backup: [page(50)] }, [undefined]],
   ['a page that the WAL names and that has seen it', [page(700)], { backup: [page(50)], named: Float64Array.of(700) }, [undefined]],
   ['a page that has seen more than the last record that binds it', [page(800)], { named: Float64Array.of(700) }, [undefined]],
