@@ -1,5 +1,6 @@
 import type { SecretPlace } from './channel.ts';
 import type { ChannelSettings } from './channels.ts';
+import type { Alerter } from './contract.ts';
 
 /** Where deploy/kubernetes mounts the Secret of the alert channels. */
 export const ALERTS_FOLDER = '/run/secrets/dbkit-alerts';
@@ -17,6 +18,16 @@ export const secretsOf = (channels: Channels): { readonly key: string; readonly 
   Object.entries(channels).flatMap(([name, settings]) =>
     Object.entries(settings).flatMap(([field, value]) => (isPlace(value) ? [{ key: keyOf(name, field), place: value }] : [])),
   );
+
+/** The keys of those that are not there, or empty, for who asks. Copies have theirs looked at by their probe. */
+export async function unreadSecrets(channels: Channels, { reveal }: Pick<Alerter, 'reveal'>): Promise<string[]> {
+  const secrets = secretsOf(channels);
+  const read = await Promise.allSettled(secrets.map(({ place }) => reveal(place)));
+  return secrets.flatMap(({ key }, index) => {
+    const answer = read[index]!;
+    return answer.status === 'fulfilled' && answer.value !== '' ? [] : [key];
+  });
+}
 
 /** The same channels, with every secret read from a file of the mounted Secret. */
 export const channelsInPod = (channels: Channels): Record<string, Record<string, unknown>> =>

@@ -1,5 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Alerter } from '../../alerts/contract.ts';
+import { unreadSecrets } from '../../alerts/secrets.ts';
 import { isGood } from '../../backups/backup.ts';
 import { everyBackup } from '../../backups/find-backup.ts';
 import type { Severity } from '../../cluster/finding.ts';
@@ -34,7 +36,7 @@ export interface DoctorReport {
 }
 
 type Needs = Parameters<typeof reportStatus>[0] &
-  Parameters<typeof checkInTurn>[0] & { readonly memory: MonitorMemory; readonly files: Files };
+  Parameters<typeof checkInTurn>[0] & { readonly memory: MonitorMemory; readonly files: Files; readonly alerts: Pick<Alerter, 'reveal'> };
 
 const DAY_MS = 86_400_000;
 const WEEK_MS = 7 * DAY_MS;
@@ -66,7 +68,7 @@ async function gather(app: Needs, signal: AbortSignal): Promise<TonightFacts> {
   const { dataDir } = config.postgresql;
   const now = clock.now();
   const since = (iso: string): number => now.getTime() - Date.parse(iso);
-  const [status, watch, backups, keeping, recoveries, isOnOneDisk] = await Promise.all([
+  const [status, watch, backups, keeping, recoveries, isOnOneDisk, unread] = await Promise.all([
     reportStatus(app, signal),
     reportMonitor(app),
     everyBackup(app, signal).catch((cause: unknown) => {
@@ -76,6 +78,7 @@ async function gather(app: Needs, signal: AbortSignal): Promise<TonightFacts> {
     readKeeping(config.stateDir, files),
     history.all(),
     isOneDisk(dataDir, config.backupDir),
+    unreadSecrets(config.alerts.channels, app.alerts),
   ]);
   const proven = backups.flatMap(({ backup }) => backup.provenAt ?? []).map(since);
   const major = versionFile(dataDir);
@@ -87,6 +90,7 @@ async function gather(app: Needs, signal: AbortSignal): Promise<TonightFacts> {
     isMonitorPaused: watch.state.pausedUntil !== null && since(watch.state.pausedUntil) < 0,
     hasGivenUp: watch.state.gaveUp,
     channels: Object.keys(config.alerts.channels).length,
+    unreadSecrets: unread.join(', '),
     copies: Object.keys(config.copies).length,
     hasGoodBackup: backups.some(({ backup }) => isGood(backup)),
     provenAgoDays: proven.length === 0 ? null : Math.floor(Math.min(...proven) / DAY_MS),

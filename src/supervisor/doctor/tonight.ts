@@ -12,6 +12,8 @@ export interface TonightFacts {
   readonly hasGivenUp: boolean;
   /** Named in the configuration. */
   readonly channels: number;
+  /** 'team-url, ops-token': secrets of channels that cannot be read here; empty: none. */
+  readonly unreadSecrets: string;
   readonly copies: number;
   readonly hasGoodBackup: boolean;
   /** Days since a restore has proven a backup; null: none ever was. */
@@ -84,6 +86,13 @@ export const tonight = [
     then: 'warning',
     words: 'no alert channel is configured, so nobody is told',
     next: 'add one: `dbkit alert setup`',
+  },
+  {
+    id: 'tonight-secret-not-read',
+    when: ({ unreadSecrets }) => unreadSecrets !== '',
+    then: 'warning',
+    words: 'secrets of alert channels cannot be read, so those tell nobody: {unreadSecrets}',
+    next: '`dbkit alert test` says what each channel lacks',
   },
   {
     id: 'tonight-all-on-one-disk',
