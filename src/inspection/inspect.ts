@@ -14,7 +14,6 @@ import {
   inspectForeignEntries,
   inspectKinds,
   inspectPermissions,
-  inspectSlots,
   inspectTablespaceFolder,
   inspectTablespaces,
   mayBeRead,
@@ -28,10 +27,11 @@ import { notAccepted, remembered } from './known-damage.ts';
 import type { KnownFile } from './known-file.ts';
 import { followsAnother, inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
 import { inspectPrepared } from './prepared.ts';
+import { inspectLostPrepared } from './prepared-after-crash.ts';
 import type { FindBaseline } from './prove.ts';
 import type { Reached, ReadReached } from './reached.ts';
 import { databaseDirectories, inspectCatalogs } from './relations.ts';
-import { inspectOrigins } from './replication-origins.ts';
+import { inspectReplication } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
 import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles } from './since-shutdown.ts';
 import { isDiskError, stateFindings, stateOf, versionFile } from './state.ts';
@@ -207,8 +207,7 @@ async function look(
   findings.push(
     ...inspectConfiguration(dataDir, seen, stateDir),
     ...inspectTablespaces(dataDir, seen, known),
-    ...inspectSlots(dataDir, seen),
-    ...inspectOrigins(dataDir, seen),
+    ...inspectReplication(dataDir, seen),
   );
   findings.push(...inspectTablespaceFolder(seen), ...inspectTablespaceLinks(dataDir, seen, known));
   findings.push(...inspectCatalogs(dataDir, seen, severity));
@@ -228,6 +227,7 @@ async function look(
         clean,
         reached?.lastRecordLsn === known.checkpointLsn && reached.systemIdentifier === known.systemIdentifier ? reached : undefined,
       ),
+      ...(clean || isServed || recovers(seen) ? [] : await inspectLostPrepared(dataDir, seen, known, reached, signal)),
       ...oddSizes(seen, known, compared, isServed),
       ...inspectLeftovers(dataDir, seen, known),
     );

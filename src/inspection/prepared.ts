@@ -5,7 +5,7 @@ import type { Finding } from './findings.ts';
 import type { Reached } from './reached.ts';
 import type { Walk } from './walk.ts';
 
-const STATE_FILE = /^pg_twophase\/[0-9A-F]+$/;
+export const STATE_FILE = /^pg_twophase\/[0-9A-F]+$/;
 
 /**
  * State files of prepared transactions: each has a checksum, and those that were there at a clean shutdown must be there still. After a crash
@@ -26,3 +26,6 @@ export function inspectPrepared(dataDir: string, { entries }: Walk, clean: boole
   for (const path of owed) if (STATE_FILE.test(path) && !entries.has(path)) found(path, 'the file is gone since the last clean shutdown');
   return findings;
 }
+
+/** Low 32 bits of the number in the file's name (17 and later write all 64). */
+export const stateFileXid = (path: string): number => Number(BigInt(`0x${path.slice(path.lastIndexOf('/') + 1)}`) & 0xffffffffn);

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32c } from '../formats/crc32c.ts';
 import { parseFilenodeMap } from '../formats/filenode-map.ts';
+import { inspectSlots } from './directories.ts';
 import type { Finding } from './findings.ts';
 import type { Walk } from './walk.ts';
 
@@ -13,11 +14,17 @@ const CRC_BYTES = 4;
 /** pg_replication_origin, a shared catalog whose file the map names. */
 const ORIGINS = 6000;
 
+/** The slots, and the progress of the origins. */
+export const inspectReplication = (dataDir: string, seen: Walk): Finding[] => [
+  ...inspectSlots(dataDir, seen),
+  ...inspectOrigins(dataDir, seen),
+];
+
 /**
  * How far each subscription has come, as of the last checkpoint. A server panics at every start over one that it cannot read; without the file it
  * begins with none. Where no origin was ever made, nothing is lost with it.
  */
-export function inspectOrigins(dataDir: string, { entries }: Walk): Finding[] {
+function inspectOrigins(dataDir: string, { entries }: Walk): Finding[] {
   const entry = entries.get(PATH);
   if (entry?.kind !== 'file') return [];
   const problem = problemOf(readFileSync(join(dataDir, PATH)));

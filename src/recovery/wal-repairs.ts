@@ -7,6 +7,7 @@ import { mainDataOf, RM_XACT } from '../formats/wal-reader.ts';
 import { parseSegmentName } from '../formats/wal-segment.ts';
 import { readFromSegment } from '../formats/wal-tip.ts';
 import type { Finding } from '../inspection/findings.ts';
+import { stateFileXid } from '../inspection/prepared.ts';
 import { present } from '../instance/volume.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
@@ -63,15 +64,12 @@ export async function rebuildPrepared(bench: Bench, { path }: Finding, signal: A
   if (bytes) await local.system.files.write(join(local.volume.dataDir, path), bytes, { mode: 0o600, owner: local.owner });
 }
 
-/** Low 32 bits of the number in the file's name (17 and later write all 64). */
-export const xidOfStateFile = (path: string): number => Number(BigInt(`0x${path.slice(path.lastIndexOf('/') + 1)}`) & 0xffffffffn);
-
 async function findPrepare({ local, control }: Bench, path: string, signal: AbortSignal): Promise<Buffer | undefined> {
   if (!control) return undefined;
   const { systemIdentifier, walSegmentSizeBytes: segmentSizeBytes } = control;
   const wal = join(local.volume.dataDir, 'pg_wal');
   const names = (await readdir(wal)).map((name) => parseSegmentName(name, segmentSizeBytes)).filter((name) => name !== undefined);
-  const xid = xidOfStateFile(path);
+  const xid = stateFileXid(path);
   let found: Buffer | undefined;
   let readTo = 0n;
   for (const { timeline, segment } of names.sort((a, b) => Number(a.segment - b.segment) || a.timeline - b.timeline)) {
