@@ -12,8 +12,8 @@ import { everywhere, nightly } from '../harness/tier.ts';
 
 /**
  * Sample databases as their authors publish them, which are not dbkit's to hand on: DBKIT_SAMPLES names a folder with an SQL script for each, that
- * psql runs there. Seen whole: pagila, chinook, netflix and titanic (neondatabase/postgres-sample-dbs), northwind (pthom/northwind_psql), world
- * (ghusta/docker-postgres-world-db).
+ * psql runs there. Seen whole with the programs of 13, 15 and 18: pagila, chinook, netflix and titanic (neondatabase/postgres-sample-dbs), northwind
+ * (pthom/northwind_psql), world (ghusta/docker-postgres-world-db).
  */
 const folder = process.env['DBKIT_SAMPLES'] ?? '';
 const samples = folder === '' ? [] : readdirSync(folder).filter((name) => name.endsWith('.sql'));
