@@ -49,6 +49,11 @@ export async function judgeRecovery(
     timeline,
     mark,
     behindGap: seen.behindGap,
+    isUnproven:
+      seen.report.inventory === 'none' &&
+      seen.report.checksums === false &&
+      mark?.clean === true &&
+      mark.lastRecordLsn === before.control.checkpointLsn,
   });
   if (shortfall.kind === 'none') return undefined;
   const { losses, lost } = told([shortfallLoss(shortfall)]);
@@ -57,7 +62,9 @@ export async function judgeRecovery(
     findings: [
       shortfall.kind === 'window'
         ? { code: 'wal.short', path: 'pg_wal', evidence: `recovery ended before the WAL did: ${lost} is gone`, severity: 'certain' }
-        : { code: 'wal.unmarked', path: 'pg_wal', evidence: lost, severity: 'info' },
+        : shortfall.why === 'no-state'
+          ? { code: 'inventory.missing', path: '.', evidence: lost, severity: 'info' }
+          : { code: 'wal.unmarked', path: 'pg_wal', evidence: lost, severity: 'info' },
     ],
     decision: 'start',
     ...incident('recovery-judged'),

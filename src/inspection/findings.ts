@@ -44,6 +44,7 @@ export const findingCodes = {
   'mode.wrong': 'the permissions are not 0700 or 0750',
   'shutdown.unclean': 'the server was not shut down cleanly; it replays its WAL',
   'times.differ': 'files bear another time than at the last clean shutdown: copied, unpacked or touched',
+  'inventory.missing': 'the inventory of the last clean stop is gone, and no checksums prove the files',
   'volume.full': 'the volume is full',
   'volume.read-only': 'the volume cannot be written',
   'file.unreadable': 'the disk answers with an error where a file is read',

@@ -18,6 +18,7 @@ export const proofs = {
   'mode.wrong': 'never',
   'shutdown.unclean': 'never',
   'times.differ': 'never',
+  'inventory.missing': 'never',
   'volume.full': 'never',
   'volume.read-only': 'never',
   'file.unreadable': 'never',

@@ -54,7 +54,7 @@ export type Loss =
 export const unknownReasons = {
   'no-backup': 'no backup proves the pages',
   'no-mark': 'no mark tells how far the WAL had come',
-  'no-state': 'the state folder is gone, and with it the mark and the inventory',
+  'no-state': 'the state folder is gone, and with it the inventory of the last clean stop, and the cluster has no checksums',
 } as const;
 export type UnknownReason = keyof typeof unknownReasons;
 

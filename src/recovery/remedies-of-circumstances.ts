@@ -139,7 +139,7 @@ export const circumstances = [
   },
   {
     id: 'not-corruption',
-    findings: ['data.empty', 'data.unfinished', 'pid.stale', 'shutdown.unclean', 'wal.short', 'wal.unmarked'],
+    findings: ['data.empty', 'data.unfinished', 'pid.stale', 'shutdown.unclean', 'wal.short', 'wal.unmarked', 'inventory.missing'],
     when: always,
     ...starts,
     words: 'a crash is not corruption: PostgreSQL replays its own WAL',

@@ -14,6 +14,8 @@ export interface ShortfallFacts {
   readonly timeline: number;
   /** The mark of this very cluster. */
   readonly mark: { readonly timeline: number; readonly lastRecordLsn: Lsn; readonly flushedLsn: Lsn; readonly at: string } | undefined;
+  /** The mark is of this very clean stop, the inventory that was written with it is gone, and there are no checksums: nothing proves the files. */
+  readonly isUnproven: boolean;
   /** WAL of this cluster behind a gap, seen before the start. */
   readonly behindGap:
     | { readonly end: Lsn; readonly commits: number; readonly firstAt: string | null; readonly lastAt: string | null }
@@ -22,7 +24,7 @@ export interface ShortfallFacts {
 
 export type Shortfall =
   | { readonly kind: 'none' }
-  | { readonly kind: 'unknown'; readonly why: 'no-mark' }
+  | { readonly kind: 'unknown'; readonly why: 'no-mark' | 'no-state' }
   | { readonly kind: 'window'; readonly fromLsn: Lsn; readonly toLsn: Lsn; readonly until: string | null };
 
 interface Row {
@@ -69,6 +71,12 @@ export const shortfalls: readonly Row[] = [
     when: (facts) => endsBefore(facts, facts.mark!.lastRecordLsn),
     then: ({ wentOnAt, mark }) => ({ kind: 'window', fromLsn: wentOnAt, toLsn: mark!.flushedLsn, until: mark!.at }),
     words: 'recovery ended before the mark, so commits behind its end are missing',
+  },
+  {
+    id: 'no-inventory-after-a-stop',
+    when: ({ isUnproven }) => isUnproven,
+    then: () => ({ kind: 'unknown', why: 'no-state' }),
+    words: 'nothing tells what the files were at the last clean stop',
   },
   { id: 'came-to-the-mark', when: () => true, then: none, words: 'it came as far as the mark' },
 ];

@@ -133,11 +133,7 @@ export async function look(address: Address): Promise<Seen> {
     const own = tables.filter((one) => one.database === database);
     const visit = async (client: pg.Client): Promise<void> => {
       await client.query('SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off');
-      for (const { table } of own)
-        rows[`${database}.${table}`] = await client.query<{ phase: number; rows: number }>(counted(table)).then(
-          (answer) => ({ byPhase: Object.fromEntries(answer.rows.map((one) => [one.phase, one.rows])) }),
-          (cause: unknown) => ({ byPhase: {}, error: String(cause) }),
-        );
+      for (const { table } of own) rows[`${database}.${table}`] = await count(client, table);
       if (database !== 'app') return;
       await client.query('RESET ALL; SET enable_seqscan = off');
       for (const [index, query] of Object.entries(throughIndexes)) indexes[index] = await one(client, query);
@@ -149,6 +145,24 @@ export async function look(address: Address): Promise<Seen> {
     });
   }
   return { rows, indexes, prepared, counter };
+}
+
+/** One page that cannot be read hides every other row of its table: then those are counted without it, and the failure stays. */
+async function count(client: pg.Client, table: string): Promise<{ byPhase: Record<number, number>; error?: string }> {
+  const found = async () => {
+    const { rows } = await client.query<{ phase: number; rows: number }>(counted(table));
+    return Object.fromEntries(rows.map((row) => [row.phase, row.rows]));
+  };
+  try {
+    return { byPhase: await found() };
+  } catch (cause) {
+    const error = String(cause);
+    if (!/invalid page in block/.test(error)) return { byPhase: {}, error };
+    await client.query('SET zero_damaged_pages = on');
+    const byPhase = await found().catch(() => ({}));
+    await client.query('RESET zero_damaged_pages');
+    return { byPhase, error };
+  }
 }
 
 const one = (client: pg.Client, query: string): Promise<number | string> =>
@@ -174,7 +188,7 @@ export function gapsBetween(truth: Seen, now: Seen): Gap[] {
     const found = now.rows[what];
     return PHASES.flatMap((phase) => {
       const missing = (byPhase[phase] ?? 0) - (found?.byPhase[phase] ?? 0);
-      return missing === 0 ? [] : [{ what, database, table, phase, rows: missing, error: found?.error }];
+      return missing === 0 && found?.error === undefined ? [] : [{ what, database, table, phase, rows: missing, error: found?.error }];
     });
   });
   const indexes = Object.entries(now.indexes).flatMap(([index, found]): Gap[] => {

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import { asServerUser } from '../harness/as-user.ts';
 import { boot, readRecovery } from '../harness/dbkit.ts';
+import type { Instance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { scenario } from './disaster.ts';
 import { expectOtherTables } from './rest-of-the-rows.ts';
@@ -13,27 +14,57 @@ import { expectStopped } from './verdict.ts';
 const programs = installed.find(({ directory }) => existsSync(join(directory, 'pg_checksums')));
 const [FROM, PAGE_BYTES] = [4096, 8192];
 
+const declared = { section: 'C', from: 'template', majors: programs ? [programs.major] : [] } as const;
+
+/** A cluster without checksums that dbkit has stopped, and of which the second half of a page was zeroed then. */
+async function zeroed(instance: Instance): Promise<void> {
+  await execa(join(programs!.directory, 'pg_checksums'), ['--disable', '-D', instance.dataDir], asServerUser);
+  await expectStopped(instance, await (await boot(instance)).stop());
+  const file = await open(join(instance.dataDir, instance.places.ledger), 'r+');
+  await file.write(Buffer.alloc(PAGE_BYTES - FROM), 0, PAGE_BYTES - FROM, FROM);
+  await file.close();
+}
+
 scenario(
   {
+    ...declared,
     name: 'the tuples of a page were zeroed while the server was stopped, and the cluster has no checksums',
-    section: 'C',
     detectedBefore: true,
     healedBy: 'serving the rest',
     rowsLost: 'those of that page',
-    from: 'template',
-    majors: programs ? [programs.major] : [],
   },
   async (instance) => {
-    await execa(join(programs!.directory, 'pg_checksums'), ['--disable', '-D', instance.dataDir], asServerUser);
-    await expectStopped(instance, await (await boot(instance)).stop());
-    const file = await open(join(instance.dataDir, instance.places.ledger), 'r+');
-    await file.write(Buffer.alloc(PAGE_BYTES - FROM), 0, PAGE_BYTES - FROM, FROM);
-    await file.close();
+    await zeroed(instance);
     const running = await boot(instance);
     await expectOtherTables(instance);
     expect((await readRecovery(instance))?.lost).toMatch(
       new RegExp(`damaged and not mended: ${instance.places.ledger} .*1 of \\d+ pages is lost`),
     );
     await expectStopped(instance, await running.stop());
+  },
+);
+
+scenario(
+  {
+    ...declared,
+    name: 'the same, and the state folder is gone: nothing proves the files, and that is said, once',
+    detectedBefore: false,
+    healedBy: 'start',
+    rowsLost: 'those of that page',
+  },
+  async (instance) => {
+    await zeroed(instance);
+    await rm(instance.stateDir, { recursive: true });
+    const running = await boot(instance);
+    expect(await readRecovery(instance), running.words()).toMatchObject({
+      decision: 'start',
+      lost: expect.stringMatching(/^not known: the state folder is gone/),
+      findings: [{ code: 'inventory.missing' }],
+    });
+    await expectOtherTables(instance);
+    await expectStopped(instance, await running.stop());
+    const again = await boot(instance);
+    expect(again.words()).not.toMatch(/not known/);
+    await expectStopped(instance, await again.stop());
   },
 );
