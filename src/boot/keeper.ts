@@ -68,7 +68,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
       if (!published) last = undefined;
       await holding(signal, async ({ local: { settings, system } }) => {
         await clearStaleSocket(settings.socketDir, settings.port, system); // Every refusal comes before anything is replaced.
-        await refusePortInUse(settings.port, settings.listenAddresses);
+        await refusePortInUse(settings.port, settings.listenAddresses, system.clock, signal);
       });
       if (published) return;
       const { report, inspection } = await mendAll({ dryRun: false, strategy: undefined }, signal);

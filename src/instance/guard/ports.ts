@@ -7,20 +7,35 @@ import { isOwnTrouble, unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { readPlainText } from '../../machine/plain-file.ts';
 import { programOf } from './program-of.ts';
 
-/** Refuses a port that another program listens on, by trying it as the server would; names the program where /proc tells. */
-export async function refusePortInUse(port: number, addresses: string): Promise<void> {
+const TRIES = 5;
+const PAUSE_MS = 60;
+
+/**
+ * Refuses a port that another program listens on, by trying it as the server would; names the program where /proc tells. Tried again for a moment:
+ * another dbkit that tries the same port holds it for as long.
+ */
+export async function refusePortInUse(port: number, addresses: string, clock: System['clock'], signal: AbortSignal): Promise<void> {
   const wanted = addresses.trim();
   if (wanted === '') return;
   const first = wanted.split(',')[0]!.trim();
   const host = first === '*' ? '::' : first === 'localhost' ? '127.0.0.1' : first; // A name is looked up first, and takes as long as the lock.
-  const code = await new Promise<string | undefined>((resolve) => {
+  for (let tries = 1; (await tryPort(port, host)) === 'EADDRINUSE'; tries += 1) {
+    if (tries === TRIES) throw await inUse(port);
+    await clock.sleep(PAUSE_MS, signal);
+  }
+}
+
+/** Undefined: it is free. Any other trouble than EADDRINUSE is for the server to name. */
+const tryPort = (port: number, host: string): Promise<string | undefined> =>
+  new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', (cause) => resolve(errnoOf(cause)));
     probe.listen({ port, host, exclusive: true }, () => probe.close(() => resolve(undefined)));
   });
-  if (code !== 'EADDRINUSE') return; // Any other trouble is for the server to name.
+
+async function inUse(port: number): Promise<DbkitError> {
   const holder = await portHolder(port).catch(() => undefined); // It is in use, whoever cannot be named.
-  throw new DbkitError('port.in-use', `port ${port} is in use${holder ? ` by ${holder}` : ''}`, {
+  return new DbkitError('port.in-use', `port ${port} is in use${holder ? ` by ${holder}` : ''}`, {
     hint: 'stop that program, or set PGPORT to a free port; nothing was changed',
   });
 }
