@@ -79,7 +79,9 @@ export async function examine(local: Local, before: Inspection, questions: Datab
     const healed = finding.code === 'index.damaged' && (await rebuildIndex({ local, socketDir: questions.socketDir }, lostIndex, signal));
     (healed ? rebuilt : complaints).push(finding);
   }
-  for (const silence of silent) complaints.push(...(await damageOf(local, silence)));
+  for (const silence of silent)
+    for (const finding of await damageOf(local, silence))
+      if (!complaints.some(({ code, path }) => code === finding.code && path === finding.path)) complaints.push(finding);
   // Nobody is let in either where the catalog of roles is what was lost: then the files say so.
   if (unknown.some(({ id }) => id === 'not-let-in'))
     complaints.push(...before.report.findings.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/')));

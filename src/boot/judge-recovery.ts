@@ -50,7 +50,9 @@ export async function judgeRecovery(
     mark,
     behindGap: seen.behindGap,
     isUnproven:
+      kept === undefined && // Not only void: a start that was refused, or cut off, leaves the copies of the stop before it.
       seen.report.inventory === 'none' &&
+      before.control.state === 'shut down' &&
       seen.report.checksums === false &&
       mark?.clean === true &&
       mark.lastRecordLsn === before.control.checkpointLsn,

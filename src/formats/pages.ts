@@ -59,7 +59,7 @@ const ITEM_BYTES = 4;
 const LP_NORMAL = 1;
 const TUPLE_HEADER_BYTES = 23;
 
-/** Of a page without special space, which is a table's: no tuple has zeroes for a header, as its xmin is never 0 (itemid.h, htup_details.h). */
+/** Of a page without special space, which is a table's: no tuple has zeroes for a header, as its t_hoff is never 0 (itemid.h, htup_details.h). */
 function hasZeroedTuple(page: Buffer, lower: number, upper: number): boolean {
   for (let at = HEADER_BYTES; at + ITEM_BYTES <= lower; at += ITEM_BYTES) {
     const item = page.readUInt32LE(at);

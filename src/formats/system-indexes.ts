@@ -1,4 +1,5 @@
 import { basename, dirname, join } from 'node:path';
+import { unlessMissing } from '../kernel/errors.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import { parseFilenodeMap } from './filenode-map.ts';
 
@@ -74,8 +75,9 @@ export async function mappedRelation(dataDir: string, path: string): Promise<Map
 export async function fileOfSystemIndex(dataDir: string, name: string, home: string | undefined): Promise<string | undefined> {
   const oid = Number(Object.entries(indexes).find(([, [known]]) => known === name)?.[0]);
   for (const folder of ['global', ...(home === undefined ? [] : [home])]) {
-    const map = parseFilenodeMap(await readPlain(join(dataDir, folder, 'pg_filenode.map')).catch(() => Buffer.alloc(0)));
-    const file = 'problem' in map ? undefined : map.files.get(oid);
+    const bytes = await readPlain(join(dataDir, folder, 'pg_filenode.map')).catch(unlessMissing);
+    const map = bytes && parseFilenodeMap(bytes);
+    const file = map === undefined || 'problem' in map ? undefined : map.files.get(oid);
     if (file !== undefined) return `${folder}/${file}`;
   }
   return undefined;

@@ -61,9 +61,9 @@ export const isError = (severity: string): boolean => errors.has(severity);
 /** The path of a relation's file, without its fork and segment; it is the same in every language. */
 const namesRelationFile = says(/(^|[^\w/])(global|base\/\d+|pg_tblspc\/\d+\/PG_\w+\/\d+)\/\d+/);
 const isFull = (entry: LogEntry): boolean => hasState('53100')(entry) || says(/No space left on device|Disk quota exceeded/)(entry);
-/** A process of the server's was ended by one of these signals; in each of its languages the number stands between the pid and a colon (LogChildExit). */
+/** A process of the server's was ended by one of these signals; in each of its languages the number stands between the pid and a colon (LogChildExit). Of a command of the archiver no pid is said. */
 const ended = ({ message }: LogEntry, ...signals: readonly number[]): boolean =>
-  signals.includes(Number(/\(PID \d+\)\D+?(\d+)[^\d:]*:/.exec(message)?.[1]));
+  signals.includes(Number((/\(PID \d+\)\D+?(\d+)[^\d:]*:/.exec(message) ?? /was terminated by signal (\d+)/.exec(message))?.[1]));
 /** Of the triage table, what says that bytes are wrong or gone. */
 const damage: ReadonlySet<FindingCode> = new Set<FindingCode>([
   ...(['control.damaged', 'filenode-map.damaged', 'wal.missing', 'index.damaged', 'slru.damaged', 'database.missing'] as const),

@@ -7,6 +7,7 @@ import { mainDataOf, RM_XACT, readWal, type WalRecord } from '../formats/wal-rea
 import type { Finding } from './findings.ts';
 import { STATE_FILE, stateFileXid } from './prepared.ts';
 import type { Reached } from './reached.ts';
+import { hasEnded } from './status-bits.ts';
 import type { Walk } from './walk.ts';
 
 /**
@@ -26,18 +27,23 @@ export async function inspectLostPrepared(
   const missing = new Map(
     reached.prepared
       .map((name) => `pg_twophase/${name}`)
-      .filter((path) => STATE_FILE.test(path) && !entries.has(path))
+      .filter((path) => STATE_FILE.test(path) && !entries.has(path) && !hasEnded(dataDir, stateFileXid(path)))
       .map((path) => [stateFileXid(path), path]),
   );
   if (missing.size === 0) return [];
+  // A state file may outlive its COMMIT, where that waits for a synchronous standby: what ended before the checkpoint is in pg_xact, the rest is read.
   const isOfBefore = reached.lastRecordLsn < redoLsn;
-  const from = isOfBefore ? reached.lastRecordLsn : redoLsn; // A state file outlives its COMMIT by moments.
+  const from = isOfBefore ? reached.lastRecordLsn : redoLsn;
   const visit = (record: WalRecord): boolean => {
     if (record.manager === RM_XACT) missing.delete(spokenOf(record, major));
     return missing.size > 0;
   };
-  const { end } = await readWal(fromText(join(dataDir, 'pg_wal')), { systemIdentifier, timeline, segmentSizeBytes }, from, signal, visit);
-  if (end < reached.lastRecordLsn || end < redoLsn) return [];
+  const {
+    end,
+    broken,
+    missing: isCut,
+  } = await readWal(fromText(join(dataDir, 'pg_wal')), { systemIdentifier, timeline, segmentSizeBytes }, from, signal, visit);
+  if (missing.size === 0 || broken || isCut || end <= reached.lastRecordLsn || end <= redoLsn) return [];
   return [...missing.values()].map((path) => ({
     code: 'prepared.damaged',
     path,

@@ -36,6 +36,12 @@ export function mayHaveCommitted(dataDir: string, xid: number): boolean {
   return bytes === undefined || [COMMITTED, SUB_COMMITTED].includes(statusOf(bytes, xid));
 }
 
+/** True where pg_xact says that it committed or was rolled back; of what has ended since the last checkpoint it need not know. */
+export function hasEnded(dataDir: string, xid: number): boolean {
+  const bytes = bytesOf(dataDir, xactFile(xid));
+  return bytes !== undefined && statusOf(bytes, xid) !== 0;
+}
+
 /** The sources for the status files. */
 export interface StatusWitnesses {
   readonly stateDir: string;

@@ -126,7 +126,7 @@ export const dataFileIn = (words: string): string | undefined =>
   )?.[1];
 
 /** How a session's failure begins (connection.ts). */
-const saidBy = /^PostgreSQL (does not answer on port \d+|answered): /;
+const saidBy = /^PostgreSQL (does not answer on port \d+|answered|gave no answer): /;
 
 /** The first line of what the server said. */
 export const saidIn = (words: string): string => words.split('\n')[0]!.replace(saidBy, '');

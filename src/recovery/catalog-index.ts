@@ -28,7 +28,7 @@ export async function rebuildCatalogIndex(bench: Bench, { path, relation: named 
 
 /** The file of an index of a catalog, of a toast table of one too: 'base/5/2687'. Undefined where no index has that name. */
 async function fileOf(local: Local, database: string, index: string, signal: AbortSignal): Promise<string | undefined> {
-  const ofCatalogs = `relkind = 'i' AND relnamespace IN (11, 99)`; // pg_catalog and pg_toast (src/include/catalog/pg_namespace.dat)
+  const ofCatalogs = `relkind = 'i' AND relnamespace IN (11, 99) AND oid < 16384`; // pg_catalog and pg_toast; what no user made (FirstNormalObjectId)
   if (!/^pg_\w+$/.test(index)) return undefined;
   const question = `SELECT pg_relation_filepath(oid)::text AS file FROM pg_catalog.pg_class WHERE relname = '${index}' AND ${ofCatalogs}`;
   return (await askSingleUser(local, database, question, signal))[0];

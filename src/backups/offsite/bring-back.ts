@@ -49,14 +49,23 @@ export async function bringBack(
   await syncTree(root, inside);
 }
 
+/** The record of a backup has a row for each file: some megabytes. */
+const IN_MEMORY_BYTES_MAX = 64 * 1024 * 1024;
+const IN_MEMORY_RUNS_MAX = 1024;
+
 /** One small file of a copied backup, in memory. Rejects with `data.corrupt` where the copy does not hold what it says. */
 export async function readCopied(place: Place, { files, packs }: CopyManifest, path: string, signal: AbortSignal): Promise<Buffer> {
   const file = files.find((one) => one.path === path);
-  const pieces: Buffer[] = [];
-  for (const { pack, offset, length } of file?.runs ?? [])
-    pieces.push((await plainOf(place, packs[pack]!, signal)).subarray(offset, offset + length));
-  const bytes = Buffer.concat(pieces);
-  if (createHash('sha256').update(bytes).digest('hex') === file?.sha256) return bytes;
+  const isSmall = file !== undefined && file.sizeBytes <= IN_MEMORY_BYTES_MAX && file.runs.length <= IN_MEMORY_RUNS_MAX;
+  const bytes = Buffer.alloc(isSmall ? file.sizeBytes : 0);
+  let [at, number] = [0, -1];
+  let plain: Buffer = Buffer.alloc(0);
+  for (const { pack, offset, length } of isSmall ? file.runs : []) {
+    if (pack !== number) plain = await plainOf(place, packs[pack]!, signal);
+    number = pack;
+    at += plain.copy(bytes, at, offset, offset + length);
+  }
+  if (isSmall && createHash('sha256').update(bytes).digest('hex') === file.sha256) return bytes;
   throw new DbkitError('data.corrupt', `${place.store.place} does not hold ${path} as it was`, {
     hint: 'restore another backup: `dbkit backup list --copy NAME`',
   });

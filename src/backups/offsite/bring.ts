@@ -48,7 +48,9 @@ export function bringer(needs: CopiesNeeds): Copies['bring'] {
     await bringWalBack(place, config.backupDir, system.files, signal); // The moment is looked for in it.
     const summaries = all.map(({ summary }) => summary).filter((summary) => summary.label.startsWith('data_'));
     const chosen = await servingThere(needs, place, { summaries, request: point }, signal);
-    return fetch(summaries.find((summary) => summary.label === chosen)!);
+    const brought = await fetch(summaries.find((summary) => summary.label === chosen)!);
+    await bringWalBack(place, config.backupDir, system.files, signal); // Until the backup was here, nothing kept the WAL for it.
+    return brought;
   };
 }
 

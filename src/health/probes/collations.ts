@@ -21,8 +21,8 @@ const COLLATIONS = `
      AND EXISTS (SELECT FROM pg_depend d WHERE d.refclassid = 'pg_collation'::regclass AND d.refobjid = c.oid)`;
 /** A library comes with a start of the server. An interrupted DROP DATABASE (-2) lets nobody in. */
 const ASKED = `
-  SELECT datname AS name, datname = current_database() AS here, pg_postmaster_start_time()::text AS since FROM pg_database
-   WHERE datallowconn AND datconnlimit <> -2 ORDER BY 2 DESC, 1`;
+  SELECT oid::text AS oid, datname AS name, datname = current_database() AS here, pg_postmaster_start_time()::text AS since FROM pg_database
+   WHERE datallowconn AND datconnlimit <> -2 ORDER BY 3 DESC, 2`;
 
 /** For the sessions of one check; a monitor gets through all of them in a few. */
 const BUDGET_MS = 1_000;
@@ -63,9 +63,9 @@ interface Round {
 /** Collations belong to a database, so each is asked. One in which all was well is not asked again until the server is started again. */
 function createRounds(clock: Clock): (watch: Watch) => Promise<Round> {
   let start = '';
-  const sound = new Set<string>();
+  const sound = new Set<string>(); // By oid: one of the same name may come from elsewhere.
   return async ({ session, inDatabase }) => {
-    const all = await session.query<{ name: string; here: boolean; since: string }>(ASKED);
+    const all = await session.query<{ oid: string; name: string; here: boolean; since: string }>(ASKED);
     if (all[0]?.since !== start) sound.clear();
     start = all[0]?.since ?? '';
     const found: Changed[] = [];
@@ -73,10 +73,10 @@ function createRounds(clock: Clock): (watch: Watch) => Promise<Round> {
     const endsMs = clock.monotonicMs() + BUDGET_MS;
     const ask = async (name: string): Promise<readonly Changed[] | undefined> =>
       clock.monotonicMs() < endsMs ? inDatabase<Changed>(name, COLLATIONS) : undefined;
-    for (const { name, here } of all.filter((each) => !sound.has(each.name))) {
+    for (const { oid, name, here } of all.filter((each) => !sound.has(each.oid))) {
       const rows = here ? await session.query<Changed>(COLLATIONS) : await ask(name);
       if (rows === undefined) left.push(name);
-      else if (rows.length === 0) sound.add(name);
+      else if (rows.length === 0) sound.add(oid);
       else found.push(...rows);
     }
     return { found, left };

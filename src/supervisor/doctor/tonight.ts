@@ -91,7 +91,7 @@ export const tonight = [
     id: 'tonight-secret-not-read',
     when: ({ unreadSecrets }) => unreadSecrets !== '',
     then: 'warning',
-    words: 'secrets of alert channels cannot be read, so those tell nobody: {unreadSecrets}',
+    words: 'secrets of alert channels cannot be read from here: {unreadSecrets}; unless the monitor has them, those channels tell nobody',
     next: '`dbkit alert test` says what each channel lacks',
   },
   {
