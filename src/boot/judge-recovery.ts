@@ -4,6 +4,7 @@ import type { ControlFile } from '../formats/control-file.ts';
 import { parseLsn } from '../formats/wal-segment.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { forgetAllButConfiguration, readKept } from '../inspection/kept.ts';
+import { isOfThisStop } from '../inspection/reached.ts';
 import { readControl } from '../inspection/state.ts';
 import type { Local } from '../instance/local.ts';
 import { incident } from '../recovery/incidents.ts';
@@ -52,10 +53,8 @@ export async function judgeRecovery(
     isUnproven:
       kept === undefined && // Not only void: a start that was refused, or cut off, leaves the copies of the stop before it.
       seen.report.inventory === 'none' &&
-      before.control.state === 'shut down' &&
       seen.report.checksums === false &&
-      mark?.clean === true &&
-      mark.lastRecordLsn === before.control.checkpointLsn,
+      isOfThisStop(mark, before.control),
   });
   if (shortfall.kind === 'none') return undefined;
   const { losses, lost } = told([shortfallLoss(shortfall)]);

@@ -29,7 +29,7 @@ import { followsAnother, inspectLeftovers, inspectVersionFiles } from './leftove
 import { inspectPrepared } from './prepared.ts';
 import { inspectLostPrepared } from './prepared-after-crash.ts';
 import type { FindBaseline } from './prove.ts';
-import type { Reached, ReadReached } from './reached.ts';
+import { isOfThisStop, type Reached, type ReadReached } from './reached.ts';
 import { databaseDirectories, inspectCatalogs } from './relations.ts';
 import { inspectReplication } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
@@ -143,7 +143,7 @@ async function inspectAnswering(
     behindGap: gaps.behind,
     saw: (path) => seen.entries.has(path),
     sizeOf: (path) => seen.entries.get(path)?.sizeBytes,
-    isUnproven: compared?.isUnproven ?? false,
+    isUnproven: compared?.isUnproven ?? (inventory === undefined && isOfThisStop(reached, known)),
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
     report: {

@@ -1,3 +1,4 @@
+import type { ControlFile } from '../formats/control-file.ts';
 import type { Lsn } from '../formats/wal-segment.ts';
 
 /** How far the WAL of a cluster is known to have come, by whoever noted it while the server ran: recovery must get there. */
@@ -16,3 +17,7 @@ export interface Reached {
 
 /** The mark of the cluster in `dataDir`; of any cluster where no system identifier is given. */
 export type ReadReached = (stateDir: string, dataDir: string, systemIdentifier: string | undefined) => Promise<Reached | undefined>;
+
+/** The mark was written at the very clean stop that pg_control is of: an inventory was too. Where that is gone, only the pages can tell. */
+export const isOfThisStop = (reached: Reached | undefined, control: ControlFile | undefined): boolean =>
+  reached?.clean === true && control?.state === 'shut down' && reached.lastRecordLsn === control.checkpointLsn;

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
 import { asServerUser } from '../harness/as-user.ts';
+import { flipByte } from '../harness/breaking.ts';
 import { boot, readRecovery } from '../harness/dbkit.ts';
 import type { Instance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
@@ -16,13 +17,9 @@ const [FROM, PAGE_BYTES] = [4096, 8192];
 
 const declared = { section: 'C', from: 'template', majors: programs ? [programs.major] : [] } as const;
 
-/** A cluster without checksums that dbkit has stopped, and of which the second half of a page was zeroed then. */
-async function zeroed(instance: Instance): Promise<void> {
+async function stoppedWithoutChecksums(instance: Instance): Promise<void> {
   await execa(join(programs!.directory, 'pg_checksums'), ['--disable', '-D', instance.dataDir], asServerUser);
   await expectStopped(instance, await (await boot(instance)).stop());
-  const file = await open(join(instance.dataDir, instance.places.ledger), 'r+');
-  await file.write(Buffer.alloc(PAGE_BYTES - FROM), 0, PAGE_BYTES - FROM, FROM);
-  await file.close();
 }
 
 scenario(
@@ -34,7 +31,10 @@ scenario(
     rowsLost: 'those of that page',
   },
   async (instance) => {
-    await zeroed(instance);
+    await stoppedWithoutChecksums(instance);
+    const file = await open(join(instance.dataDir, instance.places.ledger), 'r+');
+    await file.write(Buffer.alloc(PAGE_BYTES - FROM), 0, PAGE_BYTES - FROM, FROM);
+    await file.close();
     const running = await boot(instance);
     await expectOtherTables(instance);
     expect((await readRecovery(instance))?.lost).toMatch(
@@ -47,13 +47,14 @@ scenario(
 scenario(
   {
     ...declared,
-    name: 'the same, and the state folder is gone: nothing proves the files, and that is said, once',
+    name: 'a bit of a row was flipped while the server was stopped, there are no checksums, and the state folder is gone: that nothing proves the files is said, once',
     detectedBefore: false,
     healedBy: 'start',
-    rowsLost: 'those of that page',
+    rowsLost: 'none, but one may be another',
   },
   async (instance) => {
-    await zeroed(instance);
+    await stoppedWithoutChecksums(instance);
+    await flipByte(instance, instance.places.ledger, PAGE_BYTES - 2);
     await rm(instance.stateDir, { recursive: true });
     const running = await boot(instance);
     expect(await readRecovery(instance), running.words()).toMatchObject({
