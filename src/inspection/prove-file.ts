@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { isSameButHints } from '../formats/page-hints.ts';
 import { findBrokenHeaders, HEADER_BYTES, header, isZero, pageLsn } from '../formats/pages.ts';
@@ -105,7 +105,7 @@ const isMissed = (block: number, task: ProofTask, kept: Kept | undefined): boole
 
 function openOrNothing(file: string): number | undefined {
   try {
-    return openSync(file, 'r');
+    return openSync(file, constants.O_RDONLY | constants.O_NONBLOCK); // A pipe in its place would be waited for without end.
   } catch (cause) {
     return unlessMissing(cause);
   }
@@ -175,6 +175,10 @@ const WINDOW_PAGES = 32;
 function openKept({ kept, blockSizeBytes: size }: ProofTask): Kept | undefined {
   const handle = kept === undefined ? undefined : openOrNothing(kept.file);
   if (kept === undefined || handle === undefined) return undefined;
+  if (!fstatSync(handle).isFile()) {
+    closeSync(handle);
+    return undefined; // Something else stands in its place in the backup: that says nothing of the data.
+  }
   const buffer = Buffer.allocUnsafe(WINDOW_PAGES * size);
   let window = { from: 0, pages: 0 };
   const at = (block: number): Buffer => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -176,4 +176,10 @@ test('the pages that an SP-GiST index remembers to have room are no difference, 
   };
   expect(isSameButHints(meta(1), meta(2))).toBe(true);
   expect(isSameButHints(meta(1), meta(1, 7))).toBe(false);
+});
+
+test('a folder in the place of the file of the backup is no backup of it, and says nothing of the data', () => {
+  const place = join(folder, 'in-its-place');
+  mkdirSync(place);
+  expect(doubtsOf([page(50)], { kept: { file: place, blocks: Number.POSITIVE_INFINITY }, isComplete: true })).toEqual([undefined]);
 });
