@@ -5,7 +5,9 @@ import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity } from '../../kernel/machine.ts';
 import { opened } from '../../store/age.ts';
 import { makeTree, syncFiles, syncTree } from '../durable-tree.ts';
+import { parseJson } from '../names.ts';
 import { hashFile } from '../regular-file.ts';
+import type { KeptRecord, RecordKind } from '../repository.ts';
 import type { CopiedFile, CopyManifest, Pack, Run } from './manifest.ts';
 import { unpack } from './packer.ts';
 import type { Place } from './place.ts';
@@ -69,6 +71,20 @@ export async function readCopied(place: Place, { files, packs }: CopyManifest, p
   throw new DbkitError('data.corrupt', `${place.store.place} does not hold ${path} as it was`, {
     hint: 'restore another backup: `dbkit backup list --copy NAME`',
   });
+}
+
+/** The record of a copied backup. Rejects with `data.corrupt` for one that is not understood, of a newer dbkit too, or is of another backup. */
+export function copiedRecord<R extends KeptRecord, W extends R>(kind: RecordKind<R, W>, bytes: Buffer, label: string): W {
+  const record = ((): W => {
+    try {
+      return kind.parse(parseJson(bytes, `the copied record of ${label}`));
+    } catch (cause) {
+      if (cause instanceof DbkitError) throw cause;
+      throw new DbkitError('data.corrupt', `the copied record of ${label} is not understood`, { cause });
+    }
+  })();
+  if (record.label === label) return record;
+  throw new DbkitError('data.corrupt', `the copy of ${label} holds the record of ${record.label}`);
 }
 
 async function plainOf(place: Place, pack: Pack, signal: AbortSignal): Promise<Buffer> {

@@ -4,10 +4,10 @@ import type { PointRequest } from '../base/points/point.ts';
 import { baseBackupRecords } from '../base/record.ts';
 import { dumpRecords } from '../dump/record.ts';
 import { openHoldings } from '../holdings.ts';
-import { JSON_BYTES_MAX, parseJson } from '../names.ts';
+import { JSON_BYTES_MAX } from '../names.ts';
 import { readRegular } from '../regular-file.ts';
 import type { KeptRecord, RecordKind } from '../repository.ts';
-import { bringBack } from './bring-back.ts';
+import { bringBack, copiedRecord } from './bring-back.ts';
 import { bringWalBack } from './bring-wal.ts';
 import type { Copies, CopiesNeeds } from './copies.ts';
 import { type CopySummary, type Place, writtenBytes } from './place.ts';
@@ -72,10 +72,7 @@ async function fetchInto<R extends KeptRecord, W extends R>(
       const directory = holdings.stagingOf(summary.label);
       const record = `${directory}.copied.json`;
       await bringBack(place, manifest, { directory, record, owner }, signal);
-      const parsed = kind.parse(parseJson(await readRegular(record, JSON_BYTES_MAX), `the record of ${summary.label}`));
-      if (parsed.label !== summary.label)
-        throw new DbkitError('data.corrupt', `the copy of ${summary.label} holds the record of ${parsed.label}`);
-      await holdings.publish(parsed);
+      await holdings.publish(copiedRecord(kind, await readRegular(record, JSON_BYTES_MAX), summary.label));
     },
     signal,
   );

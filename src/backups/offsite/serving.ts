@@ -5,8 +5,7 @@ import { readCluster } from '../base/cluster.ts';
 import type { PointRequest } from '../base/points/point.ts';
 import { pointOf } from '../base/points/points.ts';
 import { type BackupRecord, baseBackupRecords } from '../base/record.ts';
-import { parseJson } from '../names.ts';
-import { readCopied } from './bring-back.ts';
+import { copiedRecord, readCopied } from './bring-back.ts';
 import type { CopiesNeeds } from './copies.ts';
 import type { CopySummary, Place } from './place.ts';
 
@@ -43,9 +42,7 @@ export async function servingThere(
 async function recordOf(place: Place, summary: CopySummary, signal: AbortSignal): Promise<BackupRecord> {
   const { label } = summary;
   const manifest = await place.manifest(summary, signal);
-  const record = baseBackupRecords.parse(
-    parseJson(await readCopied(place, manifest, `${label}.json`, signal), `the copied record of ${label}`),
-  );
-  if (record.label === label && record.systemIdentifier === place.systemIdentifier) return record;
-  throw new DbkitError('data.corrupt', `the copy of ${label} holds the record of ${record.label}`);
+  const record = copiedRecord(baseBackupRecords, await readCopied(place, manifest, `${label}.json`, signal), label);
+  if (record.systemIdentifier === place.systemIdentifier) return record;
+  throw new DbkitError('data.corrupt', `the copy of ${label} holds a record of another cluster`);
 }
