@@ -63,8 +63,10 @@ const TUPLE_HEADER_BYTES = 23;
 function hasZeroedTuple(page: Buffer, lower: number, upper: number): boolean {
   for (let at = HEADER_BYTES; at + ITEM_BYTES <= lower; at += ITEM_BYTES) {
     const item = page.readUInt32LE(at);
-    const [offset, flags, length] = [item & 0x7fff, (item >>> 15) & 3, item >>> 17];
-    if (flags !== LP_NORMAL || offset < upper || length < TUPLE_HEADER_BYTES || offset + length > page.length) continue;
+    const offset = item & 0x7fff;
+    const length = item >>> 17;
+    if (((item >>> 15) & 3) !== LP_NORMAL || offset < upper || length < TUPLE_HEADER_BYTES || offset + length > page.length) continue;
+    if (page.readUInt32LE(offset) !== 0) continue; // Its xmin: of nearly every tuple nothing more is read.
     if (isZero(page.subarray(offset, offset + TUPLE_HEADER_BYTES))) return true;
   }
   return false;

@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path';
-import { unlessMissing } from '../kernel/errors.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import { parseFilenodeMap } from './filenode-map.ts';
 
@@ -75,7 +75,7 @@ export async function mappedRelation(dataDir: string, path: string): Promise<Map
 export async function fileOfSystemIndex(dataDir: string, name: string, home: string | undefined): Promise<string | undefined> {
   const oid = Number(Object.entries(indexes).find(([, [known]]) => known === name)?.[0]);
   for (const folder of ['global', ...(home === undefined ? [] : [home])]) {
-    const bytes = await readPlain(join(dataDir, folder, 'pg_filenode.map')).catch(unlessMissing);
+    const bytes = await readPlain(join(dataDir, folder, 'pg_filenode.map')).catch(unlessOwnTrouble);
     const map = bytes && parseFilenodeMap(bytes);
     const file = map === undefined || 'problem' in map ? undefined : map.files.get(oid);
     if (file !== undefined) return `${folder}/${file}`;

@@ -221,12 +221,7 @@ async function look(
       });
     findings.push(
       ...inspectTransactions(seen, known, clean),
-      ...inspectPrepared(
-        dataDir,
-        seen,
-        clean,
-        reached?.lastRecordLsn === known.checkpointLsn && reached.systemIdentifier === known.systemIdentifier ? reached : undefined,
-      ),
+      ...inspectPrepared(dataDir, seen, isOfThisStop(reached, known) ? reached : undefined),
       ...(clean || isServed || recovers(seen) ? [] : await inspectLostPrepared(dataDir, seen, known, reached, signal)),
       ...oddSizes(seen, known, compared, isServed),
       ...inspectLeftovers(dataDir, seen, known),

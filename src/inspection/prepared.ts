@@ -8,10 +8,10 @@ import type { Walk } from './walk.ts';
 export const STATE_FILE = /^pg_twophase\/[0-9A-F]+$/;
 
 /**
- * State files of prepared transactions: each has a checksum, and those that were there at a clean shutdown must be there still. After a crash
- * only the server knows which were finished meanwhile.
+ * State files of prepared transactions: each has a checksum, and those that were there at a clean shutdown must be there still. `stopped`: the mark of
+ * that shutdown; undefined after a crash (prepared-after-crash.ts).
  */
-export function inspectPrepared(dataDir: string, { entries }: Walk, clean: boolean, reached: Reached | undefined): Finding[] {
+export function inspectPrepared(dataDir: string, { entries }: Walk, stopped: Reached | undefined): Finding[] {
   const findings: Finding[] = [];
   const found = (path: string, evidence: string): void => {
     const postgresSays = `corrupted two-phase state file for transaction (${path})`;
@@ -22,7 +22,7 @@ export function inspectPrepared(dataDir: string, { entries }: Walk, clean: boole
     const problem = twoPhaseProblem(readPlainSync(join(dataDir, path)));
     if (problem !== undefined) found(path, problem);
   }
-  const owed = clean && reached?.clean ? reached.prepared.map((name) => `pg_twophase/${name}`) : [];
+  const owed = (stopped?.prepared ?? []).map((name) => `pg_twophase/${name}`);
   for (const path of owed) if (STATE_FILE.test(path) && !entries.has(path)) found(path, 'the file is gone since the last clean shutdown');
   return findings;
 }

@@ -20,4 +20,7 @@ export type ReadReached = (stateDir: string, dataDir: string, systemIdentifier: 
 
 /** The mark was written at the very clean stop that pg_control is of: an inventory was too. Where that is gone, only the pages can tell. */
 export const isOfThisStop = (reached: Reached | undefined, control: ControlFile | undefined): boolean =>
-  reached?.clean === true && control?.state === 'shut down' && reached.lastRecordLsn === control.checkpointLsn;
+  reached?.clean === true &&
+  control?.state === 'shut down' &&
+  reached.systemIdentifier === control.systemIdentifier &&
+  reached.lastRecordLsn === control.checkpointLsn;
