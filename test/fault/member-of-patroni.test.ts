@@ -6,6 +6,7 @@ import { startBare } from '../harness/bare-server.ts';
 import { write } from '../harness/breaking.ts';
 import { run } from '../harness/dbkit.ts';
 import { configure } from '../harness/instance.ts';
+import { freeze } from '../harness/processes.ts';
 import { expectAllRows } from '../harness/rows.ts';
 import { disaster, scenario } from './disaster.ts';
 import { takeBackup } from './take-backup.ts';
@@ -52,7 +53,7 @@ scenario(
     await configure(instance, { monitor: { maxFailures: 1 } });
     await write(instance, CACHE, '{"ttl": 30}');
     const server = await startBare(instance.programs, instance.dataDir, instance);
-    process.kill(server.pid, 'SIGSTOP'); // A leader that is frozen and wakes beside a new one is a split brain.
+    await freeze(server.pid); // A leader that is frozen and wakes beside a new one is a split brain.
     const watched = await run(instance, ['monitor', '--once']);
     expect(watched.stderr + watched.stdout).toContain('is a member of a Patroni cluster');
     expect(await readFile(`/proc/${server.pid}/stat`, 'utf8'), watched.stderr).toMatch(/^\d+ \(postgres\) T /);

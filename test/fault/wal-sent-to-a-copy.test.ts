@@ -9,7 +9,7 @@ import { crash } from '../harness/breaking.ts';
 import { boot, type Ended, type Running, run } from '../harness/dbkit.ts';
 import { makeDirectory } from '../harness/files.ts';
 import { configure, type Instance } from '../harness/instance.ts';
-import { until } from '../harness/processes.ts';
+import { freeze, until } from '../harness/processes.ts';
 import { keepingOf, untilKept, withArchive } from '../wal/kept.ts';
 import { startWriter, type Writer } from './acknowledged.ts';
 import { scenario } from './disaster.ts';
@@ -92,7 +92,7 @@ scenario(
     await untilSent(instance, writer, running);
     const first = await senderOf(instance);
 
-    process.kill(first!, 'SIGSTOP'); // As a mount does whose other end has gone.
+    await freeze(first!); // As a mount does whose other end has gone.
     await ask(instance, 'app', 'CREATE TABLE big AS SELECT generate_series(1, 60000) AS id');
     await untilKept(instance);
     expect(await keepingOf(instance), 'the keeper does not wait for it').toMatchObject({ state: 'keeping', problem: null });

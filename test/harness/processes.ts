@@ -42,6 +42,18 @@ export async function until(condition: () => boolean | Promise<boolean>, otherwi
   }
 }
 
+/**
+ * Stops a process where it stands, and resolves once it does: of two signals that wait for a process the lower number comes first (signal(7)), so that
+ * one that is told SIGSTOP and SIGQUIT before it had its turn ends by SIGQUIT.
+ */
+export async function freeze(pid: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP');
+  await until(
+    () => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.startsWith('T'),
+    () => `process ${pid} does not stop`,
+  );
+}
+
 function attempt<T>(look: () => T): T | undefined {
   try {
     return look();

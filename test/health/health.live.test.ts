@@ -14,7 +14,7 @@ import { ownedBy } from '../harness/files.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { needsReachableProgram } from '../harness/permissions.ts';
-import { until } from '../harness/processes.ts';
+import { freeze, until } from '../harness/processes.ts';
 import { nightly } from '../harness/tier.ts';
 
 const [programs] = installed;
@@ -124,7 +124,7 @@ describe('a server that is not there', () => {
   test('hung: said in time, with the pid and the way out', async () => {
     const instance = await serving({ health: { timeoutSeconds: 1 } });
     const postmaster = await postmasterOf(instance);
-    process.kill(postmaster, 'SIGSTOP');
+    await freeze(postmaster);
     try {
       const seen = await health(instance);
       expect({ exit: seen.exit, critical: statusOf(seen, 'critical') }).toEqual({ exit: 2, critical: ['service', 'connection'] });
@@ -146,7 +146,7 @@ describe('a server that is not there', () => {
     const session = await client(instance);
     const { rows } = await session.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
     const { pid } = rows[0]!;
-    process.kill(pid, 'SIGSTOP');
+    await freeze(pid);
     try {
       const seen = await health(instance);
       expect({ exit: seen.exit, critical: statusOf(seen, 'critical') }).toEqual({ exit: 2, critical: ['service'] });

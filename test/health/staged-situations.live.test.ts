@@ -12,7 +12,7 @@ import { boot, type Running, run, start } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { fillSpace, mountVolume, needsMounts, readOnlyBelow } from '../harness/mount.ts';
-import { until } from '../harness/processes.ts';
+import { freeze, until } from '../harness/processes.ts';
 import { isLongTier } from '../harness/tier.ts';
 
 const [programs] = installed;
@@ -56,8 +56,8 @@ async function client({ socketDir: host, port }: Instance, user = 'postgres', da
   onTestFinished(() => session.end().catch(() => undefined));
   return session;
 }
-function stopped(pid: number): void {
-  process.kill(pid, 'SIGSTOP');
+async function stopped(pid: number): Promise<void> {
+  await freeze(pid);
   onTestFinished(() => void goOn(pid));
 }
 function goOn(pid: number): void {

@@ -15,7 +15,7 @@ import { mountAround, mountsBelow } from '../../src/instance/mounts.ts';
 import { holdsNothing, isUnmounted } from '../../src/instance/places.ts';
 import type { Logger } from '../../src/kernel/machine.ts';
 import { clock } from '../../src/machine/clock.ts';
-import { until } from '../harness/processes.ts';
+import { freeze, until } from '../harness/processes.ts';
 
 /** While `code` is set, every look below `folder` ends with this error of the system, but for the first few. */
 const trouble = vi.hoisted(() => ({ code: '', folder: '/proc', spares: 0 }));
@@ -113,7 +113,7 @@ describe('who is short of descriptors sees nothing, and takes nothing for gone',
 describe('the end of a server whose guard is short of descriptors', () => {
   test('a fence ends whom it saw, and says that it could not see the rest', async () => {
     const { dataDir, server, pid } = await standIn();
-    process.kill(pid, 'SIGSTOP');
+    await freeze(pid);
     Object.assign(trouble, { code: 'EMFILE', spares: LOOKS_OF_SERVER_ON });
     await expect(fenceServer(dataDir, clock)).rejects.toMatchObject({ code: 'EMFILE' });
     trouble.code = '';
@@ -126,7 +126,7 @@ describe('the end of a server whose guard is short of descriptors', () => {
 
   test('a server that hangs has not stopped because nobody could look', async () => {
     const { dataDir, server, pid } = await standIn();
-    process.kill(pid, 'SIGSTOP');
+    await freeze(pid);
     Object.assign(trouble, { code: 'EMFILE', spares: LOOKS_OF_SERVER_ON });
     await expect(stopServer(dataDir, { timeoutMs: 50, clock, signal })).rejects.toMatchObject({ code: 'EMFILE' });
     trouble.code = '';

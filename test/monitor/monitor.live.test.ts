@@ -15,7 +15,7 @@ import { crash, postmasterOf, truncateTo } from '../harness/breaking.ts';
 import { boot, readStatus, run, start } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
-import { until } from '../harness/processes.ts';
+import { freeze, until } from '../harness/processes.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { nightly } from '../harness/tier.ts';
 
@@ -72,7 +72,7 @@ test('a server that was killed with its supervisor is recovered at the second fa
 test('a supervised server that is hung goes on, without losing a row; a slow one and a full one are left alone', async () => {
   const instance = await open();
   const running = await boot(instance);
-  process.kill(await postmasterOf(instance), 'SIGSTOP');
+  await freeze(await postmasterOf(instance));
   await once(instance);
   expect(await once(instance)).toMatchObject({
     action: 'recover',
@@ -126,7 +126,7 @@ nightly('two monitors: the second is told of the first; one inside the entrypoin
   );
   const second = await run(instance, ['monitor', '--once']);
   expect(second, second.stderr).toMatchObject({ code: 75, stderr: expect.stringMatching(/in use by a monitor/) });
-  process.kill(await postmasterOf(instance), 'SIGSTOP');
+  await freeze(await postmasterOf(instance));
   await until(
     async () => /go on now/.test((await readFile(join(instance.stateDir, 'monitor.json'), 'utf8')).toString()),
     () => running.words(),

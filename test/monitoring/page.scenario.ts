@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { chromium, type Page } from 'playwright-core';
 import { expect, onTestFinished, test } from 'vitest';
 import { postmasterOf } from '../harness/breaking.ts';
-import { until } from '../harness/processes.ts';
+import { freeze, until } from '../harness/processes.ts';
 import { isInstalled, type Watched, watchedInstance } from './watched.ts';
 
 const program = ['chromium', 'chromium-browser', 'google-chrome'].find(isInstalled);
@@ -75,7 +75,7 @@ test.skipIf(program === undefined)('a person looks at the page, in a browser (De
 
   // While the server hangs it still answers, and says so.
   const postmaster = await postmasterOf(watched.instance);
-  process.kill(postmaster, 'SIGSTOP');
+  await freeze(postmaster);
   try {
     await until(
       async () => (await fetch(`${watched.url}/healthz`)).status === 503,
