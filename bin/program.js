@@ -1,16 +1,17 @@
-import { existsSync, openSync, readFileSync, readSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join, relative, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { Script } from 'node:vm';
+'use strict';
+const { existsSync, openSync, readFileSync, readSync } = require('node:fs');
+const { dirname, join, relative, resolve } = require('node:path');
+const { fileURLToPath } = require('node:url');
+const { Script } = require('node:vm');
 
-const DIST = fileURLToPath(new URL('../dist/', import.meta.url));
+const nodeRequire = require;
+const DIST = join(__dirname, '../dist/');
 const CACHE = join(DIST, 'code-cache.bin');
 
 /** Which Node this is: a distribution's build of the same version has other libraries in it. */
 const NODE = JSON.stringify([process.versions, process.platform, process.arch]);
 
-export const isBuilt = () => existsSync(join(DIST, 'main.js'));
+exports.isBuilt = () => existsSync(join(DIST, 'main.js'));
 
 /**
  * dist/main.js and its chunks, which are CommonJS, with what V8 has compiled of them before: compiling is half of what a short command costs. Node
@@ -19,8 +20,8 @@ export const isBuilt = () => existsSync(join(DIST, 'main.js'));
  * change what bytecode means (20.19.0 runs that of 20.20.2, wrongly): so the cache names the very Node that made it. Without the cache, or with
  * another Node, all is compiled as ever.
  */
-export function openProgram() {
-  const node = createRequire(import.meta.url);
+exports.openProgram = openProgram;
+function openProgram() {
   const cached = openCache();
   const modules = new Map();
   const scripts = new Map();
@@ -36,7 +37,7 @@ export function openProgram() {
     scripts.set(name, script);
     const module = { exports: {} };
     modules.set(path, module);
-    const require = (id) => (id.startsWith('.') ? load(resolve(dirname(path), id)) : node(id));
+    const require = (id) => (id.startsWith('.') ? load(resolve(dirname(path), id)) : nodeRequire(id));
     require.import = (url) => (fileURLToPath(url).startsWith(DIST) ? Promise.resolve(load(fileURLToPath(url))) : import(url));
     script.runInThisContext()(module.exports, require, module, path, dirname(path));
     return module.exports;

@@ -15,7 +15,7 @@ function run(program: string | undefined, args: readonly string[]) {
   folders.push(folder);
   for (const name of ['bin', 'dist']) mkdirSync(join(folder, name));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  for (const name of ['bin/dbkit.js', 'bin/program.js']) copyFileSync(name, join(folder, name));
+  for (const name of ['bin/package.json', 'bin/dbkit.js', 'bin/program.js']) copyFileSync(name, join(folder, name));
   if (program !== undefined) writeFileSync(join(folder, 'dist/main.js'), program);
   const { status, stderr } = spawnSync(process.execPath, [join(folder, 'bin/dbkit.js'), ...args], { encoding: 'utf8' });
   return { status, stderr };
@@ -62,7 +62,7 @@ test('what another Node has compiled is not run: V8 would take it, and Node patc
   folders.push(folder);
   for (const name of ['bin', 'dist']) mkdirSync(join(folder, name));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-  for (const name of ['bin/dbkit.js', 'bin/program.js']) copyFileSync(name, join(folder, name));
+  for (const name of ['bin/package.json', 'bin/dbkit.js', 'bin/program.js']) copyFileSync(name, join(folder, name));
   const [main, cache] = [join(folder, 'dist/main.js'), join(folder, 'dist/code-cache.bin')];
   const status = (): number | null => spawnSync(process.execPath, [join(folder, 'bin/dbkit.js'), 'status']).status;
   writeFileSync(main, 'exports.main = async () => 3;');
