@@ -24,7 +24,6 @@ export function grouped(program: Command, heading: string, register: () => void)
 }
 
 export function registerHelp(program: Command): void {
-  program.helpCommand(false);
   program
     .command('help')
     .description('the help of a command; `options` lists those that every command takes')

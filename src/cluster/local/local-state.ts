@@ -63,10 +63,15 @@ export function localNeeds<Needs extends ClusterNeeds>(needs: Needs, { port, mem
   return { ...needs, config: { ...needs.config, ha: local, postgresql: login } };
 }
 
-/** The same for whoever names no members: `dbkit ha` is then about the local cluster, where one was made. */
-export async function ownOrLocal<Needs extends ClusterNeeds & { readonly config: Config; readonly files: Pick<Files, 'readJson'> }>(
-  needs: Needs,
-): Promise<Needs> {
+type AnyNeeds = ClusterNeeds & { readonly config: Config; readonly files: Pick<Files, 'readJson'> };
+
+/** For whoever names no members: the verb is then about the cluster of `dbkit ha up --local`, where one was made. */
+export const aboutCluster =
+  <Needs extends AnyNeeds, A extends readonly unknown[], R>(verb: (needs: Needs, ...rest: A) => Promise<R>) =>
+  async (needs: Needs, ...rest: A): Promise<R> =>
+    verb(await ownOrLocal(needs), ...rest);
+
+async function ownOrLocal<Needs extends AnyNeeds>(needs: Needs): Promise<Needs> {
   if (Object.keys(needs.config.ha.members).length > 0) return needs;
   const folder = localFolder(needs.config);
   const state = (await isThere(stateFile(folder))) ? await readLocal(needs.files, folder) : undefined;
