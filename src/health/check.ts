@@ -5,7 +5,7 @@ import { within } from '../kernel/deadline.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Clock, Locks, Logger } from '../kernel/machine.ts';
 import { type HealthReport, isOf, type ProbeReport, worstOf } from './health.ts';
-import type { Probe, Probed, ProbeResult } from './probe.ts';
+import { type Probe, type Probed, type ProbeResult, probeNames, probesOf } from './probe.ts';
 
 type Needs = { readonly config: Config; readonly services: readonly Probed[]; readonly clock: Clock };
 
@@ -17,7 +17,7 @@ export interface HealthRequest {
 /** Asks every probe at once, each with its own patience, and never hangs: what does not answer is a finding. Rejects with `usage.invalid`. */
 export async function checkHealth(app: Needs, { only }: HealthRequest, signal: AbortSignal): Promise<HealthReport> {
   const { clock } = app;
-  const chosen = choose(app, only);
+  const chosen = await choose(app, only);
   const at = clock.now().toISOString();
   const begunMs = clock.monotonicMs();
   const patienceMs = 2_000 * app.config.health.timeoutSeconds + 500;
@@ -96,7 +96,7 @@ const ofTheData = ['data-directory', 'checksums', 'log'] as const;
 
 /** A running server says, or its files show, that data is damaged: then it is not simply well because it answers. */
 export async function isDamaged(app: Needs, signal: AbortSignal): Promise<boolean> {
-  const there = new Set(app.services.flatMap(({ probes }) => probes.map(({ name }) => name)));
+  const there = await probeNames(app.services);
   const only = ofTheData.filter((name) => there.has(name));
   if (only.length === 0) return false; // Asked for none, it would ask all.
   const { probes } = await checkHealth(app, { only }, signal);
@@ -108,8 +108,9 @@ interface Chosen {
   readonly probe: Probe;
 }
 
-function choose({ services, config }: Needs, only: readonly string[]): Chosen[] {
-  const all = services.flatMap((service) => service.probes.map((probe) => ({ service: service.name, probe })));
+async function choose({ services, config }: Needs, only: readonly string[]): Promise<Chosen[]> {
+  const ofEach = services.map(async (service) => (await probesOf(service)).map((probe) => ({ service: service.name, probe })));
+  const all = (await Promise.all(ofEach)).flat();
   const names = all.map(({ probe }) => probe.name);
   const strange = only.find((name) => !names.includes(name));
   if (strange !== undefined) {

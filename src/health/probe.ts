@@ -30,5 +30,13 @@ export type ResultOf<Name extends ProbeName> = ProbeResult<ProbeFacts[Name]>;
 /** Something with health questions of its own: a service. */
 export interface Probed {
   readonly name: string;
-  readonly probes: readonly Probe[];
+  /** Loaded when they are asked for where there are many: a start asks none. */
+  readonly probes: readonly Probe[] | (() => Promise<readonly Probe[]>);
 }
+
+export const probesOf = async ({ probes }: Pick<Probed, 'probes'>): Promise<readonly Probe[]> =>
+  typeof probes === 'function' ? probes() : probes;
+
+/** The names of every probe there is. */
+export const probeNames = async (services: readonly Pick<Probed, 'probes'>[]): Promise<ReadonlySet<string>> =>
+  new Set((await Promise.all(services.map(probesOf))).flat().map(({ name }) => name));

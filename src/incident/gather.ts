@@ -5,6 +5,7 @@ import { createPooler } from '../cluster/pooler.ts';
 import { readSeen } from '../cluster/watch.ts';
 import type { ProbeName } from '../config/probe-names.ts';
 import { checkHealth } from '../health/check.ts';
+import { probeNames } from '../health/probe.ts';
 import type { Inspect } from '../inspection/report.ts';
 import { within } from '../kernel/deadline.ts';
 import { wordsOf } from '../kernel/errors.ts';
@@ -36,7 +37,7 @@ export async function gather(app: GatherNeeds, { moments }: { readonly moments: 
       return undefined;
     }
   };
-  const there = new Set(app.services.flatMap((service) => service.probes.map(({ name }) => name)));
+  const there = await probeNames(app.services);
   const only = probes.filter((name) => there.has(name));
   const [cluster, status, health, inspection, backups, reachable] = await Promise.all([
     Object.keys(config.ha.members).length === 0 ? undefined : bounded('the cluster', LIMITS.clusterMs, (limited) => hear(app, limited)),

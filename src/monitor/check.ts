@@ -9,7 +9,7 @@ import { isRunning } from '../control/running.ts';
 import { type ServiceState, type StatusBoard, serverAmong } from '../control/status.ts';
 import { checkHealth } from '../health/check.ts';
 import type { HealthReport } from '../health/health.ts';
-import type { Probed } from '../health/probe.ts';
+import { type Probed, probeNames } from '../health/probe.ts';
 import type { Instance } from '../instance/contract.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { Clock, Logger, SpawnChild } from '../kernel/machine.ts';
@@ -162,7 +162,7 @@ async function recover(
 /** A server that dies in the middle of a check fails some questions before its process is seen to be gone: it is looked at once more. */
 async function lookAgain(app: MonitorNeeds, seen: Seen, signal: AbortSignal): Promise<Seen> {
   if (seen.verdict !== 'unwell') return seen;
-  const there = new Set(app.services.flatMap(({ probes }) => probes.map(({ name }) => name)));
+  const there = await probeNames(app.services);
   const only = ['service', 'connection'].filter((name) => there.has(name));
   if (only.length === 0) return seen;
   const again = judgeCheck(await checkHealth(app, { only }, signal));

@@ -3,7 +3,6 @@ import { isAbort, wordsOf } from '../kernel/errors.ts';
 import { exitStatus } from '../kernel/exit-status.ts';
 import type { Child, ExitReason, Files, Signals, SpawnChild } from '../kernel/machine.ts';
 import type { MonitorCheck, MonitorNeeds } from '../monitor/check.ts';
-import { monitor } from '../monitor/loop.ts';
 import { endPlannedStop } from '../monitor/pause.ts';
 import { tellOfArchive } from './archive-alerts.ts';
 import { type AutomaticCommands, type AutomaticWork, beginAutomaticWork } from './automatic-work.ts';
@@ -118,6 +117,7 @@ async function watch(
   let said = '';
   while (!signal.aborted) {
     try {
+      const { monitor } = await import('../monitor/loop.ts');
       await monitor(
         app,
         { start: [], intervalMs, onCheck: (check) => onCheck?.(check), onRecovery: (isUnderWay) => onRecovery?.(isUnderWay) },

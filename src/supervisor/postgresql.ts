@@ -4,7 +4,7 @@ import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { createKeeper } from '../boot/keeper.ts';
 import type { Leading } from '../health/leading.ts';
-import { createProbes } from '../health/probes/probes.ts';
+import type { Probe } from '../health/probe.ts';
 import { createInspect } from '../inspection/look.ts';
 import type { Inspect } from '../inspection/report.ts';
 import type { Instance } from '../instance/contract.ts';
@@ -44,6 +44,7 @@ export interface Postgresql {
 export function createPostgresql(options: PostgresqlOptions & { readonly leading?: Leading | undefined }): Postgresql {
   const { config, system, onFail, backups } = options;
   const { restart } = config.postgresql;
+  let probes: Promise<readonly Probe[]> | undefined;
   const wishes = createBackupWishes();
   const keeper = createKeeper({ ...options, wantBackup: wishes.want });
   const inspect = createInspect(config, system, sources(backups));
@@ -78,7 +79,7 @@ export function createPostgresql(options: PostgresqlOptions & { readonly leading
       },
       lastRecovery: keeper.lastRecovery,
       backupWanted: wishes.next,
-      probes: createProbes(options),
+      probes: () => (probes ??= import('../health/probes/probes.ts').then(({ createProbes }) => createProbes(options))),
       backups,
     },
     instance: createInstance(config, system),

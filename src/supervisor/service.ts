@@ -1,5 +1,5 @@
 import type { Backups } from '../backups/backup.ts';
-import type { Probe } from '../health/probe.ts';
+import type { Probed } from '../health/probe.ts';
 import type { System } from '../kernel/machine.ts';
 import type { RunningService } from '../kernel/running-service.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
@@ -39,7 +39,7 @@ export interface Service {
   lastRecovery?(): RecoveryReport | undefined;
   /** Resolves when a base backup is wanted before the next start; absent where none ever is. */
   backupWanted?(signal: AbortSignal): Promise<string>;
-  readonly probes: readonly Probe[];
+  readonly probes: Probed['probes'];
   readonly backups: readonly Backups[];
 }
 
