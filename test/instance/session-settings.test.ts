@@ -12,6 +12,7 @@ test('a superuser session begins with the catalogs alone, no limits of others, n
     '-c idle_in_transaction_session_timeout=0',
     '-c transaction_timeout=0',
     '-c synchronous_commit=local',
+    '-c jit=off',
     '-c event_triggers=off',
     '-c session_preload_libraries=',
     '-c default_transaction_isolation=read\\ committed',
