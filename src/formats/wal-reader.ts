@@ -51,51 +51,79 @@ const XACT_OPERATION_MASK = 0x70;
 const xactCommits = new Set([0x00, 0x30]);
 const RECORD_LENGTH_MAX = 1024 * 1024 * 1024;
 
+type Visit = (record: WalRecord) => boolean;
+const all: Visit = () => true;
+
 /**
  * Reads record after record from `start`, which must be where a record or a page begins, as the server does in recovery (xlogreader.c): until
  * one is cut short, has a wrong checksum or does not follow its predecessor. `visit` may end it early by answering false. Of several
  * directories the first that holds a segment is read.
  */
+export async function readRecords(
+  source: WalSource,
+  identity: WalIdentity,
+  start: Lsn,
+  signal: AbortSignal,
+  visit: Visit = all,
+): Promise<Omit<WalEnd, 'broken'>> {
+  const pages = openPages(source, identity);
+  try {
+    return await recordsOf(pages, identity, start, signal, visit);
+  } finally {
+    await pages.close();
+  }
+}
+
+/** The same, and whether anything lies beyond the end, for which the rest of that segment is read. Whoever ends it early asks for no more. */
 export async function readWal(
   source: WalSource,
   identity: WalIdentity,
   start: Lsn,
   signal: AbortSignal,
-  visit: (record: WalRecord) => boolean = () => true,
+  visit: Visit = all,
 ): Promise<WalEnd> {
   const pages = openPages(source, identity);
+  try {
+    const { isEnough, ...read } = await recordsOf(pages, identity, start, signal, visit);
+    return { ...read, broken: !isEnough && (await hasPagesBeyond(pages, read.end, identity)) };
+  } finally {
+    await pages.close();
+  }
+}
+
+async function recordsOf(
+  pages: Pages,
+  identity: WalIdentity,
+  start: Lsn,
+  signal: AbortSignal,
+  visit: Visit,
+): Promise<Omit<WalEnd, 'broken'> & { readonly isEnough: boolean }> {
   let [position, end, previous] = [start, start, undefined as Lsn | undefined];
   let lastCommitAt: Date | undefined;
   let last: WalEnd['last'];
   let createsTablespaces = false;
-  try {
-    for (;;) {
-      signal.throwIfAborted();
-      const found = await readRecord(pages, position);
-      if (found === undefined) break;
-      if ('skipTo' in found) {
-        position = found.skipTo; // Its server crashed within this record and said so when it went on.
-        previous = undefined;
-        continue;
-      }
-      if (!isSound(found.bytes, previous)) break;
-      const record = describe(found);
-      [previous, end] = [found.lsn, found.next];
-      last = { lsn: found.lsn, crc: found.bytes.readUInt32LE(CRC_OFFSET) };
-      lastCommitAt = record.committedAt ?? lastCommitAt;
-      createsTablespaces ||= record.manager === RM_TABLESPACE && record.info === TABLESPACE_CREATE;
-      const size = BigInt(identity.segmentSizeBytes);
-      const switched = record.manager === RM_XLOG && record.info === XLOG_SWITCH;
-      position = switched ? (segmentOf(end - 1n, identity.segmentSizeBytes) + 1n) * size : end;
-      if (switched) end = position;
-      const seen = { end, last, lastCommitAt, createsTablespaces };
-      if (!visit(record)) return { ...seen, broken: false, missing: false }; // Whoever ends it early asks for no more.
+  for (;;) {
+    signal.throwIfAborted();
+    const found = await readRecord(pages, position);
+    if (found === undefined) break;
+    if ('skipTo' in found) {
+      position = found.skipTo; // Its server crashed within this record and said so when it went on.
+      previous = undefined;
+      continue;
     }
-    const missing = pages.lacked();
-    return { end, broken: await hasPagesBeyond(pages, end, identity), missing, last, lastCommitAt, createsTablespaces };
-  } finally {
-    await pages.close();
+    if (!isSound(found.bytes, previous)) break;
+    const record = describe(found);
+    [previous, end] = [found.lsn, found.next];
+    last = { lsn: found.lsn, crc: found.bytes.readUInt32LE(CRC_OFFSET) };
+    lastCommitAt = record.committedAt ?? lastCommitAt;
+    createsTablespaces ||= record.manager === RM_TABLESPACE && record.info === TABLESPACE_CREATE;
+    const size = BigInt(identity.segmentSizeBytes);
+    const switched = record.manager === RM_XLOG && record.info === XLOG_SWITCH;
+    position = switched ? (segmentOf(end - 1n, identity.segmentSizeBytes) + 1n) * size : end;
+    if (switched) end = position;
+    if (!visit(record)) return { end, last, lastCommitAt, createsTablespaces, missing: false, isEnough: true };
   }
+  return { end, last, lastCommitAt, createsTablespaces, missing: pages.lacked(), isEnough: false };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { errnoOf } from '../kernel/errors.ts';
 import { type BytePath, fromText, join, toBytes } from './byte-path.ts';
-import { readWal, type WalEnd } from './wal-reader.ts';
+import { readRecords, readWal, type WalEnd } from './wal-reader.ts';
 import {
   holdsSegment,
   LONG_HEADER_BYTES,
@@ -80,7 +80,7 @@ function nearestOf({ lsn, staleUpTo }: Anchor, segmentSizeBytes: number): bigint
 }
 
 async function readOn(directory: BytePath, { lsn, timeline }: Anchor, cluster: Cluster, signal: AbortSignal): Promise<WalTip | undefined> {
-  const { end, last } = await readWal(directory, { ...cluster, timeline }, lsn, signal);
+  const { end, last } = await readRecords(directory, { ...cluster, timeline }, lsn, signal);
   return (
     last && { timeline, segment: segmentName(timeline, segmentOf(end - 1n, cluster.segmentSizeBytes), cluster.segmentSizeBytes), end, last }
   );
@@ -97,7 +97,7 @@ async function endIn(directory: BytePath, name: string, cluster: Cluster, signal
   for (const back of STEPS_BACK) {
     const from = Math.max(0, newest - back);
     const start = await withSegment(directory, name, (file) => firstRecord(file, begin, from, cluster.segmentSizeBytes));
-    const read = start === undefined ? undefined : await readWal(directory, identity, start, signal);
+    const read = start === undefined ? undefined : await readRecords(directory, identity, start, signal);
     if (read?.last) return { timeline, segment: name, end: read.end, last: read.last };
     if (from === 0) return undefined;
   }

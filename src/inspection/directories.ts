@@ -89,8 +89,8 @@ export function inspectTablespaceFolder({ entries }: Walk): Finding[] {
 /** Tablespaces whose volume is not there: the link leads nowhere, or to an empty mount point without this version's directory. */
 export function inspectTablespaces(dataDir: string, { entries }: Walk, control: ControlFile | undefined): Finding[] {
   const home = control && `PG_${control.major}_${control.catalogVersion}`;
-  return [...entries.values()].flatMap(({ path, kind }): Finding[] => {
-    if (kind !== 'link' || !/^pg_tblspc\/\d+$/.test(path)) return [];
+  const links = [...entries.values()].filter(({ path, kind }) => kind === 'link' && /^pg_tblspc\/\d+$/.test(path));
+  return links.flatMap(({ path }): Finding[] => {
     if (!leadsSomewhere(join(dataDir, path))) return [dangling(path, 'its link leads nowhere: is the tablespace’s volume mounted?')];
     if (home === undefined || entries.has(`${path}/${home}`)) return [];
     return [dangling(path, `there is no ${home} where its link leads: is the tablespace’s volume mounted?`)];
@@ -103,9 +103,9 @@ const dangling = (path: string, evidence: string): Finding => ({ code: 'tablespa
 const mustBelong = ({ path, mode }: Entry): boolean => isPostgresqls(path) || (isOnlyRead(path) && (mode & 0o044) === 0);
 
 const isClosed = ({ path, kind, mode }: Entry): boolean => {
-  if (isOnlyRead(path)) return kind === 'file' && (mode & 0o444) === 0;
   const wanted = kind === 'file' ? 0o600 : kind === 'directory' ? 0o700 : 0;
-  return isPostgresqls(path) && (mode & wanted) !== wanted;
+  if ((mode & wanted) === wanted) return false; // Nearly every one of tens of thousands: their names need not be looked at.
+  return isOnlyRead(path) ? kind === 'file' && (mode & 0o444) === 0 : isPostgresqls(path);
 };
 
 /** Entries that belong to somebody else and are not PostgreSQL's: a key of root's, notes. Named, and left as it is. */

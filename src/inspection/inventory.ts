@@ -12,13 +12,23 @@ import { type Kept, keepFiles, keptBytes } from './kept.ts';
 import type { KnownFile } from './known-file.ts';
 import { type Entry, type Walk, walk } from './walk.ts';
 
+type FileRow = [path: string, sizeBytes: number, mtimeMs: number];
+
+/** One by one and without a copy of each: there are tens of thousands, and every start reads them. */
+const areFileRows = (rows: unknown): boolean =>
+  Array.isArray(rows) &&
+  rows.every(
+    (row: unknown) =>
+      Array.isArray(row) && row.length === 3 && typeof row[0] === 'string' && typeof row[1] === 'number' && typeof row[2] === 'number',
+  );
+
 /** Path, size and time of every file, written right after a clean shutdown: until the server runs again, only these are right. */
 const inventorySchema = v.object({
   schema: v.literal('dbkit.inventory/v1'),
   systemIdentifier: v.string(),
   checkpointLsn: v.string(),
   takenAt: v.string(),
-  files: v.array(v.tuple([v.string(), v.number(), v.number()])),
+  files: v.custom<FileRow[]>(areFileRows),
   /** The complaints of the server while it ran: it stays known until a start finds it mended. */
   damage: v.optional(
     v.array(

@@ -1,6 +1,6 @@
 import { changesOf, MAIN_FORK, type RelationFile, type WalChange } from '../formats/wal-changes.ts';
 import type { WalSource } from '../formats/wal-pages.ts';
-import { readWal, type WalRecord } from '../formats/wal-reader.ts';
+import { readRecords, type WalRecord } from '../formats/wal-reader.ts';
 import type { Lsn, WalIdentity } from '../formats/wal-segment.ts';
 import { RELATION } from './relations.ts';
 
@@ -64,7 +64,7 @@ export async function readPageHistory(request: HistoryRequest, signal: AbortSign
     else if (change.kind === 'truncate') fork(files, change.file, MAIN_FORK, blocksPerSegment).cut(change.blocks, false);
     else for (const number of [MAIN_FORK, INIT_FORK]) fork(files, change.file, number, blocksPerSegment).cut(0, true);
   };
-  const { end } = await readWal(source, identity, from, signal, (record) => {
+  const { end } = await readRecords(source, identity, from, signal, (record) => {
     for (const change of changesOf(record)) apply(change, record);
     return to === undefined || record.end < to;
   });

@@ -18,7 +18,7 @@ export function inspectPrepared(dataDir: string, { entries }: Walk, stopped: Rea
     findings.push({ code: 'prepared.damaged', path, evidence, severity: 'certain', postgresSays });
   };
   for (const { path, kind } of entries.values()) {
-    if (kind !== 'file' || !STATE_FILE.test(path)) continue;
+    if (kind !== 'file' || !path.startsWith('pg_twophase/') || !STATE_FILE.test(path)) continue;
     const problem = twoPhaseProblem(readPlainSync(join(dataDir, path)));
     if (problem !== undefined) found(path, problem);
   }

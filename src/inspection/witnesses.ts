@@ -2,7 +2,7 @@ import { closeSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import type { ControlFile } from '../formats/control-file.ts';
-import { readWal } from '../formats/wal-reader.ts';
+import { readRecords } from '../formats/wal-reader.ts';
 import { formatLsn, holdsSegment, LONG_HEADER_BYTES, parseSegmentName, readSegmentHeader, segmentOf } from '../formats/wal-segment.ts';
 import { fill } from '../kernel/reasons.ts';
 import { openPlainSync, unlessNoFile } from '../machine/plain-file.ts';
@@ -84,7 +84,7 @@ function headOf(path: string, length = LONG_HEADER_BYTES): Buffer {
 async function goesOn(dataDir: string, control: ControlFile, signal: AbortSignal): Promise<boolean> {
   const { timeline, systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, checkpointLsn } = control;
   let records = 0;
-  await readWal(fromText(join(dataDir, 'pg_wal')), { timeline, systemIdentifier, segmentSizeBytes }, checkpointLsn, signal, () => {
+  await readRecords(fromText(join(dataDir, 'pg_wal')), { timeline, systemIdentifier, segmentSizeBytes }, checkpointLsn, signal, () => {
     records += 1;
     return records < 2;
   });

@@ -1,5 +1,5 @@
 import { fromText } from '../../formats/byte-path.ts';
-import { readWal } from '../../formats/wal-reader.ts';
+import { readRecords } from '../../formats/wal-reader.ts';
 import { type Lsn, parseLsn } from '../../formats/wal-segment.ts';
 import { type Cluster, readCluster } from './cluster.ts';
 import { isQuiet } from './quiet-wal.ts';
@@ -59,7 +59,7 @@ async function isQuietSince(record: Newest, checkpoint: Lsn, dataDir: string, si
   const start = rollForwardStart(record);
   let reached = start;
   let quiet = true;
-  await readWal(fromText(`${dataDir}/pg_wal`), identityOf(record), start, signal, (next) => {
+  await readRecords(fromText(`${dataDir}/pg_wal`), identityOf(record), start, signal, (next) => {
     reached = next.lsn;
     quiet &&= isQuiet(next);
     return quiet && (checkpoint < start || next.lsn < checkpoint);

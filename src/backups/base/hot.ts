@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { type BytePath, fromText, join, toBytes } from '../../formats/byte-path.ts';
-import { readWal } from '../../formats/wal-reader.ts';
+import { readRecords } from '../../formats/wal-reader.ts';
 import { formatLsn, type Lsn, lastSegmentOf, segmentOf } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { writeNew } from '../durable-tree.ts';
@@ -91,7 +91,7 @@ async function requireWholeWal(
   { startLsn, stopLsn, timeline }: { startLsn: Lsn; stopLsn: Lsn; timeline: number },
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { end, createsTablespaces } = await readWal(join(staging, fromText('pg_wal')), { ...cluster, timeline }, startLsn, signal);
+  const { end, createsTablespaces } = await readRecords(join(staging, fromText('pg_wal')), { ...cluster, timeline }, startLsn, signal);
   if (end >= stopLsn) return createsTablespaces;
   throw new DbkitError('data.corrupt', `the WAL that the backup needs is damaged at ${formatLsn(end)}`, { hint: 'take the backup again' });
 }

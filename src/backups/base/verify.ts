@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { type BytePath, fromText, toBytes, toText } from '../../formats/byte-path.ts';
-import { readWal } from '../../formats/wal-reader.ts';
+import { readRecords } from '../../formats/wal-reader.ts';
 import { formatLsn, type Lsn, parseLsn } from '../../formats/wal-segment.ts';
 import { loadZstdSync } from '../../formats/zstd.ts';
 import { DbkitError } from '../../kernel/errors.ts';
@@ -136,7 +136,7 @@ function compare(
 /** Every record from the backup's start to its end, as a restored server will read them. */
 async function brokenWal(record: BackupRecord, directory: string, signal: AbortSignal): Promise<string[]> {
   const start = parseLsn(record.mode === 'cold' ? record.checkpointLsn : record.startLsn);
-  const { end } = await readWal(fromText(`${directory}/pg_wal`), identityOf(record), start, signal);
+  const { end } = await readRecords(fromText(`${directory}/pg_wal`), identityOf(record), start, signal);
   return end >= parseLsn(record.stopLsn) ? [] : [`its WAL ends at ${formatLsn(end)} instead of ${record.stopLsn}`];
 }
 

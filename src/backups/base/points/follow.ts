@@ -1,5 +1,5 @@
 import { transactionEnd } from '../../../formats/transaction-record.ts';
-import { beginsMinimal, RM_XACT, readWal, type WalRecord } from '../../../formats/wal-reader.ts';
+import { beginsMinimal, RM_XACT, readRecords, type WalRecord } from '../../../formats/wal-reader.ts';
 import { partsOf } from '../../../formats/wal-record.ts';
 import type { Lsn, WalIdentity } from '../../../formats/wal-segment.ts';
 import type { Lineage } from '../../../wal/lineage.ts';
@@ -56,7 +56,7 @@ export async function follow(
     if (ended?.kind === 'commit') lastCommit = told;
     return true;
   };
-  const read = await readWal(lineage.bytes, identity, start, signal, visit);
+  const read = await readRecords(lineage.bytes, identity, start, signal, visit);
   const { end, createsTablespaces } = read;
   return { stopBefore, end, lastRecordLsn, lastCommit, nextCommit, createsTablespaces, minimal };
 }

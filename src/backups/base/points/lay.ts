@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { type BytePath, fromText, join, toBytes, toText } from '../../../formats/byte-path.ts';
-import { readWal } from '../../../formats/wal-reader.ts';
+import { readRecords } from '../../../formats/wal-reader.ts';
 import { formatLsn, parseLsn, segmentRange } from '../../../formats/wal-segment.ts';
 import { DbkitError } from '../../../kernel/errors.ts';
 import type { Identity } from '../../../kernel/machine.ts';
@@ -64,7 +64,7 @@ export async function pointWal(found: FoundPoint, places: WalPlaces): Promise<Po
       const until = followed.stopBefore;
       let reached = until === undefined;
       const laid = await openLineage({ ...places, archive: nothing(places.archive), folders: [toText(target)] }, lineage.timeline, signal);
-      const read = await readWal(laid.bytes, identity, start, signal, (one) => {
+      const read = await readRecords(laid.bytes, identity, start, signal, (one) => {
         reached ||= one.lsn === until;
         return until === undefined || one.lsn < until;
       });

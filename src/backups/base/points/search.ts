@@ -1,4 +1,4 @@
-import { readWal, type WalRecord } from '../../../formats/wal-reader.ts';
+import { readRecords, type WalRecord } from '../../../formats/wal-reader.ts';
 import type { Lsn, WalIdentity } from '../../../formats/wal-segment.ts';
 import type { Lineage } from '../../../wal/lineage.ts';
 import { createCatalog, learnDirectory } from '../../../wal/moments/catalog.ts';
@@ -28,7 +28,7 @@ export async function momentsFrom(
   const catalog = createCatalog(major);
   await learnDirectory(catalog, path, signal);
   const scan = createScanner(catalog, major);
-  const { end } = await readWal(lineage.bytes, identity, start, signal, (record) => {
+  const { end } = await readRecords(lineage.bytes, identity, start, signal, (record) => {
     if (isTooLate(record)) return false;
     const moment = scan(record);
     if (moment) visit(moment);
