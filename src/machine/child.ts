@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import type { Child, ExitReason, Owner, SpawnChild } from '../kernel/machine.ts';
 import { openToAppend } from './hand-over.ts';
-import { asCaller } from './privileges.ts';
+import { asCaller, asRootsUser } from './privileges.ts';
 
 /** Only root can become somebody else, and only then the ids are handed to spawn: libuv also clears the supplementary groups. */
 export const identityOf = (as: Owner | undefined): { uid?: number; gid?: number } =>
@@ -17,11 +17,13 @@ export const spawnChild: SpawnChild = async ({ file, args, env, cwd, as, output,
   try {
     const streams =
       log === undefined ? (['inherit', output === 'stderr' ? 2 : 'inherit', 'inherit'] as const) : (['ignore', log, log] as const);
-    const child = asCaller(() =>
+    const identity = identityOf(as);
+    const begin = identity.uid === undefined ? asCaller : asRootsUser;
+    const child = begin(() =>
       spawn(file, [...args], {
         env,
         ...(cwd === undefined ? {} : { cwd }),
-        ...identityOf(as),
+        ...identity,
         detached: newSession, // setsid(2): a terminal's Ctrl-C does not reach it.
         stdio: lock ? [...streams, lock.fd] : [...streams],
       }),
@@ -75,7 +77,7 @@ export async function runWithDescriptor(
   { fd, env, signal }: { readonly fd: number; readonly env: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
 ): Promise<number | 'missing'> {
   return new Promise((resolve, reject) => {
-    const child = asCaller(() => spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd], env }));
+    const child = spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd], env }); // As whom dbkit acts as: the descriptor is open already.
     const end = (): void => void asCaller(() => child.kill('SIGKILL'));
     signal?.addEventListener('abort', end, { once: true });
     if (signal?.aborted) end();

@@ -3,7 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { bound } from '../kernel/deadline.ts';
-import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, isDenied } from '../kernel/errors.ts';
 import type { HeldLock, Locks, Owner } from '../kernel/machine.ts';
 import { runWithDescriptor } from './child.ts';
 import { clock } from './clock.ts';
@@ -40,7 +40,7 @@ export const createLocks = (env: Readonly<Record<string, string>>): Locks => ({
     }
   },
   async guard(directory, note) {
-    const file = openAsCaller(directory);
+    const file = openToLock(directory);
     const status = await runWithDescriptor('flock', ['-n', '-x', '3'], { fd: file.fd, env }).catch(async (cause: unknown) => {
       await file.close();
       throw cause;
@@ -92,10 +92,15 @@ async function queued(path: string, how: readonly string[], env: Readonly<Record
  * A data directory that nobody may enter is found before its mode is mended. Only locked: nothing in it is reached by this. A link is followed
  * with the rights of the server's user, who could have placed it: it leads no further than that user may go.
  */
-function openAsCaller(directory: string): Open {
-  const fd = isLink(directory)
-    ? openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
-    : asCaller(() => openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW));
+function openToLock(directory: string): Open {
+  const open = (flags: number) => openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | flags);
+  let fd: number;
+  try {
+    fd = open(isLink(directory) ? 0 : constants.O_NOFOLLOW);
+  } catch (cause) {
+    if (!isDenied(cause) || isLink(directory)) throw cause;
+    fd = asCaller(() => open(constants.O_NOFOLLOW));
+  }
   return { fd, close: async () => closeSync(fd) };
 }
 
