@@ -58,13 +58,14 @@ export async function oneRound(
 ): Promise<Round> {
   const { local, lock } = hold;
   const { system, volume } = local;
-  const overrides = {
-    ...(await walKeepSetting(local, options.config.recovery.walKeep)),
-    ...(await slotLimit(local, options.config)),
-    ...(await archiveAsStandby(local, options.config)),
-    ...(await archiveToRest(local, options)),
-  };
-  const facts = await doorFacts(local, before, course.isJudged);
+  const [facts, ...settings] = await Promise.all([
+    doorFacts(local, before, course.isJudged),
+    walKeepSetting(local, options.config.recovery.walKeep),
+    slotLimit(local, options.config),
+    archiveAsStandby(local, options.config),
+    archiveToRest(local, options),
+  ]);
+  const overrides: Readonly<Record<string, string>> = Object.assign({}, ...settings);
   const door = course.isUnheard ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {
     await rememberSuspects(local, before);

@@ -2,6 +2,7 @@ import { unlink } from 'node:fs/promises';
 import type { Finding } from '../inspection/findings.ts';
 import { syncCluster } from '../instance/initialize/initialize.ts';
 import { markDurable } from '../instance/initialize/marker.ts';
+import type { Local } from '../instance/local.ts';
 import { type Launch, signalStop } from '../instance/server/server.ts';
 import { present } from '../instance/volume.ts';
 import type { RunningService } from '../kernel/running-service.ts';
@@ -36,12 +37,12 @@ export async function settle(
   durable?.catch(() => undefined); // It may fail before it is awaited, and a rejection that nobody hears ends the process.
   let archiving: Promise<Archived> | undefined;
   try {
+    await markFirst(local); // Of a new cluster before its database is made, whose template is most of the WAL that would have to be read.
+    await forgetRestore(local, volume.dataDir);
+    const remembered = rememberConfiguration(local);
     if (!isEnsured) await ensurePatiently(local, { isNew }, signal);
     system.reached('initialize.ensured');
-    await forgetRestore(local, volume.dataDir);
-    await rememberStarted(local).catch((cause: unknown) =>
-      system.log.warn('configuration.unkept', 'the configuration that the server came up with could not be kept', { why: String(cause) }),
-    );
+    await remembered;
     await durable;
     if (isNew) await markDurable(volume, local.owner, system);
     system.reached('initialize.durable');
@@ -49,7 +50,6 @@ export async function settle(
     const migrated = isNew ? await migrate(local, options.config.recovery, signal) : undefined;
     if (migrated) handles.note(migrated);
     if (isNew) await unlink(volume.initializing);
-    await markFirst(local);
     system.trace('boot.ready');
   } catch (cause) {
     signalStop(child, 'fast');
@@ -77,6 +77,14 @@ export async function settle(
     },
   };
 }
+
+/** Never rejects: a server that is up is not ended for a copy of its configuration. */
+const rememberConfiguration = (local: Local): Promise<void> =>
+  rememberStarted(local).catch((cause: unknown) =>
+    local.system.log.warn('configuration.unkept', 'the configuration that the server came up with could not be kept', {
+      why: String(cause),
+    }),
+  );
 
 async function untilAborted(work: Promise<unknown>, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
