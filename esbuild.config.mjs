@@ -2,7 +2,8 @@
 // `dbkit --version` loads almost nothing. esbuild splits modules only, so they are built as such and each is turned into CommonJS.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { build, context, transform } from 'esbuild';
@@ -58,13 +59,17 @@ async function commonJs(module) {
 /** Commands that read and need no server: their code is compiled, and most of what any other loads. */
 const trained = [['--help'], ['status'], ['health'], ['backup', 'list'], ['config', 'show'], ['recover', 'history']];
 
+/** What a start runs, first of a new instance and then of one that is there. Where no server can run here it fails, and what it came to is kept. */
+const started = ['entrypoint', '--quiet', '--', 'true'];
+
 /** Runs them on an empty folder and keeps what V8 has compiled. Where that fails dbkit starts as well, only slower. */
 async function cacheCode() {
   const home = await mkdtemp(join(tmpdir(), 'dbkit-build-'));
+  await chmod(home, 0o755); // Root's dbkit works there as the server's user.
   const script = `import { writeFileSync } from 'node:fs';
     import { openProgram } from ${JSON.stringify(new URL('bin/program.js', import.meta.url).href)};
     const { main, codeCache } = openProgram();
-    for (const argv of ${JSON.stringify(trained)}) await main(argv);
+    for (const argv of ${JSON.stringify([...trained, started, started])}) await main(argv);
     writeFileSync(3, codeCache());
     process.exit();`;
   const folders = { PGDATA: 'data', DBKIT_STATE_DIR: 'state', BACKUP_DIR: 'backups', LOG_DIR: 'logs', PGHOST: 'socket' };
@@ -73,7 +78,7 @@ async function cacheCode() {
   try {
     const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
       cwd: home,
-      env: { PATH: process.env.PATH, HOME: home, ...places },
+      env: { PATH: process.env.PATH, HOME: home, CI: 'true', DBKIT_BACKUP_AFTER_START: 'false', PGPORT: String(await freePort()), ...places },
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       timeout: 60_000,
     });
@@ -86,6 +91,14 @@ async function cacheCode() {
   if (parts.length === 0) return console.warn('the code cache could not be made, so each start of dbkit compiles its code');
   await writeFile('dist/code-cache.new', Buffer.concat(parts));
   await rename('dist/code-cache.new', 'dist/code-cache.bin'); // Whole or not at all: V8 does not check what it is given.
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  return port;
 }
 
 await rm('dist', { recursive: true, force: true });
