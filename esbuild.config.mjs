@@ -78,7 +78,14 @@ async function cacheCode() {
   try {
     const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
       cwd: home,
-      env: { PATH: process.env.PATH, HOME: home, CI: 'true', DBKIT_BACKUP_AFTER_START: 'false', PGPORT: String(await freePort()), ...places },
+      env: {
+        PATH: process.env.PATH,
+        HOME: home,
+        CI: 'true',
+        DBKIT_BACKUP_AFTER_START: 'false',
+        PGPORT: String(await freePort()),
+        ...places,
+      },
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       timeout: 60_000,
     });

@@ -1,7 +1,7 @@
 // Time from spawn to the first answered query of the application's role over TCP, side by side in one run:
 //   bare      `postgres -D` alone
 //   shell     the official image's entrypoint logic, written as a plain shell script for this benchmark (same steps, same order)
-//   dbkit     `dbkit entrypoint`
+//   dbkit     `dbkit entrypoint`; with BESIDE=folder also that of another built checkout, on instances of its own
 // on an existing instance, a fresh one (bare cannot), and an existing one with 20,000 relations. Then the entrypoint's memory while idle.
 // Usage: node bench/boot.mjs [rounds] [bin-dir] [sections]     sections: existing,fresh,relations,idle (default: all)
 import { spawn, spawnSync } from 'node:child_process';
@@ -17,6 +17,7 @@ const rounds = Number(process.argv[2] ?? 7);
 const binDir = process.argv[3] || newestSystemBinaries();
 const sections = process.argv[4]?.split(',') ?? ['existing', 'fresh', 'relations', 'idle'];
 const dbkit = resolve('bin/dbkit.js');
+const beside = process.env.BESIDE && resolve(process.env.BESIDE, 'bin/dbkit.js');
 const isRoot = process.getuid() === 0;
 const user = isRoot ? lookupPostgres() : { uid: process.getuid(), gid: process.getgid() };
 const identity = isRoot ? user : {};
@@ -49,12 +50,15 @@ const ownDirectory = (...parts) => {
   return path;
 };
 
+/** Below those that the kernel gives to whoever connects: asking a port of that range again and again ends in a connection to oneself. */
+let lastPort = 20_000 + (process.pid % 10_000);
 const freePort = () =>
   new Promise((done) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
+    lastPort += 1;
+    const port = lastPort;
+    const server = createServer()
+      .once('error', () => done(freePort()))
+      .listen(port, '127.0.0.1', () => server.close(() => done(port)));
   });
 
 let serial = 0;
@@ -132,9 +136,11 @@ const shell = (where) => ({
   stop: 'SIGINT',
 });
 
-const dbkitEntrypoint = (where) => ({
+const dbkitEntrypoint = (where) => entrypointOf(dbkit, where);
+const entrypointBeside = (where) => entrypointOf(beside, where);
+const entrypointOf = (program, where) => ({
   child: () =>
-    spawn(process.execPath, [dbkit, 'entrypoint', '--quiet'], {
+    spawn(process.execPath, [program, 'entrypoint', '--quiet'], {
       stdio: 'ignore',
       env: {
         PATH: process.env.PATH,
@@ -165,9 +171,9 @@ async function boot(make, where) {
 }
 
 /** An existing, cleanly stopped instance; dbkit has seen it stop once, as in daily life. */
-async function existing(relations) {
+async function existing(relations, make = dbkitEntrypoint) {
   const where = await place();
-  const { child: begin, stop } = dbkitEntrypoint(where);
+  const { child: begin, stop } = make(where);
   const child = begin();
   await firstAnswer(where.port);
   if (relations > 0) {
@@ -185,14 +191,19 @@ async function existing(relations) {
   return where;
 }
 
-async function contest(title, where) {
-  const on = async (make) => boot(make, { ...where, port: await freePort() });
-  // bare and shell change the data, so dbkit's own stop must come before dbkit's own start: two starts, the second counts.
+/** An instance for each side: bare and shell leave nothing of what dbkit notes at its own stop. */
+async function contest(title, relations) {
+  const [plain, own] = [await existing(relations), await existing(relations)];
+  const on = async (make, where) => boot(make, { ...where, port: await freePort() });
   const contestants = [
-    { name: 'bare postgres', run: () => on(bare) },
-    { name: 'shell (official image’s steps)', run: () => on(shell) },
-    { name: 'dbkit entrypoint', run: () => on(dbkitEntrypoint).then(() => on(dbkitEntrypoint)) },
+    { name: 'bare postgres', run: () => on(bare, plain) },
+    { name: 'shell (official image’s steps)', run: () => on(shell, plain) },
+    { name: 'dbkit entrypoint', run: () => on(dbkitEntrypoint, own) },
   ];
+  if (beside) {
+    const other = await existing(relations, entrypointBeside);
+    contestants.push({ name: `that of ${process.env.BESIDE}`, run: () => on(entrypointBeside, other) });
+  }
   printTable(`${title}, ${rounds} rounds in turn`, await inTurn(contestants, rounds));
 }
 
@@ -201,7 +212,7 @@ const nodeRuns = [];
 for (let run = 0; run < 9; run += 1) nodeRuns.push(await nodeItself());
 console.log(`binaries: ${binDir}\nnode -e 0: ${median(nodeRuns).toFixed(1)} ms`);
 
-if (sections.includes('existing')) await contest('existing instance', await existing(0));
+if (sections.includes('existing')) await contest('existing instance', 0);
 
 const fresh = async (make) => boot(make, await place());
 if (sections.includes('fresh'))
@@ -211,12 +222,13 @@ if (sections.includes('fresh'))
       [
         { name: 'shell (official image’s steps)', run: () => fresh(shell) },
         { name: 'dbkit entrypoint', run: () => fresh(dbkitEntrypoint) },
+        ...(beside ? [{ name: `that of ${process.env.BESIDE}`, run: () => fresh(entrypointBeside) }] : []),
       ],
       rounds,
     ),
   );
 
-if (sections.includes('relations')) await contest('existing instance with 20,000 relations', await existing(20_000));
+if (sections.includes('relations')) await contest('existing instance with 20,000 relations', 20_000);
 
 if (sections.includes('idle')) {
   const idle = await place();
