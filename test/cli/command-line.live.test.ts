@@ -152,7 +152,7 @@ test('a checkout that was never built says how to build it', async () => {
   onTestFinished(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, 'bin'));
   await copyFile(join(dirname(program), '../package.json'), join(folder, 'package.json'));
-  for (const file of ['dbkit.js', 'program.js']) await copyFile(join(dirname(program), file), join(folder, 'bin', file));
+  for (const file of ['package.json', 'dbkit.js', 'program.js']) await copyFile(join(dirname(program), file), join(folder, 'bin', file));
   expect(spawned(join(folder, 'bin/dbkit.js'), ['status'])).toMatchObject({ status: 1, stderr: expect.stringContaining('npm run build') });
 });
 
