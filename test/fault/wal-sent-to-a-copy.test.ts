@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { formatLsn, parseLsn } from '../../src/formats/wal-segment.ts';
+import { newIdentity } from '../../src/store/age.ts';
 import type { WalStatus } from '../../src/wal/status.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
@@ -129,6 +130,55 @@ scenario(
       () => 'what sends WAL outlives the supervisor that was killed',
       30_000,
     );
+    expect(await missingFrom(instance, writer, count)).toBe(0);
+  },
+);
+
+scenario(
+  {
+    name: 'the keys of a copy are changed under what sends WAL there, and then the machine burns: the new key alone brings everything back',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'restore',
+    rowsLost: 'none that the copy was sent: it is seconds behind',
+    from: 'empty',
+    longTier: true,
+  },
+  async (instance) => {
+    const place = join(instance.root, 'nas');
+    await makeDirectory(place, serverUser, 0o700);
+    const [old, today] = [await newIdentity(), await newIdentity()];
+    const oldFile = join(instance.root, 'old.txt');
+    const newFile = join(instance.root, 'new.txt');
+    await writeFile(oldFile, `${old.identity}\n`, { mode: 0o600 });
+    await writeFile(newFile, `${today.identity}\n`, { mode: 0o600 });
+    const sealedTo = (recipient: string, identity?: string) =>
+      configure(instance, {
+        postgresql: { initdbArgs: '--wal-segsize=1' },
+        wal: { copySeconds: 0.2 },
+        copies: { nas: { type: 'directory', path: place, recipients: [recipient], ...(identity ? { identity: { file: identity } } : {}) } },
+      });
+    await sealedTo(old.recipient);
+    const running = await boot(instance, withArchive);
+    await ok(instance, 'backup', 'create');
+    const writer = await startWriter(instance);
+    await untilSent(instance, writer, running);
+    const first = await senderOf(instance);
+
+    await sealedTo(today.recipient);
+    await ok(instance, 'keys', 'rotate', '--identity', oldFile);
+    await until(
+      async () => ![first, undefined].includes(await senderOf(instance)),
+      () => `what sends WAL has the keys of before:\n${running.words()}`,
+    );
+    await untilSent(instance, writer, running);
+    await ok(instance, 'backup', 'create');
+    const count = await untilSent(instance, writer, running);
+    expect((await ok(instance, 'keys', 'list')).stdout).toContain('nothing depends on a key of before');
+
+    await crash(instance, running);
+    await writer.stop();
+    await sealedTo(today.recipient, newFile);
     expect(await missingFrom(instance, writer, count)).toBe(0);
   },
 );
