@@ -11,6 +11,9 @@ export interface Line {
   tail: Tail | undefined;
 }
 
+/** A tail is brought in by pieces: a segment may have a gigabyte, and a buffer that was dropped stays in memory until V8 has a reason to look. */
+const PIECE_BYTES = 1024 * 1024;
+
 /** Copies what is durable. False: the server does not have the next bytes any more. */
 export async function copyUpTo(line: Line, writer: ArchiveWriter, flushedLsn: Lsn, signal: AbortSignal): Promise<boolean> {
   const size = BigInt(line.segmentSizeBytes);
@@ -23,12 +26,15 @@ export async function copyUpTo(line: Line, writer: ArchiveWriter, flushedLsn: Ls
     line.segmentLsn += size;
     line.tailBytes = 0;
   }
-  const from = line.segmentLsn + BigInt(line.tailBytes);
-  if (flushedLsn <= from) return true;
-  const more = await line.wal.read(from, flushedLsn);
-  if (more === undefined) return false;
-  line.tail ??= await writer.openTail(line.wal.nameAt(line.segmentLsn), line.tailBytes);
-  await line.tail.append(more);
-  line.tailBytes = line.tail.lengthBytes();
+  const reached = (): Lsn => line.segmentLsn + BigInt(line.tailBytes);
+  const piece = Number(flushedLsn - reached()) > PIECE_BYTES ? Buffer.allocUnsafeSlow(PIECE_BYTES) : undefined;
+  while (reached() < flushedLsn) {
+    const length = Math.min(PIECE_BYTES, Number(flushedLsn - reached()));
+    const more = await line.wal.read(reached(), reached() + BigInt(length), piece);
+    if (more === undefined) return false;
+    line.tail ??= await writer.openTail(line.wal.nameAt(line.segmentLsn), line.tailBytes);
+    await line.tail.append(more);
+    line.tailBytes = line.tail.lengthBytes();
+  }
   return true;
 }
