@@ -86,6 +86,7 @@ export const findingCodes = {
   // C: needs other bytes
   'catalog.missing': 'a system catalog is missing',
   'empty-file.missing': 'a file that held nothing is missing',
+  'relation.folder': 'a folder stands in the place of a table or index file',
   'relation.missing': 'a table or index file is missing',
   'relation.truncated': 'a table or index file has lost its end',
   'relation.changed': 'a file has changed since the last clean shutdown, when only the server may change it',

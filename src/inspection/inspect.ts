@@ -30,7 +30,7 @@ import { inspectPrepared } from './prepared.ts';
 import { inspectLostPrepared } from './prepared-after-crash.ts';
 import type { FindBaseline } from './prove.ts';
 import { isOfThisStop, type Reached, type ReadReached } from './reached.ts';
-import { databaseDirectories, inspectCatalogs } from './relations.ts';
+import { databaseDirectories, inspectCatalogs, inspectFolders, isFolderOfRelation } from './relations.ts';
 import { inspectReplication } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
 import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles } from './since-shutdown.ts';
@@ -141,8 +141,8 @@ async function inspectAnswering(
     readable,
     follows,
     behindGap: gaps.behind,
-    saw: (path) => seen.entries.has(path),
-    sizeOf: (path) => seen.entries.get(path)?.sizeBytes,
+    saw: (path) => entryOf(seen, path) !== undefined,
+    sizeOf: (path) => entryOf(seen, path)?.sizeBytes,
     isUnproven: compared?.isUnproven ?? (inventory === undefined && isOfThisStop(reached, known)),
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
@@ -167,6 +167,9 @@ async function inspectAnswering(
     },
   };
 }
+
+/** A folder in the place of a relation's file holds nothing of it. */
+const entryOf = ({ entries }: Walk, path: string) => [entries.get(path)].find((entry) => entry && !isFolderOfRelation(entry));
 
 const noGap: Gaps = { findings: [], behind: undefined };
 /** An empty directory says little by itself: whether a server still works in it, and whether its volume is mounted. */
@@ -223,6 +226,7 @@ async function look(
       ...inspectTransactions(seen, known, clean),
       ...inspectPrepared(dataDir, seen, isOfThisStop(reached, known) ? reached : undefined),
       ...(clean || isServed || recovers(seen) ? [] : await inspectLostPrepared(dataDir, seen, known, reached, signal)),
+      ...(clean || isServed ? [] : inspectFolders(seen)), // After a clean shutdown the inventory, or the server, misses the file.
       ...oddSizes(seen, known, compared, isServed),
       ...inspectLeftovers(dataDir, seen, known),
     );

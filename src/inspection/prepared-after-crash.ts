@@ -11,9 +11,9 @@ import { hasEnded } from './status-bits.ts';
 import type { Walk } from './walk.ts';
 
 /**
- * State files of prepared transactions that were there when the mark was written, and are gone after a crash, though nothing in the WAL since has
- * finished the transaction or prepares it once more. A server starts without them and says nothing. Where the WAL since the mark cannot be read,
- * nothing is said either.
+ * State files of prepared transactions that are gone after a crash: those that were there when the mark was written, and those that the checkpoint has
+ * written since, though nothing in the WAL since has finished the transaction or prepares it once more where recovery reads it. A server starts
+ * without them and says nothing. Where the WAL since the mark cannot be read, nothing is said either.
  */
 export async function inspectLostPrepared(
   dataDir: string,
@@ -30,13 +30,20 @@ export async function inspectLostPrepared(
       .filter((path) => STATE_FILE.test(path) && !entries.has(path) && !hasEnded(dataDir, stateFileXid(path)))
       .map((path) => [stateFileXid(path), path]),
   );
-  if (missing.size === 0) return [];
+  const isOfBefore = reached.lastRecordLsn < redoLsn; // A checkpoint came after it, and wrote state files that it does not know.
+  if (missing.size === 0 && !isOfBefore) return [];
   // A state file may outlive its COMMIT, where that waits for a synchronous standby: what ended before the checkpoint is in pg_xact, the rest is read.
-  const isOfBefore = reached.lastRecordLsn < redoLsn;
   const from = isOfBefore ? reached.lastRecordLsn : redoLsn;
-  const visit = (record: WalRecord): boolean => {
-    if (record.manager === RM_XACT) missing.delete(spokenOf(record, major));
-    return missing.size > 0;
+  const visit = ({ manager, lsn, info, xid, bytes }: WalRecord): boolean => {
+    if (manager === RM_XACT) {
+      const main = Buffer.from(mainDataOf(bytes));
+      const ended = transactionEnd(info, xid, main, major)?.xid;
+      const begun = ended === undefined ? twoPhaseFile(main)?.xid : undefined;
+      const path = begun !== undefined && lsn < redoLsn ? stateFile(begun, control) : undefined;
+      if (begun !== undefined && path !== undefined && !entries.has(path)) missing.set(begun, path);
+      else missing.delete(ended ?? begun ?? -1);
+    }
+    return missing.size > 0 || lsn < redoLsn;
   };
   const {
     end,
@@ -52,8 +59,10 @@ export async function inspectLostPrepared(
   }));
 }
 
-/** The transaction that a record finishes or prepares; -1 for none. */
-function spokenOf({ info, xid, bytes }: WalRecord, major: number): number {
-  const main = Buffer.from(mainDataOf(bytes));
-  return transactionEnd(info, xid, main, major)?.xid ?? twoPhaseFile(main)?.xid ?? -1;
+/** The state file of a transaction: 8 digits of its number, since 17 all 16 with its epoch (twophase.c, TwoPhaseFilePath). */
+function stateFile(xid: number, { major, nextXid }: ControlFile): string {
+  const of = (number: bigint, digits: number): string => `pg_twophase/${number.toString(16).toUpperCase().padStart(digits, '0')}`;
+  if (major < 17) return of(BigInt(xid), 8);
+  const [epoch, next] = [nextXid >> 32n, nextXid & 0xffffffffn];
+  return of(((BigInt(xid) < next ? epoch : epoch - 1n) << 32n) | BigInt(xid), 16);
 }

@@ -141,6 +141,20 @@ export function inspectSizes({ entries }: Walk, control: ControlFile, severity: 
   return findings;
 }
 
+/** True for an entry that stands where the server has the file of a relation, and is none. Pure. */
+export const isFolderOfRelation = ({ path, kind }: Pick<Entry, 'path' | 'kind'>): boolean => kind === 'directory' && RELATION.test(path);
+
+/** Folders where crash recovery would open the file of a relation, or make it anew. */
+export function inspectFolders({ entries }: Walk): Finding[] {
+  return [...entries.values()].filter(isFolderOfRelation).map(({ path }) => ({
+    code: 'relation.folder',
+    path,
+    evidence: 'it is a folder, and no file',
+    severity: 'certain',
+    postgresSays: `could not create file "${path}": File exists`,
+  }));
+}
+
 /** Of a catalog that was never written anew: its file bears the number of the catalog. */
 export const isCatalogFile = (path: string): boolean => Number(RELATION.exec(path)?.[1]) < FIRST_USER_OID;
 

@@ -58,6 +58,7 @@ export const proofs = {
   'replication-origin.damaged': 'never',
   'catalog.missing': 'words',
   'empty-file.missing': 'never',
+  'relation.folder': 'never',
   'relation.missing': 'files',
   'relation.truncated': 'words',
   'relation.changed': 'files',

@@ -27,6 +27,14 @@ export const inPlace = [
     words: 'it is nobody’s data, and a crash recovery would end at it',
   },
   {
+    id: 'folder-for-a-relation',
+    findings: ['relation.folder'],
+    when: always,
+    ...repairs,
+    mend: 'set-aside-file',
+    words: 'the server makes no folder there, and crash recovery would end at it; what the file held is looked for afterwards',
+  },
+  {
     id: 'empty-file-gone',
     findings: ['empty-file.missing'],
     when: always,

@@ -5,13 +5,13 @@ import { resetWal } from '../formats/reset-wal.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { keptBytes, keptPath, readKept } from '../inspection/kept.ts';
 import { tablespaceHome } from '../inspection/tablespace-links.ts';
-import type { Local } from '../instance/local.ts';
 import { isOnlyRead, isPostgresqls } from '../instance/own-names.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
 import { goodConfiguration } from './configuration.ts';
 import { findingKey } from './plan.ts';
+import { putFile } from './put-file.ts';
 import type { Mend } from './remedy.ts';
 import { replayFromKept } from './replay-kept.ts';
 import { type Bench, setAside } from './set-aside.ts';
@@ -23,19 +23,19 @@ type Hand = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<voi
 export const repairs: Record<Mend, Hand> = {
   'make-directory': async ({ local }, { path }) =>
     local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner }),
-  'make-empty-file': async ({ local }, { path }) => write(local, path, ''),
+  'make-empty-file': async ({ local }, { path }) => putFile(local, path, ''),
   'mend-permissions': mendPermissions,
   'restore-configuration': async (bench, { path }) => {
     const { local, control } = bench;
     const body = await goodConfiguration(local, control, path);
     await setAside(bench, path);
-    await write(local, path, body);
+    await putFile(local, path, body);
   },
   'rewrite-version-file': async (bench, { path }) => {
     const major = bench.control?.major ?? bench.local.binaries.major;
     const file = path === '.' || path === '' ? 'PG_VERSION' : basename(path) === 'PG_VERSION' ? path : join(path, 'PG_VERSION');
     await setAside(bench, file);
-    await write(bench.local, file, `${major}\n`);
+    await putFile(bench.local, file, `${major}\n`);
   },
   'set-aside-file': async (bench, { path }) => setAside(bench, path),
   'relink-tablespace': async ({ local: { volume } }, { path }) => {
@@ -54,13 +54,6 @@ export const repairs: Record<Mend, Hand> = {
   'keep-wal-aside': keepWalAside,
 };
 
-/** The folder may be gone with its files: that of a database in a tablespace, say. */
-async function write({ volume, owner, system }: Local, path: string, body: string | Uint8Array): Promise<void> {
-  const to = join(volume.dataDir, path);
-  await system.files.makeDirectory(dirname(to), { mode: 0o700, owner });
-  await system.files.write(to, body, { mode: 0o600, owner });
-}
-
 /** A file, or each file of a directory that was lost with all it held. */
 async function bringBackKept(bench: Bench, path: string): Promise<void> {
   const { local } = bench;
@@ -78,7 +71,7 @@ async function bringBackKept(bench: Bench, path: string): Promise<void> {
   const there = await readPlain(join(local.volume.dataDir, path)).catch(() => undefined);
   if (there?.equals(body)) return; // It came back with its directory.
   await setAside(bench, path);
-  await write(local, path, body);
+  await putFile(local, path, body);
 }
 
 /** Owner and mode of everything below PGDATA, changed only where they differ; links are never followed. */
@@ -153,6 +146,6 @@ async function rebuildWal(bench: Bench): Promise<void> {
   await local.system.files.makeDirectory(dirname(keepControl), { mode: 0o700, owner: local.owner });
   await copyFile(controlFile, keepControl);
   for (const name of names) await setAside(bench, join('pg_wal', name));
-  await write(local, join('pg_wal', fresh.segmentName), fresh.segment);
-  await write(local, 'global/pg_control', fresh.control);
+  await putFile(local, join('pg_wal', fresh.segmentName), fresh.segment);
+  await putFile(local, 'global/pg_control', fresh.control);
 }

@@ -12,6 +12,7 @@ import { present } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readMark } from '../wal/mark.ts';
+import { putFile } from './put-file.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
 /** The rows that a replay from the kept copies brings back: everything that the WAL since then says. */
@@ -79,7 +80,7 @@ export async function replayFromKept(bench: Bench, { path }: Finding): Promise<v
   if (path !== 'global/pg_control') {
     await setAside(bench, path);
     const then = await keptBytes(local.stateDir, kept, path);
-    if (then) await local.system.files.write(join(local.volume.dataDir, path), then, { mode: 0o600, owner: local.owner });
+    if (then) await putFile(local, path, then);
   }
   await local.system.files.write(there, inProduction(control), { mode: 0o600, owner: local.owner });
 }

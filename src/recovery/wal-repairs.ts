@@ -9,6 +9,7 @@ import { readFromSegment } from '../formats/wal-tip.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { stateFileXid } from '../inspection/prepared.ts';
 import { present } from '../instance/volume.ts';
+import { putFile } from './put-file.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
 /**
@@ -61,7 +62,7 @@ export async function rebuildPrepared(bench: Bench, { path }: Finding, signal: A
   const { local } = bench;
   const bytes = await findPrepare(bench, path, signal);
   await setAside(bench, path);
-  if (bytes) await local.system.files.write(join(local.volume.dataDir, path), bytes, { mode: 0o600, owner: local.owner });
+  if (bytes) await putFile(local, path, bytes);
 }
 
 async function findPrepare({ local, control }: Bench, path: string, signal: AbortSignal): Promise<Buffer | undefined> {

@@ -1,7 +1,8 @@
-import { readdir, rm } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
-import { readMark } from '../../src/wal/mark.ts';
+import { markPaths, readMark } from '../../src/wal/mark.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { crash, flipByte, remove } from '../harness/breaking.ts';
 import { boot, inspect, type Running, readRecovery } from '../harness/dbkit.ts';
@@ -116,5 +117,34 @@ scenario(
     const running = await boot(instance);
     expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger')).toBe(known.ledger + 10);
     await expectStopped(instance, await running.stop());
+  },
+);
+
+scenario(
+  {
+    ...declared,
+    name: 'pg_twophase is gone after a crash, and the mark was written before the PREPARE and its checkpoint',
+    rowsLost: 'none: it is written again from the WAL of its PREPARE',
+  },
+  async (instance) => {
+    await configure(instance, { postgresql: { settings: { max_prepared_transactions: '5', wal_keep_size: '256MB' } } });
+    const running: Running = await boot(instance);
+    const marks = Object.values(markPaths(instance.stateDir, instance.dataDir));
+    await until(
+      () => marks.every((path) => existsSync(path)),
+      () => 'there is no mark',
+    );
+    const before = await Promise.all(marks.map((path) => readFile(path)));
+    const insert = `INSERT INTO ledger SELECT ${ledgerRow} FROM generate_series(${known.ledger + 1}, ${known.ledger + 10}) i`;
+    await ask(instance, 'app', 'BEGIN', insert, "PREPARE TRANSACTION 'p1'");
+    await ask(instance, 'app', 'CHECKPOINT', 'CREATE TABLE later (id int)');
+    await crash(instance, running);
+    for (const [index, path] of marks.entries()) await writeFile(path, before[index]!); // As old as two seconds may be.
+    await remove(instance, 'pg_twophase');
+    const again = await boot(instance);
+    expect(await readRecovery(instance), again.words()).toMatchObject({ decision: 'repair', lost: 'nothing' });
+    await ask(instance, 'app', "COMMIT PREPARED 'p1'");
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger')).toBe(known.ledger + 10);
+    await expectStopped(instance, await again.stop());
   },
 );
