@@ -72,7 +72,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
       });
       if (published) return;
       const { report, inspection } = await mendAll({ dryRun: false, strategy: undefined }, signal);
-      seen = report.decision === 'initialize' ? { ...inspection, cleanShutdown: true } : inspection; // initdb has shut its server down: no WAL is owed.
+      seen = inspection;
       options.system.trace('data.prepared');
       published = makesNew(report);
     },

@@ -17,7 +17,7 @@ import { ensurePatiently } from './ensure.ts';
 import { fillFromDump } from './fill-from-dump.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, judge } from './judge.ts';
-import { beforeStart, judgeRecovery } from './judge-recovery.ts';
+import { type BeforeStart, beforeStart, judgeRecovery } from './judge-recovery.ts';
 import { archiveAsStandby, slotLimit } from './keep-archive.ts';
 import { archiveToRest } from './keep-stanza.ts';
 import { rememberSuspects } from './recheck.ts';
@@ -53,19 +53,21 @@ export interface Round {
 export async function oneRound(
   hold: Hold,
   options: PostgresqlOptions,
-  { before, tried, unproven, course }: Known,
+  { before: seen, tried, unproven, course }: Known,
   signal: AbortSignal,
 ): Promise<Round> {
   const { local, lock } = hold;
   const { system, volume } = local;
   const [facts, ...settings] = await Promise.all([
-    doorFacts(local, before, course.isJudged),
+    doorFacts(local, seen, course.isJudged),
     walKeepSetting(local, options.config.recovery.walKeep),
     slotLimit(local, options.config),
     archiveAsStandby(local, options.config),
     archiveToRest(local, options),
   ]);
   const overrides: Readonly<Record<string, string>> = Object.assign({}, ...settings);
+  const control = beforeStart(local);
+  const before = facts.isNew ? sinceMade(seen, control) : seen;
   const door = course.isUnheard ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {
     await rememberSuspects(local, before);
@@ -82,7 +84,6 @@ export async function oneRound(
       throw cause;
     }
   };
-  const control = beforeStart(local);
   const shortOf = (launched: Launch, { plan }: Judgement): Promise<RecoveryReport | undefined> | undefined =>
     launched.kind === 'serving' && isGood(plan)
       ? judgeRecovery(local, { before: control, seen: before, standby: launched.standby })
@@ -111,6 +112,10 @@ export async function oneRound(
     await way.close();
   }
 }
+
+/** A cluster that was made since the directory was looked at: while no server has run on it but that of initdb, there is nothing to be proven. */
+const sinceMade = (seen: Inspection, { control }: BeforeStart): Inspection =>
+  seen.control === undefined && control?.state === 'shut down' ? { ...seen, cleanShutdown: true } : seen;
 
 /** The server may serve. */
 export const isGood = (plan: Plan | undefined): boolean => plan === undefined || plan.decision === 'start';

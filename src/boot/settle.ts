@@ -36,16 +36,18 @@ export async function settle(
   const durable = isNew ? syncCluster(local, signal) : undefined;
   durable?.catch(() => undefined); // It may fail before it is awaited, and a rejection that nobody hears ends the process.
   let archiving: Promise<Archived> | undefined;
+  let marking: Promise<void> | undefined;
   try {
     await markFirst(local); // Of a new cluster before its database is made, whose template is most of the WAL that would have to be read.
     await forgetRestore(local, volume.dataDir);
-    const remembered = rememberConfiguration(local);
+    const remembered = isNew ? undefined : rememberConfiguration(local); // One that comes to nothing leaves no trace of an instance.
     if (!isEnsured) await ensurePatiently(local, { isNew }, signal);
     system.reached('initialize.ensured');
-    await remembered;
+    await (remembered ?? rememberConfiguration(local));
     await durable;
     if (isNew) await markDurable(volume, local.owner, system);
     system.reached('initialize.durable');
+    marking = markWhileRunning(local, child); // From here on clients commit.
     archiving = archiveWhileRunning(local, options, child); // Before the migration, whose commits may wait for the archive.
     const migrated = isNew ? await migrate(local, options.config.recovery, signal) : undefined;
     if (migrated) handles.note(migrated);
@@ -55,9 +57,9 @@ export async function settle(
     signalStop(child, 'fast');
     await child.exited;
     await archiving;
+    await marking;
     throw cause;
   }
-  const marking = markWhileRunning(local, child);
   return {
     pid: child.pid,
     gone: child.exited,
