@@ -1,6 +1,7 @@
 // Builds dist/: entries and chunks as CommonJS, and what V8 compiles of them (bin/program.js). Splitting keeps every `await import()` lazy, so
 // `dbkit --version` loads almost nothing. esbuild splits modules only, so they are built as such and each is turned into CommonJS.
 import { spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -21,6 +22,7 @@ const embedZstd = {
   },
 };
 
+const PATIENCE_MS = 60_000;
 const TARGET = 'node20.19';
 /** A path that is only known when it runs is of somebody's plugin, or names a chunk: bin/program.js knows which. */
 const importedByPath = /\bimport\((?!["'])/g;
@@ -59,20 +61,36 @@ async function commonJs(module) {
 /** Commands that read and need no server: their code is compiled, and most of what any other loads. */
 const trained = [['--help'], ['status'], ['health'], ['backup', 'list'], ['config', 'show'], ['recover', 'history']];
 
-/** What a start runs, first of a new instance and then of one that is there. Where no server can run here it fails, and what it came to is kept. */
+/** A start runs these: first of a new instance, then of one that is there. Where no server can run here it fails, and what it came to is kept. */
 const started = ['entrypoint', '--quiet', '--', 'true'];
 
-/** Runs them on an empty folder and keeps what V8 has compiled. Where that fails dbkit starts as well, only slower. */
+/** Of its own, so that nothing of the machine's is read or run: its configuration, its services, its scripts. */
+const configuration = (home) => `servicesDir: ${home}/none
+monitor: { enabled: false }
+postgresql: { initScriptsDir: ${home}/none, listenAddresses: '' }
+`;
+
+/** Runs them on an empty folder and keeps what V8 has compiled. */
 async function cacheCode() {
-  const home = await mkdtemp(join(tmpdir(), 'dbkit-build-'));
-  await chmod(home, 0o755); // Root's dbkit works there as the server's user.
+  const outer = await mkdtemp(join(tmpdir(), 'dbkit-build-'));
+  const home = join(outer, randomUUID()); // Root's dbkit works there as the server's user; nobody else knows the way to its socket.
+  await mkdir(home);
+  if (process.getuid?.() === 0) for (const folder of [outer, home]) await chmod(folder, 0o711);
+  await writeFile(join(home, 'dbkit.yaml'), configuration(home));
   const script = `import { writeFileSync } from 'node:fs';
     import { openProgram } from ${JSON.stringify(new URL('bin/program.js', import.meta.url).href)};
     const { main, codeCache } = openProgram();
     for (const argv of ${JSON.stringify([...trained, started, started])}) await main(argv);
     writeFileSync(3, codeCache());
     process.exit();`;
-  const folders = { PGDATA: 'data', DBKIT_STATE_DIR: 'state', BACKUP_DIR: 'backups', LOG_DIR: 'logs', PGHOST: 'socket' };
+  const folders = {
+    PGDATA: 'data',
+    DBKIT_STATE_DIR: 'state',
+    BACKUP_DIR: 'backups',
+    LOG_DIR: 'logs',
+    PGHOST: 'socket',
+    DBKIT_CONFIG: 'dbkit.yaml',
+  };
   const places = Object.fromEntries(Object.entries(folders).map(([name, folder]) => [name, join(home, folder)]));
   const parts = [];
   try {
@@ -87,15 +105,17 @@ async function cacheCode() {
         ...places,
       },
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-      timeout: 60_000,
+      timeout: PATIENCE_MS, // Told to end, it stops its server.
     });
+    const killing = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS + 15_000);
     child.stdio[3].on('data', (part) => parts.push(part));
     const [code] = await once(child, 'close');
+    clearTimeout(killing);
     if (code !== 0) parts.length = 0;
   } finally {
-    await rm(home, { recursive: true, force: true });
+    await rm(outer, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
-  if (parts.length === 0) return console.warn('the code cache could not be made, so each start of dbkit compiles its code');
+  if (parts.length === 0) throw new Error('what was trained did not come to its end');
   await writeFile('dist/code-cache.new', Buffer.concat(parts));
   await rename('dist/code-cache.new', 'dist/code-cache.bin'); // Whole or not at all: V8 does not check what it is given.
 }
@@ -147,7 +167,7 @@ if (process.argv.includes('--watch')) {
   await new Promise(() => {});
 }
 const { metafile } = await build(options);
-await cacheCode();
+await cacheCode().catch((cause) => console.warn(`each start of dbkit compiles its code, as it could not be cached: ${cause.message}`));
 
 // What is bundled is handed on, and most licenses ask that their words go with it.
 const folders = new Set(Object.keys(metafile.inputs).flatMap((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path) ?? []));

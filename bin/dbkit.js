@@ -27,11 +27,12 @@ if (major < 20 || (major === 20 && minor < 19)) fail(`Node ${process.versions.no
 
 /** What the machine is short of before anything of dbkit's is loaded (errno(3)); everything later is told by src/kernel/errors.ts. */
 const shortages = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ENOBUFS']);
-process.on('uncaughtException', (cause) => {
+function crash(cause) {
   if (shortages.has(cause?.code))
     fail(`${cause.message}\nHINT: raise the limit (\`ulimit -n\`, the memory of the container) or end other programs, and try again`, 69);
   fail(`${cause?.stack ?? cause}\nHINT: this is a bug in dbkit: please report it with the lines above`, 70);
-});
+}
+process.on('uncaughtException', crash);
 process.on('exit', () => {
   if (isOver) return;
   fail('it waits for something that cannot happen any more\nHINT: this is a bug in dbkit: please report it with what you typed', 70);
@@ -45,4 +46,4 @@ openProgram()
     isOver = true;
     // A command that ignores its SIGTERM would keep Node waiting for ever; everything else has ended by itself long before this.
     setTimeout(() => process.exit(), 1_000).unref();
-  });
+  }, crash);

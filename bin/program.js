@@ -39,7 +39,12 @@ function openProgram() {
     modules.set(path, module);
     const require = (id) => (id.startsWith('.') ? load(resolve(dirname(path), id)) : nodeRequire(id));
     require.import = (url) => (fileURLToPath(url).startsWith(DIST) ? Promise.resolve(load(fileURLToPath(url))) : import(url));
-    script.runInThisContext()(module.exports, require, module, path, dirname(path));
+    try {
+      script.runInThisContext()(module.exports, require, module, path, dirname(path));
+    } catch (cause) {
+      modules.delete(path); // Half of it is none: whoever asks again gets it whole, or the reason.
+      throw cause;
+    }
     return module.exports;
   };
   return {

@@ -94,14 +94,16 @@ export function groupsFor(argv: readonly string[]): typeof commandGroups {
   return own.length > 0 ? own : commandGroups;
 }
 
-/** The first word that is neither a flag for every command nor its value. */
+/** The first word that is neither a flag for every command nor its value. None behind a flag that is no such: there the parser gives help, or refuses. */
 function commandWord(argv: readonly string[]): string | undefined {
   const options = globalOptions();
   for (let at = 0; at < argv.length; at += 1) {
     const word = argv[at]!;
     if (!word.startsWith('-')) return word;
-    const option = options.find(({ long, short }) => word === long || word === short);
-    const mayBeValue = option?.required || (option?.optional && argv[at + 1]?.startsWith('-') === false);
+    const [name] = word.split('=');
+    const option = options.find(({ long, short }) => name === long || name === short);
+    if (option === undefined) return undefined;
+    const mayBeValue = name === word && (option.required || (option.optional && argv[at + 1]?.startsWith('-') === false));
     if (mayBeValue) at += 1;
   }
   return undefined;

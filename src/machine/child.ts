@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
@@ -67,17 +67,30 @@ function cannotStart(file: string, path: string | undefined, cause: unknown): Db
   return new DbkitError('tool.failed', `${file} cannot be started: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
 }
 
+/** The statuses of a program that was not run: it may not be, or a part of it is missing (env(1)). */
+const unrunnable: readonly (number | 'missing')[] = ['missing', 126, 127];
+
 /**
  * Runs `file` with this environment, one inherited descriptor as fd 3 and nothing else; resolves with its exit status, or 'missing' where there is no
- * such program. It is ended when `signal` fires, and its status is then 1. Rejects with the errno of a machine that has no process to give.
+ * such program. It is ended when `signal` fires, and its status is then 1. Rejects with the errno of a machine that has no process to give. The descriptor
+ * is open already, so it runs as whom dbkit acts as; one that only the caller can run is run as the caller.
  */
-export async function runWithDescriptor(
-  file: string,
-  args: readonly string[],
-  { fd, env, signal }: { readonly fd: number; readonly env: Readonly<Record<string, string>>; readonly signal?: AbortSignal },
-): Promise<number | 'missing'> {
+export async function runWithDescriptor(file: string, args: readonly string[], given: Descriptor): Promise<number | 'missing'> {
+  const status = await runOnce(() => spawn(file, [...args], optionsOf(given)), given.signal);
+  return unrunnable.includes(status) ? runOnce(() => asCaller(() => spawn(file, [...args], optionsOf(given))), given.signal) : status;
+}
+
+interface Descriptor {
+  readonly fd: number;
+  readonly env: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+const optionsOf = ({ fd, env }: Descriptor): SpawnOptions => ({ stdio: ['ignore', 'ignore', 'ignore', fd], env });
+
+function runOnce(begin: () => ChildProcess, signal: AbortSignal | undefined): Promise<number | 'missing'> {
   return new Promise((resolve, reject) => {
-    const child = spawn(file, [...args], { stdio: ['ignore', 'ignore', 'ignore', fd], env }); // As whom dbkit acts as: the descriptor is open already.
+    const child = begin();
     const end = (): void => void asCaller(() => child.kill('SIGKILL'));
     signal?.addEventListener('abort', end, { once: true });
     if (signal?.aborted) end();

@@ -76,6 +76,7 @@ export async function runEntrypoint(
   });
   try {
     supervisor = await supervise(app, mode);
+    if (app.config.monitor.enabled) void loop().catch((cause: unknown) => app.log.debug('monitor.not-loaded', wordsOf(cause))); // While the server starts.
     await endPlannedStop(app).catch((cause: unknown) =>
       app.log.warn('monitor.still-paused', `the monitor stays paused for now: ${wordsOf(cause)}`),
     );
@@ -104,6 +105,8 @@ export async function runEntrypoint(
   }
 }
 
+const loop = () => import('../monitor/loop.ts');
+
 /**
  * The monitor as part of the container: what it recovers goes through this very supervisor. It never fails the entrypoint, and one that ends
  * by itself is begun again: a container must not go on unwatched.
@@ -117,7 +120,7 @@ async function watch(
   let said = '';
   while (!signal.aborted) {
     try {
-      const { monitor } = await import('../monitor/loop.ts');
+      const { monitor } = await loop();
       await monitor(
         app,
         { start: [], intervalMs, onCheck: (check) => onCheck?.(check), onRecovery: (isUnderWay) => onRecovery?.(isUnderWay) },

@@ -4,12 +4,11 @@ import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
 import { createKeeper } from '../boot/keeper.ts';
 import type { Leading } from '../health/leading.ts';
-import type { Probe } from '../health/probe.ts';
 import { createInspect } from '../inspection/look.ts';
 import type { Inspect } from '../inspection/report.ts';
 import type { Instance } from '../instance/contract.ts';
 import { createInstance } from '../instance/instance.ts';
-import { lazily } from '../kernel/load-on-demand.ts';
+import { lazily, loadedOnce } from '../kernel/load-on-demand.ts';
 import { createDamage, type Damage } from '../recovery/accept-damage.ts';
 import type { Recover } from '../recovery/report.ts';
 import type { Restorer } from '../restore/contract.ts';
@@ -44,7 +43,6 @@ export interface Postgresql {
 export function createPostgresql(options: PostgresqlOptions & { readonly leading?: Leading | undefined }): Postgresql {
   const { config, system, onFail, backups } = options;
   const { restart } = config.postgresql;
-  let probes: Promise<readonly Probe[]> | undefined;
   const wishes = createBackupWishes();
   const keeper = createKeeper({ ...options, wantBackup: wishes.want });
   const inspect = createInspect(config, system, sources(backups));
@@ -79,7 +77,7 @@ export function createPostgresql(options: PostgresqlOptions & { readonly leading
       },
       lastRecovery: keeper.lastRecovery,
       backupWanted: wishes.next,
-      probes: () => (probes ??= import('../health/probes/probes.ts').then(({ createProbes }) => createProbes(options))),
+      probes: loadedOnce(async () => (await import('../health/probes/probes.ts')).createProbes(options)),
       backups,
     },
     instance: createInstance(config, system),

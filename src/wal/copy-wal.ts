@@ -29,6 +29,7 @@ export async function copyUpTo(line: Line, writer: ArchiveWriter, flushedLsn: Ls
   const reached = (): Lsn => line.segmentLsn + BigInt(line.tailBytes);
   const piece = Number(flushedLsn - reached()) > PIECE_BYTES ? Buffer.allocUnsafeSlow(PIECE_BYTES) : undefined;
   while (reached() < flushedLsn) {
+    signal.throwIfAborted();
     const length = Math.min(PIECE_BYTES, Number(flushedLsn - reached()));
     const more = await line.wal.read(reached(), reached() + BigInt(length), piece);
     if (more === undefined) return false;

@@ -27,7 +27,16 @@ describe('a command line loads its own command, and all of them where it names n
       ['up', 'down', 'restart'],
     ],
   ])('%j: %j', (argv, own) => expect(namesOf(argv)).toEqual(own));
-  test.each([[[]], [['--help']], [['help', 'backup']], [['helth', 'status']], [['completion', 'bash']], [['manual']]])('%j: all', (argv) =>
-    expect(namesOf(argv)).toEqual(commandNames),
-  );
+  test.each([
+    [[]],
+    [['--help']],
+    [['help', 'backup']],
+    [['helth', 'status']],
+    [['completion', 'bash']],
+    [['--help', 'status']],
+    [['-h', 'backup']],
+    [['-q', '--help', 'backup', 'list']],
+    [['--bogus', 'status']],
+    [['manual']],
+  ])('%j: all', (argv) => expect(namesOf(argv)).toEqual(commandNames));
 });
