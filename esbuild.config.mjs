@@ -1,7 +1,7 @@
 // Builds dist/: entries and chunks as CommonJS, and what V8 compiles of them (bin/program.js). Splitting keeps every `await import()` lazy, so
 // `dbkit --version` loads almost nothing. esbuild splits modules only, so they are built as such and each is turned into CommonJS.
 import { spawn } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -65,22 +65,20 @@ const trained = [['--help'], ['status'], ['health'], ['backup', 'list'], ['confi
 const started = ['entrypoint', '--quiet', '--', 'true'];
 
 /** Of its own, so that nothing of the machine's is read or run: its configuration, its services, its scripts. */
-const configuration = (home) => `servicesDir: ${home}/none
-monitor: { enabled: false }
-postgresql: { initScriptsDir: ${home}/none, listenAddresses: '' }
-`;
+const configuration = (none) =>
+  JSON.stringify({ servicesDir: none, monitor: { enabled: false }, postgresql: { initScriptsDir: none, listenAddresses: '' } });
 
 /** Runs them on an empty folder and keeps what V8 has compiled. */
 async function cacheCode() {
   const outer = await mkdtemp(join(tmpdir(), 'dbkit-build-'));
-  const home = join(outer, randomUUID()); // Root's dbkit works there as the server's user; nobody else knows the way to its socket.
+  const home = join(outer, randomBytes(6).toString('hex')); // Root's dbkit works there as the server's user; nobody else can list it.
   await mkdir(home);
   if (process.getuid?.() === 0) for (const folder of [outer, home]) await chmod(folder, 0o711);
-  await writeFile(join(home, 'dbkit.yaml'), configuration(home));
+  await writeFile(join(home, 'dbkit.yaml'), configuration(join(home, 'none')));
   const script = `import { writeFileSync } from 'node:fs';
     import { openProgram } from ${JSON.stringify(new URL('bin/program.js', import.meta.url).href)};
     const { main, codeCache } = openProgram();
-    for (const argv of ${JSON.stringify([...trained, started, started])}) await main(argv);
+    for (const argv of ${JSON.stringify([...trained, started, started])}) if ((await main(argv)) > 128) break;
     writeFileSync(3, codeCache());
     process.exit();`;
   const folders = {
@@ -93,6 +91,7 @@ async function cacheCode() {
   };
   const places = Object.fromEntries(Object.entries(folders).map(([name, folder]) => [name, join(home, folder)]));
   const parts = [];
+  let killing;
   try {
     const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
       cwd: home,
@@ -107,12 +106,12 @@ async function cacheCode() {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       timeout: PATIENCE_MS, // Told to end, it stops its server.
     });
-    const killing = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS + 15_000);
+    killing = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS + 15_000);
     child.stdio[3].on('data', (part) => parts.push(part));
     const [code] = await once(child, 'close');
-    clearTimeout(killing);
     if (code !== 0) parts.length = 0;
   } finally {
+    clearTimeout(killing);
     await rm(outer, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
   if (parts.length === 0) throw new Error('what was trained did not come to its end');

@@ -43,9 +43,9 @@ export async function settle(
     const remembered = isNew ? undefined : rememberConfiguration(local); // One that comes to nothing leaves no trace of an instance.
     if (!isEnsured) await ensurePatiently(local, { isNew }, signal);
     system.reached('initialize.ensured');
-    await (remembered ?? rememberConfiguration(local));
     await durable;
     if (isNew) await markDurable(volume, local.owner, system);
+    await (remembered ?? rememberConfiguration(local));
     system.reached('initialize.durable');
     marking = markWhileRunning(local, child); // From here on clients commit.
     archiving = archiveWhileRunning(local, options, child); // Before the migration, whose commits may wait for the archive.

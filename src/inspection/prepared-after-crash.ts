@@ -10,10 +10,14 @@ import type { Reached } from './reached.ts';
 import { hasEnded } from './status-bits.ts';
 import type { Walk } from './walk.ts';
 
+/** As much WAL as is read before what recovery reads, for transactions that the mark does not know: two seconds of it, as a rule. */
+const BEFORE_BYTES = 1024n * 1024n * 1024n;
+
 /**
- * State files of prepared transactions that are gone after a crash: those that were there when the mark was written, and those that the checkpoint has
- * written since, though nothing in the WAL since has finished the transaction or prepares it once more where recovery reads it. A server starts
- * without them and says nothing. Where the WAL since the mark cannot be read, nothing is said either.
+ * State files of prepared transactions that are gone after a crash: those that were there when the mark was written, and those of transactions that
+ * were prepared after it and before the checkpoint, though nothing in the WAL since has finished them or prepares them once more where recovery reads
+ * it. A server starts without them and says nothing. Where the WAL since the mark cannot be read, nothing is said either; nor of a file that a
+ * checkpoint has written after the mark for a transaction that was prepared before it.
  */
 export async function inspectLostPrepared(
   dataDir: string,
@@ -31,7 +35,8 @@ export async function inspectLostPrepared(
       .map((path) => [stateFileXid(path), path]),
   );
   const isOfBefore = reached.lastRecordLsn < redoLsn; // A checkpoint came after it, and wrote state files that it does not know.
-  if (missing.size === 0 && !isOfBefore) return [];
+  const mayKnowMore = isOfBefore && control.settings.maxPreparedXacts > 0 && redoLsn - reached.lastRecordLsn <= BEFORE_BYTES;
+  if (missing.size === 0 && !mayKnowMore) return [];
   // A state file may outlive its COMMIT, where that waits for a synchronous standby: what ended before the checkpoint is in pg_xact, the rest is read.
   const from = isOfBefore ? reached.lastRecordLsn : redoLsn;
   const visit = ({ manager, lsn, info, xid, bytes }: WalRecord): boolean => {

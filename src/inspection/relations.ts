@@ -64,7 +64,7 @@ function inspectMapped(
   entries: Walk['entries'],
   severity: Finding['severity'],
 ): Finding | undefined {
-  const entry = entries.get(path);
+  const [entry] = [entries.get(path)].filter((one) => one?.kind !== 'directory'); // A folder holds nothing of it.
   const relation = mappedByOid(oid);
   const says = `could not open file "${path}": No such file or directory`;
   if (relation.kind === 'heap' && entry?.sizeBytes === 0 && neverEmpty.has(oid)) {
@@ -141,8 +141,14 @@ export function inspectSizes({ entries }: Walk, control: ControlFile, severity: 
   return findings;
 }
 
-/** True for an entry that stands where the server has the file of a relation, and is none. Pure. */
-export const isFolderOfRelation = ({ path, kind }: Pick<Entry, 'path' | 'kind'>): boolean => kind === 'directory' && RELATION.test(path);
+/**
+ * True for a folder that stands where the server has the first file of a relation, or a map of it, and so could make that anew. Not for a later segment,
+ * without which it would take the relation for shorter, nor for the fork that tells that it is unlogged. Pure.
+ */
+export function isFolderOfRelation({ path, kind }: Pick<Entry, 'path' | 'kind'>): boolean {
+  const match = kind === 'directory' ? RELATION.exec(path) : null;
+  return match !== null && match[2] !== 'init' && match[3] === undefined;
+}
 
 /** Folders where crash recovery would open the file of a relation, or make it anew. */
 export function inspectFolders({ entries }: Walk): Finding[] {
@@ -180,6 +186,6 @@ export function isCatalogIndex(dataDir: string, path: string, walk: Walk): boole
   if (!(Number(name) < FIRST_USER_OID)) return false;
   const sibling = databaseDirectories(walk)
     .map((home): Entry | undefined => walk.entries.get(`${home}/${name}`))
-    .find((entry) => entry !== undefined && entry.path !== path && entry.sizeBytes > 0);
+    .find((entry) => entry?.kind === 'file' && entry.path !== path && entry.sizeBytes > 0);
   return sibling !== undefined && isBtree(dataDir, sibling.path);
 }
