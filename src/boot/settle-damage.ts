@@ -7,11 +7,14 @@ import type { Local } from '../instance/local.ts';
 import { wayBack } from '../recovery/way-back.ts';
 import { memoryOf, type Rechecked } from './recheck.ts';
 
+/** A folder that stood for it was set aside before the start: what became of the file was not judged by that. */
+const isOfTheFile = ({ severity, code }: Finding): boolean => severity === 'certain' && code !== 'relation.folder';
+
 /** Findings that were certain before the start have been judged then; what the server itself says of a file counts first. */
 export function joinComplaints(said: readonly Finding[], rechecked: Rechecked | undefined, { report }: Inspection): readonly Finding[] {
   const judged = new Set([
     ...said.map(({ path }) => path),
-    ...report.findings.filter(({ severity, code }) => severity === 'certain' && code !== 'index.damaged').map(({ path }) => path),
+    ...report.findings.filter((finding) => isOfTheFile(finding) && finding.code !== 'index.damaged').map(({ path }) => path),
   ]);
   const found = (rechecked?.damage ?? []).map((damage): Finding => ({ ...toFinding(damage), severity: 'certain', seenIn: 'pages' }));
   return [...said, ...found.filter(({ path }) => !judged.has(path))];
@@ -28,7 +31,7 @@ interface Settling {
 export async function settleDamage(local: Local, { before, complaints, rechecked, backups }: Settling, signal: AbortSignal): Promise<void> {
   const { systemIdentifier } = before.report;
   if (systemIdentifier === null || rechecked === undefined) return;
-  const served = before.report.findings.filter(({ severity }) => severity === 'certain');
+  const served = before.report.findings.filter(isOfTheFile);
   await memoryOf(local).settle(
     systemIdentifier,
     [...rechecked.damage, ...rechecked.waiting],
