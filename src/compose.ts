@@ -198,6 +198,7 @@ async function loadEverything(): Promise<void> {
 async function prepareFolders({ stateDir, backupDir, logDir, postgresql }: Config, system: System, signal: AbortSignal): Promise<void> {
   const owner = await serverOwner(postgresql, system);
   for (const [path, mode] of [
+    [stateDir, 0o755], // A unit may write below it only where it was there when the unit was started.
     [backupDir, 0o700],
     [logDir, 0o755],
   ] as const)

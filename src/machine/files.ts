@@ -85,7 +85,8 @@ async function renameDurably(from: string, to: string): Promise<void> {
 }
 
 async function makeDirectory(path: string, { mode = 0o755, owner }: { mode?: number; owner?: Owner | undefined } = {}): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode }).catch((cause: unknown) => {
+  const first = await mkdir(path, { recursive: true, mode }).catch(async (thrown: unknown) => {
+    const cause = await trueReason(path, thrown);
     const whose = owner ?? actingAs();
     if (!isDenied(cause) || whose === undefined || !makeAsRoot(path, mode, whose)) throw cause;
     return undefined; // Made, and handed over.
@@ -93,6 +94,17 @@ async function makeDirectory(path: string, { mode = 0o755, owner }: { mode?: num
   if (first === undefined) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) await adopt(made, mode, owner);
   await syncDirectory(dirname(first));
+}
+
+/** Where the file system is read-only a recursive mkdir of Node's says ENOENT; the first folder that is missing, asked for by itself, says why. */
+async function trueReason(path: string, thrown: unknown): Promise<unknown> {
+  if (errnoOf(thrown) !== 'ENOENT') return thrown;
+  let missing = path;
+  while (missing !== dirname(missing) && (await lstat(dirname(missing)).catch(unlessMissing)) === undefined) missing = dirname(missing);
+  return mkdir(missing).then(
+    () => thrown,
+    (cause: unknown) => cause,
+  );
 }
 
 async function ownDirectory(path: string, options?: { mode?: number; owner?: Owner | undefined }): Promise<void> {
