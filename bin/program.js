@@ -31,7 +31,7 @@ function openProgram() {
     const name = relative(DIST, path);
     // As Node wraps a CommonJS module, on one line, so that lines in stacks are those of the file.
     const script = new Script(`(function (exports, require, module, __filename, __dirname) { ${readFileSync(path, 'utf8')}\n})`, {
-      filename: path,
+      filename: join('dbkit/dist', name), // The cache keeps it: a path would be that of whoever built the package.
       cachedData: cached(name),
     });
     scripts.set(name, script);

@@ -40,6 +40,10 @@ test('the package holds what is used, and nothing of those who make it', () => {
   expect(sizeBytes).toBeLessThan(SIZE_MAX);
 });
 
+test('what V8 has compiled names no folder of whoever built it', async () => {
+  expect((await readFile('dist/code-cache.bin')).includes(resolve('dist'))).toBe(false);
+});
+
 /** A folder with an `npx` that starts what is installed, as npm's would after three times as long as the command itself takes. */
 async function quickNpx(): Promise<string> {
   const folder = await emptyFolder();
