@@ -14,8 +14,8 @@ const isRoot = (): boolean => process.getuid?.() === 0;
 
 /** Small files that survive a power cut (SQLite's and restic's order: write aside, fsync, rename, fsync the directory). */
 export const createFiles = (log: Logger): Files => ({
-  write: writeDurably,
-  publish,
+  write: (...given) => madeAsOurs(() => writeDurably(...given)),
+  publish: (...given) => madeAsOurs(() => publish(...given)),
   copy: copyDurably,
   rename: renameDurably,
   makeDirectory,
@@ -25,6 +25,20 @@ export const createFiles = (log: Logger): Files => ({
   append: appendLine,
   readJson: (path, parse) => readJson(log, path, parse),
 });
+
+/**
+ * While the caller's rights are taken for a moment (privileges.ts) the threads that work for Node have them too: a file that is made just then is
+ * root's, and may not be changed any more. It is made again.
+ */
+async function madeAsOurs<T>(make: () => Promise<T>): Promise<T> {
+  for (let left = 3; ; left -= 1) {
+    try {
+      return await make();
+    } catch (cause) {
+      if (left === 0 || actingAs() === undefined || errnoOf(cause) !== 'EPERM') throw cause;
+    }
+  }
+}
 
 async function writeDurably(
   path: string,
