@@ -4,7 +4,6 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { build, context, transform } from 'esbuild';
@@ -100,7 +99,6 @@ async function cacheCode() {
         HOME: home,
         CI: 'true',
         DBKIT_BACKUP_AFTER_START: 'false',
-        PGPORT: String(await freePort()),
         ...places,
       },
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
@@ -117,14 +115,6 @@ async function cacheCode() {
   if (parts.length === 0) throw new Error('what was trained did not come to its end');
   await writeFile('dist/code-cache.new', Buffer.concat(parts));
   await rename('dist/code-cache.new', 'dist/code-cache.bin'); // Whole or not at all: V8 does not check what it is given.
-}
-
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
 }
 
 await rm('dist', { recursive: true, force: true });

@@ -20,10 +20,7 @@ export function createApp(parts: Parts) {
     inspect,
     salvage,
     upkeep,
-    upgrade: on(
-      async () => import('../supervisor/upgrade-data.ts'),
-      ({ upgradeData }) => upgradeData,
-    ),
+    upgrade: on(loadUpgradeData, ({ upgradeData }) => upgradeData),
     backups: backupVerbs(on),
     ...deskVerbs(parts),
     offsite,
@@ -64,6 +61,18 @@ type On = <M, A extends readonly unknown[], R>(
   pick: (verbs: M) => (needs: Parts, ...rest: A) => R | Promise<R>,
 ) => (...rest: A) => Promise<R>;
 
+const loadUpgradeData = () => import('../supervisor/upgrade-data.ts');
+const loadStartBackup = () => import('../supervisor/start-backup.ts');
+const loadRecoverInstance = () => import('../supervisor/recover-instance.ts');
+const loadReplaceData = () => import('../supervisor/replace-data.ts');
+const loadMonitorPages = () => import('./monitor-pages.ts');
+const loadEntrypoint = () => import('../supervisor/entrypoint.ts');
+const loadTakeDown = () => import('../supervisor/take-down.ts');
+const loadRestartServices = () => import('../supervisor/restart-services.ts');
+const loadReportStatus = () => import('../supervisor/report-status.ts');
+const loadDoctor = () => import('../supervisor/doctor/doctor.ts');
+const loadWaitReady = () => import('../supervisor/wait-ready.ts');
+const loadListServices = () => import('../supervisor/list-services.ts');
 const sql = () => import('../instance/sql.ts');
 const health = () => import('../health/check.ts');
 const hooks = () => import('../health/hooks/verbs.ts');
@@ -77,10 +86,7 @@ const backupVerbs = (on: On) => ({
       (needs, input: TakeBackupInput, signal: AbortSignal) =>
         tellBackup(needs, signal, () => takeBackup(needs, input, signal)),
   ),
-  begin: on(
-    async () => import('../supervisor/start-backup.ts'),
-    ({ startBackup }) => startBackup,
-  ),
+  begin: on(loadStartBackup, ({ startBackup }) => startBackup),
   list: on(backups, ({ listBackups }) => listBackups),
   show: on(backups, ({ showBackup }) => showBackup),
   find: on(backups, ({ findBackup }) => findBackup),
@@ -93,10 +99,7 @@ const backupVerbs = (on: On) => ({
 
 const recovery = () => import('../recovery/verbs.ts');
 const recoveryVerbs = (on: On) => ({
-  recover: on(
-    async () => import('../supervisor/recover-instance.ts'),
-    ({ recoverInstance }) => recoverInstance,
-  ),
+  recover: on(loadRecoverInstance, ({ recoverInstance }) => recoverInstance),
   accept: on(recovery, ({ acceptDamage }) => acceptDamage),
   history: on(recovery, ({ listRecoveries }) => listRecoveries),
   show: on(recovery, ({ showRecovery }) => showRecovery),
@@ -114,10 +117,7 @@ const deskVerbs = ({ snapshots, pulls, seeds, serverOf, project }: Parts) => ({
 
 const restore = () => import('../restore/verbs.ts');
 const restoreVerbs = (on: On) => ({
-  replace: on(
-    async () => import('../supervisor/replace-data.ts'),
-    ({ replaceData }) => replaceData,
-  ),
+  replace: on(loadReplaceData, ({ replaceData }) => replaceData),
   point: on(restore, ({ readPoint }) => readPoint),
   pointBackup: on(restore, ({ pointBackup }) => pointBackup),
   serving: on(restore, ({ servingBackups }) => servingBackups),
@@ -180,42 +180,18 @@ const monitorVerbs = (on: On) => ({
   pause: on(monitor, ({ pauseMonitor }) => pauseMonitor),
   resume: on(monitor, ({ resumeMonitor }) => resumeMonitor),
   report: on(monitor, ({ reportMonitor }) => reportMonitor),
-  openPages: on(
-    async () => import('./monitor-pages.ts'),
-    ({ openPages }) => openPages,
-  ),
+  openPages: on(loadMonitorPages, ({ openPages }) => openPages),
 });
 
 const up = () => import('../supervisor/up.ts');
 const supervisorVerbs = (on: On) => ({
-  entrypoint: on(
-    async () => import('../supervisor/entrypoint.ts'),
-    ({ runEntrypoint }) => runEntrypoint,
-  ),
+  entrypoint: on(loadEntrypoint, ({ runEntrypoint }) => runEntrypoint),
   up: on(up, (verbs) => verbs.up),
   upDetached: on(up, ({ upDetached }) => upDetached),
-  down: on(
-    async () => import('../supervisor/take-down.ts'),
-    ({ takeDown }) => takeDown,
-  ),
-  restart: on(
-    async () => import('../supervisor/restart-services.ts'),
-    ({ restartServices }) => restartServices,
-  ),
-  status: on(
-    async () => import('../supervisor/report-status.ts'),
-    ({ reportStatus }) => reportStatus,
-  ),
-  doctor: on(
-    async () => import('../supervisor/doctor/doctor.ts'),
-    ({ examineTonight }) => examineTonight,
-  ),
-  waitReady: on(
-    async () => import('../supervisor/wait-ready.ts'),
-    ({ waitReady }) => waitReady,
-  ),
-  services: on(
-    async () => import('../supervisor/list-services.ts'),
-    ({ listServices }) => listServices,
-  ),
+  down: on(loadTakeDown, ({ takeDown }) => takeDown),
+  restart: on(loadRestartServices, ({ restartServices }) => restartServices),
+  status: on(loadReportStatus, ({ reportStatus }) => reportStatus),
+  doctor: on(loadDoctor, ({ examineTonight }) => examineTonight),
+  waitReady: on(loadWaitReady, ({ waitReady }) => waitReady),
+  services: on(loadListServices, ({ listServices }) => listServices),
 });

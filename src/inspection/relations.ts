@@ -64,7 +64,8 @@ function inspectMapped(
   entries: Walk['entries'],
   severity: Finding['severity'],
 ): Finding | undefined {
-  const [entry] = [entries.get(path)].filter((one) => one?.kind !== 'directory'); // A folder holds nothing of it.
+  const there = entries.get(path);
+  const entry = there?.kind === 'directory' ? undefined : there; // A folder holds nothing of it.
   const relation = mappedByOid(oid);
   const says = `could not open file "${path}": No such file or directory`;
   if (relation.kind === 'heap' && entry?.sizeBytes === 0 && neverEmpty.has(oid)) {

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import type { Child, ExitReason, Owner, SpawnChild } from '../kernel/machine.ts';
 import { openToAppend } from './hand-over.ts';
-import { asCaller, asRootsUser } from './privileges.ts';
+import { actingAs, asCaller, asRootsUser } from './privileges.ts';
 
 /** Only root can become somebody else, and only then the ids are handed to spawn: libuv also clears the supplementary groups. */
 export const identityOf = (as: Owner | undefined): { uid?: number; gid?: number } =>
@@ -77,7 +77,9 @@ const unrunnable: readonly (number | 'missing')[] = ['missing', 126, 127];
  */
 export async function runWithDescriptor(file: string, args: readonly string[], given: Descriptor): Promise<number | 'missing'> {
   const status = await runOnce(() => spawn(file, [...args], optionsOf(given)), given.signal);
-  return unrunnable.includes(status) ? runOnce(() => asCaller(() => spawn(file, [...args], optionsOf(given))), given.signal) : status;
+  return unrunnable.includes(status) && actingAs() !== undefined
+    ? runOnce(() => asCaller(() => spawn(file, [...args], optionsOf(given))), given.signal)
+    : status;
 }
 
 interface Descriptor {
