@@ -47,7 +47,7 @@ export async function settle(
     if (isNew) await markDurable(volume, local.owner, system);
     await (remembered ?? rememberConfiguration(local));
     system.reached('initialize.durable');
-    marking = markWhileRunning(local, child); // From here on clients commit.
+    marking = markWhileRunning(local, child); // Before the migration, whose rows count as well.
     archiving = archiveWhileRunning(local, options, child); // Before the migration, whose commits may wait for the archive.
     const migrated = isNew ? await migrate(local, options.config.recovery, signal) : undefined;
     if (migrated) handles.note(migrated);
