@@ -491,6 +491,21 @@ describe('with the first installation', () => {
     });
   });
 
+  test('who waits for a backup under way shares the next one: a crowd does not push earlier backups out', async () => {
+    const server = await newServer();
+    const crowd: Promise<Backup>[] = [];
+    const base = await baseInterruptedBy(server, () => {
+      const wait = { waitMs: 120_000 };
+      crowd.push(base.take(signal, wait), base.take(signal, wait), base.take(signal, wait), base.take(signal, { ...wait, note: 'mine' }));
+    });
+    const first = await base.take(signal);
+    const others = await Promise.all(crowd);
+    expect(others.map(({ label }) => label)).not.toContain(first.label); // It had begun before they asked.
+    const kept = await base.repository.list(signal);
+    expect(kept.length).toBeLessThanOrEqual(3);
+    expect(kept.filter(({ note }) => note === 'mine')).toHaveLength(1);
+  });
+
   test('what cannot be backed up is refused with the reason, and leaves nothing', async () => {
     const server = await newServer();
     const base = await baseFor(server);

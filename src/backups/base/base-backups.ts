@@ -3,7 +3,7 @@ import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { readMark } from '../../wal/mark.ts';
-import type { BaseBackups } from '../backup.ts';
+import type { BackupOptions, BaseBackups } from '../backup.ts';
 import { inWords } from '../disk-failures.ts';
 import { type DrillReport, damages } from '../drill.ts';
 import { openRepository, type RepositoryOf } from '../repository.ts';
@@ -14,6 +14,7 @@ import { createBackup } from './create.ts';
 import { descendsFrom } from './descent.ts';
 import { expireArchives } from './expire-archives.ts';
 import { furthest, segmentThatLeadsOn } from './furthest.ts';
+import { madeMeanwhile } from './made-meanwhile.ts';
 import { pointOf } from './points/points.ts';
 import { reachableMoments } from './points/read-reachable.ts';
 import { servingBackups } from './points/serving.ts';
@@ -44,7 +45,14 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
   const points = { backupDir: config.backupDir, dataDir, system, repository };
   const rememberDamage = damageIn(remember);
 
-  async function take(...[signal, options = {}]: Parameters<BaseBackups['take']>) {
+  async function take(signal: AbortSignal, options: BackupOptions, askedNs: bigint) {
+    const { systemIdentifier } = await readCluster(dataDir, signal);
+    const made = madeMeanwhile(await repository.records(signal), { systemIdentifier, askedNs, options });
+    if (made) {
+      const words = `Base backup ${made.label} was taken while this one waited, and began after it was asked for: it is the one.`;
+      system.log.info('backup.made-meanwhile', words, { label: made.label });
+      return repository.asBackup(made);
+    }
     const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options }, signal);
     reportBackup(record, system);
     if (record.state !== 'damaged') {
@@ -71,8 +79,11 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     name: 'copy',
     kind: 'physical',
     repository,
-    take: (signal, options = {}) =>
-      inWords('take a base backup', () => repository.locked('backup', () => take(signal, options), signal, options.waitMs)),
+    take: (signal, options = {}) => {
+      const askedNs = BigInt(system.clock.now().getTime()) * 1_000_000n;
+      const work = () => repository.locked('backup', () => take(signal, options, askedNs), signal, options.waitMs);
+      return inWords('take a base backup', work);
+    },
     stage: (backup, target, signal) => inWords(`restore ${backup.label}`, () => stage(backup, target, signal)),
     findPoint: (request, label, signal) =>
       inWords('look for a moment in the WAL', async () => (await pointOf(points, request, { label }, signal)).plan),
