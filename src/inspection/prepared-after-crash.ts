@@ -4,6 +4,7 @@ import type { ControlFile } from '../formats/control-file.ts';
 import { transactionEnd } from '../formats/transaction-record.ts';
 import { twoPhaseFile } from '../formats/two-phase.ts';
 import { mainDataOf, RM_XACT, readWal, type WalRecord } from '../formats/wal-reader.ts';
+import type { Lsn } from '../formats/wal-segment.ts';
 import type { Finding } from './findings.ts';
 import { STATE_FILE, stateFileXid } from './prepared.ts';
 import type { Reached } from './reached.ts';
@@ -14,10 +15,10 @@ import type { Walk } from './walk.ts';
 const BEFORE_BYTES = 1024n * 1024n * 1024n;
 
 /**
- * State files of prepared transactions that are gone after a crash: those that were there when the mark was written, and those of transactions that
- * were prepared after it and before the checkpoint, though nothing in the WAL since has finished them or prepares them once more where recovery reads
- * it. A server starts without them and says nothing. Where the WAL since the mark cannot be read, nothing is said either; nor of a file that a
- * checkpoint has written after the mark for a transaction that was prepared before it.
+ * State files of prepared transactions that are gone after a crash: those that were there when the mark was written, and those that a checkpoint has
+ * written since, though nothing in the WAL has finished their transactions or prepares them once more where recovery reads it. A server starts
+ * without them and says nothing. The WAL is read from the checkpoint on that was known when the mark was written, as what had no file then was
+ * prepared after it; from the mark on where that is gone or too much. Where even that cannot be read, nothing is said.
  */
 export async function inspectLostPrepared(
   dataDir: string,
@@ -28,40 +29,39 @@ export async function inspectLostPrepared(
 ): Promise<Finding[]> {
   const { systemIdentifier, timeline, walSegmentSizeBytes: segmentSizeBytes, redoLsn, major } = control;
   if (reached === undefined || reached.systemIdentifier !== systemIdentifier || reached.timeline !== timeline) return [];
-  const missing = new Map(
-    reached.prepared
-      .map((name) => `pg_twophase/${name}`)
-      .filter((path) => STATE_FILE.test(path) && !entries.has(path) && !hasEnded(dataDir, stateFileXid(path)))
-      .map((path) => [stateFileXid(path), path]),
-  );
+  const owed = reached.prepared
+    .map((name) => `pg_twophase/${name}`)
+    .filter((path) => STATE_FILE.test(path) && !entries.has(path) && !hasEnded(dataDir, stateFileXid(path)));
   const isOfBefore = reached.lastRecordLsn < redoLsn; // A checkpoint came after it, and wrote state files that it does not know.
-  const mayKnowMore = isOfBefore && control.settings.maxPreparedXacts > 0 && redoLsn - reached.lastRecordLsn <= BEFORE_BYTES;
-  if (missing.size === 0 && !mayKnowMore) return [];
+  const isAffordable = (from: Lsn): boolean => redoLsn - from <= BEFORE_BYTES;
+  const mayKnowMore = isOfBefore && control.settings.maxPreparedXacts > 0;
   // A state file may outlive its COMMIT, where that waits for a synchronous standby: what ended before the checkpoint is in pg_xact, the rest is read.
-  const from = isOfBefore ? reached.lastRecordLsn : redoLsn;
-  const visit = ({ manager, lsn, info, xid, bytes }: WalRecord): boolean => {
-    if (manager === RM_XACT) {
-      const main = Buffer.from(mainDataOf(bytes));
-      const ended = transactionEnd(info, xid, main, major)?.xid;
-      const begun = ended === undefined ? twoPhaseFile(main)?.xid : undefined;
-      const path = begun !== undefined && lsn < redoLsn ? stateFile(begun, control) : undefined;
-      if (begun !== undefined && path !== undefined && !entries.has(path)) missing.set(begun, path);
-      else missing.delete(ended ?? begun ?? -1);
-    }
-    return missing.size > 0 || lsn < redoLsn;
-  };
-  const {
-    end,
-    broken,
-    missing: isCut,
-  } = await readWal(fromText(join(dataDir, 'pg_wal')), { systemIdentifier, timeline, segmentSizeBytes }, from, signal, visit);
-  if (missing.size === 0 || broken || isCut || end <= reached.lastRecordLsn || end <= redoLsn) return [];
-  return [...missing.values()].map((path) => ({
-    code: 'prepared.damaged',
-    path,
-    evidence: `the file is gone, and the WAL since ${reached.at} does not finish its transaction`,
-    severity: 'certain',
-  }));
+  const known = mayKnowMore ? [reached.redoLsn ?? reached.lastRecordLsn, reached.lastRecordLsn].filter(isAffordable) : [];
+  const starts = new Set([...known, ...(owed.length > 0 ? [isOfBefore ? reached.lastRecordLsn : redoLsn] : [])]);
+  for (const from of starts) {
+    const missing = new Map(owed.map((path) => [stateFileXid(path), path]));
+    const visit = ({ manager, lsn, info, xid, bytes }: WalRecord): boolean => {
+      if (manager === RM_XACT) {
+        const main = Buffer.from(mainDataOf(bytes));
+        const ended = transactionEnd(info, xid, main, major)?.xid;
+        const begun = ended === undefined ? twoPhaseFile(main)?.xid : undefined;
+        const path = begun !== undefined && lsn < redoLsn ? stateFile(begun, control) : undefined;
+        if (begun !== undefined && path !== undefined && !entries.has(path)) missing.set(begun, path);
+        else missing.delete(ended ?? begun ?? -1);
+      }
+      return missing.size > 0 || lsn < redoLsn;
+    };
+    const folder = fromText(join(dataDir, 'pg_wal'));
+    const { end, broken, missing: isCut } = await readWal(folder, { systemIdentifier, timeline, segmentSizeBytes }, from, signal, visit);
+    if (broken || isCut || end <= reached.lastRecordLsn || end <= redoLsn) continue;
+    return [...missing.values()].map((path) => ({
+      code: 'prepared.damaged',
+      path,
+      evidence: `the file is gone, and the WAL since ${reached.at} does not finish its transaction`,
+      severity: 'certain',
+    }));
+  }
+  return [];
 }
 
 /** The state file of a transaction: 8 digits of its number, since 17 all 16 with its epoch (twophase.c, TwoPhaseFilePath). */

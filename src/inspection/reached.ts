@@ -8,6 +8,8 @@ export interface Reached {
   /** Where the last record begins that was seen, and where it ends. */
   readonly lastRecordLsn: Lsn;
   readonly flushedLsn: Lsn;
+  /** Where the last checkpoint began that was known then: a transaction that had been prepared by then, and had no state file yet, was prepared after it. */
+  readonly redoLsn?: Lsn | undefined;
   /** Noted after a clean shutdown: nothing was written behind it. */
   readonly clean: boolean;
   /** Names of the state files of prepared transactions that were there. */

@@ -1,9 +1,13 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
+import { parseControlFile } from '../formats/control-file.ts';
+import type { Lsn } from '../formats/wal-segment.ts';
 import { type Anchor, findTip } from '../formats/wal-tip.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Child, Identity, System } from '../kernel/machine.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
+import { readPlain } from '../machine/plain-file.ts';
 import { type Mark, writeMark } from './mark.ts';
 
 /** The cluster of the WAL, and where the mark is kept. */
@@ -52,6 +56,7 @@ export async function mark(marked: Marked, clean: boolean, signal: AbortSignal):
   const tip = await findTip(fromText(wal), await readdir(wal), { systemIdentifier, segmentSizeBytes }, anchor, signal);
   if (!tip) return undefined;
   await flush(join(wal, tip.segment));
+  const redoLsn = await redoOf(dataDir); // Before the state files: each that a later checkpoint writes was prepared after it.
   const prepared = (await readdir(join(dataDir, 'pg_twophase'))).filter((name) => /^[0-9A-F]+$/.test(name)).sort();
   const written: Mark = {
     systemIdentifier,
@@ -60,12 +65,20 @@ export async function mark(marked: Marked, clean: boolean, signal: AbortSignal):
     flushedLsn: tip.end,
     lastRecordLsn: tip.last.lsn,
     lastRecordCrc: tip.last.crc,
+    redoLsn,
     clean,
     prepared,
     at: system.clock.now().toISOString(),
   };
   await writeMark(marked, written);
   return written;
+}
+
+/** Where the last checkpoint began; undefined where pg_control cannot be read: the mark is worth having without it. */
+async function redoOf(dataDir: string): Promise<Lsn | undefined> {
+  const bytes = await readPlain(join(dataDir, 'global/pg_control')).catch(unlessOwnTrouble);
+  const read = bytes && parseControlFile(bytes);
+  return read && 'control' in read ? read.control.redoLsn : undefined;
 }
 
 /** Bytes that were read came from memory, perhaps; from here on it is on the disk. */

@@ -19,6 +19,8 @@ export interface Mark {
   /** Where that record begins, and its checksum. */
   readonly lastRecordLsn: Lsn;
   readonly lastRecordCrc: number;
+  /** Where the last checkpoint began of which pg_control told then; absent in a mark of an earlier version, or where it could not be read. */
+  readonly redoLsn?: Lsn | undefined;
   /** Written after a clean shutdown: then nothing was written behind it. */
   readonly clean: boolean;
   /** Names of the state files of prepared transactions that were there. */
@@ -35,6 +37,7 @@ const markSchema = v.object({
   flushedLsn: lsn,
   lastRecordLsn: lsn,
   lastRecordCrc: v.number(),
+  redoLsn: v.optional(lsn),
   clean: v.boolean(),
   prepared: v.array(v.string()),
   at: v.pipe(v.string(), v.isoTimestamp()),
@@ -51,7 +54,11 @@ export async function writeMark(
   { system, stateDir, dataDir, owner }: { system: System; stateDir: string; dataDir: string; owner: Identity },
   mark: Mark,
 ): Promise<void> {
-  const lsns = { flushedLsn: formatLsn(mark.flushedLsn), lastRecordLsn: formatLsn(mark.lastRecordLsn) };
+  const lsns = {
+    flushedLsn: formatLsn(mark.flushedLsn),
+    lastRecordLsn: formatLsn(mark.lastRecordLsn),
+    redoLsn: mark.redoLsn === undefined ? undefined : formatLsn(mark.redoLsn),
+  };
   const body = `${JSON.stringify({ schema: 'dbkit.mark/v1', ...mark, ...lsns }, null, 2)}\n`;
   const { state, data } = markPaths(stateDir, dataDir);
   const written = await Promise.allSettled([
