@@ -2,7 +2,7 @@ import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { readLastInventory } from '../inspection/inventory.ts';
 import { type DamageMemory, damageMemory, type KnownDamage, toKnownDamage } from '../inspection/known-damage.ts';
-import { proofFindings } from '../inspection/proof-findings.ts';
+import { proofFindings, unknownFindings } from '../inspection/proof-findings.ts';
 import type { FindBaseline, Proof, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
 import { readControl } from '../inspection/state.ts';
@@ -25,12 +25,14 @@ export interface Rechecked {
   readonly waiting: readonly KnownDamage[];
   /** Indexes that were rebuilt. */
   readonly rebuilt: readonly Finding[];
+  /** Pages of which nobody can tell if something was there. */
+  readonly unknown: readonly Finding[];
   /** There is more to prove than a start can afford; `must`: the suspects, which are among that when even they took too long. */
   readonly isCutShort: boolean;
   readonly must: ReadonlyMap<string, Suspicion>;
 }
 
-const nothing: Rechecked = { damage: [], waiting: [], rebuilt: [], isCutShort: false, must: new Map() };
+const nothing: Rechecked = { damage: [], waiting: [], rebuilt: [], unknown: [], isCutShort: false, must: new Map() };
 const firstFile = (path: string): string => path.replace(/\.\d+$/, '');
 
 /** Written down before the server is started: should that be cut off, the next start still knows. */
@@ -96,7 +98,8 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const { open, rebuilt } = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
   const still = await stillOpen(asked, known, open, signal);
   const waiting = proof.isLate ? known.filter(({ severity }) => severity === 'suspect') : [];
-  return { damage: [...open, ...still], waiting, rebuilt, isCutShort: proof.isCutShort, must: proof.isLate ? must : new Map() };
+  const unknown = unknownFindings(proof);
+  return { damage: [...open, ...still], waiting, rebuilt, unknown, isCutShort: proof.isCutShort, must: proof.isLate ? must : new Map() };
 }
 
 /** Files that are doubtful, with what they belong to, as far as a database says so. */

@@ -92,6 +92,7 @@ export const findingCodes = {
   'relation.changed': 'a file has changed since the last clean shutdown, when only the server may change it',
   'page.damaged': 'a page fails its checksum or header check',
   'page.lost': 'a page is neither as the newest backup holds it nor as the WAL since says',
+  'page.unknown': 'a page before the last one in use holds zeroes, and neither a backup nor the WAL says if it should',
   'database.missing': 'the directory of a database is missing',
   'directory.lost': 'a directory with data is missing',
 } as const;

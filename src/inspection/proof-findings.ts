@@ -24,6 +24,16 @@ export const proofFindings = ({ doubtful, against }: Proof, severity: Finding['s
     blocks: result.doubts.map(({ block }) => block),
   }));
 
+/** Each file with pages that hold zeroes, of which nothing is known. */
+export const unknownFindings = ({ unknown }: Pick<Proof, 'unknown'>): Finding[] =>
+  unknown.map(({ path, emptied, pages }) => ({
+    code: 'page.unknown',
+    path,
+    evidence: `${emptied.length} of ${pages} pages hold zeroes, and neither a backup nor the WAL says why`,
+    severity: 'info',
+    blocks: emptied,
+  }));
+
 /** An index is rebuilt whatever is wrong with it. */
 function codeOf({ path, kind, doubts, unreadable }: ProofResult): Finding['code'] {
   if (unreadable !== undefined && doubts.length === 0) return 'file.unreadable';

@@ -22,8 +22,8 @@ export interface ProofTask {
   readonly blocksAtLeast: number;
   /** The same file as a backup holds it, and from which block on that no longer counts; undefined: it holds none, or there is no backup. */
   readonly kept: { readonly file: string; readonly blocks: number } | undefined;
-  /** It was seen shorter, before crash recovery made it longer. */
-  readonly suspicion: { readonly fromBlock: number; readonly toBlock: number } | undefined;
+  /** It was seen shorter, before crash recovery made it longer; or somebody wrote to it while no server ran. */
+  readonly suspicion: { readonly fromBlock: number; readonly toBlock: number; readonly hasForeignZeroes?: boolean } | undefined;
   /** Everything since that backup is at hand, so a page that is neither kept nor named cannot be. */
   readonly isComplete: boolean;
   /** The relation goes on in a next file, so no zeroes in this one are its end. */
@@ -90,7 +90,8 @@ export function proveFile(task: ProofTask): ProofResult {
     }
     for (let block = pages; block < Math.max(task.blocksAtLeast, kept?.blocks ?? 0, task.suspicion?.toBlock ?? 0); block += 1)
       if (isMissed(block, task, kept)) doubts.push({ block, doubt: 'cut' });
-    return { path, pages, bytes: pages * size, doubts, emptied: emptied.blocks(), kind: kind ?? kept?.kind() };
+    const result = { path, pages, bytes: pages * size, doubts, emptied: emptied.blocks(), kind: kind ?? kept?.kind() };
+    return task.suspicion?.hasForeignZeroes ? withEmptied(result) : result;
   } catch (cause) {
     return { path, pages, bytes: pages * size, doubts, emptied: [], kind, unreadable: wordsOf(cause) };
   } finally {

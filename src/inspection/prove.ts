@@ -82,6 +82,8 @@ export interface Suspicion {
   readonly toBlock: number;
   /** When it was longer: WAL from there on must be at hand, as it may have been cut since. Undefined: whatever happened, it cannot be so short. */
   readonly since?: Lsn | undefined;
+  /** It was written to while no server ran: zeroes before its last page in use are nobody's but that writer's. */
+  readonly hasForeignZeroes?: boolean;
 }
 
 const nothingRead: Proof = { pages: 0, bytes: 0, doubtful: [], unknown: [], unproven: [], against: null, isCutShort: true, isLate: false };
@@ -200,7 +202,7 @@ function taskFor(request: ProofRequest, known: Known, { path, sizeBytes }: Pick<
   const suspected = (request.suspicions ?? request.must)?.get(path);
   const counts = suspected !== undefined && (suspected.since === undefined || (history !== undefined && history.from <= suspected.since));
   const suspicion = counts && {
-    fromBlock: suspected.fromBlock,
+    ...suspected,
     toBlock: Math.min(suspected.toBlock, Math.max((says?.keptBlocks ?? Number.POSITIVE_INFINITY) - firstBlock, 0)),
   };
   if (!whole && suspected === undefined && named === undefined && baseline?.isUntouched(path, file)) return [];

@@ -32,7 +32,8 @@ export function suspectsOf(
     const isFollowed = code === 'relation.truncated' && (before.sizeOf(nextSegment(path)) ?? 0) > 0;
     if (isFollowed || code === 'relation.missing')
       suspects.set(path, { fromBlock: blocksOf(path), toBlock: isFollowed ? blocksPerSegment : 0 });
-    else if (!suspects.has(path)) suspects.set(path, { fromBlock: 0, toBlock: 0 });
+    else if (!suspects.has(path))
+      suspects.set(path, { fromBlock: 0, toBlock: 0, hasForeignZeroes: code === 'index.damaged' && severity === 'certain' });
   }
   return suspects;
 }

@@ -64,6 +64,7 @@ export const proofs = {
   'relation.changed': 'files',
   'page.damaged': 'words',
   'page.lost': 'files',
+  'page.unknown': 'never',
   'database.missing': 'files',
   'directory.lost': 'files',
 } as const satisfies Record<FindingCode, Proof>;

@@ -139,7 +139,16 @@ export const circumstances = [
   },
   {
     id: 'not-corruption',
-    findings: ['data.empty', 'data.unfinished', 'pid.stale', 'shutdown.unclean', 'wal.short', 'wal.unmarked', 'inventory.missing'],
+    findings: [
+      'data.empty',
+      'data.unfinished',
+      'pid.stale',
+      'shutdown.unclean',
+      'wal.short',
+      'wal.unmarked',
+      'inventory.missing',
+      'page.unknown',
+    ],
     when: always,
     ...starts,
     words: 'a crash is not corruption: PostgreSQL replays its own WAL',

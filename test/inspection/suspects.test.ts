@@ -34,3 +34,8 @@ test('nothing where all is as it was, of another cluster, or a map that is made 
   expect(suspectsOf(before({}), { ...last, systemIdentifier: '8' }, []).size).toBe(0);
   expect(suspectsOf(before({}), { ...last, files: [['base/5/1_vm', BLOCK, 0]] }, []).size).toBe(0);
 });
+test('an index that was written to while no server ran: zeroes in it are that writer’s; after a crash they may be the server’s own', () => {
+  const written: Finding = { ...suspect('index.damaged', 'base/5/4'), severity: 'certain' };
+  expect(suspectsOf(before({}, [written]), undefined, []).get('base/5/4')?.hasForeignZeroes).toBe(true);
+  expect(suspectsOf(before({}, [suspect('page.damaged', 'base/5/4')]), undefined, []).get('base/5/4')?.hasForeignZeroes).toBe(false);
+});
