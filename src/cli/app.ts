@@ -169,6 +169,7 @@ const clusterVerbs = (on: On) => ({
   upLocal: on(cluster, ({ upLocal }) => upLocal),
   downLocal: on(cluster, ({ downLocal }) => downLocal),
   drill: on(cluster, ({ runDrill }) => runDrill),
+  drillHere: on(cluster, ({ aboutCluster, drillHere }) => aboutCluster(drillHere)),
   trials: on(cluster, ({ reportTrials }) => reportTrials),
   drillTurn: on(cluster, ({ drillTurn }) => drillTurn),
 });

@@ -10,6 +10,7 @@ import { turnRows } from '../backups/snapshots/turn-rows.ts';
 import { doorRows } from '../boot/door.ts';
 import { carrierRows } from '../cluster/carrier-rows.ts';
 import { fitRows } from '../cluster/copying/fit-rows.ts';
+import { hereRefusals } from '../cluster/drill/here-rows.ts';
 import { missRows } from '../cluster/drill/misses.ts';
 import { drillTurnRows } from '../cluster/drill-turn.ts';
 import { clusterFindings } from '../cluster/findings.ts';
@@ -153,6 +154,7 @@ export const tables = {
   'What becomes of a cluster that was half made': unfinishedRows,
   'May a replica be made of a base backup': fitRows,
   'What the guard of a member does': guardRows,
+  'Why a drill does not come over the real cluster': hereRefusals,
   'Targets of a drill that were missed': missRows,
   'What is dangerous in the settings that all members share': dynamicRows,
   'What is dangerous in a member’s patroni.yml': memberRows,

@@ -30,3 +30,18 @@ export async function childrenOf(pid: number): Promise<readonly number[]> {
   const text = (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8').catch(unlessOwnTrouble)) ?? '';
   return text.split(' ').filter(Boolean).map(Number);
 }
+
+/** The process that has started it, or adopted it (proc(5), field 4 of /proc/PID/stat); undefined when it is gone. */
+export async function parentOf(pid: number): Promise<number | undefined> {
+  const fields = ((await readFile(`/proc/${pid}/stat`, 'utf8').catch(unlessOwnTrouble)) ?? '').split(') ').at(-1)!.split(' ');
+  return fields[1] === undefined ? undefined : Number(fields[1]);
+}
+
+/** False for another user's process, where this one is not root's; one that has ended may be signalled. */
+export function maySignal(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (cause) {
+    return errnoOf(cause) === 'ESRCH';
+  }
+}

@@ -1,6 +1,7 @@
 /** The verbs of a cluster, as commands know them; loaded with the first that is asked for. */
 export { reportTrials } from './drill/evidence.ts';
 export { runDrill } from './drill/run-drill.ts';
+export { drillHere } from './drill/run-here.ts';
 export { drillTurn } from './drill-turn.ts';
 export { failover } from './failover.ts';
 export { lintFiles } from './lint/lint-files.ts';

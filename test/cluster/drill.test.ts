@@ -81,6 +81,7 @@ test('trials are kept, and told newest first; one that cannot be read hides no o
         ttlSeconds: 20,
         synchronous: true,
         guarded: true,
+        here: false,
       },
       ...{ ...good, rtoSeconds: { pooler: 2.1 } },
       ...{ leaderBefore: 'n1', leaderAfter: 'n2', targets, misses: missesOf(good, targets).map((one) => ({ ...one })) },

@@ -6,15 +6,19 @@ export interface Asker {
   readonly mayAsk: boolean;
   /** --yes */
   readonly yes: boolean;
+  /** Its effect, and what else helps where nobody can answer; default: data is replaced, and there is a plan to see. */
+  readonly refusal?: { readonly message: string; readonly hint: string };
 }
 
+const REPLACES = {
+  message: 'this replaces data, and there is no terminal to ask at',
+  hint: 'add --yes to do it without a question, or --dry-run to see the plan',
+};
+
 /** Asks before something is replaced. Rejects with `prompt.refused` where nobody can answer: then it takes --yes. */
-export async function confirm(question: string, { mayAsk, yes }: Asker): Promise<boolean> {
+export async function confirm(question: string, { mayAsk, yes, refusal = REPLACES }: Asker): Promise<boolean> {
   if (yes) return true;
-  if (!mayAsk)
-    throw new DbkitError('prompt.refused', 'this replaces data, and there is no terminal to ask at', {
-      hint: 'add --yes to do it without a question, or --dry-run to see the plan',
-    });
+  if (!mayAsk) throw new DbkitError('prompt.refused', refusal.message, { hint: refusal.hint });
   return askYes(question, false);
 }
 

@@ -15,6 +15,8 @@ const trial = v.object({
   synchronous: v.boolean(),
   /** false: Patroni alone, to compare with. */
   guarded: v.optional(v.boolean(), true),
+  /** true: on the real cluster. */
+  here: v.optional(v.boolean(), false),
   rtoSeconds: v.record(v.string(), number),
   ackedRows: number,
   lostRows: number,

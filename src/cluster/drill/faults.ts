@@ -7,6 +7,7 @@ import { readLocal } from '../local/local-state.ts';
 import { leftPatroni } from '../member/orphan.ts';
 import { childrenOf, signalTo } from '../processes.ts';
 import type { DrillName } from './drills.ts';
+import type { Mend } from './measure.ts';
 
 /** A local cluster that may be harmed. */
 export interface Victim {
@@ -26,12 +27,10 @@ export interface Victim {
   switchover(signal: AbortSignal): Promise<unknown>;
 }
 
-/** Mends it, once commits are acknowledged again. */
-export type Mend = () => Promise<void>;
-
 const nothing: Mend = async () => undefined;
 const STORE_DOWN_MS = 30_000;
-const AFTER_LEASE_MS = 8_000;
+/** A freeze is longer than the lease by so much. */
+export const AFTER_LEASE_MS = 8_000;
 /** After the lease, a person comes, where no guard does. */
 const PERSON_MS = 20_000;
 

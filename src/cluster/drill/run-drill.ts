@@ -36,7 +36,7 @@ export interface DrillReport {
  * another one, and with what `ha up --local` says where the cluster does not come up. A target that was missed is part of the report.
  */
 export async function runDrill(outer: LocalNeeds, { name, trials, ...wish }: DrillWish, signal: AbortSignal): Promise<DrillReport> {
-  const drill = known(name);
+  const drill = knownDrill(name);
   const needs = { ...outer, config: { ...outer.config, stateDir: join(outer.config.stateDir, 'ha-drill') } };
   await outer.files.makeDirectory(outer.config.stateDir, { mode: 0o700, owner: await outer.instance.owner() });
   const lock = await outer.locks.acquire(
@@ -90,7 +90,8 @@ async function clear(needs: LocalNeeds, made?: { readonly port: number; readonly
   if (networks !== undefined) await removeNetworks(needs, networks, new AbortController().signal);
 }
 
-function known(name: string): Drill & { readonly id: DrillName } {
+/** Throws `usage.invalid` for a name that is none. */
+export function knownDrill(name: string): Drill & { readonly id: DrillName } {
   const drill = drillNamed(name);
   if (drill !== undefined) return drill;
   throw new DbkitError('usage.invalid', `there is no drill '${name}'`, { hint: `the drills are ${drills.map(({ id }) => id).join(', ')}` });

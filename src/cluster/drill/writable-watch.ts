@@ -2,9 +2,8 @@ import type { Connection } from '../../instance/connection.ts';
 import { within } from '../../kernel/deadline.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import type { Place } from '../members.ts';
-import type { Login } from '../server.ts';
 import { type Interval, overlapMs } from './overlap.ts';
-import { openAt } from './writers.ts';
+import { openAt, type WriterLogin } from './writers.ts';
 
 /** Asks every server itself, ten times a second, whether it takes writes. */
 export interface WritableWatch {
@@ -16,7 +15,7 @@ export interface WritableWatch {
 const EVERY_MS = 100;
 const LIMIT_MS = 500;
 
-export function watchWritable(servers: readonly Place[], login: Login, clock: Clock): WritableWatch {
+export function watchWritable(servers: readonly Place[], login: WriterLogin, clock: Clock): WritableWatch {
   const over = new AbortController();
   const intervals: Interval[][] = servers.map(() => []);
   const all = servers.map(async (place, index) => {
@@ -35,7 +34,7 @@ export function watchWritable(servers: readonly Place[], login: Login, clock: Cl
 }
 
 interface Following {
-  readonly login: Login;
+  readonly login: WriterLogin;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -45,7 +44,7 @@ async function followOne(place: Place, intervals: Interval[], { login, clock, si
   const life = new AbortController();
   let interval: Interval | undefined;
   try {
-    const session: Connection = await within([signal], LIMIT_MS, () => openAt(place, login, life.signal));
+    const session: Connection = await within([signal], LIMIT_MS, () => openAt({ name: 'write', place }, login, life.signal));
     while (!signal.aborted) {
       const askedMs = clock.monotonicMs();
       const [row] = await within([signal], LIMIT_MS, () =>

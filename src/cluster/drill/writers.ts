@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { Connection } from '../../instance/connection.ts';
-import { openAsRole } from '../../instance/sessions.ts';
+import { openAsRole, type ServerAddress } from '../../instance/sessions.ts';
 import { bound } from '../../kernel/deadline.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import type { Place } from '../members.ts';
@@ -8,9 +8,12 @@ import type { Login } from '../server.ts';
 
 /** An address that clients write to. */
 export interface Endpoint {
-  readonly name: string;
+  readonly name: 'write' | 'pooler';
   readonly place: Place;
 }
+
+/** TLS is asked of a server, and not of PgBouncer, whose own it would be. */
+export type WriterLogin = Login & Pick<ServerAddress, 'sslMode' | 'sslRootCert'>;
 
 export interface Acked {
   readonly writer: number;
@@ -30,11 +33,16 @@ const EACH = 2;
 const EVERY_MS = 40;
 const CONNECT_MS = 3_000;
 const AGAIN_MS = 50;
-export const TABLE = 'dbkit_drill';
+/** In a schema of its own: nobody else's table can be met there. */
+export const SCHEMA = 'dbkit_drill';
+export const TABLE = `${SCHEMA}.rows`;
 
-export async function openAt(place: Place, { superuser, superuserPassword, requireAuth }: Login, signal: AbortSignal): Promise<Connection> {
+/** As an application, in the database `postgres`. */
+export async function openAt({ name, place }: Endpoint, login: WriterLogin, signal: AbortSignal): Promise<Connection> {
+  const { superuser, superuserPassword, requireAuth, sslMode, sslRootCert } = login;
   const { host: socketDir, port } = place;
-  const target = { socketDir, port, user: superuser, database: 'postgres', password: superuserPassword?.reveal(), requireAuth };
+  const tls = name === 'pooler' ? {} : { sslMode, sslRootCert };
+  const target = { socketDir, port, user: superuser, database: 'postgres', password: superuserPassword?.reveal(), requireAuth, ...tls };
   return openAsRole(target, { connectTimeoutMs: CONNECT_MS }, signal); // As an application: its commits wait for the standby.
 }
 
@@ -46,7 +54,7 @@ export async function startWriters(
     ledger,
     clock,
     patienceMs,
-  }: { readonly login: Login; readonly ledger: string; readonly clock: Clock; readonly patienceMs: number },
+  }: { readonly login: WriterLogin; readonly ledger: string; readonly clock: Clock; readonly patienceMs: number },
 ): Promise<Writers> {
   const over = new AbortController();
   const acks = new Map<string, number[]>(endpoints.map(({ name }) => [name, []]));
@@ -64,7 +72,7 @@ export async function startWriters(
     let row = 0; // Each try has a number of its own: one that failed may be there nevertheless.
     while (!over.signal.aborted) {
       const life = new AbortController();
-      const session = await bounded([over.signal, CONNECT_MS], (signal) => openAt(endpoint.place, login, either(life, signal))).catch(
+      const session = await bounded([over.signal, CONNECT_MS], (signal) => openAt(endpoint, login, either(life, signal))).catch(
         () => undefined,
       );
       while (session !== undefined && !over.signal.aborted) {

@@ -1,0 +1,62 @@
+import type { Connection } from '../../instance/connection.ts';
+import { bound } from '../../kernel/deadline.ts';
+import { type Endpoint, openAt, SCHEMA, TABLE, type WriterLogin } from './writers.ts';
+
+/** On the schema, so that the next drill knows it for what one that was killed has left. */
+const MARK = 'made by dbkit ha drill, which removes it at its end';
+
+/** The state of that schema: none, left by a drill that is over, in use by one that runs, or somebody else's. */
+export type SchemaState = 'none' | 'left' | 'busy' | 'foreign';
+
+const LIMIT_MS = 20_000;
+/** A drill that runs writes many times in a second. */
+const STATE = `select obj_description(oid, 'pg_namespace') as mark, exists (
+    select from pg_catalog.pg_stat_activity
+    where pid <> pg_backend_pid() and position('insert into ${TABLE}' in query) > 0 and state_change > now() - interval '2 seconds') as busy
+  from pg_catalog.pg_namespace where nspname = '${SCHEMA}'`;
+
+/** The schema as the leader has it, where this address leads to it. Changes nothing. */
+export async function schemaState(endpoint: Endpoint, login: WriterLogin, signal: AbortSignal): Promise<SchemaState> {
+  return inSession(endpoint, login, signal, async (session) => {
+    const [row] = await session.query<{ mark: string | null; busy: boolean }>(STATE);
+    if (row === undefined) return 'none';
+    return row.mark !== MARK ? 'foreign' : row.busy ? 'busy' : 'left';
+  });
+}
+
+/** Empty, also where a drill that was killed has left one. */
+export async function makeTable(endpoint: Endpoint, login: WriterLogin, signal: AbortSignal): Promise<void> {
+  await removeTable(endpoint, login, signal);
+  await inSession(endpoint, login, signal, async (session) => {
+    await session.tuples(
+      `create schema ${SCHEMA}; comment on schema ${SCHEMA} is '${MARK}';
+       create table ${TABLE} (writer int, row bigint, primary key (writer, row))`,
+    );
+  });
+}
+
+/** The table and the schema, and nothing that somebody else has put into it: then it rejects. */
+export async function removeTable(endpoint: Endpoint, login: WriterLogin, signal: AbortSignal): Promise<void> {
+  await inSession(endpoint, login, signal, async (session) => {
+    await session.tuples(`drop table if exists ${TABLE}; drop schema if exists ${SCHEMA}`);
+  });
+}
+
+async function inSession<T>(
+  endpoint: Endpoint,
+  login: WriterLogin,
+  signal: AbortSignal,
+  work: (session: Connection) => Promise<T>,
+): Promise<T> {
+  const limit = bound([signal], LIMIT_MS);
+  try {
+    const session = await openAt(endpoint, login, limit.signal);
+    try {
+      return await work(session);
+    } finally {
+      void session.end();
+    }
+  } finally {
+    limit.release();
+  }
+}

@@ -1,0 +1,114 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { program } from '../harness/dbkit.ts';
+import { until } from '../harness/processes.ts';
+import { missing } from './lab.ts';
+
+const FIRST_PORT = 11_500; // Below those that other tests take (test/harness/ports.ts).
+
+/** The cluster that a person has: it is harmed, measured, and whole again. */
+describe.skipIf(missing.length > 0)('drills on the cluster that runs already', () => {
+  const base = mkdtempSync('/tmp/dbkit-he-'); // Short: a path of a socket has 107 bytes.
+  beforeAll(() => {
+    chmodSync(base, 0o755);
+    expect(ha('up', '--first-port', String(FIRST_PORT))).toMatchObject({ status: 0 });
+  });
+  afterAll(() => {
+    ha('down');
+    rmSync(base, { recursive: true, force: true });
+  });
+
+  const args = (...words: readonly string[]) => [program, '--local', join(base, 'd'), 'ha', ...words, '--json'];
+  const at = { cwd: base, env: { PATH: process.env['PATH'] } };
+  const ha = (...words: readonly string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, args(...words), { ...at, encoding: 'utf8' });
+    const document = JSON.parse(stdout) as { readonly report: Record<string, unknown>; readonly failure: Record<string, unknown> };
+    return { status, stderr, ...document };
+  };
+  const trialOf = (name: string): unknown => {
+    const { status, stderr, report } = ha('drill', name, '--here', '--yes');
+    expect([0, 1], stderr).toContain(status); // How long it takes is a matter of the machine; what is lost is not.
+    return (report['trials'] as readonly unknown[])[0];
+  };
+  const isWell = () =>
+    until(
+      () => ha('check').report['status'] === 'ok',
+      () => JSON.stringify(ha('check').report['findings']),
+      120_000,
+    );
+  const schemas = async (): Promise<readonly string[]> => {
+    const name = readdirSync(base, { recursive: true, encoding: 'utf8' }).find((one) => one.endsWith('ha-local/cluster.json'))!;
+    const { password } = JSON.parse(readFileSync(join(base, name), 'utf8')) as { readonly password: string };
+    const session = new pg.Client({ host: '127.0.0.1', port: FIRST_PORT + 5, user: 'postgres', password, database: 'postgres' });
+    await session.connect();
+    try {
+      const { rows } = await session.query("select nspname from pg_namespace where nspname !~ '^pg_|^information_schema$'");
+      return (rows as { readonly nspname: string }[]).map(({ nspname }) => nspname);
+    } finally {
+      await session.end();
+    }
+  };
+
+  test('without a terminal and without --yes nothing is done; what cannot be undone is refused with --yes too', () => {
+    expect(ha('drill', 'switchover-under-load', '--here')).toMatchObject({
+      status: 77,
+      failure: { code: 'prompt.refused', changed: false },
+    });
+    for (const name of ['leader-node', 'replica-lost', 'cold-start', 'etcd-down', 'partition'])
+      expect(ha('drill', name, '--here', '--yes')).toMatchObject({ status: 77, failure: { code: 'recovery.refused' } });
+    expect(ha('report').report).toMatchObject({ trials: [] });
+  });
+
+  test('a switchover under load: no client of PgBouncer sees an error, no row is lost, nothing is left behind', async () => {
+    await isWell();
+    const trial = trialOf('switchover-under-load') as { readonly leaderBefore: string; readonly leaderAfter: string };
+    expect(trial).toMatchObject({ here: true, lostRows: 0, errors: 0, twoWritableSeconds: 0, redundantSeconds: expect.any(Number) });
+    expect(trial.leaderAfter).not.toBe(trial.leaderBefore);
+    expect(await schemas()).toEqual(['public']);
+  });
+
+  test('the leader’s Patroni is killed: its guard starts another, no row is lost', async () => {
+    await isWell();
+    expect(trialOf('patroni-killed')).toMatchObject({
+      here: true,
+      lostRows: 0,
+      twoWritableSeconds: 0,
+      redundantSeconds: expect.any(Number),
+    });
+    expect(await schemas()).toEqual(['public']);
+    expect(ha('report').report['trials']).toHaveLength(2);
+  });
+
+  test('Ctrl-C while the leader is frozen: it goes on, the table is gone, and the cluster comes back whole', async () => {
+    await isWell();
+    const drill = spawn(process.execPath, args('drill', 'freeze', '--here', '--yes'), { ...at, stdio: 'ignore' });
+    const ended = once(drill, 'exit');
+    await until(
+      () => stopped(base).length >= 3, // dbkit, Patroni and the server; backends show neither folder nor environment.
+      () => 'nothing stands still',
+      60_000,
+    );
+    drill.kill('SIGINT');
+    expect((await ended)[0]).toBe(130);
+    expect(stopped(base)).toEqual([]);
+    await isWell();
+    expect(await schemas()).toEqual(['public']);
+  });
+});
+
+/** Processes of this cluster that stand still. */
+function stopped(folder: string): readonly string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      const isOurs = command.includes(folder) || readFileSync(`/proc/${pid}/environ`, 'utf8').includes(folder);
+      return /^\d+$/.test(pid) && isOurs && readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.startsWith('T');
+    } catch {
+      return false; // It has ended, or is no process.
+    }
+  });
+}
