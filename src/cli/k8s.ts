@@ -11,6 +11,7 @@ interface RenderFlags {
   readonly verifySchedule?: string;
   readonly cleanupSchedule?: string;
   readonly dumpSchedule?: string;
+  readonly drillSchedule?: string;
   readonly dataSize?: string;
   readonly backupsSize?: string;
   readonly storageClass?: string;
@@ -43,6 +44,11 @@ export function registerK8s(program: Command, cli: Cli): void {
     .addOption(new Option('--verify-schedule <cron>', 'when backups are verified (default: 0 3 * * *)').argParser(schedule))
     .addOption(new Option('--cleanup-schedule <cron>', 'when old backups are removed (default: 0 2 * * *)').argParser(schedule))
     .addOption(new Option('--dump-schedule <cron>', 'when dumps are taken, with `--with dump` (default: 30 4 * * 0)').argParser(schedule))
+    .addOption(
+      new Option('--drill-schedule <cron>', 'when a cluster’s disaster is rehearsed, with `--with drill` (default: 0 5 1 * *)').argParser(
+        schedule,
+      ),
+    )
     .addOption(new Option('--data-size <quantity>', 'size of the volume for the data (default: 250Gi)').argParser(size))
     .addOption(new Option('--backups-size <quantity>', 'size of the volume for the backups (default: 100Gi)').argParser(size))
     .option('--storage-class <name>', 'storage class of both volumes (default: the cluster’s)')
@@ -64,6 +70,7 @@ export function registerK8s(program: Command, cli: Cli): void {
             verify: flags.verifySchedule,
             cleanup: flags.cleanupSchedule,
             dump: flags.dumpSchedule,
+            drill: flags.drillSchedule,
           }),
           dataSize: flags.dataSize,
           backupsSize: flags.backupsSize,

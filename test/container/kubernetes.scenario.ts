@@ -17,7 +17,7 @@ const base = process.env['BASE_IMAGE'] ?? 'docker.io/library/node:22-bookworm';
 const PATIENCE_MS = 120_000;
 /** Of the ten seconds that the kubelet leaves; an idle machine takes half a second. */
 const STOP_MS = 8_000;
-const JOBS = ['backup', 'verify', 'cleanup', 'dump'] as const;
+const JOBS = ['backup', 'verify', 'cleanup', 'dump', 'drill'] as const;
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -86,7 +86,7 @@ describe.skipIf(program === undefined)('the pod', () => {
   };
   const remove = async (pod: string): Promise<void> => {
     await podman('pod', 'rm', '--force', '--time', '0', pod);
-    await podman('volume', 'rm', '--force', `${pod}-tmp`);
+    for (const volume of ['tmp', 'state']) await podman('volume', 'rm', '--force', `${pod}-${volume}`);
   };
   const sweep = async (): Promise<void> => {
     for (const pod of [`${name}-0`, ...JOBS.map((job) => `${name}-${job}-1`)]) await remove(pod);
@@ -101,11 +101,20 @@ describe.skipIf(program === undefined)('the pod', () => {
   };
 
   beforeAll(async () => {
-    const version = ['--build-arg', `NODE_IMAGE=${base}`, '--build-arg', `BASE_IMAGE=${base}`, '--build-arg', 'POSTGRES_VERSION=15'];
+    const version = [
+      '--build-arg',
+      `NODE_IMAGE=${base}`,
+      '--build-arg',
+      `BASE_IMAGE=${base}`,
+      '--build-arg',
+      'POSTGRES_VERSION=15',
+      '--build-arg',
+      'HA_DRILLS=yes',
+    ];
     if (process.env['DBKIT_IMAGE'] === undefined)
       await podman.must('build', '--format', 'docker', '-f', 'deploy/Dockerfile', '-t', image, ...version, '.');
     await sweep();
-    const { out, error, status } = await inProcess(['k8s', 'render', '--name', name, '--image', image, '--with', 'dump']);
+    const { out, error, status } = await inProcess(['k8s', 'render', '--name', name, '--image', image, '--with', 'dump', 'drill']);
     expect({ error, status }).toEqual({ error: '', status: 0 });
     manifests = manifestsIn(out);
     const [config] = objects('ConfigMap');
@@ -169,6 +178,13 @@ describe.skipIf(program === undefined)('the pod', () => {
     expect((await runJob('backup', ['dbkit', 'backup', 'create', '--config', '/nowhere'])).code).toBe(78);
     await inDatabase('truncate', '--size=-1', `/var/lib/postgresql-backup/${label}/global/pg_control`);
     expect((await runJob('verify', ['dbkit', 'backup', 'verify', label])).code).toBe(0);
+  });
+
+  test('a cluster’s disaster is rehearsed within a pod without network, rights or volumes', async () => {
+    const ended = await runJob('drill', ['dbkit', 'ha', 'drill', 'leader-node', '--json']);
+    const { report, failure } = JSON.parse(ended.stdout) as { report?: { trials: readonly object[] }; failure?: object };
+    expect(report?.trials, JSON.stringify({ failure, said: ended.stderr })).toMatchObject([{ lostRows: 0, twoWritableSeconds: 0 }]);
+    expect([0, 1]).toContain(ended.code); // How long it takes is a matter of the machine.
   });
 
   test('a database that somebody dropped comes back from the dump', async () => {

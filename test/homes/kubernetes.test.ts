@@ -13,6 +13,7 @@ import * as core from 'kubernetes-models/v1';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { makeAlertSecret } from '../../src/alerts/make-secret.ts';
+import { drillNamed } from '../../src/cluster/drill/drills.ts';
 import { layerConfig } from '../../src/config/layers.ts';
 import { renderManifests } from '../../src/homes/kubernetes/render-manifests.ts';
 import { failures } from '../../src/kernel/errors.ts';
@@ -81,7 +82,7 @@ function problemsOf(manifest: Manifest): string[] {
   return [...problems, ...[...unread].map((path) => `${kind} ${metadata.name}: there is no ${path}`)];
 }
 
-const folders = ['base', 'components/monitoring', 'components/dump'];
+const folders = ['base', 'components/monitoring', 'components/dump', 'components/drill'];
 const everything = folders.flatMap(manifestsOf);
 const named = (kind: string, name: string): Manifest => everything.find((one) => one.kind === kind && one.metadata.name === name)!;
 const containers: Container[] = everything.flatMap((manifest) => podOf(manifest)?.containers ?? []);
@@ -114,7 +115,7 @@ describe('the schemas', () => {
 });
 
 test.skipIf(!hasKubectl)('kubectl takes what render prints, all of it', async () => {
-  const { out } = await inProcess(['k8s', 'render', '--name', 'shop', '--with', 'monitoring', 'dump']);
+  const { out } = await inProcess(['k8s', 'render', '--name', 'shop', '--with', 'monitoring', 'dump', 'drill']);
   const api = await serveDiscovery(manifestsIn(out));
   const home = await mkdtemp(join(tmpdir(), 'dbkit-kubectl-')); // Neither a person's cluster nor his cache of one.
   try {
@@ -150,6 +151,7 @@ test('the jobs come when they should, one at a time', () => {
     ['dbkit-cleanup', '0 2 * * *', 'Etc/UTC', 'Forbid'],
     ['dbkit-verify', '0 3 * * *', 'Etc/UTC', 'Forbid'],
     ['dbkit-dump', '30 4 * * 0', 'Etc/UTC', 'Forbid'],
+    ['dbkit-drill', '0 5 1 * *', 'Etc/UTC', 'Forbid'],
   ]);
 });
 
@@ -218,6 +220,19 @@ test('every command of dbkit’s that is named there exists, with its flags', as
   }
 });
 
+test('a drill has the programs of a cluster in its image, and touches neither the data nor its backups', () => {
+  const dockerfile = readFileSync('deploy/Dockerfile', 'utf8');
+  const packages = /HA_DRILLS\}" = no \] \|\| apt-get install -y --no-install-recommends ([^;]+);/.exec(dockerfile)![1]!.split(' ');
+  expect(packages).toEqual(['patroni', 'python3-etcd', 'etcd-server', 'haproxy', 'pgbouncer']); // And postgresql, which is there.
+  const {
+    volumes,
+    containers: [drill],
+  } = podOf(named('CronJob', 'dbkit-drill'))!;
+  expect(drill!.command.slice(0, 3)).toEqual(['dbkit', 'ha', 'drill']);
+  expect(drillNamed(drill!.command[3]!)).toBeDefined();
+  expect(volumes.filter((volume) => !('emptyDir' in volume))).toEqual([]);
+});
+
 test('every figure in the alert rules is one that the monitor shows', async () => {
   const health = { status: 'ok', at: '2026-11-21T06:00:00.000Z', durationMs: 1, probes: [] } as const;
   const last = {
@@ -241,7 +256,7 @@ test('every figure in the alert rules is one that the monitor shows', async () =
 
 test('images bear the version of the package', () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
-  for (const folder of ['base', 'components/dump'])
+  for (const folder of ['base', 'components/dump', 'components/drill'])
     expect(readFileSync(join(KUBERNETES, folder, 'kustomization.yaml'), 'utf8')).toContain(`newTag: ${version}\n`);
 });
 
@@ -263,7 +278,18 @@ describe('dbkit k8s render', () => {
   });
 
   test('fills in names, image, schedules and sizes, and what belongs together stays together', async () => {
-    const flags = ['--name', 'orders', '--namespace', 'shop', '--image', 'registry.example/dbkit:17', '--with', 'monitoring', 'dump'];
+    const flags = [
+      '--name',
+      'orders',
+      '--namespace',
+      'shop',
+      '--image',
+      'registry.example/dbkit:17',
+      '--with',
+      'monitoring',
+      'dump',
+      'drill',
+    ];
     const made = await render(...flags, '--backup-schedule', '15 4 * * *', '--data-size', '20Gi', '--storage-class', 'fast');
     expect(made.flatMap(problemsOf)).toEqual([]);
     expect(made.filter(({ metadata: { name, namespace } }) => !/^orders(-|$)/.test(name) || namespace !== 'shop')).toEqual([]);

@@ -5,8 +5,8 @@ import { ALERTS_FOLDER, channelsInPod } from '../../alerts/secrets.ts';
 import type { Config } from '../../config/config.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 
-export const components = ['monitoring', 'dump'] as const;
-export const jobs = ['backup', 'verify', 'cleanup', 'dump'] as const;
+export const components = ['monitoring', 'dump', 'drill'] as const;
+export const jobs = ['backup', 'verify', 'cleanup', 'dump', 'drill'] as const;
 
 export interface RenderRequest {
   /** The package's own folder. */
