@@ -61,5 +61,14 @@ function raisesTtl(version: string): boolean {
 
 export const isLeader = ({ name }: Pick<MemberFacts, 'name'>, { leader }: Pick<ClusterFacts, 'leader'>): boolean => name === leader;
 
+/**
+ * The holder of the lock runs as a replica: for a moment while it is promoted; for good where etcd has lost its majority, and the ones that are left
+ * still answer reads (etcd's API of version 2), so that a lock which nobody can renew is never seen to end.
+ */
+export function hasSteppedDown(cluster: Pick<ClusterFacts, 'members' | 'leader'>): boolean {
+  const leader = leaderOf(cluster);
+  return leader?.role === 'leader' && leader.patroni?.isPrimary === false && leader.own?.isWritable === false;
+}
+
 export const leaderOf = ({ members, leader }: Pick<ClusterFacts, 'members' | 'leader'>): MemberFacts | undefined =>
   members.find(({ name }) => name === leader);

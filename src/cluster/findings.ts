@@ -1,6 +1,6 @@
 import { fill } from '../kernel/reasons.ts';
 import { moment } from '../kernel/units.ts';
-import { type ClusterFacts, effectiveTtlSeconds, isLeader, leaderOf, type MemberFacts } from './facts.ts';
+import { type ClusterFacts, effectiveTtlSeconds, hasSteppedDown, isLeader, leaderOf, type MemberFacts } from './facts.ts';
 import type { ClusterFinding, Finds } from './finding.ts';
 import { memberFindings } from './member-findings.ts';
 
@@ -49,9 +49,17 @@ export const clusterFindings = [
     next: 'list who may take over: `dbkit ha why-not`',
   },
   {
+    id: 'leader-has-stepped-down',
+    when: hasSteppedDown,
+    then: 'critical',
+    words: '{leader} holds the lock, and its server follows: it is being promoted, or etcd takes no writes any more',
+    next: 'look again in a few seconds; where it stays so, look on each machine if etcd runs: `etcdctl endpoint health --cluster`',
+  },
+  {
     id: 'leader-not-writable',
     when: (cluster) => {
       const leader = leaderOf(cluster);
+      if (hasSteppedDown(cluster)) return false;
       return leader !== undefined && leader.role !== 'standby-leader' && leader.isWritable !== true && couldBeAsked(leader);
     },
     then: 'critical',

@@ -1,5 +1,5 @@
 import { fill } from '../kernel/reasons.ts';
-import { type ClusterFacts, effectiveTtlSeconds, leaderOf, type MemberFacts } from './facts.ts';
+import { type ClusterFacts, effectiveTtlSeconds, hasSteppedDown, leaderOf, type MemberFacts } from './facts.ts';
 import { DEFAULT_LAG_BYTES } from './member-findings.ts';
 
 interface Hinders<Facts extends readonly unknown[]> {
@@ -43,6 +43,12 @@ export const clusterObstacles = [
     id: 'nobody-sees-the-store',
     when: (cluster) => !cluster.isAgreed || !cluster.members.some((member) => seesStore(member, cluster)),
     words: 'no member sees the store of agreement (etcd), and without it nobody may be promoted',
+  },
+  {
+    id: 'lock-of-one-who-follows',
+    when: hasSteppedDown,
+    words:
+      'the leader’s lock stands and its server follows: it is being promoted itself, or etcd takes no writes, and then nobody may be promoted',
   },
 ] as const satisfies readonly Hinders<[ClusterFacts]>[];
 

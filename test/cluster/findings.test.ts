@@ -19,12 +19,15 @@ const everybodyGone = ['n1', 'n2', 'n3'].map((name) => gone(name));
 const troubled = (kind: NonNullable<MemberFacts['trouble']>['kind']): MemberFacts =>
   memberFacts('n3', { own: null, isWritable: kind === 'refused' ? false : null, trouble: { kind, words: 'words' } });
 
+const steppedDown = memberFacts('n1', { role: 'leader', isWritable: false, own: ownFacts({ isStreaming: false }) });
+
 const ofCluster: Readonly<Record<(typeof clusterFindings)[number]['id'], ClusterFacts>> = {
   'several-servers-writable': clusterFacts([memberFacts('n3', { isWritable: true })]),
   'no-member-answers': clusterFacts(everybodyGone, { leader: null, isAgreed: false, settings: null }),
   'members-of-different-clusters': clusterFacts([memberFacts('n3', { own: ownFacts({ systemIdentifier: '1' }) })]),
   'store-unreadable': clusterFacts([], { isAgreed: false }),
   'no-leader': clusterFacts([gone('n1')], { leader: null }),
+  'leader-has-stepped-down': clusterFacts([steppedDown]),
   'leader-not-writable': clusterFacts([gone('n1', 'leader')]),
   'nothing-to-fail-over-to': clusterFacts([gone('n2'), memberFacts('n3', { own: ownFacts({ isStreaming: false }) })]),
   'pause-is-over': clusterFacts([], {
@@ -57,6 +60,12 @@ const ofMember: Readonly<Record<(typeof memberFindings)[number]['id'], MemberFac
   'restart-pending': memberFacts('n3', { needsRestart: true }),
   'cannot-be-rewound': memberFacts('n3', { own: ownFacts({ canBeRewound: false }) }),
 };
+
+test('a leader that stepped down is told once, and not as one that starts or is dead', () => {
+  const ids = findingsOf(clusterFacts([steppedDown])).map(({ id }) => id);
+  expect(ids).toContain('leader-has-stepped-down');
+  expect(ids).not.toContain('leader-not-writable');
+});
 
 test('a cluster that is well has no findings', () => {
   expect(findingsOf(clusterFacts())).toEqual([]);

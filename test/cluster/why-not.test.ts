@@ -1,13 +1,16 @@
 import { expect, test } from 'vitest';
 import type { ClusterFacts, MemberFacts } from '../../src/cluster/facts.ts';
 import { type clusterObstacles, type memberObstacles, prospectsOf } from '../../src/cluster/why-not.ts';
-import { clusterFacts, memberFacts, patroniFacts, settingsFacts } from './a-cluster.ts';
+import { clusterFacts, memberFacts, ownFacts, patroniFacts, settingsFacts } from './a-cluster.ts';
 
 const blind = patroniFacts({ dcsAgeSeconds: 45 });
 
 const all: Readonly<Record<(typeof clusterObstacles)[number]['id'], ClusterFacts>> = {
   'promotes-nobody-while-paused': clusterFacts([], { isPaused: true }),
   'nobody-sees-the-store': clusterFacts(['n1', 'n2', 'n3'].map((name) => memberFacts(name, { patroni: blind }))),
+  'lock-of-one-who-follows': clusterFacts([
+    memberFacts('n1', { role: 'leader', isWritable: false, own: ownFacts({ isStreaming: false }) }),
+  ]),
 };
 const one: Readonly<Record<(typeof memberObstacles)[number]['id'], MemberFacts>> = {
   'candidate-silent': memberFacts('n2', { role: 'synchronous', patroni: null }),
