@@ -62,7 +62,7 @@ describe.skipIf(reason !== undefined)(`the leader’s disk is full${reason === u
     fill(volume);
     const grow = 'insert into wide select repeat(md5(n::text), 60) from generate_series(1, 2000) n';
     await expect(lab.sql(grow)).rejects.toMatchObject({ code: '53100' });
-    expect(lab.health(before).report.probes).toContainEqual(
+    expect(lab.onMember(before, 'health').report.probes).toContainEqual(
       expect.objectContaining({ name: 'disk', status: 'critical', summary: expect.stringMatching(/data|full/) }),
     );
     expect(leader()).toBe(before); // Patroni sees nothing wrong.

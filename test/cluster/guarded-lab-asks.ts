@@ -4,7 +4,10 @@ import pg from 'pg';
 export interface Said {
   readonly status: number | null;
   readonly stderr: string;
+  /** Where it failed. */
+  readonly failure?: { readonly code: string; readonly message: string };
   readonly report: {
+    readonly trials?: readonly object[];
     readonly status?: string;
     readonly leader?: string | null;
     readonly findings?: readonly { readonly id: string; readonly member: string | null; readonly words: string }[];

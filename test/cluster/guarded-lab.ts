@@ -25,8 +25,8 @@ export interface GuardedLab {
   readonly plan: ClusterPlan;
   /** `dbkit ha …`, with --json. */
   ha(...words: readonly string[]): Said;
-  /** `dbkit health` on the machine of a member, as its dbkit is configured. */
-  health(member: string): Said;
+  /** dbkit on the machine of a member, as its own dbkit is configured and as its user, with --json. */
+  onMember(member: string, ...words: readonly string[]): Said;
   /** Resolves when `dbkit ha check` finds nothing wrong. */
   isWell(): Promise<void>;
   /** kill -9 of an etcd, and its start with the data that it had. */
@@ -72,7 +72,7 @@ export async function bringUpGuarded({ firstPort, stores, prepare = () => undefi
   write(join(folder, 'userlist.txt'), `"postgres" "${PASSWORD}"\n`);
   write(join(asking, 'dbkit.yaml'), { ha, stateDir: join(asking, 'state') });
   if (user) for (const name of ['.', ...readdirSync(folder)]) chownSync(join(folder, name), user.uid, user.gid);
-  chmodSync(folder, 0o755);
+  for (const path of [folder, asking]) chmodSync(path, 0o755);
 
   const children = new Map<string, ChildProcess>();
   const env = { PATH, LC_ALL: 'C.UTF-8', HOME: folder };
@@ -95,16 +95,16 @@ export async function bringUpGuarded({ firstPort, stores, prepare = () => undefi
     const args = [program, 'ha', ...words, '--json', '--yes', '--config', join(asking, 'dbkit.yaml')];
     return said(spawnSync(process.execPath, args, { encoding: 'utf8', env: { PATH, POSTGRES_PASSWORD: PASSWORD } }));
   };
-  const health = (member: string): Said => {
+  const onMember = (member: string, ...words: readonly string[]): Said => {
     const { file, env: own } = commands.find(({ name }) => name === member)!;
-    return said(spawnSync(file, [program, 'health', '--json'], { encoding: 'utf8', env: own, cwd: folder, ...user }));
+    return said(spawnSync(file, [program, ...words, '--json'], { encoding: 'utf8', env: own, cwd: folder, ...user }));
   };
   const sql = (text: string, port = plan.writes.port) => sqlOf(port, PASSWORD, text);
   const lab: GuardedLab = {
     folder,
     plan,
     ha: ask,
-    health,
+    onMember,
     isWell: () => untilWell(ask),
     killStore: (index) => void children.get(`etcd${index}`)!.kill('SIGKILL'),
     startStore,

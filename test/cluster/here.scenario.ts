@@ -6,6 +6,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { program } from '../harness/dbkit.ts';
 import { until } from '../harness/processes.ts';
+import { bringUpGuarded, type GuardedLab } from './guarded-lab.ts';
 import { missing } from './lab.ts';
 
 const FIRST_PORT = 11_500; // Below those that other tests take (test/harness/ports.ts).
@@ -97,6 +98,41 @@ describe.skipIf(missing.length > 0)('drills on the cluster that runs already', (
     expect(stopped(base)).toEqual([]);
     await isWell();
     expect(await schemas()).toEqual(['public']);
+  });
+});
+
+/** As on machines of their own: each member has a configuration, a state folder and a dbkit, and whoever asks may have none of them. */
+describe.skipIf(missing.length > 0)('drills on a cluster of ha.members', () => {
+  let lab: GuardedLab;
+  beforeAll(async () => {
+    lab = await bringUpGuarded({ firstPort: 11_680, stores: 1 });
+  });
+  afterAll(async () => {
+    await lab?.down();
+  });
+  const whole = { here: true, guarded: true, lostRows: 0, twoWritableSeconds: 0, redundantSeconds: expect.any(Number) };
+
+  test('a switchover from a machine that is no member; a process is harmed only where the leader is', async () => {
+    const elsewhere = lab.ha('drill', 'postmaster', '--here');
+    expect(elsewhere).toMatchObject({ status: 77, failure: { message: expect.stringContaining('is not seen on this machine') } });
+    const { report, stderr } = lab.ha('drill', 'switchover-under-load', '--here');
+    expect(report?.trials, stderr).toMatchObject([{ ...whole, errors: 0 }]);
+    await lab.isWell();
+  });
+
+  test('on the leader’s machine its Patroni is killed and stands still, and its guard mends both; on another one nothing is done', async () => {
+    const leader = lab.ha('status').report.leader!;
+    const other = leader === 'n1' ? 'n2' : 'n1';
+    expect(lab.onMember(other, 'ha', 'drill', 'patroni-killed', '--here', '--yes')).toMatchObject({
+      status: 77,
+      failure: { code: 'recovery.refused', message: `the server of ${leader}, which leads, is not seen on this machine` },
+    });
+    for (const name of ['patroni-killed', 'patroni-hung']) {
+      const { report, stderr } = lab.onMember(leader, 'ha', 'drill', name, '--here', '--yes');
+      expect(report?.trials, stderr).toMatchObject([whole]);
+      await lab.isWell();
+    }
+    expect(lab.ha('status').report.leader).toBe(leader);
   });
 });
 
