@@ -4,6 +4,8 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MARK } from '../../src/cluster/drill/table.ts';
+import { SCHEMA } from '../../src/cluster/drill/writers.ts';
 import { program } from '../harness/dbkit.ts';
 import { until } from '../harness/processes.ts';
 import { bringUpGuarded, type GuardedLab } from './guarded-lab.ts';
@@ -13,8 +15,9 @@ const FIRST_PORT = 11_500; // Below those that other tests take (test/harness/po
 
 /** The cluster that a person has: it is harmed, measured, and whole again. */
 describe.skipIf(missing.length > 0)('drills on the cluster that runs already', () => {
-  const base = mkdtempSync('/tmp/dbkit-he-'); // Short: a path of a socket has 107 bytes.
+  let base: string;
   beforeAll(() => {
+    base = mkdtempSync('/tmp/dbkit-he-'); // Short: a path of a socket has 107 bytes.
     chmodSync(base, 0o755);
     expect(ha('up', '--first-port', String(FIRST_PORT))).toMatchObject({ status: 0 });
   });
@@ -24,9 +27,9 @@ describe.skipIf(missing.length > 0)('drills on the cluster that runs already', (
   });
 
   const args = (...words: readonly string[]) => [program, '--local', join(base, 'd'), 'ha', ...words, '--json'];
-  const at = { cwd: base, env: { PATH: process.env['PATH'] } };
+  const at = () => ({ cwd: base, env: { PATH: process.env['PATH'] } });
   const ha = (...words: readonly string[]) => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, args(...words), { ...at, encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(process.execPath, args(...words), { ...at(), encoding: 'utf8' });
     const document = JSON.parse(stdout) as { readonly report: Record<string, unknown>; readonly failure: Record<string, unknown> };
     return { status, stderr, ...document };
   };
@@ -86,7 +89,7 @@ describe.skipIf(missing.length > 0)('drills on the cluster that runs already', (
 
   test('Ctrl-C while the leader is frozen: it goes on, the table is gone, and the cluster comes back whole', async () => {
     await isWell();
-    const drill = spawn(process.execPath, args('drill', 'freeze', '--here', '--yes'), { ...at, stdio: 'ignore' });
+    const drill = spawn(process.execPath, args('drill', 'freeze', '--here', '--yes'), { ...at(), stdio: 'ignore' });
     const ended = once(drill, 'exit');
     await until(
       () => stopped(base).length >= 3, // dbkit, Patroni and the server; backends show neither folder nor environment.
@@ -117,6 +120,19 @@ describe.skipIf(missing.length > 0)('drills on a cluster of ha.members', () => {
     expect(elsewhere).toMatchObject({ status: 77, failure: { message: expect.stringContaining('is not seen on this machine') } });
     const { report, stderr } = lab.ha('drill', 'switchover-under-load', '--here');
     expect(report?.trials, stderr).toMatchObject([{ ...whole, errors: 0 }]);
+    await lab.isWell();
+  });
+
+  test('a schema of somebody else’s is left alone, beside another drill nothing is done, and what a killed one has left is taken', async () => {
+    const drill = () => lab.ha('drill', 'switchover-under-load', '--here');
+    const load = await lab.load(); // Into a schema of the same name, which no drill has marked.
+    expect(drill()).toMatchObject({ status: 77, failure: { message: expect.stringContaining('that no drill has made') } });
+    await lab.sql(`comment on schema ${SCHEMA} is '${MARK}'`);
+    expect(drill()).toMatchObject({ status: 77, failure: { message: expect.stringContaining('another drill runs') } });
+    expect(await load.end()).toMatchObject({ lostRows: 0 });
+    const { report, stderr } = drill();
+    expect(report?.trials, stderr).toMatchObject([whole]);
+    expect(await lab.sql(`select from pg_namespace where nspname = '${SCHEMA}'`)).toEqual([]);
     await lab.isWell();
   });
 

@@ -7,7 +7,6 @@ import type { Drill } from './drills.ts';
 import type { Trial } from './evidence.ts';
 import { type Measured, missesOf } from './misses.ts';
 import { longestGapMs } from './overlap.ts';
-import { makeTable } from './table.ts';
 import { watchWritable } from './writable-watch.ts';
 import { type Endpoint, openAt, startWriters, TABLE, type Writers } from './writers.ts';
 
@@ -42,12 +41,11 @@ export const untilWell = (needs: ClusterNeeds, signal: AbortSignal): Promise<voi
     async (bounded) => (await checkCluster(needs, bounded)).status === 'ok',
   );
 
-/** One disaster on a cluster that is well. Rejects where commits do not come back at all. */
+/** One disaster on a cluster that is well and has an empty table of the drill's. Rejects where commits do not come back at all. */
 export async function measure(needs: ClusterNeeds, rehearsal: Rehearsal, signal: AbortSignal): Promise<Trial> {
   const { clock, config, log } = needs;
   const { drill, endpoints, ledger } = rehearsal;
   const before = await look(needs, signal, await reach(needs));
-  await makeTable(endpoints[0]!, config.postgresql, signal);
   const login = config.postgresql;
   const watch = watchWritable(
     before.members.map(({ server }) => server),

@@ -18,7 +18,7 @@ import { type HereFacts, hereRefusals } from './here-rows.ts';
 import { findLeaderHere, type HereNeeds } from './leader-here.ts';
 import { type Mend, measure } from './measure.ts';
 import { type DrillReport, knownDrill } from './run-drill.ts';
-import { removeTable, schemaState } from './table.ts';
+import { makeTable, removeTable, schemaState } from './table.ts';
 import type { Endpoint } from './writers.ts';
 
 interface Needs extends HereNeeds {
@@ -66,7 +66,9 @@ export async function drillHere(
     const { scope, leader } = facts.cluster;
     if (!(await confirm({ drill: drill.id, words: drill.words, scope, leader: leader! })))
       throw new DbkitError('prompt.refused', 'nothing was changed: the answer was no');
-    const trial = await rehearse(needs, drill, signal);
+    const now = await factsFor(needs, drill.id, acceptLoss, signal); // The answer may have taken long.
+    refuseHere(now);
+    const trial = await rehearse(needs, drill, now, signal);
     const evidence = await keepTrial(config, needs, trial);
     return { drill: drill.id, trials: [trial], passed: trial.passed, evidence: [evidence], folder: null };
   } finally {
@@ -115,20 +117,27 @@ function endpointsOf({ ha: { writeAddress, pooler } }: Pick<Config, 'ha'>): read
 }
 
 /** Whatever happens, also at Ctrl-C, the processes are mended and the table is removed before it ends. */
-async function rehearse(needs: Needs, drill: ReturnType<typeof knownDrill>, signal: AbortSignal): Promise<Trial> {
+async function rehearse(
+  needs: Needs,
+  drill: ReturnType<typeof knownDrill>,
+  { cluster, leaderHere }: HereFacts,
+  signal: AbortSignal,
+): Promise<Trial> {
   const { config } = needs;
   const all = endpointsOf(config);
   // Clients of the write address see errors in a switchover; those of PgBouncer wait.
   const endpoints = drill.id === 'switchover-under-load' ? all.filter(({ name }) => name === 'pooler') : all;
-  const folder = await mkdtemp(join(tmpdir(), 'dbkit-drill-'));
   let undo: Mend = nothing;
   const harm = async (before: ClusterFacts, bounded: AbortSignal): Promise<Mend> => {
     undo = await hereFaults[drill.id]!(await victimOf(needs, drill.id, before, bounded), bounded);
     return nothing; // Its guard shall mend it, and is measured.
   };
-  const versions = (await look(needs, signal, await reach(needs))).members.flatMap(({ patroni }) => patroni?.version ?? []);
+  await makeTable(all[0]!, config.postgresql, signal);
+  const folder = await mkdtemp(join(tmpdir(), 'dbkit-drill-'));
+  const guarded = leaderHere === null || leaderHere.guard !== null; // From elsewhere nobody sees it.
+  const patroniVersion = cluster.members.flatMap(({ patroni }) => patroni?.version ?? [])[0] ?? 'unknown';
   try {
-    const rest = { guarded: true, here: true, patroniVersion: versions[0] ?? 'unknown', ledger: join(folder, 'ledger') };
+    const rest = { guarded, here: true, patroniVersion, ledger: join(folder, 'ledger') };
     return await measure(needs, { drill, endpoints, ...rest, harm }, signal);
   } finally {
     await undo();
@@ -137,7 +146,7 @@ async function rehearse(needs: Needs, drill: ReturnType<typeof knownDrill>, sign
   }
 }
 
-/** Found again: what was asked before the question may be another by now. */
+/** Found again: the lead may have moved since. */
 async function victimOf(needs: Needs, drill: DrillName, before: ClusterFacts, signal: AbortSignal): Promise<VictimHere> {
   const leader = await findLeaderHere(needs, before, signal);
   if (drill !== 'switchover-under-load' && leader === null)

@@ -11,6 +11,7 @@ import type { Drill, DrillName } from './drills.ts';
 import type { Trial } from './evidence.ts';
 import { faults, type Victim } from './faults.ts';
 import { measure, untilWell } from './measure.ts';
+import { makeTable } from './table.ts';
 import type { Endpoint } from './writers.ts';
 
 /** One disaster on a cluster of its own. Rejects where commits do not come back at all. */
@@ -30,6 +31,7 @@ export async function runTrial(
     here: false,
     harm: (before: ClusterFacts, bounded: AbortSignal) => faults[drill.id](victimOf(needs, before, starting, bounded), bounded),
   };
+  await makeTable(rehearsal.endpoints[0]!, needs.config.postgresql, signal);
   return measure(needs, rehearsal, signal);
 }
 

@@ -3,7 +3,7 @@ import { bound } from '../../kernel/deadline.ts';
 import { type Endpoint, openAt, SCHEMA, TABLE, type WriterLogin } from './writers.ts';
 
 /** On the schema, so that the next drill knows it for what one that was killed has left. */
-const MARK = 'made by dbkit ha drill, which removes it at its end';
+export const MARK = 'made by dbkit ha drill, which removes it at its end';
 
 /** The state of that schema: none, left by a drill that is over, in use by one that runs, or somebody else's. */
 export type SchemaState = 'none' | 'left' | 'busy' | 'foreign';
