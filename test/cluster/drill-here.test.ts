@@ -107,7 +107,7 @@ test('what is refused changes nothing, asks nobody, and says where it can be reh
     hint: expect.stringContaining('`dbkit ha drill leader-node`'),
   });
   await expect(ask(needs, 'switchover-under-load')).rejects.toMatchObject({
-    message: expect.stringMatching(/^the cluster is not well: .+ \([a-z-]+\)$/), // Its servers do not answer.
+    message: expect.stringMatching(/^the cluster is not well: .+ \([a-z-]+\) \(drill-here-unwell\)$/), // Its servers do not answer.
   });
   await expect(ask(needs, 'flood')).rejects.toMatchObject({ code: 'usage.invalid' });
   expect({ asked, changes: cluster!.asked, kept: readdirSync(stateDir) }).toEqual({ asked: [], changes: [], kept: ['ha-drill.lock'] });

@@ -141,7 +141,10 @@ describe.skipIf(missing.length > 0)('drills on a cluster of ha.members', () => {
     const other = leader === 'n1' ? 'n2' : 'n1';
     expect(lab.onMember(other, 'ha', 'drill', 'patroni-killed', '--here', '--yes')).toMatchObject({
       status: 77,
-      failure: { code: 'recovery.refused', message: `the server of ${leader}, which leads, is not seen on this machine` },
+      failure: {
+        code: 'recovery.refused',
+        message: `the server of ${leader}, which leads, is not seen on this machine (drill-here-elsewhere)`,
+      },
     });
     for (const name of ['patroni-killed', 'patroni-hung']) {
       const { report, stderr } = lab.onMember(leader, 'ha', 'drill', name, '--here', '--yes');

@@ -76,7 +76,7 @@ export async function drillHere(
   }
 }
 
-/** Pure but for what it throws. */
+/** Pure but for what it throws, with the id of the row: `dbkit explain` says more. */
 function refuseHere(facts: HereFacts): void {
   const row = hereRefusals.find(({ when }) => when(facts));
   if (row === undefined) return;
@@ -88,7 +88,7 @@ function refuseHere(facts: HereFacts): void {
     finding: finding && `${finding.member === null ? '' : `${finding.member}: `}${finding.words} (${finding.id})`,
     plannedAt: cluster.scheduledSwitchover?.at,
   };
-  throw new DbkitError(row.refusal.code, fill(row.words, words), { hint: fill(row.refusal.hint, words) });
+  throw new DbkitError(row.refusal.code, `${fill(row.words, words)} (${row.id})`, { hint: fill(row.refusal.hint, words) });
 }
 
 async function factsFor(needs: Needs, drill: DrillName, acceptLoss: boolean, signal: AbortSignal): Promise<HereFacts> {
