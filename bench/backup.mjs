@@ -44,6 +44,7 @@ function run(file, args) {
     ...identity,
     cwd: root,
     encoding: 'utf8',
+    maxBuffer: 1024 ** 3,
     env: { PATH: process.env.PATH, HOME: root },
   });
   if (error || status !== 0) throw new Error(`${file} ${args.join(' ')}: ${error?.message ?? `${status}\n${stdout}${stderr}`}`);
@@ -55,7 +56,7 @@ const socketDir = own('run');
 const at = ['-h', socketDir, '-p', String(port), '-U', 'postgres'];
 const sql = (...statements) =>
   run(join(binDir, 'psql'), [...at, '-qAtX', '-v', 'ON_ERROR_STOP=1', ...statements.flatMap((text) => ['-c', text])]);
-const settings = ['max_wal_size=8GB', 'shared_buffers=256MB', 'checkpoint_timeout=1h', 'autovacuum=off'];
+const settings = ['wal_init_zero=off', 'wal_keep_size=4GB', 'max_wal_size=8GB', 'shared_buffers=256MB', 'checkpoint_timeout=1h', 'autovacuum=off'];
 const started = [];
 
 /** Starts a server and waits for its first answer. */
@@ -102,6 +103,17 @@ const spread = () => {
 };
 const touch = () => sql(`UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid <= ${scale * 1000}`, 'CHECKPOINT');
 
+/** How many pages of relations the WAL of a change names. */
+function changedBy(change) {
+  const lsn = () => sql('SELECT pg_current_wal_flush_lsn()').trim();
+  const from = lsn();
+  change();
+  const to = lsn();
+  if (from === to) return 0;
+  const said = run(join(binDir, 'pg_waldump'), ['-p', join(dataDir, 'pg_wal'), '-s', from, '-e', to]);
+  return new Set(said.match(/rel \d+\/\d+\/\d+(?: fork \w+)? blk \d+/g)).size;
+}
+
 /** pgBackRest keeps no WAL with a backup: the server archives for it, into its repositories, while the restores are prepared. */
 async function archive(peers) {
   const archiving = peers.filter((peer) => peer.archive);
@@ -134,8 +146,8 @@ try {
       list.map((peer) => ({
         name: peer.name,
         run: async () => {
-          before(peer);
-          const cost = await costOf(() => verb(peer));
+          await before(peer);
+          const cost = await costOf(() => verb(peer), root);
           await after(peer);
           return cost;
         },
@@ -153,13 +165,23 @@ try {
   const incremental = peers.map((peer) => ({ ...peer, take: peer.incremental ?? peer.full }));
   /** Whoever shares nothing takes a full one, and room for it. */
   const makeRoom = (peer) => peer.incremental ?? peer.reset();
-  const again = (title, change = () => undefined) =>
-    seconds(title, incremental, (peer) => peer.take(), {
-      before: (peer) => {
+  /** Everybody backs up the same change: it is made once a round. */
+  const again = async (title, change = () => undefined) => {
+    const pages = [];
+    let turn = 0;
+    await seconds(title, incremental, (peer) => peer.take(), {
+      before: async (peer) => {
         makeRoom(peer);
-        change();
+        if (turn % incremental.length === 0) {
+          pages.push(changedBy(change));
+          await sleep(3_000); // Files that changed a moment ago are never shared.
+        }
+        turn += 1;
       },
     });
+    const changed = median(pages.slice(1));
+    console.log(`changed pages${String(changed).padStart(24)}, ${((changed * 8192) / 2 ** 20).toFixed(1)} MiB, by the WAL`);
+  };
   if (isWanted('again')) {
     await again('again, nothing touched');
     await again('again, 1 % of the accounts touched, all in one place', touch);
