@@ -82,7 +82,7 @@ export interface Suspicion {
   readonly toBlock: number;
   /** When it was longer: WAL from there on must be at hand, as it may have been cut since. Undefined: whatever happened, it cannot be so short. */
   readonly since?: Lsn | undefined;
-  /** It was written to while no server ran: zeroes before its last page in use are nobody's but that writer's. */
+  /** It was written to while no server ran: zeroes before its last page in use are that writer's. */
   readonly hasForeignZeroes?: boolean;
 }
 
@@ -201,10 +201,7 @@ function taskFor(request: ProofRequest, known: Known, { path, sizeBytes }: Pick<
   const keptBlocks = baseline?.sizesBytes.has(path) ? Math.max((says?.keptBlocks ?? Number.POSITIVE_INFINITY) - firstBlock, 0) : 0;
   const suspected = (request.suspicions ?? request.must)?.get(path);
   const counts = suspected !== undefined && (suspected.since === undefined || (history !== undefined && history.from <= suspected.since));
-  const suspicion = counts && {
-    ...suspected,
-    toBlock: Math.min(suspected.toBlock, Math.max((says?.keptBlocks ?? Number.POSITIVE_INFINITY) - firstBlock, 0)),
-  };
+  const toBlock = Math.min(suspected?.toBlock ?? 0, Math.max((says?.keptBlocks ?? Number.POSITIVE_INFINITY) - firstBlock, 0));
   if (!whole && suspected === undefined && named === undefined && baseline?.isUntouched(path, file)) return [];
   return [
     {
@@ -216,7 +213,7 @@ function taskFor(request: ProofRequest, known: Known, { path, sizeBytes }: Pick<
       named: named ?? new Float64Array(0),
       blocksAtLeast: Math.min(Math.max((says?.blocks ?? 0) - firstBlock, 0), control.blocksPerSegment),
       kept: baseline && keptBlocks > 0 ? { file: join(baseline.directory, path), blocks: keptBlocks } : undefined,
-      suspicion: suspicion || undefined,
+      suspicion: counts ? { ...suspected, toBlock } : undefined,
       isComplete: baseline !== undefined && !history?.isPartial && !history?.isCopied(path),
       isFollowed: (request.seen.entries.get(`${path.replace(/\.\d+$/, '')}.${segment + 1}`)?.sizeBytes ?? 0) > 0,
       endLsn: history === undefined ? Number.POSITIVE_INFINITY : Number(history.end),

@@ -3,14 +3,14 @@ import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { readMark } from '../../wal/mark.ts';
-import type { BackupOptions, BaseBackups } from '../backup.ts';
+import type { BaseBackups } from '../backup.ts';
 import { inWords } from '../disk-failures.ts';
 import { type DrillReport, damages } from '../drill.ts';
 import { openRepository, type RepositoryOf } from '../repository.ts';
 import { baselineOf } from './baseline.ts';
 import { changedSince } from './changed-since.ts';
 import { readCluster } from './cluster.ts';
-import { createBackup } from './create.ts';
+import { type CreateNeeds, createBackup } from './create.ts';
 import { descendsFrom } from './descent.ts';
 import { expireArchives } from './expire-archives.ts';
 import { furthest, segmentThatLeadsOn } from './furthest.ts';
@@ -45,23 +45,6 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
   const points = { backupDir: config.backupDir, dataDir, system, repository };
   const rememberDamage = damageIn(remember);
 
-  async function take(signal: AbortSignal, options: BackupOptions, askedNs: bigint) {
-    const { systemIdentifier } = await readCluster(dataDir, signal);
-    const made = madeMeanwhile(await repository.records(signal), { systemIdentifier, askedNs, options });
-    if (made) {
-      const words = `Base backup ${made.label} was taken while this one waited, and began after it was asked for: it is the one.`;
-      system.log.info('backup.made-meanwhile', words, { label: made.label });
-      return repository.asBackup(made);
-    }
-    const record = await createBackup({ config, system, dataDir, owner: fileOwner, repository, options }, signal);
-    reportBackup(record, system);
-    if (record.state !== 'damaged') {
-      await repository.expireAfter(record.label, signal);
-      await expireArchives(await repository.records(signal), { config, system }, signal);
-    }
-    return repository.asBackup(record);
-  }
-
   const stage: BaseBackups['stage'] = async (backup, target, signal) => {
     const record = await recordOf(backup, signal);
     const wal = target.point && (await (await pointOf(points, target.point, { label: record.label }, signal)).wal());
@@ -81,7 +64,8 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     repository,
     take: (signal, options = {}) => {
       const askedNs = BigInt(system.clock.now().getTime()) * 1_000_000n;
-      const work = () => repository.locked('backup', () => take(signal, options, askedNs), signal, options.waitMs);
+      const needs = { config, system, dataDir, owner: fileOwner, repository, options };
+      const work = () => repository.locked('backup', () => takeInTurn(needs, askedNs, signal), signal, options.waitMs);
       return inWords('take a base backup', work);
     },
     stage: (backup, target, signal) => inWords(`restore ${backup.label}`, () => stage(backup, target, signal)),
@@ -114,6 +98,25 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     descends: async (backup, from, signal) => descendsFrom(await recordOf(backup, signal), from, signal),
     changedSinceLast: async (signal) => changedSince((await repository.records(signal)).at(-1), dataDir, signal),
   };
+}
+
+/** Under the lock, which others may have held since it was asked for. */
+async function takeInTurn(needs: CreateNeeds, askedNs: bigint, signal: AbortSignal): ReturnType<BaseBackups['take']> {
+  const { config, system, dataDir, repository, options } = needs;
+  const { systemIdentifier } = await readCluster(dataDir, signal);
+  const made = madeMeanwhile(await repository.records(signal), { systemIdentifier, askedNs, options });
+  if (made) {
+    const words = `Base backup ${made.label} was taken while this one waited, and began after it was asked for: it is the one.`;
+    system.log.info('backup.made-meanwhile', words, { label: made.label });
+    return repository.asBackup(made);
+  }
+  const record = await createBackup(needs, signal);
+  reportBackup(record, system);
+  if (record.state !== 'damaged') {
+    await repository.expireAfter(record.label, signal);
+    await expireArchives(await repository.records(signal), { config, system }, signal);
+  }
+  return repository.asBackup(record);
 }
 
 const baselineFrom =
