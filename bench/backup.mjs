@@ -1,6 +1,6 @@
 // What backups cost: dbkit beside cp -a, pg_basebackup and pgBackRest (as installed, and tuned), on one running server, in turn, in one run.
 // Usage: node bench/backup.mjs [scale] [rounds] [bin-dir] [sections]     scale 100 is about 2.5 GB: pgbench, and a table of random bytes half its
-// size; sections: full,again,verify,restore,repository,tps (default: all)
+// size; sections: full,again,verify,restore,repository,tps (default: all). PGBACKREST_BLOCKS names a pgBackRest of 2.46 or later: it runs with blocks.
 import { spawn, spawnSync } from 'node:child_process';
 import { appendFileSync, chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -56,7 +56,14 @@ const socketDir = own('run');
 const at = ['-h', socketDir, '-p', String(port), '-U', 'postgres'];
 const sql = (...statements) =>
   run(join(binDir, 'psql'), [...at, '-qAtX', '-v', 'ON_ERROR_STOP=1', ...statements.flatMap((text) => ['-c', text])]);
-const settings = ['wal_init_zero=off', 'wal_keep_size=4GB', 'max_wal_size=8GB', 'shared_buffers=256MB', 'checkpoint_timeout=1h', 'autovacuum=off'];
+const settings = [
+  'wal_init_zero=off',
+  'wal_keep_size=4GB',
+  'max_wal_size=8GB',
+  'shared_buffers=256MB',
+  'checkpoint_timeout=1h',
+  'autovacuum=off',
+];
 const started = [];
 
 /** Starts a server and waits for its first answer. */

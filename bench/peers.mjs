@@ -37,6 +37,7 @@ export function peersIn({ root, binDir, dataDir, socketDir, port, dbkit, run, ow
     cp,
     basebackup,
     ...(existsSync('/usr/bin/pgbackrest') ? [backrest('pgBackRest', []), backrest('pgBackRest tuned', tuned)] : []),
+    ...(newer ? [backrest('pgBackRest blocks', [...tuned, 'repo1-block=y', `cmd=${newer}`], newer)] : []),
     ...(existsSync('/usr/bin/barman') ? [barman()] : []),
     kit(),
   ];
@@ -74,7 +75,7 @@ export function peersIn({ root, binDir, dataDir, socketDir, port, dbkit, run, ow
     };
   }
 
-  function backrest(name, options) {
+  function backrest(name, options, program = 'pgbackrest') {
     const folder = name.replaceAll(' ', '-');
     const [stanza, conf] = ['bench', join(root, `${folder}.conf`)];
     const base = () => [`--config=${conf}`, `--stanza=${stanza}`];
@@ -85,28 +86,21 @@ export function peersIn({ root, binDir, dataDir, socketDir, port, dbkit, run, ow
         `[global]\nrepo1-path=${repository}\nlog-path=${log}\nlock-path=${lock}\nspool-path=${spool}\nlog-level-console=warn\nstart-fast=y\narchive-check=n\n${options.join('\n')}\n` +
           `[${stanza}]\npg1-path=${dataDir}\npg1-port=${port}\npg1-socket-path=${socketDir}\npg1-user=postgres\n`,
       );
-      run('pgbackrest', [...base(), 'stanza-create']);
+      run(program, [...base(), 'stanza-create']);
     };
     return {
       name,
       repository: () => join(root, folder),
       reset: begin,
-      full: () => run('pgbackrest', [...base(), '--type=full', 'backup']),
-      incremental: () => run('pgbackrest', [...base(), '--type=incr', 'backup']),
+      full: () => run(program, [...base(), '--type=full', 'backup']),
+      incremental: () => run(program, [...base(), '--type=incr', 'backup']),
       restore: (target) => {
         mkdirSync(target, { mode: 0o700 });
         own(target, true);
-        run('pgbackrest', [
-          ...base(),
-          `--pg1-path=${target}`,
-          '--archive-mode=off',
-          '--type=immediate',
-          '--target-action=promote',
-          'restore',
-        ]);
+        run(program, [...base(), `--pg1-path=${target}`, '--archive-mode=off', '--type=immediate', '--target-action=promote', 'restore']);
       },
-      verify: () => run('pgbackrest', [...base(), 'verify']),
-      archive: () => ['pgbackrest', ...base(), 'archive-push', '%p'].join(' '),
+      verify: () => run(program, [...base(), 'verify']),
+      archive: () => [program, ...base(), 'archive-push', '%p'].join(' '),
     };
   }
 
@@ -145,4 +139,6 @@ export function peersIn({ root, binDir, dataDir, socketDir, port, dbkit, run, ow
   }
 }
 
+/** A pgBackRest of 2.46 or later, which knows blocks: another one than the machine's may be named. */
+const newer = process.env.PGBACKREST_BLOCKS;
 const tuned = ['compress-type=zst', 'process-max=2', 'repo1-bundle=y'];
