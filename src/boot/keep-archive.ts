@@ -71,7 +71,10 @@ export async function archiveWhileRunning(local: Local, options: PostgresqlOptio
   try {
     if (!(await isKept(local, options.config))) {
       await forgetSlot(local);
-      if (options.config.backup.engine === 'pgbackrest') void keepStanza(local, options, child);
+      if (options.config.backup.engine === 'pgbackrest') {
+        wakeCheckpointer(child);
+        void keepStanza(local, options, child);
+      }
       return none;
     }
     const keeping = await keepingHere(local, options);
@@ -83,6 +86,12 @@ export async function archiveWhileRunning(local: Local, options: PostgresqlOptio
     return none;
   }
 }
+
+/**
+ * The checkpointer closes the segments of a quiet server (archive_timeout). From 15 on it runs while a server still recovers, decides that it has nothing
+ * to close, and sleeps for as long as checkpoint_timeout (checkpointer.c, CheckpointerMain): a reload wakes it.
+ */
+const wakeCheckpointer = (child: Child): void => child.kill('SIGHUP');
 
 async function keepingHere(local: Local, { config, wantBackup }: PostgresqlOptions): Promise<WalKeeping | undefined> {
   const { dataDir } = local.volume;

@@ -6,6 +6,9 @@ import { readInfo } from './catalog.ts';
 import type { Rest } from './program.ts';
 
 const STANZA_MS = 120_000;
+/** The supervisor makes it too, right after a start, and the server archives meanwhile: each holds the lock for a moment. */
+const LOCK_MS = 30_000;
+const LOCK_POLL_MS = 500;
 const schema = v.object({ schema: v.literal('dbkit.stanza/v1'), systemIdentifier: v.pipe(v.string(), v.regex(/^\d{1,20}$/)) });
 
 /** The facts of a stanza before it is used for a cluster. */
@@ -31,9 +34,22 @@ export function stanzaStep({ own, clusters, sentBefore }: StanzaFacts): 'create'
  */
 export async function ensureStanza(
   rest: Rest,
-  { systemIdentifier: own, system: { files } }: { readonly systemIdentifier: string; readonly system: Pick<System, 'files'> },
+  { systemIdentifier: own, system }: { readonly systemIdentifier: string; readonly system: Pick<System, 'files' | 'clock'> },
   signal: AbortSignal,
 ): Promise<void> {
+  const { clock } = system;
+  for (const untilMs = clock.monotonicMs() + LOCK_MS; ; ) {
+    try {
+      await makeOrUse(rest, own, system, signal);
+      return;
+    } catch (cause) {
+      if (!(cause instanceof DbkitError && cause.code === 'lock.held') || clock.monotonicMs() >= untilMs) throw cause;
+    }
+    await clock.sleep(LOCK_POLL_MS, signal);
+  }
+}
+
+async function makeOrUse(rest: Rest, own: string, { files }: Pick<System, 'files'>, signal: AbortSignal): Promise<void> {
   const { places, stanza } = await rest.prepare();
   const memory = join(places.folder, 'stanza.json');
   const sentBefore = (await files.readJson(memory, (value) => v.parse(schema, value)))?.systemIdentifier;
