@@ -15,12 +15,22 @@ export const archiveSettings = ({ program, places, stanza }: Prepared): Readonly
   archive_timeout: '60s', // Without it a quiet server's last rows would not leave this machine.
 });
 
+/** Seconds of silence, and how often it is asked again: a store that is away for a minute or two does not end a recovery. */
+const FETCH = { silence: 10, answer: 20, attempts: 6, pause: 2 } as const;
+
 /**
  * Fetches WAL for a restored server, which runs it in its data directory; `fetching` is a folder of that restore alone, as what is fetched ahead is. 0 fetched, 1 not in the archive; anything else would be taken for the end of
- * the archive too, and the server would open without the rest: 126 stops it (xlogarchive.c, RestoreArchivedFile).
+ * the archive too, and the server would open without the rest: 126 stops it (xlogarchive.c, RestoreArchivedFile). Each failure is a line in the
+ * server's log: it is what people read, and the sign of progress that keeps a start from being given up (launch).
  */
-export const restoreCommand = ({ program, places, stanza }: Pick<Prepared, 'program' | 'places' | 'stanza'>, fetching: string): string =>
-  `${words([program, ...common(places, stanza), `--lock-path=${fetching}/lock`, `--spool-path=${fetching}/spool`])} --pg1-path="$PWD" archive-get %f "%p"; s=$?; test $s -le 1 && exit $s; exit 126`;
+export function restoreCommand({ program, places, stanza }: Pick<Prepared, 'program' | 'places' | 'stanza'>, fetching: string): string {
+  const own = [`--lock-path=${fetching}/lock`, `--spool-path=${fetching}/spool`];
+  const limits = [`--io-timeout=${FETCH.silence}`, `--archive-timeout=${FETCH.answer}`];
+  const get = `${words([program, ...common(places, stanza), ...own, ...limits])} --pg1-path="$PWD" archive-get %f "%p"`;
+  const told = `echo "dbkit: the repository of pgBackRest does not give %f (status $s), attempt $n of ${FETCH.attempts}" >&2`;
+  const over = `test $n -ge ${FETCH.attempts} || ! kill -0 $PPID 2>/dev/null`;
+  return `n=0; while :; do ${get}; s=$?; test $s -le 1 && exit $s; n=$((n+1)); ${told}; if ${over}; then exit 126; fi; sleep ${FETCH.pause}; done`;
+}
 
 export interface Target {
   /** Undefined: the backup as it is. */

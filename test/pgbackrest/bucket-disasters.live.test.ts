@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { serverUser } from '../harness/as-user.ts';
 import { ask, askNumber, inSession } from '../harness/ask.ts';
-import { boot, type Ended, run, start } from '../harness/dbkit.ts';
+import { boot, type Ended, type Running, run, start } from '../harness/dbkit.ts';
 import { configure, type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
 import { killAllIn, processesIn, until } from '../harness/processes.ts';
@@ -84,7 +84,6 @@ long(
       const ends = await writeRows(instance, known.ledger + added + 1, 9_000);
       await killAllIn(instance.root);
       const end = await archivedUpTo(instance, timeline);
-      console.log(ends.length, ends[0], ends.at(-1), end);
       const safe = ends.filter((one) => one <= end).length;
       expect(safe, 'rows that were archived').toBeGreaterThan(0);
       await loseAll(instance);
@@ -99,6 +98,14 @@ long(
   },
   5 * MINUTES,
 );
+
+const AWAY = /the repository of pgBackRest does not give \w+/;
+
+const untilSaid = (running: Running, words: RegExp): Promise<void> =>
+  until(
+    () => words.test(running.words()),
+    () => `${words} is not said:\n${running.words()}`,
+  );
 
 const isFetching = ({ root }: Instance): boolean =>
   processesIn(root).some((pid) => {
@@ -119,7 +126,7 @@ async function writeMuch(instance: Instance): Promise<number> {
       'CREATE TABLE IF NOT EXISTS filler (t text)',
       'INSERT INTO filler SELECT repeat(md5(i::text), 9) FROM generate_series(1, 20000) i',
       'SELECT pg_switch_wal()',
-    ); // prettier-ignore
+    );
   }
   const archived = `SELECT count(*) FROM pg_stat_archiver, pg_walfile_name(pg_current_wal_lsn()) WHERE last_archived_wal >= (SELECT pg_walfile_name('0/0'::pg_lsn + (pg_current_wal_lsn() - '0/0') - 16777216))`;
   await until(
@@ -144,8 +151,7 @@ long(
     );
     await bucket.cut();
     const failed = await restoring.ended;
-    console.log(failed);
-    expect(failed.code).not.toBe(0);
+    expect(failed).toMatchObject({ code: 69, stdout: expect.stringMatching(/"changed": false/), stderr: expect.stringMatching(AWAY) });
     await expectAllRows(instance, rows);
     await addRows(instance, known.ledger + rows + 1, 5); // It serves and takes writes.
     await bucket.mend();
@@ -157,24 +163,41 @@ long(
 );
 
 long(
-  'the bucket goes away while a blank machine recovers from it: it is told, and the next start has every row',
+  'the bucket goes away while a blank machine recovers from it, which is killed then: it is told, and the next start goes on when it is back',
   async () => {
     const bucket = await openBucket();
     const { instance } = await servedFrom(bucket);
     const rows = await writeMuch(instance);
     await loseAll(instance);
-    const starting = start(instance, ['entrypoint']);
+    const first = start(instance, ['entrypoint']);
     await until(
       () => isFetching(instance),
-      () => `no WAL is fetched:\n${starting.words()}`,
+      () => `no WAL is fetched:\n${first.words()}`,
     );
     await bucket.cut();
-    const failed = await starting.ended;
-    console.log(failed);
-    expect(failed.code).not.toBe(0);
+    await untilSaid(first, AWAY);
+    await killAllIn(instance.root);
     await bucket.mend();
     const blank = await boot(instance);
     await expectAllRows(instance, rows);
+    await blank.stop();
+  },
+  5 * MINUTES,
+);
+
+long(
+  'a blank machine whose bucket does not answer says so, and makes no new cluster',
+  async () => {
+    const bucket = await openBucket();
+    const { instance } = await servedFrom(bucket);
+    await loseAll(instance);
+    await bucket.cut();
+    const refused = await start(instance, ['entrypoint']).ended;
+    expect(refused, refused.stderr).toMatchObject({ code: 69, stderr: expect.stringContaining('check that its repository answers') });
+    expect(existsSync(join(instance.dataDir, 'PG_VERSION'))).toBe(false);
+    await bucket.mend();
+    const blank = await boot(instance);
+    await expectAllRows(instance, 0);
     await blank.stop();
   },
   5 * MINUTES,

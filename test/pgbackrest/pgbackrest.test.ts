@@ -8,7 +8,7 @@ import { engineRules } from '../../src/config/pgbackrest-settings.ts';
 import { failures } from '../../src/kernel/errors.ts';
 import { decide } from '../../src/kernel/reasons.ts';
 import { Secret } from '../../src/kernel/secret.ts';
-import { archiveSettings, recoverySettings, restoreCommand } from '../../src/pgbackrest/archive.ts';
+import { archiveSettings, recoverySettings } from '../../src/pgbackrest/archive.ts';
 import { annotationArguments, toBackup } from '../../src/pgbackrest/catalog.ts';
 import { complaintIn, failureOf, statuses } from '../../src/pgbackrest/failures.ts';
 import { features, has, parseVersion } from '../../src/pgbackrest/features.ts';
@@ -168,7 +168,6 @@ test('commands of the server: per cent signs and quotes of paths are its own, an
   expect(archiveSettings(prepared)['archive_command']).toBe(
     `/usr/bin/pgbackrest '--config=/it'\\''s 100%%/pgbackrest/pgbackrest.conf' --stanza=main archive-push "%p"`,
   );
-  expect(restoreCommand(prepared, '/f')).toMatch(/archive-get %f "%p"; s=\$\?; test \$s -le 1 && exit \$s; exit 126$/);
   const text = recoverySettings({ point: undefined, timeline: undefined, command: `a 'b' \\c` });
   expect(text).toContain(`restore_command = 'a ''b'' \\\\c'\n`);
   expect(text).toContain(`recovery_target = 'immediate'\n`);
