@@ -12,12 +12,13 @@ export function localBackups({ root, port, dataDir, socketDir, run, emptied }, {
   const config = join(root, 'dbkit.json');
   const keyFile = join(root, 'run', 'recovery-sheet.txt');
   const flags = ['--data-dir', dataDir, '--socket-dir', socketDir, '--port', String(port), '--bin-dir', binDir, '--quiet'];
-  const call = (folder, ...words) =>
+  const callWith = (config, folder, ...words) =>
     run(
       process.execPath,
       [dbkit, ...words, ...flags, ...['backup', 'state', 'log'].flatMap((name) => [`--${name}-dir`, join(root, `${folder}-${name}`)])],
       { DBKIT_CONFIG: config, DBKIT_WAL: 'off', ...secrets },
     );
+  const call = (folder, ...words) => callWith(config, folder, ...words);
   const begin = (folder) => ['backup', 'state', 'log'].map((name) => emptied(`${folder}-${name}`));
   writeFileSync(config, '{}');
   begin('dbkit');
@@ -27,6 +28,7 @@ export function localBackups({ root, port, dataDir, socketDir, run, emptied }, {
   const folder = join(root, 'dbkit-backup');
   return {
     call,
+    callWith,
     begin,
     keyFile,
     reset: () => begin('dbkit'),
@@ -133,16 +135,40 @@ export function backrest({ root, port, dataDir, socketDir, own, run, emptied }, 
   };
 }
 
+/** dbkit with pgBackRest as its engine, with the same settings: what it costs beyond the installed pgBackRest. To a directory only. */
+function engine({ root, run }, { callWith, begin }, place) {
+  const config = join(root, 'engine.json');
+  const passFile = join(root, 'engine-pass');
+  writeFileSync(passFile, PASS, { mode: 0o644 });
+  const repository = { type: 'directory', path: place.path };
+  writeFileSync(config, JSON.stringify({ backup: { engine: 'pgbackrest' }, pgbackrest: { repository, cipherPass: { file: passFile } } }));
+  const call = (...words) => callWith(config, 'engine', ...words);
+  const base = [`--config=${root}/engine-state/pgbackrest/pgbackrest.conf`, '--stanza=main'];
+  return {
+    name: `dbkit over pgBackRest, ${place.kind}`,
+    place,
+    counted: 'backup',
+    reset: () => {
+      begin('engine');
+      call('backup', 'list'); // It writes the configuration.
+      run('pgbackrest', [...base, 'stanza-create']);
+    },
+    archive: () => ['pgbackrest', ...base, 'archive-push', '%p'].join(' '),
+    copy: () => call('backup', 'create'),
+    restore: (target) => call('backup', 'restore', 'latest', '--target', target, '--yes'),
+  };
+}
+
 /** Every tool that is installed, for each place; those that are not are said. */
 export function copyPeers(throwaway, local, placesOf) {
   const peers = placesOf('dbkit').map((place) => kit(local, place));
   const has = (program) => spawnSync(program, ['version'], { stdio: 'ignore' }).error === undefined;
   if (has('restic')) peers.push(...placesOf('restic').map((place) => restic(throwaway, local, place)));
   else console.log('restic is not installed, and left out');
-  for (const program of ['pgbackrest', process.env.PGBACKREST].filter(Boolean)) {
-    if (!has(program)) console.log(`${program} is not installed, and left out`);
-    else peers.push(...placesOf(program.split('/').at(-1)).map((place) => backrest(throwaway, program, place)));
-  }
+  for (const program of ['pgbackrest', process.env.PGBACKREST].filter(Boolean))
+    if (has(program)) peers.push(...placesOf(program.split('/').at(-1)).map((place) => backrest(throwaway, program, place)));
+    else console.log(`${program} is not installed, and left out`);
+  if (has('pgbackrest')) peers.push(engine(throwaway, local, placesOf('engine')[0]));
   if (!process.env.PGBACKREST)
     console.log('PGBACKREST names no other pgBackRest: blocks are only there where the installed one is 2.46 or newer');
   return peers;

@@ -17,7 +17,7 @@ const WRITES = 66 * scale; // So many random rows are about 4 % of the pages.
 
 const throwaway = openThrowaway(binDir);
 const { root, run, sql, at, emptied, own, serve, stop } = throwaway;
-const tools = ['dbkit', 'restic', 'pgbackrest', 'other'];
+const tools = ['dbkit', 'restic', 'pgbackrest', 'other', 'engine'];
 const folderOf = (tool) => `dbkit-bench-${process.pid}/${tool}`;
 const bucket = await bucketOf(root, throwaway.port + 1, tools.map(folderOf));
 
