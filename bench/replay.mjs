@@ -14,7 +14,7 @@ import { newestPrograms, openThrowaway } from './throwaway.mjs';
 const [wanted = 1000, rounds = 3] = process.argv.slice(2, 4).filter(Boolean).map(Number);
 const binDir = process.argv[4] ?? newestPrograms();
 const backrest = process.env.PGBACKREST ?? 'pgbackrest';
-const SCALE = 20;
+const SCALE = wanted < 50 ? 5 : 20; // So much of it is written between two checkpoints: 6 or 24 segments.
 const MIB = 2 ** 20;
 
 const throwaway = openThrowaway(binDir);

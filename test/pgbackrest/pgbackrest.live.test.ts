@@ -38,9 +38,9 @@ const nowOf = async (instance: Instance): Promise<string> => {
 };
 
 /** An instance that serves, with pgBackRest as its engine. */
-async function served() {
+async function served(settings: Readonly<Record<string, string>> = {}) {
   const instance = await openInstance({ programs: programs!, from: 'template' });
-  await configure(instance, { backup: { engine: 'pgbackrest', afterStart: false } });
+  await configure(instance, { backup: { engine: 'pgbackrest', afterStart: false }, postgresql: { settings } });
   return { instance, running: await boot(instance) };
 }
 
@@ -66,6 +66,19 @@ here('full, increment, list, verify, restore to a time, undo: behind the same co
 
   await ok(instance, 'backup', 'undo', '--yes');
   expect(await askNumber(instance, 'app', "SELECT count(*) FROM pg_class WHERE relname = 'ledger'")).toBe(0);
+  await running.stop();
+});
+
+here('a row is in the repository after archive_timeout, with no checkpoint since the start', async () => {
+  const { instance, running } = await served({ archive_timeout: '1s' });
+  await addRows(instance, known.ledger + 1, 1);
+  const [segment] = await ask<{ name: string }>(instance, 'app', 'SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS name');
+  const isSent = `SELECT count(*) FROM pg_stat_archiver WHERE last_archived_wal >= '${segment!.name}'`;
+  await until(
+    async () => (await askNumber(instance, 'app', isSent)) === 1,
+    () => `${segment!.name} is not sent`,
+    30_000,
+  );
   await running.stop();
 });
 
