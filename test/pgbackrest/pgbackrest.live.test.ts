@@ -136,6 +136,7 @@ long('killed in the middle of a backup and of a restore: the next run goes on, a
   await killedWhile(instance, 'backup', ['backup', 'create', '--full']);
   await ok(instance, 'backup', 'create');
   const moment = await nowOf(instance);
+  await ask(instance, 'app', 'CREATE TABLE afterwards ()'); // A moment behind the last commit is never reached.
   await running.stop();
   await killedWhile(instance, 'restore', ['backup', 'restore', 'latest', '--to', moment, '--yes']);
   const again = await boot(instance);
