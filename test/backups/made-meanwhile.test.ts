@@ -2,31 +2,47 @@ import { expect, test } from 'vitest';
 import { madeMeanwhile } from '../../src/backups/base/made-meanwhile.ts';
 import { record } from './record.fixture.ts';
 
-const { systemIdentifier } = record;
-const at = (ns: bigint, more: Partial<typeof record> = {}) => ({ ...record, copyBeganNs: String(ns), ...more });
-const asked = { systemIdentifier, askedNs: 1000n, options: {} };
+const { systemIdentifier, timeline } = record;
+const [before, underWay, later] = ['data_20261120_195400', 'data_20261120_195401', 'data_20261120_195402'].map((label) => ({
+  ...record,
+  label,
+}));
+const asked = { cluster: { systemIdentifier, timeline }, listed: new Set([before!.label]), options: {} };
 
-test('a backup that began after this one was asked for is this one', () => {
-  const [earlier, later] = [at(1000n, { label: 'data_20261120_195401' }), at(1001n, { label: 'data_20261120_195402' })];
-  expect(madeMeanwhile([earlier, later], asked)).toBe(later);
-  expect(madeMeanwhile([earlier], asked)).toBeUndefined();
+test('the second backup that appears while one waits began after it was asked for: it is the one', () => {
+  expect(madeMeanwhile([before!, underWay!, later!], asked)).toBe(later);
 });
 
-test.each<[what: string, taken: typeof record, options: Parameters<typeof madeMeanwhile>[1]['options']]>([
-  ['a note is wanted', at(2000n), { note: 'before the upgrade' }],
-  ['it is to be pinned', at(2000n), { pin: true }],
-  ['everything is to be copied, and that one shares files', at(2000n, { previous: 'data_20261120_195300' }), { full: true }],
-  ['that one is damaged', at(2000n, { state: 'damaged' }), {}],
+test('the first that appears may have been under way, and one that was there is of the past, whatever the clocks of both said', () => {
+  const ahead = { copyBeganNs: String(BigInt(record.copyBeganNs) * 2n) };
+  expect(
+    madeMeanwhile(
+      [
+        { ...before!, ...ahead },
+        { ...underWay!, ...ahead },
+      ],
+      asked,
+    ),
+  ).toBeUndefined();
+});
+
+test.each<[what: string, taken: Partial<typeof record>, options: Parameters<typeof madeMeanwhile>[1]['options']]>([
+  ['a note is wanted', {}, { note: 'before the upgrade' }],
+  ['it is to be pinned', {}, { pin: true }],
+  ['everything is to be copied, and that one shares files', { previous: 'data_20261120_195300' }, { full: true }],
+  ['that one is damaged', { state: 'damaged' }, {}],
   [
     'that one is of data with known damage',
-    at(2000n, { knownDamage: [{ code: 'page.lost', path: 'base/5/1', evidence: '', severity: 'certain', since: '' }] }),
+    { knownDamage: [{ code: 'page.lost', path: 'base/5/1', evidence: '', severity: 'certain', since: '' }] },
     {},
   ],
-  ['that one is of another cluster', at(2000n, { systemIdentifier: '1' }), {}],
+  ['that one is of another cluster', { systemIdentifier: '1' }, {}],
+  ['that one is of another timeline', { timeline: 7 }, {}],
+  ['that one is of a standby, which may lag behind', { fromStandby: true }, {}],
 ])('one of its own is taken where %s', (_, taken, options) => {
-  expect(madeMeanwhile([taken], { ...asked, options })).toBeUndefined();
+  expect(madeMeanwhile([before!, underWay!, { ...later!, ...taken }], { ...asked, options })).toBeUndefined();
 });
 
 test('one that shares nothing serves whoever asked for that too', () => {
-  expect(madeMeanwhile([at(2000n)], { ...asked, options: { full: true } })).toBeDefined();
+  expect(madeMeanwhile([before!, underWay!, later!], { ...asked, options: { full: true } })).toBe(later);
 });

@@ -62,12 +62,8 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     name: 'copy',
     kind: 'physical',
     repository,
-    take: (signal, options = {}) => {
-      const askedNs = BigInt(system.clock.now().getTime()) * 1_000_000n;
-      const needs = { config, system, dataDir, owner: fileOwner, repository, options };
-      const work = () => repository.locked('backup', () => takeInTurn(needs, askedNs, signal), signal, options.waitMs);
-      return inWords('take a base backup', work);
-    },
+    take: (signal, options = {}) =>
+      inWords('take a base backup', () => take({ config, system, dataDir, owner: fileOwner, repository, options }, signal)),
     stage: (backup, target, signal) => inWords(`restore ${backup.label}`, () => stage(backup, target, signal)),
     findPoint: (request, label, signal) =>
       inWords('look for a moment in the WAL', async () => (await pointOf(points, request, { label }, signal)).plan),
@@ -100,11 +96,28 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
   };
 }
 
-/** Under the lock, which others may have held since it was asked for. */
-async function takeInTurn(needs: CreateNeeds, askedNs: bigint, signal: AbortSignal): ReturnType<BaseBackups['take']> {
+/** At once where nobody holds the lock; else in its turn, if whoever asks has the patience. */
+async function take(needs: CreateNeeds, signal: AbortSignal): ReturnType<BaseBackups['take']> {
+  const { repository, options } = needs;
+  const inTurn = (waitMs: number, listed?: ReadonlySet<string>): ReturnType<BaseBackups['take']> =>
+    repository.locked('backup', () => takeInTurn(needs, listed, signal), signal, waitMs);
+  const { waitMs = 0 } = options;
+  try {
+    return await inTurn(0);
+  } catch (cause) {
+    if (!(waitMs > 0 && cause instanceof DbkitError && cause.code === 'lock.held')) throw cause;
+  }
+  return inTurn(waitMs, new Set((await repository.records(signal)).map(({ label }) => label)));
+}
+
+/** Under the lock. `listed`: the labels that there were when it was asked for; undefined: it did not wait. */
+async function takeInTurn(
+  needs: CreateNeeds,
+  listed: ReadonlySet<string> | undefined,
+  signal: AbortSignal,
+): ReturnType<BaseBackups['take']> {
   const { config, system, dataDir, repository, options } = needs;
-  const { systemIdentifier } = await readCluster(dataDir, signal);
-  const made = madeMeanwhile(await repository.records(signal), { systemIdentifier, askedNs, options });
+  const made = listed && madeMeanwhile(await repository.records(signal), { cluster: await readCluster(dataDir, signal), listed, options });
   if (made) {
     const words = `Base backup ${made.label} was taken while this one waited, and began after it was asked for: it is the one.`;
     system.log.info('backup.made-meanwhile', words, { label: made.label });
