@@ -7,15 +7,16 @@ import type { Local } from '../instance/local.ts';
 import { wayBack } from '../recovery/way-back.ts';
 import { memoryOf, type Rechecked } from './recheck.ts';
 
-/** A folder that stood for it was set aside before the start: what became of the file was not judged by that. */
-const isOfTheFile = ({ severity, code }: Finding): boolean => severity === 'certain' && code !== 'relation.folder';
+/**
+ * A folder that stood for it was set aside before the start: what became of the file was not judged by that. A damaged index is judged by its pages,
+ * once the server is up.
+ */
+const isOfTheFile = ({ severity, code }: Finding): boolean =>
+  severity === 'certain' && code !== 'relation.folder' && code !== 'index.damaged';
 
 /** Findings that were certain before the start have been judged then; what the server itself says of a file counts first. */
 export function joinComplaints(said: readonly Finding[], rechecked: Rechecked | undefined, { report }: Inspection): readonly Finding[] {
-  const judged = new Set([
-    ...said.map(({ path }) => path),
-    ...report.findings.filter((finding) => isOfTheFile(finding) && finding.code !== 'index.damaged').map(({ path }) => path),
-  ]);
+  const judged = new Set([...said.map(({ path }) => path), ...report.findings.filter(isOfTheFile).map(({ path }) => path)]);
   const found = (rechecked?.damage ?? []).map((damage): Finding => ({ ...toFinding(damage), severity: 'certain', seenIn: 'pages' }));
   return [...said, ...found.filter(({ path }) => !judged.has(path))];
 }

@@ -19,21 +19,26 @@ export function suspectsOf(
   if (!control) return suspects;
   const { blockSizeBytes, blocksPerSegment } = control;
   const blocksOf = (path: string): number => Math.floor((before.sizeOf(path) ?? 0) / blockSizeBytes);
-  for (const { path, cut } of known)
-    if (RELATION.test(path))
-      suspects.set(path, cut ? { ...cut, since: cut.since === undefined ? undefined : parseLsn(cut.since) } : { fromBlock: 0, toBlock: 0 });
+  for (const { path, cut = { fromBlock: 0, toBlock: 0 }, code } of known)
+    if (RELATION.test(path)) {
+      const since = cut.since === undefined ? undefined : parseLsn(cut.since);
+      suspects.set(path, { ...cut, since, ...(code === 'index.damaged' ? { hasForeignZeroes: true } : {}) });
+    }
   for (const [path, sizeBytes] of last?.systemIdentifier === control.systemIdentifier ? last.files : []) {
     const [fromBlock, toBlock] = [blocksOf(path), Math.floor(sizeBytes / blockSizeBytes)];
     if (fromBlock < toBlock && isTable(path)) suspects.set(path, { fromBlock, toBlock, since: parseLsn(last!.checkpointLsn) });
   }
   for (const { path, code, severity } of before.report.findings) {
     const isDoubtful = severity === 'suspect' || code === 'index.damaged';
-    if (!isDoubtful || !isTable(path) || known.some((entry) => entry.path === path)) continue;
+    if (!isDoubtful || !isTable(path)) continue;
+    const hasForeignZeroes = code === 'index.damaged' && severity === 'certain';
     const isFollowed = code === 'relation.truncated' && (before.sizeOf(nextSegment(path)) ?? 0) > 0;
-    if (isFollowed || code === 'relation.missing')
+    const earlier = suspects.get(path);
+    if (hasForeignZeroes) suspects.set(path, { fromBlock: 0, toBlock: 0, ...earlier, hasForeignZeroes });
+    else if (known.some((entry) => entry.path === path)) continue;
+    else if (isFollowed || code === 'relation.missing')
       suspects.set(path, { fromBlock: blocksOf(path), toBlock: isFollowed ? blocksPerSegment : 0 });
-    else if (!suspects.has(path))
-      suspects.set(path, { fromBlock: 0, toBlock: 0, hasForeignZeroes: code === 'index.damaged' && severity === 'certain' });
+    else if (!earlier) suspects.set(path, { fromBlock: 0, toBlock: 0 });
   }
   return suspects;
 }
@@ -47,8 +52,12 @@ function nextSegment(path: string): string {
 }
 
 /** As it is written down before the start that may be cut off. */
-export const toSuspectDamage = (path: string, { fromBlock, toBlock, since: lsn }: Suspicion, since: string): KnownDamage => ({
-  code: 'relation.truncated',
+export const toSuspectDamage = (
+  path: string,
+  { fromBlock, toBlock, since: lsn, hasForeignZeroes }: Suspicion,
+  since: string,
+): KnownDamage => ({
+  code: hasForeignZeroes ? 'index.damaged' : 'relation.truncated',
   path,
   evidence:
     toBlock > fromBlock ? `it ended at block ${fromBlock} of ${toBlock} before crash recovery` : 'it was doubtful before crash recovery',

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Finding } from '../../src/inspection/findings.ts';
 import type { Inspection } from '../../src/inspection/inspect.ts';
 import type { KnownDamage } from '../../src/inspection/known-damage.ts';
-import { suspectsOf } from '../../src/inspection/suspects.ts';
+import { suspectsOf, toSuspectDamage } from '../../src/inspection/suspects.ts';
 
 const BLOCK = 8192;
 const control = { systemIdentifier: '7', blockSizeBytes: BLOCK, blocksPerSegment: 131_072 } as Inspection['control'];
@@ -37,5 +37,16 @@ test('nothing where all is as it was, of another cluster, or a map that is made 
 test('an index that was written to while no server ran: zeroes in it are that writer’s; after a crash they may be the server’s own', () => {
   const written: Finding = { ...suspect('index.damaged', 'base/5/4'), severity: 'certain' };
   expect(suspectsOf(before({}, [written]), undefined, []).get('base/5/4')?.hasForeignZeroes).toBe(true);
-  expect(suspectsOf(before({}, [suspect('page.damaged', 'base/5/4')]), undefined, []).get('base/5/4')?.hasForeignZeroes).toBe(false);
+  expect(suspectsOf(before({}, [suspect('page.damaged', 'base/5/4')]), undefined, []).get('base/5/4')?.hasForeignZeroes).toBeUndefined();
+});
+test('such an index is one still when the start that was to rebuild it was cut off', () => {
+  const entry = toSuspectDamage('base/5/4', { fromBlock: 0, toBlock: 0, hasForeignZeroes: true }, '2026-11-29T00:00:00Z');
+  expect(suspectsOf(before({}), undefined, [entry]).get('base/5/4')?.hasForeignZeroes).toBe(true);
+  const cut: KnownDamage = { ...entry, code: 'relation.truncated', cut: { fromBlock: 1, toBlock: 2 } };
+  const written: Finding = { ...suspect('index.damaged', 'base/5/4'), severity: 'certain' };
+  expect(suspectsOf(before({}, [written]), undefined, [cut]).get('base/5/4')).toMatchObject({
+    fromBlock: 1,
+    toBlock: 2,
+    hasForeignZeroes: true,
+  });
 });
