@@ -7,7 +7,7 @@ import { DbkitError } from '../kernel/errors.ts';
 import type { RunningService } from '../kernel/running-service.ts';
 import { ascend } from '../recovery/ascend.ts';
 import { carryOut } from '../recovery/carry-out.ts';
-import { rebuiltReport, reportOf, servedReport, unknownReport } from '../recovery/describe.ts';
+import { rebuiltReport, reportOf, servedReport } from '../recovery/describe.ts';
 import { findingKey } from '../recovery/plan.ts';
 import { replacesUnasked, rereadEvidence } from '../recovery/reread.ts';
 import { rememberStop } from './after-stop.ts';
@@ -69,10 +69,15 @@ async function raise(
     if (launched.kind === 'serving' && isGood(plan)) {
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
       else if (complaints.length > 0) handles.note(servedReport(local, complaints, begunMs));
-      if (rechecked && rechecked.unknown.length > 0) handles.note(unknownReport(local, rechecked.unknown, begunMs));
+      if (rechecked?.unknown) handles.note(rechecked.unknown);
       await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
       const running = await serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
-      if (rechecked?.isCutShort) proveBeside(local, { findBaseline: findBaseline(options.backups), must: rechecked.must }, running.exited);
+      if (rechecked?.isCutShort)
+        proveBeside(
+          local,
+          { findBaseline: findBaseline(options.backups), must: rechecked.must, note: (report) => handles.note(report) },
+          running.exited,
+        );
       return running;
     }
     await down(launched, system.clock);

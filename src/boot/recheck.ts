@@ -2,7 +2,7 @@ import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { readLastInventory } from '../inspection/inventory.ts';
 import { type DamageMemory, damageMemory, type KnownDamage, toKnownDamage } from '../inspection/known-damage.ts';
-import { proofFindings, unknownFindings } from '../inspection/proof-findings.ts';
+import { proofFindings } from '../inspection/proof-findings.ts';
 import type { FindBaseline, Proof, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
 import { readControl } from '../inspection/state.ts';
@@ -11,7 +11,9 @@ import { walk } from '../inspection/walk.ts';
 import type { Local } from '../instance/local.ts';
 import { droppedRelations, type FileOwner, ownersOfFiles } from '../instance/server/relation-of-file.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
 import { rebuildIndex, type Way } from './rebuild-index.ts';
+import { tellUnknown } from './unknown-pages.ts';
 
 /** As much as a start reads before it is ready, beside what it must: half a second of an idle machine. The rest is read beside the running server. */
 const BUDGET_BYTES = 128 * 1024 * 1024;
@@ -25,27 +27,28 @@ export interface Rechecked {
   readonly waiting: readonly KnownDamage[];
   /** Indexes that were rebuilt. */
   readonly rebuilt: readonly Finding[];
-  /** Pages of which nobody can tell if something was there. */
-  readonly unknown: readonly Finding[];
+  /** Pages of which nobody can tell if something was there, where they were not told before. */
+  readonly unknown: RecoveryReport | undefined;
   /** There is more to prove than a start can afford; `must`: the suspects, which are among that when even they took too long. */
   readonly isCutShort: boolean;
   readonly must: ReadonlyMap<string, Suspicion>;
 }
 
-const nothing: Rechecked = { damage: [], waiting: [], rebuilt: [], unknown: [], isCutShort: false, must: new Map() };
+const nothing: Rechecked = { damage: [], waiting: [], rebuilt: [], unknown: undefined, isCutShort: false, must: new Map() };
 const firstFile = (path: string): string => path.replace(/\.\d+$/, '');
 
 /** Written down before the server is started: should that be cut off, the next start still knows. */
 export async function rememberSuspects(local: Local, before: Inspection): Promise<void> {
   const { control, cleanShutdown, follows } = before;
-  if (!control || cleanShutdown || follows) return;
+  if (!control || follows) return;
   const { system, stateDir } = local;
-  const suspects = suspectsOf(before, await readLastInventory(system, stateDir), []);
+  const last = cleanShutdown ? undefined : await readLastInventory(system, stateDir);
+  const suspects = [...suspectsOf(before, last, [])].filter(([, { hasForeignZeroes = false }]) => hasForeignZeroes || !cleanShutdown);
   const since = system.clock.now().toISOString();
-  if (suspects.size > 0)
+  if (suspects.length > 0)
     await memoryOf(local).remember(
       control.systemIdentifier,
-      [...suspects].map(([path, suspicion]) => toSuspectDamage(path, suspicion, since)),
+      suspects.map(([path, suspicion]) => toSuspectDamage(path, suspicion, since)),
     );
 }
 
@@ -77,6 +80,7 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const read = readControl(volume.dataDir);
   if (!('control' in read) || before.follows || !before.readable || read.control.state !== 'in production') return undefined;
   const { control } = read;
+  const begunMs = system.clock.monotonicMs();
   const known = await memoryOf(local).open(control.systemIdentifier);
   const isUnclean = !before.cleanShutdown;
   const must = suspectsOf(before, isUnclean ? await readLastInventory(system, stateDir) : undefined, known);
@@ -98,7 +102,7 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const { open, rebuilt } = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
   const still = await stillOpen(asked, known, open, signal);
   const waiting = proof.isLate ? known.filter(({ severity }) => severity === 'suspect') : [];
-  const unknown = unknownFindings(proof);
+  const unknown = await tellUnknown(asked, { proof, systemIdentifier: control.systemIdentifier, begunMs }, signal);
   return { damage: [...open, ...still], waiting, rebuilt, unknown, isCutShort: proof.isCutShort, must: proof.isLate ? must : new Map() };
 }
 

@@ -46,7 +46,7 @@ export const both = (earlier: readonly ProofResult[], later: readonly ProofResul
 
 function tell({ unknown, unproven }: Proof, { log }: ProofRequest): void {
   for (const { path, emptied, pages } of unknown)
-    log.info(
+    log.debug(
       'pages.unknown',
       `${emptied.length} of ${pages} pages of ${path} hold zeroes, and neither a backup nor the WAL says why: unknown`,
       {

@@ -50,20 +50,6 @@ export function servedReport({ system }: Local, findings: readonly Finding[], be
   };
 }
 
-/** Pages of which nobody can tell if something was there: the server runs, and that is told. */
-export function unknownReport({ system }: Local, findings: readonly Finding[], begunMs: number): RecoveryReport {
-  return {
-    at: system.clock.now().toISOString(),
-    findings,
-    decision: 'start',
-    ...incident('recovery-judged'),
-    steps: [],
-    quarantine: null,
-    ...told([{ kind: 'unknown', reason: 'no-backup', oldBytes: null }]),
-    durationMs: Math.round(system.clock.monotonicMs() - begunMs),
-  };
-}
-
 /** Indexes that were built anew on the running server. */
 export function rebuiltReport({ system }: Local, rebuilt: readonly Finding[], begunMs: number): RecoveryReport {
   const why = incident('index-rebuilt');

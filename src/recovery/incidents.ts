@@ -6,6 +6,9 @@ export const incidents = {
   'first-start-goes-on': 'the first start of a new instance was interrupted; it goes on',
   'replacement-unfinished': 'an earlier replacement of the data was interrupted; it is finished first',
   'recovery-judged': 'the server replayed the WAL that was there',
+  'pages-unknown':
+    'pages of {relations} hold zeroes: a crash leaves such pages where a relation grows, and a bad disk does. Count the rows of a table and REINDEX an index; ' +
+    'take a backup (`dbkit backup create`), by which the next crash is judged',
   'damage-is-named': 'the server runs; what it names is reported, and nothing is replaced for it',
   'index-rebuilt': 'an index holds nothing that its table does not',
   'dump-loaded': '{count} databases of {label} were loaded into the new cluster',

@@ -52,7 +52,8 @@ export type Loss =
 
 /** Why it cannot be said whether rows are missing. */
 export const unknownReasons = {
-  'no-backup': 'pages hold zeroes, and neither a backup nor the WAL says if something was there',
+  'no-backup': 'no backup proves the pages',
+  'zero-pages': 'pages hold zeroes, and neither a backup nor the WAL says if something was there',
   'no-mark': 'no mark tells how far the WAL had come',
   'no-state': 'the state folder is gone, and with it the inventory of the last clean stop, and the cluster has no checksums',
 } as const;

@@ -32,12 +32,16 @@ scenario(
     expect(report, running.words()).toMatchObject({
       decision: 'start',
       quarantine: null,
-      losses: [{ kind: 'unknown', reason: 'no-backup' }],
+      losses: [{ kind: 'unknown', reason: 'zero-pages' }],
       lost: expect.stringMatching(/^not known: pages hold zeroes/),
     });
     expect(report?.findings).toContainEqual(
       expect.objectContaining({ code: 'page.unknown', path: instance.places.ledger, blocks: [3], severity: 'info' }),
     );
-    await expectStopped(instance, await running.stop());
+    expect(running.words()).toMatch(/pages of public\.ledger in app hold zeroes.*backup create/);
+    await crash(instance, running);
+    const again = await boot(instance);
+    expect((await readRecovery(instance))?.losses, 'it is told once').toEqual([{ kind: 'nothing' }]);
+    await expectStopped(instance, await again.stop());
   },
 );
