@@ -163,7 +163,7 @@ export const circumstances = [
   { id: 'times-changed', findings: ['times.differ'], when: always, ...starts, words: 'a copy keeps the bytes and not always the times' },
   {
     id: 'shared-catalog-not-needed',
-    findings: ['catalog.missing'],
+    findings: ['catalog.missing', 'relation.missing', 'relation.truncated', 'relation.changed', 'page.damaged', 'page.lost'],
     when: (c) => isShared(c) && c.answering,
     ...served,
     words: 'every database answers without it, and every row of theirs is there',
