@@ -11,7 +11,7 @@ import type { Reached } from './reached.ts';
 import { hasEnded } from './status-bits.ts';
 import type { Walk } from './walk.ts';
 
-/** As much WAL as is read before what recovery reads, for transactions that the mark does not know: two seconds of it, as a rule. */
+/** As much WAL as is read before what recovery reads, for transactions that the mark does not know: what lies between two checkpoints, as a rule. */
 const BEFORE_BYTES = 1024n * 1024n * 1024n;
 
 /**
