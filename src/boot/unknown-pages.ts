@@ -8,7 +8,6 @@ import type { RecoveryReport } from '../recovery/report.ts';
 import { unknownReport } from '../recovery/unknown-report.ts';
 import type { Way } from './rebuild-index.ts';
 
-const BLOCKS_MAX = 1000;
 const toldSchema = v.object({
   schema: v.literal('dbkit.unknown-pages/v1'),
   systemIdentifier: v.string(),
@@ -33,13 +32,12 @@ export async function tellUnknown(
   if (found.length === 0) return undefined;
   const memory = await files.readJson(path, (value) => v.parse(toldSchema, value));
   const told = new Map(memory?.systemIdentifier === systemIdentifier ? memory.told : []);
-  const isNew = ({ path: file, blocks = [] }: Finding): boolean =>
-    blocks.slice(0, BLOCKS_MAX).some((block) => !told.get(file)?.includes(block));
+  const isNew = ({ path: file, blocks = [] }: Finding): boolean => blocks.some((block) => !told.get(file)?.includes(block));
   const dropped = await droppedRelations(way, found, signal);
   const fresh = found.filter((finding) => isNew(finding) && !dropped.has(finding.path));
   if (fresh.length === 0) return undefined;
   const named = await withNames(way, fresh, signal);
-  for (const { path: file, blocks = [] } of fresh) told.set(file, [...new Set([...(told.get(file) ?? []), ...blocks])].slice(-BLOCKS_MAX));
+  for (const { path: file, blocks = [] } of fresh) told.set(file, [...blocks]);
   const body = { schema: 'dbkit.unknown-pages/v1', systemIdentifier, told: [...told] };
   await files
     .write(path, `${JSON.stringify(body)}\n`, { mode: 0o600 })

@@ -24,6 +24,9 @@ export const proofFindings = ({ doubtful, against }: Proof, severity: Finding['s
     blocks: result.doubts.map(({ block }) => block),
   }));
 
+/** Of long lists the beginning is enough to know them again. */
+const BLOCKS_MAX = 1000;
+
 /** Each file with pages that hold zeroes, of which nothing is known. */
 export const unknownFindings = ({ unknown }: Pick<Proof, 'unknown'>): Finding[] =>
   unknown.map(({ path, emptied, pages }) => ({
@@ -31,7 +34,7 @@ export const unknownFindings = ({ unknown }: Pick<Proof, 'unknown'>): Finding[] 
     path,
     evidence: `${emptied.length} of ${pages} pages hold zeroes, and neither a backup nor the WAL says why`,
     severity: 'info',
-    blocks: emptied,
+    blocks: emptied.slice(0, BLOCKS_MAX),
   }));
 
 /** An index is rebuilt whatever is wrong with it. */
