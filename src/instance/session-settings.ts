@@ -16,6 +16,8 @@ export interface SessionNeeds {
    * A server frozen by its owner still gets the scratch database and the restore that were asked for.
    */
   readonly readOnlyDefault?: 'kept' | 'off' | undefined;
+  /** How a superuser's commits are acknowledged: 'local' by default; 'kept' waits for a standby where an application's do. */
+  readonly commits?: 'kept' | 'local' | undefined;
 }
 
 interface Setting {
@@ -43,7 +45,6 @@ const always: readonly Setting[] = [
 const asSuperuser: readonly Setting[] = [
   { name: 'search_path', value: 'pg_catalog,pg_temp' },
   { name: 'role', value: 'none' },
-  { name: 'synchronous_commit', value: 'local' }, // dbkit's own small writes wait for no standby.
   { name: 'default_transaction_isolation', value: 'read committed' },
   { name: 'default_transaction_deferrable', value: 'off' }, // With it a read-only transaction may wait for others without end.
   { name: 'standard_conforming_strings', value: 'on' }, // Else a backslash in dbkit's own texts is another one.
@@ -71,16 +72,19 @@ export function lateSettings(needs: SessionNeeds, major: number, { trusted = tru
   return late.map(({ name, value }) => `SET ${name} = ${value}`).join('; ');
 }
 
+/** dbkit's own small writes wait for no standby. */
+const commitsLocally: Setting = { name: 'synchronous_commit', value: 'local' };
 const writes: Setting = { name: 'default_transaction_read_only', value: 'off' };
 
 const wanted = ({ as, lockTimeoutMs = 0, statementTimeoutMs = 0, ...needs }: SessionNeeds): readonly Setting[] => {
   if (as === 'pooler') return [];
-  const { readOnlyDefault = as === 'superuser' ? 'off' : 'kept' } = needs;
+  const { readOnlyDefault = as === 'superuser' ? 'off' : 'kept', commits = as === 'superuser' ? 'local' : 'kept' } = needs;
   return [
     { name: 'lock_timeout', value: String(Math.ceil(lockTimeoutMs)) },
     { name: 'statement_timeout', value: String(Math.ceil(statementTimeoutMs)) },
     ...always,
     ...(readOnlyDefault === 'off' ? [writes] : []),
+    ...(commits === 'local' ? [commitsLocally] : []),
     ...(as === 'superuser' ? asSuperuser : []),
   ];
 };

@@ -119,7 +119,7 @@ async function untilRedundant(needs: ClusterNeeds, begunMs: number, signal: Abor
 async function lostRows(endpoint: Endpoint, writers: Writers, { config }: ClusterNeeds, signal: AbortSignal): Promise<number> {
   const session = await openAt(endpoint, config.postgresql, signal);
   try {
-    const rows = await session.query<{ writer: number; row: string }>(`select writer, row::text as row from ${TABLE}`);
+    const rows = await session.query<{ writer: number; row: string }>(`select writer, row from ${TABLE}`);
     const there = new Set(rows.map(({ writer, row }) => `${writer} ${row}`));
     return writers.acked().filter(({ writer, row }) => !there.has(`${writer} ${row}`)).length;
   } finally {

@@ -10,9 +10,9 @@ export type SchemaState = 'none' | 'left' | 'busy' | 'foreign';
 
 const LIMIT_MS = 20_000;
 /** A drill that runs writes many times in a second. */
-const STATE = `select obj_description(oid, 'pg_namespace') as mark, exists (
+const STATE = `select pg_catalog.obj_description(oid, 'pg_namespace') as mark, exists (
     select from pg_catalog.pg_stat_activity
-    where pid <> pg_backend_pid() and position('insert into ${TABLE}' in query) > 0 and state_change > now() - interval '2 seconds') as busy
+    where pid <> pg_catalog.pg_backend_pid() and position('insert into ${TABLE}' in query) > 0 and state_change > pg_catalog.now() - interval '2 seconds') as busy
   from pg_catalog.pg_namespace where nspname = '${SCHEMA}'`;
 
 /** The schema as the leader has it, where this address leads to it. Changes nothing. */

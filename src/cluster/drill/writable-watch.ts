@@ -48,7 +48,7 @@ async function followOne(place: Place, intervals: Interval[], { login, clock, si
     while (!signal.aborted) {
       const askedMs = clock.monotonicMs();
       const [row] = await within([signal], LIMIT_MS, () =>
-        session.query<{ writable: boolean }>('select not pg_is_in_recovery() as writable'),
+        session.query<{ writable: boolean }>('select not pg_catalog.pg_is_in_recovery() as writable'),
       );
       const isWritable = row!.writable;
       if (!isWritable) interval = undefined;

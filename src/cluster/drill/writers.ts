@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import type { Connection } from '../../instance/connection.ts';
-import { openAsRole, type ServerAddress } from '../../instance/sessions.ts';
+import { openAsRole, openAsSuperuser, type ServerAddress } from '../../instance/sessions.ts';
 import { bound } from '../../kernel/deadline.ts';
 import type { Clock } from '../../kernel/machine.ts';
 import type { Place } from '../members.ts';
@@ -37,13 +37,21 @@ const AGAIN_MS = 50;
 export const SCHEMA = 'dbkit_drill';
 export const TABLE = `${SCHEMA}.rows`;
 
-/** As an application, in the database `postgres`. */
+const DATABASE = 'postgres';
+
+/**
+ * A superuser's session whose commits wait for the standby, as an application's do. PgBouncer passes no settings on, so through it the search_path
+ * is the database's: every name in a statement is qualified.
+ */
 export async function openAt({ name, place }: Endpoint, login: WriterLogin, signal: AbortSignal): Promise<Connection> {
   const { superuser, superuserPassword, requireAuth, sslMode, sslRootCert } = login;
   const { host: socketDir, port } = place;
-  const tls = name === 'pooler' ? {} : { sslMode, sslRootCert };
-  const target = { socketDir, port, user: superuser, database: 'postgres', password: superuserPassword?.reveal(), requireAuth, ...tls };
-  return openAsRole(target, { connectTimeoutMs: CONNECT_MS }, signal); // As an application: its commits wait for the standby.
+  if (name === 'pooler') {
+    const target = { socketDir, port, user: superuser, database: DATABASE, password: superuserPassword?.reveal(), requireAuth };
+    return openAsRole(target, { connectTimeoutMs: CONNECT_MS }, signal);
+  }
+  const address = { socketDir, port, superuser, superuserPassword, requireAuth, sslMode, sslRootCert };
+  return openAsSuperuser(address, DATABASE, { connectTimeoutMs: CONNECT_MS, commits: 'kept' }, signal);
 }
 
 /** Two clients at each address; one that has waited `patienceMs` for a commit gives up, which is an error. */
