@@ -16,6 +16,19 @@ export async function startedTicks(pid: number): Promise<string | undefined> {
 
 export const lives = async ({ pid, startedTicks: started }: ProcessMark): Promise<boolean> => (await startedTicks(pid)) === started;
 
+/** The process of this pid as it is now; undefined when it is gone. */
+export async function markOf(pid: number): Promise<ProcessMark | undefined> {
+  const ticks = await startedTicks(pid);
+  return ticks === undefined ? undefined : { pid, startedTicks: ticks };
+}
+
+/** Sends a signal to the process that was marked, and to no other that has its pid by now; false where it is gone. */
+export async function signalMarked(mark: ProcessMark, name: NodeJS.Signals): Promise<boolean> {
+  if (!(await lives(mark))) return false;
+  signalTo(mark.pid, name);
+  return true;
+}
+
 /** Sends a signal; a process that has ended meanwhile is no failure. */
 export function signalTo(pid: number, name: NodeJS.Signals): void {
   try {

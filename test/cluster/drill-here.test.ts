@@ -6,13 +6,15 @@ import { drills } from '../../src/cluster/drill/drills.ts';
 import { hereFaults } from '../../src/cluster/drill/here-faults.ts';
 import { type HereFacts, type HereRefusalId, hereRefusals, type LeaderHere } from '../../src/cluster/drill/here-rows.ts';
 import { drillHere } from '../../src/cluster/drill/run-here.ts';
+import type { ProcessMark } from '../../src/cluster/processes.ts';
 import { createFiles } from '../../src/machine/files.ts';
 import { createLocks } from '../../src/machine/locks.ts';
 import { clusterFacts, memberFacts, settingsFacts } from './a-cluster.ts';
 import { type FakeAnswer, type FakeCluster, fakeCluster, recorded } from './fake-cluster.ts';
 
 const never = new AbortController().signal;
-const leaderHere: LeaderHere = { server: 300, patroni: 200, guard: 100, maySignal: true };
+const mark = (pid: number): ProcessMark => ({ pid, startedTicks: '1' });
+const leaderHere: LeaderHere = { server: mark(300), patroni: mark(200), guard: mark(100), maySignal: true };
 const facts = (over: Partial<HereFacts> = {}): HereFacts => ({
   drill: 'freeze',
   cluster: clusterFacts(),
@@ -41,7 +43,7 @@ const refused: Readonly<Record<HereRefusalId, HereFacts>> = {
   'drill-here-elsewhere': facts({ drill: 'postmaster', leaderHere: null }),
   'drill-here-may-not-signal': facts({ drill: 'postmaster', leaderHere: { ...leaderHere, maySignal: false } }),
   'drill-here-unguarded': facts({ leaderHere: { ...leaderHere, guard: null } }),
-  'drill-here-first-process': facts({ leaderHere: { ...leaderHere, guard: 1 } }),
+  'drill-here-first-process': facts({ leaderHere: { ...leaderHere, guard: mark(1) } }),
 };
 const refusal = (asked: HereFacts): string | undefined => hereRefusals.find(({ when }) => when(asked))?.id;
 
@@ -61,7 +63,7 @@ test('a switchover harms no process, so it may be asked for anywhere; a server t
   for (const drill of ['patroni-killed', 'patroni-hung', 'freeze'] as const)
     expect(refusal(facts({ drill, leaderHere: alone }))).toBe('drill-here-unguarded');
   expect(refusal(facts({ leaderHere: { ...leaderHere, patroni: null } }))).toBe('drill-here-unguarded');
-  expect(refusal(facts({ drill: 'patroni-killed', leaderHere: { ...leaderHere, guard: 1 } }))).toBeUndefined();
+  expect(refusal(facts({ drill: 'patroni-killed', leaderHere: { ...leaderHere, guard: mark(1) } }))).toBeUndefined();
 });
 
 test('rows may be given up by a person, and nothing else', () => {

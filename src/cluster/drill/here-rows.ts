@@ -1,17 +1,18 @@
 import type { Refusal } from '../../kernel/reasons.ts';
 import type { ClusterFacts } from '../facts.ts';
 import type { ClusterFinding } from '../finding.ts';
+import type { ProcessMark } from '../processes.ts';
 import type { DrillName } from './drills.ts';
 import type { SchemaState } from './table.ts';
 
 /** The leader's processes, those that are seen on this machine. */
 export interface LeaderHere {
   /** Its server, proven by its own word. */
-  readonly server: number;
+  readonly server: ProcessMark;
   /** null: no Patroni that a dbkit of this configuration has started. */
-  readonly patroni: number | null;
+  readonly patroni: ProcessMark | null;
   /** The dbkit that guards that Patroni; null: none lives, or its guard is off. */
-  readonly guard: number | null;
+  readonly guard: ProcessMark | null;
   /** This user may signal them. */
   readonly maySignal: boolean;
 }
@@ -142,7 +143,7 @@ export const hereRefusals = [
   },
   {
     id: 'drill-here-first-process',
-    when: (facts) => facts.drill === 'freeze' && facts.leaderHere?.guard === 1,
+    when: (facts) => facts.drill === 'freeze' && facts.leaderHere?.guard?.pid === 1,
     words: 'the dbkit of {leader} is process 1 of its container, which nobody can stop from within',
     ...refuse('start it under an init (dbkit-init, tini), or rehearse it on a cluster of its own; nothing was changed'),
   },

@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Config } from '../../config/config.ts';
 import { memberSettings } from '../../config/ha-settings.ts';
-import { serverOn } from '../../instance/guard/preflight.ts';
 import type { Files } from '../../kernel/machine.ts';
 import { isThere } from '../../machine/is-there.ts';
 import { type ClusterFacts, leaderOf } from '../facts.ts';
@@ -10,9 +9,10 @@ import { memberState } from '../local/local-member.ts';
 import { localFolder, localNeeds, readLocal } from '../local/local-state.ts';
 import type { ClusterNeeds } from '../look.ts';
 import { leftPatroni } from '../member/orphan.ts';
-import { maySignal, parentOf } from '../processes.ts';
+import { markOf, maySignal, type ProcessMark, parentOf } from '../processes.ts';
 import { askServer, isTrouble } from '../server.ts';
 import type { LeaderHere } from './here-rows.ts';
+import { provenServer } from './proven-server.ts';
 
 export interface HereNeeds extends ClusterNeeds {
   readonly config: Config;
@@ -32,20 +32,22 @@ const published = v.looseObject({ pid: v.pipe(v.number(), v.integer()) });
 
 /**
  * The leader's processes on this machine; null where its server is not here. That it is the leader's is proven by itself: the server on this
- * machine's socket started when the leader's did. Its guard is the dbkit that says so in its state folder and is the parent of that Patroni.
+ * machine's socket started when the leader's did, and answers by this process. Its guard is the dbkit that says so in its state folder and is the
+ * parent of that Patroni.
  */
 export async function findLeaderHere(needs: HereNeeds, cluster: ClusterFacts, signal: AbortSignal): Promise<LeaderHere | null> {
   const leader = leaderOf(cluster);
   if (!leader?.own) return null;
   const member = (await ofLocal(needs, leader.name)) ?? ofConfiguration(needs);
   const place = { host: member.socketDir, port: member.port };
-  const [said, server] = await Promise.all([askServer(place, needs.config.postgresql, signal), serverOn(member.dataDir)]);
-  if (isTrouble(said) || typeof server !== 'object') return null;
-  if (said.startedAt !== leader.own.startedAt || said.systemIdentifier !== leader.own.systemIdentifier) return null;
-  const patroni = (await leftPatroni(member.stateDir))?.pid ?? null;
+  const server = await provenServer(place, member.dataDir, needs.config.postgresql, signal); // First: one that starts meanwhile is not harmed.
+  if (server === null) return null;
+  const said = await askServer(place, needs.config.postgresql, signal);
+  if (isTrouble(said) || said.startedAt !== leader.own.startedAt || said.systemIdentifier !== leader.own.systemIdentifier) return null;
+  const patroni = (await leftPatroni(member.stateDir)) ?? null;
   const guard = patroni === null || !member.isGuardOn ? null : await guardOf(needs, patroni, member.stateDir);
-  const pids = [server.pid, patroni, guard].filter((pid) => pid !== null);
-  return { server: server.pid, patroni, guard, maySignal: pids.every(maySignal) };
+  const marks = [server, patroni, guard].filter((mark) => mark !== null);
+  return { server, patroni, guard, maySignal: marks.every(({ pid }) => maySignal(pid)) };
 }
 
 const ofConfiguration = ({ config }: HereNeeds): MemberHere => ({
@@ -72,9 +74,9 @@ async function ofLocal(needs: HereNeeds, name: string): Promise<MemberHere | und
   };
 }
 
-/** An orphan has another parent by now. */
-async function guardOf({ files }: HereNeeds, patroni: number, stateDir: string): Promise<number | null> {
+/** An orphan has another parent by now. Marked before it is asked for, so that a pid that is used again is no parent of it. */
+async function guardOf({ files }: HereNeeds, patroni: ProcessMark, stateDir: string): Promise<ProcessMark | null> {
   const status = await files.readJson(join(stateDir, 'status.json'), (value) => v.parse(published, value));
-  const parent = await parentOf(patroni);
-  return status !== undefined && status.pid === parent ? parent : null;
+  const guard = status && (await markOf(status.pid));
+  return guard !== undefined && (await parentOf(patroni.pid)) === guard.pid ? guard : null;
 }

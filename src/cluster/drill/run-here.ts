@@ -156,6 +156,7 @@ async function victimOf(needs: Needs, drill: DrillName, before: ClusterFacts, si
   return {
     clock: needs.clock,
     spawn: needs.spawn,
+    log: needs.log,
     ttlSeconds: effectiveTtlSeconds(before),
     leader,
     switchover: (bounded) => switchover(needs, { to: undefined, pause: true }, bounded),

@@ -6,7 +6,7 @@ import type { System } from '../../kernel/machine.ts';
 import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { readPatroni } from '../answers.ts';
 import type { AskPatroni } from '../patroni.ts';
-import { lives, type ProcessMark, signalTo, startedTicks } from '../processes.ts';
+import { lives, markOf, type ProcessMark, signalTo } from '../processes.ts';
 import type { MemberFile } from './member-file.ts';
 
 /** In the environment of a Patroni, and of whatever it starts: the state folder of the dbkit that guards it. */
@@ -26,11 +26,10 @@ export async function startedByPatroni(stateDir: string): Promise<readonly Proce
   const words = `${GUARDED_BY}=${resolve(stateDir)}`;
   const pids = ((await readdir('/proc').catch(unlessOwnTrouble)) ?? []).filter((name) => /^\d+$/.test(name)).map(Number);
   const found = await Promise.all(
-    pids.map(async (pid): Promise<readonly ProcessMark[]> => {
+    pids.map(async (pid): Promise<ProcessMark | readonly ProcessMark[]> => {
       const environment = (await readFile(`/proc/${pid}/environ`, 'utf8').catch(unlessOwnTrouble)) ?? ''; // Another user's.
       if (!environment.split('\0').includes(words) || (await programOf(pid)) === 'postgres') return [];
-      const ticks = await startedTicks(pid);
-      return ticks === undefined ? [] : [{ pid, startedTicks: ticks }];
+      return (await markOf(pid)) ?? [];
     }),
   );
   return found.flat().sort((a, b) => Number(a.startedTicks) - Number(b.startedTicks) || a.pid - b.pid);
