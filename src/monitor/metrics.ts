@@ -23,16 +23,20 @@ export const pictureMetrics = (picture: Picture): Promise<string> =>
     ofDrills(gauge, drills);
   });
 
-/** The last trial of each. */
+/** The last trial of each, those on the real cluster with a label. */
 function ofDrills(gauge: Gauge, drills: readonly Rehearsed[]): void {
   const last = new Map<string, Rehearsed>();
-  for (const one of drills) if (!last.has(one.drill)) last.set(one.drill, one);
+  const labels = ({ drill, here }: Rehearsed) => ({ drill, ...(here ? { here: 'true' } : {}) });
+  for (const one of drills) {
+    const key = JSON.stringify(labels(one));
+    if (!last.has(key)) last.set(key, one);
+  }
   if (last.size === 0) return;
   const each = (name: string, help: string, figure: (one: Rehearsed) => number): void =>
     gauge(
       name,
       help,
-      [...last.values()].map((one) => [{ drill: one.drill }, figure(one)]),
+      [...last.values()].map((one) => [labels(one), figure(one)]),
     );
   each('dbkit_ha_drill_timestamp_seconds', 'When the disaster was rehearsed last, in Unix time.', ({ at }) => Date.parse(at) / 1000);
   each('dbkit_ha_drill_passed', '1 when the last rehearsal met every target.', ({ passed }) => (passed ? 1 : 0));

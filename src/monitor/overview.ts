@@ -38,6 +38,8 @@ export interface Picture {
 /** One trial of `dbkit ha drill`. */
 export interface Rehearsed {
   readonly drill: string;
+  /** On the real cluster. */
+  readonly here?: boolean;
   /** RFC 3339. */
   readonly at: string;
   readonly passed: boolean;

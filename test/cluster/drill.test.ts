@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { drillNamed, drills } from '../../src/cluster/drill/drills.ts';
-import { keepTrial, reportTrials, type Trial } from '../../src/cluster/drill/evidence.ts';
+import { keepTrial, lastTrials, reportTrials, type Trial } from '../../src/cluster/drill/evidence.ts';
 import { faults } from '../../src/cluster/drill/faults.ts';
 import { type Measured, type MissId, missesOf, missRows } from '../../src/cluster/drill/misses.ts';
 import { longestGapMs, overlapMs } from '../../src/cluster/drill/overlap.ts';
@@ -67,25 +67,38 @@ test('a second drill waits for nobody and removes nothing: the first one holds t
   }
 });
 
+const trial = (at: string, passed: boolean, over: Partial<Trial> = {}): Trial => ({
+  ...{ schema: 'dbkit.ha-trial/v1', drill: 'freeze', at, passed, patroniVersion: '3.0.2', ttlSeconds: 20, synchronous: true },
+  ...{ guarded: true, here: false, ...good, rtoSeconds: { pooler: 2.1 } },
+  ...{ leaderBefore: 'n1', leaderAfter: 'n2', targets, misses: missesOf(good, targets).map((one) => ({ ...one })) },
+  ...over,
+});
+
+test('the last trials: one of the real cluster takes no place of another’s, and Patroni’s alone count nowhere', async () => {
+  const stateDir = mkdtempSync(join(tmpdir(), 'dbkit-trials-'));
+  try {
+    const files = createFiles({ warn: () => undefined } as unknown as Parameters<typeof createFiles>[0]);
+    const of = (day: number, over: Partial<Trial>) =>
+      keepTrial({ stateDir }, { files }, trial(`2026-11-0${day}T10:00:00.000Z`, true, over));
+    await of(1, {});
+    await of(2, {});
+    await of(3, { here: true });
+    await of(4, { here: true, guarded: null });
+    await of(5, { guarded: false });
+    const last = await lastTrials({ config: { stateDir }, files });
+    expect(last.map(({ at, here, guarded }) => [at.slice(8, 10), here, guarded])).toEqual([
+      ['04', true, null],
+      ['02', false, true],
+    ]);
+  } finally {
+    rmSync(stateDir, { recursive: true, force: true });
+  }
+});
+
 test('trials are kept, and told newest first; one that cannot be read hides no other', async () => {
   const stateDir = mkdtempSync(join(tmpdir(), 'dbkit-trials-'));
   try {
     const files = createFiles({ warn: () => undefined } as unknown as Parameters<typeof createFiles>[0]);
-    const trial = (at: string, passed: boolean): Trial => ({
-      ...{
-        schema: 'dbkit.ha-trial/v1',
-        drill: 'freeze',
-        at,
-        passed,
-        patroniVersion: '3.0.2',
-        ttlSeconds: 20,
-        synchronous: true,
-        guarded: true,
-        here: false,
-      },
-      ...{ ...good, rtoSeconds: { pooler: 2.1 } },
-      ...{ leaderBefore: 'n1', leaderAfter: 'n2', targets, misses: missesOf(good, targets).map((one) => ({ ...one })) },
-    });
     for (const [at, passed] of [
       ['2026-11-01T10:00:00.000Z', true],
       ['2026-11-03T10:00:00.000Z', false],

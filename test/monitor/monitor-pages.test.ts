@@ -111,6 +111,7 @@ const picture: Picture = {
   backups: [backup, { ...backup, label: 'data_20261121_030000', createdAt: '2026-11-21T03:00:00.000Z', state: 'damaged', provenAt: null }],
   recoveries: [recovery],
   drills: [
+    { drill: 'leader-node', here: true, at: '2026-11-21T04:00:00.000Z', passed: false, rtoSeconds: { write: 35 }, lostRows: 0 },
     { drill: 'leader-node', at: '2026-11-20T04:00:00.000Z', passed: true, rtoSeconds: { write: 19.5, pooler: 20.1 }, lostRows: 0 },
     { drill: 'leader-node', at: '2026-10-20T04:00:00.000Z', passed: false, rtoSeconds: { write: 40 }, lostRows: 1 },
   ],
@@ -131,6 +132,7 @@ test('/metrics shows the probes, the monitor, the backups and the recoveries', a
     `dbkit_backup_last_proven_timestamp_seconds ${Date.parse(backup.provenAt!) / 1000}`,
     'dbkit_recoveries_remembered{decision="restore"} 1',
     'dbkit_ha_drill_passed{drill="leader-node"} 1',
+    'dbkit_ha_drill_passed{drill="leader-node",here="true"} 0',
     'dbkit_ha_drill_rto_seconds{drill="leader-node"} 20.1',
     'dbkit_ha_drill_lost_rows{drill="leader-node"} 0',
     'dbkit_last_recovery_duration_seconds 4',

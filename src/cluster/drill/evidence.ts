@@ -13,8 +13,8 @@ const trial = v.object({
   patroniVersion: v.string(),
   ttlSeconds: number,
   synchronous: v.boolean(),
-  /** false: Patroni alone, to compare with. */
-  guarded: v.optional(v.boolean(), true),
+  /** false: Patroni alone, to compare with; null: nobody knows, on a real cluster that was asked from elsewhere. */
+  guarded: v.optional(v.nullable(v.boolean()), true),
   /** true: on the real cluster. */
   here: v.optional(v.boolean(), false),
   rtoSeconds: v.record(v.string(), number),
@@ -43,11 +43,11 @@ export async function keepTrial(config: Pick<Config, 'stateDir'>, { files }: { r
   return path;
 }
 
-/** The last trial of each drill that dbkit guarded. */
+/** The last trial of each drill that was not Patroni's alone, on a cluster of its own and on the real one. */
 export async function lastTrials(needs: Parameters<typeof reportTrials>[0]): Promise<readonly Trial[]> {
   const { trials } = await reportTrials(needs, { since: undefined });
-  const guarded = trials.filter((one) => one.guarded);
-  return guarded.filter((one, index) => guarded.findIndex(({ drill }) => drill === one.drill) === index);
+  const kept = trials.filter(({ here, guarded }) => here || guarded);
+  return kept.filter((one, index) => kept.findIndex(({ drill, here }) => drill === one.drill && here === one.here) === index);
 }
 
 export interface TrialsReport {

@@ -21,8 +21,8 @@ export interface Rehearsal {
   /** Of the rows that were acknowledged. */
   readonly ledger: string;
   readonly patroniVersion: string;
-  /** false: Patroni alone. */
-  readonly guarded: boolean;
+  /** false: Patroni alone; null: nobody knows. */
+  readonly guarded: boolean | null;
   /** On the real cluster. */
   readonly here: boolean;
   /** Brings the disaster about. Resolves when it is there, or over where it ends by itself. */
