@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { makeTable, removeTable, schemaState } from '../../src/cluster/drill/table.ts';
+import { groundAt, makeTable, removeTable } from '../../src/cluster/drill/table.ts';
 import type { Endpoint } from '../../src/cluster/drill/writers.ts';
 import { openAt, SCHEMA, TABLE } from '../../src/cluster/drill/writers.ts';
 import { ask } from '../harness/ask.ts';
@@ -38,10 +38,10 @@ test.for(installed)(
       const place = { host: instance.socketDir, port: instance.port };
       const login = { superuser: 'postgres' };
       const direct: Endpoint = { name: 'write', place };
-      expect(await schemaState(direct, login, signal)).toBe('none');
+      expect(await groundAt(direct, login, signal)).toEqual({ schema: 'none', isPublished: false });
       for (const endpoint of [direct, { name: 'pooler', place } as const]) {
         await makeTable(endpoint, login, signal);
-        expect(await schemaState(direct, login, signal)).toBe('left');
+        expect(await groundAt(direct, login, signal)).toEqual({ schema: 'left', isPublished: false });
         const session = await openAt(endpoint, login, signal);
         try {
           await session.query(`insert into ${TABLE} (writer, row) values ($1, $2)`, [1, 2]);

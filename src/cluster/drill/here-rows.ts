@@ -26,6 +26,8 @@ export interface HereFacts {
   /** The addresses that clients write to, those that the configuration names. */
   readonly addresses: readonly ('write' | 'pooler')[];
   readonly schema: SchemaState;
+  /** A publication FOR ALL TABLES is in the database that would be written to. */
+  readonly isPublished: boolean;
   /** null: its server is not on this machine, or nobody can tell. */
   readonly leaderHere: LeaderHere | null;
   /** A person said that rows may be lost. */
@@ -112,7 +114,7 @@ export const hereRefusals = [
   {
     id: 'drill-here-beside-another',
     when: ({ schema }) => schema === 'busy',
-    words: 'another drill runs on this cluster: it writes into the schema dbkit_drill',
+    words: 'another drill runs on this cluster',
     ...refuse('wait until it is over; nothing was changed'),
   },
   {
@@ -120,6 +122,12 @@ export const hereRefusals = [
     when: ({ schema }) => schema === 'foreign',
     words: 'the database postgres has a schema dbkit_drill that no drill has made',
     ...refuse('rename that schema; nothing was changed'),
+  },
+  {
+    id: 'drill-here-published',
+    when: ({ isPublished }) => isPublished,
+    words: 'a publication of the database postgres is FOR ALL TABLES: its subscribers would stop at a table that they do not have',
+    ...refuse('publish those tables by their names, or rehearse on a cluster of its own: `dbkit ha drill {drill}`; nothing was changed'),
   },
   {
     id: 'drill-here-elsewhere',

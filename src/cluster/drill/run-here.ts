@@ -18,7 +18,8 @@ import { type HereFacts, hereRefusals } from './here-rows.ts';
 import { findLeaderHere, type HereNeeds } from './leader-here.ts';
 import { type Mend, measure } from './measure.ts';
 import { type DrillReport, knownDrill } from './run-drill.ts';
-import { makeTable, removeTable, schemaState } from './table.ts';
+import { type Ground, groundAt, makeTable, removeTable } from './table.ts';
+import { takeTurn } from './turn.ts';
 import type { Endpoint } from './writers.ts';
 
 interface Needs extends HereNeeds {
@@ -43,6 +44,7 @@ export interface HerePlan {
 
 const REMOVE_MS = 60_000;
 const nothing: Mend = async () => undefined;
+const unasked: Ground = { schema: 'none', isPublished: false };
 
 /**
  * Rehearses a disaster on the real cluster, once, after a question, and measures it; the table that is written to is the drill's own, and is
@@ -68,11 +70,23 @@ export async function drillHere(
       throw new DbkitError('prompt.refused', 'nothing was changed: the answer was no');
     const now = await factsFor(needs, drill.id, acceptLoss, signal); // The answer may have taken long.
     refuseHere(now);
-    const trial = await rehearse(needs, drill, now, signal);
+    const trial = await inTurn(needs, now, signal, () => rehearse(needs, drill, now, signal));
     const evidence = await keepTrial(config, needs, trial);
     return { drill: drill.id, trials: [trial], passed: trial.passed, evidence: [evidence], folder: null };
   } finally {
     await lock.release();
+  }
+}
+
+/** Two drills that were typed on two machines may both have found the cluster free: one of them gets the lock, and the other is refused. */
+async function inTurn<T>({ config, clock }: Needs, facts: HereFacts, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  const [endpoint] = endpointsOf(config);
+  const turn = await takeTurn({ endpoint: endpoint!, login: config.postgresql, clock }, signal);
+  try {
+    refuseHere(turn === null ? { ...facts, schema: 'busy' } : facts);
+    return await work();
+  } finally {
+    await turn?.release();
   }
 }
 
@@ -102,7 +116,7 @@ async function factsFor(needs: Needs, drill: DrillName, acceptLoss: boolean, sig
     cluster,
     finding: check.findings[0],
     addresses: endpoints.map(({ name }) => name),
-    schema: isWell && write?.name === 'write' ? await schemaState(write, needs.config.postgresql, signal) : 'none',
+    ...(isWell && write?.name === 'write' ? await groundAt(write, needs.config.postgresql, signal) : unasked),
     leaderHere: isWell ? await findLeaderHere(needs, cluster, signal) : null,
     acceptLoss,
   };
@@ -132,11 +146,11 @@ async function rehearse(
     undo = await hereFaults[drill.id]!(await victimOf(needs, drill.id, before, bounded), bounded);
     return nothing; // Its guard shall mend it, and is measured.
   };
-  await makeTable(all[0]!, config.postgresql, signal);
   const folder = await mkdtemp(join(tmpdir(), 'dbkit-drill-'));
-  const guarded = leaderHere === null || leaderHere.guard !== null; // From elsewhere nobody sees it.
+  const guarded = leaderHere && leaderHere.guard !== null; // null: from elsewhere nobody sees it.
   const patroniVersion = cluster.members.flatMap(({ patroni }) => patroni?.version ?? [])[0] ?? 'unknown';
   try {
+    await makeTable(all[0]!, config.postgresql, signal);
     const rest = { guarded, here: true, patroniVersion, ledger: join(folder, 'ledger') };
     return await measure(needs, { drill, endpoints, ...rest, harm }, signal);
   } finally {

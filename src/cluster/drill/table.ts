@@ -1,5 +1,6 @@
 import type { Connection } from '../../instance/connection.ts';
 import { bound } from '../../kernel/deadline.ts';
+import { IS_TAKEN } from './turn.ts';
 import { type Endpoint, openAt, SCHEMA, TABLE, type WriterLogin } from './writers.ts';
 
 /** On the schema, so that the next drill knows it for what one that was killed has left. */
@@ -8,20 +9,42 @@ export const MARK = 'made by dbkit ha drill, which removes it at its end';
 /** The state of that schema: none, left by a drill that is over, in use by one that runs, or somebody else's. */
 export type SchemaState = 'none' | 'left' | 'busy' | 'foreign';
 
-const LIMIT_MS = 20_000;
-/** A drill that runs writes many times in a second. */
-const STATE = `select pg_catalog.obj_description(oid, 'pg_namespace') as mark, exists (
-    select from pg_catalog.pg_stat_activity
-    where pid <> pg_catalog.pg_backend_pid() and position('insert into ${TABLE}' in query) > 0 and state_change > pg_catalog.now() - interval '2 seconds') as busy
-  from pg_catalog.pg_namespace where nspname = '${SCHEMA}'`;
+/** Where the rows would go, as the leader has it. */
+export interface Ground {
+  readonly schema: SchemaState;
+  /** A publication of the database `postgres` is FOR ALL TABLES. */
+  readonly isPublished: boolean;
+}
 
-/** The schema as the leader has it, where this address leads to it. Changes nothing. */
-export async function schemaState(endpoint: Endpoint, login: WriterLogin, signal: AbortSignal): Promise<SchemaState> {
+const LIMIT_MS = 20_000;
+/** A drill that runs has its turn, and writes many times in a second. */
+const GROUND = `select pg_catalog.obj_description(there.oid, 'pg_namespace') as mark, there.oid is not null as there, ${IS_TAKEN} as taken, exists (
+    select from pg_catalog.pg_stat_activity
+    where pid <> pg_catalog.pg_backend_pid() and position('insert into ${TABLE}' in query) > 0
+      and state_change > pg_catalog.now() - interval '2 seconds') as written,
+    exists (select from pg_catalog.pg_publication where puballtables) as published
+  from (select) as one left join (select oid from pg_catalog.pg_namespace where nspname = '${SCHEMA}') as there on true`;
+
+interface GroundRow {
+  readonly mark: string | null;
+  readonly there: boolean;
+  readonly taken: boolean;
+  readonly written: boolean;
+  readonly published: boolean;
+}
+
+/** Asks the leader, where this address leads to it. Changes nothing. */
+export async function groundAt(endpoint: Endpoint, login: WriterLogin, signal: AbortSignal): Promise<Ground> {
   return inSession(endpoint, login, signal, async (session) => {
-    const [row] = await session.query<{ mark: string | null; busy: boolean }>(STATE);
-    if (row === undefined) return 'none';
-    return row.mark !== MARK ? 'foreign' : row.busy ? 'busy' : 'left';
+    const [row] = await session.query<GroundRow>(GROUND);
+    return { schema: stateOf(row!), isPublished: row!.published };
   });
+}
+
+function stateOf({ mark, there, taken, written }: GroundRow): SchemaState {
+  if (taken) return 'busy';
+  if (!there) return 'none';
+  return mark !== MARK ? 'foreign' : written ? 'busy' : 'left';
 }
 
 /** Empty, also where a drill that was killed has left one. */
