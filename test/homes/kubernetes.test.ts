@@ -156,7 +156,9 @@ test('the jobs come when they should, one at a time', () => {
 });
 
 interface JobSpec {
-  readonly jobTemplate: { readonly spec: { readonly podFailurePolicy: { readonly rules: readonly Rule[] } } };
+  readonly jobTemplate: {
+    readonly spec: { readonly podFailurePolicy: { readonly rules: readonly Rule[] }; readonly ttlSecondsAfterFinished: number };
+  };
 }
 interface Rule {
   readonly action: string;
@@ -254,6 +256,30 @@ test('every figure in the alert rules is one that the monitor shows', async () =
   expect(figures.filter((name) => !shown.includes(`# TYPE ${name} `))).toEqual([]);
 });
 
+interface AlertRules {
+  readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[];
+}
+
+test('each job that fails is told by one alert, and no longer than a week', () => {
+  const [document] = manifestsIn(readFileSync(join(KUBERNETES, 'components/monitoring/rules.yaml'), 'utf8'));
+  const told = (document!.spec as AlertRules).groups
+    .flatMap(({ rules }) => rules)
+    .flatMap(({ alert, expr }) => {
+      const names = /kube_job_status_failed\{job_name=~"([^"]+)"\}/.exec(expr)?.[1];
+      const limit = / and on \(namespace, job_name\) time\(\) - kube_job_status_start_time < (\d+)$/.exec(expr)?.[1];
+      return names === undefined
+        ? []
+        : [{ alert, names: new RegExp(`^${names}$`), limitSeconds: Number(limit ?? Number.POSITIVE_INFINITY) }];
+    });
+  expect(jobs.length).toBeGreaterThan(4);
+  for (const { metadata, spec } of jobs) {
+    const by = told.filter(({ names }) => names.test(`${metadata.name}-29421300`));
+    expect(by.map(({ alert }) => alert)).toEqual([metadata.name === 'dbkit-drill' ? 'DbkitDrillFailed' : 'DbkitJobFailed']);
+    const { ttlSecondsAfterFinished: keptSeconds } = (spec as JobSpec).jobTemplate.spec;
+    expect(Math.min(by[0]!.limitSeconds, keptSeconds), metadata.name).toBeLessThanOrEqual(7 * 86_400);
+  }
+});
+
 test('images bear the version of the package', () => {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   for (const folder of ['base', 'components/dump', 'components/drill'])
@@ -301,6 +327,8 @@ describe('dbkit k8s render', () => {
     expect(referred.length).toBeGreaterThan(10);
     expect(referred.filter((name) => !names.has(name))).toEqual([]);
     expect(JSON.stringify(made).match(/(?<!secrets\/)dbkit-(data|backups|config|passwords|alerts|0\b)/)).toBeNull();
+    const asked = [...JSON.stringify(made).matchAll(/job_name=~\\"(\w+-)/g)].map(([, name]) => name);
+    expect(asked, 'the jobs in the alert rules').toEqual(['orders-', 'orders-']);
     expect(made.find(({ metadata }) => metadata.name === 'orders-backup')!.spec).toMatchObject({ schedule: '15 4 * * *' });
     expect(made.find(({ metadata }) => metadata.name === 'orders-data')!.spec).toMatchObject({
       storageClassName: 'fast',

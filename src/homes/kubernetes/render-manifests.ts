@@ -77,7 +77,8 @@ export async function renderManifests({ config }: { readonly config: Config }, r
 const renamed = (name: string, to: string): string => to + name.slice(DEFAULT_NAME.length);
 
 /** In alerts' words and queries the pod and its jobs are named too. */
-const inSentence = (text: string, name: string): string => text.replaceAll('dbkit-0', `${name}-0`).replaceAll('"dbkit-(', `"${name}-(`);
+const inSentence = (text: string, name: string): string =>
+  text.replaceAll('dbkit-0', `${name}-0`).replaceAll('job_name=~"dbkit-', `job_name=~"${name}-`);
 
 async function readFolder(folder: string): Promise<string[]> {
   const files = await readdir(folder).catch((cause: unknown) => {
