@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { once } from 'node:events';
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type Turn, takeTurn } from '../../src/cluster/drill/turn.ts';
 import { watchWritable } from '../../src/cluster/drill/writable-watch.ts';
 import { startWriters, TABLE, type Writers } from '../../src/cluster/drill/writers.ts';
 import { guardedMember, memberConfiguration } from '../../src/cluster/local/local-member.ts';
@@ -16,6 +17,7 @@ import { killAllIn, until } from '../harness/processes.ts';
 import { type Said, said, sqlOf } from './guarded-lab-asks.ts';
 
 const PASSWORD = 'lab-postgres';
+const login = { superuser: 'postgres', superuserPassword: new Secret(PASSWORD), requireAuth: undefined };
 const BINARIES = '/usr/lib/postgresql';
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const BRING_UP_MS = 180_000;
@@ -36,6 +38,8 @@ export interface GuardedLab {
   sql(text: string, port?: number): Promise<readonly Record<string, unknown>[]>;
   /** Clients at the write address, and somebody who asks every server ten times a second; `end` counts. */
   load(): Promise<Load>;
+  /** As a drill of another machine takes it. */
+  turn(): Promise<Turn | null>;
   down(): Promise<void>;
 }
 
@@ -110,6 +114,7 @@ export async function bringUpGuarded({ firstPort, stores, prepare = () => undefi
     startStore,
     sql,
     load: () => loadOn(plan, folder, sql),
+    turn: () => takeTurn({ endpoint: { name: 'write', place: plan.writes }, login, clock }, new AbortController().signal),
     async down() {
       for (const name of ['n1', 'n2', 'n3']) children.get(name)!.kill('SIGTERM');
       for (const name of ['n1', 'n2', 'n3']) await ended(children.get(name)!);
@@ -166,7 +171,6 @@ function planOf(folder: string, port: number, stores: number) {
 async function loadOn(plan: ClusterPlan, folder: string, sql: GuardedLab['sql']): Promise<Load> {
   const [schema] = TABLE.split('.');
   await sql(`drop schema if exists ${schema} cascade; create schema ${schema}; create table ${TABLE} (writer int, row bigint)`);
-  const login = { superuser: 'postgres', superuserPassword: new Secret(PASSWORD), requireAuth: undefined };
   const servers = plan.members.map(({ server }) => server);
   const watch = watchWritable(servers, login, clock);
   const endpoints = [{ name: 'write' as const, place: plan.writes }];

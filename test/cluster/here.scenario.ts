@@ -128,7 +128,9 @@ describe.skipIf(missing.length > 0)('drills on a cluster of ha.members', () => {
     const load = await lab.load(); // Into a schema of the same name, which no drill has marked.
     expect(drill()).toMatchObject({ status: 77, failure: { message: expect.stringContaining('that no drill has made') } });
     await lab.sql(`comment on schema ${SCHEMA} is '${MARK}'`);
+    const turn = await lab.turn(); // The clients themselves stand still meanwhile, as this process waits for the drill.
     expect(drill()).toMatchObject({ status: 77, failure: { message: expect.stringContaining('another drill runs') } });
+    await turn!.release();
     expect(await load.end()).toMatchObject({ lostRows: 0 });
     const { report, stderr } = drill();
     expect(report?.trials, stderr).toMatchObject([{ ...whole, guarded: null }]);
