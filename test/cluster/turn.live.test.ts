@@ -28,6 +28,8 @@ test.for(installed)('one drill at a time, from whatever machine, also after its 
     expect(turn).not.toBeNull();
     expect(await ground()).toEqual({ schema: 'busy', isPublished: false });
     expect(await take()).toBeNull();
+    const [held] = await ask(instance, 'postgres', "SELECT count(*)::int AS sessions FROM pg_locks WHERE locktype = 'advisory'");
+    expect(held).toEqual({ sessions: 1 });
     await server.stop();
     server = await startBare(instance.programs, instance.dataDir, instance);
     await becomes('busy'); // Taken again.

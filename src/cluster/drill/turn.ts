@@ -15,6 +15,8 @@ const TAKE = `select pg_catalog.pg_try_advisory_lock(${KEYS.join(', ')}) as take
 export const IS_TAKEN = `exists (select from pg_catalog.pg_locks where locktype = 'advisory' and granted and objsubid = 2
     and classid = ${KEYS[0]} and objid = ${KEYS[1]}
     and database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()))`;
+/** A machine that vanished keeps no turn: whoever has it asks twice in a second. PostgreSQL 13 does not know it, and waits for TCP. */
+const UNTIL_SILENT = `select pg_catalog.set_config(name, '60s', false) from pg_catalog.pg_settings where name = 'idle_session_timeout'`;
 const LIMIT_MS = 3_000;
 const EVERY_MS = 500;
 
@@ -45,7 +47,10 @@ async function take({ endpoint, login }: Taking, signal: AbortSignal, life: Abor
   return within([signal], LIMIT_MS, async () => {
     const session = await openAt(endpoint, login, life);
     const [row] = await session.query<{ taken: boolean }>(TAKE);
-    if (row!.taken) return session;
+    if (row!.taken) {
+      await session.query(UNTIL_SILENT);
+      return session;
+    }
     await session.end();
     return null;
   });
