@@ -7,7 +7,7 @@ const [before, underWay, later] = ['data_20261120_195400', 'data_20261120_195401
   ...record,
   label,
 }));
-const asked = { cluster: { systemIdentifier, timeline }, listed: new Set([before!.label]), options: {} };
+const asked = { cluster: { systemIdentifier, timeline }, newest: before!.label, options: {} };
 
 test('the second backup that appears while one waits began after it was asked for: it is the one', () => {
   expect(madeMeanwhile([before!, underWay!, later!], asked)).toBe(later);

@@ -14,7 +14,7 @@ import { type CreateNeeds, createBackup } from './create.ts';
 import { descendsFrom } from './descent.ts';
 import { expireArchives } from './expire-archives.ts';
 import { furthest, segmentThatLeadsOn } from './furthest.ts';
-import { madeMeanwhile } from './made-meanwhile.ts';
+import { madeMeanwhile, newestLabelIn } from './made-meanwhile.ts';
 import { pointOf } from './points/points.ts';
 import { reachableMoments } from './points/read-reachable.ts';
 import { servingBackups } from './points/serving.ts';
@@ -99,25 +99,24 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
 /** At once where nobody holds the lock; else in its turn, if whoever asks has the patience. */
 async function take(needs: CreateNeeds, signal: AbortSignal): ReturnType<BaseBackups['take']> {
   const { repository, options } = needs;
-  const inTurn = (waitMs: number, listed?: ReadonlySet<string>): ReturnType<BaseBackups['take']> =>
-    repository.locked('backup', () => takeInTurn(needs, listed, signal), signal, waitMs);
+  const inTurn = (waitMs: number, newest?: string): ReturnType<BaseBackups['take']> =>
+    repository.locked('backup', () => takeInTurn(needs, newest, signal), signal, waitMs);
   const { waitMs = 0 } = options;
   try {
     return await inTurn(0);
   } catch (cause) {
     if (!(waitMs > 0 && cause instanceof DbkitError && cause.code === 'lock.held')) throw cause;
   }
-  return inTurn(waitMs, new Set((await repository.records(signal)).map(({ label }) => label)));
+  return inTurn(waitMs, await newestLabelIn(needs.config.backupDir));
 }
 
-/** Under the lock. `listed`: the labels that there were when it was asked for; undefined: it did not wait. */
-async function takeInTurn(
-  needs: CreateNeeds,
-  listed: ReadonlySet<string> | undefined,
-  signal: AbortSignal,
-): ReturnType<BaseBackups['take']> {
+/** Under the lock. `newest`: the newest label that there was when it was asked for; undefined: it did not wait. */
+async function takeInTurn(needs: CreateNeeds, newest: string | undefined, signal: AbortSignal): ReturnType<BaseBackups['take']> {
   const { config, system, dataDir, repository, options } = needs;
-  const made = listed && madeMeanwhile(await repository.records(signal), { cluster: await readCluster(dataDir, signal), listed, options });
+  const made =
+    newest === undefined
+      ? undefined
+      : madeMeanwhile(await repository.records(signal), { cluster: await readCluster(dataDir, signal), newest, options });
   if (made) {
     const words = `Base backup ${made.label} was taken while this one waited, and began after it was asked for: it is the one.`;
     system.log.info('backup.made-meanwhile', words, { label: made.label });
