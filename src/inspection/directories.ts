@@ -92,8 +92,10 @@ export function inspectTablespaces(dataDir: string, { entries }: Walk, control: 
   const links = [...entries.values()].filter(({ path, kind }) => kind === 'link' && /^pg_tblspc\/\d+$/.test(path));
   return links.flatMap(({ path }): Finding[] => {
     if (!leadsSomewhere(join(dataDir, path))) return [dangling(path, 'its link leads nowhere: is the tablespace’s volume mounted?')];
-    if (home === undefined || entries.has(`${path}/${home}`)) return [];
-    return [dangling(path, `there is no ${home} where its link leads: is the tablespace’s volume mounted?`)];
+    const found = home === undefined ? undefined : entries.get(`${path}/${home}`);
+    if (home === undefined || isDirectory(found, dataDir)) return [];
+    const what = found ? `${home}, where its link leads, is no directory` : `there is no ${home} where its link leads`;
+    return [dangling(path, `${what}: is the tablespace’s volume mounted?`)];
   });
 }
 

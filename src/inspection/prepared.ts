@@ -18,8 +18,8 @@ export function inspectPrepared(dataDir: string, { entries }: Walk, stopped: Rea
     findings.push({ code: 'prepared.damaged', path, evidence, severity: 'certain', postgresSays });
   };
   for (const { path, kind } of entries.values()) {
-    if (kind !== 'file' || !path.startsWith('pg_twophase/') || !STATE_FILE.test(path)) continue;
-    const problem = twoPhaseProblem(readPlainSync(join(dataDir, path)));
+    if (!path.startsWith('pg_twophase/') || !STATE_FILE.test(path)) continue;
+    const problem = kind === 'file' ? twoPhaseProblem(readPlainSync(join(dataDir, path))) : 'something that is no file stands in its place';
     if (problem !== undefined) found(path, problem);
   }
   const owed = (stopped?.prepared ?? []).map((name) => `pg_twophase/${name}`);

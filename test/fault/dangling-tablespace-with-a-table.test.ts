@@ -1,8 +1,12 @@
+import { readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'vitest';
+import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
+import { ownedBy } from '../harness/files.ts';
 import { expectAllRows } from '../harness/rows.ts';
 import { disaster } from './disaster.ts';
-import { loseTablespace, makeTablespace } from './tablespace.ts';
+import { loseTablespace, makeTablespace, place } from './tablespace.ts';
 
 disaster({
   name: 'the disk of a tablespace that holds a table is not mounted',
@@ -24,5 +28,34 @@ disaster({
       await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
     },
     remains: ['tablespace.dangling', 'relation.missing'],
+  },
+});
+
+disaster({
+  name: 'a file stands in the place of the folder of a tablespace, and the state folder is gone',
+  section: 'C',
+  detectedBefore: true,
+  healedBy: 'serving the rest',
+  rowsLost: 'those in that tablespace',
+  left: 'clean',
+  prepare: async (instance) => {
+    await makeTablespace(instance);
+    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i');
+  },
+  break: async (instance) => {
+    const [version] = await readdir(place(instance));
+    await rm(join(place(instance), version!), { recursive: true });
+    await writeFile(join(place(instance), version!), 'no folder');
+    await ownedBy(join(place(instance), version!), serverUser);
+    await rm(instance.stateDir, { recursive: true });
+  },
+  expect: {
+    finding: 'tablespace.dangling',
+    lost: /pg_tblspc/,
+    rows: async (instance, added) => {
+      await expectAllRows(instance, added);
+      await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
+    },
+    remains: ['tablespace.dangling'],
   },
 });

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { parseLsn } from '../../src/formats/wal-segment.ts';
@@ -99,6 +99,25 @@ scenario(
   async (instance) => {
     await remove(instance, (await preparedAndCrashed(instance)).file);
     const running = await boot(instance);
+    await ask(instance, 'app', "COMMIT PREPARED 'p1'");
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger')).toBe(known.ledger + 10);
+    await expectStopped(instance, await running.stop());
+  },
+);
+
+scenario(
+  {
+    ...declared,
+    name: 'a folder stands in the place of the state file after a crash, and the state folder is gone',
+    rowsLost: 'none: it is written again from the WAL of its PREPARE',
+  },
+  async (instance) => {
+    const { file } = await preparedAndCrashed(instance);
+    await remove(instance, file);
+    await mkdir(join(instance.dataDir, file));
+    await rm(instance.stateDir, { recursive: true });
+    const running = await boot(instance);
+    expect(await readRecovery(instance), running.words()).toMatchObject({ decision: 'repair', lost: 'nothing' });
     await ask(instance, 'app', "COMMIT PREPARED 'p1'");
     expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger')).toBe(known.ledger + 10);
     await expectStopped(instance, await running.stop());
