@@ -131,10 +131,17 @@ function joined(before: readonly KnownDamage[], found: readonly KnownDamage[]): 
     const at = all.findIndex((known) => isSame(known, entry));
     const known = all[at];
     if (known === undefined) all.push(entry);
-    else if (isOpen(known) || hasMore(entry, known)) all[at] = { ...known, ...entry, since: known.since, acceptedAt: undefined };
+    else if (isOpen(known) && known.severity === 'certain' && entry.severity === 'suspect')
+      continue; // A doubt takes back no proof.
+    else if (isOpen(known) || hasMore(entry, known)) {
+      const cut = isCut(entry) ? entry.cut : (known.cut ?? entry.cut);
+      all[at] = { ...known, ...entry, ...(cut ? { cut } : {}), since: known.since, acceptedAt: undefined };
+    }
   }
   return all;
 }
+
+const isCut = ({ cut }: Pick<KnownDamage, 'cut'>): boolean => cut !== undefined && cut.fromBlock < cut.toBlock;
 
 /** Of long lists only the beginning is known. */
 const hasMore = ({ blocks = [] }: Pick<KnownDamage, 'blocks'>, { blocks: accepted = [] }: Pick<KnownDamage, 'blocks'>): boolean =>

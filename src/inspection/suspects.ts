@@ -59,8 +59,7 @@ export const toSuspectDamage = (
 ): KnownDamage => ({
   code: hasForeignZeroes ? 'index.damaged' : 'relation.truncated',
   path,
-  evidence:
-    toBlock > fromBlock ? `it ended at block ${fromBlock} of ${toBlock} before crash recovery` : 'it was doubtful before crash recovery',
+  evidence: toBlock > fromBlock ? `it ended at block ${fromBlock} of ${toBlock} before the start` : 'it was doubtful before the start',
   severity: 'suspect',
   since,
   cut: { fromBlock, toBlock, ...(lsn === undefined ? {} : { since: formatLsn(lsn) }) },
