@@ -66,18 +66,13 @@ async function raise(
     if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
     if (short) handles.note(short);
     if (filled) handles.note(filled);
+    if (rechecked?.unknown) handles.note(rechecked.unknown);
     if (launched.kind === 'serving' && isGood(plan)) {
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
       else if (complaints.length > 0) handles.note(servedReport(local, complaints, begunMs));
-      if (rechecked?.unknown) handles.note(rechecked.unknown);
       await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
       const running = await serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
-      if (rechecked?.isCutShort)
-        proveBeside(
-          local,
-          { findBaseline: findBaseline(options.backups), must: rechecked.must, note: (report) => handles.note(report) },
-          running.exited,
-        );
+      if (rechecked?.isCutShort) proveBeside(local, { findBaseline: findBaseline(options.backups), must: rechecked.must }, running.exited);
       return running;
     }
     await down(launched, system.clock);

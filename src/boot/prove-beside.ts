@@ -4,7 +4,6 @@ import { readControl } from '../inspection/state.ts';
 import { walk } from '../inspection/walk.ts';
 import type { Local } from '../instance/local.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
-import type { RecoveryReport } from '../recovery/report.ts';
 import { memoryOf, rebuildIndexes, withOwners } from './recheck.ts';
 import { tellUnknown } from './unknown-pages.ts';
 
@@ -12,8 +11,6 @@ interface Sources {
   readonly findBaseline: FindBaseline;
   /** Suspects that the start had no time for. */
   readonly must: ReadonlyMap<string, Suspicion>;
-  /** Adds to the report of this start. */
-  readonly note: (report: RecoveryReport) => void;
 }
 
 /**
@@ -29,7 +26,7 @@ export function proveBeside(local: Local, sources: Sources, exited: Promise<unkn
   });
 }
 
-async function prove(local: Local, { findBaseline, must, note }: Sources, signal: AbortSignal): Promise<void> {
+async function prove(local: Local, { findBaseline, must }: Sources, signal: AbortSignal): Promise<void> {
   const { system, volume } = local;
   const way = { local, socketDir: undefined };
   const read = readControl(volume.dataDir);
@@ -54,8 +51,7 @@ async function prove(local: Local, { findBaseline, must, note }: Sources, signal
   const memory = memoryOf(local);
   const known = await memory.open(control.systemIdentifier);
   await memory.settle(control.systemIdentifier, [...known.filter(({ severity }) => severity === 'certain' || proof.isLate), ...open]);
-  const unknown = await tellUnknown(way, { proof, systemIdentifier: control.systemIdentifier, begunMs }, signal);
-  if (unknown) note(unknown);
+  await tellUnknown(way, proof, begunMs, signal);
   const fields = { pages: proof.pages, against: proof.against, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };
   if (proof.isCutShort) return; // It has been said what is not known.
   if (open.length === 0 && proof.unknown.length === 0)

@@ -27,7 +27,7 @@ export interface Rechecked {
   readonly waiting: readonly KnownDamage[];
   /** Indexes that were rebuilt. */
   readonly rebuilt: readonly Finding[];
-  /** Pages of which nobody can tell if something was there, where they were not told before. */
+  /** Pages of which nobody can tell if something was there. */
   readonly unknown: RecoveryReport | undefined;
   /** There is more to prove than a start can afford; `must`: the suspects, which are among that when even they took too long. */
   readonly isCutShort: boolean;
@@ -102,7 +102,7 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const { open, rebuilt } = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
   const still = await stillOpen(asked, known, open, signal);
   const waiting = proof.isLate ? known.filter(({ severity }) => severity === 'suspect') : [];
-  const unknown = await tellUnknown(asked, { proof, systemIdentifier: control.systemIdentifier, begunMs }, signal);
+  const unknown = await tellUnknown(asked, proof, begunMs, signal);
   return { damage: [...open, ...still], waiting, rebuilt, unknown, isCutShort: proof.isCutShort, must: proof.isLate ? must : new Map() };
 }
 

@@ -15,7 +15,7 @@ export const archiveSettings = ({ program, places, stanza }: Prepared): Readonly
   archive_timeout: '60s', // Without it a quiet server's last rows would not leave this machine.
 });
 
-/** Seconds of silence, and how often it is asked again: a store that is away for a minute or two does not end a recovery. */
+/** Seconds of silence, and how often it is asked again: a store that is silent for a minute or two does not end a recovery; one that refuses at once does after ten seconds. */
 const FETCH = { silence: 10, answer: 20, attempts: 6, pause: 2 } as const;
 
 /**

@@ -166,7 +166,7 @@ export const circumstances = [
     findings: ['catalog.missing', 'relation.missing', 'relation.truncated', 'relation.changed', 'page.damaged', 'page.lost'],
     when: (c) => isShared(c) && c.answering,
     ...served,
-    words: 'every database answers without it, and every row of theirs is there',
+    words: 'every database that is listed answers, so nothing is replaced for it',
   },
   {
     id: 'configuration-gone',

@@ -41,7 +41,35 @@ scenario(
     expect(running.words()).toMatch(/pages of public\.ledger in app hold zeroes.*backup create/);
     await crash(instance, running);
     const again = await boot(instance);
-    expect((await readRecovery(instance))?.losses, 'it is told once').toEqual([{ kind: 'nothing' }]);
+    expect((await readRecovery(instance))?.losses, 'nothing proves more at the next crash').toMatchObject([{ reason: 'zero-pages' }]);
     await expectStopped(instance, await again.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'a lost page is known, and a crash comes: what was proven stays so, although nothing proves it again',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'serving the rest',
+    rowsLost: 'those of that page',
+    from: 'template',
+  },
+  async (instance) => {
+    const first = await boot(instance);
+    await ask(instance, 'app', 'SELECT pg_switch_wal()', 'CHECKPOINT');
+    await expectStopped(instance, await first.stop());
+    const newest = await checkpointSegment(instance);
+    for (const segment of await segments(instance)) if (segment < newest) await zero(instance, segment);
+    await zeroPage(instance, instance.places.ledger, 3);
+    const second = await boot(instance);
+    expect(second.words()).toMatch(/damaged and not mended: .*ledger/);
+    await crash(instance, second);
+    for (const start of ['third', 'fourth']) {
+      const running = await boot(instance);
+      expect(running.words(), start).toMatch(/damaged and not mended: .*ledger/);
+      await expectOtherTables(instance);
+      await crash(instance, running);
+    }
   },
 );
