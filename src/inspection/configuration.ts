@@ -28,7 +28,7 @@ export function inspectConfiguration(dataDir: string, { entries, configFile }: W
           : `could not load ${path}`;
       return [{ code: 'conf.missing', path, evidence: 'the file is missing', severity: 'certain', postgresSays: says }];
     }
-    const problem = problemOf(path, text);
+    const problem = problemOf(path, text) ?? lostWrite(stateDir, path, text);
     return problem === undefined
       ? []
       : [
@@ -53,6 +53,13 @@ function lostSettings(stateDir: string | undefined, isGone: boolean): Finding[] 
   if (set === undefined) return [];
   const evidence = `it is ${isGone ? 'gone' : 'empty'}, and had set ${set.slice(0, 5).join(', ')}${set.length > 5 ? ', …' : ''}`;
   return [{ code: isGone ? 'conf.missing' : 'conf.broken', path: ALTER_SYSTEM, evidence, severity: 'certain' }];
+}
+
+/** The server reads over zeroes, and over the lines that they took. Told where a copy of dbkit's knows those: else the lines that are left are worth more. */
+function lostWrite(stateDir: string | undefined, path: string, text: string): string | undefined {
+  if (stateDir === undefined || !text.includes('\0')) return undefined;
+  const copies = ['kept', 'started'].map((folder) => readText(join(stateDir, folder, path)));
+  return copies.some((copy) => copy !== undefined && !copy.includes('\0')) ? 'it holds zeroes, as a lost write leaves them' : undefined;
 }
 
 /** data_directory in the file wins over the -D that the server is started with (guc.c, SelectConfigFiles). */
