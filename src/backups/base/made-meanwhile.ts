@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { unlessMissing } from '../../kernel/errors.ts';
+import { parseLabel } from '../../kernel/labels.ts';
 import { type BackupOptions, isGood } from '../backup.ts';
 import type { Cluster } from './cluster.ts';
 import type { BackupRecord } from './record.ts';
@@ -38,5 +39,5 @@ export const madeMeanwhile = (
 export async function newestLabelIn(backupDir: string): Promise<string> {
   const namesOf = async (folder: string): Promise<readonly string[]> => (await readdir(folder).catch(unlessMissing)) ?? [];
   const names = await Promise.all([namesOf(backupDir), namesOf(join(backupDir, '.partial'))]);
-  return names.flat().reduce((newest, name) => (/^data_\d{8}_\d{6}$/.test(name) && name > newest ? name : newest), '');
+  return names.flat().reduce((newest, name) => (parseLabel(name)?.kind === 'data' && name > newest ? name : newest), '');
 }
