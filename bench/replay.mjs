@@ -113,7 +113,6 @@ async function recover({ name, command, laid = false }) {
   run('cp', ['-a', join(instances, 'base'), target]);
   if (laid) run('sh', ['-c', 'cp "$0"/* "$1"/', plain, join(target, 'pg_wal')]);
   for (const old of ['spool', 'lock']) emptied(`backrest-${old}`);
-  run('sh', ['-c', 'rm -rf "$0"/dbkit/wal/*/.ahead', root]);
   writeFileSync(join(target, 'recovery.signal'), '');
   appendFileSync(join(target, 'postgresql.auto.conf'), `restore_command = ${quoted(command)}\nhot_standby = off\narchive_mode = off\n`);
   const asynchronous = watchAsync();

@@ -1,7 +1,7 @@
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
 import { type Lsn, parseLsn } from '../formats/wal-segment.ts';
-import { DbkitError, type Failure, failures, toFailure } from '../kernel/errors.ts';
+import { DbkitError, failures } from '../kernel/errors.ts';
 import { bytes, counted, moment, roughly } from '../kernel/units.ts';
 import type { WalExpiry } from '../restore/kept-wal.ts';
 import type { WalStatus } from '../wal/status.ts';
@@ -11,20 +11,11 @@ import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
 import { copyRows, registerWalCopy } from './wal-copy.ts';
+import { registerWalFetch } from './wal-fetch.ts';
 import { registerWalReceive } from './wal-receive.ts';
 
 const KEPT = `
 The supervisor keeps the WAL of instances that dbkit has initialised, in BACKUP_DIR/wal; DBKIT_WAL=tail switches it on for others, DBKIT_WAL=off off.`;
-
-interface Fetched {
-  readonly name: string;
-  readonly fetched: boolean;
-  readonly failure: Failure | null;
-}
-
-const FETCHED = `
-Answers 0 when it was fetched, 1 when it is not in the archive, and 126 for everything else: PostgreSQL then stops the recovery, where it would take
-another status for the end of the archive.`;
 
 /** `dbkit wal`: the archive of WAL in the repository. */
 export function registerWal(program: Command, cli: Cli): void {
@@ -70,28 +61,7 @@ export function registerWal(program: Command, cli: Cli): void {
     );
   registerWalReceive(wal, cli);
   registerWalCopy(wal, cli);
-  wal
-    .command('fetch')
-    .argument('<name>', 'a segment or a history file, as PostgreSQL names it (%f)')
-    .argument('<path>', 'the file to write (%p)')
-    .description('fetch one file from the archive; restore_command is bin/dbkit-wal, which asks for this only where it must')
-    .addHelpText('after', FETCHED)
-    .addHelpText('after', '\nExample:\n  dbkit wal fetch 00000001000000000000002A /tmp/segment')
-    .action((name: string, path: string, _flags: object, command: Command) =>
-      cli.run<Fetched>(command, async ({ app, signal, surroundings }) => {
-        try {
-          const fetched = await (await app()).wal.fetch(name, resolve(surroundings.workingDirectory, path), signal);
-          return {
-            report: { name, fetched, failure: null },
-            text: () => (fetched ? '' : `${name} is not in the archive`),
-            exit: fetched ? 0 : 1,
-          };
-        } catch (cause) {
-          const failure = toFailure(cause);
-          return { report: { name, fetched: false, failure }, text: () => `${name} could not be fetched: ${failure.message}`, exit: 126 };
-        }
-      }),
-    );
+  registerWalFetch(wal, cli);
 }
 
 /** Undefined where neither is given: all of it. Rejects with `recovery.refused`, and the nearest moments, for one that no WAL leads to. */

@@ -42,6 +42,8 @@ export interface KeptWal {
   verify(range: WalRange | undefined, signal: AbortSignal): Promise<WalVerification>;
   /** For bin/dbkit-wal: writes a segment or a history to `to`. False: it is not in the archive. */
   fetch(name: string, to: string, signal: AbortSignal): Promise<boolean>;
+  /** For bin/dbkit-wal without zstd(1): unpacks that segment and the next ones into a directory. The number of those laid out there. */
+  fetchAhead(name: string, directory: string, signal: AbortSignal): Promise<number>;
   /** Keeps the WAL of a server that dbkit does not supervise until `signal` fires; see receiveWal. */
   receive(signal: AbortSignal): Promise<void>;
   expire(wish: { readonly dryRun: boolean }, signal: AbortSignal): Promise<WalExpiry>;
@@ -79,7 +81,8 @@ export function createKeptWal({ config, system }: PostgresqlOptions): KeptWal {
       return walStatus({ archive, keeping, backups, copies, server, now: system.clock.now() }, signal);
     },
     verify: async (range, signal) => verifyWal(await archiveOf(signal), range, system.log, signal),
-    fetch: async (name, to, signal) => fetchAhead(await archiveOf(signal), name, to, system.files, signal),
+    fetch: async (name, to, signal) => (await archiveOf(signal)).fetch(name, to, signal),
+    fetchAhead: async (name, directory, signal) => fetchAhead(await archiveOf(signal), name, directory, signal),
     receive: (signal) => receiveWal({ config, system }, signal),
     async expire({ dryRun }, signal) {
       const archive = await archiveOf(signal);

@@ -89,7 +89,7 @@ export function createPostgresql(options: PostgresqlOptions & { readonly leading
     ...salvage,
     upgrade,
     upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs', 'amcheck'], async () => (await load()).createUpkeep(options)),
-    keptWal: lazily(['status', 'verify', 'expire', 'fetch', 'receive'], async () => (await load()).createKeptWal(options)),
+    keptWal: lazily(['status', 'verify', 'expire', 'fetch', 'fetchAhead', 'receive'], async () => (await load()).createKeptWal(options)),
     gameDays: lazily(['rehearse', 'history'], async () => (await load()).createGameDays(options)),
     expireQuarantined: (wish, signal) => expireQuarantine(config, system, wish, signal),
   };

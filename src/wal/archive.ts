@@ -65,6 +65,7 @@ export function openArchive(repositoryDir: string, systemIdentifier: string, fil
       return found;
     },
     read: (segment, signal) => readSegment(segment, signal),
+    segment: async (name) => segmentNamed(dir, name, await segmentSizeBytes()),
     async fetch(name, to, signal) {
       const plain = await plainOf(dir, name, segmentSizeBytes, signal);
       if (plain === undefined) return false;
@@ -84,13 +85,18 @@ async function plainOf(
   if (ofHistory !== undefined)
     return readKept(join(dir, timelineFolder(ofHistory), historyFile(ofHistory)), HISTORY_BYTES_MAX).catch(unlessMissing);
   const size = await segmentSizeBytes();
-  const place = size === undefined ? undefined : startOf(name, size);
-  if (size === undefined || place === undefined) return undefined;
-  const [one, other] = (await segmentsIn(dir, place.timeline, size)).filter((segment) => segment.name === name);
-  if (one === undefined) return undefined;
-  if (other !== undefined) throw conflictOf(one, other);
+  const one = await segmentNamed(dir, name, size);
+  if (size === undefined || one === undefined) return undefined;
   const bytes = await readSegment(one, signal);
   return bytes.length === size ? bytes : Buffer.concat([bytes, Buffer.alloc(size - bytes.length)]);
+}
+
+async function segmentNamed(dir: string, name: string, segmentSizeBytes: number | undefined): Promise<ArchivedSegment | undefined> {
+  const place = segmentSizeBytes === undefined ? undefined : startOf(name, segmentSizeBytes);
+  if (segmentSizeBytes === undefined || place === undefined) return undefined;
+  const [one, other] = await segmentsIn(dir, place.timeline, segmentSizeBytes, name);
+  if (one !== undefined && other !== undefined) throw conflictOf(one, other);
+  return one;
 }
 
 const conflictOf = (one: ArchivedSegment, other: ArchivedSegment): DbkitError =>
@@ -103,10 +109,10 @@ async function historyOf(dir: string, id: number): Promise<ArchivedTimeline['his
   return text === undefined ? [] : parseTimelineHistory(text.toString());
 }
 
-/** Sorted by LSN. A tail is left out where its segment is there whole: dbkit was killed between the two. */
-export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes: number): Promise<readonly ArchivedSegment[]> {
+/** Sorted by LSN; `only`: those of that name. A tail is left out where its segment is there whole: dbkit was killed between the two. */
+export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes: number, only = ''): Promise<readonly ArchivedSegment[]> {
   const folder = join(dir, timelineFolder(timeline));
-  const names = await namesIn(folder);
+  const names = (await namesIn(folder)).filter((name) => name.startsWith(only));
   const segments: ArchivedSegment[] = [];
   for (const file of names) {
     const kept = parseKept(file);

@@ -45,6 +45,8 @@ export interface WalArchive {
   timelines(signal: AbortSignal): Promise<readonly ArchivedTimeline[]>;
   /** The plain bytes: the whole segment, or as much of it as the tail has. Rejects with `wal.damaged` where they are not what the name says. */
   read(segment: ArchivedSegment, signal: AbortSignal): Promise<Buffer>;
+  /** The one segment of that name. Undefined where there is none. Rejects with `wal.conflict` where there are two. */
+  segment(name: string): Promise<ArchivedSegment | undefined>;
   /**
    * Writes a segment or a history file to `to`, plain; a tail is filled up with zeroes, where recovery ends. False: it is not in the archive.
    * Rejects with `wal.damaged`, and with `wal.conflict` where two different segments have that name.

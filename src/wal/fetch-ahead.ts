@@ -1,38 +1,29 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseSegmentName, segmentName } from '../formats/wal-segment.ts';
-import { errnoOf } from '../kernel/errors.ts';
-import type { Files } from '../kernel/machine.ts';
+import { isThere } from '../machine/is-there.ts';
 import type { WalArchive } from './contract.ts';
 
-/** So many segments are unpacked at once: what asks for them starts a program each time it has none. */
+/** So many segments are unpacked at once, and at most so many bytes; bin/dbkit-wal does the same where it has zstd(1). */
 const AHEAD = 8;
+const AHEAD_BYTES = 128 * 1024 * 1024;
 
-/** Fetches a file for a recovery, and lays the next segments out in `<archive>/.ahead`, where bin/dbkit-wal takes them. False: it is not there. */
-export async function fetchAhead(
-  archive: WalArchive,
-  name: string,
-  to: string,
-  files: Pick<Files, 'makeDirectory'>,
-  signal: AbortSignal,
-): Promise<boolean> {
-  if (!(await archive.fetch(name, to, signal))) return false;
+/**
+ * Unpacks the segment `name` and the next ones into `directory`, each as `<name>-<sha16>`, where bin/dbkit-wal takes them while a server recovers. Nothing
+ * is synced. Ends at the first that is not in the archive whole; gives the number of those that are laid out. Rejects with `wal.damaged` and `wal.conflict`.
+ */
+export async function fetchAhead(archive: WalArchive, name: string, directory: string, signal: AbortSignal): Promise<number> {
   const size = await archive.segmentSizeBytes();
   const first = size === undefined ? undefined : parseSegmentName(name, size);
-  if (size === undefined || first === undefined) return true;
-  const ahead = join(archive.dir, '.ahead');
-  const wanted = Array.from({ length: AHEAD }, (_, index) => segmentName(first.timeline, first.segment + 1n + BigInt(index), size));
-  try {
-    await files.makeDirectory(ahead, { mode: 0o700 });
-    const there = await readdir(ahead);
-    for (const old of there.filter((file) => !wanted.includes(file))) await rm(join(ahead, old), { force: true });
-    for (const next of wanted.filter((file) => !there.includes(file))) {
-      const aside = join(ahead, `${next}.part`);
-      if (!(await archive.fetch(next, aside, signal))) break;
-      await rename(aside, join(ahead, next));
-    }
-  } catch (cause) {
-    if (errnoOf(cause) === undefined) signal.throwIfAborted(); // What was asked for is there; the next ones are asked for one by one.
+  if (size === undefined || first === undefined) return 0;
+  const most = Math.min(AHEAD, Math.floor(AHEAD_BYTES / size));
+  for (let laid = 0; laid < most; laid += 1) {
+    const segment = await archive.segment(segmentName(first.timeline, first.segment + BigInt(laid), size));
+    if (segment?.sha16 === undefined) return laid;
+    const path = join(directory, `${segment.name}-${segment.sha16}`);
+    if (await isThere(path)) continue;
+    await writeFile(`${path}.part`, await archive.read(segment, signal), { mode: 0o600 });
+    await rename(`${path}.part`, path);
   }
-  return true;
+  return most;
 }

@@ -1,14 +1,15 @@
-import { rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { namesIn } from '../../src/machine/is-there.ts';
 import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
 import { type BareServer, startBare } from '../harness/bare-server.ts';
 import { boot, type Running, run, start } from '../harness/dbkit.ts';
-import { makeDirectory } from '../harness/files.ts';
+import { copyTree, makeDirectory, ownedBy } from '../harness/files.ts';
 import { type Instance, openInstance } from '../harness/instance.ts';
 import { installed } from '../harness/majors.ts';
-import { until } from '../harness/processes.ts';
+import { until, untilNoneIn } from '../harness/processes.ts';
 import { addRows, expectAllRows } from '../harness/rows.ts';
 import { nightly } from '../harness/tier.ts';
 import { archiveOf, keepingOf, untilKept } from './kept.ts';
@@ -96,4 +97,46 @@ nightly('a server whose archive_command is the shim comes back to its last segme
   process.kill(server.pid, 'SIGQUIT');
   await server.exited;
   await expectBack(instance, 50);
+});
+
+test('a server that recovers from the archive is killed in the middle, and comes back with every row', async () => {
+  const instance = await openInstance({ programs: programs!, from: 'template' });
+  const earlier = join(instance.root, 'earlier');
+  await copyTree(instance.dataDir, earlier);
+  const shim = `${resolve('bin/dbkit-wal')} -d ${instance.backupDir}`;
+  const server = await serve(instance, { archive_mode: 'on', archive_command: `${shim} push %p` });
+  const ROUNDS = 12;
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    await addRows(instance, round * 1_000_000, 5);
+    await ask(instance, 'postgres', 'SELECT pg_switch_wal()');
+  }
+  const archived = async (): Promise<number> =>
+    (await ask<{ count: number }>(instance, 'postgres', 'SELECT archived_count::int AS count FROM pg_stat_archiver'))[0]!.count;
+  await until(
+    async () => (await archived()) >= ROUNDS,
+    () => `the WAL is not archived:\n${server.words()}`,
+  );
+  process.kill(server.pid, 'SIGQUIT');
+  await server.exited;
+  await rm(instance.dataDir, { recursive: true });
+  await copyTree(earlier, instance.dataDir);
+  await writeFile(join(instance.dataDir, 'recovery.signal'), '');
+  await ownedBy(join(instance.dataDir, 'recovery.signal'), serverUser);
+  const wal = join(instance.dataDir, 'pg_wal');
+  const laidOut = async (): Promise<readonly string[]> => {
+    const [folder] = (await readdir(wal)).filter((name) => name.startsWith('.dbkit-ahead-'));
+    return folder === undefined ? [] : namesIn(join(wal, folder));
+  };
+  const settings = { hot_standby: 'off', restore_command: `sleep 0.2; ${shim} fetch %f "%p"` };
+  const recovering = startBare(instance.programs, instance.dataDir, { ...instance, settings });
+  await until(
+    async () => (await laidOut()).length > 2,
+    () => 'nothing was unpacked ahead',
+  );
+  process.kill(Number((await readFile(join(instance.dataDir, 'postmaster.pid'), 'utf8')).split('\n')[0]), 'SIGKILL');
+  expect((await recovering).up).toBe(false);
+  await untilNoneIn(instance.root);
+  await serve(instance, settings);
+  await expectAllRows(instance, ROUNDS * 5);
+  expect((await readdir(wal)).filter((name) => name.startsWith('.dbkit'))).toEqual([]);
 });

@@ -1,12 +1,15 @@
-import { spawnSync } from 'node:child_process';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { spawn, spawnSync } from 'node:child_process';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createFiles } from '../../src/machine/files.ts';
+import { namesIn } from '../../src/machine/is-there.ts';
 import { createLogger } from '../../src/machine/logger.ts';
 import { openArchive, sha16Of } from '../../src/wal/archive.ts';
 import { openWriter } from '../../src/wal/writer.ts';
+import { asServerUser, isRoot, serverUser } from '../harness/as-user.ts';
+import { until } from '../harness/processes.ts';
 import { FULL, run, SIZE, segment } from '../harness/wal-files.ts';
 
 const { signal } = new AbortController();
@@ -21,6 +24,12 @@ async function place(): Promise<{
   repository: string;
   archive: ReturnType<typeof openArchive>;
   ask(...words: string[]): number | null;
+  /** In which it is asked. */
+  environment: NodeJS.ProcessEnv;
+  /** A server runs there, as far as postmaster.pid tells. */
+  serve(): Promise<void>;
+  /** What was unpacked for it ahead. */
+  ahead(): Promise<readonly string[]>;
 }> {
   const root = await mkdtemp(join(tmpdir(), 'dbkit-shim-'));
   onTestFinished(() => rm(root, { recursive: true }));
@@ -31,8 +40,28 @@ async function place(): Promise<{
   const control = Buffer.alloc(64);
   control.writeBigUInt64LE(77n, 0);
   await writeFile(join(data, 'global/pg_control'), control);
-  const ask = (...words: string[]): number | null => spawnSync(shim, ['-d', repository, ...words], { cwd: data, encoding: 'utf8' }).status;
-  return { data, repository, archive: openArchive(repository, '77', files), ask };
+  const environment = { ...process.env };
+  const ask = (...words: string[]): number | null => {
+    if (isRoot) spawnSync('chown', ['-R', `${serverUser.uid}:${serverUser.gid}`, root]);
+    return spawnSync(shim, ['-d', repository, ...words], { ...asServerUser, cwd: data, env: environment }).status;
+  };
+  const wal = join(data, 'pg_wal');
+  return {
+    data,
+    repository,
+    archive: openArchive(repository, '77', files),
+    ask,
+    environment,
+    async serve() {
+      const server = spawn('sleep', ['1000'], { ...asServerUser, stdio: 'ignore' });
+      onTestFinished(() => void server.kill());
+      await writeFile(join(data, 'postmaster.pid'), `${server.pid}\n`);
+    },
+    async ahead() {
+      const [folder] = (await readdir(wal)).filter((name) => name.startsWith('.dbkit-ahead-'));
+      return folder === undefined ? [] : (await namesIn(join(wal, folder))).sort();
+    },
+  };
 }
 
 test('a pushed segment is kept once, read by dbkit, and fetched again', async () => {
@@ -121,4 +150,84 @@ test('a repository that cannot be written fails the push, and one that is not th
   await chmod(join(data, 'global'), 0o700);
   await rm(join(data, 'global/pg_control'));
   expect([ask('push', `pg_wal/${NAME}`), ask('fetch', NAME, 'x'), ask('what')]).toEqual([1, 126, 126]);
+});
+
+const nameOf = (number: number): string => number.toString(16).toUpperCase().padStart(8, '0').padStart(24, '000000010000000000000000');
+const LAST = 14;
+
+/** Segments 3 to 14, packed as dbkit keeps them; each with its own bytes. */
+async function keepMany(repository: string): Promise<ReadonlyMap<string, Buffer>> {
+  const writer = openWriter({ repositoryDir: repository, systemIdentifier: '77', segmentSizeBytes: SIZE, owner: undefined, files });
+  const kept = new Map<string, Buffer>();
+  for (let number = 3; number <= LAST; number += 1) {
+    const bytes = segment(number, run(number, 10 + number));
+    kept.set(nameOf(number), bytes);
+    await writer.keepWhole(nameOf(number), bytes, signal);
+  }
+  return kept;
+}
+
+/** A PATH that has everything but zstd(1). */
+async function withoutZstd(root: string): Promise<string> {
+  const folder = join(root, 'programs');
+  await mkdir(folder);
+  const programs = new Map<string, string>();
+  for (const from of ['/bin', '/usr/bin', dirname(process.execPath)]) for (const name of await namesIn(from)) programs.set(name, from);
+  for (const [name, from] of programs) if (!name.includes('zstd')) await symlink(join(from, name), join(folder, name));
+  return folder;
+}
+
+test.each(['zstd(1)', 'dbkit'] as const)(
+  'while a server replays one segment %s unpacks the next ones, and what it laid out goes at the end',
+  async (by) => {
+    const { data, repository, ask, environment, serve, ahead } = await place();
+    const kept = await keepMany(repository);
+    if (by === 'dbkit') environment['PATH'] = await withoutZstd(data);
+    await serve();
+    for (const [name, bytes] of kept) {
+      expect(ask('fetch', name, 'pg_wal/RECOVERYXLOG')).toBe(0);
+      expect((await readFile(join(data, 'pg_wal/RECOVERYXLOG'))).equals(bytes), name).toBe(true);
+      if (name === nameOf(3))
+        await until(
+          async () => (await ahead()).length === 8,
+          () => 'nothing was unpacked ahead',
+        );
+    }
+    expect(ask('fetch', nameOf(LAST + 1), 'pg_wal/RECOVERYXLOG')).toBe(1);
+    expect(await ahead()).toEqual([]);
+  },
+);
+
+test('nothing is unpacked ahead where no server runs, and what another boot of the machine laid out is not believed', async () => {
+  const { data, repository, ask, serve, ahead } = await place();
+  const kept = await keepMany(repository);
+  expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG')).toBe(0);
+  expect(await ahead()).toEqual([]);
+  const old = join(data, 'pg_wal/.dbkit-ahead-of-another-boot');
+  await mkdir(old);
+  await writeFile(join(old, `${nameOf(4)}-${sha16Of(kept.get(nameOf(4))!)}`), Buffer.alloc(SIZE));
+  await serve();
+  expect(ask('fetch', nameOf(4), 'pg_wal/RECOVERYXLOG')).toBe(0);
+  expect((await readFile(join(data, 'pg_wal/RECOVERYXLOG'))).equals(kept.get(nameOf(4))!)).toBe(true);
+  await until(
+    async () => (await ahead()).length === 8,
+    () => 'nothing was unpacked ahead',
+  );
+  expect((await readdir(join(data, 'pg_wal'))).filter((name) => name === '.dbkit-ahead-of-another-boot')).toEqual([]);
+});
+
+test('a damaged segment stops the recovery at its turn, and not before', async () => {
+  const { data, repository, archive, ask, serve, ahead } = await place();
+  const kept = await keepMany(repository);
+  const damaged = `${nameOf(6)}-${sha16Of(kept.get(nameOf(6))!)}.zst`;
+  const other = `${nameOf(7)}-${sha16Of(kept.get(nameOf(7))!)}.zst`;
+  await copyFile(join(archive.dir, '00000001', other), join(archive.dir, '00000001', damaged));
+  await serve();
+  expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG')).toBe(0);
+  await until(
+    async () => (await ahead()).length === 2,
+    () => 'nothing was unpacked ahead',
+  );
+  expect([4, 5, 6].map((number) => ask('fetch', nameOf(number), 'pg_wal/RECOVERYXLOG'))).toEqual([0, 0, 126]);
+  expect((await readFile(join(data, 'pg_wal/RECOVERYXLOG'))).equals(kept.get(nameOf(5))!)).toBe(true);
 });
