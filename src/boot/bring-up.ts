@@ -72,7 +72,9 @@ async function raise(
       else if (complaints.length > 0) handles.note(servedReport(local, complaints, begunMs));
       await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
       const running = await serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
-      if (rechecked?.isCutShort) proveBeside(local, { findBaseline: findBaseline(options.backups), must: rechecked.must }, running.exited);
+      const { note } = handles;
+      if (rechecked?.isCutShort)
+        proveBeside(local, { findBaseline: findBaseline(options.backups), must: rechecked.must, note }, running.exited);
       return running;
     }
     await down(launched, system.clock);

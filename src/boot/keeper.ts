@@ -25,6 +25,8 @@ export interface Keeper {
   start(signal: AbortSignal): Promise<RunningService>;
   recover(request: RecoverRequest, signal: AbortSignal): Promise<RecoveryReport>;
   lastRecovery(): RecoveryReport | undefined;
+  /** Calls back when that has changed, also after the start: see `Service`. */
+  onLaterReport(tell: () => void): void;
   /**
    * With everything held that may be touched: what the running server holds, or for as long as `work` takes. What is staged beside the data
    * survives it.
@@ -37,9 +39,11 @@ export interface Keeper {
 export function createKeeper(options: PostgresqlOptions): Keeper {
   let seen: Inspection | undefined;
   let last: RecoveryReport | undefined;
+  let tell = (): void => undefined;
   let published = false; // A new cluster that has not been started yet: it bears the marker of an unfinished one, but this process knows better.
   const note = (report: RecoveryReport): void => {
     if (report.findings.some(({ code }) => code !== 'entry.foreign') || report.decision !== 'start') last = joinReports(last, report);
+    tell();
   };
   const { release, holding, borrow } = createHolder(options);
 
@@ -58,6 +62,9 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
 
   return {
     lastRecovery: () => last,
+    onLaterReport: (listener) => {
+      tell = listener;
+    },
     borrow,
     forget: () => {
       seen = undefined;

@@ -4,13 +4,18 @@ import { readControl } from '../inspection/state.ts';
 import { walk } from '../inspection/walk.ts';
 import type { Local } from '../instance/local.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
+import { servedReport } from '../recovery/describe.ts';
+import type { RecoveryReport } from '../recovery/report.ts';
 import { memoryOf, rebuildIndexes, withOwners } from './recheck.ts';
+import { asFound } from './settle-damage.ts';
 import { tellUnknown } from './unknown-pages.ts';
 
 interface Sources {
   readonly findBaseline: FindBaseline;
   /** Suspects that the start had no time for. */
   readonly must: ReadonlyMap<string, Suspicion>;
+  /** Adds what is found to the report of the start. */
+  note(report: RecoveryReport): void;
 }
 
 /**
@@ -26,7 +31,7 @@ export function proveBeside(local: Local, sources: Sources, exited: Promise<unkn
   });
 }
 
-async function prove(local: Local, { findBaseline, must }: Sources, signal: AbortSignal): Promise<void> {
+async function prove(local: Local, { findBaseline, must, note }: Sources, signal: AbortSignal): Promise<void> {
   const { system, volume } = local;
   const way = { local, socketDir: undefined };
   const read = readControl(volume.dataDir);
@@ -51,7 +56,9 @@ async function prove(local: Local, { findBaseline, must }: Sources, signal: Abor
   const memory = memoryOf(local);
   const known = await memory.open(control.systemIdentifier);
   await memory.settle(control.systemIdentifier, [...known.filter(({ severity }) => severity === 'certain' || proof.isLate), ...open]);
-  await tellUnknown(way, proof, begunMs, signal);
+  const unknown = await tellUnknown(way, proof, begunMs, signal);
+  if (unknown) note(unknown);
+  if (open.length > 0) note(servedReport(local, open.map(asFound), begunMs));
   const fields = { pages: proof.pages, against: proof.against, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };
   if (proof.isCutShort) return; // It has been said what is not known.
   if (open.length === 0 && proof.unknown.length === 0)

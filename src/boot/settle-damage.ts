@@ -2,7 +2,7 @@ import type { Backups } from '../backups/backup.ts';
 import { newestGoodBackup } from '../backups/find-baseline.ts';
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
-import { toFinding } from '../inspection/known-damage.ts';
+import { type KnownDamage, toFinding } from '../inspection/known-damage.ts';
 import type { Local } from '../instance/local.ts';
 import { wayBack } from '../recovery/way-back.ts';
 import { memoryOf, type Rechecked } from './recheck.ts';
@@ -14,10 +14,13 @@ import { memoryOf, type Rechecked } from './recheck.ts';
 const isOfTheFile = ({ severity, code }: Finding): boolean =>
   severity === 'certain' && code !== 'relation.folder' && code !== 'index.damaged';
 
+/** Known damage as the pages themselves show it. */
+export const asFound = (damage: KnownDamage): Finding => ({ ...toFinding(damage), severity: 'certain', seenIn: 'pages' });
+
 /** Findings that were certain before the start have been judged then; what the server itself says of a file counts first. */
 export function joinComplaints(said: readonly Finding[], rechecked: Rechecked | undefined, { report }: Inspection): readonly Finding[] {
   const judged = new Set([...said.map(({ path }) => path), ...report.findings.filter(isOfTheFile).map(({ path }) => path)]);
-  const found = (rechecked?.damage ?? []).map((damage): Finding => ({ ...toFinding(damage), severity: 'certain', seenIn: 'pages' }));
+  const found = (rechecked?.damage ?? []).map(asFound);
   return [...said, ...found.filter(({ path }) => !judged.has(path))];
 }
 

@@ -76,6 +76,7 @@ export function createPostgresql(options: PostgresqlOptions & { readonly leading
         },
       },
       lastRecovery: keeper.lastRecovery,
+      onLaterReport: keeper.onLaterReport,
       backupWanted: wishes.next,
       probes: loadedOnce(async () => (await import('../health/probes/probes.ts')).createProbes(options)),
       backups,

@@ -37,6 +37,8 @@ export interface Service {
   readonly upgrader?: Pick<Upgrade, 'plan' | 'run'>;
   /** The report on what the last prepare and start had to do about the data; undefined after a plain start. The supervisor records it. */
   lastRecovery?(): RecoveryReport | undefined;
+  /** Calls back when that has more to tell while the service runs: not everything can be looked at before it is ready. */
+  onLaterReport?(tell: () => void): void;
   /** Resolves when a base backup is wanted before the next start; absent where none ever is. */
   backupWanted?(signal: AbortSignal): Promise<string>;
   readonly probes: Probed['probes'];

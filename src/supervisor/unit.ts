@@ -45,6 +45,7 @@ interface Life {
   failure: ServiceStatus['failure'];
   note: string | null;
   recovery: ServiceStatus['recovery'];
+  readyAt: string | undefined;
   restarts: number;
 }
 
@@ -61,8 +62,13 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
     failure: null,
     note: null,
     recovery: null,
+    readyAt: undefined,
     restarts: 0,
   };
+  let told = Promise.resolve();
+  service.onLaterReport?.(() => {
+    if (life.running) told = told.then(() => rememberRecovery(life)).then(needs.changed);
+  });
   return {
     name: service.name,
     service,
@@ -120,6 +126,7 @@ async function bringUp(life: Life, signal: AbortSignal): Promise<void> {
   life.failure = null;
   life.note = null;
   life.recovery = null;
+  life.readyAt = undefined;
   try {
     enter(life, 'preparing');
     await service.prepare(signal);
@@ -131,16 +138,18 @@ async function bringUp(life: Life, signal: AbortSignal): Promise<void> {
     throw cause;
   }
   const { running } = life;
-  await rememberRecovery(life, needs.clock.now().toISOString());
+  life.readyAt = needs.clock.now().toISOString();
+  await rememberRecovery(life);
   if (signal.aborted) return; // Whoever stops it waits for this, and stops what has come up.
   void watch(life, running, signal);
   enter(life, 'ready');
   needs.log.info('service.ready', `${service.name} is ready`, { service: service.name, pid: running.pid });
 }
 
-async function rememberRecovery(life: Life, readyAt?: string): Promise<void> {
+async function rememberRecovery(life: Life): Promise<void> {
   const report = life.service.lastRecovery?.();
   if (!report) return;
+  const { readyAt } = life;
   const { quarantine, losses } = report;
   const where = quarantine === null || tellsWhere(losses, quarantine) ? '' : `; the old bytes are in ${quarantine}`;
   life.recovery = report.decision;
