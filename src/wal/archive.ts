@@ -7,10 +7,9 @@ import { timelineOfHistory } from '../formats/wal-segment.ts';
 import { zstd } from '../formats/zstd.ts';
 import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import type { Files } from '../kernel/machine.ts';
-import { namesIn } from '../machine/is-there.ts';
 import type { ArchivedSegment, ArchivedTimeline, ArchiveRecord, WalArchive } from './contract.ts';
 import { archiveDir, historyFile, parseKept, RECORD, startOf, timelineFolder, timelineOfFolder } from './layout.ts';
-import { HISTORY_BYTES_MAX, readKept } from './read-kept.ts';
+import { HISTORY_BYTES_MAX, namesOfKept, readKept } from './read-kept.ts';
 
 /** wal_segment_size is a power of two from 1 MiB to 1 GiB (initdb). */
 const segmentSize = v.pipe(
@@ -112,7 +111,7 @@ async function historyOf(dir: string, id: number): Promise<ArchivedTimeline['his
 /** Sorted by LSN; `only`: those of that name. A tail is left out where its segment is there whole: dbkit was killed between the two. */
 export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes: number, only = ''): Promise<readonly ArchivedSegment[]> {
   const folder = join(dir, timelineFolder(timeline));
-  const names = (await namesIn(folder)).filter((name) => name.startsWith(only));
+  const names = (await namesOfKept(folder)).filter((name) => name.startsWith(only));
   const segments: ArchivedSegment[] = [];
   for (const file of names) {
     const kept = parseKept(file);

@@ -5,6 +5,7 @@ import { namesIn } from '../machine/is-there.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from './contract.ts';
 import { openPgWal } from './pg-wal.ts';
+import { unlessDamaged } from './read-kept.ts';
 import { sharedLength } from './resume.ts';
 
 export interface Gathering {
@@ -34,6 +35,8 @@ export interface GatheredWal {
   nameOf(segment: bigint): string;
   /** Its end comes from the archive: the server may have come further. */
   readonly endsInArchive: boolean;
+  /** Segments of the archive that do not hold what their names say: passed over as if they were not there. */
+  readonly damaged: readonly string[];
 }
 
 /** One timeline of the way from a backup to the newest, and where it begins. */
@@ -80,17 +83,19 @@ export async function gatherWal(
   const kept = new Map(timelines.flatMap(({ segments }) => segments.map((segment) => [segment.name, segment] as const)));
   const nameOf = (segment: bigint): string => segmentName(timelineAt(way, segment, size), segment, size);
   let endsInArchive = false;
+  const damaged: string[] = [];
   for (let segment = segmentOf(wanted.lsn, size); ; segment += 1n) {
     signal.throwIfAborted();
     const name = nameOf(segment);
-    const found = await pieceOf(archive, kept.get(name), { pgWal, timeline: timelineAt(way, segment, size), segment, size }, signal);
+    const place = { pgWal, timeline: timelineAt(way, segment, size), segment, size };
+    const found = await pieceOf(archive, kept.get(name), { ...place, damaged: (path) => damaged.push(path) }, signal);
     if (found === undefined) break;
     endsInArchive = found.from === 'archive';
     await writeFile(join(into, name), found.plain, { mode: 0o600 });
     await link(join(into, name), join(view, segmentName(target, segment, size)));
   }
   await gatherHistories(archive, timelines, { pgWal, into }, signal);
-  return { directory: into, view, timeline: target, nameOf, endsInArchive };
+  return { directory: into, view, timeline: target, nameOf, endsInArchive, damaged };
 }
 
 interface Place {
@@ -98,6 +103,10 @@ interface Place {
   readonly timeline: number;
   readonly segment: bigint;
   readonly size: number;
+}
+
+interface Wanted extends Place {
+  damaged(path: string): void;
 }
 
 interface Piece {
@@ -109,12 +118,13 @@ interface Piece {
 async function pieceOf(
   archive: WalArchive,
   kept: ArchivedSegment | undefined,
-  place: Place,
+  place: Wanted,
   signal: AbortSignal,
 ): Promise<Piece | undefined> {
   const own = await ownSegment(archive, place);
-  if (kept === undefined) return own && { plain: own, from: 'pg_wal' };
-  const plain = await archive.read(kept, signal);
+  const plain = kept && (await archive.read(kept, signal).catch(unlessDamaged));
+  if (kept && plain === undefined) place.damaged(kept.path);
+  if (plain === undefined) return own && { plain: own, from: 'pg_wal' };
   if (own && sharedLength(plain, own) === plain.length) return { plain: own, from: 'pg_wal' };
   return { plain: plain.length === place.size ? plain : Buffer.concat([plain, Buffer.alloc(place.size - plain.length)]), from: 'archive' };
 }

@@ -1,5 +1,7 @@
 import { stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { namesIn } from '../machine/is-there.ts';
 import { openPlain, readPlain } from '../machine/plain-file.ts';
 
 /** PostgreSQL writes a line for each timeline; dbkit's own record is shorter still. */
@@ -11,6 +13,7 @@ export async function readKept(path: string, sizeMaxBytes: number, signal?: Abor
     return await readPlain(path, { sizeMaxBytes, signal });
   } catch (cause) {
     const code = errnoOf(cause);
+    if (code === 'ENOTDIR') throw noFolder(dirname(path), cause);
     if (code !== 'EISDIR' && code !== 'EFBIG' && code !== 'ENXIO') throw cause;
     throw noSuchFile(path, cause);
   }
@@ -36,6 +39,23 @@ export async function readPiece(path: string, from: number, to: number, into: Bu
     await file.close();
   }
 }
+
+/** The names in a folder of an archive, none where it is not there. Rejects with `wal.damaged` for what is no folder. */
+export async function namesOfKept(folder: string): Promise<readonly string[]> {
+  try {
+    return await namesIn(folder);
+  } catch (cause) {
+    throw errnoOf(cause) === 'ENOTDIR' ? noFolder(folder, cause) : cause;
+  }
+}
+
+/** For `.catch(unlessDamaged)`: undefined for a part of an archive that is provably not what was kept there; what a disk does not give is thrown on. */
+export function unlessDamaged(thrown: unknown): undefined {
+  if (!(thrown instanceof DbkitError) || thrown.code !== 'wal.damaged') throw thrown;
+}
+
+const noFolder = (path: string, cause: unknown): DbkitError =>
+  new DbkitError('wal.damaged', `${path} is no folder`, { hint: 'find out who put it there, and move it away', cause });
 
 const noSuchFile = (path: string, cause?: unknown): DbkitError =>
   new DbkitError('wal.damaged', `${path} is no regular file of a size that it could have`, {
