@@ -2,7 +2,8 @@
 // beside pgBackRest's asynchronous archive-get, plain zstd, cp of segments that nobody compressed, and WAL that lies in pg_wal already (nothing is fetched).
 // In turn on copies of one data directory; from spawn to the first answer behind the end of the WAL. The segments are full: after each checkpoint every tenth
 // row of pgbench's accounts is updated, so most of them are images of pages, which replay fast, and what is measured is the fetching.
-// Usage: node bench/replay.mjs [segments] [rounds] [bin-dir]     PGBACKREST=PATH: that pgBackRest; BENCH_DIR: where to write, 25 MiB for each segment
+// Usage: node bench/replay.mjs [segments] [rounds] [bin-dir] [names]     names: a regular expression, only contestants that it fits; PGBACKREST=PATH: that
+// pgBackRest; BENCH_DIR: where to write, 25 MiB for each segment
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { appendFileSync, chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +13,8 @@ import { costOf, inTurn, median, printCosts } from './measure.mjs';
 import { newestPrograms, openThrowaway } from './throwaway.mjs';
 
 const [wanted = 1000, rounds = 3] = process.argv.slice(2, 4).filter(Boolean).map(Number);
-const binDir = process.argv[4] ?? newestPrograms();
+const binDir = process.argv[4] || newestPrograms();
+const names = new RegExp(process.argv[5] ?? '');
 const backrest = process.env.PGBACKREST ?? 'pgbackrest';
 const SCALE = wanted < 50 ? 5 : 20; // So much of it is written between two checkpoints: 6 or 24 segments.
 const MIB = 2 ** 20;
@@ -157,16 +159,18 @@ try {
   );
   const shim = resolve('bin/dbkit-wal');
   const figures = await inTurn(
-    contestants(shim, pathWithoutZstd()).map((one) => ({ name: one.name, run: () => recover(one) })),
+    contestants(shim, pathWithoutZstd())
+      .filter(({ name }) => names.test(name))
+      .map((one) => ({ name: one.name, run: () => recover(one) })),
     rounds,
   );
   printCosts('from spawn to the first answer, and a clean stop', figures);
-  const base = median(figures.get('in pg_wal already').map(({ ms }) => ms));
+  const laid = figures.get('in pg_wal already');
+  const base = laid && median(laid.map(({ ms }) => ms));
   for (const [name, costs] of figures) {
     const ms = median(costs.map((cost) => cost.ms));
-    console.log(
-      `${name.padEnd(34)}${(count / (ms / 1000)).toFixed(1)} segments a second; ${((ms - base) / count).toFixed(0)} ms a segment for the fetching`,
-    );
+    const fetching = base === undefined ? '' : `; ${((ms - base) / count).toFixed(0)} ms a segment for the fetching`;
+    console.log(`${name.padEnd(34)}${(count / (ms / 1000)).toFixed(1)} segments a second${fetching}`);
   }
 } finally {
   await throwaway.close();

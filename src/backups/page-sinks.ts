@@ -1,6 +1,7 @@
 import { ftruncateSync } from 'node:fs';
 import { type BytePath, toBytes } from '../formats/byte-path.ts';
 import { type ByteSource, sourceOf } from '../formats/layered-file.ts';
+import { BUFFER_BYTES } from '../formats/page-buffer.ts';
 import { createDeltaWriter, DELTA_PAGE_BYTES } from '../formats/page-delta.ts';
 import { fillFrom, writeAll } from '../formats/whole-pieces.ts';
 import { reading } from './copy-source.ts';
@@ -51,7 +52,7 @@ let room: Buffer | undefined;
 /** Calls `changed` for each page that differs from the earlier copy, in rising order. */
 function comparing(source: ByteSource, { changed }: Seen): Sink {
   const earlier = asComparable(source);
-  room ??= Buffer.alloc(1024 * 1024 + DELTA_PAGE_BYTES);
+  room ??= Buffer.alloc(BUFFER_BYTES + DELTA_PAGE_BYTES);
   const before = room;
   const pages = (now: Buffer, position: number, filled: number): number => {
     let written = 0;
