@@ -89,16 +89,17 @@ function pathWithoutZstd() {
   return folder;
 }
 
-/** Processor time of pgBackRest's asynchronous processes, which are nobody's children: what was last seen of each. */
+/** Processor time of what works beside the replay, pgBackRest's and dbkit-wal's, which are nobody's children: what was last seen of each. */
 function watchAsync() {
   const seen = new Map();
   const look = () => {
     for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
       try {
-        if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(conf)) continue;
+        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+        if (!words.includes(root)) continue;
         const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ').map(Number);
-        const isAsync = /archive-get:async/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
-        if (isAsync) seen.set(pid, 10 * (fields[11] + fields[12] + fields[13] + fields[14]));
+        const isBeside = /archive-get:async/.test(words) || (/dbkit-wal/.test(words) && fields[1] === 1);
+        if (isBeside) seen.set(pid, 10 * (fields[11] + fields[12] + fields[13] + fields[14]));
       } catch {} // It has ended.
   };
   const timer = setInterval(look, 50);

@@ -57,6 +57,7 @@ async function prove(local: Local, { findBaseline, must, note }: Sources, signal
   const known = await memory.open(control.systemIdentifier);
   await memory.settle(control.systemIdentifier, [...known.filter(({ severity }) => severity === 'certain' || proof.isLate), ...open]);
   const unknown = await tellUnknown(way, proof, begunMs, signal);
+  signal.throwIfAborted(); // What a server that is gone had is no news of its successor.
   if (unknown) note(unknown);
   if (open.length > 0) note(servedReport(local, open.map(asFound), begunMs));
   const fields = { pages: proof.pages, against: proof.against, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };

@@ -32,7 +32,7 @@ const PAGE_BYTES_MIN = 1024;
 const WASM_PAGE_BYTES = 65_536;
 
 /**
- * What is read of a file at once: a multiple of every block size there is, and little enough to stay in a core's own cache with what it is compared with
+ * So much of a file is read at once: a multiple of every block size there is, and little enough to stay in a core's own cache with what it is compared with
  * (bench/README.md: a MiB at once takes three to four times the processor time, from a cold disk too).
  */
 export const BUFFER_BYTES = 128 * 1024;

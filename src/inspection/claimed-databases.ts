@@ -44,10 +44,11 @@ function claimedNumbers(dataDir: string, { blockSizeBytes: size, checksums }: Co
   if (file === undefined) return undefined;
   const bytes = readPlainSync(join(dataDir, 'global', String(file)));
   const { bytes: buffer, findUnsound } = pageBuffer();
-  if (bytes.length === 0 || bytes.length % size !== 0 || bytes.length > buffer.length) return undefined;
-  bytes.copy(buffer);
+  if (bytes.length === 0 || bytes.length % size !== 0) return undefined;
   const rule = { blockSizeBytes: size, firstBlock: 0, startLsn: undefined };
-  if ((checksums ? findUnsound(bytes.length, 0, rule) : findBrokenHeaders(bytes, 0, size)).length > 0) return undefined;
+  for (let from = 0; checksums && from < bytes.length; from += buffer.length)
+    if (findUnsound(bytes.copy(buffer, 0, from), from / size, rule).length > 0) return undefined;
+  if (!checksums && findBrokenHeaders(bytes, 0, size).length > 0) return undefined;
   const numbers = new Set<number>();
   for (let at = 0; at < bytes.length; at += size) {
     const page = bytes.subarray(at, at + size);

@@ -46,6 +46,7 @@ interface Life {
   note: string | null;
   recovery: ServiceStatus['recovery'];
   readyAt: string | undefined;
+  told: Promise<void>; // One report is written after the other: the newest is the last.
   restarts: number;
 }
 
@@ -63,12 +64,10 @@ export function createUnit(service: Service, needs: UnitNeeds): Unit {
     note: null,
     recovery: null,
     readyAt: undefined,
+    told: Promise.resolve(),
     restarts: 0,
   };
-  let told = Promise.resolve();
-  service.onLaterReport?.(() => {
-    if (life.running) told = told.then(() => rememberRecovery(life)).then(needs.changed);
-  });
+  service.onLaterReport?.(() => life.running && void rememberRecovery(life).then(needs.changed));
   return {
     name: service.name,
     service,
@@ -154,7 +153,8 @@ async function rememberRecovery(life: Life): Promise<void> {
   const where = quarantine === null || tellsWhere(losses, quarantine) ? '' : `; the old bytes are in ${quarantine}`;
   life.recovery = report.decision;
   life.note = `${report.decision}: ${report.because}; lost: ${report.lost}${where}`;
-  await life.needs.recovered({ ...report, trigger: 'start', ...(readyAt ? { readyAt } : {}) });
+  life.told = life.told.then(() => life.needs.recovered({ ...report, trigger: 'start', ...(readyAt ? { readyAt } : {}) }));
+  await life.told;
 }
 
 /** A death that nobody asked for: the policy decides; preparing again is what makes PostgreSQL's death go through inspection. */

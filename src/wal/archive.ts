@@ -5,11 +5,11 @@ import * as v from 'valibot';
 import { parseTimelineHistory } from '../formats/timeline-history.ts';
 import { timelineOfHistory } from '../formats/wal-segment.ts';
 import { zstd } from '../formats/zstd.ts';
-import { DbkitError, unlessMissing } from '../kernel/errors.ts';
+import { DbkitError, errnoOf, unlessMissing, wordsOf } from '../kernel/errors.ts';
 import type { Files } from '../kernel/machine.ts';
 import type { ArchivedSegment, ArchivedTimeline, ArchiveRecord, WalArchive } from './contract.ts';
 import { archiveDir, historyFile, parseKept, RECORD, startOf, timelineFolder, timelineOfFolder } from './layout.ts';
-import { HISTORY_BYTES_MAX, namesOfKept, readKept } from './read-kept.ts';
+import { asDamage, HISTORY_BYTES_MAX, namesOfKept, readKept } from './read-kept.ts';
 
 /** wal_segment_size is a power of two from 1 MiB to 1 GiB (initdb). */
 const segmentSize = v.pipe(
@@ -53,16 +53,11 @@ export function openArchive(repositoryDir: string, systemIdentifier: string, fil
     dir,
     segmentSizeBytes,
     async timelines(signal) {
-      const size = await segmentSizeBytes();
-      if (size === undefined) return [];
-      const ids = (await readdir(dir)).map(timelineOfFolder).filter((id) => id !== undefined);
-      const found: ArchivedTimeline[] = [];
-      for (const id of ids.sort((a, b) => a - b)) {
-        signal.throwIfAborted();
-        found.push({ id, history: await historyOf(dir, id), segments: await segmentsIn(dir, id, size) });
-      }
-      return found;
+      const { timelines, damage } = await survey(dir, signal);
+      if (damage[0]) throw damage[0];
+      return timelines;
     },
+    survey: (signal) => survey(dir, signal),
     read: (segment, signal) => readSegment(segment, signal),
     segment: async (name) => segmentNamed(dir, name, await segmentSizeBytes()),
     async fetch(name, to, signal) {
@@ -73,6 +68,28 @@ export function openArchive(repositoryDir: string, systemIdentifier: string, fil
     },
   };
 }
+
+async function survey(dir: string, signal: AbortSignal): ReturnType<WalArchive['survey']> {
+  const damage: DbkitError[] = [];
+  const unlessTold = (cause: unknown): undefined => {
+    damage.push(asDamage(cause));
+  };
+  const record = await readArchiveRecord(dir).catch(unlessTold);
+  if (record === undefined) return { timelines: [], damage };
+  const timelines: ArchivedTimeline[] = [];
+  for (const id of (await readdir(dir)).map(timelineOfFolder).sort((a, b) => (a ?? 0) - (b ?? 0))) {
+    signal.throwIfAborted();
+    const found = id === undefined ? undefined : await timelineOf(dir, id, record.segmentSizeBytes).catch(unlessTold);
+    if (found !== undefined) timelines.push(found);
+  }
+  return { timelines, damage };
+}
+
+const timelineOf = async (dir: string, id: number, segmentSizeBytes: number): Promise<ArchivedTimeline> => ({
+  id,
+  history: await historyOf(dir, id),
+  segments: await segmentsIn(dir, id, segmentSizeBytes),
+});
 
 async function plainOf(
   dir: string,
@@ -156,8 +173,12 @@ async function readSegment({ path, kind, sizeBytes, sha16 }: ArchivedSegment, si
 
 const unpacked = async (path: string, stored: Buffer, sizeBytes: number): Promise<Buffer> =>
   (await zstd()).decompress(stored, sizeBytes).catch((cause: unknown) => {
+    if (isOutOfMemory(cause)) throw cause;
     throw damaged(path, 'it cannot be unpacked', cause);
   });
+
+/** Of Node, of V8 and of zstd: that says nothing of the file. */
+const isOutOfMemory = (cause: unknown): boolean => /memory|alloc/i.test(`${errnoOf(cause) ?? ''} ${wordsOf(cause)}`);
 
 const damaged = (path: string, how: string, cause?: unknown): DbkitError =>
   new DbkitError('wal.damaged', `${path} is damaged: ${how}`, {

@@ -1,5 +1,6 @@
 import type { Fork } from '../formats/timeline-history.ts';
 import type { Lsn } from '../formats/wal-segment.ts';
+import type { DbkitError } from '../kernel/errors.ts';
 
 /** One file of the archive that holds WAL. Two of kind `whole` with one name and two hashes are a conflict: both are listed. */
 export interface ArchivedSegment {
@@ -41,8 +42,10 @@ export interface WalArchive {
   readonly dir: string;
   /** Undefined where nothing has been kept yet. */
   segmentSizeBytes(): Promise<number | undefined>;
-  /** Sorted by id. Empty where nothing has been kept. */
+  /** Sorted by id. Empty where nothing has been kept. Rejects with `wal.damaged`. */
   timelines(signal: AbortSignal): Promise<readonly ArchivedTimeline[]>;
+  /** The same, without what is provably damaged, which is told beside it. */
+  survey(signal: AbortSignal): Promise<{ readonly timelines: readonly ArchivedTimeline[]; readonly damage: readonly DbkitError[] }>;
   /** The plain bytes: the whole segment, or as much of it as the tail has. Rejects with `wal.damaged` where they are not what the name says. */
   read(segment: ArchivedSegment, signal: AbortSignal): Promise<Buffer>;
   /** The one segment of that name. Undefined where there is none. Rejects with `wal.conflict` where there are two. */

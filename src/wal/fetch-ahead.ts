@@ -22,8 +22,9 @@ export async function fetchAhead(archive: WalArchive, name: string, directory: s
     if (segment?.sha16 === undefined) return laid;
     const path = join(directory, `${segment.name}-${segment.sha16}`);
     if (await isThere(path)) continue;
-    await writeFile(`${path}.part`, await archive.read(segment, signal), { mode: 0o600 });
-    await rename(`${path}.part`, path);
+    const part = `${path}.${process.pid}.part`;
+    await writeFile(part, await archive.read(segment, signal), { mode: 0o600 });
+    await rename(part, path);
   }
   return most;
 }

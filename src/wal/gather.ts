@@ -5,11 +5,13 @@ import { namesIn } from '../machine/is-there.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from './contract.ts';
 import { openPgWal } from './pg-wal.ts';
-import { unlessDamaged } from './read-kept.ts';
+import { asDamage } from './read-kept.ts';
 import { sharedLength } from './resume.ts';
 
 export interface Gathering {
   readonly archive: WalArchive;
+  /** Its timelines, as far as they can be read. */
+  readonly timelines: readonly ArchivedTimeline[];
   /** The pg_wal of the instance that is replaced; undefined where that is gone. */
   readonly pgWal: string | undefined;
   /** A folder to lay it out in, which is made anew. */
@@ -36,7 +38,7 @@ export interface GatheredWal {
   /** Its end comes from the archive: the server may have come further. */
   readonly endsInArchive: boolean;
   /** Segments of the archive that do not hold what their names say: passed over as if they were not there. */
-  readonly damaged: readonly string[];
+  readonly damaged: readonly ArchivedSegment[];
 }
 
 /** One timeline of the way from a backup to the newest, and where it begins. */
@@ -65,13 +67,12 @@ export const timelineAt = (way: readonly Leg[], segment: bigint, segmentSizeByte
  * where the archive has nothing of that server.
  */
 export async function gatherWal(
-  { archive, pgWal, into, abandoned }: Gathering,
+  { archive, timelines, pgWal, into, abandoned }: Gathering,
   wanted: WantedFrom,
   signal: AbortSignal,
 ): Promise<GatheredWal | undefined> {
   const size = await archive.segmentSizeBytes();
   if (size === undefined) return undefined;
-  const timelines = await archive.timelines(signal);
   const way = wayFrom(
     wanted,
     timelines.filter(({ id }) => !abandoned.has(id)),
@@ -83,12 +84,12 @@ export async function gatherWal(
   const kept = new Map(timelines.flatMap(({ segments }) => segments.map((segment) => [segment.name, segment] as const)));
   const nameOf = (segment: bigint): string => segmentName(timelineAt(way, segment, size), segment, size);
   let endsInArchive = false;
-  const damaged: string[] = [];
+  const damaged: ArchivedSegment[] = [];
   for (let segment = segmentOf(wanted.lsn, size); ; segment += 1n) {
     signal.throwIfAborted();
     const name = nameOf(segment);
     const place = { pgWal, timeline: timelineAt(way, segment, size), segment, size };
-    const found = await pieceOf(archive, kept.get(name), { ...place, damaged: (path) => damaged.push(path) }, signal);
+    const found = await pieceOf(archive, kept.get(name), { ...place, damaged: (kept) => damaged.push(kept) }, signal);
     if (found === undefined) break;
     endsInArchive = found.from === 'archive';
     await writeFile(join(into, name), found.plain, { mode: 0o600 });
@@ -106,7 +107,7 @@ interface Place {
 }
 
 interface Wanted extends Place {
-  damaged(path: string): void;
+  damaged(kept: ArchivedSegment): void;
 }
 
 interface Piece {
@@ -122,8 +123,8 @@ async function pieceOf(
   signal: AbortSignal,
 ): Promise<Piece | undefined> {
   const own = await ownSegment(archive, place);
-  const plain = kept && (await archive.read(kept, signal).catch(unlessDamaged));
-  if (kept && plain === undefined) place.damaged(kept.path);
+  const plain = kept && (await archive.read(kept, signal).catch((cause: unknown) => void asDamage(cause)));
+  if (kept && plain === undefined) place.damaged(kept);
   if (plain === undefined) return own && { plain: own, from: 'pg_wal' };
   if (own && sharedLength(plain, own) === plain.length) return { plain: own, from: 'pg_wal' };
   return { plain: plain.length === place.size ? plain : Buffer.concat([plain, Buffer.alloc(place.size - plain.length)]), from: 'archive' };

@@ -49,9 +49,10 @@ export async function namesOfKept(folder: string): Promise<readonly string[]> {
   }
 }
 
-/** For `.catch(unlessDamaged)`: undefined for a part of an archive that is provably not what was kept there; what a disk does not give is thrown on. */
-export function unlessDamaged(thrown: unknown): undefined {
+/** A part of an archive that is provably not what was kept there. What a disk does not give is thrown on. */
+export function asDamage(thrown: unknown): DbkitError {
   if (!(thrown instanceof DbkitError) || thrown.code !== 'wal.damaged') throw thrown;
+  return thrown;
 }
 
 const noFolder = (path: string, cause: unknown): DbkitError =>

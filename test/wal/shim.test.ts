@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -43,7 +43,7 @@ async function place(): Promise<{
   const environment = { ...process.env };
   const ask = (...words: string[]): number | null => {
     if (isRoot) spawnSync('chown', ['-R', `${serverUser.uid}:${serverUser.gid}`, root]);
-    return spawnSync(shim, ['-d', repository, ...words], { ...asServerUser, cwd: data, env: environment }).status;
+    return spawnSync(shim, ['-d', repository, ...words], { ...asServerUser, cwd: data, env: environment, stdio: 'ignore' }).status;
   };
   const wal = join(data, 'pg_wal');
   return {
@@ -55,11 +55,11 @@ async function place(): Promise<{
     async serve() {
       const server = spawn('sleep', ['1000'], { ...asServerUser, stdio: 'ignore' });
       onTestFinished(() => void server.kill());
-      await writeFile(join(data, 'postmaster.pid'), `${server.pid}\n`);
+      await writeFile(join(data, 'postmaster.pid'), `${server.pid}\n${data}\n1700000000\n`);
     },
     async ahead() {
       const [folder] = (await readdir(wal)).filter((name) => name.startsWith('.dbkit-ahead-'));
-      return folder === undefined ? [] : (await namesIn(join(wal, folder))).sort();
+      return folder === undefined ? [] : (await namesIn(join(wal, folder))).filter((name) => !name.endsWith('.part'));
     },
   };
 }
@@ -152,6 +152,8 @@ test('a repository that cannot be written fails the push, and one that is not th
   expect([ask('push', `pg_wal/${NAME}`), ask('fetch', NAME, 'x'), ask('what')]).toEqual([1, 126, 126]);
 });
 
+const laid = async (data: string): Promise<readonly string[]> =>
+  (await readdir(join(data, 'pg_wal'))).filter((name) => name.startsWith('.dbkit-ahead-'));
 const nameOf = (number: number): string => number.toString(16).toUpperCase().padStart(8, '0').padStart(24, '000000010000000000000000');
 const LAST = 14;
 
@@ -194,7 +196,7 @@ test.each(['zstd(1)', 'dbkit'] as const)(
         );
     }
     expect(ask('fetch', nameOf(LAST + 1), 'pg_wal/RECOVERYXLOG')).toBe(1);
-    expect(await ahead()).toEqual([]);
+    expect(await laid(data)).toEqual([]);
   },
 );
 
@@ -230,4 +232,65 @@ test('a damaged segment stops the recovery at its turn, and not before', async (
   );
   expect([4, 5, 6].map((number) => ask('fetch', nameOf(number), 'pg_wal/RECOVERYXLOG'))).toEqual([0, 0, 126]);
   expect((await readFile(join(data, 'pg_wal/RECOVERYXLOG'))).equals(kept.get(nameOf(5))!)).toBe(true);
+});
+
+test('a recovery that ends while segments are unpacked ahead leaves none of them', async () => {
+  const { data, repository, ask, serve } = await place();
+  await keepMany(repository);
+  await serve();
+  for (let round = 0; round < 10; round += 1) {
+    expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG')).toBe(0);
+    expect(ask('fetch', '00000002.history', 'pg_wal/RECOVERYHISTORY')).toBe(1);
+    expect(await laid(data)).toEqual([]);
+  }
+});
+
+test('what an earlier server laid out is not believed, and what stands in the way neither hangs nor ends a recovery', async () => {
+  const { data, repository, ask, serve, ahead } = await place();
+  const kept = await keepMany(repository);
+  await serve();
+  expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG')).toBe(0);
+  await until(
+    async () => (await ahead()).length === 8,
+    () => 'nothing was unpacked ahead',
+  );
+  const [earlier] = await laid(data);
+  for (const name of await ahead()) await writeFile(join(data, 'pg_wal', earlier!, name), Buffer.alloc(SIZE));
+  await serve();
+  expect(ask('fetch', nameOf(4), 'pg_wal/RECOVERYXLOG')).toBe(0);
+  expect((await readFile(join(data, 'pg_wal/RECOVERYXLOG'))).equals(kept.get(nameOf(4))!)).toBe(true);
+  await until(
+    async () => !(await laid(data)).includes(earlier!) && (await ahead()).length === 8,
+    () => 'the folder of the earlier server stayed',
+  );
+  const [own] = await laid(data);
+  await rm(join(data, 'pg_wal', own!), { recursive: true });
+  await writeFile(join(data, 'pg_wal', own!), 'in the way');
+  expect(ask('fetch', nameOf(5), 'pg_wal/RECOVERYXLOG')).toBe(0);
+  expect((await readFile(join(data, 'pg_wal/RECOVERYXLOG'))).equals(kept.get(nameOf(5))!)).toBe(true);
+});
+
+test('nothing is laid out beside a file that is fetched to another place', async () => {
+  const { data, repository, ask, serve } = await place();
+  await keepMany(repository);
+  await serve();
+  await mkdir(join(data, 'elsewhere'));
+  expect(ask('fetch', nameOf(3), 'elsewhere/segment')).toBe(0);
+  expect(await readdir(join(data, 'elsewhere'))).toEqual(['segment']);
+});
+
+test('a folder of the archive that is none, or cannot be read, is not the end of the archive', async () => {
+  const { repository, archive, ask } = await place();
+  await keepMany(repository);
+  const folder = join(archive.dir, '00000001');
+  await rename(folder, `${folder}.aside`);
+  expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG'), 'no such timeline').toBe(1);
+  await writeFile(folder, '');
+  expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG'), 'a file').toBe(126);
+  await rm(folder);
+  await rename(`${folder}.aside`, folder);
+  await chmod(folder, 0o000);
+  expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG'), 'locked away').toBe(126);
+  await chmod(folder, 0o700);
+  expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG')).toBe(0);
 });

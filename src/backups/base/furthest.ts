@@ -2,14 +2,12 @@ import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../../config/config.ts';
 import type { Lsn } from '../../formats/wal-segment.ts';
-import { wordsOf } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
 import { openArchive } from '../../wal/archive.ts';
 import type { ArchivedTimeline } from '../../wal/contract.ts';
 import { gatherWal } from '../../wal/gather.ts';
 import { openPgWal } from '../../wal/pg-wal.ts';
-import { unlessDamaged } from '../../wal/read-kept.ts';
 import type { BackupRecord } from './record.ts';
 import { type KnownToHave, planRollForward, type RollForward, rollForwardStart } from './roll-forward.ts';
 import { findWalSegment } from './same-wal.ts';
@@ -32,26 +30,37 @@ export async function furthest(
   const own = await planRollForward(record, walFrom, known, signal);
   if (gatherIn === undefined) return { rolled: own, walFrom };
   const archive = openArchive(repositoryDir, record.systemIdentifier, system.files);
-  const timelines = await archive.timelines(signal).catch((cause: unknown) => {
-    unlessDamaged(cause);
-    system.log.error('restore.archive-damaged', `the WAL archive is passed over: ${wordsOf(cause)}`, { archive: archive.dir });
-  });
-  if (timelines === undefined) return { rolled: own, walFrom };
-  if (own.complete && endOn(record.timeline, timelines) <= own.end) return { rolled: own, walFrom };
+  const { timelines, damage } = await archive.survey(signal);
+  for (const { message } of damage) tellDamage(system, message);
+  const isAll = (rolled: RollForward): boolean => damage.length === 0 || comesToCleanMark(rolled, known);
+  if (own.complete && endOn(record.timeline, timelines) <= own.end && isAll(own)) return { rolled: own, walFrom };
   const abandoned = await abandonedSince(known.mark, timelines);
   const from = { timeline: record.timeline, lsn: rollForwardStart(record) };
-  const gathered = await gatherWal({ archive, pgWal: walFrom, into: gatherIn, abandoned }, from, signal);
-  if (gathered === undefined) return { rolled: own, walFrom };
-  for (const path of gathered.damaged)
-    system.log.error('restore.archive-damaged', `a segment of the WAL archive is damaged, and passed over: ${path}`);
+  const gathering = { archive, timelines, pgWal: walFrom, into: gatherIn, abandoned };
+  const gathered = timelines.length === 0 ? undefined : await gatherWal(gathering, from, signal);
+  const damaged = gathered?.damaged ?? [];
+  for (const { path } of damaged) tellDamage(system, `${path} is damaged`);
+  /** A part of the archive that cannot be read may have held more than what is left. */
+  const asKnown = (rolled: RollForward): RollForward => ({
+    ...rolled,
+    complete: rolled.complete && isAll(rolled) && damaged.every(({ endLsn }) => endLsn <= rolled.end),
+  });
+  if (gathered === undefined) return { rolled: asKnown(own), walFrom };
   const rolled = await planRollForward(record, gathered.view, known, signal, gathered);
   if (rolled.complete || rolled.end > own.end || rolled.timeline > own.timeline) {
     system.log.info('restore.archive', 'WAL from the archive is rolled forward', { segments: rolled.segments.length });
-    return { rolled, walFrom: gathered.directory };
+    return { rolled: asKnown(rolled), walFrom: gathered.directory };
   }
   await rm(gatherIn, { recursive: true, force: true });
-  return { rolled: own, walFrom };
+  return { rolled: asKnown(own), walFrom };
 }
+
+const tellDamage = (system: Pick<System, 'log'>, words: string): void =>
+  system.log.error('restore.archive-damaged', `a part of the WAL archive is passed over: ${words}`);
+
+/** A server that was stopped cleanly wrote nothing behind its mark. */
+const comesToCleanMark = ({ timeline, end }: RollForward, { mark }: KnownToHave): boolean =>
+  mark?.clean === true && mark.timeline === timeline && mark.flushedLsn === end;
 
 /** How far a timeline was ever kept. */
 const endOn = (timeline: number, timelines: readonly ArchivedTimeline[]): Lsn =>
