@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { parseTimelineHistory } from '../formats/timeline-history.ts';
@@ -7,7 +7,7 @@ import { timelineOfHistory } from '../formats/wal-segment.ts';
 import { zstd } from '../formats/zstd.ts';
 import { DbkitError, errnoOf, unlessMissing, wordsOf } from '../kernel/errors.ts';
 import type { Files } from '../kernel/machine.ts';
-import type { ArchivedSegment, ArchivedTimeline, ArchiveRecord, WalArchive } from './contract.ts';
+import type { ArchiveDamage, ArchivedSegment, ArchivedTimeline, ArchiveRecord, WalArchive } from './contract.ts';
 import { archiveDir, historyFile, parseKept, RECORD, startOf, timelineFolder, timelineOfFolder } from './layout.ts';
 import { asDamage, HISTORY_BYTES_MAX, namesOfKept, readKept } from './read-kept.ts';
 
@@ -53,9 +53,10 @@ export function openArchive(repositoryDir: string, systemIdentifier: string, fil
     dir,
     segmentSizeBytes,
     async timelines(signal) {
-      const { timelines, damage } = await survey(dir, signal);
-      if (damage[0]) throw damage[0];
-      return timelines;
+      const size = await segmentSizeBytes();
+      const found: ArchivedTimeline[] = [];
+      for (const id of size === undefined ? [] : await timelinesIn(dir, signal)) found.push(await timelineOf(dir, id, size!, signal));
+      return found;
     },
     survey: (signal) => survey(dir, signal),
     read: (segment, signal) => readSegment(segment, signal),
@@ -70,26 +71,40 @@ export function openArchive(repositoryDir: string, systemIdentifier: string, fil
 }
 
 async function survey(dir: string, signal: AbortSignal): ReturnType<WalArchive['survey']> {
-  const damage: DbkitError[] = [];
-  const unlessTold = (cause: unknown): undefined => {
-    damage.push(asDamage(cause));
-  };
-  const record = await readArchiveRecord(dir).catch(unlessTold);
-  if (record === undefined) return { timelines: [], damage };
+  const damage: ArchiveDamage[] = [];
+  const telling =
+    (timeline?: number) =>
+    (cause: unknown): undefined => {
+      damage.push({ timeline, error: asDamage(cause) });
+    };
+  const ids = await timelinesIn(dir, signal).catch(telling());
+  const record = ids && (await readArchiveRecord(dir).catch(telling()));
+  if (ids?.length && damage.length === 0 && record === undefined) telling()(damaged(join(dir, RECORD), 'it is gone'));
   const timelines: ArchivedTimeline[] = [];
-  for (const id of (await readdir(dir)).map(timelineOfFolder).sort((a, b) => (a ?? 0) - (b ?? 0))) {
-    signal.throwIfAborted();
-    const found = id === undefined ? undefined : await timelineOf(dir, id, record.segmentSizeBytes).catch(unlessTold);
+  for (const id of record === undefined ? [] : (ids ?? [])) {
+    const found = await timelineOf(dir, id, record!.segmentSizeBytes, signal, telling(id)).catch(telling(id));
     if (found !== undefined) timelines.push(found);
+    if (id > 1 && found?.history.length === 0) telling(id)(damaged(join(dir, timelineFolder(id), historyFile(id)), 'it names no timeline'));
   }
   return { timelines, damage };
 }
 
-const timelineOf = async (dir: string, id: number, segmentSizeBytes: number): Promise<ArchivedTimeline> => ({
-  id,
-  history: await historyOf(dir, id),
-  segments: await segmentsIn(dir, id, segmentSizeBytes),
-});
+async function timelinesIn(dir: string, signal: AbortSignal): Promise<readonly number[]> {
+  signal.throwIfAborted();
+  const ids = (await namesOfKept(dir)).map(timelineOfFolder).filter((id) => id !== undefined);
+  return ids.sort((a, b) => a - b);
+}
+
+async function timelineOf(
+  dir: string,
+  id: number,
+  segmentSizeBytes: number,
+  signal: AbortSignal,
+  odd?: (cause: DbkitError) => void,
+): Promise<ArchivedTimeline> {
+  signal.throwIfAborted();
+  return { id, history: await historyOf(dir, id), segments: await segmentsIn(dir, id, segmentSizeBytes, { odd }) };
+}
 
 async function plainOf(
   dir: string,
@@ -110,7 +125,7 @@ async function plainOf(
 async function segmentNamed(dir: string, name: string, segmentSizeBytes: number | undefined): Promise<ArchivedSegment | undefined> {
   const place = segmentSizeBytes === undefined ? undefined : startOf(name, segmentSizeBytes);
   if (segmentSizeBytes === undefined || place === undefined) return undefined;
-  const [one, other] = await segmentsIn(dir, place.timeline, segmentSizeBytes, name);
+  const [one, other] = await segmentsIn(dir, place.timeline, segmentSizeBytes, { only: name });
   if (one !== undefined && other !== undefined) throw conflictOf(one, other);
   return one;
 }
@@ -125,8 +140,16 @@ async function historyOf(dir: string, id: number): Promise<ArchivedTimeline['his
   return text === undefined ? [] : parseTimelineHistory(text.toString());
 }
 
-/** Sorted by LSN; `only`: those of that name. A tail is left out where its segment is there whole: dbkit was killed between the two. */
-export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes: number, only = ''): Promise<readonly ArchivedSegment[]> {
+/**
+ * Sorted by LSN; `only`: those of that name; `odd` hears of what bears a segment's name and is no file. A tail is left out where its segment is there
+ * whole: dbkit was killed between the two.
+ */
+export async function segmentsIn(
+  dir: string,
+  timeline: number,
+  segmentSizeBytes: number,
+  { only = '', odd }: { readonly only?: string; readonly odd?: ((cause: DbkitError) => void) | undefined } = {},
+): Promise<readonly ArchivedSegment[]> {
   const folder = join(dir, timelineFolder(timeline));
   const names = (await namesOfKept(folder)).filter((name) => name.startsWith(only));
   const segments: ArchivedSegment[] = [];
@@ -136,6 +159,7 @@ export async function segmentsIn(dir: string, timeline: number, segmentSizeBytes
     if (kept === undefined || place?.timeline !== timeline) continue;
     const path = join(folder, file);
     const found = await stat(path).catch(unlessMissing);
+    if (found && !found.isFile()) odd?.(damaged(path, 'it is no file'));
     if (!found?.isFile()) continue; // Expired, or whole by now.
     const sizeBytes = kept.kind === 'whole' ? segmentSizeBytes : Math.min(found.size, segmentSizeBytes);
     segments.push({ ...kept, ...place, path, endLsn: place.startLsn + BigInt(sizeBytes), sizeBytes, storedBytes: found.size });
@@ -177,8 +201,11 @@ const unpacked = async (path: string, stored: Buffer, sizeBytes: number): Promis
     throw damaged(path, 'it cannot be unpacked', cause);
   });
 
-/** Of Node, of V8 and of zstd: that says nothing of the file. */
-const isOutOfMemory = (cause: unknown): boolean => /memory|alloc/i.test(`${errnoOf(cause) ?? ''} ${wordsOf(cause)}`);
+const outOfMemory = new Set(['ENOMEM', 'ERR_MEMORY_ALLOCATION_FAILED', 'ZSTD_error_memory_allocation']);
+
+/** Of Node, of V8 and of zstd (zstd_errors.h: 64, by its number from WebAssembly): that says nothing of the file. */
+const isOutOfMemory = (cause: unknown): boolean =>
+  outOfMemory.has(errnoOf(cause) ?? '') || /code -64$|^Array buffer allocation failed/.test(wordsOf(cause));
 
 const damaged = (path: string, how: string, cause?: unknown): DbkitError =>
   new DbkitError('wal.damaged', `${path} is damaged: ${how}`, {

@@ -35,6 +35,13 @@ export interface ArchiveRecord {
   readonly segmentSizeBytes: number;
 }
 
+/** A part of an archive that is not what was kept there. */
+export interface ArchiveDamage {
+  /** Undefined: nobody can tell. */
+  readonly timeline: number | undefined;
+  readonly error: DbkitError;
+}
+
 /** The kept WAL of one server, read. */
 export interface WalArchive {
   readonly systemIdentifier: string;
@@ -45,7 +52,7 @@ export interface WalArchive {
   /** Sorted by id. Empty where nothing has been kept. Rejects with `wal.damaged`. */
   timelines(signal: AbortSignal): Promise<readonly ArchivedTimeline[]>;
   /** The same, without what is provably damaged, which is told beside it. */
-  survey(signal: AbortSignal): Promise<{ readonly timelines: readonly ArchivedTimeline[]; readonly damage: readonly DbkitError[] }>;
+  survey(signal: AbortSignal): Promise<{ readonly timelines: readonly ArchivedTimeline[]; readonly damage: readonly ArchiveDamage[] }>;
   /** The plain bytes: the whole segment, or as much of it as the tail has. Rejects with `wal.damaged` where they are not what the name says. */
   read(segment: ArchivedSegment, signal: AbortSignal): Promise<Buffer>;
   /** The one segment of that name. Undefined where there is none. Rejects with `wal.conflict` where there are two. */

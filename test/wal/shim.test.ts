@@ -291,6 +291,8 @@ test('a folder of the archive that is none, or cannot be read, is not the end of
   await rename(`${folder}.aside`, folder);
   await chmod(folder, 0o000);
   expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG'), 'locked away').toBe(126);
+  await chmod(folder, 0o600);
+  expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG'), 'listed, and not to be entered').toBe(126);
   await chmod(folder, 0o700);
   expect(ask('fetch', nameOf(3), 'pg_wal/RECOVERYXLOG')).toBe(0);
 });

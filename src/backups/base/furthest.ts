@@ -31,8 +31,11 @@ export async function furthest(
   if (gatherIn === undefined) return { rolled: own, walFrom };
   const archive = openArchive(repositoryDir, record.systemIdentifier, system.files);
   const { timelines, damage } = await archive.survey(signal);
-  for (const { message } of damage) tellDamage(system, message);
-  const isAll = (rolled: RollForward): boolean => damage.length === 0 || comesToCleanMark(rolled, known);
+  for (const { error } of damage) tellDamage(system, error.message);
+  const isReadable = damage.every(({ timeline }) => timeline !== undefined && timeline < record.timeline);
+  /** The archive lists nothing behind its end, and what of it cannot be read holds nothing more. */
+  const isAll = (rolled: RollForward): boolean =>
+    comesToCleanMark(rolled, known) || (isReadable && endOn(rolled.timeline, timelines) <= rolled.end);
   if (own.complete && endOn(record.timeline, timelines) <= own.end && isAll(own)) return { rolled: own, walFrom };
   const abandoned = await abandonedSince(known.mark, timelines);
   const from = { timeline: record.timeline, lsn: rollForwardStart(record) };
@@ -40,7 +43,6 @@ export async function furthest(
   const gathered = timelines.length === 0 ? undefined : await gatherWal(gathering, from, signal);
   const damaged = gathered?.damaged ?? [];
   for (const { path } of damaged) tellDamage(system, `${path} is damaged`);
-  /** A part of the archive that cannot be read may have held more than what is left. */
   const asKnown = (rolled: RollForward): RollForward => ({
     ...rolled,
     complete: rolled.complete && isAll(rolled) && damaged.every(({ endLsn }) => endLsn <= rolled.end),
