@@ -1,4 +1,5 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { type BucketsAhead, bucketsAhead, isHashPage } from '../formats/hash-index.ts';
 import { pageBuffer } from '../formats/page-buffer.ts';
 import { isSameButHints } from '../formats/page-hints.ts';
 import { findBrokenHeaders, HEADER_BYTES, header, isZero, pageLsn } from '../formats/pages.ts';
@@ -32,6 +33,8 @@ export interface ProofTask {
   readonly endLsn: number;
   /** A server writes meanwhile, so a page may have seen more than that. */
   readonly isLive: boolean;
+  /** No server has written since it was shut down: what the file says of itself holds for all of it. */
+  readonly isAtRest: boolean;
 }
 
 export interface ProofResult {
@@ -119,24 +122,30 @@ function judgeEmpty(block: number, task: ProofTask, kept: Kept | undefined): Dou
   return named === 0 && kept !== undefined && block < kept.blocks && kept.holdsSomething(block) ? 'zeroed' : undefined;
 }
 
-const HASH_INDEX = 0xff80; // HASHO_PAGE_ID (src/include/access/hash.h), in the last two bytes of its pages: they are laid out ahead.
-
 /** Collects the pages that hold zeroes and of which nothing is known, until a later page shows that they should hold something. */
 function collectEmptied(task: ProofTask, kept: Kept | undefined) {
   const empty: number[] = [];
   let [last, isHash, pages] = [task.isFollowed ? Number.POSITIVE_INFINITY : -1, false, 0];
+  let ahead: BucketsAhead | undefined;
+  /** In an index of hashes: before its last bucket, or at its very first page; behind them only where nothing was written since. */
+  const isMissing = (block: number): boolean =>
+    ahead === undefined
+      ? block + task.firstBlock === 0
+      : block < ahead.from || (block > ahead.to && (task.isAtRest || task.suspicion?.hasForeignZeroes === true));
   return {
     look(page: Buffer, block: number, isEmpty: boolean, doubt: Doubt | undefined): void {
       pages += 1;
-      isHash ||= page.readUInt16LE(page.length - 2) === HASH_INDEX;
+      isHash ||= isHashPage(page);
+      if (block + task.firstBlock === 0) ahead = bucketsAhead(page);
       const named = task.named[block] ?? 0;
       const isEmptyInBackup = kept !== undefined && block < kept.blocks;
       if (!isEmpty || named > 0 || named === LATER || doubt !== undefined) last = Math.max(last, block);
       else if (!isEmptyInBackup) empty.push(block);
     },
     blocks(): readonly number[] {
-      if (task.isComplete || isHash || task.path.endsWith('_init')) return [];
-      return empty.length === pages ? empty : empty.filter((block) => block < last);
+      if (task.isComplete || task.path.endsWith('_init')) return [];
+      const suspect = empty.length === pages ? empty : empty.filter((block) => block < last);
+      return isHash ? suspect.filter(isMissing) : suspect;
     },
   };
 }

@@ -218,6 +218,7 @@ function taskFor(request: ProofRequest, known: Known, { path, sizeBytes }: Pick<
       isFollowed: (request.seen.entries.get(`${path.replace(/\.\d+$/, '')}.${segment + 1}`)?.sizeBytes ?? 0) > 0,
       endLsn: history === undefined ? Number.POSITIVE_INFINITY : Number(history.end),
       isLive,
+      isAtRest: !isLive && control.state === 'shut down',
       sizeBytes,
     },
   ];

@@ -46,6 +46,14 @@ function inspectMap(dataDir: string, home: string, { entries }: Walk, severity: 
     const isHalfMade = home !== 'global' && !entry?.sizeBytes;
     return [{ code: 'filenode-map.damaged', path, evidence: map.problem, severity: isHalfMade ? severity : 'certain', postgresSays: says }];
   }
+  const isShared = home === 'global';
+  const missing = (isShared ? sharedCatalogs : ownCatalogs).find((oid) => !map.files.has(oid));
+  if (missing !== undefined) {
+    const evidence = `it does not name the catalog ${missing}, as one of ${isShared ? 'a database' : 'the shared catalogs'} does not`;
+    return [
+      { code: 'filenode-map.damaged', path, evidence, severity: 'certain', postgresSays: 'could not find relation mapping for relation' },
+    ];
+  }
   const findings: Finding[] = [];
   for (const [oid, file] of map.files) {
     const finding = inspectMapped(dataDir, `${home}/${file}`, oid, entries, severity);
@@ -53,6 +61,11 @@ function inspectMap(dataDir: string, home: string, { entries }: Walk, severity: 
   }
   return findings;
 }
+
+/** pg_authid and pg_database: no server opens a database without them. */
+const sharedCatalogs = [1260, 1262] as const;
+/** pg_type, pg_attribute, pg_proc, pg_class. */
+const ownCatalogs = [1247, 1249, 1255, 1259] as const;
 
 /** pg_type, pg_attribute, pg_proc, pg_class, pg_tablespace, pg_authid, pg_database. */
 const neverEmpty = new Set([1247, 1249, 1255, 1259, 1213, 1260, 1262]);

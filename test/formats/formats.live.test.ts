@@ -102,6 +102,7 @@ describe.each(installed)('PostgreSQL $major', (programs) => {
       isFollowed: false,
       endLsn: Number.POSITIVE_INFINITY,
       isLive: false,
+      isAtRest: false,
     };
     const withoutChecksums = { ...task, checksums: false };
     expect(proveFile(task)).toMatchObject({ pages: 1, doubts: [] });

@@ -49,6 +49,7 @@ function proofOf(now: readonly Buffer[], known: About = {}): ProofResult {
     isFollowed: false,
     endLsn: 1000,
     isLive: false,
+    isAtRest: false,
     ...task,
   });
 }
@@ -151,7 +152,16 @@ test('a file that is gone has lost what the backup holds', () => {
     checksums: false,
     named: new Float64Array(0),
   };
-  const known = { blocksAtLeast: 0, kept, suspicion: undefined, isComplete: true, isFollowed: false, endLsn: 1000, isLive: false };
+  const known = {
+    blocksAtLeast: 0,
+    kept,
+    suspicion: undefined,
+    isComplete: true,
+    isFollowed: false,
+    endLsn: 1000,
+    isLive: false,
+    isAtRest: false,
+  };
   expect(proveFile({ ...task, ...known }).doubts).toEqual([{ block: 0, doubt: 'cut' }]);
 });
 
