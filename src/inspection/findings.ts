@@ -94,6 +94,7 @@ export const findingCodes = {
   'page.lost': 'a page is neither as the newest backup holds it nor as the WAL since says',
   'page.unknown': 'a page before the last one in use holds zeroes, and neither a backup nor the WAL says if it should',
   'database.missing': 'the directory of a database is missing',
+  'database.file': 'a file stands in the place of the directory of a database',
   'directory.lost': 'a directory with data is missing',
 } as const;
 

@@ -30,7 +30,7 @@ import { inspectPrepared } from './prepared.ts';
 import { inspectLostPrepared } from './prepared-after-crash.ts';
 import type { FindBaseline } from './prove.ts';
 import { isOfThisStop, type Reached, type ReadReached } from './reached.ts';
-import { databaseDirectories, inspectCatalogs, inspectFolders, isFolderOfRelation } from './relations.ts';
+import { databaseDirectories, inspectCatalogs, inspectStandIns, isFolderOfRelation } from './relations.ts';
 import { inspectReplication } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
 import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles } from './since-shutdown.ts';
@@ -226,7 +226,7 @@ async function look(
       ...inspectTransactions(seen, known, clean),
       ...inspectPrepared(dataDir, seen, isOfThisStop(reached, known) ? reached : undefined),
       ...(clean || isServed || recovers(seen) ? [] : await inspectLostPrepared(dataDir, seen, known, reached, signal)),
-      ...(clean || isServed ? [] : inspectFolders(seen)), // After a clean shutdown the inventory, or the server, misses the file.
+      ...(clean || isServed ? [] : inspectStandIns(seen)), // After a clean shutdown the inventory, or the server, misses the file.
       ...oddSizes(seen, known, compared, isServed),
       ...inspectLeftovers(dataDir, seen, known),
     );

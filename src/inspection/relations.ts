@@ -164,16 +164,22 @@ export function isFolderOfRelation({ path, kind }: Pick<Entry, 'path' | 'kind'>)
   return match !== null && match[2] !== 'init' && match[3] === undefined;
 }
 
-/** Folders where crash recovery would open the file of a relation, or make it anew. */
-export function inspectFolders({ entries }: Walk): Finding[] {
-  return [...entries.values()].filter(isFolderOfRelation).map(({ path }) => ({
-    code: 'relation.folder',
-    path,
-    evidence: 'it is a folder, and no file',
-    severity: 'certain',
-    postgresSays: `could not create file "${path}": File exists`,
-  }));
+/** Folders where crash recovery would open the file of a relation, or make it anew, and what is no folder where it looks into that of a database. */
+export function inspectStandIns({ entries }: Walk): Finding[] {
+  return [...entries.values()].flatMap((entry): Finding[] => {
+    const { path } = entry;
+    if (isFolderOfRelation(entry)) {
+      const says = `could not create file "${path}": File exists`;
+      return [{ code: 'relation.folder', path, evidence: 'it is a folder, and no file', severity: 'certain', postgresSays: says }];
+    }
+    if (entry.kind === 'directory' || entry.kind === 'link' || !DATABASE.test(path)) return [];
+    const says = `could not open directory "${path}": Not a directory`;
+    return [{ code: 'database.file', path, evidence: 'it is no folder', severity: 'certain', postgresSays: says }];
+  });
 }
+
+/** ResetUnloggedRelations (reinit.c) opens all of these names. */
+const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;
 
 /** Of a catalog that was never written anew: its file bears the number of the catalog. */
 export const isCatalogFile = (path: string): boolean => Number(RELATION.exec(path)?.[1]) < FIRST_USER_OID;

@@ -54,6 +54,7 @@ export const proofs = {
   'tablespace.dangling': 'never',
   'tablespace.unlinked': 'never',
   'tablespace.junk': 'never',
+  'database.file': 'never',
   'replication-slot.damaged': 'never',
   'replication-origin.damaged': 'never',
   'catalog.missing': 'words',

@@ -27,6 +27,14 @@ export const inPlace = [
     words: 'it is nobody’s data, and a crash recovery would end at it',
   },
   {
+    id: 'file-for-a-database',
+    findings: ['database.file'],
+    when: always,
+    ...repairs,
+    mend: 'set-aside-file',
+    words: 'the server makes no file there, and its recovery would end at it; what the directory held is looked for afterwards',
+  },
+  {
     id: 'folder-for-a-relation',
     findings: ['relation.folder'],
     when: always,

@@ -150,6 +150,7 @@ everyRow<RemedyId, Case>('remedies', remedyFor, {
   'empty-directory-gone': found('directory.missing'),
   'tablespace-link-gone': found('tablespace.unlinked'),
   'junk-among-tablespaces': found('tablespace.junk'),
+  'file-for-a-database': found('database.file'),
   'folder-for-a-relation': found('relation.folder'),
   'empty-file-gone': found('empty-file.missing'),
   'version-file-broken': found('version-file.broken'),
