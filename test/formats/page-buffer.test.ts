@@ -18,7 +18,8 @@ test('the embedded checksum program is the source beside it, compiled', async ()
 for (const blockSizeBytes of [1024, 8192, 32_768]) {
   test(`pages of ${blockSizeBytes} bytes are judged as PostgreSQL's own algorithm judges them`, () => {
     const { bytes, findUnsound } = pageBuffer();
-    const pages = 9;
+    const pages = Math.min(9, bytes.length / blockSizeBytes);
+    const last = pages - 1;
     const rule = { blockSizeBytes, firstBlock: 131_072, startLsn: undefined };
     randomFillSync(bytes, 0, pages * blockSizeBytes);
     const page = (number: number): Buffer => bytes.subarray(number * blockSizeBytes, (number + 1) * blockSizeBytes);
@@ -31,8 +32,8 @@ for (const blockSizeBytes of [1024, 8192, 32_768]) {
     expect(findUnsound(pages * blockSizeBytes + 100, 5, rule)).toEqual([]);
     expect(bytes.subarray(0, pages * blockSizeBytes).equals(whole), 'what was read is as it was').toBe(true);
     expect(findUnsound(pages * blockSizeBytes, 6, rule), 'pages of another place').toHaveLength(pages - 1);
-    page(7)[100]! ^= 1;
+    page(last)[100]! ^= 1;
     page(2)[999] = 1;
-    expect(findUnsound(pages * blockSizeBytes, 5, rule).map(({ block }) => block)).toEqual([7, 12]);
+    expect(findUnsound(pages * blockSizeBytes, 5, rule).map(({ block }) => block)).toEqual([7, 5 + last]);
   });
 }
