@@ -33,7 +33,7 @@ const WASM_PAGE_BYTES = 65_536;
 
 /**
  * So much of a file is read at once: a multiple of every block size there is, and little enough to stay in a core's own cache with what it is compared with
- * (bench/README.md: a MiB at once takes three to four times the processor time, from a cold disk too).
+ * (bench/README.md: a MiB at once takes three to four times the processor time, and from a cold disk as long).
  */
 export const BUFFER_BYTES = 128 * 1024;
 let shared: PageBuffer | undefined;

@@ -49,7 +49,7 @@ function inspectMap(dataDir: string, home: string, { entries }: Walk, severity: 
   const isShared = home === 'global';
   const missing = (isShared ? sharedCatalogs : ownCatalogs).find((oid) => !map.files.has(oid));
   if (missing !== undefined) {
-    const evidence = `it does not name the catalog ${missing}, as one of ${isShared ? 'a database' : 'the shared catalogs'} does not`;
+    const evidence = `it does not name catalog ${missing}, which every map of ${isShared ? 'the shared catalogs' : 'a database'} names`;
     return [
       { code: 'filenode-map.damaged', path, evidence, severity: 'certain', postgresSays: 'could not find relation mapping for relation' },
     ];
