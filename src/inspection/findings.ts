@@ -23,6 +23,8 @@ export interface Finding {
   readonly blocks?: readonly number[];
   /** About how many rows those held. */
   readonly rows?: number;
+  /** The file is there, and holds nothing: the server may read it so without a word. */
+  readonly isEmpty?: true;
 }
 
 /** A table or index as the server names it: `name` with its schema, unless it is a system catalog. */

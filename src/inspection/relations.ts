@@ -86,6 +86,7 @@ function inspectMapped(
       code: 'catalog.missing',
       path,
       evidence: `the file of catalog ${oid} is empty, and that catalog never is`,
+      isEmpty: true,
       severity: path.startsWith('global/') ? 'certain' : severity,
       postgresSays: says,
     };

@@ -48,6 +48,13 @@ export const damage = [
     words: 'no session can begin without the shared catalogs',
   },
   {
+    id: 'shared-catalog-emptied',
+    findings: ['catalog.missing'],
+    when: (c) => isShared(c) && c.finding.isEmpty === true,
+    ...replaces,
+    words: 'the server would read it as if nothing had ever been in it: no database and no role would be there',
+  },
+  {
     id: 'catalog-gone',
     findings: ['catalog.missing'],
     when: unheard,

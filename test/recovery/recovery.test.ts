@@ -179,6 +179,7 @@ everyRow<RemedyId, Case>('remedies', remedyFor, {
   'running-server-rebuilds': found('index.damaged', { finding: at('base/5/16390', 'index.damaged') }),
   'table-or-index-gone': found('relation.missing', { finding: at('base/5/16384', 'relation.missing') }),
   'shared-catalog-damaged': found('page.damaged', { finding: at('global/1260', 'page.damaged'), reported: true }),
+  'shared-catalog-emptied': found('catalog.missing', { finding: { ...at('global/1262', 'catalog.missing'), isEmpty: true } }),
   'catalog-gone': found('catalog.missing'),
   'tablespace-needed': found('tablespace.dangling'),
   'tablespace-not-mounted': found('tablespace.dangling', { cleanShutdown: true }),
