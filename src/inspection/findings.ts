@@ -23,7 +23,7 @@ export interface Finding {
   readonly blocks?: readonly number[];
   /** About how many rows those held. */
   readonly rows?: number;
-  /** The file is there, and holds nothing: the server may read it so without a word. */
+  /** The file is there and holds nothing, of a catalog that no session can do without: the server reads it so without a word. */
   readonly isEmpty?: true;
 }
 

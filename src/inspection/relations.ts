@@ -86,7 +86,7 @@ function inspectMapped(
       code: 'catalog.missing',
       path,
       evidence: `the file of catalog ${oid} is empty, and that catalog never is`,
-      isEmpty: true,
+      ...(sharedCatalogs.some((one) => one === oid) ? { isEmpty: true as const } : {}), // Of the others the server says what it lacks.
       severity: path.startsWith('global/') ? 'certain' : severity,
       postgresSays: says,
     };
