@@ -1,3 +1,4 @@
+import { unknownFindings } from '../inspection/proof-findings.ts';
 import type { FindBaseline, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
 import { readControl } from '../inspection/state.ts';
@@ -6,7 +7,8 @@ import type { Local } from '../instance/local.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import { servedReport } from '../recovery/describe.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import { memoryOf, rebuildIndexes, withOwners } from './recheck.ts';
+import { rebuildIndexes, withOwners } from './owned-damage.ts';
+import { memoryOf } from './recheck.ts';
 import { asFound } from './settle-damage.ts';
 import { tellUnknown } from './unknown-pages.ts';
 
@@ -56,7 +58,7 @@ async function prove(local: Local, { findBaseline, must, note }: Sources, signal
   const memory = memoryOf(local);
   const known = await memory.open(control.systemIdentifier);
   await memory.settle(control.systemIdentifier, [...known.filter(({ severity }) => severity === 'certain' || proof.isLate), ...open]);
-  const unknown = await tellUnknown(way, proof, begunMs, signal);
+  const unknown = await tellUnknown(way, unknownFindings(proof), begunMs, signal);
   signal.throwIfAborted(); // What a server that is gone had is no news of its successor.
   if (unknown) note(unknown);
   if (open.length > 0) note(servedReport(local, open.map(asFound), begunMs));

@@ -1,18 +1,20 @@
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { readLastInventory } from '../inspection/inventory.ts';
-import { type DamageMemory, damageMemory, type KnownDamage, toKnownDamage } from '../inspection/known-damage.ts';
-import { proofFindings } from '../inspection/proof-findings.ts';
-import type { FindBaseline, Proof, Suspicion } from '../inspection/prove.ts';
+import { type DamageMemory, damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
+import { unknownFindings } from '../inspection/proof-findings.ts';
+import type { FindBaseline, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
 import { readControl } from '../inspection/state.ts';
 import { suspectsOf, toSuspectDamage } from '../inspection/suspects.ts';
 import { walk } from '../inspection/walk.ts';
 import type { Local } from '../instance/local.ts';
-import { droppedRelations, type FileOwner, ownersOfFiles } from '../instance/server/relation-of-file.ts';
+import { droppedRelations, ownersOfFiles } from '../instance/server/relation-of-file.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import { rebuildIndex, type Way } from './rebuild-index.ts';
+import { buildAnew } from './build-anew.ts';
+import { describe, firstFile, rebuildIndexes, withOwners } from './owned-damage.ts';
+import type { Way } from './rebuild-index.ts';
 import { tellUnknown } from './unknown-pages.ts';
 
 /** As much as a start reads before it is ready, beside what it must: half a second of an idle machine. The rest is read beside the running server. */
@@ -35,7 +37,6 @@ export interface Rechecked {
 }
 
 const nothing: Rechecked = { damage: [], waiting: [], rebuilt: [], unknown: undefined, isCutShort: false, must: new Map() };
-const firstFile = (path: string): string => path.replace(/\.\d+$/, '');
 
 /** Written down before the server is started: should that be cut off, the next start still knows. */
 export async function rememberSuspects(local: Local, before: Inspection): Promise<void> {
@@ -84,7 +85,9 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const known = await memoryOf(local).open(control.systemIdentifier);
   const isUnclean = !before.cleanShutdown;
   const must = suspectsOf(before, isUnclean ? await readLastInventory(system, stateDir) : undefined, known);
-  if (!isUnclean && !before.isUnproven && known.length === 0 && must.size === 0) return nothing;
+  const anew = await buildAnew(asked, signal);
+  if (!isUnclean && !before.isUnproven && known.length === 0 && must.size === 0)
+    return { ...nothing, damage: anew.open, rebuilt: anew.rebuilt, unknown: await tellUnknown(asked, anew.unknown, begunMs, signal) };
   const request = {
     dataDir: volume.dataDir,
     control,
@@ -99,59 +102,15 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
     log: system.log,
   };
   const proof = await proveTwice(request, signal);
-  const { open, rebuilt } = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
+  const found = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
+  const [open, rebuilt] = [
+    [...anew.open, ...found.open],
+    [...anew.rebuilt, ...found.rebuilt],
+  ];
   const still = await stillOpen(asked, known, open, signal);
   const waiting = proof.isLate ? known.filter(({ severity }) => severity === 'suspect') : [];
-  const unknown = await tellUnknown(asked, proof, begunMs, signal);
+  const unknown = await tellUnknown(asked, [...unknownFindings(proof), ...anew.unknown], begunMs, signal);
   return { damage: [...open, ...still], waiting, rebuilt, unknown, isCutShort: proof.isCutShort, must: proof.isLate ? must : new Map() };
-}
-
-/** Files that are doubtful, with what they belong to, as far as a database says so. */
-export async function withOwners(way: Way, proof: Proof, signal: AbortSignal): Promise<readonly Owned[]> {
-  const findings = proofFindings(proof, 'certain');
-  const owners = await ownersOfFiles(way, [...new Set(findings.map(({ path }) => firstFile(path)))], signal);
-  const since = way.local.system.clock.now().toISOString();
-  return findings.map((finding) => {
-    const owner = owners.get(firstFile(finding.path));
-    return { finding, owner, damage: owner ? describe(toKnownDamage(finding, since), owner) : toKnownDamage(finding, since) };
-  });
-}
-
-export interface Owned {
-  readonly finding: Finding;
-  readonly owner: FileOwner | undefined;
-  readonly damage: KnownDamage;
-}
-
-const describe = (damage: KnownDamage, { database, relation, oid, rowsPerPage }: FileOwner): KnownDamage => {
-  const rows = Math.round((damage.blocks?.length ?? 0) * rowsPerPage);
-  const about = rows > 0 ? `, about ${rows} rows` : '';
-  return {
-    ...damage,
-    database,
-    relation,
-    oid,
-    evidence: `${relation} in database ${database}${about}: ${damage.evidence}`,
-    ...(rows > 0 ? { rows } : {}),
-  };
-};
-
-/** An index holds nothing that its table does not. Those of the catalogs need a server of their own, so they stay for the ladder. */
-export async function rebuildIndexes(
-  way: Way,
-  found: readonly Owned[],
-  signal: AbortSignal,
-): Promise<{ readonly open: readonly KnownDamage[]; readonly rebuilt: readonly Finding[] }> {
-  const open: KnownDamage[] = [];
-  const rebuilt: Finding[] = [];
-  for (const { finding, owner, damage } of found) {
-    const isOurs = owner?.kind === 'index' && !owner.isCatalog;
-    const isRebuilt =
-      isOurs && (await rebuildIndex(way, { ...owner, what: `index ${owner.index} in ${owner.database} was damaged` }, signal));
-    if (isRebuilt) rebuilt.push({ ...finding, code: 'index.damaged' });
-    else open.push(damage);
-  }
-  return { open, rebuilt };
 }
 
 /**

@@ -12,7 +12,7 @@ import { memoryOf, type Rechecked } from './recheck.ts';
  * once the server is up.
  */
 const isOfTheFile = ({ severity, code }: Finding): boolean =>
-  severity === 'certain' && code !== 'relation.folder' && code !== 'index.damaged';
+  severity === 'certain' && code !== 'relation.folder' && code !== 'init-fork.folder' && code !== 'index.damaged';
 
 /** Known damage as the pages themselves show it. */
 export const asFound = (damage: KnownDamage): Finding => ({ ...toFinding(damage), severity: 'certain', seenIn: 'pages' });

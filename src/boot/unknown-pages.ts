@@ -1,6 +1,4 @@
 import type { Finding } from '../inspection/findings.ts';
-import { unknownFindings } from '../inspection/proof-findings.ts';
-import type { Proof } from '../inspection/prove.ts';
 import { droppedRelations, ownersOfFiles } from '../instance/server/relation-of-file.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
@@ -11,10 +9,14 @@ import type { Way } from './rebuild-index.ts';
  * A report of the pages of which nobody can tell if something was there, with the names of their relations; undefined where there are none. What no
  * database knows is nobody's. Rejects only when it is aborted: what cannot be named is told by its path.
  */
-export async function tellUnknown(way: Way, proof: Proof, begunMs: number, signal: AbortSignal): Promise<RecoveryReport | undefined> {
+export async function tellUnknown(
+  way: Way,
+  found: readonly Finding[],
+  begunMs: number,
+  signal: AbortSignal,
+): Promise<RecoveryReport | undefined> {
   const { local } = way;
   const { log } = local.system;
-  const found = unknownFindings(proof);
   if (found.length === 0) return undefined;
   const named = await withNames(way, found, signal).catch((cause: unknown) => {
     if (isAbort(cause)) throw cause;

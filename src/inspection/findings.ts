@@ -89,6 +89,7 @@ export const findingCodes = {
   'catalog.missing': 'a system catalog is missing',
   'empty-file.missing': 'a file that held nothing is missing',
   'relation.folder': 'a folder stands in the place of a table or index file',
+  'init-fork.folder': 'a folder stands in the place of the file from which crash recovery fills an unlogged relation',
   'relation.missing': 'a table or index file is missing',
   'relation.truncated': 'a table or index file has lost its end',
   'relation.changed': 'a file has changed since the last clean shutdown, when only the server may change it',
@@ -96,6 +97,7 @@ export const findingCodes = {
   'page.lost': 'a page is neither as the newest backup holds it nor as the WAL since says',
   'page.unknown': 'a page before the last one in use holds zeroes, and neither a backup nor the WAL says if it should',
   'database.missing': 'the directory of a database is missing',
+  'relation.touched': 'a table or index was written to while no server ran, and neither a backup nor the WAL tells what it held',
   'database.file': 'a file stands in the place of the directory of a database',
   'directory.lost': 'a directory with data is missing',
 } as const;

@@ -239,8 +239,7 @@ async function look(
       findings.push(...(await inspectWal(dataDir, seen, known, followsAnother(dataDir, seen, known), signal)));
   }
   if (!compared?.proven) return findings;
-  findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage);
-  if (compared.touched) findings.push(compared.touched);
+  findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage, ...compared.touched);
   const behindLostLinks = findings.filter(({ code }) => code === 'tablespace.unlinked').map(({ path }) => `${path}/`);
   const seenWithLinks = findings.filter(({ path }) => !behindLostLinks.some((home) => path.startsWith(home)));
   const all = withEmptyFiles(seenWithLinks, compared.differences);

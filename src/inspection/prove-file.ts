@@ -47,6 +47,8 @@ export interface ProofResult {
    * itself when it dies while it makes a relation longer: alone they are unknown, never damage.
    */
   readonly emptied: readonly number[];
+  /** Some of its pages hold something of which neither a backup nor the WAL speaks: they may be of any time. */
+  readonly isUnheard: boolean;
   readonly kind: 'table' | 'index' | 'sequence' | undefined;
   readonly unreadable?: string | undefined;
 }
@@ -68,7 +70,7 @@ export function proveFile(task: ProofTask): ProofResult {
   const doubts: ProofResult['doubts'][number][] = [];
   const kept = openKept(task);
   const emptied = collectEmptied(task, kept);
-  let [pages, kind] = [0, undefined as ProofResult['kind']];
+  let [pages, isUnheard, kind] = [0, false, undefined as ProofResult['kind']];
   let handle: number | undefined;
   try {
     handle = openOrNothing(task.file);
@@ -88,15 +90,16 @@ export function proveFile(task: ProofTask): ProofResult {
         const doubt = broken.has(pages) ? 'unsound' : isEmpty ? judgeEmpty(pages, task, kept) : judgePage(page, pages, task, kept);
         if (doubt !== undefined) doubts.push({ block: pages, doubt });
         emptied.look(page, pages, isEmpty, doubt);
+        isUnheard ||= !isEmpty && doubt === undefined && !isHeard(pages, task, kept);
       }
       ended = bytesRead < chunk.length;
     }
     for (let block = pages; block < Math.max(task.blocksAtLeast, kept?.blocks ?? 0, task.suspicion?.toBlock ?? 0); block += 1)
       if (isMissed(block, task, kept)) doubts.push({ block, doubt: 'cut' });
-    const result = { path, pages, bytes: pages * size, doubts, emptied: emptied.blocks(), kind: kind ?? kept?.kind() };
+    const result = { path, pages, bytes: pages * size, doubts, emptied: emptied.blocks(), isUnheard, kind: kind ?? kept?.kind() };
     return task.suspicion?.hasForeignZeroes ? withEmptied(result) : result;
   } catch (cause) {
-    return { path, pages, bytes: pages * size, doubts, emptied: [], kind, unreadable: wordsOf(cause) };
+    return { path, pages, bytes: pages * size, doubts, emptied: [], isUnheard, kind, unreadable: wordsOf(cause) };
   } finally {
     if (handle !== undefined) closeSync(handle);
     kept?.close();
@@ -149,6 +152,10 @@ function collectEmptied(task: ProofTask, kept: Kept | undefined) {
     },
   };
 }
+
+/** A backup holds that page, the WAL names it, or both are at hand from the backup on and leave no room for another. */
+const isHeard = (block: number, task: ProofTask, kept: Kept | undefined): boolean =>
+  (task.named[block] ?? 0) !== 0 || (kept !== undefined && block < kept.blocks) || task.isComplete;
 
 /** Of a page that holds something. First match wins; pure but for the backup's page. */
 function judgePage(page: Buffer, block: number, task: ProofTask, kept: Kept | undefined): Doubt | undefined {

@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
 import type { SegmentBytes } from '../formats/wal-pages.ts';
 import type { Lsn } from '../formats/wal-segment.ts';
 import { bound } from '../kernel/deadline.ts';
 import type { Logger } from '../kernel/machine.ts';
 import { inThreads } from '../machine/threads.ts';
+import { goneFiles, inScope } from './proof-scope.ts';
 import { type ProofResult, type ProofTask, proveFile, withEmptied } from './prove-file.ts';
 import { RELATION } from './relations.ts';
 import { type Known, walBytes, walSince } from './wal-since.ts';
@@ -66,6 +66,8 @@ export interface Proof {
   readonly doubtful: readonly ProofResult[];
   /** Files with pages that hold zeroes, of which neither a backup nor the WAL can say whether they should: no damage. */
   readonly unknown: readonly ProofResult[];
+  /** Files without a doubt, with pages of which neither a backup nor the WAL speaks. */
+  readonly unheard: readonly ProofResult[];
   /** Files that were doubtful at first sight, when the time was over: no damage. */
   readonly unproven: readonly string[];
   /** The backup that it was held against; null: only the WAL spoke. */
@@ -86,7 +88,8 @@ export interface Suspicion {
   readonly hasForeignZeroes?: boolean;
 }
 
-const nothingRead: Proof = { pages: 0, bytes: 0, doubtful: [], unknown: [], unproven: [], against: null, isCutShort: true, isLate: false };
+const none = () => ({ pages: 0, bytes: 0, doubtful: [], unknown: [], unheard: [] });
+const nothingRead: Proof = { ...none(), unproven: [], against: null, isCutShort: true, isLate: false };
 
 /**
  * Proves pages: each one either is as the newest good backup holds it, or is named by a WAL record since and has seen it. Where there is no
@@ -94,7 +97,7 @@ const nothingRead: Proof = { pages: 0, bytes: 0, doubtful: [], unknown: [], unpr
  */
 export async function provePages(request: ProofRequest, signal: AbortSignal): Promise<Proof> {
   const limit = bound([signal], request.limitMs);
-  const seen: Progress = { pages: 0, bytes: 0, doubtful: [], unknown: [], known: undefined };
+  const seen: Progress = { ...none(), known: undefined };
   const { baseline } = request;
   const against = (isHeld: boolean): Promise<Proof> => prove(isHeld ? request : { ...request, baseline: undefined }, seen, limit.signal);
   try {
@@ -121,6 +124,7 @@ interface Progress {
   bytes: number;
   readonly doubtful: ProofResult[];
   readonly unknown: ProofResult[];
+  readonly unheard: ProofResult[];
   known: Known | undefined;
 }
 
@@ -136,12 +140,13 @@ async function prove(request: ProofRequest, seen: Progress, signal: AbortSignal)
   const sure = (await withoutDamagedBackup(known.baseline, request, tasks, seen, signal)).map((result) =>
     result.doubts.some(({ doubt }) => doubt === 'zeroed') ? withEmptied(result) : result,
   );
-  const { pages, bytes, unknown } = seen;
+  const { pages, bytes, unknown, unheard } = seen;
   return {
     pages,
     bytes,
     doubtful: sure.sort((a, b) => a.path.localeCompare(b.path)),
     unknown,
+    unheard,
     unproven: [],
     against: known.baseline?.label ?? null,
     isCutShort,
@@ -156,6 +161,7 @@ async function readAll({ isPatient, log }: ProofRequest, tasks: readonly Sized[]
     seen.bytes += result.bytes;
     if (result.doubts.length > 0 || result.unreadable !== undefined) seen.doubtful.push(result);
     else if (result.emptied.length > 0) seen.unknown.push(result);
+    else if (result.isUnheard) seen.unheard.push(result);
     log.progress('pages.proven', 'holding pages against the backup and the WAL', { done: seen.bytes, total, unit: 'bytes' });
   };
   const patience = { script: 'patient-proof-worker.js', always: true, threadsMax: 1 };
@@ -163,29 +169,6 @@ async function readAll({ isPatient, log }: ProofRequest, tasks: readonly Sized[]
 }
 
 const sizeOf = (tasks: readonly { readonly sizeBytes: number }[]): number => tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-
-/** Main and init forks of logged relations. The maps of free space and visibility are rebuilt; unlogged relations are emptied by a crash. */
-function inScope({ entries }: Walk, wanted: (path: string) => boolean): Pick<Entry, 'path' | 'sizeBytes'>[] {
-  return [...entries.values()].filter(({ path, kind }) => {
-    const [, , fork] = (kind === 'file' && RELATION.exec(path)) || [];
-    if (kind !== 'file' || !RELATION.test(path) || fork === 'fsm' || fork === 'vm' || !wanted(path)) return false;
-    return fork === 'init' || !entries.has(`${path.replace(/\.\d+$/, '')}_init`);
-  });
-}
-
-/** Files that the backup holds, of directories that are still there, and that nothing has removed since. */
-function goneFiles(
-  { dataDir, seen, wanted = () => true }: ProofRequest,
-  { history, baseline }: Known,
-): Pick<Entry, 'path' | 'sizeBytes'>[] {
-  if (!baseline || !history) return [];
-  const paths = [...baseline.sizesBytes.keys()].filter((path) => !seen.entries.has(path) && wanted(path) && mainFork.test(path));
-  return paths
-    .filter((path) => existsSync(join(dataDir, dirname(path))) && !history.of(path)?.isDropped && (baseline.sizesBytes.get(path) ?? 0) > 0)
-    .map((path) => ({ path, sizeBytes: 0 }));
-}
-
-const mainFork = /\/\d+(\.\d+)?$/;
 
 type Sized = ProofTask & { readonly sizeBytes: number };
 
@@ -229,7 +212,7 @@ async function withoutDamagedBackup(
   baseline: Baseline | undefined,
   request: ProofRequest,
   tasks: readonly Sized[],
-  { doubtful, unknown }: Progress,
+  { doubtful, unknown, unheard }: Progress,
   signal: AbortSignal,
 ): Promise<ProofResult[]> {
   if (baseline === undefined) return [...doubtful];
@@ -241,8 +224,9 @@ async function withoutDamagedBackup(
     if (isSure) sure.push(result);
     else alone.push(...tasks.filter(({ path }) => path === result.path).map((task) => ({ ...task, kept: undefined, isComplete: false })));
   }
-  const again: Progress = { pages: 0, bytes: 0, doubtful: [], unknown: [], known: undefined };
+  const again: Progress = { ...none(), known: undefined };
   if (alone.length > 0) await readAll(request, alone, again, signal);
   unknown.push(...again.unknown);
+  unheard.push(...again.unheard);
   return [...sure, ...again.doubtful];
 }

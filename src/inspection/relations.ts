@@ -156,22 +156,20 @@ export function inspectSizes({ entries }: Walk, control: ControlFile, severity: 
   return findings;
 }
 
-/**
- * True for a folder that stands where the server has the first file of a relation, or a map of it, and so could make that anew. Not for a later segment,
- * without which it would take the relation for shorter, nor for the fork that tells that it is unlogged. Pure.
- */
-export function isFolderOfRelation({ path, kind }: Pick<Entry, 'path' | 'kind'>): boolean {
-  const match = kind === 'directory' ? RELATION.exec(path) : null;
-  return match !== null && match[2] !== 'init' && match[3] === undefined;
-}
+/** A folder that stands where the server has a file of a relation. Pure. */
+export const isFolderOfRelation = ({ path, kind }: Pick<Entry, 'path' | 'kind'>): boolean => kind === 'directory' && RELATION.test(path);
 
 /** Folders where crash recovery would open the file of a relation, or make it anew, and what is no folder where it looks into that of a database. */
 export function inspectStandIns({ entries }: Walk): Finding[] {
   return [...entries.values()].flatMap((entry): Finding[] => {
     const { path } = entry;
     if (isFolderOfRelation(entry)) {
-      const says = `could not create file "${path}": File exists`;
-      return [{ code: 'relation.folder', path, evidence: 'it is a folder, and no file', severity: 'certain', postgresSays: says }];
+      const [, , fork, segment] = RELATION.exec(path)!;
+      const says = fork === 'init' ? `could not read file "${path}": Is a directory` : `could not create file "${path}": File exists`;
+      const code = fork === 'init' ? 'init-fork.folder' : 'relation.folder';
+      const folder: Finding = { code, path, evidence: 'it is a folder, and no file', severity: 'certain', postgresSays: says };
+      // Without a later segment the server takes the relation for shorter, and says nothing.
+      return segment === undefined ? [folder] : [folder, { ...folder, code: 'relation.missing', severity: 'suspect' }];
     }
     if (entry.kind === 'directory' || entry.kind === 'link' || !DATABASE.test(path)) return [];
     const says = `could not open directory "${path}": Not a directory`;

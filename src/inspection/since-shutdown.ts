@@ -17,8 +17,8 @@ export interface Compared {
   readonly proven: boolean;
   /** The complaints of the server when it ran last. */
   readonly knownDamage: readonly Finding[];
-  /** Files that bear another time and are what they were. */
-  readonly touched: Finding | undefined;
+  /** Files that bear another time: that they are what they were, or that nobody can tell. */
+  readonly touched: readonly Finding[];
   /** Times say nothing, and there was more to read than a start can afford. */
   readonly isUnproven: boolean;
 }
@@ -33,7 +33,7 @@ export async function compare(
   const { control } = where;
   const listed = inventory.files.length;
   const settled = await settleTouched({ ...where, seen, listed }, compareInventory(seen, inventory), signal);
-  const { differences, finding: touched, isUnproven } = settled;
+  const { differences, findings: touched, isUnproven } = settled;
   const knownDamage = inventory.damage.map(({ blocks, ...finding }) => ({
     ...finding,
     ...(blocks ? { blocks } : {}),

@@ -18,8 +18,8 @@ export interface Settled {
   readonly isOutdated: boolean;
   /** There was more to read than a start can afford. */
   readonly isUnproven: boolean;
-  /** A hint for a person: never damage. */
-  readonly finding: Finding | undefined;
+  /** Hints for a person: never damage. */
+  readonly findings: readonly Finding[];
 }
 
 export interface Touching {
@@ -41,7 +41,8 @@ const CACHE = /_(fsm|vm)(\.\d+)?$/;
  * A time alone is no damage: whoever copies, unpacks or touches a data directory changes times and nothing else. Small files are compared
  * with the copies that were kept; pages are held against the newest backup and the WAL since, and their checksums, or else their headers, are
  * verified. Where most files bear another time the directory was copied: then no more is read than a start can afford. A map of free space or
- * visibility is not worth the reading: it is set aside, and PostgreSQL makes it again.
+ * visibility is not worth the reading: it is set aside, and PostgreSQL makes it again. A page may be sound and of any time, where neither a backup nor
+ * the WAL speaks of it: that is told, and no damage.
  */
 export async function settleTouched(
   { dataDir, stateDir, control, seen, findBaseline, listed, log }: Touching,
@@ -49,7 +50,7 @@ export async function settleTouched(
   signal: AbortSignal,
 ): Promise<Settled> {
   const touched = differences.filter(({ now, sizeBytes }) => now?.sizeBytes === sizeBytes);
-  if (touched.length === 0) return { differences, isOutdated: false, isUnproven: false, finding: undefined };
+  if (touched.length === 0) return { differences, isOutdated: false, isUnproven: false, findings: [] };
   const isCopied = touched.length > listed / 2;
   const known = 'control' in control ? control.control : undefined;
   const copies = await readKept(stateDir);
@@ -57,13 +58,13 @@ export async function settleTouched(
   const toRead = new Set<string>();
   for (const { path } of touched) {
     const kept = await isAsKept(dataDir, stateDir, copies, path);
-    if (kept === false && path === 'global/pg_control' && known)
-      return { differences, isOutdated: true, isUnproven: false, finding: undefined };
+    if (kept === false && path === 'global/pg_control' && known) return { differences, isOutdated: true, isUnproven: false, findings: [] };
     if (kept === undefined && known && RELATION.test(path) && !CACHE.test(path)) toRead.add(path);
     else if (kept ?? isCopied) sound.add(path);
   }
   const evidence = new Map<string, string>();
   const indexes = new Set<string>();
+  const unheard: Finding[] = [];
   let isUnproven = false;
   if (toRead.size > 0 && known) {
     const [{ provePages }, { withEmptied }] = await Promise.all([import('./prove.ts'), import('./prove-file.ts')]);
@@ -79,6 +80,8 @@ export async function settleTouched(
       evidence.set(result.path, `${WRITTEN}: ${evidenceOf(result, proof.against)}`);
       if (result.kind === 'index') indexes.add(result.path);
     }
+    for (const { path } of isCopied ? [] : proof.unheard)
+      unheard.push({ code: 'relation.touched', path, evidence: `${WRITTEN}, ${UNHEARD}`, severity: 'info' });
     isUnproven = proof.isCutShort;
     for (const path of toRead) if (!evidence.has(path)) sound.add(path);
   }
@@ -88,12 +91,14 @@ export async function settleTouched(
       .map((difference) => ({ ...difference, evidence: evidence.get(difference.path), isIndex: indexes.has(difference.path) })),
     isOutdated: false,
     isUnproven,
-    finding:
-      sound.size > 0 ? { code: 'times.differ', path: '.', evidence: sentence(sound.size, listed, isCopied), severity: 'info' } : undefined,
+    findings: sound.size > 0 ? [times(sentence(sound.size, listed, isCopied)), ...unheard] : [],
   };
 }
 
+const times = (evidence: string): Finding => ({ code: 'times.differ', path: '.', evidence, severity: 'info' });
+
 const WRITTEN = 'it was written to after the last clean shutdown, while no server ran';
+const UNHEARD = 'and neither a backup nor the WAL tells what it held';
 
 const sentence = (touched: number, listed: number, isCopied: boolean): string =>
   isCopied

@@ -43,6 +43,14 @@ export const inPlace = [
     words: 'the server makes no folder there, and crash recovery would end at it; what the file held is looked for afterwards',
   },
   {
+    id: 'folder-for-an-init-fork',
+    findings: ['init-fork.folder'],
+    when: always,
+    ...repairs,
+    mend: 'make-empty-file',
+    words: 'crash recovery empties an unlogged relation by that file, and would end at the folder; an index is rebuilt afterwards',
+  },
+  {
     id: 'empty-file-gone',
     findings: ['empty-file.missing'],
     when: always,

@@ -148,6 +148,7 @@ export const circumstances = [
       'wal.unmarked',
       'inventory.missing',
       'page.unknown',
+      'relation.touched',
     ],
     when: always,
     ...starts,

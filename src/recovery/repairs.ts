@@ -23,7 +23,10 @@ type Hand = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<voi
 export const repairs: Record<Mend, Hand> = {
   'make-directory': async ({ local }, { path }) =>
     local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner }),
-  'make-empty-file': async ({ local }, { path }) => putFile(local, path, ''),
+  'make-empty-file': async (bench, { path }) => {
+    await setAside(bench, path);
+    await putFile(bench.local, path, '');
+  },
   'mend-permissions': mendPermissions,
   'restore-configuration': async (bench, { path }) => {
     const { local, control } = bench;

@@ -6,18 +6,25 @@ import type { RecoveryReport } from './report.ts';
 
 const NAMED = 3;
 
-/** Pages of which nobody can tell if something was there: the server runs, and that is told, with the relations to look at. */
+/** By finding: the incident, and the reason why nobody knows. */
+const kinds = {
+  'page.unknown': { reason: 'pages-unknown', unknown: 'zero-pages' },
+  'relation.touched': { reason: 'files-touched', unknown: 'touched' },
+} as const;
+
+/** Pages of which nobody can tell what should be there: the server runs, and that is told, with the relations to look at. */
 export function unknownReport({ system }: Local, findings: readonly Finding[], begunMs: number): RecoveryReport {
+  const found = (['page.unknown', 'relation.touched'] as const).filter((code) => findings.some((finding) => finding.code === code));
   const names = [...new Set(findings.map(({ relation, path }) => (relation ? `${relation.name} in ${relation.database}` : path)))];
   const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
   return {
     at: system.clock.now().toISOString(),
     findings,
     decision: 'start',
-    ...incident('pages-unknown', { relations: `${names.slice(0, NAMED).join(', ')}${more}` }),
+    ...incident(kinds[found[0]!].reason, { relations: `${names.slice(0, NAMED).join(', ')}${more}` }),
     steps: [],
     quarantine: null,
-    ...told([{ kind: 'unknown', reason: 'zero-pages', oldBytes: null }]),
+    ...told(found.map((code) => ({ kind: 'unknown', reason: kinds[code].unknown, oldBytes: null }))),
     durationMs: Math.round(system.clock.monotonicMs() - begunMs),
   };
 }

@@ -115,7 +115,7 @@ for (const [which, blockOf] of [
       await utimes(join(instance.dataDir, room!.path), now, now);
       const untouched = await boot(instance);
       await expectRowsByHash(instance);
-      expect(untouched.words(), 'room for later buckets is no damage').not.toMatch(/rebuilt|damaged/);
+      expect(untouched.words(), 'room for later buckets is no damage, though nothing tells what the index held').not.toMatch(/damaged/);
       await expectStopped(instance, await untouched.stop());
       const newest = await checkpointSegment(instance);
       for (const segment of await segments(instance)) if (segment < newest) await zero(instance, segment);

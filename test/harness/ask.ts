@@ -31,7 +31,11 @@ export async function ask<Row extends pg.QueryResultRow>(address: Address, datab
 }
 
 /** The one number that a query answers. */
-export async function askNumber(address: Address, database: string, query: string): Promise<number> {
+export const askNumber = async (address: Address, database: string, query: string): Promise<number> =>
+  Number(await askText(address, database, query));
+
+/** The one value that a query answers, as text. */
+export async function askText(address: Address, database: string, query: string): Promise<string> {
   const [row] = await ask<Record<string, unknown>>(address, database, query);
-  return Number(Object.values(row ?? {})[0]);
+  return String(Object.values(row ?? {})[0]);
 }

@@ -14,6 +14,7 @@ const result = (path: string, blocks: readonly number[], unreadable?: string): P
   bytes: 81_920,
   doubts: blocks.map((block) => ({ block, doubt: 'unsound' as const })),
   emptied: [],
+  isUnheard: false,
   kind: 'table',
   unreadable,
 });

@@ -152,6 +152,7 @@ everyRow<RemedyId, Case>('remedies', remedyFor, {
   'junk-among-tablespaces': found('tablespace.junk'),
   'file-for-a-database': found('database.file'),
   'folder-for-a-relation': found('relation.folder'),
+  'folder-for-an-init-fork': found('init-fork.folder'),
   'empty-file-gone': found('empty-file.missing'),
   'version-file-broken': found('version-file.broken'),
   'backup-holds-the-bytes': found('relation.missing', { backupIsCurrent: true }),

@@ -12,7 +12,7 @@ export interface FileOwner {
   readonly oid: number;
   /** Its name with the schema, quoted where it must be; of a TOAST table and its index: of the table that they belong to. */
   readonly relation: string;
-  readonly kind: 'table' | 'index';
+  readonly kind: 'table' | 'index' | 'sequence';
   /** The index to rebuild. */
   readonly index: string;
   readonly isCatalog: boolean;
@@ -58,7 +58,7 @@ export async function ownersOfFiles(way: Way, paths: readonly string[], signal: 
             oid: Number(row.oid),
             relation: row.relation,
             index: row.index,
-            kind: row.kind === 'i' ? 'index' : 'table',
+            kind: row.kind === 'i' ? 'index' : row.kind === 'S' ? 'sequence' : 'table',
             isCatalog: row.catalog,
             rowsPerPage: row.rows_per_page ?? 0,
           });
