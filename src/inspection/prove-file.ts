@@ -153,9 +153,14 @@ function collectEmptied(task: ProofTask, kept: Kept | undefined) {
   };
 }
 
-/** A backup holds that page, the WAL names it, or both are at hand from the backup on and leave no room for another. */
-const isHeard = (block: number, task: ProofTask, kept: Kept | undefined): boolean =>
-  (task.named[block] ?? 0) !== 0 || (kept !== undefined && block < kept.blocks) || task.isComplete;
+/**
+ * A backup holds that page, the WAL names it, or both are at hand from the backup on and leave no room for another. The WAL names a moment; that no byte
+ * of a row is another one its checksum tells.
+ */
+function isHeard(block: number, task: ProofTask, kept: Kept | undefined): boolean {
+  if ((task.named[block] ?? 0) !== 0) return task.checksums;
+  return (kept !== undefined && block < kept.blocks) || task.isComplete;
+}
 
 /** Of a page that holds something. First match wins; pure but for the backup's page. */
 function judgePage(page: Buffer, block: number, task: ProofTask, kept: Kept | undefined): Doubt | undefined {
