@@ -3,15 +3,16 @@ import { join } from 'node:path';
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { KnownDamage } from '../inspection/known-damage.ts';
-import { type Owned, ownedFindings, rebuildIndexes } from './owned-damage.ts';
+import { firstFile, type Owned, ownedFindings, rebuildIndexes } from './owned-damage.ts';
 import type { Way } from './rebuild-index.ts';
 
-/** As much of indexes as a start builds for want of proof alone: some seconds of an idle machine. */
-const BUILT_BYTES_MAX = 128 * 1024 * 1024;
+/** So much of indexes and their tables a start reads and writes for want of proof alone: some seconds of an idle machine. */
+const REBUILT_BYTES_MAX = 128 * 1024 * 1024;
 
-/** The server that is asked, and what was seen before it was started. */
+/** The server that is asked, what was seen before it was started, and what was known before that. */
 interface Asked extends Way {
   readonly before: Pick<Inspection, 'report'>;
+  readonly known: readonly KnownDamage[];
 }
 
 interface BuiltAnew {
@@ -19,35 +20,56 @@ interface BuiltAnew {
   readonly rebuilt: readonly Finding[];
   /** Files of which nobody can tell what they held. */
   readonly unknown: readonly Finding[];
+  /** Empty init forks that are of no relation any more. */
+  readonly mended: ReadonlySet<string>;
 }
 
 /**
- * Mends or tells of what the inspection saw and pages do not show: indexes that somebody wrote to while no server ran, whose pages may be of any time, and what a folder
- * in the place of an init fork has left empty. An index is made again from its table; the rest is told.
+ * Mends or tells of what pages do not show: indexes that somebody wrote to while no server ran, whose pages may be of any time, those whose rebuild
+ * failed before, and what a folder in the place of an init fork has left empty. An index is made again from its table; the rest is told.
  */
-export async function buildAnew(asked: Asked, signal: AbortSignal): Promise<BuiltAnew> {
-  const { findings } = asked.before.report;
-  const touched = findings.filter(({ code }) => code === 'relation.touched');
-  const emptied = findings.flatMap((finding) => (finding.code === 'init-fork.folder' ? emptiedBy(finding) : []));
-  const sizeOf = ({ path }: Finding): number => statSync(join(asked.local.volume.dataDir, path), { throwIfNoEntry: false })?.size ?? 0;
-  const ofIndexes = (await ownedFindings(asked, touched, signal)).filter(isIndexOfUsers);
-  const isAffordable = ofIndexes.reduce((sum, { finding }) => sum + sizeOf(finding), 0) <= BUILT_BYTES_MAX;
-  const doubtful = isAffordable ? ofIndexes.map(asDamaged) : [];
-  const empty = (await ownedFindings(asked, emptied, signal)).filter(
-    ({ owner, finding }) => owner !== undefined && owner.kind !== 'table' && sizeOf(finding) === 0,
+export async function buildAnew({ before, known, ...way }: Asked, signal: AbortSignal): Promise<BuiltAnew> {
+  const { findings } = before.report;
+  const touched = touchedFiles(findings);
+  const emptied = findings.flatMap((finding) => (finding.code === 'init-fork.folder' ? [emptiedBy(finding)] : []));
+  const failed = known
+    .filter(({ code, severity }) => code === 'index.damaged' && severity === 'certain')
+    .map(({ path, evidence }): Finding => ({ code: 'index.damaged', path, evidence, severity: 'certain' }));
+  const sizeOf = ({ path }: Finding): number => statSync(join(way.local.volume.dataDir, path), { throwIfNoEntry: false })?.size ?? 0;
+  const doubtful = (await ownedFindings(way, touched.map(asFileOf), signal)).filter(isIndexOfUsers);
+  const isAffordable = oncePerIndex(doubtful).reduce((sum, { owner }) => sum + (owner?.rebuildBytes ?? 0), 0) <= REBUILT_BYTES_MAX;
+  const certain = (await ownedFindings(way, [...failed, ...emptied], signal)).filter(
+    ({ owner, finding }) => owner !== undefined && (finding.code === 'index.damaged' || (owner.kind !== 'table' && sizeOf(finding) === 0)),
   );
-  const { open, rebuilt } = await rebuildIndexes(asked, [...doubtful, ...empty], signal);
-  const built = new Set(doubtful.map(({ finding }) => finding.path));
-  return { open, rebuilt, unknown: touched.filter(({ path }) => !built.has(path)) };
+  const { open, rebuilt } = await rebuildIndexes(way, oncePerIndex([...certain, ...(isAffordable ? doubtful : [])]), signal);
+  const built = new Set(isAffordable ? doubtful.map(({ finding }) => finding.path) : []);
+  const isOpen = new Set(open.map(({ path }) => `${path}_init`));
+  const made = findings.flatMap(({ code, path }) => (code === 'init-fork.folder' && !isOpen.has(path) ? [path] : []));
+  return {
+    open: open.map(asDamage),
+    rebuilt,
+    mended: new Set(made),
+    unknown: touched.filter((finding) => !built.has(asFileOf(finding).path)),
+  };
 }
+
+/** Of which nobody can tell what they held. */
+export const touchedFiles = (findings: readonly Finding[]): readonly Finding[] =>
+  findings.filter(({ code }) => code === 'relation.touched');
 
 const isIndexOfUsers = ({ owner }: Owned): boolean => owner?.kind === 'index' && !owner.isCatalog;
 
-const asDamaged = ({ finding, owner, damage }: Owned): Owned => ({
-  finding,
-  owner,
-  damage: { ...damage, code: 'index.damaged', severity: 'certain' },
-});
+/** The server knows a relation by the first file of its main fork. */
+const asFileOf = (finding: Finding): Finding => ({ ...finding, path: firstFile(finding.path).replace(/_init$/, '') });
+
+const oncePerIndex = (owned: readonly Owned[]): readonly Owned[] =>
+  owned.filter(
+    ({ owner, finding }, at) => at === owned.findIndex((one) => (owner ? one.owner?.oid === owner.oid : one.finding === finding)),
+  );
+
+/** An index that could not be rebuilt is damaged from now on, whatever its pages say. */
+const asDamage = (damage: KnownDamage): KnownDamage =>
+  damage.code === 'relation.touched' ? { ...damage, code: 'index.damaged', severity: 'certain' } : damage;
 
 /** An unlogged table is empty after a crash; an index of it, and a sequence, have a page to begin with, which an empty file could not give them. */
 const emptiedBy = ({ path }: Finding): Finding => ({

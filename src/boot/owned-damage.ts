@@ -1,16 +1,26 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Finding } from '../inspection/findings.ts';
 import { type KnownDamage, toKnownDamage } from '../inspection/known-damage.ts';
 import { proofFindings } from '../inspection/proof-findings.ts';
 import type { Proof } from '../inspection/prove.ts';
-import { type FileOwner, ownersOfFiles } from '../instance/server/relation-of-file.ts';
+import { droppedRelations, type FileOwner, ownersOfFiles } from '../instance/server/relation-of-file.ts';
 import { rebuildIndex, type Way } from './rebuild-index.ts';
 
 /** The first segment's, by which the server knows the relation. */
 export const firstFile = (path: string): string => path.replace(/\.\d+$/, '');
 
 /** Files that are doubtful, with what they belong to, as far as a database says so. */
-export const withOwners = (way: Way, proof: Proof, signal: AbortSignal): Promise<readonly Owned[]> =>
-  ownedFindings(way, proofFindings(proof, 'certain'), signal);
+export async function withOwners(way: Way, proof: Proof, signal: AbortSignal): Promise<readonly Owned[]> {
+  const found = proofFindings(proof, 'certain');
+  const absent = found.filter(({ path }) => !existsSync(join(way.local.volume.dataDir, path)));
+  const dropped = await droppedRelations(way, absent, signal); // A file that is not there, and that no database misses.
+  return ownedFindings(
+    way,
+    found.filter(({ path }) => !dropped.has(path)),
+    signal,
+  );
+}
 
 export async function ownedFindings(way: Way, findings: readonly Finding[], signal: AbortSignal): Promise<readonly Owned[]> {
   const owners = await ownersOfFiles(way, [...new Set(findings.map(({ path }) => firstFile(path)))], signal);

@@ -1,4 +1,4 @@
-import type { Finding } from '../inspection/findings.ts';
+import { type Finding, outlivesPages } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { readLastInventory } from '../inspection/inventory.ts';
 import { type DamageMemory, damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
@@ -12,7 +12,7 @@ import type { Local } from '../instance/local.ts';
 import { droppedRelations, ownersOfFiles } from '../instance/server/relation-of-file.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import { buildAnew } from './build-anew.ts';
+import { buildAnew, touchedFiles } from './build-anew.ts';
 import { describe, firstFile, rebuildIndexes, withOwners } from './owned-damage.ts';
 import type { Way } from './rebuild-index.ts';
 import { tellUnknown } from './unknown-pages.ts';
@@ -70,6 +70,13 @@ export async function recheck(asked: Asked, findBaseline: FindBaseline, signal: 
   }
 }
 
+/** Files of a standby that somebody wrote to: it builds no index. Undefined where there are none, so that nothing that is known is taken back. */
+async function tellAsStandby(asked: Asked, begunMs: number, signal: AbortSignal): Promise<Rechecked | undefined> {
+  const unknown = await tellUnknown(asked, touchedFiles(asked.before.report.findings), begunMs, signal);
+  const waiting = unknown ? await memoryOf(asked.local).open(asked.before.report.systemIdentifier ?? '') : [];
+  return unknown && { ...nothing, unknown, waiting };
+}
+
 /** Which server is asked, and what was seen before it was started. */
 interface Asked extends Way {
   readonly before: Inspection;
@@ -79,15 +86,15 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const { local, before } = asked;
   const { system, stateDir, volume } = local;
   const read = readControl(volume.dataDir);
-  if (!('control' in read) || before.follows || !before.readable || read.control.state !== 'in production') return undefined;
-  const { control } = read;
   const begunMs = system.clock.monotonicMs();
+  if (before.follows) return tellAsStandby(asked, begunMs, signal);
+  if (!('control' in read) || !before.readable || read.control.state !== 'in production') return undefined;
+  const { control } = read;
   const known = await memoryOf(local).open(control.systemIdentifier);
   const isUnclean = !before.cleanShutdown;
   const must = suspectsOf(before, isUnclean ? await readLastInventory(system, stateDir) : undefined, known);
-  const anew = await buildAnew(asked, signal);
-  if (!isUnclean && !before.isUnproven && known.length === 0 && must.size === 0)
-    return { ...nothing, damage: anew.open, rebuilt: anew.rebuilt, unknown: await tellUnknown(asked, anew.unknown, begunMs, signal) };
+  const isAsked = before.report.findings.some(({ code }) => outlivesPages(code));
+  if (!isUnclean && !before.isUnproven && known.length === 0 && must.size === 0 && !isAsked) return nothing;
   const request = {
     dataDir: volume.dataDir,
     control,
@@ -103,8 +110,10 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   };
   const proof = await proveTwice(request, signal);
   const found = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
+  const rest = known.filter(({ path }) => !proof.doubtful.some((result) => result.path === path));
+  const anew = await buildAnew({ ...asked, known: rest }, signal);
   const [open, rebuilt] = [
-    [...anew.open, ...found.open],
+    [...anew.open, ...found.open.filter(({ path }) => !anew.mended.has(path))],
     [...anew.rebuilt, ...found.rebuilt],
   ];
   const still = await stillOpen(asked, known, open, signal);

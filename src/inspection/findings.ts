@@ -110,3 +110,6 @@ export type FindingFamily = FindingCode extends `${infer Family}.${string}` ? Fa
 /** True for a code of one of these families. Pure. */
 export const isOf = (code: FindingCode, ...families: readonly FindingFamily[]): boolean =>
   families.some((family) => code.startsWith(`${family}.`));
+
+/** Seen before a start, and not shown by any page after it: written down before anything is done about it. */
+export const outlivesPages = (code: FindingCode): boolean => code === 'relation.touched' || code === 'init-fork.folder';

@@ -30,10 +30,11 @@ import { inspectPrepared } from './prepared.ts';
 import { inspectLostPrepared } from './prepared-after-crash.ts';
 import type { FindBaseline } from './prove.ts';
 import { isOfThisStop, type Reached, type ReadReached } from './reached.ts';
-import { databaseDirectories, inspectCatalogs, inspectStandIns, isFolderOfRelation } from './relations.ts';
+import { databaseDirectories, inspectCatalogs } from './relations.ts';
 import { inspectReplication } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
 import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles } from './since-shutdown.ts';
+import { inspectStandIns, withoutStandIns } from './stand-ins.ts';
 import { isDiskError, stateFindings, stateOf, versionFile } from './state.ts';
 import { inspectStatus } from './status-bits.ts';
 import { inspectTablespaceLinks } from './tablespace-links.ts';
@@ -106,8 +107,7 @@ async function inspectAnswering(
 ): Promise<Inspection> {
   const begunMs = system.clock.monotonicMs();
   const state = await stateOf(dataDir);
-  const seen: Walk =
-    state === 'empty' || state === 'foreign' ? emptyWalk : { ...walk(dataDir, signal), configFile: await configFileElsewhere(dataDir) };
+  const seen = await entriesOf(state, dataDir, signal);
   const root = state === 'cluster' ? statSync(dataDir) : undefined; // PGDATA itself may be a link.
   const permissions = root
     ? [...inspectKinds(seen), ...inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self)]
@@ -141,8 +141,8 @@ async function inspectAnswering(
     readable,
     follows,
     behindGap: gaps.behind,
-    saw: (path) => entryOf(seen, path) !== undefined,
-    sizeOf: (path) => entryOf(seen, path)?.sizeBytes,
+    saw: (path) => seen.entries.has(path),
+    sizeOf: (path) => seen.entries.get(path)?.sizeBytes,
     isUnproven: compared?.isUnproven ?? (inventory === undefined && isOfThisStop(reached, known)),
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
@@ -168,13 +168,15 @@ async function inspectAnswering(
   };
 }
 
-/** A folder in the place of a relation's file holds nothing of it. */
-const entryOf = ({ entries }: Walk, path: string) => [entries.get(path)].find((entry) => entry && !isFolderOfRelation(entry));
-
 const noGap: Gaps = { findings: [], behind: undefined };
 /** An empty directory says little by itself: whether a server still works in it, and whether its volume is mounted. */
 const emptyFindings = async (state: InspectionReport['state'], dataDir: string, stateDir: string): Promise<Finding[]> =>
   state === 'empty' ? stateFindings(state, await serversIn(dataDir), await isUnmounted(stateDir, dataDir)) : stateFindings(state);
+
+const entriesOf = async (state: InspectionReport['state'], dataDir: string, signal: AbortSignal): Promise<Walk> =>
+  state === 'empty' || state === 'foreign'
+    ? emptyWalk
+    : { ...withoutStandIns(walk(dataDir, signal)), configFile: await configFileElsewhere(dataDir) };
 
 const emptyWalk: Walk = { entries: new Map(), denied: [] };
 
@@ -226,7 +228,7 @@ async function look(
       ...inspectTransactions(seen, known, clean),
       ...inspectPrepared(dataDir, seen, isOfThisStop(reached, known) ? reached : undefined),
       ...(clean || isServed || recovers(seen) ? [] : await inspectLostPrepared(dataDir, seen, known, reached, signal)),
-      ...(clean || isServed ? [] : inspectStandIns(seen)), // After a clean shutdown the inventory, or the server, misses the file.
+      ...(isServed ? [] : inspectStandIns(dataDir, seen, known)),
       ...oddSizes(seen, known, compared, isServed),
       ...inspectLeftovers(dataDir, seen, known),
     );

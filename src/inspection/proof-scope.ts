@@ -14,15 +14,16 @@ export function inScope({ entries }: Walk, wanted: (path: string) => boolean): P
   });
 }
 
-/** Files that the backup holds, of directories that are still there, and that nothing has removed since. */
+/** Files that the backup holds, or that are doubted, of directories that are still there, and that nothing has removed since. */
 export function goneFiles(
-  { dataDir, seen, wanted = () => true }: ProofRequest,
+  { dataDir, seen, must, wanted = () => true }: ProofRequest,
   { history, baseline }: Known,
 ): Pick<Entry, 'path' | 'sizeBytes'>[] {
-  if (!baseline || !history) return [];
-  const paths = [...baseline.sizesBytes.keys()].filter((path) => !seen.entries.has(path) && wanted(path) && mainFork.test(path));
-  return paths
-    .filter((path) => existsSync(join(dataDir, dirname(path))) && !history.of(path)?.isDropped && (baseline.sizesBytes.get(path) ?? 0) > 0)
+  const kept = baseline && history ? [...baseline.sizesBytes].flatMap(([path, sizeBytes]) => (sizeBytes > 0 ? [path] : [])) : [];
+  const doubted = [...(must ?? [])].flatMap(([path, { fromBlock, toBlock }]) => (fromBlock < toBlock ? [path] : []));
+  return [...new Set([...kept, ...doubted])]
+    .filter((path) => !seen.entries.has(path) && wanted(path) && mainFork.test(path))
+    .filter((path) => existsSync(join(dataDir, dirname(path))) && !history?.of(path)?.isDropped)
     .map((path) => ({ path, sizeBytes: 0 }));
 }
 

@@ -90,7 +90,7 @@ export function proveFile(task: ProofTask): ProofResult {
         const doubt = broken.has(pages) ? 'unsound' : isEmpty ? judgeEmpty(pages, task, kept) : judgePage(page, pages, task, kept);
         if (doubt !== undefined) doubts.push({ block: pages, doubt });
         emptied.look(page, pages, isEmpty, doubt);
-        isUnheard ||= !isEmpty && doubt === undefined && !isHeard(pages, task, kept);
+        isUnheard ||= !isEmpty && doubt === undefined && !isHeard(page, pages, task, kept);
       }
       ended = bytesRead < chunk.length;
     }
@@ -154,11 +154,13 @@ function collectEmptied(task: ProofTask, kept: Kept | undefined) {
 }
 
 /**
- * A backup holds that page, the WAL names it, or both are at hand from the backup on and leave no room for another. The WAL names a moment; that no byte
- * of a row is another one its checksum tells.
+ * A backup holds that page, the WAL names its moment, or both are at hand from the backup on and leave no room for another. That no byte of a row is
+ * another one at that moment its checksum tells.
  */
-function isHeard(block: number, task: ProofTask, kept: Kept | undefined): boolean {
-  if ((task.named[block] ?? 0) !== 0) return task.checksums;
+function isHeard(page: Buffer, block: number, task: ProofTask, kept: Kept | undefined): boolean {
+  const named = task.named[block] ?? 0;
+  const lsn = Number(pageLsn(page, 0));
+  if (named !== 0) return task.checksums && named > 0 && lsn >= named && lsn <= task.endLsn;
   return (kept !== undefined && block < kept.blocks) || task.isComplete;
 }
 

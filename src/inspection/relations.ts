@@ -156,30 +156,6 @@ export function inspectSizes({ entries }: Walk, control: ControlFile, severity: 
   return findings;
 }
 
-/** A folder that stands where the server has a file of a relation. Pure. */
-export const isFolderOfRelation = ({ path, kind }: Pick<Entry, 'path' | 'kind'>): boolean => kind === 'directory' && RELATION.test(path);
-
-/** Folders where crash recovery would open the file of a relation, or make it anew, and what is no folder where it looks into that of a database. */
-export function inspectStandIns({ entries }: Walk): Finding[] {
-  return [...entries.values()].flatMap((entry): Finding[] => {
-    const { path } = entry;
-    if (isFolderOfRelation(entry)) {
-      const [, , fork, segment] = RELATION.exec(path)!;
-      const says = fork === 'init' ? `could not read file "${path}": Is a directory` : `could not create file "${path}": File exists`;
-      const code = fork === 'init' ? 'init-fork.folder' : 'relation.folder';
-      const folder: Finding = { code, path, evidence: 'it is a folder, and no file', severity: 'certain', postgresSays: says };
-      // Without a later segment the server takes the relation for shorter, and says nothing.
-      return segment === undefined ? [folder] : [folder, { ...folder, code: 'relation.missing', severity: 'suspect' }];
-    }
-    if (entry.kind === 'directory' || entry.kind === 'link' || !DATABASE.test(path)) return [];
-    const says = `could not open directory "${path}": Not a directory`;
-    return [{ code: 'database.file', path, evidence: 'it is no folder', severity: 'certain', postgresSays: says }];
-  });
-}
-
-/** ResetUnloggedRelations (reinit.c) opens all of these names. */
-const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;
-
 /** Of a catalog that was never written anew: its file bears the number of the catalog. */
 export const isCatalogFile = (path: string): boolean => Number(RELATION.exec(path)?.[1]) < FIRST_USER_OID;
 

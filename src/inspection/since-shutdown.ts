@@ -80,7 +80,7 @@ async function endsWithShutdown(
 
 /** Findings from the inventory alone; a file that another check has named already is not named twice. */
 export function lossesOf(dataDir: string, differences: readonly Difference[], seen: Walk, known: readonly Finding[]): Finding[] {
-  const named = new Set(known.map(({ path }) => path));
+  const named = new Set(known.flatMap(({ path, code }) => (code === 'relation.folder' ? [] : [path]))); // Its file is gone all the same.
   const within = known.filter(({ code }) => code === 'directory.lost' || code === 'wal-directory.missing').map(({ path }) => `${path}/`);
   const lostDatabases = databasesGone(differences, seen);
   const folded = lostDatabases.map(({ path }) => `${path}/`);

@@ -32,12 +32,14 @@ export function suspectsOf(
     const isDoubtful = severity === 'suspect' || code === 'index.damaged';
     if (!isDoubtful || !isTable(path)) continue;
     const hasForeignZeroes = code === 'index.damaged' && severity === 'certain';
-    const isFollowed = code === 'relation.truncated' && (before.sizeOf(nextSegment(path)) ?? 0) > 0;
+    const isFollowed = (before.sizeOf(nextSegment(path)) ?? 0) > 0;
     const earlier = suspects.get(path);
     if (hasForeignZeroes) suspects.set(path, { fromBlock: 0, toBlock: 0, ...earlier, hasForeignZeroes });
     else if (known.some((entry) => entry.path === path)) continue;
-    else if (isFollowed || code === 'relation.missing')
-      suspects.set(path, { fromBlock: blocksOf(path), toBlock: isFollowed ? blocksPerSegment : 0 });
+    else if (isFollowed && (code === 'relation.truncated' || code === 'relation.missing'))
+      suspects.set(path, { fromBlock: blocksOf(path), toBlock: blocksPerSegment });
+    else if (code === 'relation.missing' && !earlier)
+      suspects.set(path, { fromBlock: 0, toBlock: 1 }); // It held something, for all that is known.
     else if (!earlier) suspects.set(path, { fromBlock: 0, toBlock: 0 });
   }
   return suspects;

@@ -18,7 +18,7 @@ export interface Settled {
   readonly isOutdated: boolean;
   /** There was more to read than a start can afford. */
   readonly isUnproven: boolean;
-  /** Hints for a person: never damage. */
+  /** Hints for a person, and files of which nothing is known: never damage. */
   readonly findings: readonly Finding[];
 }
 
@@ -80,18 +80,19 @@ export async function settleTouched(
       evidence.set(result.path, `${WRITTEN}: ${evidenceOf(result, proof.against)}`);
       if (result.kind === 'index') indexes.add(result.path);
     }
-    for (const { path } of isCopied ? [] : proof.unheard)
-      unheard.push({ code: 'relation.touched', path, evidence: `${WRITTEN}, ${UNHEARD}`, severity: 'info' });
+    const isUnlogged = (path: string): boolean => seen.entries.has(`${path.replace(/\.\d+$/, '')}_init`);
+    const untold = isCopied ? [] : [...proof.unheard.map(({ path }) => path), ...[...toRead].filter(isUnlogged)];
+    for (const path of untold) unheard.push({ code: 'relation.touched', path, evidence: `${WRITTEN}, ${UNHEARD}`, severity: 'suspect' });
     isUnproven = proof.isCutShort;
-    for (const path of toRead) if (!evidence.has(path)) sound.add(path);
+    for (const path of toRead) if (!evidence.has(path) && !untold.includes(path)) sound.add(path);
   }
   return {
     differences: differences
-      .filter(({ path }) => !sound.has(path))
+      .filter(({ path }) => !sound.has(path) && !unheard.some((finding) => finding.path === path))
       .map((difference) => ({ ...difference, evidence: evidence.get(difference.path), isIndex: indexes.has(difference.path) })),
     isOutdated: false,
     isUnproven,
-    findings: sound.size > 0 ? [times(sentence(sound.size, listed, isCopied)), ...unheard] : [],
+    findings: [...(sound.size > 0 ? [times(sentence(sound.size, listed, isCopied))] : []), ...unheard],
   };
 }
 

@@ -2,8 +2,7 @@ import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DamagedFile } from '../backups/backup.ts';
 import type { Finding } from '../inspection/findings.ts';
-import { dropInventory } from '../inspection/inventory.ts';
-import { damageMemory, toKnownDamage } from '../inspection/known-damage.ts';
+import { toKnownDamage } from '../inspection/known-damage.ts';
 import { discardUnfinished, stageNewCluster } from '../instance/initialize/initialize.ts';
 import { markInitializing, replacedBefore } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
@@ -20,6 +19,7 @@ import { newQuarantine } from './quarantine.ts';
 import { raiseSettings } from './raise-settings.ts';
 import { remedies } from './remedies.ts';
 import type { Mend } from './remedy.ts';
+import { rememberDamage, rememberWhatPagesHide } from './remember.ts';
 import { repairs } from './repairs.ts';
 import { mountsInTheWay, replaceContents } from './replace.ts';
 import { requireEvidence } from './reread.ts';
@@ -43,21 +43,10 @@ export interface Outcome {
  */
 export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   await requireEvidence(local, plan, signal);
+  await rememberWhatPagesHide(local, plan);
   const outcome = await act(local, plan, lock, signal);
   await rememberDamage(local, plan);
   return outcome;
-}
-
-/** Of data that was replaced only what its backup lacked is known; of other data, what is served as it is stays damaged. */
-async function rememberDamage({ volume: { dataDir }, stateDir, system }: Local, plan: Plan): Promise<void> {
-  const isReplaced = plan.decision === 'restore' || plan.decision === 'reinitialize';
-  if (isReplaced) await dropInventory(system, stateDir);
-  const { systemIdentifier } = plan.inspection.report;
-  if (systemIdentifier === null || plan.decision === 'restore') return; // Of a restored backup the replacement itself remembers what it lacks.
-  const memory = damageMemory({ dataDir, stateDir }, system);
-  const since = system.clock.now().toISOString();
-  const served = plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => toKnownDamage(finding, since));
-  if (served.length > 0) await memory.remember(systemIdentifier, served);
 }
 
 async function act(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {

@@ -51,13 +51,17 @@ export const dumpLoses = ({ dump }: Pick<Plan, 'dump'>, oldBytes: string | null)
     ? nothing
     : [{ kind: 'since-backup', label: dump.backup.label, at: dump.backup.dataAt ?? dump.backup.createdAt, oldBytes }];
 
+/** Until the server has built what is an index: of these files nobody knows. */
+const untoldOf = ({ findings }: Plan): Loss[] =>
+  findings.some(({ code }) => code === 'relation.touched') ? [{ kind: 'unknown', reason: 'touched', oldBytes: null }] : [];
+
 /** The losses that carrying it out would lose, as far as can be told before. */
 export function plannedLosses(plan: Plan): readonly Loss[] {
   switch (plan.decision) {
     case 'start':
-      return damageOf(plan);
+      return [...damageOf(plan), ...untoldOf(plan)];
     case 'repair':
-      return [...damageOf(plan), ...replicationOf(plan, null)];
+      return [...damageOf(plan), ...untoldOf(plan), ...replicationOf(plan, null)];
     case 'restore':
       return plan.backup || plan.partial ? restoreLoses((plan.backup ?? plan.partial)!, undefined, null) : dumpLoses(plan, null);
     case 'reinitialize':

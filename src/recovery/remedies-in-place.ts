@@ -47,7 +47,7 @@ export const inPlace = [
     findings: ['init-fork.folder'],
     when: always,
     ...repairs,
-    mend: 'make-empty-file',
+    mend: 'make-init-fork',
     words: 'crash recovery empties an unlogged relation by that file, and would end at the folder; an index is rebuilt afterwards',
   },
   {

@@ -5,6 +5,7 @@ import type { Refusal } from '../kernel/reasons.ts';
 export type Mend =
   | 'make-directory'
   | 'make-empty-file'
+  | 'make-init-fork'
   | 'mend-permissions'
   | 'restore-configuration'
   | 'rewrite-version-file'

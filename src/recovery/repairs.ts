@@ -6,7 +6,8 @@ import type { Finding } from '../inspection/findings.ts';
 import { keptBytes, keptPath, readKept } from '../inspection/kept.ts';
 import { tablespaceHome } from '../inspection/tablespace-links.ts';
 import { isOnlyRead, isPostgresqls } from '../instance/own-names.ts';
-import { DbkitError } from '../kernel/errors.ts';
+import { present } from '../instance/volume.ts';
+import { DbkitError, unlessMissing } from '../kernel/errors.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
 import { goodConfiguration } from './configuration.ts';
@@ -23,10 +24,8 @@ type Hand = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<voi
 export const repairs: Record<Mend, Hand> = {
   'make-directory': async ({ local }, { path }) =>
     local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner }),
-  'make-empty-file': async (bench, { path }) => {
-    await setAside(bench, path);
-    await putFile(bench.local, path, '');
-  },
+  'make-empty-file': async ({ local }, { path }) => putFile(local, path, ''),
+  'make-init-fork': makeInitFork,
   'mend-permissions': mendPermissions,
   'restore-configuration': async (bench, { path }) => {
     const { local, control } = bench;
@@ -56,6 +55,15 @@ export const repairs: Record<Mend, Hand> = {
   'replay-from-kept-files': replayFromKept,
   'keep-wal-aside': keepWalAside,
 };
+
+/** An empty one: what it should hold is made afterwards. Nothing is made for a relation that is gone, or twice. */
+async function makeInitFork(bench: Bench, { path }: Finding): Promise<void> {
+  const { dataDir } = bench.local.volume;
+  const there = await lstat(join(dataDir, path)).catch(unlessMissing);
+  if (there?.isFile() || !(await present(join(dataDir, path.replace(/_init$/, ''))))) return;
+  await setAside(bench, path);
+  await putFile(bench.local, path, '');
+}
 
 /** A file, or each file of a directory that was lost with all it held. */
 async function bringBackKept(bench: Bench, path: string): Promise<void> {

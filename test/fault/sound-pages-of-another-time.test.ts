@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { ask, askNumber, askText } from '../harness/ask.ts';
 import { zero } from '../harness/breaking.ts';
-import { boot, readRecovery } from '../harness/dbkit.ts';
+import { boot, readRecovery, run } from '../harness/dbkit.ts';
 import type { Instance } from '../harness/instance.ts';
 import { known } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
 import { expectOtherTables } from './rest-of-the-rows.ts';
+import { takeBackup } from './take-backup.ts';
 import { expectStopped } from './verdict.ts';
 import { checkpointSegment, segments } from './wal.ts';
 
@@ -73,5 +74,61 @@ scenario(
     const again = await boot(instance);
     expect(again.words()).not.toMatch(/while no server ran/);
     await expectStopped(instance, await again.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'somebody wrote to an unlogged table, and to an index of hashes whose WAL is at hand, while no server ran: neither is believed',
+    section: 'A',
+    detectedBefore: true,
+    healedBy: 'start',
+    rowsLost: 'not known, and told so',
+    from: 'template',
+  },
+  async (instance) => {
+    const first = await boot(instance);
+    await takeBackup(instance);
+    await ask(instance, 'app', 'CREATE INDEX by_hash ON ledger USING hash (amount)', 'CHECKPOINT');
+    const path = join(instance.dataDir, await askText(instance, 'app', "SELECT pg_relation_filepath('by_hash')"));
+    const older = await readFile(path);
+    await ask(instance, 'app', 'UPDATE ledger SET amount = -7 WHERE id <= 10');
+    await expectStopped(instance, await first.stop());
+    await writeFile(path, older.subarray(0, (await readFile(path)).length));
+    await utimes(join(instance.dataDir, instance.places.scratch), new Date(), new Date());
+
+    const running = await boot(instance);
+    expect(await readRecovery(instance), running.words()).toMatchObject({ losses: [{ kind: 'unknown', reason: 'touched' }] });
+    expect(running.words()).toMatch(/somebody wrote to public\.scratch in app/);
+    await ask(instance, 'app', 'ALTER DATABASE app SET enable_seqscan = off');
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger WHERE amount = -7')).toBe(10);
+    await expectStopped(instance, await running.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'dbkit is killed when it has started the server on an older version of an index: the next start builds it anew',
+    section: 'B',
+    detectedBefore: true,
+    healedBy: 'start',
+    rowsLost: 'none',
+    from: 'template',
+  },
+  async (instance) => {
+    const first = await boot(instance);
+    await ask(instance, 'app', 'CREATE INDEX ledger_amount ON ledger (amount)', 'CHECKPOINT');
+    const path = join(instance.dataDir, await askText(instance, 'app', "SELECT pg_relation_filepath('ledger_amount')"));
+    const older = await readFile(path);
+    await ask(instance, 'app', 'UPDATE ledger SET amount = -7 WHERE id <= 10');
+    await stopWithoutWal(instance, first);
+    await writeFile(path, older);
+    const killed = await run(instance, ['entrypoint'], { env: { DBKIT_FAIL_AT: 'server.voided-inventory:1' } });
+    expect(killed.code, killed.stderr).not.toBe(0);
+
+    const running = await boot(instance);
+    await ask(instance, 'app', 'ALTER DATABASE app SET enable_seqscan = off');
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger WHERE amount = -7'), running.words()).toBe(10);
+    await expectStopped(instance, await running.stop());
   },
 );
