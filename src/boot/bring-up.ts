@@ -5,10 +5,11 @@ import type { Launch } from '../instance/server/server.ts';
 import { lastLines } from '../instance/server/server-log.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import type { RunningService } from '../kernel/running-service.ts';
-import { ascend } from '../recovery/ascend.ts';
+import { ascend, isReplacing } from '../recovery/ascend.ts';
 import { carryOut } from '../recovery/carry-out.ts';
 import { rebuiltReport, reportOf, servedReport } from '../recovery/describe.ts';
 import { findingKey } from '../recovery/plan.ts';
+import { ofReplaced } from '../recovery/remember.ts';
 import { replacesUnasked, rereadEvidence } from '../recovery/reread.ts';
 import { rememberStop } from './after-stop.ts';
 import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
@@ -48,7 +49,7 @@ const unsettled = ({ report }: Inspection): Finding[] =>
 
 async function raise(
   hold: Hold,
-  before: Inspection,
+  seen: Inspection,
   options: PostgresqlOptions,
   handles: Handles,
   signal: AbortSignal,
@@ -57,6 +58,7 @@ async function raise(
   const { settings, system } = local;
   const tried = new Set<string>();
   const unproven = new Set<string>();
+  let before = seen;
   let attempts = 0;
   let course: Course = { isJudged: false, isUnheard: false };
   for (let round = 1; round <= ROUNDS_MAX; round += 1) {
@@ -66,8 +68,8 @@ async function raise(
     if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
     if (short) handles.note(short);
     if (filled) handles.note(filled);
-    if (rechecked?.unknown) handles.note(rechecked.unknown);
     if (launched.kind === 'serving' && isGood(plan)) {
+      if (rechecked?.unknown) handles.note(rechecked.unknown);
       if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
       else if (complaints.length > 0) handles.note(servedReport(local, complaints, begunMs));
       await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
@@ -86,7 +88,9 @@ async function raise(
       for (const finding of complaints) unproven.add(findingKey(finding));
     } else if (plan && plan.decision !== 'start') {
       const input = planInput(options, { inspection: plan.inspection, reported: complaints, tried, answering: false });
-      handles.note((await ascend(local, input, { lock, spoiled: hold.spoiled, first: plan }, signal)).report);
+      const ended = await ascend(local, input, { lock, spoiled: hold.spoiled, first: plan }, signal);
+      handles.note(ended.report);
+      if (isReplacing(ended.plan)) before = ofReplaced(before);
       for (const finding of complaints) tried.add(findingKey(finding));
       course = { isJudged: false, isUnheard: false };
       continue;

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { sources } from '../backups/find-baseline.ts';
+import { touchedFiles } from '../inspection/findings.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { findBinaries } from '../instance/binaries.ts';
 import { clearStaleSocket, refusePortInUse } from '../instance/guard/ports.ts';
@@ -15,6 +16,7 @@ import { incident } from '../recovery/incidents.ts';
 import { fromDump } from '../recovery/ladder.ts';
 import { makePlan } from '../recovery/plan.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
+import { unknownReport } from '../recovery/unknown-report.ts';
 import { bringUp } from './bring-up.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 import { createHolder } from './holder.ts';
@@ -92,8 +94,11 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
     recover: async (request, signal) => {
       if (request.dryRun) return withoutTouching(options, request, signal); // Whoever holds the lock keeps it: a server may be running under it.
       last = undefined;
-      const { report } = await mendAll(request, signal);
+      const begunMs = options.system.clock.monotonicMs();
+      const { report, inspection } = await mendAll(request, signal);
       published = makesNew(report);
+      const touched = touchedFiles(inspection.report.findings); // No server follows that would tell, or build an index.
+      if (touched.length > 0) note(unknownReport(options, touched, begunMs));
       await release();
       return last ?? report;
     },

@@ -1,4 +1,4 @@
-import { type Finding, outlivesPages } from '../inspection/findings.ts';
+import { type Finding, outlivesPages, touchedFiles } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { readLastInventory } from '../inspection/inventory.ts';
 import { type DamageMemory, damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
@@ -12,7 +12,7 @@ import type { Local } from '../instance/local.ts';
 import { droppedRelations, ownersOfFiles } from '../instance/server/relation-of-file.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import { buildAnew, touchedFiles } from './build-anew.ts';
+import { buildAnew } from './build-anew.ts';
 import { describe, firstFile, rebuildIndexes, withOwners } from './owned-damage.ts';
 import type { Way } from './rebuild-index.ts';
 import { tellUnknown } from './unknown-pages.ts';
@@ -66,15 +66,18 @@ export async function recheck(asked: Asked, findBaseline: FindBaseline, signal: 
   } catch (cause) {
     if (isAbort(cause)) throw cause;
     local.system.log.warn('pages.unproven', `the pages could not be held against the backup and the WAL: ${wordsOf(cause)}`);
-    return undefined; // What keeps dbkit from looking says nothing about the data.
+    return tellTouched(asked, signal); // What keeps dbkit from looking says nothing about the data.
   }
 }
 
-/** Files of a standby that somebody wrote to: it builds no index. Undefined where there are none, so that nothing that is known is taken back. */
-async function tellAsStandby(asked: Asked, begunMs: number, signal: AbortSignal): Promise<Rechecked | undefined> {
-  const unknown = await tellUnknown(asked, touchedFiles(asked.before.report.findings), begunMs, signal);
-  const waiting = unknown ? await memoryOf(asked.local).open(asked.before.report.systemIdentifier ?? '') : [];
-  return unknown && { ...nothing, unknown, waiting };
+/** Files that somebody wrote to, where no index is built: on a standby. Undefined where there are none, so that nothing that is known is taken back. */
+async function tellTouched(asked: Asked, signal: AbortSignal): Promise<Rechecked | undefined> {
+  const { before, local } = asked;
+  const touched = touchedFiles(before.report.findings);
+  if (touched.length === 0) return undefined;
+  const known = await memoryOf(local).open(before.report.systemIdentifier ?? '');
+  const unknown = await tellUnknown(asked, touched, local.system.clock.monotonicMs(), signal);
+  return { ...nothing, unknown, waiting: known.filter(({ code }) => code !== 'relation.touched' || !before.follows) };
 }
 
 /** Which server is asked, and what was seen before it was started. */
@@ -87,13 +90,13 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const { system, stateDir, volume } = local;
   const read = readControl(volume.dataDir);
   const begunMs = system.clock.monotonicMs();
-  if (before.follows) return tellAsStandby(asked, begunMs, signal);
+  if (before.follows) return tellTouched(asked, signal);
   if (!('control' in read) || !before.readable || read.control.state !== 'in production') return undefined;
   const { control } = read;
   const known = await memoryOf(local).open(control.systemIdentifier);
   const isUnclean = !before.cleanShutdown;
   const must = suspectsOf(before, isUnclean ? await readLastInventory(system, stateDir) : undefined, known);
-  const isAsked = before.report.findings.some(({ code }) => outlivesPages(code));
+  const isAsked = before.report.findings.some(outlivesPages);
   if (!isUnclean && !before.isUnproven && known.length === 0 && must.size === 0 && !isAsked) return nothing;
   const request = {
     dataDir: volume.dataDir,

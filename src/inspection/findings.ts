@@ -112,4 +112,9 @@ export const isOf = (code: FindingCode, ...families: readonly FindingFamily[]): 
   families.some((family) => code.startsWith(`${family}.`));
 
 /** Seen before a start, and not shown by any page after it: written down before anything is done about it. */
-export const outlivesPages = (code: FindingCode): boolean => code === 'relation.touched' || code === 'init-fork.folder';
+export const outlivesPages = ({ code, path }: { readonly code: FindingCode; readonly path: string }): boolean =>
+  code === 'relation.touched' || code === 'init-fork.folder' || (code === 'relation.folder' && path.endsWith('_init'));
+
+/** Files of which nobody can tell what they held. */
+export const touchedFiles = (findings: readonly Finding[]): readonly Finding[] =>
+  findings.filter(({ code }) => code === 'relation.touched');

@@ -36,6 +36,8 @@ export interface Gaps {
   readonly behind: BehindGap | undefined;
 }
 
+export const noGap: Gaps = { findings: [], behind: undefined };
+
 const RECORDS_MAX_BYTES = 24 * 1024 * 1024; // A fifth of a second; where there is more to replay the mark tells after the start.
 const COUNTED_SEGMENTS_MAX = 64;
 

@@ -2,8 +2,6 @@ import { statSync } from 'node:fs';
 import type { ControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import { configFileElsewhere } from '../instance/external-configuration.ts';
-import { serversIn } from '../instance/guard/servers-in.ts';
-import { isUnmounted } from '../instance/places.ts';
 import { DbkitError, errnoOf, wordsOf } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
 import { ofDatabases } from './claimed-databases.ts';
@@ -19,7 +17,7 @@ import {
   mayBeRead,
 } from './directories.ts';
 import type { Finding } from './findings.ts';
-import { type BehindGap, type Gaps, inspectGaps, mayHaveGap, recovers } from './gaps.ts';
+import { type BehindGap, inspectGaps, mayHaveGap, noGap, recovers } from './gaps.ts';
 import { filesAt, readInventory } from './inventory.ts';
 import { controlFinding, type Judged, judgeControl } from './judge-control.ts';
 import { readKept } from './kept.ts';
@@ -34,13 +32,13 @@ import { databaseDirectories, inspectCatalogs } from './relations.ts';
 import { inspectReplication } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
 import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles } from './since-shutdown.ts';
-import { inspectStandIns, withoutStandIns } from './stand-ins.ts';
-import { isDiskError, stateFindings, stateOf, versionFile } from './state.ts';
+import { asLeft, inspectStandIns, once, withoutStandIns, withStandIns } from './stand-ins.ts';
+import { emptyFindings, isDiskError, stateOf, versionFile } from './state.ts';
 import { inspectStatus } from './status-bits.ts';
 import { inspectTablespaceLinks } from './tablespace-links.ts';
 import { inspectTransactions } from './transactions.ts';
 import { inspectWal } from './wal.ts';
-import { type Walk, walk } from './walk.ts';
+import { emptyWalk, type Walk, walk } from './walk.ts';
 import { ownerByWal } from './witnesses.ts';
 
 /** The findings and the facts, for people and for the ladder. */
@@ -110,7 +108,7 @@ async function inspectAnswering(
   const seen = await entriesOf(state, dataDir, signal);
   const root = state === 'cluster' ? statSync(dataDir) : undefined; // PGDATA itself may be a link.
   const permissions = root
-    ? [...inspectKinds(seen), ...inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, seen, system.self)]
+    ? [...inspectKinds(seen), ...inspectPermissions({ uid: root.uid, mode: root.mode & 0o7777 }, withStandIns(seen), system.self)]
     : await emptyFindings(state, dataDir, stateDir);
   const { isWhole, readable } = mayBeRead(permissions, system.rights.isRoot());
   const foreign = root ? inspectForeignEntries(root, seen) : [];
@@ -120,10 +118,9 @@ async function inspectAnswering(
   const where = { dataDir, stateDir, control, findBaseline, log: system.log };
   const told = inventory && (await notAccepted({ dataDir, stateDir }, inventory.systemIdentifier, inventory.damage, system));
   const compared = inventory && isWhole ? await compare(seen, { ...inventory, damage: told ?? [] }, where, signal) : undefined;
-  const findings =
-    root && readable
-      ? [...permissions, ...foreign, ...doubts, ...(await look(dataDir, seen, control, { compared, reached, stateDir, isServed }, signal))]
-      : [...permissions];
+  const notes = { compared, reached, stateDir, isServed };
+  const looked = root && readable ? [...foreign, ...doubts, ...once(await look(dataDir, seen, control, notes, signal))] : [];
+  const findings = [...permissions, ...looked];
   const known = state === 'cluster' && 'control' in control ? control.control : undefined;
   const follows = state === 'cluster' && readable && followsAnother(dataDir, seen, known);
   const gaps =
@@ -131,7 +128,7 @@ async function inspectAnswering(
       ? await inspectGaps(dataDir, seen, known, reached, signal)
       : noGap;
   findings.push(...gaps.findings);
-  if (known) findings.push(...(await remembered({ dataDir, stateDir }, known.systemIdentifier, findings, system)));
+  if (known) findings.push(...(await remembered({ dataDir, stateDir }, known.systemIdentifier, findings, system)).map(asLeft(seen)));
   const pages = deep && known && isWhole ? await readDeep({ dataDir, seen, control: known, findBaseline }, findings, system, signal) : null;
   const kept = await keptCopies(stateDir, compared, inventory, findings);
   const shutDown = known?.state === 'shut down' || (known === undefined && compared?.proven === true);
@@ -168,17 +165,10 @@ async function inspectAnswering(
   };
 }
 
-const noGap: Gaps = { findings: [], behind: undefined };
-/** An empty directory says little by itself: whether a server still works in it, and whether its volume is mounted. */
-const emptyFindings = async (state: InspectionReport['state'], dataDir: string, stateDir: string): Promise<Finding[]> =>
-  state === 'empty' ? stateFindings(state, await serversIn(dataDir), await isUnmounted(stateDir, dataDir)) : stateFindings(state);
-
 const entriesOf = async (state: InspectionReport['state'], dataDir: string, signal: AbortSignal): Promise<Walk> =>
   state === 'empty' || state === 'foreign'
     ? emptyWalk
     : { ...withoutStandIns(walk(dataDir, signal)), configFile: await configFileElsewhere(dataDir) };
-
-const emptyWalk: Walk = { entries: new Map(), denied: [] };
 
 /** Facts that were known of the directory before it was looked into. */
 interface Notes {
@@ -228,7 +218,7 @@ async function look(
       ...inspectTransactions(seen, known, clean),
       ...inspectPrepared(dataDir, seen, isOfThisStop(reached, known) ? reached : undefined),
       ...(clean || isServed || recovers(seen) ? [] : await inspectLostPrepared(dataDir, seen, known, reached, signal)),
-      ...(isServed ? [] : inspectStandIns(dataDir, seen, known)),
+      ...(isServed ? [] : await inspectStandIns(dataDir, seen, known, signal)),
       ...oddSizes(seen, known, compared, isServed),
       ...inspectLeftovers(dataDir, seen, known),
     );

@@ -133,7 +133,7 @@ function joined(before: readonly KnownDamage[], found: readonly KnownDamage[]): 
     if (known === undefined) all.push(entry);
     else if (isOpen(known) && known.severity === 'certain' && entry.severity === 'suspect')
       continue; // A doubt takes back no proof.
-    else if (isOpen(known) || hasMore(entry, known)) {
+    else if (isOpen(known) || hasMore(entry, known) || entry.code !== known.code) {
       const cut = isCut(entry) ? entry.cut : (known.cut ?? entry.cut);
       all[at] = { ...known, ...entry, ...(cut ? { cut } : {}), since: known.since, acceptedAt: undefined };
     }

@@ -1,8 +1,11 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
+import { fromText } from '../formats/byte-path.ts';
 import type { ControlFile } from '../formats/control-file.ts';
 import { header, isZero, pageLsn } from '../formats/pages.ts';
+import { isAbort } from '../kernel/errors.ts';
 import type { Finding } from './findings.ts';
+import type { PageHistory } from './page-history.ts';
 import { RELATION } from './relations.ts';
 import type { Walk } from './walk.ts';
 
@@ -14,13 +17,21 @@ export function withoutStandIns(seen: Walk): Walk {
   return { ...seen, entries: new Map([...seen.entries].filter(([path]) => !isWithin(path))), standIns };
 }
 
+/** As it was seen, with the folders themselves. */
+export const withStandIns = (seen: Walk): Walk =>
+  seen.standIns ? { ...seen, entries: new Map([...seen.entries, ...seen.standIns.map((entry) => [entry.path, entry] as const)]) } : seen;
+
 /**
  * Folders where the server would open the file of a relation, or make it anew, and what is no folder where crash recovery looks into that of a database.
  * After a clean shutdown no init fork is opened, nor a database's folder that crash recovery alone would read.
  */
-export function inspectStandIns(dataDir: string, { entries, standIns = [] }: Walk, control: ControlFile): Finding[] {
+export async function inspectStandIns(dataDir: string, seen: Walk, control: ControlFile, signal: AbortSignal): Promise<Finding[]> {
+  const { entries, standIns = [] } = seen;
   const isClean = control.state.startsWith('shut down');
-  const found = standIns.filter(({ path }) => !isClean || !path.endsWith('_init')).flatMap(({ path }) => folders(dataDir, path, control));
+  const wanted = standIns.filter(({ path }) => !isClean || !path.endsWith('_init'));
+  const history = wanted.some(({ path }) => path.endsWith('_init')) ? await sinceCheckpoint(dataDir, control, signal) : undefined;
+  const isUnlogged = (path: string): boolean => marksOf(join(dataDir, path), control) ?? history?.of(`${path}_init`)?.isDropped === false;
+  const found = wanted.flatMap(({ path }) => folders(path, seen, control, isUnlogged));
   const files = isClean
     ? []
     : [...entries.values()].filter(({ path, kind }) => kind !== 'directory' && kind !== 'link' && DATABASE.test(path));
@@ -36,15 +47,18 @@ export function inspectStandIns(dataDir: string, { entries, standIns = [] }: Wal
 /** ResetUnloggedRelations (reinit.c) opens all of these names. */
 const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;
 
-function folders(dataDir: string, path: string, control: ControlFile): Finding[] {
+function folders(path: string, { entries }: Walk, control: ControlFile, isUnlogged: (main: string) => boolean): Finding[] {
   const [, , fork, segment] = RELATION.exec(path)!;
   const folder = { path, evidence: 'it is a folder, and no file', severity: 'certain' } as const;
   // An empty file there empties the relation at every crash from now on: only what bears the marks of an unlogged one may have it.
-  if (fork === 'init' && isUnlogged(join(dataDir, path.replace(/_init$/, '')), control))
+  if (fork === 'init' && isUnlogged(path.replace(/_init$/, '')))
     return [{ ...folder, code: 'init-fork.folder', postgresSays: `could not read file "${path}": Is a directory` }];
   const found: Finding = { ...folder, code: 'relation.folder', postgresSays: `could not create file "${path}": File exists` };
-  // Without a later segment the server takes the relation for shorter, and says nothing.
-  return segment === undefined ? [found] : [found, { ...found, code: 'relation.missing', severity: 'suspect' }];
+  // Without a later segment the server takes the relation for shorter, and says nothing. It was there only if those before it are full.
+  const before = entries.get(path.replace(/\.\d+$/, '') + (Number(segment) > 1 ? `.${Number(segment) - 1}` : ''));
+  const isMissed =
+    segment !== undefined && (before === undefined || before.sizeBytes === control.blockSizeBytes * control.blocksPerSegment);
+  return isMissed ? [found, { ...found, code: 'relation.missing', severity: 'suspect' }] : [found];
 }
 
 const PAGES = 128;
@@ -52,25 +66,52 @@ const PAGES = 128;
 const FIRST_LSN = 16 * 1024 * 1024;
 const GIST_BUILD_LSN = 1;
 
-/** By its first pages. A table that COPY has filled under `wal_level = minimal` bears the same marks, so there nobody can tell: false. */
-function isUnlogged(file: string, { blockSizeBytes: size, isWalMinimal }: ControlFile): boolean {
-  if (isWalMinimal) return false;
-  let handle: number;
+/**
+ * True for an unlogged relation, by its first pages; undefined where they hold nothing. A table that COPY has filled under `wal_level = minimal` bears the
+ * same marks, so there nobody can tell.
+ */
+function marksOf(file: string, { blockSizeBytes: size, isWalMinimal }: ControlFile): boolean | undefined {
+  const bytes = Buffer.alloc(PAGES * size);
   try {
-    handle = openSync(file, 'r');
+    const handle = openSync(file, 'r');
+    try {
+      readSync(handle, bytes, 0, bytes.length, 0);
+    } finally {
+      closeSync(handle);
+    }
   } catch {
     return false;
   }
-  try {
-    const bytes = Buffer.allocUnsafe(PAGES * size);
-    const pages = Math.floor(readSync(handle, bytes, 0, bytes.length, 0) / size);
-    const lsns = Array.from({ length: pages }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
-      .filter((page) => page.readUInt16LE(header.upper) > 0 && !isZero(page))
-      .map((page) => Number(pageLsn(page, 0)));
-    return lsns.some((lsn) => lsn !== GIST_BUILD_LSN) && lsns.every((lsn) => lsn < FIRST_LSN);
-  } catch {
-    return false;
-  } finally {
-    closeSync(handle);
-  }
+  const lsns = Array.from({ length: PAGES }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
+    .filter((page) => page.readUInt16LE(header.upper) > 0 && !isZero(page))
+    .map((page) => Number(pageLsn(page, 0)))
+    .filter((lsn) => lsn !== GIST_BUILD_LSN);
+  if (lsns.length === 0) return undefined;
+  return !isWalMinimal && lsns.every((lsn) => lsn < FIRST_LSN);
+}
+
+/** The WAL that crash recovery will replay: it makes the init fork of a relation that is younger. Undefined where it cannot be read. */
+async function sinceCheckpoint(dataDir: string, control: ControlFile, signal: AbortSignal): Promise<PageHistory | undefined> {
+  const { systemIdentifier, timeline, walSegmentSizeBytes: segmentSizeBytes, blocksPerSegment, redoLsn } = control;
+  const identity = { systemIdentifier, timeline, segmentSizeBytes };
+  const source = [fromText(join(dataDir, 'pg_wal'))];
+  const { readPageHistory } = await import('./page-history.ts'); // No plain start needs it.
+  return readPageHistory({ source, identity, from: redoLsn, flushedTo: redoLsn, blocksPerSegment }, signal).catch((cause: unknown) => {
+    if (isAbort(cause)) throw cause;
+    return undefined;
+  });
+}
+
+/** A repair that was cut off between the folder and the file has left no init fork, so it is to be done again; else it was done. */
+export const asLeft =
+  ({ entries }: Walk) =>
+  (finding: Finding): Finding =>
+    finding.code === 'init-fork.folder' && !entries.has(finding.path) ? { ...finding, severity: 'certain' } : finding;
+
+/** A file that is gone may be missed by several: the surest word counts, once. */
+export function once(findings: readonly Finding[]): Finding[] {
+  const missed = findings.filter(({ code }) => code === 'relation.missing');
+  const best = new Map(missed.map((finding) => [finding.path, finding]));
+  for (const finding of missed) if (finding.severity === 'certain') best.set(finding.path, finding);
+  return findings.filter((finding) => finding.code !== 'relation.missing' || best.get(finding.path) === finding);
 }

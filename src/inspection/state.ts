@@ -1,7 +1,9 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseControlFile, type ReadControl } from '../formats/control-file.ts';
+import { serversIn } from '../instance/guard/servers-in.ts';
 import { isWholeWithoutSync } from '../instance/initialize/marker.ts';
+import { isUnmounted } from '../instance/places.ts';
 import { clusterEntries } from '../instance/volume.ts';
 import { errnoOf, isDenied } from '../kernel/errors.ts';
 import { readPlainSync } from '../machine/plain-file.ts';
@@ -50,8 +52,12 @@ function neverUsed(dataDir: string): boolean {
   return read.why === 'missing' && lstatSync(join(dataDir, 'base/1/PG_VERSION'), { throwIfNoEntry: false }) === undefined;
 }
 
+/** An empty directory says little by itself: whether a server still works in it, and whether its volume is mounted. */
+export const emptyFindings = async (state: InspectionReport['state'], dataDir: string, stateDir: string): Promise<Finding[]> =>
+  state === 'empty' ? stateFindings(state, await serversIn(dataDir), await isUnmounted(stateDir, dataDir)) : stateFindings(state);
+
 /** Findings of the state itself; a cluster's findings come from looking into it. */
-export function stateFindings(state: InspectionReport['state'], servers: readonly number[] = [], unmounted = false): Finding[] {
+function stateFindings(state: InspectionReport['state'], servers: readonly number[] = [], unmounted = false): Finding[] {
   if (servers.length > 0) {
     const evidence = `it was emptied while a server runs on it (pid ${servers[0]}), and the files that server has open are the last copies`;
     return [{ code: 'data.emptied', path: '.', evidence, severity: 'certain' }];

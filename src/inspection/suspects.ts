@@ -1,4 +1,5 @@
 import { formatLsn, parseLsn } from '../formats/wal-segment.ts';
+import { outlivesPages } from './findings.ts';
 import type { Inspection } from './inspect.ts';
 import type { Inventory } from './inventory.ts';
 import type { KnownDamage } from './known-damage.ts';
@@ -20,7 +21,7 @@ export function suspectsOf(
   const { blockSizeBytes, blocksPerSegment } = control;
   const blocksOf = (path: string): number => Math.floor((before.sizeOf(path) ?? 0) / blockSizeBytes);
   for (const { path, cut = { fromBlock: 0, toBlock: 0 }, code } of known)
-    if (RELATION.test(path)) {
+    if (RELATION.test(path) && !outlivesPages({ code, path })) {
       const since = cut.since === undefined ? undefined : parseLsn(cut.since);
       suspects.set(path, { ...cut, since, ...(code === 'index.damaged' ? { hasForeignZeroes: true } : {}) });
     }
@@ -30,7 +31,7 @@ export function suspectsOf(
   }
   for (const { path, code, severity } of before.report.findings) {
     const isDoubtful = severity === 'suspect' || code === 'index.damaged';
-    if (!isDoubtful || !isTable(path)) continue;
+    if (!isDoubtful || !isTable(path) || outlivesPages({ code, path })) continue;
     const hasForeignZeroes = code === 'index.damaged' && severity === 'certain';
     const isFollowed = (before.sizeOf(nextSegment(path)) ?? 0) > 0;
     const earlier = suspects.get(path);

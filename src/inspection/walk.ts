@@ -109,3 +109,5 @@ function leadsOn(dataDir: string, path: string): boolean {
   if (path !== 'pg_wal' && !path.startsWith('pg_tblspc/')) return false;
   return statSync(join(dataDir, path), { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
+
+export const emptyWalk: Walk = { entries: new Map(), denied: [] };

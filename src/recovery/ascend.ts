@@ -8,6 +8,7 @@ import { carryOut, type Outcome } from './carry-out.ts';
 import { joinReports, reportOf } from './describe.ts';
 import { hopeless } from './last-sources.ts';
 import { findingKey, makePlan, type Plan, type PlanInput } from './plan.ts';
+import { ofReplaced } from './remember.ts';
 import type { RecoveryReport } from './report.ts';
 
 /** The plan, as it was carried out in the end, and what was seen last. */
@@ -48,7 +49,7 @@ export async function ascend(local: Local, input: PlanInput, { lock, spoiled, fi
     const outcome = await carryOut(local, plan, lock, signal).catch(unlessBackupsFault(local, plan, state));
     if (outcome === undefined) continue;
     report = joinReports(report, reportOf(local, plan, outcome, begunMs));
-    if (outcome.failed.length === 0) return { report, plan, inspection };
+    if (outcome.failed.length === 0) return { report, plan, inspection: isReplacing(plan) ? ofReplaced(inspection) : inspection };
     for (const { finding } of outcome.failed) state.tried.add(findingKey(finding));
     inspection = await inspect(
       local.volume.dataDir,
@@ -59,6 +60,8 @@ export async function ascend(local: Local, input: PlanInput, { lock, spoiled, fi
   }
   throw new DbkitError('service.failed', 'every remedy was tried', { hint: '`dbkit inspect --deep` shows what is damaged' });
 }
+
+export const isReplacing = ({ decision }: Plan): boolean => decision === 'restore' || decision === 'reinitialize';
 
 /** Failures that say that this backup cannot be restored, and another may. */
 const backupsFault: ReadonlySet<FailureCode> = new Set<FailureCode>(['data.corrupt', 'backup.missing']);

@@ -111,6 +111,8 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
 const standsAlone: ReadonlySet<Mend> = new Set<Mend>([
   'bring-back-kept-file',
   'bring-back-from-backup',
+  'make-empty-file',
+  'make-init-fork',
   'set-aside-file',
   'set-aside-slot',
   'rebuild-catalog-index',

@@ -29,7 +29,7 @@ export const inPlace = [
   {
     id: 'file-for-a-database',
     findings: ['database.file'],
-    when: always,
+    when: ({ tried }) => !tried,
     ...repairs,
     mend: 'set-aside-file',
     words: 'the server makes no file there, and its recovery would end at it; what the directory held is looked for afterwards',
@@ -37,7 +37,7 @@ export const inPlace = [
   {
     id: 'folder-for-a-relation',
     findings: ['relation.folder'],
-    when: always,
+    when: (c) => !suspect(c) && !c.tried,
     ...repairs,
     mend: 'set-aside-file',
     words: 'the server makes no folder there, and crash recovery would end at it; what the file held is looked for afterwards',
@@ -45,10 +45,28 @@ export const inPlace = [
   {
     id: 'folder-for-an-init-fork',
     findings: ['init-fork.folder'],
-    when: always,
+    when: (c) => !suspect(c) && !c.tried,
     ...repairs,
     mend: 'make-init-fork',
     words: 'crash recovery empties an unlogged relation by that file, and would end at the folder; an index is rebuilt afterwards',
+  },
+  {
+    id: 'folder-was-moved',
+    findings: ['init-fork.folder', 'relation.folder'],
+    when: suspect,
+    ...starts,
+    words: 'it was set aside before; the server tells what it belonged to',
+  },
+  {
+    id: 'folder-cannot-be-moved',
+    findings: ['init-fork.folder', 'relation.folder', 'database.file'],
+    when: always,
+    ...refuses,
+    words: 'what stands in the place of a file cannot be moved, and the server would end at it',
+    refusal: {
+      code: 'recovery.refused',
+      hint: 'is it a mount point, or another user’s? Unmount it, or move it away yourself; nothing was changed',
+    },
   },
   {
     id: 'empty-file-gone',

@@ -1,4 +1,5 @@
 import { outlivesPages } from '../inspection/findings.ts';
+import type { Inspection } from '../inspection/inspect.ts';
 import { dropInventory } from '../inspection/inventory.ts';
 import { damageMemory, toKnownDamage } from '../inspection/known-damage.ts';
 import type { Local } from '../instance/local.ts';
@@ -10,7 +11,7 @@ export async function rememberWhatPagesHide(
   { decision, findings, inspection }: Plan,
 ): Promise<void> {
   const { systemIdentifier } = inspection.report;
-  const hidden = findings.filter(({ code }) => outlivesPages(code));
+  const hidden = findings.filter(outlivesPages);
   if (hidden.length === 0 || systemIdentifier === null || (decision !== 'start' && decision !== 'repair')) return;
   const since = system.clock.now().toISOString();
   const entries = hidden.map((finding) => toKnownDamage({ ...finding, severity: 'suspect' }, since));
@@ -28,3 +29,9 @@ export async function rememberDamage({ volume: { dataDir }, stateDir, system }: 
   const served = plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => toKnownDamage(finding, since));
   if (served.length > 0) await memory.remember(systemIdentifier, served);
 }
+
+/** Of data that was replaced, it says nothing of what took its place. */
+export const ofReplaced = (inspection: Inspection): Inspection => ({
+  ...inspection,
+  report: { ...inspection.report, findings: inspection.report.findings.filter((finding) => !outlivesPages(finding)) },
+});

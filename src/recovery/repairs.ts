@@ -24,7 +24,10 @@ type Hand = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<voi
 export const repairs: Record<Mend, Hand> = {
   'make-directory': async ({ local }, { path }) =>
     local.system.files.makeDirectory(join(local.volume.dataDir, path), { mode: 0o700, owner: local.owner }),
-  'make-empty-file': async ({ local }, { path }) => putFile(local, path, ''),
+  'make-empty-file': async (bench, { path }) => {
+    await setAside(bench, path); // A folder may stand there.
+    await putFile(bench.local, path, '');
+  },
   'make-init-fork': makeInitFork,
   'mend-permissions': mendPermissions,
   'restore-configuration': async (bench, { path }) => {

@@ -13,7 +13,7 @@ const kinds = {
 } as const;
 
 /** Pages of which nobody can tell what should be there: the server runs, and that is told, with the relations to look at. */
-export function unknownReport({ system }: Local, findings: readonly Finding[], begunMs: number): RecoveryReport {
+export function unknownReport({ system }: Pick<Local, 'system'>, findings: readonly Finding[], begunMs: number): RecoveryReport {
   const found = (['page.unknown', 'relation.touched'] as const).filter((code) => findings.some((finding) => finding.code === code));
   const names = [...new Set(findings.map(({ relation, path }) => (relation ? `${relation.name} in ${relation.database}` : path)))];
   const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';

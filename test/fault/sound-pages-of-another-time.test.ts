@@ -5,6 +5,7 @@ import { ask, askNumber, askText } from '../harness/ask.ts';
 import { zero } from '../harness/breaking.ts';
 import { boot, readRecovery, run } from '../harness/dbkit.ts';
 import type { Instance } from '../harness/instance.ts';
+import { killAllIn, untilNoneIn } from '../harness/processes.ts';
 import { known } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
 import { expectOtherTables } from './rest-of-the-rows.ts';
@@ -123,8 +124,14 @@ scenario(
     await ask(instance, 'app', 'UPDATE ledger SET amount = -7 WHERE id <= 10');
     await stopWithoutWal(instance, first);
     await writeFile(path, older);
-    const killed = await run(instance, ['entrypoint'], { env: { DBKIT_FAIL_AT: 'server.voided-inventory:1' } });
-    expect(killed.code, killed.stderr).not.toBe(0);
+    const recovered = await run(instance, ['recover', '--yes']);
+    expect(recovered.stdout + recovered.stderr, 'no server has followed that would build it').toMatch(/not known/);
+    for (const step of ['server.voided-inventory:1', 'server.spawned:1']) {
+      const killed = await run(instance, ['entrypoint'], { env: { DBKIT_FAIL_AT: step } });
+      expect(killed.code, killed.stderr).not.toBe(0);
+      await killAllIn(instance.dataDir);
+      await untilNoneIn(instance.dataDir);
+    }
 
     const running = await boot(instance);
     await ask(instance, 'app', 'ALTER DATABASE app SET enable_seqscan = off');

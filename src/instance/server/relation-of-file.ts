@@ -16,6 +16,7 @@ export interface FileOwner {
   /** The index to rebuild. */
   readonly index: string;
   readonly isCatalog: boolean;
+  readonly isUnlogged: boolean;
   /** As much as a rebuild of it reads and writes: of an index, itself and its table. */
   readonly rebuildBytes: number;
   /** As the last VACUUM or ANALYZE counted them. */
@@ -29,13 +30,14 @@ interface Row {
   readonly kind: string;
   readonly catalog: boolean;
   readonly rebuild_bytes: string;
+  readonly unlogged: boolean;
   readonly rows_per_page: number | null;
 }
 
 /** The table that a TOAST table, or its index, belongs to is what people know. */
 const OWNER = `
   SELECT c.oid::text AS oid, format('%I.%I', n.nspname, o.relname) AS relation, c.oid::regclass::text AS index, c.relkind AS kind,
-         c.oid < 16384 AS catalog,
+         c.oid < 16384 AS catalog, c.relpersistence = 'u' AS unlogged,
          (pg_relation_size(c.oid) + coalesce(pg_relation_size(i.indrelid), 0))::text AS rebuild_bytes, CASE WHEN c.relpages > 0 AND c.reltuples > 0 THEN c.reltuples / c.relpages END AS rows_per_page
     FROM pg_class c
     LEFT JOIN pg_index i ON i.indexrelid = c.oid
@@ -64,6 +66,7 @@ export async function ownersOfFiles(way: Way, paths: readonly string[], signal: 
             index: row.index,
             kind: row.kind === 'i' ? 'index' : row.kind === 'S' ? 'sequence' : 'table',
             isCatalog: row.catalog,
+            isUnlogged: row.unlogged,
             rebuildBytes: Number(row.rebuild_bytes),
             rowsPerPage: row.rows_per_page ?? 0,
           });
