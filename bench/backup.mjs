@@ -1,8 +1,8 @@
 // What backups cost: dbkit beside cp -a, pg_basebackup and pgBackRest (as installed, and tuned), on one running server, in turn, in one run.
 // Usage: node bench/backup.mjs [scale] [rounds] [bin-dir] [sections]     scale 100 is about 2.5 GB: pgbench, and a table of random bytes half its
-// size; sections: full,again,verify,restore,repository,tps (default: all). PGBACKREST_BLOCKS names a pgBackRest of 2.46 or later: it runs with blocks.
+// size; sections: floor,full,again,verify,restore,repository,tps (default: all). PGBACKREST_BLOCKS names a pgBackRest of 2.46 or later: it runs with blocks.
 import { spawn, spawnSync } from 'node:child_process';
-import { appendFileSync, chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -65,6 +65,25 @@ const settings = [
   'autovacuum=off',
 ];
 const started = [];
+
+/** Parts of a backup by Node that writes SHA-256 into its manifest: its start, a session that begins a backup and ends it, the changed file's digest. */
+function floor() {
+  const [largest, bytes] = readdirSync(join(dataDir, 'base'), { recursive: true })
+    .map((name) => [join(dataDir, 'base', name), statSync(join(dataDir, 'base', name)).size])
+    .reduce((a, b) => (b[1] > a[1] ? b : a));
+  const pg = JSON.stringify(import.meta.resolve('pg'));
+  const session = `const { default: pg } = await import(${pg}); const client = new pg.Client(${JSON.stringify({ host: socketDir, port, user: 'postgres' })});
+    await client.connect(); await client.query("SELECT pg_backup_start('floor', true)"); await client.query('SELECT pg_backup_stop(false)'); await client.end();`;
+  const digest = `import { openSync, readSync } from 'node:fs'; import { createHash } from 'node:crypto'; const hash = createHash('sha256');
+    const [file, piece] = [openSync(${JSON.stringify(largest)}), Buffer.alloc(131072)];
+    for (let read; (read = readSync(file, piece)) > 0; ) hash.update(piece.subarray(0, read)); hash.digest();`;
+  const node = (code) => () => run(process.execPath, ['--input-type=module', '-e', code]);
+  return [
+    { name: 'node -e 0', run: () => run(process.execPath, ['-e', '0']) },
+    { name: 'node, a session of a backup', run: node(session) },
+    { name: `node, SHA-256 of ${(bytes / 1e6).toFixed(0)} MB`, run: node(digest) },
+  ];
+}
 
 /** Starts a server and waits for its first answer. */
 async function serve(directory, ownPort) {
@@ -162,6 +181,7 @@ try {
       rounds,
     ).then((figures) => printCosts(title, figures));
 
+  if (isWanted('floor')) await seconds('alone, what no backup of dbkit’s can do without', floor(), (part) => part.run());
   const takeFull = (peer) => peer.full();
   if (isWanted('full')) await seconds('full backup', peers, takeFull, { before: (peer) => peer.reset() });
   else

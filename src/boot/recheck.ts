@@ -116,11 +116,11 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const rest = known.filter(({ path }) => !proof.doubtful.some((result) => result.path === path));
   const anew = await buildAnew({ ...asked, known: rest }, signal);
   const [open, rebuilt] = [
-    [...anew.open, ...found.open.filter(({ path }) => !anew.mended.has(path))],
+    [...anew.open, ...found.open],
     [...anew.rebuilt, ...found.rebuilt],
   ];
   const still = await stillOpen(asked, known, open, signal);
-  const waiting = proof.isLate ? known.filter(({ severity }) => severity === 'suspect') : [];
+  const waiting = [...anew.waiting, ...(proof.isLate ? known.filter(({ severity }) => severity === 'suspect') : [])];
   const unknown = await tellUnknown(asked, [...unknownFindings(proof), ...anew.unknown], begunMs, signal);
   return { damage: [...open, ...still], waiting, rebuilt, unknown, isCutShort: proof.isCutShort, must: proof.isLate ? must : new Map() };
 }

@@ -23,8 +23,6 @@ export interface ControlFile {
   readonly blocksPerSegment: number;
   readonly walSegmentSizeBytes: number;
   readonly checksums: boolean;
-  /** The server ran with `wal_level = minimal`: what fills a new table is not in the WAL. */
-  readonly isWalMinimal: boolean;
   readonly settings: {
     readonly maxConnections: number;
     readonly maxWorkerProcesses: number;
@@ -131,7 +129,6 @@ export function parseControlFile(bytes: Buffer): ReadControl {
       blocksPerSegment: u32(220),
       walSegmentSizeBytes: u32(228),
       checksums: u32(DATA_CHECKSUM_VERSION_AT) !== 0,
-      isWalMinimal: u32(172) === 0,
       settings: {
         maxConnections: u32(180),
         maxWorkerProcesses: u32(184),

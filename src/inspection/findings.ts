@@ -89,7 +89,7 @@ export const findingCodes = {
   'catalog.missing': 'a system catalog is missing',
   'empty-file.missing': 'a file that held nothing is missing',
   'relation.folder': 'a folder stands in the place of a table or index file',
-  'init-fork.folder': 'a folder stands in the place of the file from which crash recovery fills an unlogged relation',
+  'init-fork.folder': 'a folder stands where crash recovery makes the init fork of a young unlogged relation',
   'relation.missing': 'a table or index file is missing',
   'relation.truncated': 'a table or index file has lost its end',
   'relation.changed': 'a file has changed since the last clean shutdown, when only the server may change it',
@@ -113,7 +113,7 @@ export const isOf = (code: FindingCode, ...families: readonly FindingFamily[]): 
 
 /** Seen before a start, and not shown by any page after it: written down before anything is done about it. */
 export const outlivesPages = ({ code, path }: { readonly code: FindingCode; readonly path: string }): boolean =>
-  code === 'relation.touched' || code === 'init-fork.folder' || (code === 'relation.folder' && path.endsWith('_init'));
+  code === 'relation.touched' || (code === 'relation.folder' && path.endsWith('_init'));
 
 /** Files of which nobody can tell what they held. */
 export const touchedFiles = (findings: readonly Finding[]): readonly Finding[] =>

@@ -32,7 +32,7 @@ import { databaseDirectories, inspectCatalogs } from './relations.ts';
 import { inspectReplication } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
 import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles } from './since-shutdown.ts';
-import { asLeft, inspectStandIns, once, withoutStandIns, withStandIns } from './stand-ins.ts';
+import { inspectStandIns, once, withoutStandIns, withStandIns } from './stand-ins.ts';
 import { emptyFindings, isDiskError, stateOf, versionFile } from './state.ts';
 import { inspectStatus } from './status-bits.ts';
 import { inspectTablespaceLinks } from './tablespace-links.ts';
@@ -128,7 +128,7 @@ async function inspectAnswering(
       ? await inspectGaps(dataDir, seen, known, reached, signal)
       : noGap;
   findings.push(...gaps.findings);
-  if (known) findings.push(...(await remembered({ dataDir, stateDir }, known.systemIdentifier, findings, system)).map(asLeft(seen)));
+  if (known) findings.push(...(await remembered({ dataDir, stateDir }, known.systemIdentifier, findings, system)));
   const pages = deep && known && isWhole ? await readDeep({ dataDir, seen, control: known, findBaseline }, findings, system, signal) : null;
   const kept = await keptCopies(stateDir, compared, inventory, findings);
   const shutDown = known?.state === 'shut down' || (known === undefined && compared?.proven === true);

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf, isDenied } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
-import { type Finding, type FindingCode, findingCodes } from './findings.ts';
+import { type Finding, type FindingCode, findingCodes, outlivesPages } from './findings.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 export const knownDamageSchema = v.object({
@@ -133,13 +133,16 @@ function joined(before: readonly KnownDamage[], found: readonly KnownDamage[]): 
     if (known === undefined) all.push(entry);
     else if (isOpen(known) && known.severity === 'certain' && entry.severity === 'suspect')
       continue; // A doubt takes back no proof.
-    else if (isOpen(known) || hasMore(entry, known) || entry.code !== known.code) {
+    else if (isOpen(known) || hasMore(entry, known) || isMore(entry, known)) {
       const cut = isCut(entry) ? entry.cut : (known.cut ?? entry.cut);
       all[at] = { ...known, ...entry, ...(cut ? { cut } : {}), since: known.since, acceptedAt: undefined };
     }
   }
   return all;
 }
+
+/** A person has accepted a doubt, and now it is damage. */
+const isMore = (entry: KnownDamage, known: KnownDamage): boolean => outlivesPages(known) && !outlivesPages(entry);
 
 const isCut = ({ cut }: Pick<KnownDamage, 'cut'>): boolean => cut !== undefined && cut.fromBlock < cut.toBlock;
 

@@ -1,10 +1,9 @@
-import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import type { ControlFile } from '../formats/control-file.ts';
-import { header, isZero, pageLsn } from '../formats/pages.ts';
 import { isAbort } from '../kernel/errors.ts';
 import type { Finding } from './findings.ts';
+import { recovers } from './gaps.ts';
 import type { PageHistory } from './page-history.ts';
 import { RELATION } from './relations.ts';
 import type { Walk } from './walk.ts';
@@ -23,20 +22,19 @@ export const withStandIns = (seen: Walk): Walk =>
 
 /**
  * Folders where the server would open the file of a relation, or make it anew, and what is no folder where crash recovery looks into that of a database.
- * After a clean shutdown no init fork is opened, nor a database's folder that crash recovery alone would read.
+ * Recovery goes by names (ResetUnloggedRelations, reinit.c): beside a folder that bears the name of an init fork it removes a table that is logged.
  */
 export async function inspectStandIns(dataDir: string, seen: Walk, control: ControlFile, signal: AbortSignal): Promise<Finding[]> {
   const { entries, standIns = [] } = seen;
-  const isClean = control.state.startsWith('shut down');
-  const wanted = standIns.filter(({ path }) => !isClean || !path.endsWith('_init'));
-  const history = wanted.some(({ path }) => path.endsWith('_init')) ? await sinceCheckpoint(dataDir, control, signal) : undefined;
-  const isUnlogged = (path: string): boolean => marksOf(join(dataDir, path), control) ?? history?.of(`${path}_init`)?.isDropped === false;
-  const found = wanted.flatMap(({ path }) => folders(path, seen, control, isUnlogged));
-  const files = isClean
-    ? []
-    : [...entries.values()].filter(({ path, kind }) => kind !== 'directory' && kind !== 'link' && DATABASE.test(path));
+  const isRecovering = control.state !== 'shut down' || recovers(seen);
+  const history =
+    isRecovering && standIns.some(({ path }) => isInitFork(path)) ? await sinceCheckpoint(dataDir, control, signal) : undefined;
+  const isMadeAnew = (path: string): boolean => isInitFork(path) && history?.of(path)?.isDropped === false;
+  const files = isRecovering
+    ? [...entries.values()].filter(({ path, kind }) => kind !== 'directory' && kind !== 'link' && DATABASE.test(path))
+    : [];
   return [
-    ...found,
+    ...standIns.flatMap(({ path }) => folders(path, seen, control, isMadeAnew(path))),
     ...files.map(({ path }): Finding => {
       const says = `could not open directory "${path}": Not a directory`;
       return { code: 'database.file', path, evidence: 'it is no folder', severity: 'certain', postgresSays: says };
@@ -44,53 +42,26 @@ export async function inspectStandIns(dataDir: string, seen: Walk, control: Cont
   ];
 }
 
-/** ResetUnloggedRelations (reinit.c) opens all of these names. */
 const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;
+const isInitFork = (path: string): boolean => path.endsWith('_init');
 
-function folders(path: string, { entries }: Walk, control: ControlFile, isUnlogged: (main: string) => boolean): Finding[] {
-  const [, , fork, segment] = RELATION.exec(path)!;
-  const folder = { path, evidence: 'it is a folder, and no file', severity: 'certain' } as const;
-  // An empty file there empties the relation at every crash from now on: only what bears the marks of an unlogged one may have it.
-  if (fork === 'init' && isUnlogged(path.replace(/_init$/, '')))
-    return [{ ...folder, code: 'init-fork.folder', postgresSays: `could not read file "${path}": Is a directory` }];
-  const found: Finding = { ...folder, code: 'relation.folder', postgresSays: `could not create file "${path}": File exists` };
+function folders(path: string, { entries }: Walk, control: ControlFile, isMadeAnew: boolean): Finding[] {
+  const [, , , segment] = RELATION.exec(path)!;
+  const says = isInitFork(path) ? `could not read file "${path}": Is a directory` : `could not create file "${path}": File exists`;
+  const folder: Finding = {
+    code: isMadeAnew ? 'init-fork.folder' : 'relation.folder',
+    path,
+    evidence: 'it is a folder, and no file',
+    severity: 'certain',
+    postgresSays: says,
+  };
   // Without a later segment the server takes the relation for shorter, and says nothing. It was there only if those before it are full.
   const before = entries.get(path.replace(/\.\d+$/, '') + (Number(segment) > 1 ? `.${Number(segment) - 1}` : ''));
-  const isMissed =
-    segment !== undefined && (before === undefined || before.sizeBytes === control.blockSizeBytes * control.blocksPerSegment);
-  return isMissed ? [found, { ...found, code: 'relation.missing', severity: 'suspect' }] : [found];
+  const isFull = before === undefined || before.sizeBytes === control.blockSizeBytes * control.blocksPerSegment;
+  return segment !== undefined && isFull ? [folder, { ...folder, code: 'relation.missing', severity: 'suspect' }] : [folder];
 }
 
-const PAGES = 128;
-/** initdb begins its WAL there, so the LSN of no logged page is before it (xlog.c); unlogged ones bear 0, or count from 1000 (GetFakeLSNForUnloggedRel). */
-const FIRST_LSN = 16 * 1024 * 1024;
-const GIST_BUILD_LSN = 1;
-
-/**
- * True for an unlogged relation, by its first pages; undefined where they hold nothing. A table that COPY has filled under `wal_level = minimal` bears the
- * same marks, so there nobody can tell.
- */
-function marksOf(file: string, { blockSizeBytes: size, isWalMinimal }: ControlFile): boolean | undefined {
-  const bytes = Buffer.alloc(PAGES * size);
-  try {
-    const handle = openSync(file, 'r');
-    try {
-      readSync(handle, bytes, 0, bytes.length, 0);
-    } finally {
-      closeSync(handle);
-    }
-  } catch {
-    return false;
-  }
-  const lsns = Array.from({ length: PAGES }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
-    .filter((page) => page.readUInt16LE(header.upper) > 0 && !isZero(page))
-    .map((page) => Number(pageLsn(page, 0)))
-    .filter((lsn) => lsn !== GIST_BUILD_LSN);
-  if (lsns.length === 0) return undefined;
-  return !isWalMinimal && lsns.every((lsn) => lsn < FIRST_LSN);
-}
-
-/** The WAL that crash recovery will replay: it makes the init fork of a relation that is younger. Undefined where it cannot be read. */
+/** The WAL that crash recovery will replay: it makes the init fork of a relation that is younger anew. Undefined where it cannot be read. */
 async function sinceCheckpoint(dataDir: string, control: ControlFile, signal: AbortSignal): Promise<PageHistory | undefined> {
   const { systemIdentifier, timeline, walSegmentSizeBytes: segmentSizeBytes, blocksPerSegment, redoLsn } = control;
   const identity = { systemIdentifier, timeline, segmentSizeBytes };
@@ -101,12 +72,6 @@ async function sinceCheckpoint(dataDir: string, control: ControlFile, signal: Ab
     return undefined;
   });
 }
-
-/** A repair that was cut off between the folder and the file has left no init fork, so it is to be done again; else it was done. */
-export const asLeft =
-  ({ entries }: Walk) =>
-  (finding: Finding): Finding =>
-    finding.code === 'init-fork.folder' && !entries.has(finding.path) ? { ...finding, severity: 'certain' } : finding;
 
 /** A file that is gone may be missed by several: the surest word counts, once. */
 export function once(findings: readonly Finding[]): Finding[] {

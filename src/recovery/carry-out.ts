@@ -112,7 +112,7 @@ const standsAlone: ReadonlySet<Mend> = new Set<Mend>([
   'bring-back-kept-file',
   'bring-back-from-backup',
   'make-empty-file',
-  'make-init-fork',
+  'set-aside-unlogged',
   'set-aside-file',
   'set-aside-slot',
   'rebuild-catalog-index',

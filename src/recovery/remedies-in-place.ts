@@ -45,14 +45,15 @@ export const inPlace = [
   {
     id: 'folder-for-an-init-fork',
     findings: ['init-fork.folder'],
-    when: (c) => !suspect(c) && !c.tried,
+    when: ({ tried }) => !tried,
     ...repairs,
-    mend: 'make-init-fork',
-    words: 'crash recovery empties an unlogged relation by that file, and would end at the folder; an index is rebuilt afterwards',
+    mend: 'set-aside-unlogged',
+    words:
+      'the WAL makes the relation anew, and empty, as after every crash; recovery would end at the folder, and at what is left of the relation',
   },
   {
     id: 'folder-was-moved',
-    findings: ['init-fork.folder', 'relation.folder'],
+    findings: ['relation.folder'],
     when: suspect,
     ...starts,
     words: 'it was set aside before; the server tells what it belonged to',

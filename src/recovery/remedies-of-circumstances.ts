@@ -1,4 +1,16 @@
-import { always, cannotRunWithout, inOneDatabase, isShared, type Remedy, refuses, repairs, replaces, served, starts } from './remedy.ts';
+import {
+  always,
+  cannotRunWithout,
+  inOneDatabase,
+  isInTheWay,
+  isShared,
+  type Remedy,
+  refuses,
+  repairs,
+  replaces,
+  served,
+  starts,
+} from './remedy.ts';
 
 /** Findings that are no corruption, and what a repair in this boot has not mended. */
 export const circumstances = [
@@ -195,7 +207,7 @@ export const circumstances = [
   {
     id: 'database-still-damaged',
     findings: 'any',
-    when: (c) => c.tried && inOneDatabase(c),
+    when: (c) => c.tried && inOneDatabase(c) && !isInTheWay(c),
     ...served,
     words: 'the repair was tried; one database cannot be used, every other one runs',
   },

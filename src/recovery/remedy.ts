@@ -5,7 +5,7 @@ import type { Refusal } from '../kernel/reasons.ts';
 export type Mend =
   | 'make-directory'
   | 'make-empty-file'
-  | 'make-init-fork'
+  | 'set-aside-unlogged'
   | 'mend-permissions'
   | 'restore-configuration'
   | 'rewrite-version-file'
@@ -72,6 +72,10 @@ export const unheard = (c: Case): boolean => !c.reported && !c.tried;
 export const isShared = ({ finding }: Case): boolean => finding.path.startsWith('global/');
 /** Damage that stays within one database: the server and every other database run. */
 export const inOneDatabase = ({ finding }: Case): boolean => /^base\/\d+(\/|$)/.test(finding.path);
+
+/** Something in the place of a file, at which recovery ends or for which it removes a table. */
+export const isInTheWay = ({ finding: { code } }: Case): boolean =>
+  code === 'relation.folder' || code === 'init-fork.folder' || code === 'database.file';
 
 /** Findings that stop the server, or every session, until they are mended. */
 export const cannotRunWithout = [

@@ -6,8 +6,7 @@ import type { Finding } from '../inspection/findings.ts';
 import { keptBytes, keptPath, readKept } from '../inspection/kept.ts';
 import { tablespaceHome } from '../inspection/tablespace-links.ts';
 import { isOnlyRead, isPostgresqls } from '../instance/own-names.ts';
-import { present } from '../instance/volume.ts';
-import { DbkitError, unlessMissing } from '../kernel/errors.ts';
+import { DbkitError } from '../kernel/errors.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
 import { goodConfiguration } from './configuration.ts';
@@ -28,7 +27,7 @@ export const repairs: Record<Mend, Hand> = {
     await setAside(bench, path); // A folder may stand there.
     await putFile(bench.local, path, '');
   },
-  'make-init-fork': makeInitFork,
+  'set-aside-unlogged': setAsideUnlogged,
   'mend-permissions': mendPermissions,
   'restore-configuration': async (bench, { path }) => {
     const { local, control } = bench;
@@ -59,13 +58,14 @@ export const repairs: Record<Mend, Hand> = {
   'keep-wal-aside': keepWalAside,
 };
 
-/** An empty one: what it should hold is made afterwards. Nothing is made for a relation that is gone, or twice. */
-async function makeInitFork(bench: Bench, { path }: Finding): Promise<void> {
-  const { dataDir } = bench.local.volume;
-  const there = await lstat(join(dataDir, path)).catch(unlessMissing);
-  if (there?.isFile() || !(await present(join(dataDir, path.replace(/_init$/, ''))))) return;
-  await setAside(bench, path);
-  await putFile(bench.local, path, '');
+/** All forks and segments of the relation before the folder: a kill in between is answered by doing it again. */
+async function setAsideUnlogged(bench: Bench, { path }: Finding): Promise<void> {
+  const folder = dirname(path);
+  const number = basename(path).replace(/_init$/, '');
+  const forks = (await readdir(join(bench.local.volume.dataDir, folder))).filter((name) =>
+    new RegExp(`^${number}(_fsm|_vm)?(\\.\\d+)?$`).test(name),
+  );
+  for (const name of [...forks, basename(path)]) await setAside(bench, join(folder, name));
 }
 
 /** A file, or each file of a directory that was lost with all it held. */

@@ -42,7 +42,8 @@ export async function rereadEvidence(
 ): Promise<readonly Finding[]> {
   const findBaseline: FindBaseline = async () => backup?.of.baseline(backup.backup, signal);
   const { report } = await inspect(dataDir, { stateDir, deep: false, readReached: readMark, findBaseline }, system, signal);
-  const seen = new Set(report.findings.filter(({ severity }) => severity !== 'info').map(({ code, path }) => `${code} ${path}`));
+  const told = report.findings.filter(({ severity, code }) => severity !== 'info' && !(severity === 'suspect' && gone.has(code))); // Memory alone is no proof.
+  const seen = new Set(told.map(({ code, path }) => `${code} ${path}`));
   const inPages = findings.filter(({ seenIn }) => seenIn === 'pages');
   const lost = inPages.length > 0 ? await lostPages({ dataDir, system }, inPages, findBaseline, signal) : new Set<string>();
   const shown = new Set<Finding>();

@@ -51,20 +51,21 @@ function isTold(scene: Scene, gap: Gap, gaps: readonly Gap[], { losses, damage }
   if (pieces.some(({ path }) => place.others.includes(path.replace(/\.\d+$/, '')))) return true;
   const own = pieces.filter(({ path }) => path === place.path);
   if (own.some(({ blocks }) => blocks === undefined || blocks.length === 0)) return true;
-  return (
-    own.length > 0 &&
-    lostIn(gap, gaps) <=
-      heldBy(
-        place,
-        own.flatMap(({ blocks }) => blocks ?? []),
-      )
-  );
+  const blocks = own.flatMap((piece) => piece.blocks ?? []);
+  return own.length > 0 && lostIn(gap, gaps) <= heldBy(losses.some(isAnEnd) ? ofAnotherMoment(place, blocks) : place, blocks);
 }
+
+/** Then the data is that of an earlier moment, and a block held other rows than at the end, though no more than the fullest. */
+const isAnEnd = ({ kind }: Loss): boolean => kind === 'window' || kind === 'since-backup';
+const ofAnotherMoment = ({ rowsByBlock }: Place, blocks: readonly number[]): Pick<Place, 'rowsByBlock'> => {
+  const most = Math.max(0, ...Object.values(rowsByBlock));
+  return { rowsByBlock: Object.fromEntries(blocks.map((block) => [block, most])) };
+};
 
 /** Of one table, over all phases. */
 const lostIn = ({ what }: Gap, gaps: readonly Gap[]): number =>
   gaps.filter((one) => one.what === what).reduce((sum, { rows }) => sum + Math.abs(rows), 0);
-const heldBy = ({ rowsByBlock }: Place, blocks: readonly number[]): number =>
+const heldBy = ({ rowsByBlock }: Pick<Place, 'rowsByBlock'>, blocks: readonly number[]): number =>
   [...new Set(blocks)].reduce((sum, block) => sum + (rowsByBlock[block] ?? 0), 0);
 
 /** Transaction status, the shared catalogs and the prepared transactions concern every table. */

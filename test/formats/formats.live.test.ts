@@ -50,7 +50,6 @@ describe.each(installed)('PostgreSQL $major', (programs) => {
       nextMultiOffset: String(control.nextMultiOffset),
       oldestMulti: String(control.oldestMulti),
       maxConnections: String(control.settings.maxConnections),
-      isWalMinimal: control.isWalMinimal,
       walSegment: String(control.walSegmentSizeBytes),
     }).toEqual({
       systemIdentifier: said.get('Database system identifier'),
@@ -63,7 +62,6 @@ describe.each(installed)('PostgreSQL $major', (programs) => {
       nextMulti: said.get("Latest checkpoint's NextMultiXactId"),
       nextMultiOffset: said.get("Latest checkpoint's NextMultiOffset"),
       oldestMulti: said.get("Latest checkpoint's oldestMultiXid"),
-      isWalMinimal: said.get('wal_level setting') === 'minimal',
       maxConnections: said.get('max_connections setting'),
       walSegment: said.get('Bytes per WAL segment'),
     });

@@ -24,6 +24,7 @@ export interface FileOwner {
 }
 
 interface Row {
+  readonly path: string;
   readonly oid: string;
   readonly relation: string;
   readonly index: string;
@@ -36,15 +37,16 @@ interface Row {
 
 /** The table that a TOAST table, or its index, belongs to is what people know. */
 const OWNER = `
-  SELECT c.oid::text AS oid, format('%I.%I', n.nspname, o.relname) AS relation, c.oid::regclass::text AS index, c.relkind AS kind,
+  SELECT pg_relation_filepath(c.oid) AS path, c.oid::text AS oid, format('%I.%I', n.nspname, o.relname) AS relation, c.oid::regclass::text AS index, c.relkind AS kind,
          c.oid < 16384 AS catalog, c.relpersistence = 'u' AS unlogged,
-         (pg_relation_size(c.oid) + coalesce(pg_relation_size(i.indrelid), 0))::text AS rebuild_bytes, CASE WHEN c.relpages > 0 AND c.reltuples > 0 THEN c.reltuples / c.relpages END AS rows_per_page
+         (pg_relation_size(c.oid) + coalesce(pg_relation_size(i.indrelid), 0))::text AS rebuild_bytes,
+         CASE WHEN c.relpages > 0 AND c.reltuples > 0 THEN c.reltuples / c.relpages END AS rows_per_page
     FROM pg_class c
     LEFT JOIN pg_index i ON i.indexrelid = c.oid
     LEFT JOIN pg_class t ON t.reltoastrelid = coalesce(i.indrelid, c.oid) AND t.oid <> c.oid
     JOIN pg_class o ON o.oid = coalesce(t.oid, c.oid)
     JOIN pg_namespace n ON n.oid = o.relnamespace
-   WHERE pg_relation_filepath(c.oid) = $1`;
+   WHERE pg_relation_filepath(c.oid) = ANY($1)`;
 
 /** By path without segment number ('base/5/16384'). What no database that lets somebody in knows is left out. */
 export async function ownersOfFiles(way: Way, paths: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, FileOwner>> {
@@ -56,21 +58,18 @@ export async function ownersOfFiles(way: Way, paths: readonly string[], signal: 
     const own = paths.filter((path) => databaseOf(path) === oid || (databaseOf(path) === undefined && name === shared));
     if (own.length === 0 || !isOpen) continue;
     await inDatabase(way, name, signal, async (query) => {
-      for (const path of own) {
-        const [row] = (await query(OWNER, [path])) as readonly Row[];
-        if (row)
-          found.set(path, {
-            database: name,
-            oid: Number(row.oid),
-            relation: row.relation,
-            index: row.index,
-            kind: row.kind === 'i' ? 'index' : row.kind === 'S' ? 'sequence' : 'table',
-            isCatalog: row.catalog,
-            isUnlogged: row.unlogged,
-            rebuildBytes: Number(row.rebuild_bytes),
-            rowsPerPage: row.rows_per_page ?? 0,
-          });
-      }
+      for (const row of (await query(OWNER, [own])) as readonly Row[])
+        found.set(row.path, {
+          database: name,
+          oid: Number(row.oid),
+          relation: row.relation,
+          index: row.index,
+          kind: row.kind === 'i' ? 'index' : row.kind === 'S' ? 'sequence' : 'table',
+          isCatalog: row.catalog,
+          isUnlogged: row.unlogged,
+          rebuildBytes: Number(row.rebuild_bytes),
+          rowsPerPage: row.rows_per_page ?? 0,
+        });
     });
   }
   return found;
@@ -104,18 +103,21 @@ export async function droppedRelations(
   for (const { relation, home } of homes) if (home === undefined) dropped.add(relation.path);
   for (const database of new Set(homes.flatMap(({ home }) => home ?? [])))
     await inDatabase(way, database, signal, async (query) => {
-      for (const { relation } of homes.filter(({ home }) => home === database))
-        if (!(await isKnown(query, relation))) dropped.add(relation.path);
+      const here = homes.flatMap(({ relation, home }) => (home === database ? [relation] : []));
+      const isKnown = await knownTo(query, here);
+      for (const relation of here) if (!isKnown(relation)) dropped.add(relation.path);
     });
   return dropped;
 }
 
-async function isKnown(query: Query, { path, oid }: RememberedRelation): Promise<boolean> {
-  const rows =
-    oid === undefined
-      ? await query('SELECT FROM pg_class WHERE pg_relation_filepath(oid) = $1', [path.replace(/\.\d+$/, '')])
-      : await query('SELECT FROM pg_class WHERE oid = $1', [oid]);
-  return rows.length > 0;
+async function knownTo(query: Query, relations: readonly RememberedRelation[]): Promise<(relation: RememberedRelation) => boolean> {
+  const first = (path: string): string => path.replace(/\.\d+$/, '');
+  const rows = (await query(
+    'SELECT oid::text, pg_relation_filepath(oid) AS path FROM pg_class WHERE oid = ANY($1::oid[]) OR pg_relation_filepath(oid) = ANY($2)',
+    [relations.flatMap(({ oid }) => oid ?? []), relations.map(({ path }) => first(path))],
+  )) as readonly { readonly oid: string; readonly path: string | null }[];
+  const [oids, paths] = [new Set(rows.map(({ oid }) => Number(oid))), new Set(rows.map(({ path }) => path))];
+  return ({ oid, path }) => (oid === undefined ? paths.has(first(path)) : oids.has(oid));
 }
 
 const databaseOf = (path: string): string | undefined => /^(?:base|pg_tblspc\/\d+\/[^/]+)\/(\d+)\//.exec(path)?.[1];
