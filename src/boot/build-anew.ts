@@ -57,7 +57,8 @@ const asFinding = ({ path, evidence }: KnownDamage): Finding => ({ code: 'index.
 /** Resolves to those that are still without one. A folder beside a logged relation was nobody's. */
 async function remakeInitForks({ before, ...way }: Omit<Asked, 'known'>, signal: AbortSignal): Promise<readonly KnownDamage[]> {
   const folders = before.report.findings.filter(({ code, path }) => code === 'relation.folder' && path.endsWith('_init'));
-  const hasRecovered = !before.cleanShutdown || recovers(before);
+  const isStray = before.report.findings.some(({ code }) => code === 'backup-label.stray' || code === 'signal.stray'); // It was set aside.
+  const hasRecovered = !before.cleanShutdown || (recovers(before) && !isStray);
   const left: KnownDamage[] = [];
   for (const { finding, owner, damage } of await ownedFindings(way, folders.map(asFileOf), signal)) {
     const path = `${finding.path}_init`;

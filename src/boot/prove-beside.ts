@@ -1,3 +1,4 @@
+import { outlivesPages } from '../inspection/findings.ts';
 import { unknownFindings } from '../inspection/proof-findings.ts';
 import type { FindBaseline, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
@@ -57,7 +58,8 @@ async function prove(local: Local, { findBaseline, must, note }: Sources, signal
   const { open } = await rebuildIndexes(way, await withOwners(way, proof, signal), signal);
   const memory = memoryOf(local);
   const known = await memory.open(control.systemIdentifier);
-  await memory.settle(control.systemIdentifier, [...known.filter(({ severity }) => severity === 'certain' || proof.isLate), ...open]);
+  const stays = known.filter((entry) => entry.severity === 'certain' || proof.isLate || outlivesPages(entry));
+  await memory.settle(control.systemIdentifier, [...stays, ...open]);
   const unknown = await tellUnknown(way, unknownFindings(proof), begunMs, signal);
   signal.throwIfAborted(); // What a server that is gone had is no news of its successor.
   if (unknown) note(unknown);

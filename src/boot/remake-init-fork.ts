@@ -19,22 +19,29 @@ export async function remakeInitFork(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { log } = local.system;
-  const statements = {
-    index: [`REINDEX INDEX ${index}`],
-    sequence: [`ALTER SEQUENCE ${relation} SET LOGGED`, `ALTER SEQUENCE ${relation} SET UNLOGGED`], // PostgreSQL 15 has the first of them, and both words.
-    // Only unlogged tables refer to an unlogged one, and the same crash has emptied them. No trigger of the user's hears of it.
-    table: hasRecovered ? ["SET session_replication_role = 'replica'", `TRUNCATE ONLY ${relation} CASCADE`] : [],
+  const asks = async (...statements: readonly string[]): Promise<void> => {
+    const session = await connectSuperuser(local, database, signal, socketDir, { lockTimeoutMs: LOCK_TIMEOUT_MS });
+    try {
+      for (const statement of statements) await session.query(statement);
+    } finally {
+      await session.end();
+    }
+  };
+  const empty = async (): Promise<void> => {
+    const quietly = "SET session_replication_role = 'replica'"; // No trigger of the user's hears of it, and no other table is touched.
+    await asks(quietly, `TRUNCATE ONLY ${relation}`).catch(async (cause: unknown) => {
+      if (isAbort(cause)) throw cause;
+      await asks(quietly, `DELETE FROM ONLY ${relation}`); // A foreign key refers to it.
+      await putFile(local, path, '');
+    });
+  };
+  const make = {
+    index: () => asks(`REINDEX INDEX ${index}`),
+    sequence: () => asks(`ALTER SEQUENCE ${relation} SET LOGGED`, `ALTER SEQUENCE ${relation} SET UNLOGGED`), // PostgreSQL 15 and later, as such sequences.
+    table: () => (hasRecovered ? empty() : putFile(local, path, '')),
   }[kind];
   try {
-    if (statements.length === 0) await putFile(local, path, '');
-    else {
-      const session = await connectSuperuser(local, database, signal, socketDir, { lockTimeoutMs: LOCK_TIMEOUT_MS });
-      try {
-        for (const statement of statements) await session.query(statement);
-      } finally {
-        await session.end();
-      }
-    }
+    await make();
     log.info('init-fork.made', `${kind} ${kind === 'index' ? index : relation} in ${database} is unlogged, and has its init fork again`);
     return true;
   } catch (cause) {

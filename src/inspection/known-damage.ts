@@ -141,8 +141,11 @@ function joined(before: readonly KnownDamage[], found: readonly KnownDamage[]): 
   return all;
 }
 
-/** A person has accepted a doubt, and now it is damage. */
-const isMore = (entry: KnownDamage, known: KnownDamage): boolean => outlivesPages(known) && !outlivesPages(entry);
+/** A person has accepted a doubt, or pages, and now the whole is damaged. */
+const isMore = (entry: KnownDamage, known: KnownDamage): boolean =>
+  entry.code !== known.code &&
+  entry.severity === 'certain' &&
+  (outlivesPages(known) || (known.blocks !== undefined && entry.blocks === undefined));
 
 const isCut = ({ cut }: Pick<KnownDamage, 'cut'>): boolean => cut !== undefined && cut.fromBlock < cut.toBlock;
 

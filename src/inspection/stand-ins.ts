@@ -8,41 +8,39 @@ import type { PageHistory } from './page-history.ts';
 import { RELATION } from './relations.ts';
 import type { Walk } from './walk.ts';
 
-/** A folder where the server has a file of a relation holds nothing of it: the file is gone. */
+/** A folder where the server has a file of a relation holds nothing of it, nor does a file where it has the folder of a database: those are gone. */
 export function withoutStandIns(seen: Walk): Walk {
-  const standIns = [...seen.entries.values()].filter(({ path, kind }) => kind === 'directory' && RELATION.test(path));
+  const standIns = [...seen.entries.values()].filter(({ path, kind }) =>
+    kind === 'directory' ? RELATION.test(path) : kind !== 'link' && DATABASE.test(path),
+  );
   if (standIns.length === 0) return seen;
-  const isWithin = (path: string): boolean => standIns.some((folder) => path === folder.path || path.startsWith(`${folder.path}/`));
+  const isWithin = (path: string): boolean => standIns.some((one) => path === one.path || path.startsWith(`${one.path}/`));
   return { ...seen, entries: new Map([...seen.entries].filter(([path]) => !isWithin(path))), standIns };
 }
 
-/** As it was seen, with the folders themselves. */
+const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;
+
+/** As it was seen, with what stands there. */
 export const withStandIns = (seen: Walk): Walk =>
   seen.standIns ? { ...seen, entries: new Map([...seen.entries, ...seen.standIns.map((entry) => [entry.path, entry] as const)]) } : seen;
 
 /**
- * Folders where the server would open the file of a relation, or make it anew, and what is no folder where crash recovery looks into that of a database.
- * Recovery goes by names (ResetUnloggedRelations, reinit.c): beside a folder that bears the name of an init fork it removes a table that is logged.
+ * Folders where the server would open the file of a relation, or make it anew, and files where it looks into the folder of a database. Recovery goes by
+ * names (ResetUnloggedRelations, reinit.c): beside a folder that bears the name of an init fork it removes a table that is logged.
  */
 export async function inspectStandIns(dataDir: string, seen: Walk, control: ControlFile, signal: AbortSignal): Promise<Finding[]> {
-  const { entries, standIns = [] } = seen;
+  const { standIns = [] } = seen;
   const isRecovering = control.state !== 'shut down' || recovers(seen);
   const history =
     isRecovering && standIns.some(({ path }) => isInitFork(path)) ? await sinceCheckpoint(dataDir, control, signal) : undefined;
   const isMadeAnew = (path: string): boolean => isInitFork(path) && history?.of(path)?.isDropped === false;
-  const files = isRecovering
-    ? [...entries.values()].filter(({ path, kind }) => kind !== 'directory' && kind !== 'link' && DATABASE.test(path))
-    : [];
-  return [
-    ...standIns.flatMap(({ path }) => folders(path, seen, control, isMadeAnew(path))),
-    ...files.map(({ path }): Finding => {
-      const says = `could not open directory "${path}": Not a directory`;
-      return { code: 'database.file', path, evidence: 'it is no folder', severity: 'certain', postgresSays: says };
-    }),
-  ];
+  return standIns.flatMap(({ path, kind }): Finding[] => {
+    if (kind === 'directory') return folders(path, seen, control, isMadeAnew(path));
+    const says = `could not open directory "${path}": Not a directory`;
+    return [{ code: 'database.file', path, evidence: 'it is no folder', severity: 'certain', postgresSays: says }];
+  });
 }
 
-const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;
 const isInitFork = (path: string): boolean => path.endsWith('_init');
 
 function folders(path: string, { entries }: Walk, control: ControlFile, isMadeAnew: boolean): Finding[] {

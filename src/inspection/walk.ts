@@ -20,7 +20,7 @@ export interface Walk {
   readonly entries: ReadonlyMap<string, Entry>;
   /** Paths that could not be read for lack of permission. */
   readonly denied: readonly string[];
-  /** Folders in the places of files, which `entries` leaves out with all that they hold. */
+  /** Folders in the places of files, and files in those of folders, which `entries` leaves out with all that they hold. */
   readonly standIns?: readonly Entry[] | undefined;
   /** The main configuration file where it is not in PGDATA. */
   readonly configFile?: string | undefined;

@@ -68,3 +68,33 @@ scenario(
     await expectStopped(instance, await again.stop());
   },
 );
+
+for (const isBackedUp of [true, false])
+  scenario(
+    {
+      name: `a file stands in the place of a database’s folder after a clean stop, the state folder is gone, and there is ${isBackedUp ? 'a' : 'no'} backup`,
+      section: 'C',
+      detectedBefore: true,
+      healedBy: isBackedUp ? 'restore' : 'serving the rest',
+      rowsLost: isBackedUp ? 'none: rolled forward to the last commit' : 'those of that database',
+      from: 'template',
+    },
+    async (instance) => {
+      const first = await boot(instance);
+      if (isBackedUp) expect((await run(instance, ['backup', 'create'])).code).toBe(0);
+      await addRows(instance, 1_000_001, 50);
+      const path = await folderOf(instance);
+      await expectStopped(instance, await first.stop());
+      await strike(instance, path);
+      await rm(instance.stateDir, { recursive: true });
+      const again = await boot(instance);
+      const report = await readRecovery(instance);
+      if (isBackedUp) await expectAllRows(instance, 50);
+      else {
+        expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger')).toBe(known.ledger + 50);
+        expect(JSON.stringify(report?.losses), again.words()).toContain(path);
+      }
+      expect(report?.decision, again.words()).toBe(isBackedUp ? 'restore' : 'repair');
+      await expectStopped(instance, await again.stop());
+    },
+  );
