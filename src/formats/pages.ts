@@ -33,8 +33,8 @@ export function isSoundPage(page: Buffer, blockNumber: number, checksum: PageChe
 }
 
 /**
- * The pages of a chunk whose header cannot be right (bufpage.c, PageIsVerified), or a tuple of which holds zeroes: all that can be told where a cluster
- * has no checksums.
+ * The pages of a chunk whose header cannot be right (bufpage.c, PageIsVerified), or that hold zeroes for a tuple, or for the special space of an index:
+ * all that can be told where a cluster has no checksums.
  */
 export function findBrokenHeaders(chunk: Buffer, firstBlock: number, blockSizeBytes: number): number[] {
   const broken: number[] = [];
@@ -49,12 +49,41 @@ export function findBrokenHeaders(chunk: Buffer, firstBlock: number, blockSizeBy
           upper <= special &&
           special <= blockSizeBytes &&
           special % 8 === 0 &&
-          !(upper < special && special === blockSizeBytes && hasZeroedTuple(chunk.subarray(offset, offset + blockSizeBytes), lower, upper));
+          !holdsZeroes(chunk.subarray(offset, offset + blockSizeBytes), { lower, upper, special });
     if (!isSound) broken.push(block);
   }
   return broken;
 }
 
+interface PageEnds {
+  readonly lower: number;
+  readonly upper: number;
+  readonly special: number;
+}
+
+function holdsZeroes(page: Buffer, ends: PageEnds): boolean {
+  if (ends.special === page.length) return ends.upper < ends.special && hasZeroedTuple(page, ends.lower, ends.upper);
+  return isZero(page.subarray(ends.special)) || (ends.upper < ends.special && hasZeroedEntry(page, ends));
+}
+
+/**
+ * Of a page of an index: no entry begins with eight zeroes, as its size is among them (itup.h, spgist_private.h), and no special space is all zeroes, as
+ * it has a kind, a level or a neighbour. A page that keeps other things where items would be has one that cannot be an item.
+ */
+function hasZeroedEntry(page: Buffer, { lower, upper, special }: PageEnds): boolean {
+  let isFound = false;
+  for (let at = HEADER_BYTES; at + ITEM_BYTES <= lower; at += ITEM_BYTES) {
+    const item = page.readUInt32LE(at);
+    const [offset, length] = [item & 0x7fff, item >>> 17];
+    if (item === 0 || length === 0) continue; // Not in use, or without storage.
+    if (offset < upper || offset + length > special) return false;
+    const isEntry = ((item >>> 15) & 3) === LP_NORMAL && length >= ENTRY_HEADER_BYTES;
+    isFound ||= isEntry && page.readUInt32LE(offset) === 0 && page.readUInt32LE(offset + 4) === 0;
+  }
+  return isFound;
+}
+
+const ENTRY_HEADER_BYTES = 8;
 const ITEM_BYTES = 4;
 const LP_NORMAL = 1;
 const TUPLE_HEADER_BYTES = 23;

@@ -31,7 +31,7 @@ import { isOfThisStop, type Reached, type ReadReached } from './reached.ts';
 import { databaseDirectories, inspectCatalogs } from './relations.ts';
 import { inspectReplication } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
-import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles } from './since-shutdown.ts';
+import { type Compared, compare, keptCopies, lossesOf, oddSizes, withEmptyFiles, withoutUnmounted } from './since-shutdown.ts';
 import { inspectStandIns, once, withoutStandIns, withStandIns } from './stand-ins.ts';
 import { emptyFindings, isDiskError, stateOf, versionFile } from './state.ts';
 import { inspectStatus } from './status-bits.ts';
@@ -234,6 +234,6 @@ async function look(
   findings.push(...lossesOf(dataDir, compared.differences, seen, findings), ...compared.knownDamage, ...compared.touched);
   const behindLostLinks = findings.filter(({ code }) => code === 'tablespace.unlinked').map(({ path }) => `${path}/`);
   const seenWithLinks = findings.filter(({ path }) => !behindLostLinks.some((home) => path.startsWith(home)));
-  const all = withEmptyFiles(seenWithLinks, compared.differences);
+  const all = withoutUnmounted(withEmptyFiles(seenWithLinks, compared.differences));
   return clean && known ? ofDatabases(dataDir, known, compared, all) : all;
 }

@@ -116,6 +116,14 @@ export function withEmptyFiles(findings: readonly Finding[], differences: readon
   );
 }
 
+/** Nothing is made below the mount point of a tablespace that is away: empty files and maps are there, or nobody's, once it is mounted again. */
+export function withoutUnmounted(findings: readonly Finding[]): Finding[] {
+  const away = findings.flatMap(({ code, path }) => (code === 'tablespace.dangling' ? [`${path}/`] : []));
+  return findings.filter(({ code, path }) => !(isMadeAgain(code) && away.some((home) => path.startsWith(home))));
+}
+
+const isMadeAgain = (code: Finding['code']): boolean => code === 'empty-file.missing' || code === 'cache.damaged';
+
 /** A database whose directory is gone is one finding, not three hundred. */
 function databasesGone(differences: readonly Difference[], seen: Walk): Finding[] {
   const files = new Map<string, number>();

@@ -70,6 +70,13 @@ export const inPlace = [
     },
   },
   {
+    id: 'not-made-and-not-missed',
+    findings: ['empty-file.missing', 'cache.damaged'],
+    when: ({ tried }) => tried,
+    ...starts,
+    words: 'it could not be done, and nothing was in it that is not made again',
+  },
+  {
     id: 'empty-file-gone',
     findings: ['empty-file.missing'],
     when: always,

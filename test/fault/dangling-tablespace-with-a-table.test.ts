@@ -17,7 +17,7 @@ disaster({
   left: 'clean',
   prepare: async (instance) => {
     await makeTablespace(instance);
-    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i');
+    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i', 'CREATE TABLE bare (i int) TABLESPACE space');
   },
   break: loseTablespace,
   expect: {
@@ -40,7 +40,7 @@ disaster({
   left: 'clean',
   prepare: async (instance) => {
     await makeTablespace(instance);
-    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i');
+    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i', 'CREATE TABLE bare (i int) TABLESPACE space');
   },
   break: async (instance) => {
     const [version] = await readdir(place(instance));

@@ -155,6 +155,7 @@ everyRow<RemedyId, Case>('remedies', remedyFor, {
   'folder-for-an-init-fork': found('init-fork.folder'),
   'folder-was-moved': found('relation.folder', { finding: suspect('relation.folder') }),
   'folder-cannot-be-moved': found('relation.folder', { finding: at('base/5/16384', 'relation.folder'), tried: true }),
+  'not-made-and-not-missed': found('empty-file.missing', { tried: true }),
   'empty-file-gone': found('empty-file.missing'),
   'version-file-broken': found('version-file.broken'),
   'backup-holds-the-bytes': found('relation.missing', { backupIsCurrent: true }),
