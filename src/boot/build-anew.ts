@@ -1,4 +1,5 @@
 import { type Finding, touchedFiles } from '../inspection/findings.ts';
+import { asksToRecover } from '../inspection/gaps.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import type { KnownDamage } from '../inspection/known-damage.ts';
 import { droppedRelations } from '../instance/server/relation-of-file.ts';
@@ -58,7 +59,7 @@ const asFinding = ({ path, evidence }: KnownDamage): Finding => ({ code: 'index.
 async function remakeInitForks({ before, ...way }: Omit<Asked, 'known'>, signal: AbortSignal): Promise<readonly KnownDamage[]> {
   const folders = before.report.findings.filter(({ code, path }) => code === 'relation.folder' && path.endsWith('_init'));
   const isStray = before.report.findings.some(({ code }) => code === 'backup-label.stray' || code === 'signal.stray'); // It was set aside.
-  const hasRecovered = !before.cleanShutdown || (recovers(before) && !isStray);
+  const hasRecovered = !before.cleanShutdown || (asksToRecover(before.saw) && !isStray);
   const left: KnownDamage[] = [];
   for (const { finding, owner, damage } of await ownedFindings(way, folders.map(asFileOf), signal)) {
     const path = `${finding.path}_init`;
@@ -67,8 +68,6 @@ async function remakeInitForks({ before, ...way }: Omit<Asked, 'known'>, signal:
   }
   return left;
 }
-
-const recovers = ({ saw }: Pick<Inspection, 'saw'>): boolean => ['backup_label', 'recovery.signal', 'standby.signal'].some(saw);
 
 const isIndexOfUsers = ({ owner }: Owned): boolean => owner?.kind === 'index' && !owner.isCatalog;
 

@@ -173,8 +173,8 @@ async function countBehind(
 }
 
 /** It begins from a backup’s label or goes on as another server’s copy: its files are of several moments until it has come to its end. */
-export const recovers = ({ entries }: Pick<Walk, 'entries'>): boolean =>
-  ['backup_label', 'recovery.signal', 'standby.signal'].some((path) => entries.has(path));
+export const recovers = ({ entries }: Pick<Walk, 'entries'>): boolean => asksToRecover((path) => entries.has(path));
+export const asksToRecover = (saw: (path: string) => boolean): boolean => ['backup_label', 'recovery.signal', 'standby.signal'].some(saw);
 
 /** Only a crashed server replays WAL from its own pg_wal alone. */
 export const mayHaveGap = ({ state }: ControlFile, follows: boolean, { entries }: Walk, findings: readonly Finding[]): boolean =>

@@ -64,7 +64,7 @@ export async function settleTouched(
   }
   const evidence = new Map<string, string>();
   const indexes = new Set<string>();
-  const unheard: Finding[] = [];
+  const unheard = new Set<string>();
   let isUnproven = false;
   if (toRead.size > 0 && known) {
     const [{ provePages }, { withEmptied }] = await Promise.all([import('./prove.ts'), import('./prove-file.ts')]);
@@ -82,20 +82,21 @@ export async function settleTouched(
     }
     const isUnlogged = (path: string): boolean => seen.entries.has(`${path.replace(/\.\d+$/, '')}_init`);
     const untold = isCopied ? [] : [...proof.unheard.map(({ path }) => path), ...[...toRead].filter(isUnlogged)];
-    for (const path of untold) unheard.push({ code: 'relation.touched', path, evidence: `${WRITTEN}, ${UNHEARD}`, severity: 'suspect' });
+    for (const path of untold) unheard.add(path);
     isUnproven = proof.isCutShort;
-    for (const path of toRead) if (!evidence.has(path) && !untold.includes(path)) sound.add(path);
+    for (const path of toRead) if (!evidence.has(path) && !unheard.has(path)) sound.add(path);
   }
   return {
     differences: differences
-      .filter(({ path }) => !sound.has(path) && !unheard.some((finding) => finding.path === path))
+      .filter(({ path }) => !sound.has(path) && !unheard.has(path))
       .map((difference) => ({ ...difference, evidence: evidence.get(difference.path), isIndex: indexes.has(difference.path) })),
     isOutdated: false,
     isUnproven,
-    findings: [...(sound.size > 0 ? [times(sentence(sound.size, listed, isCopied))] : []), ...unheard],
+    findings: [...(sound.size > 0 ? [times(sentence(sound.size, listed, isCopied))] : []), ...[...unheard].map(notKnown)],
   };
 }
 
+const notKnown = (path: string): Finding => ({ code: 'relation.touched', path, evidence: `${WRITTEN}, ${UNHEARD}`, severity: 'suspect' });
 const times = (evidence: string): Finding => ({ code: 'times.differ', path: '.', evidence, severity: 'info' });
 
 const WRITTEN = 'it was written to after the last clean shutdown, while no server ran';
