@@ -2,6 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
 import { isOnlyRead, isOpenedAsFile, isPostgresqls } from '../instance/own-names.ts';
+import { errnoOf } from '../kernel/errors.ts';
 import type { Finding } from './findings.ts';
 import type { Entry, Walk } from './walk.ts';
 
@@ -35,7 +36,14 @@ export const requiredDirectories = (major: number): readonly { readonly path: st
 ];
 
 /** Throws where the system does not say that there is nothing: a mount that does not answer is no dangling link. */
-const leadsSomewhere = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+function leadsSomewhere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOTDIR') return false; // On the way there a file stands in the place of a folder.
+    throw cause;
+  }
+}
 
 const isDirectory = (entry: Entry | undefined, dataDir: string): boolean =>
   entry?.kind === 'directory' || (entry?.kind === 'link' && leadsSomewhere(join(dataDir, entry.path)));
@@ -94,7 +102,12 @@ export function inspectTablespaces(dataDir: string, { entries }: Walk, control: 
     if (!leadsSomewhere(join(dataDir, path))) return [dangling(path, 'its link leads nowhere: is the tablespace’s volume mounted?')];
     const found = home === undefined ? undefined : entries.get(`${path}/${home}`);
     if (home === undefined || isDirectory(found, dataDir)) return [];
-    const what = found ? `${home}, where its link leads, is no directory` : `there is no ${home} where its link leads`;
+    const isPlace = statSync(join(dataDir, path)).isDirectory();
+    const what = !isPlace
+      ? 'its link leads to no directory'
+      : found
+        ? `${home}, where its link leads, is no directory`
+        : `there is no ${home} where its link leads`;
     return [dangling(path, `${what}: is the tablespace’s volume mounted?`)];
   });
 }

@@ -56,6 +56,33 @@ disaster({
       await expectAllRows(instance, added);
       await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
     },
-    remains: ['tablespace.dangling'],
+    remains: ['tablespace.dangling', 'relation.missing'],
+  },
+});
+
+disaster({
+  name: 'a file stands where the disk of a tablespace was mounted',
+  section: 'C',
+  detectedBefore: true,
+  healedBy: 'serving the rest',
+  rowsLost: 'those in that tablespace, each table told',
+  left: 'clean',
+  prepare: async (instance) => {
+    await makeTablespace(instance);
+    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i', 'CREATE TABLE bare (i int) TABLESPACE space');
+  },
+  break: async (instance) => {
+    await loseTablespace(instance);
+    await writeFile(place(instance), 'no folder');
+    await ownedBy(place(instance), serverUser);
+  },
+  expect: {
+    finding: 'tablespace.dangling',
+    lost: /table public\.elsewhere in database app is gone/,
+    rows: async (instance, added) => {
+      await expectAllRows(instance, added);
+      await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
+    },
+    remains: ['tablespace.dangling', 'relation.missing'],
   },
 });

@@ -27,6 +27,11 @@ interface FileRow {
 /** Mapped relations have 0 there (relmapper.c); asking the function for each of twenty thousand rows takes a fifth of the question. */
 const FILENODE = '(CASE WHEN c.relfilenode <> 0 THEN c.relfilenode ELSE pg_relation_filenode(c.oid) END)';
 
+/** The folder of a relation in a tablespace; a file in its place, or in that of one above it, is an error for pg_stat_file, which asks for no file there. */
+const HAS_FOLDER = `CASE WHEN path NOT LIKE 'pg_tblspc/%' THEN true
+                        ${[2, 3, 4].map((depth) => `WHEN (pg_stat_file(array_to_string((string_to_array(path, '/'))[1:${depth}], '/'), true)).isdir IS NOT TRUE THEN false`).join('\n                        ')}
+                        ELSE true END`;
+
 /**
  * Files that the catalogs name and that are gone, and logged tables of the user's that have fewer blocks than pg_class.relpages, which VACUUM and
  * ANALYZE write and a truncation resets: a file cut short beside a crash, or while the server ran, is found by nothing else, as a server reads it
@@ -48,12 +53,15 @@ const LOST_FILES = `
                   OFFSET 0) AS relations
            WHERE counted OR NOT listed
           OFFSET 0) AS files
+   CROSS JOIN LATERAL (SELECT ${HAS_FOLDER}) AS folder(is_there)
    CROSS JOIN LATERAL (SELECT sum((pg_stat_file(path || CASE WHEN n > 0 THEN '.' || n ELSE '' END, true)).size)
-                         FROM generate_series(0, greatest(pages - 1, 0) / (SELECT setting::int FROM pg_settings WHERE name = 'segment_size')) AS n) AS now(size)
+                         FROM generate_series(0, greatest(pages - 1, 0) / (SELECT setting::int FROM pg_settings WHERE name = 'segment_size')) AS n
+                        WHERE is_there) AS now(size)
    WHERE path IS NOT NULL
-     AND ((pg_stat_file(path, true)).size IS NULL
-          OR counted AND size < pages::float8 * current_setting('block_size')::int
-             AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum WHERE relid = oid))`;
+     AND CASE WHEN NOT is_there THEN true
+              WHEN (pg_stat_file(path, true)).size IS NULL THEN true
+              ELSE counted AND size < pages::float8 * current_setting('block_size')::int
+                   AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum WHERE relid = oid) END`;
 
 /** Those of `madeAnew` that are this database's. */
 const MADE_ANEW = `
