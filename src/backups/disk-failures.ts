@@ -15,7 +15,7 @@ export async function inWords<T>(doing: string, work: () => Promise<T>): Promise
     if (errno === 'EROFS')
       throw new DbkitError('volume.read-only', `cannot ${doing}: the volume is read-only`, { ...options, hint: 'mount it writable' });
     const told = toFailure(thrown);
-    if (told.code === 'volume.failing' || told.code === 'machine.exhausted')
+    if (told.code !== 'internal.bug')
       throw new DbkitError(told.code, `cannot ${doing}: ${told.message}`, { ...options, hint: told.hint ?? undefined });
     throw new DbkitError('command.failed', `cannot ${doing}: ${message}`, {
       ...options,

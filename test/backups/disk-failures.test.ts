@@ -12,7 +12,9 @@ test.each([
   ['EIO', 'volume.failing'],
   ['EMFILE', 'machine.exhausted'],
   ['ENOMEM', 'machine.exhausted'],
-  ['EACCES', 'command.failed'],
+  ['EACCES', 'data.owner'],
+  ['ETIMEDOUT', 'service.failed'],
+  ['ENOENT', 'command.failed'],
 ])('%s is told as %s, with what was being done', (errno, code) =>
   expect(failing(errno)).rejects.toMatchObject({
     code,
