@@ -7,6 +7,7 @@ import { bytes } from '../kernel/units.ts';
 import { awaitLock } from '../machine/await-lock.ts';
 import { roomAt } from '../machine/disk-usage.ts';
 import { namesIn } from '../machine/is-there.ts';
+import { removeTree } from '../machine/remove-tree.ts';
 
 /** The bytes of one kind of backup: a directory for each, the folder for work in progress, and the locks on both. */
 export interface BackupTree {
@@ -51,13 +52,13 @@ export function openTree(
     isStaged: (label) => isDirectory(stagingOf(label)),
     publish: (label) => files.rename(stagingOf(label), pathOf(label)),
     retract: (label) => files.rename(pathOf(label), stagingOf(label)),
-    discard: (label) => rm(stagingOf(label), { recursive: true, force: true }),
+    discard: (label) => removeTree(stagingOf(label)),
     staged: async () => (await namesIn(partial)).filter((name) => parseLabel(name)?.kind === kind),
     async clearOthers() {
       for (const name of await namesIn(partial)) {
         const label = parseLabel(name);
         if (label === undefined || label.kind === kind || !(await isDirectory(stagingOf(name)))) continue;
-        await rm(stagingOf(name), { recursive: true, force: true });
+        await removeTree(stagingOf(name));
         await rm(`${stagingOf(name)}.json`, { force: true }); // While the directory was staged its record published nothing.
         log.info('backup.leftover-removed', `Removed ${name}, which an interrupted run had left in .partial.`, { label: name });
       }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { rm, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { fromText, join, toText } from '../../formats/byte-path.ts';
 import { formatLsn } from '../../formats/wal-segment.ts';
 import { present } from '../../instance/volume.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
+import { removeTree } from '../../machine/remove-tree.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { isGood } from '../backup.ts';
 import { syncFiles, syncTree, writeNew } from '../durable-tree.ts';
@@ -55,7 +56,7 @@ export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Pro
     await rememberEarlierDamage(run, taken.copied);
     return record;
   } catch (thrown) {
-    await rm(repository.stagingOf(label), { recursive: true, force: true }).catch(() => undefined); // Else the next run removes it.
+    await removeTree(repository.stagingOf(label)).catch(() => undefined); // Else the next run removes it.
     throw thrown;
   }
 }
@@ -89,7 +90,7 @@ async function backUpBetweenTablespaces(run: BackupRun, signal: AbortSignal): Pr
     const taken = await backUpHot(run, signal);
     if (!taken.createsTablespaces) return taken;
     system.log.info('backup.again', 'A tablespace was made meanwhile, so the backup is taken again.', { label, attempt });
-    await rm(repository.stagingOf(label), { recursive: true, force: true });
+    await removeTree(repository.stagingOf(label));
   }
   throw new DbkitError('service.unready', `tablespaces were created during each of ${ATTEMPTS_MAX} attempts to take a backup`, {
     hint: 'take the backup again when that is done; nothing was published',
