@@ -6,6 +6,7 @@ import { formatLsn } from '../../formats/wal-segment.ts';
 import { present } from '../../instance/volume.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
+import { optimizingRarely } from '../../machine/optimize-rarely.ts';
 import { removeTree } from '../../machine/remove-tree.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { isGood } from '../backup.ts';
@@ -25,7 +26,10 @@ export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'own
  * Takes one base backup under the repository's lock and publishes it whole, or leaves nothing. Hot when a server runs on the data, cold when
  * it was shut down cleanly; rejects with the reason otherwise.
  */
-export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Promise<WholeRecord> {
+export const createBackup = (needs: CreateNeeds, signal: AbortSignal): Promise<WholeRecord> =>
+  optimizingRarely(() => create(needs, signal));
+
+async function create(needs: CreateNeeds, signal: AbortSignal): Promise<WholeRecord> {
   const { system, dataDir, repository } = needs;
   const began = system.clock.monotonicMs();
   if (needs.options.lowPriority) await lowerPriority(system, signal);
