@@ -61,7 +61,9 @@ async function commonJs(module) {
 const trained = [['--help'], ['status'], ['health'], ['backup', 'list'], ['config', 'show'], ['recover', 'history']];
 
 /** A start of a new instance, then one of an instance that is there. Where no server can run here it fails, and what it came to is kept. */
-const started = (command) => ['entrypoint', '--quiet', '--', 'sh', '-c', command];
+const started = (...command) => ['entrypoint', '--quiet', '--', ...command];
+/** Runs until somebody removes the file that it makes. */
+const waiting = ['sh', '-c', 'touch "$1"; while [ -e "$1" ]; do sleep 0.05; done', 'sh'];
 
 /** While that server runs: the first backup copies all, the second what has changed. */
 const beside = [['backup', 'create'], ['backup', 'create'], ['health']];
@@ -82,14 +84,17 @@ async function cacheCode() {
     import { setTimeout as pause } from 'node:timers/promises';
     import { openProgram } from ${JSON.stringify(new URL('bin/program.js', import.meta.url).href)};
     const { main, codeCache } = openProgram();
-    const run = async (all) => { for (const argv of all) if ((await main(argv)) > 128) return; };
-    await run(${JSON.stringify([...trained, started('true')])});
-    let isOver = false;
-    const server = main(${JSON.stringify(started(`touch '${serving}'; while [ -e '${serving}' ]; do sleep 0.05; done`))}).then(() => { isOver = true; });
-    while (!isOver && !existsSync(${JSON.stringify(serving)})) await pause(20);
-    if (!isOver) await run(${JSON.stringify(beside)});
-    rmSync(${JSON.stringify(serving)}, { force: true });
-    await server;
+    const serving = ${JSON.stringify(serving)};
+    /** False: it was told to end. */
+    const run = async (all) => { for (const argv of all) if ((await main(argv)) > 128) return false; return true; };
+    if (await run(${JSON.stringify([...trained, started('true')])})) {
+      let isOver = false;
+      const server = main(${JSON.stringify(started(...waiting, serving))}).finally(() => { isOver = true; });
+      while (!isOver && !existsSync(serving)) await pause(20);
+      if (!isOver) await run(${JSON.stringify(beside)});
+      rmSync(serving, { force: true });
+      await server;
+    }
     writeFileSync(3, codeCache());
     process.exit();`;
   const folders = {

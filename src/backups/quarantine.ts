@@ -1,4 +1,4 @@
-import { lstat, readlink, rename } from 'node:fs/promises';
+import { lstat, readlink, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { quarantineRoots, volumeOf } from '../instance/volume.ts';
@@ -7,7 +7,6 @@ import { parseLabel } from '../kernel/labels.ts';
 import type { System } from '../kernel/machine.ts';
 import { durationMs } from '../kernel/units.ts';
 import { namesIn } from '../machine/is-there.ts';
-import { removeTree } from '../machine/remove-tree.ts';
 import { planQuarantine, type Quarantined } from './quarantine-retention.ts';
 
 const REMOVING = '.removing-';
@@ -46,7 +45,7 @@ export async function expireQuarantine(
 async function listIn(root: string): Promise<Quarantined[]> {
   const names = await namesIn(root);
   for (const name of names.filter((entry) => entry.startsWith(REMOVING) && isOurs(entry.slice(REMOVING.length)))) {
-    await removeTree(join(root, name)); // A killed run had begun with it.
+    await rm(join(root, name), { recursive: true, force: true }); // A killed run had begun with it.
   }
   return names.filter(isOurs).map((label) => ({ label, path: join(root, label) }));
 }
@@ -59,6 +58,6 @@ async function remove(path: string, system: System): Promise<void> {
   await rename(path, aside);
   await system.files.syncDirectory(dirname(path));
   system.reached('quarantine.unlisted');
-  if (link !== undefined && basename(link) === `.dbkit-${basename(path)}`) await removeTree(link);
-  await removeTree(aside);
+  if (link !== undefined && basename(link) === `.dbkit-${basename(path)}`) await rm(link, { recursive: true, force: true });
+  await rm(aside, { recursive: true, force: true });
 }

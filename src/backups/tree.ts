@@ -7,7 +7,7 @@ import { bytes } from '../kernel/units.ts';
 import { awaitLock } from '../machine/await-lock.ts';
 import { roomAt } from '../machine/disk-usage.ts';
 import { namesIn } from '../machine/is-there.ts';
-import { removeTree } from '../machine/remove-tree.ts';
+import { removeTree } from './remove-tree.ts';
 
 /** The bytes of one kind of backup: a directory for each, the folder for work in progress, and the locks on both. */
 export interface BackupTree {

@@ -109,8 +109,14 @@ function isInTheWay(cause: unknown): boolean {
   return retryable || ofTheMachine.has(code);
 }
 
-/** 'command.failed': of a command of the server's it has an SQLSTATE, else it is a disk that says no (inWords). */
-const ofTheMachine: ReadonlySet<FailureCode> = new Set<FailureCode>(['program.missing', 'backup.missing', 'command.failed', 'data.owner']);
+/** 'command.failed': of a command of the server's it has an SQLSTATE, else it is a disk that says no, as the last two are (inWords). */
+const ofTheMachine: ReadonlySet<FailureCode> = new Set<FailureCode>([
+  'program.missing',
+  'backup.missing',
+  'command.failed',
+  'data.owner',
+  'data.foreign',
+]);
 
 /** Databases that this dump does not hold although the server had them, each with the newest dump that does. */
 async function elsewhere({ backup, of }: FoundBackup<Dumps>, oldBytes: string | null, signal: AbortSignal): Promise<Loss[]> {

@@ -1,8 +1,8 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
 import { isOnlyRead, isOpenedAsFile, isPostgresqls } from '../instance/own-names.ts';
-import { errnoOf } from '../kernel/errors.ts';
+import { targetAt } from '../machine/is-there.ts';
 import type { Finding } from './findings.ts';
 import type { Entry, Walk } from './walk.ts';
 
@@ -36,14 +36,7 @@ export const requiredDirectories = (major: number): readonly { readonly path: st
 ];
 
 /** Throws where the system does not say that there is nothing: a mount that does not answer is no dangling link. */
-function leadsSomewhere(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch (cause) {
-    if (errnoOf(cause) === 'ENOTDIR') return false; // On the way there a file stands in the place of a folder.
-    throw cause;
-  }
-}
+const leadsSomewhere = (path: string): boolean => targetAt(path) !== undefined;
 
 const isDirectory = (entry: Entry | undefined, dataDir: string): boolean =>
   entry?.kind === 'directory' || (entry?.kind === 'link' && leadsSomewhere(join(dataDir, entry.path)));
@@ -102,7 +95,7 @@ export function inspectTablespaces(dataDir: string, { entries }: Walk, control: 
     if (!leadsSomewhere(join(dataDir, path))) return [dangling(path, 'its link leads nowhere: is the tablespace’s volume mounted?')];
     const found = home === undefined ? undefined : entries.get(`${path}/${home}`);
     if (home === undefined || isDirectory(found, dataDir)) return [];
-    const isPlace = statSync(join(dataDir, path)).isDirectory();
+    const isPlace = targetAt(join(dataDir, path))?.isDirectory();
     const what = !isPlace
       ? 'its link leads to no directory'
       : found

@@ -1,7 +1,8 @@
-import { lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { isPostgresqls } from '../instance/own-names.ts';
 import { errnoOf, isDenied } from '../kernel/errors.ts';
+import { targetAt } from '../machine/is-there.ts';
 
 /** One entry of a data directory, as lstat saw it; what lies behind a link that is PostgreSQL's to follow is described as what it leads to. */
 export interface Entry {
@@ -90,7 +91,7 @@ const isFollowed = (path: string): boolean => isPostgresqls(path) && path !== 'p
 /** Undefined where it leads nowhere, or may not be looked at. */
 function targetOf(dataDir: string, path: string): Stats | undefined {
   try {
-    return statSync(join(dataDir, path), { throwIfNoEntry: false });
+    return targetAt(join(dataDir, path));
   } catch (cause) {
     if (isDenied(cause) || errnoOf(cause) === 'ELOOP') return undefined;
     throw cause;
@@ -107,7 +108,7 @@ function goesRound(dataDir: string, { path, linked }: Entry): boolean {
 /** The links that lead to whole folders by PostgreSQL's own design: pg_wal and those in pg_tblspc. */
 function leadsOn(dataDir: string, path: string): boolean {
   if (path !== 'pg_wal' && !path.startsWith('pg_tblspc/')) return false;
-  return statSync(join(dataDir, path), { throwIfNoEntry: false })?.isDirectory() ?? false;
+  return targetAt(join(dataDir, path))?.isDirectory() ?? false;
 }
 
 export const emptyWalk: Walk = { entries: new Map(), denied: [] };

@@ -1,7 +1,7 @@
-import { lstatSync } from 'node:fs';
+import { lstatSync, type Stats, statSync } from 'node:fs';
 import { access, constants, lstat, readdir } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { unlessMissing } from '../kernel/errors.ts';
+import { errnoOf, unlessMissing } from '../kernel/errors.ts';
 
 const answered = (asked: Promise<unknown>): Promise<boolean> =>
   asked.then(
@@ -35,3 +35,13 @@ export const foldersIn = (path: string | undefined): readonly string[] => (path 
 
 /** The names in a folder that need not be there; none then. Rejects with what the disk says otherwise. */
 export const namesIn = async (folder: string): Promise<string[]> => (await readdir(folder).catch(unlessMissing)) ?? [];
+
+/** Where a path leads, by every link on it; undefined where it leads nowhere, a file in the place of a folder on the way included. Throws all else that a disk says. */
+export function targetAt(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false });
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOTDIR') return undefined; // Node 20 throws it (hasNoEntryError, errors.js).
+    throw cause;
+  }
+}

@@ -1,8 +1,13 @@
 import { setFlagsFromString } from 'node:v8';
 
-/** The bytecode that a function runs before V8 thinks of optimizing it (flag-definitions.h of V8 11.3, interrupt_budget), and sixteen times as much. */
+/** The bytecode that a function runs before V8 thinks of optimizing it (interrupt_budget in flag-definitions.h), and sixteen times as much. */
 const USUAL = 67_584;
 const RARE = 16 * USUAL;
+/** That of Node 20. Later ones have no such flag, and write of each that they do not know to stderr. */
+export const knowsFlag = process.versions.v8.startsWith('11.3.');
+const setBudget = (bytes: number): void => {
+  if (knowsFlag) setFlagsFromString(`--interrupt-budget=${bytes}`);
+};
 
 let users = 0;
 
@@ -12,11 +17,11 @@ let users = 0;
  */
 export async function optimizingRarely<T>(work: () => Promise<T>): Promise<T> {
   users += 1;
-  setFlagsFromString(`--interrupt-budget=${RARE}`);
+  setBudget(RARE);
   try {
     return await work();
   } finally {
     users -= 1;
-    if (users === 0) setFlagsFromString(`--interrupt-budget=${USUAL}`);
+    if (users === 0) setBudget(USUAL);
   }
 }

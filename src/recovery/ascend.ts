@@ -1,9 +1,9 @@
+import { rm } from 'node:fs/promises';
 import { sources } from '../backups/find-baseline.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
 import { DbkitError, type FailureCode } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
-import { removeTree } from '../machine/remove-tree.ts';
 import { carryOut, type Outcome } from './carry-out.ts';
 import { joinReports, reportOf } from './describe.ts';
 import { hopeless } from './last-sources.ts';
@@ -74,6 +74,6 @@ const unlessBackupsFault =
     const { label } = used.backup;
     system.log.warn('backup.unusable', `${cause.message}; it is set aside as damaged, and recovery goes on without it`, { label });
     spoiled.add(backup === undefined && partial !== undefined ? hopeless(label) : label);
-    await removeTree(volume.incoming);
+    await rm(volume.incoming, { recursive: true, force: true });
     return undefined;
   };

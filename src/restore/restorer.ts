@@ -1,6 +1,6 @@
+import { rm } from 'node:fs/promises';
 import type { Hold, PostgresqlOptions } from '../boot/hold.ts';
 import type { Keeper } from '../boot/keeper.ts';
-import { removeTree } from '../machine/remove-tree.ts';
 import { damageThatReturns } from '../recovery/damage-aside.ts';
 import { bootTest } from './boot-test.ts';
 import type { RestoreReport, RestoreRequest, Restorer, StagedCluster } from './contract.ts';
@@ -43,7 +43,7 @@ async function stage(
     await requireReachable(from.replaced, volume, owner, system);
     return { report, directory: from.replaced.path, knownDamage: await damageThatReturns(from.replaced.path, local) };
   }
-  await removeTree(volume.staged); // Of a restore that was given up.
+  await rm(volume.staged, { recursive: true, force: true }); // Of a restore that was given up.
   try {
     system.log.info('restore.begun', `restoring ${from.backup.label} beside the data`, { label: from.backup.label });
     await from.of.stage(from.backup, { directory: volume.staged, walFrom: undefined, point: request.point }, signal);
@@ -52,7 +52,7 @@ async function stage(
     const knownDamage = from.backup.knownDamage ?? [];
     return { report: { ...report, bootTest: { ...report.bootTest, databases } }, directory: volume.staged, knownDamage };
   } catch (thrown) {
-    await removeTree(volume.staged).catch(() => undefined); // Else the next run removes it.
+    await rm(volume.staged, { recursive: true, force: true }).catch(() => undefined); // Else the next run removes it.
     throw thrown;
   }
 }

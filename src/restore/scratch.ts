@@ -1,4 +1,4 @@
-import { access, constants, readdir } from 'node:fs/promises';
+import { access, constants, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BaseBackups, FoundBackup } from '../backups/backup.ts';
 import type { PointRequest } from '../backups/base/points/point.ts';
@@ -14,7 +14,6 @@ import { volumeOf } from '../instance/volume.ts';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import { isThere } from '../machine/is-there.ts';
-import { removeTree } from '../machine/remove-tree.ts';
 
 /** A restored copy that serves on a private socket, and how long it took to get there. */
 export interface Scratch {
@@ -69,7 +68,7 @@ async function clearLeft(root: string, owner: Identity, system: System, signal: 
 }
 
 async function clear(path: string, lock: HeldLock): Promise<void> {
-  await removeTree(path);
+  await rm(path, { recursive: true, force: true });
   await lock.release();
 }
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
-import { ownedBy } from '../harness/files.ts';
+import { makeDirectory, ownedBy } from '../harness/files.ts';
 import { expectAllRows } from '../harness/rows.ts';
 import { disaster } from './disaster.ts';
 import { loseTablespace, makeTablespace, place } from './tablespace.ts';
@@ -75,6 +75,37 @@ disaster({
     await loseTablespace(instance);
     await writeFile(place(instance), 'no folder');
     await ownedBy(place(instance), serverUser);
+  },
+  expect: {
+    finding: 'tablespace.dangling',
+    lost: /table public\.elsewhere in database app is gone/,
+    rows: async (instance, added) => {
+      await expectAllRows(instance, added);
+      await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
+    },
+    remains: ['tablespace.dangling', 'relation.missing'],
+  },
+});
+
+disaster({
+  longTier: true,
+  name: 'a file stands in the place of a folder on the way to a tablespace',
+  section: 'C',
+  detectedBefore: true,
+  healedBy: 'serving the rest',
+  rowsLost: 'those in that tablespace, each table told',
+  left: 'clean',
+  prepare: async (instance) => {
+    const disk = join(instance.root, 'disk');
+    for (const folder of [disk, join(disk, 'space')]) await makeDirectory(folder, serverUser, 0o700);
+    await ask(instance, 'app', `CREATE TABLESPACE space LOCATION '${join(disk, 'space')}'`);
+    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i', 'CREATE TABLE bare (i int) TABLESPACE space');
+  },
+  break: async (instance) => {
+    const disk = join(instance.root, 'disk');
+    await rm(disk, { recursive: true });
+    await writeFile(disk, 'no folder');
+    await ownedBy(disk, serverUser);
   },
   expect: {
     finding: 'tablespace.dangling',

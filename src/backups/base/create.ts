@@ -3,14 +3,16 @@ import { stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { fromText, join, toText } from '../../formats/byte-path.ts';
 import { formatLsn } from '../../formats/wal-segment.ts';
+import { loadZstdSync } from '../../formats/zstd.ts';
+import { loadDriver } from '../../instance/connection.ts';
 import { present } from '../../instance/volume.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import { lowerPriority } from '../../machine/low-priority.ts';
 import { optimizingRarely } from '../../machine/optimize-rarely.ts';
-import { removeTree } from '../../machine/remove-tree.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { isGood } from '../backup.ts';
 import { syncFiles, syncTree, writeNew } from '../durable-tree.ts';
+import { removeTree } from '../remove-tree.ts';
 import type { BackupRun, Taken } from './begin-copy.ts';
 import { readCluster } from './cluster.ts';
 import { backUpCold } from './cold.ts';
@@ -26,8 +28,10 @@ export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'own
  * Takes one base backup under the repository's lock and publishes it whole, or leaves nothing. Hot when a server runs on the data, cold when
  * it was shut down cleanly; rejects with the reason otherwise.
  */
-export const createBackup = (needs: CreateNeeds, signal: AbortSignal): Promise<WholeRecord> =>
-  optimizingRarely(() => create(needs, signal));
+export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Promise<WholeRecord> {
+  await Promise.all([loadDriver(), loadZstdSync()]); // They are large, and their cached code is taken now only.
+  return optimizingRarely(() => create(needs, signal));
+}
 
 async function create(needs: CreateNeeds, signal: AbortSignal): Promise<WholeRecord> {
   const { system, dataDir, repository } = needs;

@@ -27,9 +27,27 @@ interface FileRow {
 /** Mapped relations have 0 there (relmapper.c); asking the function for each of twenty thousand rows takes a fifth of the question. */
 const FILENODE = '(CASE WHEN c.relfilenode <> 0 THEN c.relfilenode ELSE pg_relation_filenode(c.oid) END)';
 
-/** The folder of a relation in a tablespace; a file in its place, or in that of one above it, is an error for pg_stat_file, which asks for no file there. */
+/**
+ * The tablespaces that are there. A file in the place of a folder is an error for pg_stat_file, which asks for no file there: so each folder on the way
+ * to a tablespace is looked at before what is in it, and a link that is gone is not followed.
+ */
+const PLACES = `
+    links AS MATERIALIZED (
+      SELECT s.oid, string_to_array(pg_tablespace_location(s.oid), '/') AS parts
+        FROM pg_tablespace AS s
+        JOIN pg_ls_dir('pg_tblspc') AS there(name) ON there.name = s.oid::text),
+    way(oid, depth, is_there) AS (
+      SELECT oid, 1, true FROM links
+      UNION ALL
+      SELECT oid, depth + 1, (pg_stat_file(array_to_string(parts[1:depth + 1], '/'), true)).isdir IS TRUE
+        FROM way JOIN links USING (oid)
+       WHERE is_there AND depth < cardinality(parts)),
+    places AS MATERIALIZED (SELECT oid::text FROM way GROUP BY oid HAVING bool_and(is_there))`;
+
+/** The folder of a relation's file is there. */
 const HAS_FOLDER = `CASE WHEN path NOT LIKE 'pg_tblspc/%' THEN true
-                        ${[2, 3, 4].map((depth) => `WHEN (pg_stat_file(array_to_string((string_to_array(path, '/'))[1:${depth}], '/'), true)).isdir IS NOT TRUE THEN false`).join('\n                        ')}
+                        WHEN split_part(path, '/', 2) NOT IN (SELECT oid FROM places) THEN false
+                        ${[3, 4].map((depth) => `WHEN (pg_stat_file(array_to_string((string_to_array(path, '/'))[1:${depth}], '/'), true)).isdir IS NOT TRUE THEN false`).join('\n                        ')}
                         ELSE true END`;
 
 /**
@@ -40,6 +58,7 @@ const HAS_FOLDER = `CASE WHEN path NOT LIKE 'pg_tblspc/%' THEN true
  * those of the files: pg_relation_size() would wait for whoever holds a lock on the table.
  */
 const LOST_FILES = `
+  WITH RECURSIVE ${PLACES}
   SELECT oid::regclass::text AS relation, kind, path, catalog, pages, size IS NULL AS missing,
          floor(size / current_setting('block_size')::int)::float8 AS blocks
     FROM (SELECT *, pg_relation_filepath(oid) AS path

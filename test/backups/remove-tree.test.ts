@@ -1,9 +1,9 @@
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { removeTree } from '../../src/backups/remove-tree.ts';
 import { isThere } from '../../src/machine/is-there.ts';
-import { removeTree } from '../../src/machine/remove-tree.ts';
 
 let root: string;
 beforeEach(async () => {
@@ -32,6 +32,16 @@ test('a file or a link by itself goes, and what is not there is removed already'
   expect(await isThere(join(root, 'file'))).toBe(false);
   expect(await isThere(join(root, 'link'))).toBe(false);
   expect(await isThere(root)).toBe(true);
+});
+
+test.skipIf(process.getuid?.() === 0)('what may not be removed stays, all else goes, and that is told', async () => {
+  const tree = join(root, 'tree');
+  for (const folder of ['a', 'closed', 'z']) await mkdir(join(tree, folder), { recursive: true });
+  for (const file of ['a/file', 'closed/file', 'z/file']) await writeFile(join(tree, file), 'x');
+  await chmod(join(tree, 'closed'), 0o500);
+  await expect(removeTree(tree)).rejects.toMatchObject({ code: 'EACCES' });
+  expect(await readdir(tree)).toEqual(['closed']);
+  await chmod(join(tree, 'closed'), 0o700);
 });
 
 test('a path below a file is refused as the system does', async () => {
