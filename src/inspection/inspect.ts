@@ -221,7 +221,7 @@ async function look(
       ...(clean || isServed || recovers(seen) ? [] : await inspectLostPrepared(dataDir, seen, known, reached, signal)),
       ...(isServed ? [] : await inspectStandIns(dataDir, seen, known, signal)),
       ...oddSizes(seen, known, compared, isServed),
-      ...(isServed ? [] : inspectMisplacedPages(dataDir, seen, known)),
+      ...(isServed || recovers(seen) ? [] : inspectMisplacedPages(dataDir, seen, known, signal)),
       ...inspectLeftovers(dataDir, seen, known),
     );
     if (!isServed && !recovers(seen) && !findings.some(({ code }) => code === 'slru.damaged' || code === 'directory.lost')) {

@@ -48,6 +48,8 @@ test.each([
   ['its root in the place of its description', [leaf, leaf], 0],
   ['a page that leads to itself', [meta, root, leaf], 1],
   ['its root in the place of a leaf', [meta, leaf, root, root], 2],
+  ['a page that was used again above its old parent', [meta, page({ flags: 0, level: 1, children: [2] }), leaf, root], undefined],
+  ['a new page whose end had not come to the disk', [meta, leaf, page({ flags: 0, level: 0, children: [2] })], undefined],
   ['no btree: a table', [Buffer.alloc(SIZE, 0), Buffer.alloc(SIZE, 0)], undefined],
 ])('%s', (_name, pages, block) => {
   expect(misplacedPage(Buffer.concat(pages), SIZE)).toBe(block);
