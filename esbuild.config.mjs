@@ -57,16 +57,11 @@ async function commonJs(module) {
   return `"use strict";${helpers.join('')}${code}`;
 }
 
-/** Commands that read and need no server: their code is compiled, and most of what any other loads. */
-const trained = [['--help'], ['status'], ['health'], ['backup', 'list'], ['config', 'show'], ['recover', 'history']];
+/** Commands that read and need no server: their code is compiled, and most of what any other loads. More of them would not fit the package (test/cli/package.live.test.ts). */
+const trained = [['status'], ['health'], ['backup', 'list']];
 
-/** A start of a new instance, then one of an instance that is there. Where no server can run here it fails, and what it came to is kept. */
-const started = (...command) => ['entrypoint', '--quiet', '--', ...command];
-/** Runs until somebody removes the file that it makes. */
-const waiting = ['sh', '-c', 'touch "$1"; while [ -e "$1" ]; do sleep 0.05; done', 'sh'];
-
-/** While that server runs: the first backup copies all, the second what has changed. */
-const beside = [['backup', 'create'], ['backup', 'create'], ['health']];
+/** A start runs these: first of a new instance, then of one that is there. Where no server can run here it fails, and what it came to is kept. */
+const started = ['entrypoint', '--quiet', '--', 'true'];
 
 /** Of its own, so that nothing of the machine's is read or run: its configuration, its services, its scripts. */
 const configuration = (none) =>
@@ -79,22 +74,10 @@ async function cacheCode() {
   await mkdir(home);
   if (process.getuid?.() === 0) for (const folder of [outer, home]) await chmod(folder, 0o711);
   await writeFile(join(home, 'dbkit.yaml'), configuration(join(home, 'none')));
-  const serving = join(home, 'state', 'serving'); // Root's dbkit acts as the server's user, whose folder that is.
-  const script = `import { existsSync, rmSync, writeFileSync } from 'node:fs';
-    import { setTimeout as pause } from 'node:timers/promises';
+  const script = `import { writeFileSync } from 'node:fs';
     import { openProgram } from ${JSON.stringify(new URL('bin/program.js', import.meta.url).href)};
     const { main, codeCache } = openProgram();
-    const serving = ${JSON.stringify(serving)};
-    /** False: it was told to end. */
-    const run = async (all) => { for (const argv of all) if ((await main(argv)) > 128) return false; return true; };
-    if (await run(${JSON.stringify([...trained, started('true')])})) {
-      let isOver = false;
-      const server = main(${JSON.stringify(started(...waiting, serving))}).finally(() => { isOver = true; });
-      while (!isOver && !existsSync(serving)) await pause(20);
-      if (!isOver) await run(${JSON.stringify(beside)});
-      rmSync(serving, { force: true });
-      await server;
-    }
+    for (const argv of ${JSON.stringify([...trained, started, started])}) if ((await main(argv)) > 128) break;
     writeFileSync(3, codeCache());
     process.exit();`;
   const folders = {
