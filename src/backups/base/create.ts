@@ -3,7 +3,6 @@ import { stat } from 'node:fs/promises';
 import { join as joinPath } from 'node:path';
 import { fromText, join, toText } from '../../formats/byte-path.ts';
 import { formatLsn } from '../../formats/wal-segment.ts';
-import { loadZstdSync } from '../../formats/zstd.ts';
 import { loadDriver } from '../../instance/connection.ts';
 import { present } from '../../instance/volume.ts';
 import { DbkitError } from '../../kernel/errors.ts';
@@ -29,7 +28,7 @@ export type CreateNeeds = Pick<BackupRun, 'config' | 'system' | 'dataDir' | 'own
  * it was shut down cleanly; rejects with the reason otherwise.
  */
 export async function createBackup(needs: CreateNeeds, signal: AbortSignal): Promise<WholeRecord> {
-  await Promise.all([loadDriver(), loadZstdSync()]); // They are large, and their cached code is taken now only.
+  await loadDriver(); // It is large, and its cached code is not taken under another flag.
   return optimizingRarely(() => create(needs, signal));
 }
 
