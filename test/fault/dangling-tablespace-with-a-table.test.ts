@@ -4,9 +4,30 @@ import { expect } from 'vitest';
 import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
 import { makeDirectory, ownedBy } from '../harness/files.ts';
+import type { Instance } from '../harness/instance.ts';
 import { expectAllRows } from '../harness/rows.ts';
 import { disaster } from './disaster.ts';
 import { loseTablespace, makeTablespace, place } from './tablespace.ts';
+
+const makeTables = (instance: Instance): Promise<unknown> =>
+  ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i', 'CREATE TABLE bare (i int) TABLESPACE space');
+
+async function withTables(instance: Instance): Promise<void> {
+  await makeTablespace(instance);
+  await makeTables(instance);
+}
+
+async function onlyTheirsAreLost(instance: Instance, added: number): Promise<void> {
+  await expectAllRows(instance, added);
+  await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
+}
+
+/** A file of the server's user where a folder was. */
+async function putFile(path: string): Promise<void> {
+  await rm(path, { recursive: true });
+  await writeFile(path, 'no folder');
+  await ownedBy(path, serverUser);
+}
 
 disaster({
   name: 'the disk of a tablespace that holds a table is not mounted',
@@ -15,18 +36,12 @@ disaster({
   healedBy: 'serving the rest',
   rowsLost: 'those on that disk',
   left: 'clean',
-  prepare: async (instance) => {
-    await makeTablespace(instance);
-    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i', 'CREATE TABLE bare (i int) TABLESPACE space');
-  },
+  prepare: withTables,
   break: loseTablespace,
   expect: {
     finding: 'tablespace.dangling',
     lost: /pg_tblspc/,
-    rows: async (instance, added) => {
-      await expectAllRows(instance, added);
-      await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
-    },
+    rows: onlyTheirsAreLost,
     remains: ['tablespace.dangling', 'relation.missing'],
   },
 });
@@ -38,24 +53,16 @@ disaster({
   healedBy: 'serving the rest',
   rowsLost: 'those in that tablespace',
   left: 'clean',
-  prepare: async (instance) => {
-    await makeTablespace(instance);
-    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i', 'CREATE TABLE bare (i int) TABLESPACE space');
-  },
+  prepare: withTables,
   break: async (instance) => {
     const [version] = await readdir(place(instance));
-    await rm(join(place(instance), version!), { recursive: true });
-    await writeFile(join(place(instance), version!), 'no folder');
-    await ownedBy(join(place(instance), version!), serverUser);
+    await putFile(join(place(instance), version!));
     await rm(instance.stateDir, { recursive: true });
   },
   expect: {
     finding: 'tablespace.dangling',
     lost: /pg_tblspc/,
-    rows: async (instance, added) => {
-      await expectAllRows(instance, added);
-      await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
-    },
+    rows: onlyTheirsAreLost,
     remains: ['tablespace.dangling', 'relation.missing'],
   },
 });
@@ -67,22 +74,12 @@ disaster({
   healedBy: 'serving the rest',
   rowsLost: 'those in that tablespace, each table told',
   left: 'clean',
-  prepare: async (instance) => {
-    await makeTablespace(instance);
-    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i', 'CREATE TABLE bare (i int) TABLESPACE space');
-  },
-  break: async (instance) => {
-    await loseTablespace(instance);
-    await writeFile(place(instance), 'no folder');
-    await ownedBy(place(instance), serverUser);
-  },
+  prepare: withTables,
+  break: (instance) => putFile(place(instance)),
   expect: {
     finding: 'tablespace.dangling',
     lost: /table public\.elsewhere in database app is gone/,
-    rows: async (instance, added) => {
-      await expectAllRows(instance, added);
-      await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
-    },
+    rows: onlyTheirsAreLost,
     remains: ['tablespace.dangling', 'relation.missing'],
   },
 });
@@ -99,21 +96,13 @@ disaster({
     const disk = join(instance.root, 'disk');
     for (const folder of [disk, join(disk, 'space')]) await makeDirectory(folder, serverUser, 0o700);
     await ask(instance, 'app', `CREATE TABLESPACE space LOCATION '${join(disk, 'space')}'`);
-    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT 1 AS i', 'CREATE TABLE bare (i int) TABLESPACE space');
+    await makeTables(instance);
   },
-  break: async (instance) => {
-    const disk = join(instance.root, 'disk');
-    await rm(disk, { recursive: true });
-    await writeFile(disk, 'no folder');
-    await ownedBy(disk, serverUser);
-  },
+  break: (instance) => putFile(join(instance.root, 'disk')),
   expect: {
     finding: 'tablespace.dangling',
     lost: /table public\.elsewhere in database app is gone/,
-    rows: async (instance, added) => {
-      await expectAllRows(instance, added);
-      await expect(ask(instance, 'app', 'TABLE elsewhere')).rejects.toThrow(/could not open file/);
-    },
+    rows: onlyTheirsAreLost,
     remains: ['tablespace.dangling', 'relation.missing'],
   },
 });
