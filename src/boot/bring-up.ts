@@ -15,10 +15,11 @@ import { rememberStop } from './after-stop.ts';
 import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, planInput } from './judge.ts';
 import { proveBeside } from './prove-beside.ts';
-import { type Course, down, isGood, oneRound } from './round.ts';
+import { type Course, down, isGood, oneRound, type Round } from './round.ts';
 import { settle } from './settle.ts';
 import { settleDamage } from './settle-damage.ts';
 import { askSilentDatabases } from './silent-databases.ts';
+import { whyEndless } from './why-endless.ts';
 
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
 
@@ -58,28 +59,25 @@ async function raise(
   const { settings, system } = local;
   const tried = new Set<string>();
   const unproven = new Set<string>();
+  const unasked = new Set<string>();
   let before = seen;
   let attempts = 0;
   let course: Course = { isJudged: false, isUnheard: false };
-  for (let round = 1; round <= ROUNDS_MAX; round += 1) {
+  for (let times = 0; times < ROUNDS_MAX; times += 1) {
     const begunMs = system.clock.monotonicMs();
-    const { launched, judgement, short, isEnsured, filled } = await oneRound(hold, options, { before, tried, unproven, course }, signal);
-    const { complaints, rebuilt, unknown, plan, rechecked } = judgement;
-    if (rebuilt.length > 0) handles.note(rebuiltReport(local, rebuilt, begunMs));
+    const round = await oneRound(hold, options, { before, tried, unproven, unasked, course }, signal);
+    const { launched, judgement, short, isEnsured, filled } = round;
+    if (judgement.rebuilt.length > 0) handles.note(rebuiltReport(local, judgement.rebuilt, begunMs));
     if (short) handles.note(short);
     if (filled) handles.note(filled);
-    if (launched.kind === 'serving' && isGood(plan)) {
-      if (rechecked?.unknown) handles.note(rechecked.unknown);
-      if (plan) handles.note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
-      else if (complaints.length > 0) handles.note(servedReport(local, complaints, begunMs));
-      await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
-      const running = await serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
-      const { note } = handles;
-      if (rechecked?.isCutShort)
-        proveBeside(local, { findBaseline: findBaseline(options.backups), must: rechecked.must, note }, running.exited);
-      return running;
-    }
+    if (launched.kind === 'serving' && isGood(judgement))
+      return accept(hold, handles, { ...round, launched }, { before, begunMs, options }, signal);
     await down(launched, system.clock);
+    const { complaints, plan, isToBeLeft } = await whyEndless(hold, options, { judgement, tried }, signal);
+    if (isToBeLeft) {
+      for (const { database } of judgement.endless) unasked.add(database);
+      continue;
+    }
     const isUnproven = plan !== undefined && replacesUnasked(plan) && (await rereadEvidence(local, plan, signal)).length === 0;
     if (isUnproven) {
       system.log.error('recovery.unproven', 'what the server says is not seen in the files, so nothing is replaced', {
@@ -111,6 +109,33 @@ async function raise(
   });
 }
 
+interface Accepted {
+  readonly before: Inspection;
+  readonly begunMs: number;
+  readonly options: PostgresqlOptions;
+}
+
+/** A server with a good verdict: what is known of it is told, and it serves. */
+async function accept(
+  hold: Hold,
+  handles: Handles,
+  { launched, judgement, isEnsured }: Round & { readonly launched: Extract<Launch, { kind: 'serving' }> },
+  { before, begunMs, options }: Accepted,
+  signal: AbortSignal,
+): Promise<RunningService> {
+  const { local, lock } = hold;
+  const { complaints, plan, rechecked, unknown } = judgement;
+  const { note } = handles;
+  if (rechecked?.unknown) note(rechecked.unknown);
+  if (plan) note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
+  else if (complaints.length > 0) note(servedReport(local, complaints, begunMs));
+  await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
+  const running = await serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
+  if (rechecked?.isCutShort)
+    proveBeside(local, { findBaseline: findBaseline(options.backups), must: rechecked.must, note }, running.exited);
+  return running;
+}
+
 interface Serving {
   readonly before: Inspection;
   readonly complaints: readonly Finding[];
@@ -119,7 +144,7 @@ interface Serving {
   readonly options: PostgresqlOptions;
 }
 
-/** Settles a server with a good verdict; databases of which nothing is known are asked again while it serves. */
+/** Settles it; databases of which nothing is known are asked again while it serves. */
 async function serve(
   hold: Hold,
   handles: Handles,

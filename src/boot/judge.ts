@@ -19,6 +19,8 @@ export interface Case {
   readonly tried: ReadonlySet<string>;
   /** Findings that the server named and that its files do not show, by `findingKey`: they are told, and nothing is replaced for them. */
   readonly unproven: ReadonlySet<string>;
+  /** Databases whose sessions came to no end, and whose files do not tell why. */
+  readonly unasked: ReadonlySet<string>;
   /** Where the server is asked, when its door is closed to clients. */
   readonly socketDir: string | undefined;
 }
@@ -29,6 +31,8 @@ export interface Judgement {
   readonly rebuilt: readonly Finding[];
   /** Databases of which nothing is known. */
   readonly unknown: readonly Silence[];
+  /** Those of them that ask for a look at their files, with the server stopped. */
+  readonly endless: readonly Silence[];
   /** Undefined: nothing is complained about. */
   readonly plan: Plan | undefined;
   /** Undefined where nothing could be held against anything. */
@@ -39,15 +43,23 @@ export interface Judgement {
 export async function judge(
   hold: Hold,
   options: PostgresqlOptions,
-  { launched, before, tried, unproven, socketDir }: Case,
+  { launched, before, tried, unproven, unasked, socketDir }: Case,
   signal: AbortSignal,
 ): Promise<Judgement> {
-  const examined = launched.kind === 'serving' ? await whileItServes(hold, options, launched, { before, socketDir }, signal) : undefined;
+  const examined =
+    launched.kind === 'serving' ? await whileItServes(hold, options, launched, { before, unasked, socketDir }, signal) : undefined;
   const complaints = examined?.complaints ?? (await complaintsOf(hold.local, await lastWordsOf(launched)));
-  const { rebuilt = [], unknown = [], answering = false, rechecked } = examined ?? {};
+  const { rebuilt = [], unknown = [], endless = [], answering = false, rechecked } = examined ?? {};
   const reported = complaints.filter((finding) => !unproven.has(findingKey(finding)));
   const facts = { reported, tried, serving: examined !== undefined, answering };
-  return { complaints, rebuilt, unknown, rechecked, plan: reported.length > 0 ? await planFor(hold, options, facts, signal) : undefined };
+  return {
+    complaints,
+    rebuilt,
+    unknown,
+    endless,
+    rechecked,
+    plan: reported.length > 0 ? await planFor(hold, options, facts, signal) : undefined,
+  };
 }
 
 /** Undefined when the server ended meanwhile: then there is nobody to ask. */
@@ -55,7 +67,7 @@ async function whileItServes(
   { local }: Hold,
   { backups }: PostgresqlOptions,
   { child }: Extract<Launch, { kind: 'serving' }>,
-  { before, socketDir }: Pick<Case, 'before' | 'socketDir'>,
+  { before, unasked, socketDir }: Pick<Case, 'before' | 'unasked' | 'socketDir'>,
   signal: AbortSignal,
 ): Promise<(Examination & { readonly rechecked: Rechecked | undefined }) | undefined> {
   const asking = new AbortController();
@@ -68,7 +80,8 @@ async function whileItServes(
   });
   try {
     signal.throwIfAborted();
-    const examined = await examine(local, before, { socketDir }, asking.signal);
+    const examined = await examine(local, before, { socketDir, unasked }, asking.signal);
+    if (examined.endless.length > 0) return { ...examined, rechecked: undefined }; // It is asked again after a look at its files.
     const rechecked = await recheck({ local, before, socketDir }, findBaseline(backups), asking.signal);
     return {
       ...examined,
@@ -96,7 +109,7 @@ async function lastWordsOf(launched: Launch): Promise<Exclude<Launch, { kind: 's
 }
 
 /** Looks again and asks the ladder. What the inspection had found of a server that runs now was judged before its start. */
-async function planFor(
+export async function planFor(
   { local, spoiled }: Hold,
   options: PostgresqlOptions,
   {

@@ -10,7 +10,6 @@ import { present } from '../instance/volume.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import { parseLabel } from '../kernel/labels.ts';
 import type { Clock } from '../kernel/machine.ts';
-import type { Plan } from '../recovery/plan.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import { type DoorFacts, doorFor } from './door.ts';
 import { ensurePatiently } from './ensure.ts';
@@ -35,6 +34,7 @@ export interface Known {
   readonly before: Inspection;
   readonly tried: ReadonlySet<string>;
   readonly unproven: ReadonlySet<string>;
+  readonly unasked: ReadonlySet<string>;
   readonly course: Course;
 }
 
@@ -53,7 +53,7 @@ export interface Round {
 export async function oneRound(
   hold: Hold,
   options: PostgresqlOptions,
-  { before: seen, tried, unproven, course }: Known,
+  { before: seen, tried, unproven, unasked, course }: Known,
   signal: AbortSignal,
 ): Promise<Round> {
   const { local, lock } = hold;
@@ -78,14 +78,14 @@ export async function oneRound(
   };
   const judged = async (launched: Launch, way?: PrivateWay): Promise<Judgement> => {
     try {
-      return await judge(hold, options, { launched, before, tried, unproven, socketDir: way?.socketDir }, signal);
+      return await judge(hold, options, { launched, before, tried, unproven, unasked, socketDir: way?.socketDir }, signal);
     } catch (cause) {
       await down(launched, system.clock); // A refusal does not leave it running.
       throw cause;
     }
   };
-  const shortOf = (launched: Launch, { plan }: Judgement): Promise<RecoveryReport | undefined> | undefined =>
-    launched.kind === 'serving' && isGood(plan)
+  const shortOf = (launched: Launch, verdict: Judgement): Promise<RecoveryReport | undefined> | undefined =>
+    launched.kind === 'serving' && isGood(verdict)
       ? judgeRecovery(local, { before: control, seen: before, standby: launched.standby })
       : undefined;
   if (door === 'open') {
@@ -98,7 +98,7 @@ export async function oneRound(
     const behind = await begin(way);
     const judgement = await judged(behind, way);
     const short = await shortOf(behind, judgement);
-    if (behind.kind !== 'serving' || !isGood(judgement.plan)) return { launched: behind, judgement, short, isEnsured: false };
+    if (behind.kind !== 'serving' || !isGood(judgement)) return { launched: behind, judgement, short, isEnsured: false };
     let filled: RecoveryReport | undefined;
     try {
       await ensurePatiently(local, { isNew: facts.isNew, socketDir: way.socketDir }, signal);
@@ -118,7 +118,7 @@ const sinceMade = (seen: Inspection, { control }: BeforeStart): Inspection =>
   seen.control === undefined && control?.state === 'shut down' ? { ...seen, cleanShutdown: true } : seen;
 
 /** The server may serve. */
-export const isGood = (plan: Plan | undefined): boolean => plan === undefined || plan.decision === 'start';
+export const isGood = ({ plan, endless }: Judgement): boolean => (plan === undefined || plan.decision === 'start') && endless.length === 0;
 
 async function doorFacts({ volume, backupDir, system }: Local, { report, saw }: Inspection, isJudged: boolean): Promise<DoorFacts> {
   const isProven = report.clean && report.inventory === 'match';

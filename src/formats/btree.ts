@@ -2,63 +2,98 @@ import { HEADER_BYTES, header } from './pages.ts';
 
 /** BTPageOpaqueData (nbtree.h), at the end of each page: left and right neighbour, level, flags, the number of a VACUUM's cycle. */
 const SPECIAL_BYTES = 16;
-const at = { next: 4, level: 8, flags: 12, cycle: 14 } as const;
+const at = { next: 4, level: 8, flags: 12 } as const;
 const LEAF = 1;
 const DELETED = 4;
 const META = 8;
 const HALF_DEAD = 16;
-/** Other kinds of indexes keep a number of their own there (gist_private.h, hash.h). */
-const CYCLE_MAX = 0xff7f;
 const ITEM_BYTES = 4;
+/** BTMetaPageData (nbtree.h), behind the header of block 0: the root, and where a descent begins instead. */
+const meta = {
+  magic: HEADER_BYTES,
+  root: HEADER_BYTES + 8,
+  level: HEADER_BYTES + 12,
+  fastRoot: HEADER_BYTES + 16,
+  fastLevel: HEADER_BYTES + 20,
+};
+const MAGIC = 0x053162;
+const NONE = 0;
+/** No btree of so few bytes is higher. */
+const LEVEL_MAX = 32;
 
 interface Page {
   readonly bytes: Buffer;
   readonly next: number;
+  readonly level: number;
   readonly flags: number;
 }
 
+/** One page by its block; undefined where the file has none. */
+export type ReadBlock = (block: number) => Buffer | undefined;
+
 /**
- * The first block of a btree that bears the page of another: the index's own description where it is not the first page, or a page whose way down leads to
- * one that is the same. Who descends there never arrives, hears no cancel (_bt_search, nbtsearch.c), and takes memory for each step. No crash leaves
- * either: a page never led to itself, and no two are equal; levels alone may differ where a page was used again and its old parent is still there.
- * Undefined: none does, or it is no btree.
+ * The first block of a btree that is not where its ways lead: below a page that is not one level higher, or twice on the way to the right. Who descends there
+ * may never arrive, hears no cancel, and takes memory for each step (_bt_search, nbtsearch.c). For the file of a server that was shut down: before its WAL
+ * is replayed, pages are of several moments. Undefined: every way ends, or it is no btree.
  */
-export function misplacedPage(index: Buffer, blockSizeBytes: number): number | undefined {
-  const pages: (Page | undefined)[] = [];
-  for (let offset = 0; offset + blockSizeBytes <= index.length; offset += blockSizeBytes)
-    pages.push(pageOf(index.subarray(offset, offset + blockSizeBytes)));
-  const isBtree = pages.some((page) => page !== undefined);
-  if (!isBtree) return undefined;
-  const misplaced = pages.findIndex((page, block) => page !== undefined && (isMeta(page) !== (block === 0) || leadsRound(page, pages)));
-  return misplaced < 0 ? undefined : misplaced;
+export function misplacedPage(read: ReadBlock): number | undefined {
+  const first = read(0);
+  if (first === undefined || !isMeta(pageOf(first)) || first.readUInt32LE(meta.magic) !== MAGIC) return undefined;
+  const [root, level] = [first.readUInt32LE(meta.root), first.readUInt32LE(meta.level)];
+  const [fastRoot, fastLevel] = [first.readUInt32LE(meta.fastRoot), first.readUInt32LE(meta.fastLevel)];
+  return root === NONE ? undefined : (misplacedBelow(read, root, level) ?? misplacedBelow(read, fastRoot, fastLevel));
 }
 
-function pageOf(bytes: Buffer): Page | undefined {
+function misplacedBelow(read: ReadBlock, top: number, height: number): number | undefined {
+  if (height > LEVEL_MAX) return 0;
+  for (let level = height, leftmost = top; ; level -= 1) {
+    let below: number | undefined;
+    const met = new Set<number>();
+    for (let block = leftmost; block !== NONE; ) {
+      const page = met.has(block) ? undefined : pageAt(read, block);
+      if (page === undefined || isMeta(page) || (isInUse(page) && !isOf(page, level))) return block;
+      met.add(block);
+      if (level > 0 && isInUse(page))
+        for (const child of children(page)) {
+          below ??= child;
+          const lower = pageAt(read, child);
+          if (lower === undefined || isMeta(lower) || (isInUse(lower) && !isOf(lower, level - 1))) return child;
+        }
+      block = page.next;
+    }
+    if (level === 0) return undefined;
+    if (below === undefined) return leftmost;
+    leftmost = below;
+  }
+}
+
+function pageAt(read: ReadBlock, block: number): Page | undefined {
+  const bytes = read(block);
+  const isPage = bytes !== undefined && bytes.readUInt16LE(header.special) === bytes.length - SPECIAL_BYTES;
+  return isPage ? pageOf(bytes) : undefined;
+}
+
+function pageOf(bytes: Buffer): Page {
   const special = bytes.length - SPECIAL_BYTES;
-  if (bytes.readUInt16LE(header.upper) === 0 || bytes.readUInt16LE(header.special) !== special) return undefined;
-  if (bytes.readUInt16LE(special + at.cycle) > CYCLE_MAX) return undefined;
-  const [next, level, flags] = [
-    bytes.readUInt32LE(special + at.next),
-    bytes.readUInt32LE(special + at.level),
-    bytes.readUInt16LE(special + at.flags),
-  ];
-  const isTorn = level === 0 && (flags & (LEAF | META | DELETED | HALF_DEAD)) === 0; // A new one whose end had not come to the disk.
-  return isTorn ? undefined : { bytes, next, flags };
+  return {
+    bytes,
+    next: bytes.readUInt32LE(special + at.next),
+    level: bytes.readUInt32LE(special + at.level),
+    flags: bytes.readUInt16LE(special + at.flags),
+  };
 }
 
 const isMeta = ({ flags }: Page): boolean => (flags & META) !== 0;
-const isInUse = ({ flags }: Page): boolean => (flags & (META | DELETED | HALF_DEAD)) === 0;
+/** One that is deleted, or about to be, keeps something else in the place of its level. */
+const isInUse = ({ flags }: Page): boolean => (flags & (DELETED | HALF_DEAD)) === 0;
+const isOf = (page: Page, level: number): boolean => page.level === level && ((page.flags & LEAF) !== 0) === (level === 0);
 
-/** Of a page that is no leaf: the entries lead one level down; the first of one that has a right neighbour is its upper bound. */
-function leadsRound(page: Page, pages: readonly (Page | undefined)[]): boolean {
-  if (!isInUse(page) || (page.flags & LEAF) !== 0) return false;
-  const { bytes, next } = page;
-  const lower = Math.min(bytes.readUInt16LE(header.lower), bytes.length - SPECIAL_BYTES);
-  for (let item = HEADER_BYTES + (next === 0 ? 0 : ITEM_BYTES); item + ITEM_BYTES <= lower; item += ITEM_BYTES) {
+/** Where the entries of a page that is no leaf lead; the first entry of one that has a right neighbour is its upper bound. */
+function* children({ bytes, next }: Page): Generator<number> {
+  const end = bytes.length - SPECIAL_BYTES;
+  const lower = Math.min(bytes.readUInt16LE(header.lower), end);
+  for (let item = HEADER_BYTES + (next === NONE ? 0 : ITEM_BYTES); item + ITEM_BYTES <= lower; item += ITEM_BYTES) {
     const offset = bytes.readUInt32LE(item) & 0x7fff;
-    if (offset < lower || offset + 4 > bytes.length - SPECIAL_BYTES) continue;
-    const child = pages[bytes.readUInt16LE(offset) * 0x10000 + bytes.readUInt16LE(offset + 2)]; // itemptr.h: the high half first.
-    if (child?.bytes.equals(bytes)) return true;
+    if (offset >= lower && offset + 4 <= end) yield bytes.readUInt16LE(offset) * 0x10000 + bytes.readUInt16LE(offset + 2); // itemptr.h: the high half first.
   }
-  return false;
 }

@@ -24,7 +24,6 @@ import { readKept } from './kept.ts';
 import { notAccepted, remembered } from './known-damage.ts';
 import type { KnownFile } from './known-file.ts';
 import { followsAnother, inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
-import { inspectMisplacedPages } from './misplaced-pages.ts';
 import { inspectPrepared } from './prepared.ts';
 import { inspectLostPrepared } from './prepared-after-crash.ts';
 import type { FindBaseline } from './prove.ts';
@@ -221,7 +220,6 @@ async function look(
       ...(clean || isServed || recovers(seen) ? [] : await inspectLostPrepared(dataDir, seen, known, reached, signal)),
       ...(isServed ? [] : await inspectStandIns(dataDir, seen, known, signal)),
       ...oddSizes(seen, known, compared, isServed),
-      ...(isServed || recovers(seen) ? [] : inspectMisplacedPages(dataDir, seen, known, signal)),
       ...inspectLeftovers(dataDir, seen, known),
     );
     if (!isServed && !recovers(seen) && !findings.some(({ code }) => code === 'slru.damaged' || code === 'directory.lost')) {

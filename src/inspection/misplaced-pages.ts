@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { misplacedPage } from '../formats/btree.ts';
 import type { ControlFile } from '../formats/control-file.ts';
@@ -7,38 +7,41 @@ import type { Finding } from './findings.ts';
 import { isCatalogFile, RELATION } from './relations.ts';
 import type { Walk } from './walk.ts';
 
-/** No index of a catalog is as large where a start is to be quick. */
-const SIZE_MAX_BYTES = 16 * 1024 * 1024;
-
 /**
- * Indexes of catalogs with a page that belongs elsewhere. Without checksums, which hold a page's number, nothing else tells it before a session asks that
- * index and never comes back. Only files that were written to since pg_control, the last file of each checkpoint and each stop: few, whatever there is. Not for
- * a cluster that recovers from an archive or follows another: no single-user server may write to it, and its pages are of several moments.
+ * Indexes of catalogs with a page in another's place: why a session asked and never came back. Of a server that was shut down, as only then all pages of a
+ * file are of one moment. `homes`: 'global', 'base/16384'; undefined: every one.
  */
 export function inspectMisplacedPages(
   dataDir: string,
   { entries }: Walk,
-  { checksums, blockSizeBytes }: Pick<ControlFile, 'checksums' | 'blockSizeBytes'>,
-  signal: AbortSignal,
+  { blockSizeBytes, blocksPerSegment }: Pick<ControlFile, 'blockSizeBytes' | 'blocksPerSegment'>,
+  homes: readonly string[] | undefined,
 ): Finding[] {
-  const controlMs = entries.get('global/pg_control')?.mtimeMs;
-  if (checksums || controlMs === undefined) return [];
-  return [...entries.values()].flatMap(({ path, kind, sizeBytes, mtimeMs }): Finding[] => {
-    if (kind !== 'file' || mtimeMs < controlMs || sizeBytes < 2 * blockSizeBytes || sizeBytes > SIZE_MAX_BYTES) return [];
+  const isAsked = (path: string): boolean => homes === undefined || homes.some((home) => path.startsWith(`${home}/`));
+  return [...entries.values()].flatMap(({ path, kind, sizeBytes }): Finding[] => {
+    if (kind !== 'file' || !isAsked(path) || !isCatalogFile(path)) return [];
     const [, , fork, segment] = RELATION.exec(path) ?? [];
-    if (!isCatalogFile(path) || path.startsWith('pg_tblspc/') || fork !== undefined || segment !== undefined) return [];
-    signal.throwIfAborted();
-    const index = read(join(dataDir, path));
-    const block = index && misplacedPage(index, blockSizeBytes);
+    if (fork !== undefined || segment !== undefined || sizeBytes >= blockSizeBytes * blocksPerSegment) return []; // No catalog's index comes to a second segment.
+    const block = misplacedIn(join(dataDir, path), blockSizeBytes);
     if (block === undefined) return [];
-    return [{ code: 'catalog-index.damaged', path, evidence: `page ${block} is one that belongs elsewhere`, severity: 'certain' }];
+    return [{ code: 'catalog-index.damaged', path, evidence: `page ${block} is in another’s place`, severity: 'certain' }];
   });
 }
 
-function read(path: string): Buffer | undefined {
+function misplacedIn(file: string, blockSizeBytes: number): number | undefined {
   try {
-    return readFileSync(path);
+    const fd = openSync(file, 'r');
+    try {
+      const blocks = Math.floor(fstatSync(fd).size / blockSizeBytes);
+      return misplacedPage((block) => {
+        if (block >= blocks) return undefined;
+        const page = Buffer.allocUnsafe(blockSizeBytes);
+        return readSync(fd, page, 0, blockSizeBytes, block * blockSizeBytes) === blockSizeBytes ? page : undefined;
+      });
+    } finally {
+      closeSync(fd);
+    }
   } catch (cause) {
-    return errnoOf(cause) === 'EIO' ? undefined : unlessMissing(cause); // The server says which page it cannot read, and needs.
+    return errnoOf(cause) === 'EIO' ? undefined : unlessMissing(cause); // The server says which page it cannot read.
   }
 }

@@ -36,6 +36,8 @@ export interface SqlResult {
 
 /** One session. Values come back as `pg` parses them: int8, numeric and pg_lsn as text, int4 and bool as such, bytea as a Buffer. */
 export interface Connection {
+  /** The process of the server's that serves it, as its host numbers them; undefined where the server does not say. */
+  readonly backendPid: number | undefined;
   /** Rejects with `command.failed` and the server's words (see `sqlStateOf`), or `service.unready` when the session is gone. */
   query<T extends object = Record<string, unknown>>(sql: string, params?: readonly unknown[]): Promise<T[]>;
   /** The same for SQL of unknown columns, or of several statements: the rows of the last one, each a list, as columns may bear one name. */
@@ -190,6 +192,7 @@ function sessionOf(client: Client, signal: AbortSignal): Connection {
     }
   };
   return {
+    backendPid: (client as Client & { readonly processID?: number | null }).processID ?? undefined,
     query: <T extends object>(sql: string, params: readonly unknown[] = []) => asking(() => client.query<T>(sql, [...params])),
     tuples: (text) => asking(async () => [await client.query<unknown[]>({ text, rowMode: 'array' })].flat().at(-1)!), // Several statements, several results.
     results: async (text) => {

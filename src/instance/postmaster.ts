@@ -50,6 +50,16 @@ export const titleOf = (pid: number): string =>
     .trim()
     .replace(/^postgres: /, '') || 'a process';
 
+/** The use that a process has made of the machine so far: processor time, and memory of its own, which is not the server's shared memory (proc(5)). Zeroes where there is no /proc. */
+export function effortOf(pid: number): { readonly processorMs: number; readonly ownBytes: number } {
+  const fields = proc(`${pid}/stat`).split(') ').at(-1)!.split(' ');
+  const kibibytes = /^RssAnon:\s+(\d+) kB$/m.exec(proc(`${pid}/status`))?.[1];
+  return { processorMs: (Number(fields[11] ?? 0) + Number(fields[12] ?? 0)) * TICK_MS, ownBytes: Number(kibibytes ?? 0) * 1024 };
+}
+
+/** USER_HZ, which Linux shows to every program alike. */
+const TICK_MS = 10;
+
 /** A pid that was left behind may be another program's by now, as after a container's restart; unknown where there is no /proc. */
 const isSomebodyElse = (pid: number): boolean => !['', 'postgres', 'postmaster'].includes(proc(`${pid}/comm`).trim());
 

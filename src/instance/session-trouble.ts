@@ -10,6 +10,8 @@ export interface Trouble {
   readonly sqlState: string | undefined;
   /** Message and detail, in the server's language. */
   readonly words: string;
+  /** dbkit ended it: the backend heard no limit. */
+  readonly isEndless?: boolean;
 }
 
 interface TroubleRow {
@@ -32,6 +34,13 @@ const namesDataFile = ({ words }: Trouble): boolean => dataFileIn(words) !== und
 
 /** First match wins. What is in no row is unknown: a table that grew with a new major must not make damage of what it does not know. */
 export const troubleRows: readonly TroubleRow[] = [
+  {
+    id: 'session-without-end',
+    when: ({ isEndless = false }) => isEndless,
+    then: 'unknown',
+    words: 'its session came to no end and heard no timeout, so its process was ended',
+    remedy: 'a restart of dbkit asks it again; `dbkit inspect --deep` looks at its files',
+  },
   {
     id: 'nobody-answered',
     when: ({ sqlState }) => sqlState === undefined,

@@ -233,9 +233,12 @@ export async function harmSomething(
   { root, entries, older }: { readonly root: string; readonly entries: readonly string[]; readonly older: string },
   { draw, keepsTimes }: { readonly draw: Draw; readonly keepsTimes: boolean },
 ): Promise<Harm> {
-  const there = groups.filter(({ of }) => entries.some((entry) => of.test(entry) && existsSync(join(root, entry))));
-  const group = choose(there, draw);
-  const candidates = entries.filter((entry) => group.of.test(entry) && existsSync(join(root, entry)));
+  const there = entries.filter((entry) => existsSync(join(root, entry)) && !statSync(join(root, entry)).isSocket());
+  const group = choose(
+    groups.filter(({ of }) => there.some((entry) => of.test(entry))),
+    draw,
+  );
+  const candidates = there.filter((entry) => group.of.test(entry));
   const name = candidates[Math.floor(draw() * candidates.length)]!;
   const path = join(root, name);
   const before = await stat(path);

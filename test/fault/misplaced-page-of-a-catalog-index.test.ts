@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { execa } from 'execa';
 import { expect } from 'vitest';
@@ -15,29 +15,50 @@ import { expectStopped } from './verdict.ts';
 
 const majors = installed.filter(({ directory }) => existsSync(join(directory, 'pg_checksums'))).map(({ major }) => major);
 const PAGE_BYTES = 8192;
+/** BTMetaPageData.btm_root, nbtree.h. */
+const ROOT_OFFSET = 24 + 8;
 
-/** `from` in the place of `to`, as a disk leaves it that has mixed up two writes. */
-async function mixUp({ dataDir }: Instance, path: string, from: number, to: number): Promise<void> {
+/** One page in the places of others, as a disk leaves it that has mixed up its writes. */
+async function mixUp(
+  { dataDir }: Instance,
+  path: string,
+  choose: (meta: Buffer) => { from: number; to: readonly number[] },
+): Promise<void> {
   const file = await open(join(dataDir, path), 'r+');
   try {
-    const page = Buffer.alloc(PAGE_BYTES);
-    await file.read(page, 0, PAGE_BYTES, from * PAGE_BYTES);
-    await file.write(page, 0, PAGE_BYTES, to * PAGE_BYTES);
+    const pageAt = async (block: number): Promise<Buffer> => {
+      const page = Buffer.alloc(PAGE_BYTES);
+      await file.read(page, 0, PAGE_BYTES, block * PAGE_BYTES);
+      return page;
+    };
+    const { from, to } = choose(await pageAt(0));
+    const page = await pageAt(from);
+    for (const block of to) await file.write(page, 0, PAGE_BYTES, block * PAGE_BYTES);
   } finally {
     await file.close();
   }
 }
 
+const page = (from: number, to: number) => () => ({ from, to: [to] });
+
+/** All that lies before it are leaves of the first days. */
+function rootInPlaceOfLeaves(meta: Buffer): { from: number; to: readonly number[] } {
+  const from = meta.readUInt32LE(ROOT_OFFSET);
+  return { from, to: Array.from({ length: from - 1 }, (_, index) => index + 1) };
+}
+
 /** A session that descends in such an index never arrives: no statement_timeout ends it, and it takes memory until the machine has none. */
-for (const [from, to] of [
-  [0, 1],
-  [1, 0],
+for (const [name, pathIn, choose] of [
+  ['page 0 of pg_namespace_oid_index is in the place of page 1', (app: string) => `${app}/2685`, page(0, 1)],
+  ['page 1 of pg_namespace_oid_index is in the place of page 0', (app: string) => `${app}/2685`, page(1, 0)],
+  ['page 0 of pg_database_datname_index is in the place of page 1', () => 'global/2671', page(0, 1)],
+  ['the root of pg_attribute_relid_attnum_index is in the place of its leaves', (app: string) => `${app}/2659`, rootInPlaceOfLeaves],
 ] as const) {
   scenario(
     {
-      name: `page ${from} of pg_namespace_oid_index is in the place of page ${to} after a crash, and the cluster has no checksums`,
+      name: `${name} after a crash, and the cluster has no checksums`,
       section: 'B',
-      detectedBefore: true,
+      detectedBefore: false,
       healedBy: 'repair',
       rowsLost: 'none',
       from: 'template',
@@ -48,7 +69,8 @@ for (const [from, to] of [
       const first = await boot(instance);
       await ask(instance, 'app', 'CHECKPOINT');
       await crash(instance, first);
-      await mixUp(instance, `${instance.places.app}/2685`, from, to);
+      await mixUp(instance, pathIn(instance.places.app), choose);
+      await rm(join(instance.dataDir, instance.places.app, 'pg_internal.init'), { force: true }); // A session begins without it, too, and asks more.
       const running = await boot(instance);
       await expectAllRows(instance, 0);
       expect(await readRecovery(instance)).toMatchObject({ decision: 'repair', losses: [{ kind: 'nothing' }] });

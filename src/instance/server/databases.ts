@@ -1,8 +1,9 @@
 import { DbkitError, isAbort } from '../../kernel/errors.ts';
-import { type Connection, detailOf, sqlStateOf } from '../connection.ts';
-import { connectSuperuser, type Local } from '../local.ts';
+import { detailOf, sqlStateOf } from '../connection.ts';
+import type { Local } from '../local.ts';
 import { type Trouble, troubleOf } from '../session-trouble.ts';
 import { type LostRelation, lostFiles } from './lost-files.ts';
+import { EndlessSession, inWatchedSession } from './watched-session.ts';
 
 /** A database that did not answer, in the server's words. */
 export interface Silence extends Trouble {
@@ -22,7 +23,6 @@ const AT_ONCE = 4;
 /** No question may wait for a lock of the user's. */
 const LOCK_TIMEOUT_MS = 2_000;
 const CONNECT_TIMEOUTS_MS = [5_000, 15_000] as const;
-const STATEMENT_TIMEOUT_MS = 60_000;
 const PATIENCE_MS = 20_000;
 const FIRST_PAUSE_MS = 100;
 
@@ -42,8 +42,17 @@ export interface DatabaseQuestions {
   readonly socketDir?: string | undefined;
   /** Files that were gone before crash recovery and are there again. */
   readonly madeAnew?: readonly string[];
+  /** Databases whose sessions came to no end before: they are not asked. */
+  readonly unasked?: ReadonlySet<string> | undefined;
   /** How long to ask again what may pass, in milliseconds. */
   readonly patienceMs?: number;
+}
+
+/** One check, while it goes on. */
+interface Course extends DatabaseQuestions {
+  readonly patienceMs: number;
+  readonly unasked: Set<string>;
+  deadlineMs: number;
 }
 
 interface Database {
@@ -62,8 +71,9 @@ type Answer =
  */
 export async function checkDatabases(local: Local, questions: DatabaseQuestions, signal: AbortSignal): Promise<DatabaseCheck> {
   const { clock } = local.system;
-  const deadlineMs = clock.monotonicMs() + (questions.patienceMs ?? PATIENCE_MS);
-  const first = await listDatabases(local, questions, deadlineMs, signal);
+  const patienceMs = questions.patienceMs ?? PATIENCE_MS;
+  const course: Course = { ...questions, patienceMs, unasked: new Set(questions.unasked), deadlineMs: clock.monotonicMs() + patienceMs };
+  const first = await listDatabases(local, course, signal);
   if ('troubles' in first) return sorted(0, [], first.troubles);
   const lost = [...first.lost];
   const troubles: Silence[] = first.databases.filter(({ invalid }) => invalid).map(invalidDatabase);
@@ -71,15 +81,15 @@ export async function checkDatabases(local: Local, questions: DatabaseQuestions,
   let left = first.databases.filter(({ name, invalid }) => name !== first.asked && !invalid);
   for (let round = 0, pauseMs = FIRST_PAUSE_MS; left.length > 0; round += 1, pauseMs *= 2) {
     const again: Database[] = [];
-    const isLast = clock.monotonicMs() + pauseMs > deadlineMs;
+    const begunMs = clock.monotonicMs();
     for (let from = 0; from < left.length; from += AT_ONCE) {
       const some = left.slice(from, from + AT_ONCE);
-      const answers = await Promise.all(some.map((database) => ask(local, database, questions, round, signal)));
+      const answers = await Promise.all(some.map((database) => ask(local, database, course, round, signal)));
       for (const [index, answer] of answers.entries())
         if ('lost' in answer) {
           answered += 1;
           lost.push(...answer.lost);
-        } else if (answer.passes && !isLast) again.push(some[index]!);
+        } else if (answer.passes && begunMs + pauseMs <= course.deadlineMs) again.push(some[index]!);
         else troubles.push(answer.silence);
     }
     left = again;
@@ -91,8 +101,7 @@ export async function checkDatabases(local: Local, questions: DatabaseQuestions,
 /** One that is not in the list was dropped by its owner meanwhile; `postgres` need not be there. */
 async function listDatabases(
   local: Local,
-  questions: DatabaseQuestions,
-  deadlineMs: number,
+  course: Course,
   signal: AbortSignal,
 ): Promise<
   | { readonly asked: string; readonly databases: readonly Database[]; readonly lost: readonly LostRelation[] }
@@ -102,46 +111,53 @@ async function listDatabases(
   for (let round = 0, pauseMs = FIRST_PAUSE_MS; ; round += 1, pauseMs *= 2) {
     const failed: Extract<Answer, { silence: Silence }>[] = [];
     for (const name of ['postgres', 'template1']) {
-      const answer = await ask(local, { name, path: undefined }, questions, round, signal);
+      const answer = await ask(local, { name, path: undefined }, course, round, signal);
       if ('lost' in answer) {
         // Another one that was tried first is in the list, and gets its place in the data directory, unless it is gone.
         return { asked: name, databases: answer.listed, lost: answer.lost };
       }
       failed.push(answer);
     }
-    if (!failed.some(({ passes }) => passes) || clock.monotonicMs() + pauseMs > deadlineMs)
+    if (!failed.some(({ passes }) => passes) || clock.monotonicMs() + pauseMs > course.deadlineMs)
       return { troubles: failed.map(({ silence }) => silence) };
     await clock.sleep(pauseMs, signal);
   }
 }
 
-async function ask(
-  local: Local,
-  { name, path }: Database,
-  { socketDir, madeAnew = [] }: DatabaseQuestions,
-  round: number,
-  signal: AbortSignal,
-): Promise<Answer> {
-  const limits = {
-    connectTimeoutMs: CONNECT_TIMEOUTS_MS[round] ?? CONNECT_TIMEOUTS_MS.at(-1)!,
-    lockTimeoutMs: LOCK_TIMEOUT_MS,
-    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-  };
-  let session: Connection | undefined;
+async function ask(local: Local, { name, path }: Database, course: Course, round: number, signal: AbortSignal): Promise<Answer> {
+  const { socketDir, madeAnew = [], unasked, patienceMs } = course;
+  if (unasked.has(name)) return { silence: silenceOf({ name, path }, endless), passes: false };
+  const limits = { connectTimeoutMs: CONNECT_TIMEOUTS_MS[round] ?? CONNECT_TIMEOUTS_MS.at(-1)!, lockTimeoutMs: LOCK_TIMEOUT_MS };
   try {
-    session = await connectSuperuser(local, name, signal, socketDir, limits);
-    await session.query(CATALOG_QUESTION);
-    const lost = await lostFiles(session, name, madeAnew);
-    return { lost, listed: path === undefined ? await session.query<Database>(DATABASES) : [] };
+    return await inWatchedSession(
+      local,
+      { database: name, socketDir, limits },
+      async (session) => {
+        await session.query(CATALOG_QUESTION);
+        const lost = await lostFiles(session, name, madeAnew);
+        return { lost, listed: path === undefined ? await session.query<Database>(DATABASES) : [] };
+      },
+      signal,
+    );
   } catch (cause) {
     if (isAbort(cause) || !(cause instanceof DbkitError)) throw cause; // dbkit's own fault is never the database's.
-    const trouble = { sqlState: sqlStateOf(cause), words: detailOf(cause) };
-    const { id, passes = false } = troubleOf(trouble);
-    return { silence: { database: name, path, id, ...trouble }, passes };
-  } finally {
-    await session?.end();
+    if (cause instanceof EndlessSession) {
+      unasked.add(name);
+      course.deadlineMs = local.system.clock.monotonicMs() + patienceMs; // The server recovers from that first.
+    }
+    const trouble = cause instanceof EndlessSession ? endless : { sqlState: sqlStateOf(cause), words: detailOf(cause) };
+    return { silence: silenceOf({ name, path }, trouble), passes: troubleOf(trouble).passes ?? false };
   }
 }
+
+const endless: Trouble = { sqlState: undefined, words: 'it came to no end', isEndless: true };
+
+const silenceOf = ({ name, path }: Database, trouble: Trouble): Silence => ({
+  database: name,
+  path,
+  id: troubleOf(trouble).id,
+  ...trouble,
+});
 
 /** "invalid_database": what a DROP DATABASE that was cut off leaves behind (pg_database.datconnlimit = -2, since 2023). */
 const invalidDatabase = ({ name, path }: Database): Silence => ({

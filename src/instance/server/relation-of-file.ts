@@ -1,5 +1,7 @@
 import { isAbort } from '../../kernel/errors.ts';
-import { connectForServer, connectSuperuser, type Local } from '../local.ts';
+import type { Connection } from '../connection.ts';
+import { connectForServer, type Local } from '../local.ts';
+import { inWatchedSession } from './watched-session.ts';
 
 interface Way {
   readonly local: Local;
@@ -151,15 +153,10 @@ async function inDatabase(
   work: (query: Query) => Promise<void>,
 ): Promise<void> {
   try {
-    const session =
-      database === undefined
-        ? await connectForServer(local, signal, socketDir)
-        : await connectSuperuser(local, database, signal, socketDir);
-    try {
-      await work((text, values) => session.query(text, [...values]));
-    } finally {
-      await session.end();
-    }
+    const asked = async (session: Connection): Promise<void> => work((text, values) => session.query(text, [...values]));
+    if (database !== undefined) return await inWatchedSession(local, { database, socketDir }, asked, signal);
+    const session = await connectForServer(local, signal, socketDir);
+    await asked(session).finally(() => session.end());
   } catch (cause) {
     if (isAbort(cause)) throw cause;
     local.system.log.debug(
