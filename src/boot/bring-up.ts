@@ -14,6 +14,7 @@ import { replacesUnasked, rereadEvidence } from '../recovery/reread.ts';
 import { rememberStop } from './after-stop.ts';
 import type { Handles, Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, planInput } from './judge.ts';
+import { judgeRecovery, type Recovered } from './judge-recovery.ts';
 import { proveBeside } from './prove-beside.ts';
 import { type Course, down, isGood, oneRound, type Round } from './round.ts';
 import { settle } from './settle.ts';
@@ -59,25 +60,22 @@ async function raise(
   const { settings, system } = local;
   const tried = new Set<string>();
   const unproven = new Set<string>();
-  const unasked = new Set<string>();
+  let recovered: Recovered | undefined;
   let before = seen;
   let attempts = 0;
   let course: Course = { isJudged: false, isUnheard: false };
   for (let times = 0; times < ROUNDS_MAX; times += 1) {
     const begunMs = system.clock.monotonicMs();
-    const round = await oneRound(hold, options, { before, tried, unproven, unasked, course }, signal);
-    const { launched, judgement, short, isEnsured, filled } = round;
+    const round = await oneRound(hold, options, { before, tried, unproven, course }, signal);
+    const { launched, judgement, isEnsured, filled } = round;
+    recovered ??= round.recovered; // Of the first server that came up on these data: the next one does not recover any more.
     if (judgement.rebuilt.length > 0) handles.note(rebuiltReport(local, judgement.rebuilt, begunMs));
-    if (short) handles.note(short);
     if (filled) handles.note(filled);
     if (launched.kind === 'serving' && isGood(judgement))
-      return accept(hold, handles, { ...round, launched }, { before, begunMs, options }, signal);
+      return accept(hold, handles, { ...round, launched, recovered }, { before, begunMs, options }, signal);
     await down(launched, system.clock);
-    const { complaints, plan, isToBeLeft } = await whyEndless(hold, options, { judgement, tried }, signal);
-    if (isToBeLeft) {
-      for (const { database } of judgement.endless) unasked.add(database);
-      continue;
-    }
+    const { complaints, plan, isToBeLeft } = await whyEndless(hold, options, { judgement, before, tried, note: handles.note }, signal);
+    if (isToBeLeft) continue;
     const isUnproven = plan !== undefined && replacesUnasked(plan) && (await rereadEvidence(local, plan, signal)).length === 0;
     if (isUnproven) {
       system.log.error('recovery.unproven', 'what the server says is not seen in the files, so nothing is replaced', {
@@ -88,7 +86,8 @@ async function raise(
       const input = planInput(options, { inspection: plan.inspection, reported: complaints, tried, answering: false });
       const ended = await ascend(local, input, { lock, spoiled: hold.spoiled, first: plan }, signal);
       handles.note(ended.report);
-      if (isReplacing(ended.plan)) before = ofReplaced(before);
+      local.endless?.clear();
+      if (isReplacing(ended.plan)) [before, recovered] = [ofReplaced(before), undefined];
       for (const finding of complaints) tried.add(findingKey(finding));
       course = { isJudged: false, isUnheard: false };
       continue;
@@ -119,13 +118,15 @@ interface Accepted {
 async function accept(
   hold: Hold,
   handles: Handles,
-  { launched, judgement, isEnsured }: Round & { readonly launched: Extract<Launch, { kind: 'serving' }> },
+  { launched, judgement, recovered, isEnsured }: Round & { readonly launched: Extract<Launch, { kind: 'serving' }> },
   { before, begunMs, options }: Accepted,
   signal: AbortSignal,
 ): Promise<RunningService> {
   const { local, lock } = hold;
   const { complaints, plan, rechecked, unknown } = judgement;
   const { note } = handles;
+  const short = recovered && (await judgeRecovery(local, recovered));
+  if (short) note(short);
   if (rechecked?.unknown) note(rechecked.unknown);
   if (plan) note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
   else if (complaints.length > 0) note(servedReport(local, complaints, begunMs));

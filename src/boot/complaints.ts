@@ -43,8 +43,6 @@ export interface Examination {
   readonly rebuilt: readonly Finding[];
   /** Databases of which nothing is known: they may be asked again. */
   readonly unknown: readonly Silence[];
-  /** Those of them whose session came to no end just now: the server stops, and their files are looked at. */
-  readonly endless: readonly Silence[];
   /** Every database that takes sessions answered from its catalogs. */
   readonly answering: boolean;
 }
@@ -87,8 +85,7 @@ export async function examine(local: Local, before: Inspection, questions: Datab
   // Nobody is let in either where the catalog of roles is what was lost: then the files say so.
   if (unknown.some(({ id }) => id === 'not-let-in'))
     complaints.push(...before.report.findings.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/')));
-  const endless = unknown.filter(({ database, isEndless }) => isEndless && !questions.unasked?.has(database));
-  return { complaints, rebuilt, unknown, endless, answering: check.silent.length === 0 && unknown.length === 0 };
+  return { complaints, rebuilt, unknown, answering: check.silent.length === 0 && unknown.length === 0 };
 }
 
 /** PostgreSQL's words may say that something of the machine is missing for this database (its locale): then its data is not what is wrong. */

@@ -93,6 +93,7 @@ async function takeHold(
       owner,
       binaries,
       lock,
+      endless: new Set<string>(),
       system,
     };
     let fresh: Inspection | undefined = inspection;

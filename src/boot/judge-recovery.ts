@@ -25,19 +25,24 @@ export function beforeStart({ volume: { dataDir } }: Local): BeforeStart {
   return { control: 'control' in read ? read.control : undefined, isRestored: existsSync(join(dataDir, 'backup_label')) };
 }
 
+/** One server's way up: what is told of it is judged once its databases have answered, and by then pg_control says more. */
+export interface Recovered {
+  readonly before: BeforeStart;
+  readonly seen: Inspection;
+  readonly standby: boolean;
+  /** As it was when the server let dbkit in: where it went on. */
+  readonly wentOn: ControlFile | undefined;
+}
+
 /**
  * Compares where the server went on with how far its WAL had come. Undefined where it came as far as the mark, or where the question does not
  * arise; else a report with the window that is lost, or that it is not known.
  */
-export async function judgeRecovery(
-  local: Local,
-  { before, seen, standby }: { before: BeforeStart; seen: Inspection; standby: boolean },
-): Promise<RecoveryReport | undefined> {
+export async function judgeRecovery(local: Local, { before, seen, standby, wentOn }: Recovered): Promise<RecoveryReport | undefined> {
   const { volume, stateDir, system } = local;
   const begunMs = system.clock.monotonicMs();
-  const read = readControl(volume.dataDir);
-  if (!('control' in read) || before.control === undefined) return undefined;
-  const { checkpointLsn, timeline, systemIdentifier } = read.control;
+  if (wentOn === undefined || before.control === undefined) return undefined;
+  const { checkpointLsn, timeline, systemIdentifier } = wentOn;
   const kept = await readKept(stateDir);
   if (kept && kept.systemIdentifier === systemIdentifier && (parseLsn(kept.checkpointLsn) > checkpointLsn || kept.timeline !== timeline))
     await forgetAllButConfiguration(system, stateDir, kept);

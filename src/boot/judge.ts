@@ -19,8 +19,6 @@ export interface Case {
   readonly tried: ReadonlySet<string>;
   /** Findings that the server named and that its files do not show, by `findingKey`: they are told, and nothing is replaced for them. */
   readonly unproven: ReadonlySet<string>;
-  /** Databases whose sessions came to no end, and whose files do not tell why. */
-  readonly unasked: ReadonlySet<string>;
   /** Where the server is asked, when its door is closed to clients. */
   readonly socketDir: string | undefined;
 }
@@ -31,8 +29,8 @@ export interface Judgement {
   readonly rebuilt: readonly Finding[];
   /** Databases of which nothing is known. */
   readonly unknown: readonly Silence[];
-  /** Those of them that ask for a look at their files, with the server stopped. */
-  readonly endless: readonly Silence[];
+  /** Databases whose sessions came to no end in this round: the server stops, and their files are looked at. */
+  readonly endless: readonly string[];
   /** Undefined: nothing is complained about. */
   readonly plan: Plan | undefined;
   /** Undefined where nothing could be held against anything. */
@@ -43,14 +41,15 @@ export interface Judgement {
 export async function judge(
   hold: Hold,
   options: PostgresqlOptions,
-  { launched, before, tried, unproven, unasked, socketDir }: Case,
+  { launched, before, tried, unproven, socketDir }: Case,
   signal: AbortSignal,
 ): Promise<Judgement> {
-  const examined =
-    launched.kind === 'serving' ? await whileItServes(hold, options, launched, { before, unasked, socketDir }, signal) : undefined;
+  const endlessBefore = new Set(hold.local.endless);
+  const examined = launched.kind === 'serving' ? await whileItServes(hold, options, launched, { before, socketDir }, signal) : undefined;
   const complaints = examined?.complaints ?? (await complaintsOf(hold.local, await lastWordsOf(launched)));
-  const { rebuilt = [], unknown = [], endless = [], answering = false, rechecked } = examined ?? {};
+  const { rebuilt = [], unknown = [], answering = false, rechecked } = examined ?? {};
   const reported = complaints.filter((finding) => !unproven.has(findingKey(finding)));
+  const endless = [...(hold.local.endless ?? [])].filter((name) => !endlessBefore.has(name));
   const facts = { reported, tried, serving: examined !== undefined, answering };
   return {
     complaints,
@@ -67,7 +66,7 @@ async function whileItServes(
   { local }: Hold,
   { backups }: PostgresqlOptions,
   { child }: Extract<Launch, { kind: 'serving' }>,
-  { before, unasked, socketDir }: Pick<Case, 'before' | 'unasked' | 'socketDir'>,
+  { before, socketDir }: Pick<Case, 'before' | 'socketDir'>,
   signal: AbortSignal,
 ): Promise<(Examination & { readonly rechecked: Rechecked | undefined }) | undefined> {
   const asking = new AbortController();
@@ -80,9 +79,10 @@ async function whileItServes(
   });
   try {
     signal.throwIfAborted();
-    const examined = await examine(local, before, { socketDir, unasked }, asking.signal);
-    if (examined.endless.length > 0) return { ...examined, rechecked: undefined }; // It is asked again after a look at its files.
-    const rechecked = await recheck({ local, before, socketDir }, findBaseline(backups), asking.signal);
+    const endlessBefore = local.endless?.size ?? 0;
+    const examined = await examine(local, before, { socketDir }, asking.signal);
+    const isEndless = (local.endless?.size ?? 0) > endlessBefore; // Then it is asked again, after a look at its files.
+    const rechecked = isEndless ? undefined : await recheck({ local, before, socketDir }, findBaseline(backups), asking.signal);
     return {
       ...examined,
       complaints: await notAccepted(

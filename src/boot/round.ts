@@ -16,7 +16,7 @@ import { ensurePatiently } from './ensure.ts';
 import { fillFromDump } from './fill-from-dump.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, judge } from './judge.ts';
-import { type BeforeStart, beforeStart, judgeRecovery } from './judge-recovery.ts';
+import { type BeforeStart, beforeStart, type Recovered } from './judge-recovery.ts';
 import { archiveAsStandby, slotLimit } from './keep-archive.ts';
 import { archiveToRest } from './keep-stanza.ts';
 import { rememberSuspects } from './recheck.ts';
@@ -34,15 +34,14 @@ export interface Known {
   readonly before: Inspection;
   readonly tried: ReadonlySet<string>;
   readonly unproven: ReadonlySet<string>;
-  readonly unasked: ReadonlySet<string>;
   readonly course: Course;
 }
 
 export interface Round {
   readonly launched: Launch;
   readonly judgement: Judgement;
-  /** Crash recovery ended before the WAL did, or nobody knows. */
-  readonly short: RecoveryReport | undefined;
+  /** How it recovered; undefined where it did not come up. */
+  readonly recovered: Recovered | undefined;
   /** The application's role and database were made sure of behind the closed door. */
   readonly isEnsured: boolean;
   /** A dump was loaded into the new cluster. */
@@ -53,7 +52,7 @@ export interface Round {
 export async function oneRound(
   hold: Hold,
   options: PostgresqlOptions,
-  { before: seen, tried, unproven, unasked, course }: Known,
+  { before: seen, tried, unproven, course }: Known,
   signal: AbortSignal,
 ): Promise<Round> {
   const { local, lock } = hold;
@@ -78,27 +77,27 @@ export async function oneRound(
   };
   const judged = async (launched: Launch, way?: PrivateWay): Promise<Judgement> => {
     try {
-      return await judge(hold, options, { launched, before, tried, unproven, unasked, socketDir: way?.socketDir }, signal);
+      return await judge(hold, options, { launched, before, tried, unproven, socketDir: way?.socketDir }, signal);
     } catch (cause) {
       await down(launched, system.clock); // A refusal does not leave it running.
       throw cause;
     }
   };
-  const shortOf = (launched: Launch, verdict: Judgement): Promise<RecoveryReport | undefined> | undefined =>
-    launched.kind === 'serving' && isGood(verdict)
-      ? judgeRecovery(local, { before: control, seen: before, standby: launched.standby })
+  const recoveryOf = (launched: Launch): Recovered | undefined =>
+    launched.kind === 'serving'
+      ? { before: control, seen: before, standby: launched.standby, wentOn: beforeStart(local).control }
       : undefined;
   if (door === 'open') {
     const launched = await begin();
-    const judgement = await judged(launched);
-    return { launched, judgement, short: await shortOf(launched, judgement), isEnsured: false };
+    const recovered = recoveryOf(launched);
+    return { launched, recovered, judgement: await judged(launched), isEnsured: false };
   }
   const way = await openPrivateWay(local);
   try {
     const behind = await begin(way);
+    const recovered = recoveryOf(behind);
     const judgement = await judged(behind, way);
-    const short = await shortOf(behind, judgement);
-    if (behind.kind !== 'serving' || !isGood(judgement)) return { launched: behind, judgement, short, isEnsured: false };
+    if (behind.kind !== 'serving' || !isGood(judgement)) return { launched: behind, judgement, recovered, isEnsured: false };
     let filled: RecoveryReport | undefined;
     try {
       await ensurePatiently(local, { isNew: facts.isNew, socketDir: way.socketDir }, signal);
@@ -107,7 +106,7 @@ export async function oneRound(
       await down(behind, system.clock);
     }
     const launched = await begin();
-    return { launched, judgement: launched.kind === 'serving' ? judgement : await judged(launched), short, isEnsured: true, filled };
+    return { launched, judgement: launched.kind === 'serving' ? judgement : await judged(launched), recovered, isEnsured: true, filled };
   } finally {
     await way.close();
   }

@@ -24,8 +24,7 @@ export async function askSilentDatabases(
   try {
     for (let pauseMs = FIRST_PAUSE_MS; left.some((silence) => troubleOf(silence).passes); pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
       await clock.sleep(pauseMs, signal);
-      const unasked = new Set(left.flatMap(({ database, isEndless }) => (isEndless ? [database] : [])));
-      const { complaints, unknown: still } = await examine(local, before, { patienceMs: 0, unasked }, signal);
+      const { complaints, unknown: still } = await examine(local, before, { patienceMs: 0 }, signal);
       if (complaints.length > 0) return found(complaints);
       if (still.length === 0) log.info('databases.checked', 'every database that accepts connections has answered now');
       left = still;

@@ -24,6 +24,7 @@ import { readKept } from './kept.ts';
 import { notAccepted, remembered } from './known-damage.ts';
 import type { KnownFile } from './known-file.ts';
 import { followsAnother, inspectLeftovers, inspectVersionFiles } from './leftovers.ts';
+import { inspectTouchedIndexes } from './misplaced-pages.ts';
 import { inspectPrepared } from './prepared.ts';
 import { inspectLostPrepared } from './prepared-after-crash.ts';
 import type { FindBaseline } from './prove.ts';
@@ -220,6 +221,9 @@ async function look(
       ...(clean || isServed || recovers(seen) ? [] : await inspectLostPrepared(dataDir, seen, known, reached, signal)),
       ...(isServed ? [] : await inspectStandIns(dataDir, seen, known, signal)),
       ...oddSizes(seen, known, compared, isServed),
+      ...(known.state === 'shut down' && !known.checksums && !isServed && !recovers(seen)
+        ? inspectTouchedIndexes(dataDir, seen, known)
+        : []),
       ...inspectLeftovers(dataDir, seen, known),
     );
     if (!isServed && !recovers(seen) && !findings.some(({ code }) => code === 'slru.damaged' || code === 'directory.lost')) {

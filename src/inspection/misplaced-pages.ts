@@ -1,36 +1,81 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { misplacedPage } from '../formats/btree.ts';
+import { classRow, rowsOf } from '../formats/catalog-rows.ts';
 import type { ControlFile } from '../formats/control-file.ts';
-import { errnoOf, unlessMissing } from '../kernel/errors.ts';
+import { parseFilenodeMap } from '../formats/filenode-map.ts';
+import { mappedByOid } from '../formats/system-indexes.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
+import { openPlainSync, readPlainSync } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
-import { isCatalogFile, RELATION } from './relations.ts';
+import { databaseDirectories, FIRST_USER_OID } from './relations.ts';
 import type { Walk } from './walk.ts';
 
+const CLASS_OID = 1259; // pg_class.h
+
 /**
- * Indexes of catalogs with a page in another's place: why a session asked and never came back. Of a server that was shut down, as only then all pages of a
- * file are of one moment. `homes`: 'global', 'base/16384'; undefined: every one.
+ * Indexes of catalogs with a page in another's place: a session that asks them never comes back, where no checksum tells. Of a server that was shut down, as only
+ * then all pages of a file are of one moment. `numbers`: of the databases to look at, beside what all share; undefined: every one.
  */
 export function inspectMisplacedPages(
   dataDir: string,
-  { entries }: Walk,
-  { blockSizeBytes, blocksPerSegment }: Pick<ControlFile, 'blockSizeBytes' | 'blocksPerSegment'>,
-  homes: readonly string[] | undefined,
+  seen: Walk,
+  control: ControlFile,
+  numbers: ReadonlySet<string> | undefined,
 ): Finding[] {
-  const isAsked = (path: string): boolean => homes === undefined || homes.some((home) => path.startsWith(`${home}/`));
-  return [...entries.values()].flatMap(({ path, kind, sizeBytes }): Finding[] => {
-    if (kind !== 'file' || !isAsked(path) || !isCatalogFile(path)) return [];
-    const [, , fork, segment] = RELATION.exec(path) ?? [];
-    if (fork !== undefined || segment !== undefined || sizeBytes >= blockSizeBytes * blocksPerSegment) return []; // No catalog's index comes to a second segment.
+  const homes = databaseDirectories(seen).filter((home) => numbers === undefined || numbers.has(home.slice(home.lastIndexOf('/') + 1)));
+  return ['global', ...homes].flatMap((home) => inspectHome(dataDir, home, seen, control));
+}
+
+/** The same after a clean stop, for files that somebody wrote to since: few, whatever there is. No session need be lost to them. */
+export function inspectTouchedIndexes(dataDir: string, seen: Walk, control: ControlFile): Finding[] {
+  const stoppedMs = seen.entries.get('global/pg_control')?.mtimeMs ?? Number.POSITIVE_INFINITY; // The last file that a stop writes.
+  const isTouched = (home: string): boolean =>
+    [...seen.entries.values()].some(({ path, kind, mtimeMs }) => kind === 'file' && mtimeMs > stoppedMs && path.startsWith(`${home}/`));
+  return ['global', ...databaseDirectories(seen)]
+    .filter(isTouched)
+    .flatMap((home) => inspectHome(dataDir, home, seen, control))
+    .filter(({ path }) => (seen.entries.get(path)?.mtimeMs ?? 0) > stoppedMs);
+}
+
+function inspectHome(dataDir: string, home: string, { entries }: Walk, control: ControlFile): Finding[] {
+  const { blockSizeBytes, blocksPerSegment } = control;
+  return catalogIndexes(dataDir, home, control).flatMap((path): Finding[] => {
+    const { kind, sizeBytes = 0 } = entries.get(path) ?? {};
+    if (kind !== 'file' || sizeBytes >= blockSizeBytes * blocksPerSegment) return []; // No catalog's index comes to a second segment.
     const block = misplacedIn(join(dataDir, path), blockSizeBytes);
     if (block === undefined) return [];
-    return [{ code: 'catalog-index.damaged', path, evidence: `page ${block} is in another’s place`, severity: 'certain' }];
+    return [{ code: 'catalog-index.damaged', path, evidence: `its pages lead round, or nowhere, at page ${block}`, severity: 'certain' }];
   });
 }
 
-function misplacedIn(file: string, blockSizeBytes: number): number | undefined {
+/** Files of indexes of catalogs, as the map and pg_class have them, also those of before a VACUUM FULL or a REINDEX. */
+function catalogIndexes(dataDir: string, home: string, { major, blockSizeBytes }: ControlFile): string[] {
+  const map = readable(() => parseFilenodeMap(readPlainSync(join(dataDir, home, 'pg_filenode.map'))));
+  if (map === undefined || 'problem' in map) return [];
+  const mapped = [...map.files].flatMap(([oid, file]) => (mappedByOid(oid).kind === 'index' ? [file] : []));
+  const file = map.files.get(CLASS_OID);
+  const pages = file === undefined ? undefined : readable(() => readPlainSync(join(dataDir, home, String(file))));
+  const named: number[] = [];
+  for (let at = 0; pages !== undefined && at + blockSizeBytes <= pages.length; at += blockSizeBytes)
+    for (const { data } of rowsOf(pages.subarray(at, at + blockSizeBytes))) {
+      const row = classRow(data, major);
+      if (row?.kind === 'i' && row.oid < FIRST_USER_OID && row.file > 0) named.push(row.file);
+    }
+  return [...new Set([...mapped, ...named])].map((number) => `${home}/${number}`);
+}
+
+function readable<T>(read: () => T): T | undefined {
   try {
-    const fd = openSync(file, 'r');
+    return read();
+  } catch (cause) {
+    return unlessOwnTrouble(cause); // The server says what it cannot read.
+  }
+}
+
+const misplacedIn = (file: string, blockSizeBytes: number): number | undefined =>
+  readable(() => {
+    const fd = openPlainSync(file);
     try {
       const blocks = Math.floor(fstatSync(fd).size / blockSizeBytes);
       return misplacedPage((block) => {
@@ -41,7 +86,4 @@ function misplacedIn(file: string, blockSizeBytes: number): number | undefined {
     } finally {
       closeSync(fd);
     }
-  } catch (cause) {
-    return errnoOf(cause) === 'EIO' ? undefined : unlessMissing(cause); // The server says which page it cannot read.
-  }
-}
+  });

@@ -20,6 +20,8 @@ export interface Local {
   readonly binaries: Binaries;
   /** The volume's lock, once it is held: for the server, and for every tool that writes to the data. */
   readonly lock?: HeldLock | undefined;
+  /** Databases whose sessions came to no end since something was mended last: nobody asks them again. Absent where nothing is started twice. */
+  readonly endless?: Set<string>;
   readonly system: System;
 }
 
@@ -36,8 +38,8 @@ export async function connectSuperuser(
 
 /** The same for questions about the server as a whole: there need not be a database `postgres`, and it need not let anybody in. */
 export const connectForServer = (
-  { settings, binaries }: Local,
+  { settings, binaries, endless }: Local,
   signal: AbortSignal,
   socketDir = settings.socketDir,
   limits: SessionLimits = {},
-): Promise<Connection> => openForServer({ ...settings, socketDir }, { major: binaries.major, ...limits }, signal);
+): Promise<Connection> => openForServer({ ...settings, socketDir }, { major: binaries.major, ...limits }, signal, endless);

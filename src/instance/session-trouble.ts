@@ -38,8 +38,9 @@ export const troubleRows: readonly TroubleRow[] = [
     id: 'session-without-end',
     when: ({ isEndless = false }) => isEndless,
     then: 'unknown',
-    words: 'its session came to no end and heard no timeout, so its process was ended',
-    remedy: 'a restart of dbkit asks it again; `dbkit inspect --deep` looks at its files',
+    words: 'a question to it came to no end, and no timeout ended it',
+    remedy:
+      'take a copy of its files, then look at its indexes with `pg_amcheck`; each start of dbkit asks it once more, which ends every session for a moment',
   },
   {
     id: 'nobody-answered',

@@ -66,9 +66,21 @@ const closed = new Set(['3D000', '55000', '28000']);
  * The same for questions about the server as a whole, however long they take: in `postgres`, else in the application's database. In `template1`
  * last, as nobody can make a database while somebody else's session is in its template (createdb in src/backend/commands/dbcommands.c).
  */
-export async function openForServer(address: ServerAddress, limits: SessionLimits, signal: AbortSignal): Promise<Connection> {
-  const application = address.database ?? address.username;
-  return openInFirst(['postgres', ...(application === undefined ? [] : [application]), 'template1'], address, limits, signal);
+export async function openForServer(
+  address: ServerAddress,
+  limits: SessionLimits,
+  signal: AbortSignal,
+  endless: ReadonlySet<string> = new Set(),
+): Promise<Connection> {
+  const names = databasesForServer(address);
+  const open = names.filter((name) => !endless.has(name));
+  return openInFirst(open.length > 0 ? open : names, address, limits, signal);
+}
+
+/** Databases where a question about the server as a whole is asked, the first of them that lets somebody in. */
+export function databasesForServer({ database, username }: Pick<ServerAddress, 'database' | 'username'>): readonly string[] {
+  const application = database ?? username;
+  return [...new Set(['postgres', ...(application === undefined ? [] : [application]), 'template1'])];
 }
 
 /** For making, renaming and dropping databases: `postgres`, else `template1`, which no one of them is. Advisory locks are of that database. */

@@ -13,7 +13,7 @@ import { type Bench, setAside } from './set-aside.ts';
  */
 export async function rebuildCatalogIndex(bench: Bench, { path, relation: named }: Finding, signal: AbortSignal): Promise<void> {
   const { local } = bench;
-  const [isFolder, inDatabase] = [/^base\/\d+$/.test(path), /^base\/(\d+)(?:\/|$)/.exec(path)?.[1]];
+  const [isFolder, inDatabase] = [/^base\/\d+$/.test(path), /^(?:base|pg_tblspc\/\d+\/[^/]+)\/(\d+)(?:\/|$)/.exec(path)?.[1]];
   const database = inDatabase === undefined ? await anyDatabase(local, signal) : await databaseNamed(local, inDatabase, signal);
   const relation = await mappedRelation(local.volume.dataDir, path);
   const index = relation?.kind === 'index' ? relation : undefined;

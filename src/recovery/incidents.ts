@@ -12,6 +12,8 @@ export const incidents = {
   'files-touched':
     'somebody wrote to {relations} while no server ran, and neither a backup nor the WAL tells what was there before. Where it was only a copy or a `touch` all is ' +
     'well; else count the rows. Take a backup (`dbkit backup create`), by which it is known the next time',
+  'session-killed':
+    'a session of dbkit came to no end and was killed, and the server recovered from that: it emptied its unlogged tables, and ended every other session',
   'damage-is-named': 'the server runs; what it names is reported, and nothing is replaced for it',
   'index-rebuilt': 'an index holds nothing that its table does not',
   'dump-loaded': '{count} databases of {label} were loaded into the new cluster',

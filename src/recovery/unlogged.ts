@@ -9,13 +9,21 @@ import type { Loss } from './losses.ts';
  * and after a crash the server empties the tables itself; so only a clean stop leaves something that a restore takes.
  */
 export function unloggedTables(dataDir: string, signal: AbortSignal): RelationName[] {
+  return unlogged(dataDir, signal, (main) => (statSync(join(dataDir, main), { throwIfNoEntry: false })?.size ?? 0) > 0);
+}
+
+function unlogged(dataDir: string, signal: AbortSignal, counts: (main: string) => boolean): RelationName[] {
   const { entries } = walk(dataDir, signal, (path) => path === 'base' || path.startsWith('base/') || path.startsWith('pg_tblspc'));
   return [...entries.values()].flatMap(({ path, sizeBytes }) => {
     const [, main, database, name] = /^((?:base|pg_tblspc\/\d+\/PG_[^/]+)\/(\d+)\/(\d+))_init$/.exec(path) ?? [];
     if (main === undefined || sizeBytes > 0) return [];
-    const rows = statSync(join(dataDir, main), { throwIfNoEntry: false })?.size ?? 0;
-    return rows > 0 ? [{ database: `with oid ${database}`, name: `with filenode ${name}` }] : [];
+    return counts(main) ? [{ database: `with oid ${database}`, name: `with filenode ${name}` }] : [];
   });
+}
+
+/** The same where the server has emptied them by now: any of them may have held rows. */
+export function mayBeUnlogged(dataDir: string, signal: AbortSignal): RelationName[] {
+  return unlogged(dataDir, signal, () => true);
 }
 
 export const unloggedLosses = (tables: readonly RelationName[], oldBytes: string | null): Loss[] =>

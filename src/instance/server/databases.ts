@@ -2,6 +2,7 @@ import { DbkitError, isAbort } from '../../kernel/errors.ts';
 import { detailOf, sqlStateOf } from '../connection.ts';
 import type { Local } from '../local.ts';
 import { type Trouble, troubleOf } from '../session-trouble.ts';
+import { databasesForServer } from '../sessions.ts';
 import { type LostRelation, lostFiles } from './lost-files.ts';
 import { EndlessSession, inWatchedSession } from './watched-session.ts';
 
@@ -42,8 +43,6 @@ export interface DatabaseQuestions {
   readonly socketDir?: string | undefined;
   /** Files that were gone before crash recovery and are there again. */
   readonly madeAnew?: readonly string[];
-  /** Databases whose sessions came to no end before: they are not asked. */
-  readonly unasked?: ReadonlySet<string> | undefined;
   /** How long to ask again what may pass, in milliseconds. */
   readonly patienceMs?: number;
 }
@@ -51,7 +50,6 @@ export interface DatabaseQuestions {
 /** One check, while it goes on. */
 interface Course extends DatabaseQuestions {
   readonly patienceMs: number;
-  readonly unasked: Set<string>;
   deadlineMs: number;
 }
 
@@ -72,7 +70,7 @@ type Answer =
 export async function checkDatabases(local: Local, questions: DatabaseQuestions, signal: AbortSignal): Promise<DatabaseCheck> {
   const { clock } = local.system;
   const patienceMs = questions.patienceMs ?? PATIENCE_MS;
-  const course: Course = { ...questions, patienceMs, unasked: new Set(questions.unasked), deadlineMs: clock.monotonicMs() + patienceMs };
+  const course: Course = { ...questions, patienceMs, deadlineMs: clock.monotonicMs() + patienceMs };
   const first = await listDatabases(local, course, signal);
   if ('troubles' in first) return sorted(0, [], first.troubles);
   const lost = [...first.lost];
@@ -110,7 +108,7 @@ async function listDatabases(
   const { clock } = local.system;
   for (let round = 0, pauseMs = FIRST_PAUSE_MS; ; round += 1, pauseMs *= 2) {
     const failed: Extract<Answer, { silence: Silence }>[] = [];
-    for (const name of ['postgres', 'template1']) {
+    for (const name of databasesForServer(local.settings)) {
       const answer = await ask(local, { name, path: undefined }, course, round, signal);
       if ('lost' in answer) {
         // Another one that was tried first is in the list, and gets its place in the data directory, unless it is gone.
@@ -125,8 +123,7 @@ async function listDatabases(
 }
 
 async function ask(local: Local, { name, path }: Database, course: Course, round: number, signal: AbortSignal): Promise<Answer> {
-  const { socketDir, madeAnew = [], unasked, patienceMs } = course;
-  if (unasked.has(name)) return { silence: silenceOf({ name, path }, endless), passes: false };
+  const { socketDir, madeAnew = [], patienceMs } = course;
   const limits = { connectTimeoutMs: CONNECT_TIMEOUTS_MS[round] ?? CONNECT_TIMEOUTS_MS.at(-1)!, lockTimeoutMs: LOCK_TIMEOUT_MS };
   try {
     return await inWatchedSession(
@@ -141,16 +138,14 @@ async function ask(local: Local, { name, path }: Database, course: Course, round
     );
   } catch (cause) {
     if (isAbort(cause) || !(cause instanceof DbkitError)) throw cause; // dbkit's own fault is never the database's.
-    if (cause instanceof EndlessSession) {
-      unasked.add(name);
-      course.deadlineMs = local.system.clock.monotonicMs() + patienceMs; // The server recovers from that first.
-    }
-    const trouble = cause instanceof EndlessSession ? endless : { sqlState: sqlStateOf(cause), words: detailOf(cause) };
+    const isEndless = cause instanceof EndlessSession;
+    if (isEndless) course.deadlineMs = local.system.clock.monotonicMs() + patienceMs; // The server recovers from that first.
+    const trouble = isEndless ? endless : { sqlState: sqlStateOf(cause), words: detailOf(cause) };
     return { silence: silenceOf({ name, path }, trouble), passes: troubleOf(trouble).passes ?? false };
   }
 }
 
-const endless: Trouble = { sqlState: undefined, words: 'it came to no end', isEndless: true };
+const endless: Trouble = { sqlState: undefined, words: 'its process was killed', isEndless: true };
 
 const silenceOf = ({ name, path }: Database, trouble: Trouble): Silence => ({
   database: name,

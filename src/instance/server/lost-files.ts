@@ -90,7 +90,7 @@ const MADE_ANEW = `
    WHERE relkind IN ('r', 'i', 't', 'm', 'S') AND pg_relation_filepath(oid) = ANY ($1)`;
 
 /** Files that the session's database lacks; `anew`: paths of files that crash recovery has made. */
-export async function lostFiles(session: Connection, database: string, anew: readonly string[]): Promise<LostRelation[]> {
+export async function lostFiles(session: Pick<Connection, 'query'>, database: string, anew: readonly string[]): Promise<LostRelation[]> {
   const first = await session.query<FileRow>(LOST_FILES);
   // A table that is dropped, rewritten or vacuumed at this moment looks like a lost one: what is lost is lost at a second look too.
   const still = new Set(first.length > 0 ? (await session.query<FileRow>(LOST_FILES)).map(({ path }) => path) : []);

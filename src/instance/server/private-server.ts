@@ -91,6 +91,8 @@ export async function openPrivateWay(local: Local): Promise<PrivateWay> {
       lc_messages: 'C',
       ssl: 'off',
       autovacuum: 'off',
+      restart_after_crash: 'on', // A session that comes to no end is killed (watched-session.ts),
+      update_process_title: 'on', // and is known by its title before it has begun.
       max_logical_replication_workers: '0',
       synchronous_standby_names: '',
       'cron.launch_active_jobs': 'off',

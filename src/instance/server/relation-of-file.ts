@@ -153,7 +153,7 @@ async function inDatabase(
   work: (query: Query) => Promise<void>,
 ): Promise<void> {
   try {
-    const asked = async (session: Connection): Promise<void> => work((text, values) => session.query(text, [...values]));
+    const asked = async (session: Pick<Connection, 'query'>): Promise<void> => work((text, values) => session.query(text, [...values]));
     if (database !== undefined) return await inWatchedSession(local, { database, socketDir }, asked, signal);
     const session = await connectForServer(local, signal, socketDir);
     await asked(session).finally(() => session.end());
