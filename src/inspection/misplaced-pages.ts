@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { misplacedPage } from '../formats/btree.ts';
 import { classRow, rowsOf } from '../formats/catalog-rows.ts';
 import type { ControlFile } from '../formats/control-file.ts';
@@ -30,10 +30,10 @@ export function inspectMisplacedPages(
 /** The same after a clean stop, for files that somebody wrote to since: few, whatever there is. No session need be lost to them. */
 export function inspectTouchedIndexes(dataDir: string, seen: Walk, control: ControlFile): Finding[] {
   const stoppedMs = seen.entries.get('global/pg_control')?.mtimeMs ?? Number.POSITIVE_INFINITY; // The last file that a stop writes.
-  const isTouched = (home: string): boolean =>
-    [...seen.entries.values()].some(({ path, kind, mtimeMs }) => kind === 'file' && mtimeMs > stoppedMs && path.startsWith(`${home}/`));
+  const touched = new Set<string>();
+  for (const { path, kind, mtimeMs } of seen.entries.values()) if (kind === 'file' && mtimeMs > stoppedMs) touched.add(dirname(path));
   return ['global', ...databaseDirectories(seen)]
-    .filter(isTouched)
+    .filter((home) => touched.has(home))
     .flatMap((home) => inspectHome(dataDir, home, seen, control))
     .filter(({ path }) => (seen.entries.get(path)?.mtimeMs ?? 0) > stoppedMs);
 }
