@@ -1,6 +1,7 @@
 import { findBaseline } from '../backups/find-baseline.ts';
 import { type Finding, isOf } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
+import type { Local } from '../instance/local.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { lastLines } from '../instance/server/server-log.ts';
 import { DbkitError } from '../kernel/errors.ts';
@@ -20,7 +21,7 @@ import { type Course, down, isGood, oneRound, type Round } from './round.ts';
 import { settle } from './settle.ts';
 import { settleDamage } from './settle-damage.ts';
 import { askSilentDatabases } from './silent-databases.ts';
-import { whyEndless } from './why-endless.ts';
+import { killedReport, leftReport, whyEndless } from './why-endless.ts';
 
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
 
@@ -36,9 +37,11 @@ export async function bringUp(
   handles: Handles,
   signal: AbortSignal,
 ): Promise<RunningService> {
+  const recoveries: Recovered[] = [];
   try {
-    return await raise(hold, before, options, handles, signal);
+    return await raise(hold, before, options, { ...handles, recoveries }, signal);
   } catch (cause) {
+    await tellShortfall(hold.local, recoveries, handles); // The next start sees where this one ended, and not how far it had come.
     // A stop that comes before `ready` is a clean one too: without its inventory the next start would know less than this one did.
     if (signal.aborted) await rememberStop(hold.local, unsettled(before));
     throw cause;
@@ -49,33 +52,45 @@ export async function bringUp(
 const unsettled = ({ report }: Inspection): Finding[] =>
   report.findings.filter(({ code }) => isOf(code, 'relation', 'page', 'index', 'catalog', 'database'));
 
+/** The first of the servers that came up on these data and fell short of its WAL tells it: those after it did not recover, or from there on. */
+async function tellShortfall(local: Local, recoveries: readonly Recovered[], { note }: Pick<Handles, 'note'>): Promise<void> {
+  for (const recovered of recoveries) {
+    const short = await judgeRecovery(local, recovered);
+    if (short) return note(short);
+  }
+}
+
 async function raise(
   hold: Hold,
   seen: Inspection,
   options: PostgresqlOptions,
-  handles: Handles,
+  handles: Handles & { readonly recoveries: Recovered[] },
   signal: AbortSignal,
 ): Promise<RunningService> {
   const { local, lock } = hold;
   const { settings, system } = local;
   const tried = new Set<string>();
   const unproven = new Set<string>();
-  let recovered: Recovered | undefined;
-  let before = seen;
+  let owed: readonly string[] = [];
+  let [before, wasClean] = [seen, seen.cleanShutdown];
+  local.endless?.clear();
   let attempts = 0;
   let course: Course = { isJudged: false, isUnheard: false };
   for (let times = 0; times < ROUNDS_MAX; times += 1) {
     const begunMs = system.clock.monotonicMs();
-    const round = await oneRound(hold, options, { before, tried, unproven, course }, signal);
+    const round = await oneRound(hold, options, { before, tried, unproven, owed, course }, signal);
     const { launched, judgement, isEnsured, filled } = round;
-    recovered ??= round.recovered; // Of the first server that came up on these data: the next one does not recover any more.
+    if (round.recovered) handles.recoveries.push(round.recovered);
     if (judgement.rebuilt.length > 0) handles.note(rebuiltReport(local, judgement.rebuilt, begunMs));
     if (filled) handles.note(filled);
     if (launched.kind === 'serving' && isGood(judgement))
-      return accept(hold, handles, { ...round, launched, recovered }, { before, begunMs, options }, signal);
+      return accept(hold, handles, { ...round, launched }, { before, begunMs, options }, signal);
     await down(launched, system.clock);
-    const { complaints, plan, isToBeLeft } = await whyEndless(hold, options, { judgement, before, tried, note: handles.note }, signal);
-    if (isToBeLeft) continue;
+    if (judgement.endless.length > 0 && wasClean) handles.note(killedReport(local, before));
+    const verdict = await whyEndless(hold, options, { judgement, tried, isLast: owed.length > 0 }, signal);
+    owed = verdict.owed;
+    if (verdict.isToGoOn) continue;
+    const { complaints, plan } = verdict;
     const isUnproven = plan !== undefined && replacesUnasked(plan) && (await rereadEvidence(local, plan, signal)).length === 0;
     if (isUnproven) {
       system.log.error('recovery.unproven', 'what the server says is not seen in the files, so nothing is replaced', {
@@ -86,8 +101,11 @@ async function raise(
       const input = planInput(options, { inspection: plan.inspection, reported: complaints, tried, answering: false });
       const ended = await ascend(local, input, { lock, spoiled: hold.spoiled, first: plan }, signal);
       handles.note(ended.report);
-      local.endless?.clear();
-      if (isReplacing(ended.plan)) [before, recovered] = [ofReplaced(before), undefined];
+      if (isReplacing(ended.plan)) {
+        [before, wasClean] = [ofReplaced(before), false];
+        local.endless?.clear();
+        handles.recoveries.length = 0;
+      }
       for (const finding of complaints) tried.add(findingKey(finding));
       course = { isJudged: false, isUnheard: false };
       continue;
@@ -117,16 +135,16 @@ interface Accepted {
 /** A server with a good verdict: what is known of it is told, and it serves. */
 async function accept(
   hold: Hold,
-  handles: Handles,
-  { launched, judgement, recovered, isEnsured }: Round & { readonly launched: Extract<Launch, { kind: 'serving' }> },
+  handles: Handles & { readonly recoveries: readonly Recovered[] },
+  { launched, judgement, isEnsured }: Round & { readonly launched: Extract<Launch, { kind: 'serving' }> },
   { before, begunMs, options }: Accepted,
   signal: AbortSignal,
 ): Promise<RunningService> {
   const { local, lock } = hold;
   const { complaints, plan, rechecked, unknown } = judgement;
   const { note } = handles;
-  const short = recovered && (await judgeRecovery(local, recovered));
-  if (short) note(short);
+  await tellShortfall(local, handles.recoveries, handles);
+  if (unknown.some(({ isEndless }) => isEndless)) note(leftReport(local, unknown));
   if (rechecked?.unknown) note(rechecked.unknown);
   if (plan) note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
   else if (complaints.length > 0) note(servedReport(local, complaints, begunMs));
@@ -163,7 +181,12 @@ async function serve(
       damage.push(...findings);
       handles.note(servedReport(hold.local, findings, begunMs));
     };
-    void askSilentDatabases(hold.local, before, { unknown, found }, over.signal);
+    void askSilentDatabases(
+      hold.local,
+      before,
+      { unknown, found, killed: () => handles.note(killedReport(hold.local, undefined)) },
+      over.signal,
+    );
   }
   return running;
 }

@@ -2,6 +2,7 @@ import { findBaseline, sources } from '../backups/find-baseline.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { notAccepted } from '../inspection/known-damage.ts';
+import { endlessSince } from '../instance/local.ts';
 import type { Silence } from '../instance/server/databases.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { findingKey, makePlan, type Plan, type PlanInput } from '../recovery/plan.ts';
@@ -19,6 +20,8 @@ export interface Case {
   readonly tried: ReadonlySet<string>;
   /** Findings that the server named and that its files do not show, by `findingKey`: they are told, and nothing is replaced for them. */
   readonly unproven: ReadonlySet<string>;
+  /** Databases whose sessions came to no end before, and whose files are still to be looked at. */
+  readonly owed: readonly string[];
   /** Where the server is asked, when its door is closed to clients. */
   readonly socketDir: string | undefined;
 }
@@ -29,7 +32,9 @@ export interface Judgement {
   readonly rebuilt: readonly Finding[];
   /** Databases of which nothing is known. */
   readonly unknown: readonly Silence[];
-  /** Databases whose sessions came to no end in this round: the server stops, and their files are looked at. */
+  /** It went away while it was asked. */
+  readonly isGone: boolean;
+  /** Databases whose sessions came to no end: the server stops, and their files are looked at. */
   readonly endless: readonly string[];
   /** Undefined: nothing is complained about. */
   readonly plan: Plan | undefined;
@@ -41,20 +46,21 @@ export interface Judgement {
 export async function judge(
   hold: Hold,
   options: PostgresqlOptions,
-  { launched, before, tried, unproven, socketDir }: Case,
+  { launched, before, tried, unproven, owed, socketDir }: Case,
   signal: AbortSignal,
 ): Promise<Judgement> {
-  const endlessBefore = new Set(hold.local.endless);
+  const endlessNow = endlessSince(hold.local);
   const examined = launched.kind === 'serving' ? await whileItServes(hold, options, launched, { before, socketDir }, signal) : undefined;
   const complaints = examined?.complaints ?? (await complaintsOf(hold.local, await lastWordsOf(launched)));
   const { rebuilt = [], unknown = [], answering = false, rechecked } = examined ?? {};
   const reported = complaints.filter((finding) => !unproven.has(findingKey(finding)));
-  const endless = [...(hold.local.endless ?? [])].filter((name) => !endlessBefore.has(name));
+  const endless = [...new Set([...owed, ...endlessNow()])];
   const facts = { reported, tried, serving: examined !== undefined, answering };
   return {
     complaints,
     rebuilt,
     unknown,
+    isGone: launched.kind === 'serving' && examined === undefined,
     endless,
     rechecked,
     plan: reported.length > 0 ? await planFor(hold, options, facts, signal) : undefined,
@@ -79,9 +85,9 @@ async function whileItServes(
   });
   try {
     signal.throwIfAborted();
-    const endlessBefore = local.endless?.size ?? 0;
+    const endlessNow = endlessSince(local);
     const examined = await examine(local, before, { socketDir }, asking.signal);
-    const isEndless = (local.endless?.size ?? 0) > endlessBefore; // Then it is asked again, after a look at its files.
+    const isEndless = endlessNow().length > 0; // Everything is asked again, after a look at the files.
     const rechecked = isEndless ? undefined : await recheck({ local, before, socketDir }, findBaseline(backups), asking.signal);
     return {
       ...examined,

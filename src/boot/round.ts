@@ -34,6 +34,8 @@ export interface Known {
   readonly before: Inspection;
   readonly tried: ReadonlySet<string>;
   readonly unproven: ReadonlySet<string>;
+  /** Databases whose files are to be looked at once the server has been shut down in order. */
+  readonly owed: readonly string[];
   readonly course: Course;
 }
 
@@ -52,7 +54,7 @@ export interface Round {
 export async function oneRound(
   hold: Hold,
   options: PostgresqlOptions,
-  { before: seen, tried, unproven, course }: Known,
+  { before: seen, tried, unproven, owed, course }: Known,
   signal: AbortSignal,
 ): Promise<Round> {
   const { local, lock } = hold;
@@ -67,7 +69,7 @@ export async function oneRound(
   const overrides: Readonly<Record<string, string>> = Object.assign({}, ...settings);
   const control = beforeStart(local);
   const before = facts.isNew ? sinceMade(seen, control) : seen;
-  const door = course.isUnheard ? 'closed' : doorFor(facts).then;
+  const door = course.isUnheard || owed.length > 0 ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {
     await rememberSuspects(local, before);
     await voidInventory(system, local.stateDir);
@@ -77,7 +79,7 @@ export async function oneRound(
   };
   const judged = async (launched: Launch, way?: PrivateWay): Promise<Judgement> => {
     try {
-      return await judge(hold, options, { launched, before, tried, unproven, socketDir: way?.socketDir }, signal);
+      return await judge(hold, options, { launched, before, tried, unproven, owed, socketDir: way?.socketDir }, signal);
     } catch (cause) {
       await down(launched, system.clock); // A refusal does not leave it running.
       throw cause;
@@ -117,7 +119,8 @@ const sinceMade = (seen: Inspection, { control }: BeforeStart): Inspection =>
   seen.control === undefined && control?.state === 'shut down' ? { ...seen, cleanShutdown: true } : seen;
 
 /** The server may serve. */
-export const isGood = ({ plan, endless }: Judgement): boolean => (plan === undefined || plan.decision === 'start') && endless.length === 0;
+export const isGood = ({ plan, endless, isGone }: Judgement): boolean =>
+  !isGone && endless.length === 0 && (plan === undefined || plan.decision === 'start');
 
 async function doorFacts({ volume, backupDir, system }: Local, { report, saw }: Inspection, isJudged: boolean): Promise<DoorFacts> {
   const isProven = report.clean && report.inventory === 'match';

@@ -1,6 +1,6 @@
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
-import type { Local } from '../instance/local.ts';
+import { endlessSince, type Local } from '../instance/local.ts';
 import type { Silence } from '../instance/server/databases.ts';
 import { troubleOf } from '../instance/session-trouble.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
@@ -16,7 +16,11 @@ const PAUSE_MS_MAX = 10 * 60_000;
 export async function askSilentDatabases(
   local: Local,
   before: Inspection,
-  { unknown, found }: { readonly unknown: readonly Silence[]; readonly found: (findings: readonly Finding[]) => void },
+  {
+    unknown,
+    found,
+    killed,
+  }: { readonly unknown: readonly Silence[]; readonly found: (findings: readonly Finding[]) => void; readonly killed: () => void },
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, log } = local.system;
@@ -24,7 +28,9 @@ export async function askSilentDatabases(
   try {
     for (let pauseMs = FIRST_PAUSE_MS; left.some((silence) => troubleOf(silence).passes); pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
       await clock.sleep(pauseMs, signal);
+      const endlessNow = endlessSince(local);
       const { complaints, unknown: still } = await examine(local, before, { patienceMs: 0 }, signal);
+      if (endlessNow().length > 0) killed();
       if (complaints.length > 0) return found(complaints);
       if (still.length === 0) log.info('databases.checked', 'every database that accepts connections has answered now');
       left = still;

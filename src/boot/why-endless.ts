@@ -1,54 +1,57 @@
 import type { ControlFile } from '../formats/control-file.ts';
-import type { RelationName } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { inspectMisplacedPages } from '../inspection/misplaced-pages.ts';
 import { readControl } from '../inspection/state.ts';
 import { walk } from '../inspection/walk.ts';
 import type { Local } from '../instance/local.ts';
+import type { Silence } from '../instance/server/databases.ts';
 import { incident } from '../recovery/incidents.ts';
 import { told } from '../recovery/losses.ts';
 import { findingKey } from '../recovery/plan.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import { mayBeUnlogged, unloggedLosses } from '../recovery/unlogged.ts';
+import { unloggedLosses, unloggedTables } from '../recovery/unlogged.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 import { type Judgement, planFor } from './judge.ts';
 
 interface Case {
   readonly judgement: Judgement;
-  readonly before: Inspection;
   readonly tried: ReadonlySet<string>;
-  note(report: RecoveryReport): void;
+  /** The server was started once more already to be shut down in order. */
+  readonly isLast: boolean;
 }
 
-/**
- * The verdict on a server that is stopped by now: where sessions of it came to no end, with what its files say of that. `isToBeLeft`: they say nothing, or
- * nothing that was not tried, so those databases are not asked again. Killing a session made the server recover, which empties unlogged tables: told, where
- * it had been stopped cleanly.
- */
+interface Verdict extends Pick<Judgement, 'complaints' | 'plan'> {
+  /** Databases whose files could not be judged yet. */
+  readonly owed: readonly string[];
+  /** Nothing is to be mended: it is started again, and those databases are not asked. */
+  readonly isToGoOn: boolean;
+}
+
+/** The verdict on a server that is stopped by now: where sessions of it came to no end, with what its files say of that. */
 export async function whyEndless(
   hold: Hold,
   options: PostgresqlOptions,
-  { judgement, before, tried, note }: Case,
+  { judgement, tried, isLast }: Case,
   signal: AbortSignal,
-): Promise<Pick<Judgement, 'complaints' | 'plan'> & { readonly isToBeLeft: boolean }> {
+): Promise<Verdict> {
   const { local } = hold;
   const { complaints, plan, endless } = judgement;
-  const emptied = endless.length > 0 && before.cleanShutdown ? mayBeUnlogged(local.volume.dataDir, signal) : [];
-  if (emptied.length > 0) note(emptiedReport(local, emptied));
-  if (endless.length === 0 || (plan !== undefined && plan.decision !== 'start')) return { complaints, plan, isToBeLeft: false };
+  const asItIs = { complaints, plan, owed: [], isToGoOn: false };
+  if (endless.length === 0 || (plan !== undefined && plan.decision !== 'start')) return asItIs;
+  const { volume, system } = local;
+  const goOn = { ...asItIs, plan: undefined, isToGoOn: true };
   const control = controlOf(local);
-  const found =
-    control === undefined
-      ? []
-      : inspectMisplacedPages(local.volume.dataDir, walk(local.volume.dataDir, signal), control, numbersOf(judgement));
+  if (control === undefined && !isLast) return { ...goOn, owed: endless };
+  const found = control ? inspectMisplacedPages(volume.dataDir, walk(volume.dataDir, signal), control, numbersOf(judgement), signal) : [];
   const untried = found.filter((finding) => !tried.has(findingKey(finding)));
   if (untried.length === 0) {
-    const why = control === undefined ? 'the server did not stop in order, so its files cannot be judged' : 'its files do not tell why';
-    local.system.log.warn('database.left', `${endless.join(', ')}: ${why}; not asked again, the others are served`);
-    return { complaints: [], plan: undefined, isToBeLeft: true };
+    const why = control === undefined ? 'the server does not stop in order, so its files cannot be judged' : 'its files do not tell why';
+    system.log.warn('database.left', `${endless.join(', ')}: ${why}; it is not asked again, and the others are served`);
+    return goOn;
   }
+  for (const name of endless) local.endless?.delete(name); // Once its index is mended it is asked again.
   const facts = { reported: untried, tried, serving: false, answering: false };
-  return { complaints: untried, plan: await planFor(hold, options, facts, signal), isToBeLeft: false };
+  return { ...asItIs, complaints: untried, plan: await planFor(hold, options, facts, signal) };
 }
 
 /** Undefined where the server was not shut down in order: its files may be of several moments then. */
@@ -63,15 +66,22 @@ function numbersOf({ endless, unknown }: Judgement): ReadonlySet<string> | undef
   return numbers.includes(undefined) ? undefined : new Set(numbers.flatMap((number) => number ?? []));
 }
 
-function emptiedReport({ system }: Local, tables: readonly RelationName[]): RecoveryReport {
-  return {
-    at: system.clock.now().toISOString(),
-    findings: [],
-    decision: 'start',
-    ...incident('session-killed'),
-    steps: [],
-    quarantine: null,
-    ...told(unloggedLosses(tables, null)),
-    durationMs: 0,
-  };
+/**
+ * Killing a session makes the server recover, which empties unlogged tables: those that held rows when a server had been stopped cleanly, or all where
+ * one serves already.
+ */
+export function killedReport(local: Local, before: Pick<Inspection, 'sizeOf'> | undefined): RecoveryReport {
+  const heldRows = (file: string): boolean => before === undefined || (before.sizeOf(file) ?? 0) > 0;
+  const tables = unloggedTables(local.volume.dataDir, new AbortController().signal, heldRows);
+  return { ...bareReport(local), ...incident('session-killed'), ...told(unloggedLosses(tables, null)) };
 }
+
+/** Databases that are served although nothing is known of them. */
+export function leftReport(local: Local, unknown: readonly Silence[]): RecoveryReport {
+  const names = unknown.flatMap(({ database, isEndless }) => (isEndless ? [database] : []));
+  const losses = [{ kind: 'unknown', reason: 'not-asked', oldBytes: null }] as const;
+  return { ...bareReport(local), ...incident('databases-left', { databases: names.join(', ') }), ...told(losses) };
+}
+
+const bareReport = ({ system }: Local) =>
+  ({ at: system.clock.now().toISOString(), findings: [], decision: 'start', steps: [], quarantine: null, durationMs: 0 }) as const;

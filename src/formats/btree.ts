@@ -22,10 +22,11 @@ const NONE = 0;
 const LEVEL_MAX = 32;
 
 interface Page {
-  readonly bytes: Buffer;
   readonly next: number;
   readonly level: number;
   readonly flags: number;
+  /** Of one that is no leaf. */
+  readonly children: readonly number[];
 }
 
 /** One page by its block; undefined where the file has none. */
@@ -41,24 +42,28 @@ export function misplacedPage(read: ReadBlock): number | undefined {
   if (first === undefined || !isMeta(pageOf(first)) || first.readUInt32LE(meta.magic) !== MAGIC) return undefined;
   const [root, level] = [first.readUInt32LE(meta.root), first.readUInt32LE(meta.level)];
   const [fastRoot, fastLevel] = [first.readUInt32LE(meta.fastRoot), first.readUInt32LE(meta.fastLevel)];
-  return root === NONE ? undefined : (misplacedBelow(read, root, level) ?? misplacedBelow(read, fastRoot, fastLevel));
+  if (root === NONE) return undefined;
+  const pageAt = reader(read);
+  return misplacedBelow(pageAt, root, level) ?? (fastRoot === root ? undefined : misplacedBelow(pageAt, fastRoot, fastLevel));
 }
 
-function misplacedBelow(read: ReadBlock, top: number, height: number): number | undefined {
+type PageAt = (block: number) => Page | undefined;
+
+function misplacedBelow(pageAt: PageAt, top: number, height: number): number | undefined {
   if (height > LEVEL_MAX) return 0;
+  const isWrong = (page: Page | undefined, level: number): boolean =>
+    page === undefined || isMeta(page) || (isInUse(page) && !isOf(page, level));
   for (let level = height, leftmost = top; ; level -= 1) {
     let below: number | undefined;
     const met = new Set<number>();
     for (let block = leftmost; block !== NONE; ) {
-      const page = met.has(block) ? undefined : pageAt(read, block);
-      if (page === undefined || isMeta(page) || (isInUse(page) && !isOf(page, level))) return block;
+      const page = met.has(block) ? undefined : pageAt(block);
+      if (page === undefined || isWrong(page, level)) return block;
       met.add(block);
-      if (level > 0 && isInUse(page))
-        for (const child of children(page)) {
-          below ??= child;
-          const lower = pageAt(read, child);
-          if (lower === undefined || isMeta(lower) || (isInUse(lower) && !isOf(lower, level - 1))) return child;
-        }
+      for (const child of level > 0 && isInUse(page) ? page.children : []) {
+        below ??= child;
+        if (isWrong(pageAt(child), level - 1)) return child;
+      }
       block = page.next;
     }
     if (level === 0) return undefined;
@@ -67,19 +72,27 @@ function misplacedBelow(read: ReadBlock, top: number, height: number): number | 
   }
 }
 
-function pageAt(read: ReadBlock, block: number): Page | undefined {
-  const bytes = read(block);
-  const isPage = bytes !== undefined && bytes.readUInt16LE(header.special) === bytes.length - SPECIAL_BYTES;
-  return isPage ? pageOf(bytes) : undefined;
+/** Each page is read once, and what is kept of it is small. */
+function reader(read: ReadBlock): PageAt {
+  const known = new Map<number, Page | undefined>();
+  return (block) => {
+    if (known.has(block)) return known.get(block);
+    const bytes = read(block);
+    const isPage = bytes !== undefined && bytes.readUInt16LE(header.special) === bytes.length - SPECIAL_BYTES;
+    const page = isPage ? pageOf(bytes) : undefined;
+    known.set(block, page);
+    return page;
+  };
 }
 
 function pageOf(bytes: Buffer): Page {
   const special = bytes.length - SPECIAL_BYTES;
+  const [next, flags] = [bytes.readUInt32LE(special + at.next), bytes.readUInt16LE(special + at.flags)];
   return {
-    bytes,
-    next: bytes.readUInt32LE(special + at.next),
+    next,
+    flags,
     level: bytes.readUInt32LE(special + at.level),
-    flags: bytes.readUInt16LE(special + at.flags),
+    children: (flags & (LEAF | META)) === 0 ? childrenOf(bytes, next) : [],
   };
 }
 
@@ -89,11 +102,13 @@ const isInUse = ({ flags }: Page): boolean => (flags & (DELETED | HALF_DEAD)) ==
 const isOf = (page: Page, level: number): boolean => page.level === level && ((page.flags & LEAF) !== 0) === (level === 0);
 
 /** Where the entries of a page that is no leaf lead; the first entry of one that has a right neighbour is its upper bound. */
-function* children({ bytes, next }: Page): Generator<number> {
+function childrenOf(bytes: Buffer, next: number): number[] {
+  const children: number[] = [];
   const end = bytes.length - SPECIAL_BYTES;
   const lower = Math.min(bytes.readUInt16LE(header.lower), end);
   for (let item = HEADER_BYTES + (next === NONE ? 0 : ITEM_BYTES); item + ITEM_BYTES <= lower; item += ITEM_BYTES) {
     const offset = bytes.readUInt32LE(item) & 0x7fff;
-    if (offset >= lower && offset + 4 <= end) yield bytes.readUInt16LE(offset) * 0x10000 + bytes.readUInt16LE(offset + 2); // itemptr.h: the high half first.
+    if (offset >= lower && offset + 4 <= end) children.push(bytes.readUInt16LE(offset) * 0x10000 + bytes.readUInt16LE(offset + 2)); // itemptr.h: the high half first.
   }
+  return children;
 }

@@ -222,7 +222,7 @@ async function look(
       ...(isServed ? [] : await inspectStandIns(dataDir, seen, known, signal)),
       ...oddSizes(seen, known, compared, isServed),
       ...(known.state === 'shut down' && !known.checksums && !isServed && !recovers(seen)
-        ? inspectTouchedIndexes(dataDir, seen, known)
+        ? inspectTouchedIndexes(dataDir, seen, known, signal)
         : []),
       ...inspectLeftovers(dataDir, seen, known),
     );

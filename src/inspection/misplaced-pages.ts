@@ -9,7 +9,7 @@ import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { openPlainSync, readPlainSync } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
 import { databaseDirectories, FIRST_USER_OID } from './relations.ts';
-import type { Walk } from './walk.ts';
+import type { Entry, Walk } from './walk.ts';
 
 const CLASS_OID = 1259; // pg_class.h
 
@@ -22,30 +22,41 @@ export function inspectMisplacedPages(
   seen: Walk,
   control: ControlFile,
   numbers: ReadonlySet<string> | undefined,
+  signal: AbortSignal,
 ): Finding[] {
   const homes = databaseDirectories(seen).filter((home) => numbers === undefined || numbers.has(home.slice(home.lastIndexOf('/') + 1)));
-  return ['global', ...homes].flatMap((home) => inspectHome(dataDir, home, seen, control));
+  return inspectHomes({ dataDir, seen, control, homes: ['global', ...homes] }, () => true, signal);
 }
 
 /** The same after a clean stop, for files that somebody wrote to since: few, whatever there is. No session need be lost to them. */
-export function inspectTouchedIndexes(dataDir: string, seen: Walk, control: ControlFile): Finding[] {
+export function inspectTouchedIndexes(dataDir: string, seen: Walk, control: ControlFile, signal: AbortSignal): Finding[] {
   const stoppedMs = seen.entries.get('global/pg_control')?.mtimeMs ?? Number.POSITIVE_INFINITY; // The last file that a stop writes.
+  const isTouched = ({ kind, mtimeMs }: Entry): boolean => kind === 'file' && mtimeMs > stoppedMs;
   const touched = new Set<string>();
-  for (const { path, kind, mtimeMs } of seen.entries.values()) if (kind === 'file' && mtimeMs > stoppedMs) touched.add(dirname(path));
-  return ['global', ...databaseDirectories(seen)]
-    .filter((home) => touched.has(home))
-    .flatMap((home) => inspectHome(dataDir, home, seen, control))
-    .filter(({ path }) => (seen.entries.get(path)?.mtimeMs ?? 0) > stoppedMs);
+  for (const entry of seen.entries.values()) if (isTouched(entry)) touched.add(dirname(entry.path));
+  const homes = ['global', ...databaseDirectories(seen)].filter((home) => touched.has(home));
+  return inspectHomes({ dataDir, seen, control, homes }, isTouched, signal);
 }
 
-function inspectHome(dataDir: string, home: string, { entries }: Walk, control: ControlFile): Finding[] {
+interface Looked {
+  readonly dataDir: string;
+  readonly seen: Walk;
+  readonly control: ControlFile;
+  readonly homes: readonly string[];
+}
+
+function inspectHomes({ dataDir, seen, control, homes }: Looked, isWanted: (entry: Entry) => boolean, signal: AbortSignal): Finding[] {
   const { blockSizeBytes, blocksPerSegment } = control;
-  return catalogIndexes(dataDir, home, control).flatMap((path): Finding[] => {
-    const { kind, sizeBytes = 0 } = entries.get(path) ?? {};
-    if (kind !== 'file' || sizeBytes >= blockSizeBytes * blocksPerSegment) return []; // No catalog's index comes to a second segment.
-    const block = misplacedIn(join(dataDir, path), blockSizeBytes);
-    if (block === undefined) return [];
-    return [{ code: 'catalog-index.damaged', path, evidence: `its pages lead round, or nowhere, at page ${block}`, severity: 'certain' }];
+  return homes.flatMap((home) => {
+    signal.throwIfAborted();
+    return catalogIndexes(dataDir, home, control).flatMap((path): Finding[] => {
+      const entry = seen.entries.get(path);
+      if (entry?.kind !== 'file' || !isWanted(entry)) return [];
+      if (entry.sizeBytes >= blockSizeBytes * blocksPerSegment) return []; // No catalog's index comes to a second segment.
+      const block = misplacedIn(join(dataDir, path), blockSizeBytes);
+      if (block === undefined) return [];
+      return [{ code: 'catalog-index.damaged', path, evidence: `its pages lead round, or nowhere, at page ${block}`, severity: 'certain' }];
+    });
   });
 }
 

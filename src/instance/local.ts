@@ -25,6 +25,12 @@ export interface Local {
   readonly system: System;
 }
 
+/** Names the databases whose sessions come to no end from now on. */
+export function endlessSince({ endless = new Set() }: Pick<Local, 'endless'>): () => string[] {
+  const before = new Set(endless);
+  return () => [...endless].filter((name) => !before.has(name));
+}
+
 /** A session as the superuser over the instance's own socket, or another one of the same data. */
 export async function connectSuperuser(
   { settings, binaries }: Local,

@@ -55,6 +55,7 @@ export const unknownReasons = {
   'no-backup': 'no backup proves the pages',
   'zero-pages': 'pages hold zeroes, and neither a backup nor the WAL says if something was there',
   touched: 'files were written to while no server ran, and neither a backup nor the WAL tells what they held',
+  'not-asked': 'a database was not asked, as a session in it comes to no end',
   'no-mark': 'no mark tells how far the WAL had come',
   'no-state': 'the state folder is gone, and with it the inventory of the last clean stop, and the cluster has no checksums',
 } as const;

@@ -52,7 +52,8 @@ function isTold(scene: Scene, gap: Gap, gaps: readonly Gap[], { losses, damage }
   const own = pieces.filter(({ path }) => path === place.path);
   if (own.some(({ blocks }) => blocks === undefined || blocks.length === 0)) return true;
   const blocks = own.flatMap((piece) => piece.blocks ?? []);
-  return own.length > 0 && lostIn(gap, gaps) <= heldBy(losses.some(isAnEnd) ? ofAnotherMoment(place, blocks) : place, blocks);
+  const unexplained = gaps.filter((one) => !losses.some((loss) => explainsAll(scene, one, loss)));
+  return own.length > 0 && lostIn(gap, unexplained) <= heldBy(losses.some(isAnEnd) ? ofAnotherMoment(place, blocks) : place, blocks);
 }
 
 /** Then the data is that of an earlier moment, and a block held other rows than at the end, though no more than the fullest. */

@@ -125,33 +125,38 @@ scenario(
   },
 );
 
-scenario(
-  {
-    name: 'the same of an index that had been built anew, and its file bears an older time',
-    section: 'B',
-    detectedBefore: false,
-    healedBy: 'repair',
-    rowsLost: 'those of unlogged tables: told',
-    from: 'template',
-    majors,
-  },
-  async (instance) => {
-    await noChecksums(instance);
-    const first = await boot(instance);
-    await ask(instance, 'app', UNLOGGED);
-    await ask(instance, 'app', 'REINDEX INDEX pg_namespace_oid_index');
-    const file = await fileOf(instance, 'pg_namespace_oid_index');
-    await first.stop();
-    const { atime, mtime } = await stat(join(instance.dataDir, file));
-    await mixUp(instance, file, page(0, 1));
-    await utimes(join(instance.dataDir, file), atime, mtime);
-    const running = await boot(instance);
-    await expectAllRows(instance, 0);
-    expect(await hitsOf(instance)).toBe(0);
-    expect(await readRecovery(instance)).toMatchObject({ decision: 'repair', losses: [{ kind: 'unlogged' }] });
-    await expectStopped(instance, await running.stop());
-  },
-);
+for (const [restarts, what] of [
+  ['on', ''],
+  ['off', ', and restart_after_crash is off'],
+] as const)
+  scenario(
+    {
+      name: `the same of an index that had been built anew, and its file bears an older time${what}`,
+      section: 'B',
+      detectedBefore: false,
+      healedBy: 'repair',
+      rowsLost: 'those of unlogged tables: told',
+      from: 'template',
+      majors,
+    },
+    async (instance) => {
+      await noChecksums(instance);
+      const first = await boot(instance);
+      await ask(instance, 'app', UNLOGGED);
+      await ask(instance, 'app', 'REINDEX INDEX pg_namespace_oid_index');
+      await ask(instance, 'app', `ALTER SYSTEM SET restart_after_crash = ${restarts}`);
+      const file = await fileOf(instance, 'pg_namespace_oid_index');
+      await first.stop();
+      const { atime, mtime } = await stat(join(instance.dataDir, file));
+      await mixUp(instance, file, page(0, 1));
+      await utimes(join(instance.dataDir, file), atime, mtime);
+      const running = await boot(instance);
+      await expectAllRows(instance, 0);
+      expect(await hitsOf(instance)).toBe(0);
+      expect(await readRecovery(instance)).toMatchObject({ decision: 'repair', losses: [{ kind: 'unlogged' }] });
+      await expectStopped(instance, await running.stop());
+    },
+  );
 
 scenario(
   {

@@ -15,8 +15,6 @@ const STATEMENT_TIMEOUT_MS = 60_000;
 const STATEMENT_MS_MAX = STATEMENT_TIMEOUT_MS + 5_000;
 /** Of its own: none of dbkit's questions needs a tenth of it, and one that goes round takes it in seconds. */
 const MEMORY_BYTES_MAX = 1024 ** 3;
-/** Two looks in a row: the first one may come out of a pause of the whole machine. */
-const LOOKS = 2;
 const RECOVERY_MS_MAX = 60_000;
 const POLL_MS = 100;
 
@@ -51,7 +49,8 @@ export async function inWatchedSession<T>(
   const over = new AbortController();
   const { clock } = local.system;
   const backend = () => ({ pid: session?.backendPid, asksForMs: askedMs === undefined ? 0 : clock.monotonicMs() - askedMs });
-  const watch = watchOver(local, { database, socketDir, backend }, { over: over.signal, signal });
+  const cut = (): void => void session?.end();
+  const watch = watchOver(local, { database, socketDir, backend, cut }, { over: over.signal, signal });
   try {
     const opened = await connectSuperuser(local, database, signal, socketDir, { statementTimeoutMs: STATEMENT_TIMEOUT_MS, ...limits });
     session = opened;
@@ -63,9 +62,7 @@ export async function inWatchedSession<T>(
     });
   } catch (cause) {
     over.abort();
-    const isEnded = await watch;
-    if (isAbort(cause) || !isEnded) throw cause;
-    local.endless?.add(database);
+    if (!(await watch) || isAbort(cause)) throw cause;
     throw new EndlessSession(database, cause);
   } finally {
     over.abort();
@@ -78,18 +75,20 @@ interface Watched {
   readonly socketDir: string | undefined;
   /** The session's own process, once it has begun, and for how long its statement has been under way. */
   backend(): { readonly pid: number | undefined; readonly asksForMs: number };
+  /** Hangs up: of a process that dbkit may not kill. */
+  cut(): void;
 }
 
-/** True when a process was ended. While a session begins, its process is known by its title alone: so are those of earlier ones that dbkit has left. */
+/** True when a process was ended, seen twice beyond a limit: the first look may come out of a pause of the whole machine. While a session begins, its process is known by its title alone: so are those of earlier ones that dbkit has left. */
 async function watchOver(
   local: Local,
-  { database, socketDir, backend }: Watched,
+  { database, socketDir, backend, cut }: Watched,
   { over, signal }: { readonly over: AbortSignal; readonly signal: AbortSignal },
 ): Promise<boolean> {
   const { settings, system } = local;
   const client = `${settings.superuser} ${database} [local] `;
   const begins = (pid: number): boolean => ['startup', 'authentication'].some((activity) => titleOf(pid).endsWith(client + activity));
-  const seen = new Map<number, { readonly looks: number; readonly processorMs: number }>();
+  const firstBeyond = new Map<number, number>(); // Its processor time when it was first seen beyond a limit.
   try {
     for (;;) {
       await system.clock.sleep(LOOK_EVERY_MS, over);
@@ -97,34 +96,43 @@ async function watchOver(
       if (postmaster === undefined) continue;
       const there = processesOf(postmaster).map(({ pid }) => pid);
       const own = backend();
-      for (const pid of there) {
+      const endless = there.filter((pid) => {
+        if (pid !== own.pid && !begins(pid)) return false;
         const { processorMs, ownBytes } = effortOf(pid);
-        const isLong = pid === own.pid ? own.asksForMs > STATEMENT_MS_MAX : begins(pid) && processorMs > BEGIN_MS_MAX;
-        const isLarge = ownBytes > MEMORY_BYTES_MAX && (pid === own.pid || begins(pid));
-        const last = seen.get(pid);
-        const works = last === undefined || processorMs > last.processorMs; // One that waits for a disk is left to it.
-        seen.set(pid, { looks: (isLong || isLarge) && works ? (last?.looks ?? 0) + 1 : 0, processorMs });
-      }
-      const endless = there.filter((pid) => (seen.get(pid)?.looks ?? 0) >= LOOKS);
+        const isLarge = ownBytes > MEMORY_BYTES_MAX;
+        const isLong = pid === own.pid ? own.asksForMs > STATEMENT_MS_MAX : processorMs > BEGIN_MS_MAX;
+        const before = firstBeyond.get(pid);
+        if (isLarge || isLong) firstBeyond.set(pid, before ?? processorMs);
+        else firstBeyond.delete(pid);
+        return before !== undefined && (isLarge || (isLong && processorMs > before)); // One that waits for a disk is left to it.
+      });
+      if (endless.length === 0) continue;
       const killed = endless.filter(kill);
-      if (killed.length === 0) continue;
+      local.endless?.add(database);
       system.log.warn(
         'session.endless',
-        `a question to ${database} came to no end and could not be cancelled, so its process was killed; PostgreSQL ends every session and recovers by itself`,
-        { pids: killed.map(String) },
+        `a question to ${database} came to no end and could not be cancelled; ${killed.length > 0 ? KILLED : LEFT}`,
+        {
+          pids: endless.map(String),
+        },
       );
-      await awaitRecovery(postmaster, new Set(there), system.clock, signal);
+      if (killed.length > 0) await awaitRecovery(postmaster, new Set(there), system.clock, signal).catch(() => undefined);
+      else cut();
       return true;
     }
   } catch {
-    return false; // The session is over, or nobody can tell: then nothing is ended.
+    return false; // The session is over.
   }
 }
+
+const KILLED = 'its process was killed, PostgreSQL ends every session and recovers by itself';
+const LEFT = 'dbkit may not kill its process, and has hung up';
 
 /** The server that listens there, by the first line of its socket's lock file (miscinit.c, CreateSocketLockFile); undefined over TCP. */
 async function postmasterAt(socketDir: string, port: number): Promise<number | undefined> {
   if (!socketDir.startsWith('/')) return undefined;
-  const pid = Number((await readPlainText(join(socketDir, `.s.PGSQL.${port}.lock`))).split('\n')[0]);
+  const text = await readPlainText(join(socketDir, `.s.PGSQL.${port}.lock`)).catch(() => ''); // Perhaps it can be read at the next look.
+  const pid = Number(text.split('\n')[0]);
   return Number.isInteger(pid) && pid > 1 ? pid : undefined;
 }
 
