@@ -27,7 +27,11 @@ test.each([
 
 test('databases that nobody answers for say nothing of the backup', async () => {
   let nowMs = 0;
-  const clock = { monotonicMs: () => (nowMs += 60_000), sleep: async () => undefined, now: () => new Date(0) };
+  const clock = {
+    monotonicMs: () => (nowMs += 60_000),
+    sleep: () => new Promise((resolve) => setImmediate(resolve)),
+    now: () => new Date(0),
+  };
   const settings = { port: 1, superuser: 'postgres', socketDir: '/nonexistent' };
   const local = { settings, binaries: { major: 17 }, system: { clock } } as unknown as Local;
   const checks = createChecks(clock);

@@ -90,7 +90,7 @@ async function watchOver(
   const begins = (pid: number): boolean => ['startup', 'authentication'].some((activity) => titleOf(pid).endsWith(client + activity));
   const firstBeyond = new Map<number, number>(); // Its processor time when it was first seen beyond a limit.
   try {
-    for (;;) {
+    while (!over.aborted) {
       await system.clock.sleep(LOOK_EVERY_MS, over);
       const postmaster = await postmasterAt(socketDir ?? settings.socketDir, settings.port);
       if (postmaster === undefined) continue;
@@ -121,8 +121,9 @@ async function watchOver(
       return true;
     }
   } catch {
-    return false; // The session is over.
+    // The session is over.
   }
+  return false;
 }
 
 const KILLED = 'its process was killed, PostgreSQL ends every session and recovers by itself';

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { Loss } from '../../src/recovery/losses.ts';
-import type { Scene } from './harm-scene.ts';
-import { untold } from './harm-verdict.ts';
-import type { Gap } from './harm-witness.ts';
+import type { Scene } from '../fault/harm-scene.ts';
+import { untold } from '../fault/harm-verdict.ts';
+import type { Gap } from '../fault/harm-witness.ts';
 
 const path = 'base/16384/16500';
 const scene = {
