@@ -4,7 +4,7 @@ import type { Inspection } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { lastLines } from '../instance/server/server-log.ts';
-import { DbkitError } from '../kernel/errors.ts';
+import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import type { RunningService } from '../kernel/running-service.ts';
 import { ascend, isReplacing } from '../recovery/ascend.ts';
 import { carryOut } from '../recovery/carry-out.ts';
@@ -21,7 +21,7 @@ import { type Course, down, isGood, oneRound, type Round } from './round.ts';
 import { settle } from './settle.ts';
 import { settleDamage } from './settle-damage.ts';
 import { askSilentDatabases } from './silent-databases.ts';
-import { killedReport, leftReport, whyEndless } from './why-endless.ts';
+import { endlessIn, killedReport, leftReport, tellKilled, whyEndless } from './why-endless.ts';
 
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
 
@@ -38,10 +38,14 @@ export async function bringUp(
   signal: AbortSignal,
 ): Promise<RunningService> {
   const recoveries: Recovered[] = [];
+  const { log } = hold.local.system;
   try {
     return await raise(hold, before, options, { ...handles, recoveries }, signal);
   } catch (cause) {
-    await tellShortfall(hold.local, recoveries, handles); // The next start sees where this one ended, and not how far it had come.
+    // The next start sees where this one ended, and not how far it should have come.
+    await tellShortfall(hold.local, recoveries, handles).catch((why: unknown) =>
+      log.warn('recovery.unjudged', 'how far it had recovered is not known', { why: wordsOf(why) }),
+    );
     // A stop that comes before `ready` is a clean one too: without its inventory the next start would know less than this one did.
     if (signal.aborted) await rememberStop(hold.local, unsettled(before));
     throw cause;
@@ -52,9 +56,12 @@ export async function bringUp(
 const unsettled = ({ report }: Inspection): Finding[] =>
   report.findings.filter(({ code }) => isOf(code, 'relation', 'page', 'index', 'catalog', 'database'));
 
-/** The first of the servers that came up on these data and fell short of its WAL tells it: those after it did not recover, or from there on. */
-async function tellShortfall(local: Local, recoveries: readonly Recovered[], { note }: Pick<Handles, 'note'>): Promise<void> {
-  for (const recovered of recoveries) {
+/**
+ * The first of the servers that came up on these data and fell short of its WAL tells it: those after it did not recover, or from there on. Once: what a mark of the
+ * new server says is no news of them.
+ */
+async function tellShortfall(local: Local, recoveries: Recovered[], { note }: Pick<Handles, 'note'>): Promise<void> {
+  for (const recovered of recoveries.splice(0)) {
     const short = await judgeRecovery(local, recovered);
     if (short) return note(short);
   }
@@ -71,24 +78,28 @@ async function raise(
   const { settings, system } = local;
   const tried = new Set<string>();
   const unproven = new Set<string>();
-  let owed: readonly string[] = [];
+  let toLookAt: readonly string[] = [];
   let [before, wasClean] = [seen, seen.cleanShutdown];
   local.endless?.clear();
   let attempts = 0;
   let course: Course = { isJudged: false, isUnheard: false };
   for (let times = 0; times < ROUNDS_MAX; times += 1) {
     const begunMs = system.clock.monotonicMs();
-    const round = await oneRound(hold, options, { before, tried, unproven, owed, course }, signal);
+    const round = await oneRound(
+      hold,
+      options,
+      { before, tried, unproven, toLookAt, course, cameUp: (one) => void handles.recoveries.push(one) },
+      signal,
+    );
     const { launched, judgement, isEnsured, filled } = round;
-    if (round.recovered) handles.recoveries.push(round.recovered);
     if (judgement.rebuilt.length > 0) handles.note(rebuiltReport(local, judgement.rebuilt, begunMs));
     if (filled) handles.note(filled);
     if (launched.kind === 'serving' && isGood(judgement))
       return accept(hold, handles, { ...round, launched }, { before, begunMs, options }, signal);
     await down(launched, system.clock);
     if (judgement.endless.length > 0 && wasClean) handles.note(killedReport(local, before));
-    const verdict = await whyEndless(hold, options, { judgement, tried, isLast: owed.length > 0 }, signal);
-    owed = verdict.owed;
+    const verdict = await whyEndless(hold, options, { judgement, tried, wasRestarted: toLookAt.length > 0 }, signal);
+    toLookAt = verdict.toLookAt;
     if (verdict.isToGoOn) continue;
     const { complaints, plan } = verdict;
     const isUnproven = plan !== undefined && replacesUnasked(plan) && (await rereadEvidence(local, plan, signal)).length === 0;
@@ -97,15 +108,16 @@ async function raise(
         why: plan.rung.words,
       });
       for (const finding of complaints) unproven.add(findingKey(finding));
+      toLookAt = judgement.endless;
     } else if (plan && plan.decision !== 'start') {
       const input = planInput(options, { inspection: plan.inspection, reported: complaints, tried, answering: false });
       const ended = await ascend(local, input, { lock, spoiled: hold.spoiled, first: plan }, signal);
       handles.note(ended.report);
       if (isReplacing(ended.plan)) {
         [before, wasClean] = [ofReplaced(before), false];
-        local.endless?.clear();
         handles.recoveries.length = 0;
       }
+      local.endless?.clear();
       for (const finding of complaints) tried.add(findingKey(finding));
       course = { isJudged: false, isUnheard: false };
       continue;
@@ -114,7 +126,7 @@ async function raise(
     course = { isJudged: isEnsured, isUnheard: isUnproven || complaints.length === 0 };
     if (isFirstSilence) continue; // Behind the door the server speaks English: it may be that nobody here understood it.
     attempts += 1;
-    if (attempts >= settings.startAttempts) throw gaveUp(launched, attempts);
+    if (attempts >= settings.startAttempts) throw await gaveUp(launched, attempts);
     system.log.warn(
       'server.retry',
       `PostgreSQL did not start; trying again in ${settings.startRetrySeconds} s (${attempts + 1} of ${settings.startAttempts})`,
@@ -135,7 +147,7 @@ interface Accepted {
 /** A server with a good verdict: what is known of it is told, and it serves. */
 async function accept(
   hold: Hold,
-  handles: Handles & { readonly recoveries: readonly Recovered[] },
+  handles: Handles & { readonly recoveries: Recovered[] },
   { launched, judgement, isEnsured }: Round & { readonly launched: Extract<Launch, { kind: 'serving' }> },
   { before, begunMs, options }: Accepted,
   signal: AbortSignal,
@@ -144,7 +156,8 @@ async function accept(
   const { complaints, plan, rechecked, unknown } = judgement;
   const { note } = handles;
   await tellShortfall(local, handles.recoveries, handles);
-  if (unknown.some(({ isEndless }) => isEndless)) note(leftReport(local, unknown));
+  const left = endlessIn(unknown);
+  if (left.length > 0) note(leftReport(local, left));
   if (rechecked?.unknown) note(rechecked.unknown);
   if (plan) note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
   else if (complaints.length > 0) note(servedReport(local, complaints, begunMs));
@@ -184,15 +197,15 @@ async function serve(
     void askSilentDatabases(
       hold.local,
       before,
-      { unknown, found, killed: () => handles.note(killedReport(hold.local, undefined)) },
+      { unknown, found, killed: (names) => tellKilled(hold.local, names, handles.note) },
       over.signal,
     );
   }
   return running;
 }
 
-function gaveUp(launched: Launch, attempts: number): DbkitError {
-  const lines = launched.kind === 'serving' ? [] : launched.lines;
+async function gaveUp(launched: Launch, attempts: number): Promise<DbkitError> {
+  const lines = launched.kind === 'serving' ? await launched.lines() : launched.lines;
   const panics = launched.kind === 'stuck' ? launched.panics : undefined;
   const stuck = panics === undefined ? 'made no more progress while starting' : `gave up its recovery and began it again ${panics} times`;
   const how = launched.kind === 'stuck' ? stuck : 'did not start';

@@ -21,7 +21,7 @@ export interface Case {
   /** Findings that the server named and that its files do not show, by `findingKey`: they are told, and nothing is replaced for them. */
   readonly unproven: ReadonlySet<string>;
   /** Databases whose sessions came to no end before, and whose files are still to be looked at. */
-  readonly owed: readonly string[];
+  readonly toLookAt: readonly string[];
   /** Where the server is asked, when its door is closed to clients. */
   readonly socketDir: string | undefined;
 }
@@ -46,7 +46,7 @@ export interface Judgement {
 export async function judge(
   hold: Hold,
   options: PostgresqlOptions,
-  { launched, before, tried, unproven, owed, socketDir }: Case,
+  { launched, before, tried, unproven, toLookAt, socketDir }: Case,
   signal: AbortSignal,
 ): Promise<Judgement> {
   const endlessNow = endlessSince(hold.local);
@@ -54,7 +54,7 @@ export async function judge(
   const complaints = examined?.complaints ?? (await complaintsOf(hold.local, await lastWordsOf(launched)));
   const { rebuilt = [], unknown = [], answering = false, rechecked } = examined ?? {};
   const reported = complaints.filter((finding) => !unproven.has(findingKey(finding)));
-  const endless = [...new Set([...owed, ...endlessNow()])];
+  const endless = [...new Set([...toLookAt, ...endlessNow()])];
   const facts = { reported, tried, serving: examined !== undefined, answering };
   return {
     complaints,

@@ -14,7 +14,6 @@ import { ascend } from '../recovery/ascend.ts';
 import { goingOn, joinReports, reportOf } from '../recovery/describe.ts';
 import { incident } from '../recovery/incidents.ts';
 import { fromDump } from '../recovery/ladder.ts';
-import { howMuch } from '../recovery/losses.ts';
 import { makePlan } from '../recovery/plan.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import { unknownReport } from '../recovery/unknown-report.ts';
@@ -45,7 +44,7 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
   let tell = (): void => undefined;
   let published = false; // A new cluster that has not been started yet: it bears the marker of an unfinished one, but this process knows better.
   const note = (report: RecoveryReport): void => {
-    const tells = report.findings.some(({ code }) => code !== 'entry.foreign') || howMuch(report.losses) !== 'nothing';
+    const tells = report.findings.some(({ code }) => code !== 'entry.foreign') || report.steps.length > 0;
     if (tells || report.decision !== 'start') last = joinReports(last, report);
     tell();
   };

@@ -12,7 +12,7 @@ import { rebuildIndexes, withOwners } from './owned-damage.ts';
 import { memoryOf } from './recheck.ts';
 import { asFound } from './settle-damage.ts';
 import { tellUnknown } from './unknown-pages.ts';
-import { killedReport } from './why-endless.ts';
+import { tellKilled } from './why-endless.ts';
 
 interface Sources {
   readonly findBaseline: FindBaseline;
@@ -63,7 +63,7 @@ async function prove(local: Local, { findBaseline, must, note }: Sources, signal
   const stays = known.filter((entry) => entry.severity === 'certain' || proof.isLate || outlivesPages(entry));
   await memory.settle(control.systemIdentifier, [...stays, ...open]);
   const unknown = await tellUnknown(way, unknownFindings(proof), begunMs, signal);
-  if (endlessNow().length > 0) note(killedReport(local, undefined));
+  if (endlessNow().length > 0) tellKilled(local, endlessNow(), note);
   signal.throwIfAborted(); // What a server that is gone had is no news of its successor.
   if (unknown) note(unknown);
   if (open.length > 0) note(servedReport(local, open.map(asFound), begunMs));

@@ -35,15 +35,15 @@ export interface Known {
   readonly tried: ReadonlySet<string>;
   readonly unproven: ReadonlySet<string>;
   /** Databases whose files are to be looked at once the server has been shut down in order. */
-  readonly owed: readonly string[];
+  readonly toLookAt: readonly string[];
   readonly course: Course;
+  /** Hears at once how a server came up: whatever happens to it then, the next one does not recover from there. */
+  cameUp(recovered: Recovered): void;
 }
 
 export interface Round {
   readonly launched: Launch;
   readonly judgement: Judgement;
-  /** How it recovered; undefined where it did not come up. */
-  readonly recovered: Recovered | undefined;
   /** The application's role and database were made sure of behind the closed door. */
   readonly isEnsured: boolean;
   /** A dump was loaded into the new cluster. */
@@ -54,7 +54,7 @@ export interface Round {
 export async function oneRound(
   hold: Hold,
   options: PostgresqlOptions,
-  { before: seen, tried, unproven, owed, course }: Known,
+  { before: seen, tried, unproven, toLookAt, course, cameUp }: Known,
   signal: AbortSignal,
 ): Promise<Round> {
   const { local, lock } = hold;
@@ -69,37 +69,35 @@ export async function oneRound(
   const overrides: Readonly<Record<string, string>> = Object.assign({}, ...settings);
   const control = beforeStart(local);
   const before = facts.isNew ? sinceMade(seen, control) : seen;
-  const door = course.isUnheard || owed.length > 0 ? 'closed' : doorFor(facts).then;
+  const door = course.isUnheard || toLookAt.length > 0 ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {
+    const beforeIt = beforeStart(local);
     await rememberSuspects(local, before);
     await voidInventory(system, local.stateDir);
     system.reached('server.voided-inventory');
     const all = { ...overrides, ...way?.settings };
-    return launch(local, { dataDir: volume.dataDir, privateSocketDir: way?.socketDir, lock, overrides: all }, signal);
+    const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: way?.socketDir, lock, overrides: all }, signal);
+    if (launched.kind === 'serving')
+      cameUp({ before: beforeIt, seen: before, standby: launched.standby, wentOn: beforeStart(local).control });
+    return launched;
   };
   const judged = async (launched: Launch, way?: PrivateWay): Promise<Judgement> => {
     try {
-      return await judge(hold, options, { launched, before, tried, unproven, owed, socketDir: way?.socketDir }, signal);
+      return await judge(hold, options, { launched, before, tried, unproven, toLookAt, socketDir: way?.socketDir }, signal);
     } catch (cause) {
       await down(launched, system.clock); // A refusal does not leave it running.
       throw cause;
     }
   };
-  const recoveryOf = (launched: Launch): Recovered | undefined =>
-    launched.kind === 'serving'
-      ? { before: control, seen: before, standby: launched.standby, wentOn: beforeStart(local).control }
-      : undefined;
   if (door === 'open') {
     const launched = await begin();
-    const recovered = recoveryOf(launched);
-    return { launched, recovered, judgement: await judged(launched), isEnsured: false };
+    return { launched, judgement: await judged(launched), isEnsured: false };
   }
   const way = await openPrivateWay(local);
   try {
     const behind = await begin(way);
-    const recovered = recoveryOf(behind);
     const judgement = await judged(behind, way);
-    if (behind.kind !== 'serving' || !isGood(judgement)) return { launched: behind, judgement, recovered, isEnsured: false };
+    if (behind.kind !== 'serving' || !isGood(judgement)) return { launched: behind, judgement, isEnsured: false };
     let filled: RecoveryReport | undefined;
     try {
       await ensurePatiently(local, { isNew: facts.isNew, socketDir: way.socketDir }, signal);
@@ -108,7 +106,7 @@ export async function oneRound(
       await down(behind, system.clock);
     }
     const launched = await begin();
-    return { launched, judgement: launched.kind === 'serving' ? judgement : await judged(launched), recovered, isEnsured: true, filled };
+    return { launched, judgement: launched.kind === 'serving' ? judgement : await judged(launched), isEnsured: true, filled };
   } finally {
     await way.close();
   }

@@ -20,7 +20,11 @@ export async function askSilentDatabases(
     unknown,
     found,
     killed,
-  }: { readonly unknown: readonly Silence[]; readonly found: (findings: readonly Finding[]) => void; readonly killed: () => void },
+  }: {
+    readonly unknown: readonly Silence[];
+    readonly found: (findings: readonly Finding[]) => void;
+    readonly killed: (names: readonly string[]) => void;
+  },
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, log } = local.system;
@@ -30,7 +34,7 @@ export async function askSilentDatabases(
       await clock.sleep(pauseMs, signal);
       const endlessNow = endlessSince(local);
       const { complaints, unknown: still } = await examine(local, before, { patienceMs: 0 }, signal);
-      if (endlessNow().length > 0) killed();
+      if (endlessNow().length > 0) killed(endlessNow());
       if (complaints.length > 0) return found(complaints);
       if (still.length === 0) log.info('databases.checked', 'every database that accepts connections has answered now');
       left = still;

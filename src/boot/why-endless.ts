@@ -17,12 +17,12 @@ interface Case {
   readonly judgement: Judgement;
   readonly tried: ReadonlySet<string>;
   /** The server was started once more already to be shut down in order. */
-  readonly isLast: boolean;
+  readonly wasRestarted: boolean;
 }
 
 interface Verdict extends Pick<Judgement, 'complaints' | 'plan'> {
   /** Databases whose files could not be judged yet. */
-  readonly owed: readonly string[];
+  readonly toLookAt: readonly string[];
   /** Nothing is to be mended: it is started again, and those databases are not asked. */
   readonly isToGoOn: boolean;
 }
@@ -31,17 +31,17 @@ interface Verdict extends Pick<Judgement, 'complaints' | 'plan'> {
 export async function whyEndless(
   hold: Hold,
   options: PostgresqlOptions,
-  { judgement, tried, isLast }: Case,
+  { judgement, tried, wasRestarted }: Case,
   signal: AbortSignal,
 ): Promise<Verdict> {
   const { local } = hold;
   const { complaints, plan, endless } = judgement;
-  const asItIs = { complaints, plan, owed: [], isToGoOn: false };
+  const asItIs = { complaints, plan, toLookAt: [], isToGoOn: false };
   if (endless.length === 0 || (plan !== undefined && plan.decision !== 'start')) return asItIs;
   const { volume, system } = local;
   const goOn = { ...asItIs, plan: undefined, isToGoOn: true };
   const control = controlOf(local);
-  if (control === undefined && !isLast) return { ...goOn, owed: endless };
+  if (control === undefined && !wasRestarted) return { ...goOn, toLookAt: endless };
   const found = control ? inspectMisplacedPages(volume.dataDir, walk(volume.dataDir, signal), control, numbersOf(judgement), signal) : [];
   const untried = found.filter((finding) => !tried.has(findingKey(finding)));
   if (untried.length === 0) {
@@ -66,6 +66,10 @@ function numbersOf({ endless, unknown }: Judgement): ReadonlySet<string> | undef
   return numbers.includes(undefined) ? undefined : new Set(numbers.flatMap((number) => number ?? []));
 }
 
+/** Names of those whose sessions came to no end. */
+export const endlessIn = (unknown: readonly Silence[]): string[] =>
+  unknown.flatMap(({ database, isEndless }) => (isEndless ? [database] : []));
+
 /**
  * Killing a session makes the server recover, which empties unlogged tables: those that held rows when a server had been stopped cleanly, or all where
  * one serves already.
@@ -73,15 +77,23 @@ function numbersOf({ endless, unknown }: Judgement): ReadonlySet<string> | undef
 export function killedReport(local: Local, before: Pick<Inspection, 'sizeOf'> | undefined): RecoveryReport {
   const heldRows = (file: string): boolean => before === undefined || (before.sizeOf(file) ?? 0) > 0;
   const tables = unloggedTables(local.volume.dataDir, new AbortController().signal, heldRows);
-  return { ...bareReport(local), ...incident('session-killed'), ...told(unloggedLosses(tables, null)) };
+  const why = incident('session-killed');
+  return { ...bareReport(local), ...why, steps: [{ step: 'kill-session', ...why, done: true }], ...told(unloggedLosses(tables, null)) };
 }
 
 /** Databases that are served although nothing is known of them. */
-export function leftReport(local: Local, unknown: readonly Silence[]): RecoveryReport {
-  const names = unknown.flatMap(({ database, isEndless }) => (isEndless ? [database] : []));
+export function leftReport(local: Local, names: readonly string[]): RecoveryReport {
+  const why = (databases: string) => incident('databases-left', { databases });
+  const steps = names.map((name) => ({ step: `leave ${name}`, ...why(name), done: true }));
   const losses = [{ kind: 'unknown', reason: 'not-asked', oldBytes: null }] as const;
-  return { ...bareReport(local), ...incident('databases-left', { databases: names.join(', ') }), ...told(losses) };
+  return { ...bareReport(local), ...why(names.join(', ')), steps, ...told(losses) };
+}
+
+/** Beside a serving server. */
+export function tellKilled(local: Local, names: readonly string[], note: (report: RecoveryReport) => void): void {
+  note(killedReport(local, undefined));
+  note(leftReport(local, names));
 }
 
 const bareReport = ({ system }: Local) =>
-  ({ at: system.clock.now().toISOString(), findings: [], decision: 'start', steps: [], quarantine: null, durationMs: 0 }) as const;
+  ({ at: system.clock.now().toISOString(), findings: [], decision: 'start', quarantine: null, durationMs: 0 }) as const;

@@ -48,10 +48,10 @@ interface Looked {
 function inspectHomes({ dataDir, seen, control, homes }: Looked, isWanted: (entry: Entry) => boolean, signal: AbortSignal): Finding[] {
   const { blockSizeBytes, blocksPerSegment } = control;
   return homes.flatMap((home) => {
-    signal.throwIfAborted();
     return catalogIndexes(dataDir, home, control).flatMap((path): Finding[] => {
       const entry = seen.entries.get(path);
       if (entry?.kind !== 'file' || !isWanted(entry)) return [];
+      signal.throwIfAborted();
       if (entry.sizeBytes >= blockSizeBytes * blocksPerSegment) return []; // No catalog's index comes to a second segment.
       const block = misplacedIn(join(dataDir, path), blockSizeBytes);
       if (block === undefined) return [];

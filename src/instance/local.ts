@@ -20,7 +20,7 @@ export interface Local {
   readonly binaries: Binaries;
   /** The volume's lock, once it is held: for the server, and for every tool that writes to the data. */
   readonly lock?: HeldLock | undefined;
-  /** Databases whose sessions came to no end since something was mended last: nobody asks them again. Absent where nothing is started twice. */
+  /** Databases whose sessions came to no end since the start began, or something was mended: nobody asks them again. Absent where nothing is started twice. */
   readonly endless?: Set<string>;
   readonly system: System;
 }

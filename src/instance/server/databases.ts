@@ -48,7 +48,7 @@ export interface DatabaseQuestions {
 }
 
 /** One check, while it goes on. */
-interface Course extends DatabaseQuestions {
+interface Check extends DatabaseQuestions {
   readonly patienceMs: number;
   deadlineMs: number;
 }
@@ -70,8 +70,8 @@ type Answer =
 export async function checkDatabases(local: Local, questions: DatabaseQuestions, signal: AbortSignal): Promise<DatabaseCheck> {
   const { clock } = local.system;
   const patienceMs = questions.patienceMs ?? PATIENCE_MS;
-  const course: Course = { ...questions, patienceMs, deadlineMs: clock.monotonicMs() + patienceMs };
-  const first = await listDatabases(local, course, signal);
+  const check: Check = { ...questions, patienceMs, deadlineMs: clock.monotonicMs() + patienceMs };
+  const first = await listDatabases(local, check, signal);
   if ('troubles' in first) return sorted(0, [], first.troubles);
   const lost = [...first.lost];
   const troubles: Silence[] = first.databases.filter(({ invalid }) => invalid).map(invalidDatabase);
@@ -82,12 +82,12 @@ export async function checkDatabases(local: Local, questions: DatabaseQuestions,
     const begunMs = clock.monotonicMs();
     for (let from = 0; from < left.length; from += AT_ONCE) {
       const some = left.slice(from, from + AT_ONCE);
-      const answers = await Promise.all(some.map((database) => ask(local, database, course, round, signal)));
+      const answers = await Promise.all(some.map((database) => ask(local, database, check, round, signal)));
       for (const [index, answer] of answers.entries())
         if ('lost' in answer) {
           answered += 1;
           lost.push(...answer.lost);
-        } else if (answer.passes && begunMs + pauseMs <= course.deadlineMs) again.push(some[index]!);
+        } else if (answer.passes && begunMs + pauseMs <= check.deadlineMs) again.push(some[index]!);
         else troubles.push(answer.silence);
     }
     left = again;
@@ -99,7 +99,7 @@ export async function checkDatabases(local: Local, questions: DatabaseQuestions,
 /** One that is not in the list was dropped by its owner meanwhile; `postgres` need not be there. */
 async function listDatabases(
   local: Local,
-  course: Course,
+  check: Check,
   signal: AbortSignal,
 ): Promise<
   | { readonly asked: string; readonly databases: readonly Database[]; readonly lost: readonly LostRelation[] }
@@ -109,21 +109,21 @@ async function listDatabases(
   for (let round = 0, pauseMs = FIRST_PAUSE_MS; ; round += 1, pauseMs *= 2) {
     const failed: Extract<Answer, { silence: Silence }>[] = [];
     for (const name of databasesForServer(local.settings)) {
-      const answer = await ask(local, { name, path: undefined }, course, round, signal);
+      const answer = await ask(local, { name, path: undefined }, check, round, signal);
       if ('lost' in answer) {
         // Another one that was tried first is in the list, and gets its place in the data directory, unless it is gone.
         return { asked: name, databases: answer.listed, lost: answer.lost };
       }
       failed.push(answer);
     }
-    if (!failed.some(({ passes }) => passes) || clock.monotonicMs() + pauseMs > course.deadlineMs)
+    if (!failed.some(({ passes }) => passes) || clock.monotonicMs() + pauseMs > check.deadlineMs)
       return { troubles: failed.map(({ silence }) => silence) };
     await clock.sleep(pauseMs, signal);
   }
 }
 
-async function ask(local: Local, { name, path }: Database, course: Course, round: number, signal: AbortSignal): Promise<Answer> {
-  const { socketDir, madeAnew = [], patienceMs } = course;
+async function ask(local: Local, { name, path }: Database, check: Check, round: number, signal: AbortSignal): Promise<Answer> {
+  const { socketDir, madeAnew = [], patienceMs } = check;
   const limits = { connectTimeoutMs: CONNECT_TIMEOUTS_MS[round] ?? CONNECT_TIMEOUTS_MS.at(-1)!, lockTimeoutMs: LOCK_TIMEOUT_MS };
   try {
     return await inWatchedSession(
@@ -139,13 +139,13 @@ async function ask(local: Local, { name, path }: Database, course: Course, round
   } catch (cause) {
     if (isAbort(cause) || !(cause instanceof DbkitError)) throw cause; // dbkit's own fault is never the database's.
     const isEndless = cause instanceof EndlessSession;
-    if (isEndless) course.deadlineMs = local.system.clock.monotonicMs() + patienceMs; // The server recovers from that first.
+    if (isEndless) check.deadlineMs = local.system.clock.monotonicMs() + patienceMs; // The server recovers from that first.
     const trouble = isEndless ? endless : { sqlState: sqlStateOf(cause), words: detailOf(cause) };
     return { silence: silenceOf({ name, path }, trouble), passes: troubleOf(trouble).passes ?? false };
   }
 }
 
-const endless: Trouble = { sqlState: undefined, words: 'its process was killed', isEndless: true };
+const endless: Trouble = { sqlState: undefined, words: 'killed, and not asked again', isEndless: true };
 
 const silenceOf = ({ name, path }: Database, trouble: Trouble): Silence => ({
   database: name,

@@ -18,7 +18,7 @@ const MEMORY_BYTES_MAX = 1024 ** 3;
 const RECOVERY_MS_MAX = 60_000;
 const POLL_MS = 100;
 
-/** The backend of a session of dbkit's own was ended, as it came to no end; now or before. */
+/** A session of dbkit's own came to no end, now or before: its backend was killed, or could only be left. */
 export class EndlessSession extends DbkitError {
   constructor(database: string, cause?: unknown) {
     super('service.unready', `a session in ${database} comes to no end`, { cause });
@@ -79,7 +79,7 @@ interface Watched {
   cut(): void;
 }
 
-/** True when a process was ended, seen twice beyond a limit: the first look may come out of a pause of the whole machine. While a session begins, its process is known by its title alone: so are those of earlier ones that dbkit has left. */
+/** True when a process was killed, or left where dbkit may not, seen twice beyond a limit: the first look may come out of a pause of the whole machine. While a session begins, its process is known by its title alone: so are those of earlier ones that dbkit has left. */
 async function watchOver(
   local: Local,
   { database, socketDir, backend, cut }: Watched,
