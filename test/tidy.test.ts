@@ -117,6 +117,16 @@ test.each(files)('%s: what people read is plain', (file) => {
   }
 });
 
+test('the types that the package exports need no other package', () => {
+  const reached = new Set(['supervisor/plugin.ts']);
+  for (const file of reached) {
+    const text = readFileSync(join(src, file), 'utf8');
+    expect(text, file).not.toMatch(/ from '(?!\.|node:)/);
+    for (const [, specifier] of text.matchAll(/^(?:import|export) type .* from '(\.[^']+)'/gm))
+      reached.add(relative(src, resolve(src, dirname(file), specifier!)));
+  }
+});
+
 test('the README stays short', () => {
   expect(readFileSync('README.md', 'utf8').split(/\s+/).filter(Boolean).length).toBeLessThanOrEqual(900);
 });

@@ -1,6 +1,5 @@
 import type { ProbeName } from '../config/probe-names.ts';
-import type { Finding } from '../inspection/findings.ts';
-import type { KnownDamage } from '../inspection/known-damage.ts';
+import type { Finding, KnownDamage } from '../inspection/findings.ts';
 
 /** Why there is no session with the server. */
 export type RefusalKind =

@@ -33,6 +33,28 @@ export interface RelationName {
   readonly name: string;
 }
 
+/** Damage that was found and not mended: it stays known, whatever is started or stopped, until it is mended or a person accepts it. */
+export interface KnownDamage {
+  readonly code: FindingCode;
+  readonly path: string;
+  readonly evidence: string;
+  /** 'suspect': seen beside a crash, and not settled yet. */
+  readonly severity: 'suspect' | 'certain';
+  readonly blocks?: readonly number[] | undefined;
+  /** Of a suspect: where it ended, how many blocks it held before that, and when. */
+  readonly cut?: { readonly fromBlock: number; readonly toBlock: number; readonly since?: string | undefined } | undefined;
+  readonly since: string;
+  /** The relation it belongs to, as far as a server could say: `public.ledger` in `shop`. */
+  readonly database?: string | undefined;
+  readonly relation?: string | undefined;
+  readonly oid?: number | undefined;
+  /** About how many rows were in what is lost. */
+  readonly rows?: number | undefined;
+  readonly acceptedAt?: string | undefined;
+  /** A person has brought the data back with it: it is told, and no start replaces the data for it. */
+  readonly undoneAt?: string | undefined;
+}
+
 /** The defects that inspection and triage can find. Each row: what it means, in one phrase for people. Section letters are those of the docs' table. */
 export const findingCodes = {
   // A: not corruption

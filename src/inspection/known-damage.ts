@@ -3,27 +3,23 @@ import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { errnoOf, isDenied } from '../kernel/errors.ts';
 import type { System } from '../kernel/machine.ts';
-import { type Finding, type FindingCode, findingCodes, outlivesPages } from './findings.ts';
+import { type Finding, type FindingCode, findingCodes, type KnownDamage, outlivesPages } from './findings.ts';
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-export const knownDamageSchema = v.object({
+/** As it is written down. */
+export const knownDamageSchema: v.GenericSchema<unknown, KnownDamage> = v.object({
   code: v.custom<FindingCode>((code) => typeof code === 'string' && code in findingCodes),
   path: v.string(),
   evidence: v.string(),
-  /** 'suspect': seen beside a crash, and not settled yet. */
   severity: v.picklist(['suspect', 'certain']),
   blocks: v.optional(v.array(count)),
-  /** Of a suspect: where it ended, how many blocks it held before that, and when. */
   cut: v.optional(v.object({ fromBlock: count, toBlock: count, since: v.optional(v.string()) })),
   since: v.string(),
-  /** The relation it belongs to, as far as a server could say: `public.ledger` in `shop`. */
   database: v.optional(v.string()),
   relation: v.optional(v.string()),
   oid: v.optional(count),
-  /** About how many rows were in what is lost. */
   rows: v.optional(count),
   acceptedAt: v.optional(v.string()),
-  /** A person has brought the data back with it: it is told, and no start replaces the data for it. */
   undoneAt: v.optional(v.string()),
 });
 const memorySchema = v.object({
@@ -32,8 +28,7 @@ const memorySchema = v.object({
   entries: v.array(knownDamageSchema),
 });
 
-/** Damage that was found and not mended: it stays known, whatever is started or stopped, until it is mended or a person accepts it. */
-export type KnownDamage = Readonly<v.InferOutput<typeof knownDamageSchema>>;
+export type { KnownDamage };
 
 /** A finding, or what was written down of it. */
 export interface Told {

@@ -5,7 +5,8 @@ import { DbkitError, wordsOf } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { isExecutable } from '../../machine/is-there.ts';
 import type { InitScript } from '../init-script.ts';
-import type { Service, ServicePlugin } from '../service.ts';
+import type { ServicePlugin } from '../plugin.ts';
+import type { Service } from '../service.ts';
 
 const INIT_TIMEOUT_MS = 10 * 60_000;
 
