@@ -1,0 +1,60 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'vitest';
+import { readMark } from '../../src/wal/mark.ts';
+import { ask, askNumber, inSession } from '../harness/ask.ts';
+import { startBare } from '../harness/bare-server.ts';
+import { crash } from '../harness/breaking.ts';
+import { boot, readRecovery, start } from '../harness/dbkit.ts';
+import type { Instance } from '../harness/instance.ts';
+import { scenario } from './disaster.ts';
+import { expectStopped } from './verdict.ts';
+import { segments } from './wal.ts';
+
+/** The supervisor writes down every few seconds how far the WAL has come. */
+async function untilMarked(instance: Instance): Promise<void> {
+  const [end] = await ask<{ lsn: string }>(instance, 'postgres', "SELECT (pg_current_wal_flush_lsn() - '0/0')::text AS lsn");
+  while (((await readMark(instance.stateDir, instance.dataDir, undefined))?.flushedLsn ?? 0n) < BigInt(end!.lsn)) await sleep(100);
+}
+
+const pidFile = ({ dataDir }: Instance): Promise<string> => readFile(join(dataDir, 'postmaster.pid'), 'utf8').catch(() => '');
+
+scenario(
+  {
+    name: 'a start whose recovery ended before its WAL did is stopped while it asks the databases: the window is not forgotten with it',
+    section: 'C',
+    detectedBefore: false,
+    healedBy: 'start',
+    rowsLost: 'those in the WAL that is gone; the report tells from where on',
+    from: 'template',
+  },
+  async (instance) => {
+    const prepared = await boot(instance);
+    await ask(instance, 'app', 'ALTER SYSTEM SET max_prepared_transactions = 5');
+    await prepared.stop();
+    const first = await boot(instance);
+    await inSession(instance, 'app', async (client) => {
+      await client.query('BEGIN; LOCK TABLE pg_am IN ACCESS EXCLUSIVE MODE');
+      await client.query("PREPARE TRANSACTION 'holds a lock that the questions need'");
+    });
+    const rows = 'SELECT generate_series(1, 10) AS n';
+    await ask(instance, 'postgres', 'CHECKPOINT', 'SELECT pg_switch_wal()', `CREATE TABLE later AS ${rows}`);
+    await ask(instance, 'postgres', 'SELECT pg_switch_wal()', `INSERT INTO later ${rows}`);
+    await untilMarked(instance);
+    const [before] = (await pidFile(instance)).split('\n');
+    await crash(instance, first);
+    await rm(join(instance.dataDir, (await segments(instance)).sort().at(-1)!));
+
+    const stopped = start(instance, ['entrypoint']);
+    const isServing = (words: string): boolean => /^ready/m.test(words) && !words.startsWith(`${before}\n`);
+    while (!isServing(await pidFile(instance))) await sleep(20);
+    await expectStopped(instance, await stopped.stop());
+    expect(stopped.words()).not.toMatch(/is ready/);
+    expect(await readRecovery(instance), stopped.words()).toMatchObject({ losses: [{ kind: 'window' }] });
+
+    const bare = await startBare(instance.programs, instance.dataDir, instance);
+    expect(await askNumber(instance, 'postgres', 'SELECT count(*) FROM later')).toBe(10);
+    await bare.stop();
+  },
+);
