@@ -15,8 +15,11 @@ import { readMark } from '../wal/mark.ts';
 import type { Handles } from './hold.ts';
 import type { Archived } from './keep-archive.ts';
 
-/** Notes that the next start may build on, while the lock still keeps everybody else away: the inventory, and the mark. Never rejects. */
-export async function rememberStop(local: Local, damage: readonly Finding[]): Promise<void> {
+/**
+ * Notes that the next start may build on, while the lock still keeps everybody else away: the inventory, and the mark. `marks` false: nobody has judged yet how
+ * far the server came, so the mark stays that of the one before. Never rejects.
+ */
+export async function rememberStop(local: Local, damage: readonly Finding[], marks = true): Promise<void> {
   const { stateDir, system, volume } = local;
   await writeInventory(system, { stateDir, dataDir: volume.dataDir, damage }).catch((cause: unknown) =>
     system.log.warn('inventory.unwritten', 'the shutdown inventory could not be written; the next start will inspect without it', {
@@ -24,6 +27,7 @@ export async function rememberStop(local: Local, damage: readonly Finding[]): Pr
     }),
   );
   await rememberTablespaces(volume.dataDir, local.owner, system).catch(() => undefined); // The list of the start still holds.
+  if (!marks) return;
   await markStop(local).catch((cause: unknown) =>
     system.log.warn('mark.unwritten', 'the end of the WAL could not be recorded', { why: String(cause) }),
   );

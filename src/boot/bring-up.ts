@@ -5,11 +5,12 @@ import type { Local } from '../instance/local.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { lastLines } from '../instance/server/server-log.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import type { System } from '../kernel/machine.ts';
 import type { RunningService } from '../kernel/running-service.ts';
 import { ascend, isReplacing } from '../recovery/ascend.ts';
 import { carryOut } from '../recovery/carry-out.ts';
 import { rebuiltReport, reportOf, servedReport } from '../recovery/describe.ts';
-import { findingKey } from '../recovery/plan.ts';
+import { findingKey, type Plan } from '../recovery/plan.ts';
 import { ofReplaced } from '../recovery/remember.ts';
 import { replacesUnasked, rereadEvidence } from '../recovery/reread.ts';
 import { rememberStop } from './after-stop.ts';
@@ -38,16 +39,23 @@ export async function bringUp(
   signal: AbortSignal,
 ): Promise<RunningService> {
   const recoveries: Recovered[] = [];
+  let isHeard = false;
+  const cameUp = (recovered: Recovered): void => {
+    isHeard = true;
+    recoveries.push(recovered);
+  };
   const { log } = hold.local.system;
   try {
-    return await raise(hold, before, options, { ...handles, recoveries }, signal);
+    return await raise(hold, before, options, { ...handles, recoveries, cameUp }, signal);
   } catch (cause) {
     // The next start sees where this one ended, and not how far it should have come.
-    await tellShortfall(hold.local, recoveries, handles).catch((why: unknown) =>
-      log.warn('recovery.unjudged', 'how far it had recovered is not known', { why: wordsOf(why) }),
-    );
+    const unjudged = (why: unknown): boolean => {
+      log.warn('recovery.unjudged', 'how far it had recovered is not known; the next start looks again', { why: wordsOf(why) });
+      return false;
+    };
+    const isTold = await tellShortfall(hold.local, recoveries, handles).then(() => true, unjudged);
     // A stop that comes before `ready` is a clean one too: without its inventory the next start would know less than this one did.
-    if (signal.aborted) await rememberStop(hold.local, unsettled(before));
+    if (signal.aborted) await rememberStop(hold.local, unsettled(before), isHeard && isTold);
     throw cause;
   }
 }
@@ -61,9 +69,10 @@ const unsettled = ({ report }: Inspection): Finding[] =>
  * new server says is no news of them.
  */
 async function tellShortfall(local: Local, recoveries: Recovered[], { note }: Pick<Handles, 'note'>): Promise<void> {
-  for (const recovered of recoveries.splice(0)) {
+  for (let [recovered] = recoveries; recovered; [recovered] = recoveries) {
     const short = await judgeRecovery(local, recovered);
-    if (short) return note(short);
+    recoveries.splice(0, short ? recoveries.length : 1);
+    if (short) note(short);
   }
 }
 
@@ -71,13 +80,13 @@ async function raise(
   hold: Hold,
   seen: Inspection,
   options: PostgresqlOptions,
-  handles: Handles & { readonly recoveries: Recovered[] },
+  handles: Handles & { readonly recoveries: Recovered[]; readonly cameUp: (recovered: Recovered) => void },
   signal: AbortSignal,
 ): Promise<RunningService> {
   const { local, lock } = hold;
   const { settings, system } = local;
-  const tried = new Set<string>();
-  const unproven = new Set<string>();
+  const { note, recoveries, cameUp } = handles;
+  const [tried, unproven] = [new Set<string>(), new Set<string>()];
   let toLookAt: readonly string[] = [];
   let [before, wasClean] = [seen, seen.cleanShutdown];
   local.endless?.clear();
@@ -85,37 +94,33 @@ async function raise(
   let course: Course = { isJudged: false, isUnheard: false };
   for (let times = 0; times < ROUNDS_MAX; times += 1) {
     const begunMs = system.clock.monotonicMs();
-    const round = await oneRound(
-      hold,
-      options,
-      { before, tried, unproven, toLookAt, course, cameUp: (one) => void handles.recoveries.push(one) },
-      signal,
-    );
+    const round = await oneRound(hold, options, { before, tried, unproven, toLookAt, course, cameUp }, signal);
     const { launched, judgement, isEnsured, filled } = round;
-    if (judgement.rebuilt.length > 0) handles.note(rebuiltReport(local, judgement.rebuilt, begunMs));
-    if (filled) handles.note(filled);
+    if (judgement.rebuilt.length > 0) note(rebuiltReport(local, judgement.rebuilt, begunMs));
+    if (filled) note(filled);
     if (launched.kind === 'serving' && isGood(judgement))
       return accept(hold, handles, { ...round, launched }, { before, begunMs, options }, signal);
     await down(launched, system.clock);
-    if (judgement.endless.length > 0 && wasClean) handles.note(killedReport(local, before));
+    if (judgement.endless.length > 0 && wasClean) {
+      note(killedReport(local, before));
+      wasClean = false;
+    }
     const verdict = await whyEndless(hold, options, { judgement, tried, wasRestarted: toLookAt.length > 0 }, signal);
     toLookAt = verdict.toLookAt;
     if (verdict.isToGoOn) continue;
     const { complaints, plan } = verdict;
     const isUnproven = plan !== undefined && replacesUnasked(plan) && (await rereadEvidence(local, plan, signal)).length === 0;
     if (isUnproven) {
-      system.log.error('recovery.unproven', 'what the server says is not seen in the files, so nothing is replaced', {
-        why: plan.rung.words,
-      });
+      logUnproven(system, plan);
       for (const finding of complaints) unproven.add(findingKey(finding));
       toLookAt = judgement.endless;
     } else if (plan && plan.decision !== 'start') {
       const input = planInput(options, { inspection: plan.inspection, reported: complaints, tried, answering: false });
       const ended = await ascend(local, input, { lock, spoiled: hold.spoiled, first: plan }, signal);
-      handles.note(ended.report);
+      note(ended.report);
       if (isReplacing(ended.plan)) {
         [before, wasClean] = [ofReplaced(before), false];
-        handles.recoveries.length = 0;
+        recoveries.length = 0;
       }
       local.endless?.clear();
       for (const finding of complaints) tried.add(findingKey(finding));
@@ -137,6 +142,9 @@ async function raise(
     hint: '`dbkit inspect --deep` shows what is damaged',
   });
 }
+
+const logUnproven = ({ log }: System, { rung }: Plan): void =>
+  log.error('recovery.unproven', 'what the server says is not seen in the files, so nothing is replaced', { why: rung.words });
 
 interface Accepted {
   readonly before: Inspection;

@@ -44,8 +44,9 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
   let tell = (): void => undefined;
   let published = false; // A new cluster that has not been started yet: it bears the marker of an unfinished one, but this process knows better.
   const note = (report: RecoveryReport): void => {
-    const tells = report.findings.some(({ code }) => code !== 'entry.foreign') || report.steps.length > 0;
-    if (tells || report.decision !== 'start') last = joinReports(last, report);
+    const { findings, steps, decision } = report;
+    const tells = findings.length > 0 ? findings.some(({ code }) => code !== 'entry.foreign') : steps.length > 0;
+    if (tells || decision !== 'start') last = joinReports(last, report);
     tell();
   };
   const { release, holding, borrow } = createHolder(options);

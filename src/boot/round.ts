@@ -77,7 +77,8 @@ export async function oneRound(
     system.reached('server.voided-inventory');
     const all = { ...overrides, ...way?.settings };
     const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: way?.socketDir, lock, overrides: all }, signal);
-    if (launched.kind === 'serving')
+    if (launched.kind === 'serving' && (door === 'open' || way))
+      // The one that is started for everybody then has nothing to recover.
       cameUp({ before: beforeIt, seen: before, standby: launched.standby, wentOn: beforeStart(local).control });
     return launched;
   };

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
 import { type Address, ask, inSession } from '../harness/ask.ts';
 
@@ -140,11 +141,21 @@ export async function look(address: Address): Promise<Seen> {
       prepared = await one(client, 'SELECT count(*) FROM pg_prepared_xacts');
       counter = await one(client, 'SELECT last_value FROM counter');
     };
-    await inSession(address, database, visit).catch((cause: unknown) => {
+    await onceServed(() => inSession(address, database, visit)).catch((cause: unknown) => {
       for (const { table } of own) rows[`${database}.${table}`] ??= { byPhase: {}, error: String(cause) };
     });
   }
   return { rows, indexes, prepared, counter };
+}
+
+/** A damaged page may crash the server under whoever reads it: the next session waits until it has recovered. */
+async function onceServed<T>(read: () => Promise<T>, times = 100): Promise<T> {
+  return read().catch(async (cause: unknown) => {
+    if (times === 0 || !/the database system is (in recovery mode|starting up|not yet accepting connections)/.test(String(cause)))
+      throw cause;
+    await sleep(100);
+    return onceServed(read, times - 1);
+  });
 }
 
 /** Clients cannot read past it, whatever it held: a page that nobody has named is a gap of no rows. */
