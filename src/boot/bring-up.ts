@@ -22,7 +22,7 @@ import { type Course, down, isGood, oneRound, type Round } from './round.ts';
 import { settle } from './settle.ts';
 import { settleDamage } from './settle-damage.ts';
 import { askSilentDatabases } from './silent-databases.ts';
-import { endlessIn, killedReport, leftReport, tellKilled, whyEndless } from './why-endless.ts';
+import { crashedReport, endlessIn, leftReport, tellKilled, whyEndless } from './why-endless.ts';
 
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
 
@@ -98,13 +98,13 @@ async function raise(
     const { launched, judgement, isEnsured, filled } = round;
     if (judgement.rebuilt.length > 0) note(rebuiltReport(local, judgement.rebuilt, begunMs));
     if (filled) note(filled);
+    if (wasClean && (judgement.hasCrashed || judgement.endless.length > 0)) {
+      note(crashedReport(local, judgement.endless.length > 0 ? 'session-killed' : 'crashed-when-asked', before));
+      wasClean = false;
+    }
     if (launched.kind === 'serving' && isGood(judgement))
       return accept(hold, handles, { ...round, launched }, { before, begunMs, options }, signal);
     await down(launched, system.clock);
-    if (judgement.endless.length > 0 && wasClean) {
-      note(killedReport(local, before));
-      wasClean = false;
-    }
     const verdict = await whyEndless(hold, options, { judgement, tried, wasRestarted: toLookAt.length > 0 }, signal);
     toLookAt = verdict.toLookAt;
     if (verdict.isToGoOn) continue;

@@ -71,14 +71,23 @@ export const endlessIn = (unknown: readonly Silence[]): string[] =>
   unknown.flatMap(({ database, isEndless }) => (isEndless ? [database] : []));
 
 /**
- * Killing a session makes the server recover, which empties unlogged tables: those that held rows when a server had been stopped cleanly, or all where
- * one serves already.
+ * A server that recovers while it runs, as after a session of it was killed, empties unlogged tables: those that held rows when it had been stopped cleanly, or
+ * all where one serves already.
  */
-export function killedReport(local: Local, before: Pick<Inspection, 'sizeOf'> | undefined): RecoveryReport {
+export function crashedReport(
+  local: Local,
+  reason: 'session-killed' | 'crashed-when-asked',
+  before: Pick<Inspection, 'sizeOf'> | undefined,
+): RecoveryReport {
   const heldRows = (file: string): boolean => before === undefined || (before.sizeOf(file) ?? 0) > 0;
   const tables = unloggedTables(local.volume.dataDir, new AbortController().signal, heldRows);
-  const why = incident('session-killed');
-  return { ...bareReport(local), ...why, steps: [{ step: 'kill-session', ...why, done: true }], ...told(unloggedLosses(tables, null)) };
+  const why = incident(reason);
+  return {
+    ...bareReport(local),
+    ...why,
+    steps: [{ step: reason === 'session-killed' ? 'kill-session' : 'recover', ...why, done: true }],
+    ...told(unloggedLosses(tables, null)),
+  };
 }
 
 /** Databases that are served although nothing is known of them. */
@@ -91,7 +100,7 @@ export function leftReport(local: Local, names: readonly string[]): RecoveryRepo
 
 /** Beside a serving server. */
 export function tellKilled(local: Local, names: readonly string[], note: (report: RecoveryReport) => void): void {
-  note(killedReport(local, undefined));
+  note(crashedReport(local, 'session-killed', undefined));
   note(leftReport(local, names));
 }
 

@@ -151,10 +151,11 @@ export async function look(address: Address): Promise<Seen> {
 /** A damaged page may crash the server under whoever reads it: the next session waits until it has recovered. */
 async function onceServed<T>(read: () => Promise<T>, times = 100): Promise<T> {
   return read().catch(async (cause: unknown) => {
-    if (times === 0 || !/the database system is (in recovery mode|starting up|not yet accepting connections)/.test(String(cause)))
-      throw cause;
+    const isCut = /terminated unexpectedly/.test(String(cause)); // By somebody else's crash, or by its own, which is seen again.
+    const passes = isCut || /the database system is (in recovery mode|starting up|not yet accepting connections)/.test(String(cause));
+    if (times <= 0 || !passes) throw cause;
     await sleep(100);
-    return onceServed(read, times - 1);
+    return onceServed(read, times - (isCut ? 25 : 1));
   });
 }
 
