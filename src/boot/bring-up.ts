@@ -22,7 +22,7 @@ import { type Course, down, isGood, oneRound, type Round } from './round.ts';
 import { settle } from './settle.ts';
 import { settleDamage } from './settle-damage.ts';
 import { askSilentDatabases } from './silent-databases.ts';
-import { crashedReport, endlessIn, leftReport, tellKilled, whyEndless } from './why-endless.ts';
+import { emptiedReport, endlessIn, leftReport, tellKilled, whyEndless } from './why-endless.ts';
 
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
 
@@ -44,9 +44,13 @@ export async function bringUp(
     isHeard = true;
     recoveries.push(recovered);
   };
+  const forget = (): void => {
+    isHeard = false;
+    recoveries.length = 0;
+  };
   const { log } = hold.local.system;
   try {
-    return await raise(hold, before, options, { ...handles, recoveries, cameUp }, signal);
+    return await raise(hold, before, options, { ...handles, recoveries, cameUp, forget }, signal);
   } catch (cause) {
     // The next start sees where this one ended, and not how far it should have come.
     const unjudged = (why: unknown): boolean => {
@@ -76,16 +80,24 @@ async function tellShortfall(local: Local, recoveries: Recovered[], { note }: Pi
   }
 }
 
+interface Heard {
+  /** How servers came up that nobody has judged yet. */
+  readonly recoveries: Recovered[];
+  cameUp(recovered: Recovered): void;
+  /** Of data that was replaced. */
+  forget(): void;
+}
+
 async function raise(
   hold: Hold,
   seen: Inspection,
   options: PostgresqlOptions,
-  handles: Handles & { readonly recoveries: Recovered[]; readonly cameUp: (recovered: Recovered) => void },
+  handles: Handles & Heard,
   signal: AbortSignal,
 ): Promise<RunningService> {
   const { local, lock } = hold;
   const { settings, system } = local;
-  const { note, recoveries, cameUp } = handles;
+  const { note, cameUp, forget } = handles;
   const [tried, unproven] = [new Set<string>(), new Set<string>()];
   let toLookAt: readonly string[] = [];
   let [before, wasClean] = [seen, seen.cleanShutdown];
@@ -98,12 +110,8 @@ async function raise(
     const { launched, judgement, isEnsured, filled } = round;
     if (judgement.rebuilt.length > 0) note(rebuiltReport(local, judgement.rebuilt, begunMs));
     if (filled) note(filled);
-    if (wasClean && (judgement.hasCrashed || judgement.endless.length > 0)) {
-      note(crashedReport(local, judgement.endless.length > 0 ? 'session-killed' : 'crashed-when-asked', before));
-      wasClean = false;
-    }
     if (launched.kind === 'serving' && isGood(judgement))
-      return accept(hold, handles, { ...round, launched }, { before, begunMs, options }, signal);
+      return accept(hold, handles, { ...round, launched }, { before, begunMs, options, wasClean, isFirst: times === 0 }, signal);
     await down(launched, system.clock);
     const verdict = await whyEndless(hold, options, { judgement, tried, wasRestarted: toLookAt.length > 0 }, signal);
     toLookAt = verdict.toLookAt;
@@ -120,7 +128,7 @@ async function raise(
       note(ended.report);
       if (isReplacing(ended.plan)) {
         [before, wasClean] = [ofReplaced(before), false];
-        recoveries.length = 0;
+        forget();
       }
       local.endless?.clear();
       for (const finding of complaints) tried.add(findingKey(finding));
@@ -150,14 +158,18 @@ interface Accepted {
   readonly before: Inspection;
   readonly begunMs: number;
   readonly options: PostgresqlOptions;
+  /** The data are as a clean stop left them. */
+  readonly wasClean: boolean;
+  /** No server ran on them before this one since. */
+  readonly isFirst: boolean;
 }
 
 /** A server with a good verdict: what is known of it is told, and it serves. */
 async function accept(
   hold: Hold,
-  handles: Handles & { readonly recoveries: Recovered[] },
+  handles: Handles & Heard,
   { launched, judgement, isEnsured }: Round & { readonly launched: Extract<Launch, { kind: 'serving' }> },
-  { before, begunMs, options }: Accepted,
+  { before, begunMs, options, wasClean, isFirst }: Accepted,
   signal: AbortSignal,
 ): Promise<RunningService> {
   const { local, lock } = hold;
@@ -171,6 +183,9 @@ async function accept(
   else if (complaints.length > 0) note(servedReport(local, complaints, begunMs));
   await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
   const running = await serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
+  const mayHaveCrashed = !isFirst || complaints.length > 0 || unknown.length > 0;
+  const emptied = wasClean && mayHaveCrashed ? emptiedReport(local, before) : undefined;
+  if (emptied) note(emptied);
   if (rechecked?.isCutShort)
     proveBeside(local, { findBaseline: findBaseline(options.backups), must: rechecked.must, note }, running.exited);
   return running;

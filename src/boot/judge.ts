@@ -34,8 +34,6 @@ export interface Judgement {
   readonly unknown: readonly Silence[];
   /** It went away while it was asked. */
   readonly isGone: boolean;
-  /** It crashed while it was asked, and recovered by itself. */
-  readonly hasCrashed: boolean;
   /** Databases whose sessions came to no end: the server stops, and their files are looked at. */
   readonly endless: readonly string[];
   /** Undefined: nothing is complained about. */
@@ -63,7 +61,6 @@ export async function judge(
     rebuilt,
     unknown,
     isGone: launched.kind === 'serving' && examined === undefined,
-    hasCrashed: launched.kind === 'serving' && (await launched.lines()).some((line) => /terminated; reinitializing/.test(line)), // postmaster.c
     endless,
     rechecked,
     plan: reported.length > 0 ? await planFor(hold, options, facts, signal) : undefined,

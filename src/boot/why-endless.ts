@@ -1,10 +1,14 @@
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
+import type { RelationName } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { inspectMisplacedPages } from '../inspection/misplaced-pages.ts';
 import { readControl } from '../inspection/state.ts';
 import { walk } from '../inspection/walk.ts';
 import type { Local } from '../instance/local.ts';
 import type { Silence } from '../instance/server/databases.ts';
+import { wordsOf } from '../kernel/errors.ts';
 import { incident } from '../recovery/incidents.ts';
 import { told } from '../recovery/losses.ts';
 import { findingKey } from '../recovery/plan.ts';
@@ -71,23 +75,25 @@ export const endlessIn = (unknown: readonly Silence[]): string[] =>
   unknown.flatMap(({ database, isEndless }) => (isEndless ? [database] : []));
 
 /**
- * A server that recovers while it runs, as after a session of it was killed, empties unlogged tables: those that held rows when it had been stopped cleanly, or
- * all where one serves already.
+ * A server that recovers while it runs, as after a session of it was killed, or had crashed it, empties unlogged tables: those of them that held rows when it had been
+ * stopped cleanly, and hold none now. Undefined: there are none, or nobody can look.
  */
-export function crashedReport(
-  local: Local,
-  reason: 'session-killed' | 'crashed-when-asked',
-  before: Pick<Inspection, 'sizeOf'> | undefined,
-): RecoveryReport {
-  const heldRows = (file: string): boolean => before === undefined || (before.sizeOf(file) ?? 0) > 0;
-  const tables = unloggedTables(local.volume.dataDir, new AbortController().signal, heldRows);
-  const why = incident(reason);
-  return {
-    ...bareReport(local),
-    ...why,
-    steps: [{ step: reason === 'session-killed' ? 'kill-session' : 'recover', ...why, done: true }],
-    ...told(unloggedLosses(tables, null)),
-  };
+export function emptiedReport(local: Local, before: Pick<Inspection, 'sizeOf'>): RecoveryReport | undefined {
+  const { dataDir } = local.volume;
+  const isEmptied = (file: string): boolean =>
+    (before.sizeOf(file) ?? 0) > 0 && statSync(join(dataDir, file), { throwIfNoEntry: false })?.size === 0;
+  try {
+    const tables = unloggedTables(dataDir, new AbortController().signal, isEmptied);
+    return tables.length > 0 ? crashedReport(local, tables) : undefined;
+  } catch (cause) {
+    local.system.log.warn('unlogged.unread', 'it is not known which unlogged tables were emptied', { why: wordsOf(cause) });
+    return undefined;
+  }
+}
+
+function crashedReport(local: Local, tables: readonly RelationName[]): RecoveryReport {
+  const why = incident('server-recovered');
+  return { ...bareReport(local), ...why, steps: [{ step: 'recover', ...why, done: true }], ...told(unloggedLosses(tables, null)) };
 }
 
 /** Databases that are served although nothing is known of them. */
@@ -100,7 +106,12 @@ export function leftReport(local: Local, names: readonly string[]): RecoveryRepo
 
 /** Beside a serving server. */
 export function tellKilled(local: Local, names: readonly string[], note: (report: RecoveryReport) => void): void {
-  note(crashedReport(local, 'session-killed', undefined));
+  note(
+    crashedReport(
+      local,
+      unloggedTables(local.volume.dataDir, new AbortController().signal, () => true),
+    ),
+  );
   note(leftReport(local, names));
 }
 

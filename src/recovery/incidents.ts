@@ -12,10 +12,8 @@ export const incidents = {
   'files-touched':
     'somebody wrote to {relations} while no server ran, and neither a backup nor the WAL tells what was there before. Where it was only a copy or a `touch` all is ' +
     'well; else count the rows. Take a backup (`dbkit backup create`), by which it is known the next time',
-  'session-killed':
-    'a session of dbkit came to no end and was killed, and the server recovered from that: it emptied its unlogged tables, and ended every other session',
-  'crashed-when-asked':
-    'the server crashed when dbkit asked a database of it, and recovered: it emptied its unlogged tables, and ended every other session',
+  'server-recovered':
+    'the server recovered while it ran, as a session of it was killed or crashed it: it emptied its unlogged tables, and ended every other session',
   'databases-left':
     'a session in {databases} comes to no end, and the files do not tell why, so nothing is known of it; take a copy of the files, then look at its indexes with pg_amcheck',
   'damage-is-named': 'the server runs; what it names is reported, and nothing is replaced for it',
