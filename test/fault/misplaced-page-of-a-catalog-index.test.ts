@@ -1,10 +1,8 @@
 import { existsSync } from 'node:fs';
 import { open, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { expect } from 'vitest';
-import { readMark } from '../../src/wal/mark.ts';
 import { asServerUser } from '../harness/as-user.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { crash } from '../harness/breaking.ts';
@@ -14,7 +12,7 @@ import { installed } from '../harness/majors.ts';
 import { addRows, expectAllRows, known } from '../harness/rows.ts';
 import { scenario } from './disaster.ts';
 import { expectStopped } from './verdict.ts';
-import { segments } from './wal.ts';
+import { segments, untilMarked } from './wal.ts';
 
 const majors = installed.filter(({ directory }) => existsSync(join(directory, 'pg_checksums'))).map(({ major }) => major);
 const PAGE_BYTES = 8192;
@@ -91,11 +89,6 @@ for (const [name, index, choose] of [
       await expectStopped(instance, await running.stop());
     },
   );
-}
-
-/** The supervisor writes down every few seconds how far the WAL has come. */
-async function untilMarked({ stateDir, dataDir }: Instance, lsn: bigint): Promise<void> {
-  while (((await readMark(stateDir, dataDir, undefined))?.flushedLsn ?? 0n) < lsn) await sleep(100);
 }
 
 const UNLOGGED = 'CREATE UNLOGGED TABLE hits AS SELECT generate_series(1, 1000) AS n';
@@ -176,8 +169,7 @@ scenario(
     await addRows(instance, known.ledger + 1, 10);
     await ask(instance, 'app', 'SELECT pg_switch_wal()');
     await addRows(instance, known.ledger + 11, 10);
-    const [end] = await ask<{ lsn: string }>(instance, 'app', "SELECT (pg_current_wal_flush_lsn() - '0/0')::text AS lsn");
-    await untilMarked(instance, BigInt(end!.lsn));
+    await untilMarked(instance);
     await crash(instance, first);
     const newest = (await segments(instance)).sort().at(-1)!;
     await rm(join(instance.dataDir, newest));

@@ -2,21 +2,13 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
-import { readMark } from '../../src/wal/mark.ts';
 import { ask, askNumber, inSession } from '../harness/ask.ts';
 import { startBare } from '../harness/bare-server.ts';
 import { crash } from '../harness/breaking.ts';
 import { boot, readRecovery, start } from '../harness/dbkit.ts';
-import type { Instance } from '../harness/instance.ts';
 import { scenario } from './disaster.ts';
 import { expectStopped } from './verdict.ts';
-import { segments } from './wal.ts';
-
-/** The supervisor writes down every few seconds how far the WAL has come. */
-async function untilMarked(instance: Instance): Promise<void> {
-  const [end] = await ask<{ lsn: string }>(instance, 'postgres', "SELECT (pg_current_wal_flush_lsn() - '0/0')::text AS lsn");
-  while (((await readMark(instance.stateDir, instance.dataDir, undefined))?.flushedLsn ?? 0n) < BigInt(end!.lsn)) await sleep(100);
-}
+import { segments, untilMarked } from './wal.ts';
 
 scenario(
   {
