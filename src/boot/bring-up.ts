@@ -130,7 +130,7 @@ async function raise(
         [before, wasClean] = [ofReplaced(before), false];
         forget();
       }
-      local.endless?.clear();
+      local.endless?.clear(); // Once something is mended they are asked again.
       for (const finding of complaints) tried.add(findingKey(finding));
       course = { isJudged: false, isUnheard: false };
       continue;

@@ -71,7 +71,6 @@ export async function oneRound(
   const before = facts.isNew ? sinceMade(seen, control) : seen;
   const door = course.isUnheard || toLookAt.length > 0 ? 'closed' : doorFor(facts).then;
   const begin = async (way?: PrivateWay): Promise<Launch> => {
-    const beforeIt = beforeStart(local);
     await rememberSuspects(local, before);
     await voidInventory(system, local.stateDir);
     system.reached('server.voided-inventory');
@@ -79,7 +78,7 @@ export async function oneRound(
     const launched = await launch(local, { dataDir: volume.dataDir, privateSocketDir: way?.socketDir, lock, overrides: all }, signal);
     if (launched.kind === 'serving' && (door === 'open' || way))
       // The one that is started for everybody then has nothing to recover.
-      cameUp({ before: beforeIt, seen: before, standby: launched.standby, wentOn: beforeStart(local).control });
+      cameUp({ before: control, seen: before, standby: launched.standby, wentOn: beforeStart(local).control });
     return launched;
   };
   const judged = async (launched: Launch, way?: PrivateWay): Promise<Judgement> => {

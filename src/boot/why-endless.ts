@@ -53,7 +53,6 @@ export async function whyEndless(
     system.log.warn('database.left', `${endless.join(', ')}: ${why}; it is not asked again, and the others are served`);
     return goOn;
   }
-  for (const name of endless) local.endless?.delete(name); // Once its index is mended it is asked again.
   const facts = { reported: untried, tried, serving: false, answering: false };
   return { ...asItIs, complaints: untried, plan: await planFor(hold, options, facts, signal) };
 }
