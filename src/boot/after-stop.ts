@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import { parseControlFile } from '../formats/control-file.ts';
@@ -49,10 +49,24 @@ export async function markFirst(local: Local): Promise<void> {
   }
 }
 
-/** Notes how far the WAL has come for as long as the server lives. Never rejects. */
+/** Notes how far the WAL has come, and where tablespaces are, for as long as the server lives. Never rejects. */
 export async function markWhileRunning(local: Local, child: Child): Promise<void> {
   const marked = await markedOf(local).catch(() => undefined); // What cannot be read now is noted at the stop.
-  if (marked) await keepMark(marked, child);
+  if (marked) await keepMark({ ...marked, noted: tablespacesNoted(local) }, child);
+}
+
+/** A tablespace that is made while the server runs is known as well, should its link be lost with a crash. */
+function tablespacesNoted({ volume: { dataDir }, owner, system }: Local): () => Promise<void> {
+  let seenMs = 0;
+  return async () => {
+    const changedMs = await stat(join(dataDir, 'pg_tblspc')).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => seenMs, // The next start says that it is missing.
+    );
+    if (changedMs === seenMs) return;
+    await rememberTablespaces(dataDir, owner, system).catch(() => undefined); // The list of the start still holds.
+    seenMs = changedMs;
+  };
 }
 
 async function markedOf({

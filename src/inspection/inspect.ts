@@ -205,7 +205,8 @@ async function look(
     ...inspectTablespaces(dataDir, seen, known),
     ...inspectReplication(dataDir, seen),
   );
-  findings.push(...inspectTablespaceFolder(seen), ...inspectTablespaceLinks(dataDir, seen, known));
+  const links = inspectTablespaceLinks(dataDir, seen, known);
+  findings.push(...inspectTablespaceFolder(seen, links), ...links);
   findings.push(...inspectCatalogs(dataDir, seen, severity));
   if (known) {
     if (!clean && !known.state.startsWith('shut down'))

@@ -6,18 +6,27 @@ import type { Finding } from './findings.ts';
 import { recovers } from './gaps.ts';
 import type { PageHistory } from './page-history.ts';
 import { RELATION } from './relations.ts';
-import type { Walk } from './walk.ts';
+import type { Entry, Walk } from './walk.ts';
 
-/** A folder where the server has a file of a relation holds nothing of it, nor does a file where it has the folder of a database: those are gone. */
+/**
+ * A folder where the server has a file of a relation holds nothing of it, nor does a file where it has the folder of a database, or what stands in the place of a
+ * tablespace's link and holds no folder of any version: those are gone.
+ */
 export function withoutStandIns(seen: Walk): Walk {
-  const standIns = [...seen.entries.values()].filter(({ path, kind }) =>
-    kind === 'directory' ? RELATION.test(path) : kind !== 'link' && DATABASE.test(path),
-  );
+  const isStandIn = ({ path, kind }: Entry): boolean => {
+    if (kind === 'link') return false;
+    if (TABLESPACE.test(path)) return kind !== 'directory' || !holdsVersion(seen, path);
+    return kind === 'directory' ? RELATION.test(path) : DATABASE.test(path);
+  };
+  const standIns = [...seen.entries.values()].filter(isStandIn);
   if (standIns.length === 0) return seen;
   const isWithin = (path: string): boolean => standIns.some((one) => path === one.path || path.startsWith(`${one.path}/`));
   return { ...seen, entries: new Map([...seen.entries].filter(([path]) => !isWithin(path))), standIns };
 }
 
+const TABLESPACE = /^pg_tblspc\/\d+$/;
+/** As that of a tablespace that lies there itself does (allow_in_place_tablespaces). */
+const holdsVersion = ({ entries }: Walk, home: string): boolean => [...entries.keys()].some((path) => path.startsWith(`${home}/PG_`));
 const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;
 
 /** As it was seen, with what stands there. */
@@ -35,6 +44,7 @@ export async function inspectStandIns(dataDir: string, seen: Walk, control: Cont
     isRecovering && standIns.some(({ path }) => isInitFork(path)) ? await sinceCheckpoint(dataDir, control, signal) : undefined;
   const isMadeAnew = (path: string): boolean => isInitFork(path) && history?.of(path)?.isDropped === false;
   return standIns.flatMap(({ path, kind }): Finding[] => {
+    if (TABLESPACE.test(path)) return []; // Told with the links.
     if (kind === 'directory') return folders(path, seen, control, isMadeAnew(path));
     const says = `could not open directory "${path}": Not a directory`;
     return [{ code: 'database.file', path, evidence: 'it is no folder', severity: 'certain', postgresSays: says }];

@@ -42,9 +42,11 @@ export const repairs: Record<Mend, Hand> = {
     await putFile(bench.local, file, `${major}\n`);
   },
   'set-aside-file': async (bench, { path }) => setAside(bench, path),
-  'relink-tablespace': async ({ local: { volume } }, { path }) => {
+  'relink-tablespace': async (bench, { path }) => {
+    const { volume } = bench.local;
     const home = tablespaceHome(volume.dataDir, basename(path));
     if (home === undefined) return; // Then the server says that it is missing.
+    await setAside(bench, path); // Where something stands in its place.
     await symlink(home, join(volume.dataDir, path));
   },
   'set-aside-slot': async (bench, { path }) => setAside(bench, path.split('/').slice(0, 2).join('/')),

@@ -20,6 +20,8 @@ export interface Marked {
   readonly segmentSizeBytes: number;
   /** The checkpoint that the server went on from, or stopped with. */
   readonly anchor: Anchor;
+  /** Called after each mark of a running server; never rejects. */
+  readonly noted?: () => Promise<void>;
 }
 
 const EVERY_MS = 2_000;
@@ -40,6 +42,7 @@ export async function keepMark(marked: Marked, child: Child): Promise<void> {
         const written = await mark({ ...marked, anchor }, false, ended.signal);
         if (written) anchor = { ...anchor, lsn: written.lastRecordLsn, timeline: written.timeline };
         seen = now;
+        await marked.noted?.();
       }
     } catch (cause) {
       if (!ended.signal.aborted && !complained) log.warn('mark.unwritten', `the end of the WAL could not be recorded: ${wordsOf(cause)}`);

@@ -1,15 +1,16 @@
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
 import { remove, write } from '../harness/breaking.ts';
 import { boot, run } from '../harness/dbkit.ts';
-import { ownedBy } from '../harness/files.ts';
+import { makeDirectory, ownedBy } from '../harness/files.ts';
 import type { Instance } from '../harness/instance.ts';
 import { giveToRoot, needsRoot } from '../harness/permissions.ts';
+import { until } from '../harness/processes.ts';
 import { expectAllRows } from '../harness/rows.ts';
 import { disaster, scenario } from './disaster.ts';
 import { expectRowsOfTheBackup, takeBackup } from './take-backup.ts';
@@ -116,30 +117,50 @@ disaster({
   expect: { finding: 'tablespace.junk', quarantine: ['pg_tblspc/.DS_Store'] },
 });
 
-disaster({
-  longTier: true,
-  name: 'the link of a tablespace that holds a table is gone',
-  section: 'B',
-  detectedBefore: true,
-  healedBy: 'repair',
-  rowsLost: 'none: where it led is known',
-  left: 'clean',
-  prepare: async (instance) => {
-    const place = join(instance.root, 'space');
-    await mkdir(place, { mode: 0o700 });
-    await ownedBy(place, serverUser);
-    await ask(instance, 'app', `CREATE TABLESPACE space LOCATION '${place}'`);
-    await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT generate_series(1, 300) AS i');
-  },
-  break: (instance) => remove(instance, 'pg_tblspc'),
-  expect: {
-    finding: 'tablespace.unlinked',
-    rows: async (instance, added) => {
-      await expectAllRows(instance, added);
-      expect(await ask(instance, 'app', 'SELECT count(*)::int FROM elsewhere')).toEqual([{ count: 300 }]);
+for (const [name, left, stand] of [
+  ['the link of a tablespace that holds a table is gone', 'clean', undefined],
+  ['a file stands in the place of the link of a tablespace that holds a table', 'crashed', 'file'],
+  ['an empty folder stands in the place of the link of a tablespace that holds a table', 'clean', 'folder'],
+  ['an empty folder stands in the place of the link of a tablespace that holds a table, after a crash', 'crashed', 'folder'],
+] as const)
+  disaster({
+    longTier: stand !== 'file',
+    name,
+    section: 'B',
+    detectedBefore: true,
+    healedBy: 'repair',
+    rowsLost: 'none: where it led is known',
+    left,
+    prepare: async (instance) => {
+      const place = join(instance.root, 'space');
+      await mkdir(place, { mode: 0o700 });
+      await ownedBy(place, serverUser);
+      await ask(instance, 'app', `CREATE TABLESPACE space LOCATION '${place}'`);
+      await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT generate_series(1, 300) AS i');
+      await until(
+        () =>
+          readFile(join(instance.dataDir, '.dbkit', 'tablespaces.json'), 'utf8').then(
+            (known) => known.includes(place),
+            () => false,
+          ),
+        () => 'nobody has noted where the tablespace is',
+      );
     },
-  },
-});
+    break: async (instance) => {
+      if (stand === undefined) return remove(instance, 'pg_tblspc');
+      const [link] = await readdir(join(instance.dataDir, 'pg_tblspc'));
+      await remove(instance, `pg_tblspc/${link}`);
+      if (stand === 'folder') await makeDirectory(join(instance.dataDir, 'pg_tblspc', link!), serverUser, 0o700);
+      else await write(instance, `pg_tblspc/${link}`, 'no link');
+    },
+    expect: {
+      finding: 'tablespace.unlinked',
+      rows: async (instance, added) => {
+        await expectAllRows(instance, added);
+        expect(await ask(instance, 'app', 'SELECT count(*)::int FROM elsewhere')).toEqual([{ count: 300 }]);
+      },
+    },
+  });
 
 disaster({
   longTier: true, // Another copy that is kept: `repair.set-aside` of killed-at-every-step.test.ts has one each day.
