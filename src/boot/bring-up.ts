@@ -22,7 +22,7 @@ import { type Course, down, isGood, oneRound, type Round } from './round.ts';
 import { settle } from './settle.ts';
 import { settleDamage } from './settle-damage.ts';
 import { askSilentDatabases } from './silent-databases.ts';
-import { emptiedReport, endlessIn, leftReport, tellKilled, whyEndless } from './why-endless.ts';
+import { emptiedReport, leftReport, tellKilled, unaskedIn, whyUnasked } from './why-unasked.ts';
 
 const ROUNDS_MAX = 8; // Each round mends something new or counts against the attempts: a limit for the day this is wrong.
 
@@ -101,7 +101,7 @@ async function raise(
   const [tried, unproven] = [new Set<string>(), new Set<string>()];
   let toLookAt: readonly string[] = [];
   let [before, wasClean] = [seen, seen.cleanShutdown];
-  local.endless?.clear();
+  local.unasked?.clear();
   let attempts = 0;
   let course: Course = { isJudged: false, isUnheard: false };
   for (let times = 0; times < ROUNDS_MAX; times += 1) {
@@ -113,7 +113,7 @@ async function raise(
     if (launched.kind === 'serving' && isGood(judgement))
       return accept(hold, handles, { ...round, launched }, { before, begunMs, options, wasClean, isFirst: times === 0 }, signal);
     await down(launched, system.clock);
-    const verdict = await whyEndless(hold, options, { judgement, tried, wasRestarted: toLookAt.length > 0 }, signal);
+    const verdict = await whyUnasked(hold, options, { judgement, tried, wasRestarted: toLookAt.length > 0 }, signal);
     toLookAt = verdict.toLookAt;
     if (verdict.isToGoOn) continue;
     const { complaints, plan } = verdict;
@@ -121,7 +121,7 @@ async function raise(
     if (isUnproven) {
       logUnproven(system, plan);
       for (const finding of complaints) unproven.add(findingKey(finding));
-      toLookAt = judgement.endless;
+      toLookAt = judgement.unasked;
     } else if (plan && plan.decision !== 'start') {
       const input = planInput(options, { inspection: plan.inspection, reported: complaints, tried, answering: false });
       const ended = await ascend(local, input, { lock, spoiled: hold.spoiled, first: plan }, signal);
@@ -130,7 +130,7 @@ async function raise(
         [before, wasClean] = [ofReplaced(before), false];
         forget();
       }
-      local.endless?.clear(); // Once something is mended they are asked again.
+      local.unasked?.clear(); // Once something is mended they are asked again.
       for (const finding of complaints) tried.add(findingKey(finding));
       course = { isJudged: false, isUnheard: false };
       continue;
@@ -176,7 +176,7 @@ async function accept(
   const { complaints, plan, rechecked, unknown } = judgement;
   const { note } = handles;
   await tellShortfall(local, handles.recoveries, handles);
-  const left = endlessIn(unknown);
+  const left = unaskedIn(unknown);
   if (left.length > 0) note(leftReport(local, left));
   if (rechecked?.unknown) note(rechecked.unknown);
   if (plan) note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));

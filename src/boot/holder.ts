@@ -93,7 +93,7 @@ async function takeHold(
       owner,
       binaries,
       lock,
-      endless: new Set<string>(),
+      unasked: new Map(),
       system,
     };
     let fresh: Inspection | undefined = inspection;

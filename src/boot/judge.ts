@@ -2,7 +2,7 @@ import { findBaseline, sources } from '../backups/find-baseline.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import { notAccepted } from '../inspection/known-damage.ts';
-import { endlessSince } from '../instance/local.ts';
+import { unaskedSince } from '../instance/local.ts';
 import type { Silence } from '../instance/server/databases.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { findingKey, makePlan, type Plan, type PlanInput } from '../recovery/plan.ts';
@@ -20,7 +20,7 @@ export interface Case {
   readonly tried: ReadonlySet<string>;
   /** Findings that the server named and that its files do not show, by `findingKey`: they are told, and nothing is replaced for them. */
   readonly unproven: ReadonlySet<string>;
-  /** Databases whose sessions came to no end before, and whose files are still to be looked at. */
+  /** Databases that were not asked any more before, and whose files are still to be looked at. */
   readonly toLookAt: readonly string[];
   /** Where the server is asked, when its door is closed to clients. */
   readonly socketDir: string | undefined;
@@ -34,8 +34,8 @@ export interface Judgement {
   readonly unknown: readonly Silence[];
   /** It went away while it was asked. */
   readonly isGone: boolean;
-  /** Databases whose sessions came to no end: the server stops, and their files are looked at. */
-  readonly endless: readonly string[];
+  /** Databases that are not asked any more, as a session of theirs did harm: the server stops, and their files are looked at. */
+  readonly unasked: readonly string[];
   /** Undefined: nothing is complained about. */
   readonly plan: Plan | undefined;
   /** Undefined where nothing could be held against anything. */
@@ -49,19 +49,19 @@ export async function judge(
   { launched, before, tried, unproven, toLookAt, socketDir }: Case,
   signal: AbortSignal,
 ): Promise<Judgement> {
-  const endlessNow = endlessSince(hold.local);
+  const unaskedNow = unaskedSince(hold.local);
   const examined = launched.kind === 'serving' ? await whileItServes(hold, options, launched, { before, socketDir }, signal) : undefined;
   const complaints = examined?.complaints ?? (await complaintsOf(hold.local, await lastWordsOf(launched)));
   const { rebuilt = [], unknown = [], answering = false, rechecked } = examined ?? {};
   const reported = complaints.filter((finding) => !unproven.has(findingKey(finding)));
-  const endless = [...new Set([...toLookAt, ...endlessNow()])];
+  const unasked = [...new Set([...toLookAt, ...unaskedNow()])];
   const facts = { reported, tried, serving: examined !== undefined, answering };
   return {
     complaints,
     rebuilt,
     unknown,
     isGone: launched.kind === 'serving' && examined === undefined,
-    endless,
+    unasked,
     rechecked,
     plan: reported.length > 0 ? await planFor(hold, options, facts, signal) : undefined,
   };
@@ -85,10 +85,10 @@ async function whileItServes(
   });
   try {
     signal.throwIfAborted();
-    const endlessNow = endlessSince(local);
+    const unaskedNow = unaskedSince(local);
     const examined = await examine(local, before, { socketDir }, asking.signal);
-    const isEndless = endlessNow().length > 0; // Everything is asked again, after a look at the files.
-    const rechecked = isEndless ? undefined : await recheck({ local, before, socketDir }, findBaseline(backups), asking.signal);
+    const isHarmful = unaskedNow().length > 0; // Everything is asked again, after a look at the files.
+    const rechecked = isHarmful ? undefined : await recheck({ local, before, socketDir }, findBaseline(backups), asking.signal);
     return {
       ...examined,
       complaints: await notAccepted(

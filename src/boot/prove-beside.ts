@@ -4,7 +4,7 @@ import type { FindBaseline, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
 import { readControl } from '../inspection/state.ts';
 import { walk } from '../inspection/walk.ts';
-import { endlessSince, type Local } from '../instance/local.ts';
+import { type Local, unaskedSince } from '../instance/local.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import { servedReport } from '../recovery/describe.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
@@ -12,7 +12,7 @@ import { rebuildIndexes, withOwners } from './owned-damage.ts';
 import { memoryOf } from './recheck.ts';
 import { asFound } from './settle-damage.ts';
 import { tellUnknown } from './unknown-pages.ts';
-import { tellKilled } from './why-endless.ts';
+import { tellKilled } from './why-unasked.ts';
 
 interface Sources {
   readonly findBaseline: FindBaseline;
@@ -56,14 +56,14 @@ async function prove(local: Local, { findBaseline, must, note }: Sources, signal
     log: system.log,
   };
   const proof = await proveTwice(request, signal);
-  const endlessNow = endlessSince(local);
+  const unaskedNow = unaskedSince(local);
   const { open } = await rebuildIndexes(way, await withOwners(way, proof, signal), signal);
   const memory = memoryOf(local);
   const known = await memory.open(control.systemIdentifier);
   const stays = known.filter((entry) => entry.severity === 'certain' || proof.isLate || outlivesPages(entry));
   await memory.settle(control.systemIdentifier, [...stays, ...open]);
   const unknown = await tellUnknown(way, unknownFindings(proof), begunMs, signal);
-  if (endlessNow().length > 0) tellKilled(local, endlessNow(), note);
+  if (unaskedNow().length > 0) tellKilled(local, unaskedNow(), note);
   signal.throwIfAborted(); // What a server that is gone had is no news of its successor.
   if (unknown) note(unknown);
   if (open.length > 0) note(servedReport(local, open.map(asFound), begunMs));

@@ -19,7 +19,7 @@ export async function rebuildIndex(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { log } = local.system;
-  if (local.endless?.has(database)) return false;
+  if (local.unasked?.has(database)) return false;
   try {
     const session = await connectSuperuser(local, database, signal, socketDir, { lockTimeoutMs: LOCK_TIMEOUT_MS });
     await session.query(`REINDEX INDEX ${index}`).finally(() => session.end());

@@ -117,8 +117,8 @@ const sinceMade = (seen: Inspection, { control }: BeforeStart): Inspection =>
   seen.control === undefined && control?.state === 'shut down' ? { ...seen, cleanShutdown: true } : seen;
 
 /** The server may serve. */
-export const isGood = ({ plan, endless, isGone }: Judgement): boolean =>
-  !isGone && endless.length === 0 && (plan === undefined || plan.decision === 'start');
+export const isGood = ({ plan, unasked, isGone }: Judgement): boolean =>
+  !isGone && unasked.length === 0 && (plan === undefined || plan.decision === 'start');
 
 async function doorFacts({ volume, backupDir, system }: Local, { report, saw }: Inspection, isJudged: boolean): Promise<DoorFacts> {
   const isProven = report.clean && report.inventory === 'match';

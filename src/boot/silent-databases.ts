@@ -1,6 +1,6 @@
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
-import { endlessSince, type Local } from '../instance/local.ts';
+import { type Local, unaskedSince } from '../instance/local.ts';
 import type { Silence } from '../instance/server/databases.ts';
 import { troubleOf } from '../instance/session-trouble.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
@@ -32,9 +32,9 @@ export async function askSilentDatabases(
   try {
     for (let pauseMs = FIRST_PAUSE_MS; left.some((silence) => troubleOf(silence).passes); pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
       await clock.sleep(pauseMs, signal);
-      const endlessNow = endlessSince(local);
+      const unaskedNow = unaskedSince(local);
       const { complaints, unknown: still } = await examine(local, before, { patienceMs: 0 }, signal);
-      if (endlessNow().length > 0) killed(endlessNow());
+      if (unaskedNow().length > 0) killed(unaskedNow());
       if (complaints.length > 0) return found(complaints);
       if (still.length === 0) log.info('databases.checked', 'every database that accepts connections has answered now');
       left = still;

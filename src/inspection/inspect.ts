@@ -61,6 +61,8 @@ export interface Inspection {
   sizeOf(path: string): number | undefined;
   /** Times say nothing, and there was more to read than a start can afford: pages are still to be proven. */
   readonly isUnproven: boolean;
+  /** It was copied without the times of its files, and of some of them nothing tells what they held. */
+  readonly isUnheard: boolean;
   /** WAL that crash recovery cannot get to. */
   readonly behindGap: BehindGap | undefined;
   /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
@@ -141,6 +143,7 @@ async function inspectAnswering(
     behindGap: gaps.behind,
     saw: (path) => seen.entries.has(path),
     sizeOf: (path) => seen.entries.get(path)?.sizeBytes,
+    isUnheard: compared?.isUnheard ?? false,
     isUnproven: compared?.isUnproven ?? (inventory === undefined && isOfThisStop(reached, known)),
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),

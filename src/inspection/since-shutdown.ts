@@ -21,6 +21,8 @@ export interface Compared {
   readonly touched: readonly Finding[];
   /** Times say nothing, and there was more to read than a start can afford. */
   readonly isUnproven: boolean;
+  /** The directory was copied, and of some files nothing tells what they held. */
+  readonly isUnheard: boolean;
 }
 
 /** A server that starts writes pg_control, and one that stops writes WAL: if either is untouched, nothing has run since. */
@@ -33,7 +35,7 @@ export async function compare(
   const { control } = where;
   const listed = inventory.files.length;
   const settled = await settleTouched({ ...where, seen, listed }, compareInventory(seen, inventory), signal);
-  const { differences, findings: touched, isUnproven } = settled;
+  const { differences, findings: touched, isUnproven, isUnheard } = settled;
   const knownDamage = inventory.damage.map(({ blocks, ...finding }) => ({
     ...finding,
     ...(blocks ? { blocks } : {}),
@@ -46,12 +48,12 @@ export async function compare(
       systemIdentifier === inventory.systemIdentifier &&
       !settled.isOutdated &&
       control.control.state.startsWith('shut down');
-    return { differences, proven, knownDamage, touched, isUnproven };
+    return { differences, proven, knownDamage, touched, isUnproven, isUnheard };
   }
   const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
   const proven =
     hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')) && (await endsWithShutdown(where, inventory, signal));
-  return { differences, proven, knownDamage, touched, isUnproven };
+  return { differences, proven, knownDamage, touched, isUnproven, isUnheard };
 }
 
 /** The times of a copied directory say nothing, so the WAL itself is asked: nothing was written after the checkpoint of that shutdown. */

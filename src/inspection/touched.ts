@@ -18,6 +18,8 @@ export interface Settled {
   readonly isOutdated: boolean;
   /** There was more to read than a start can afford. */
   readonly isUnproven: boolean;
+  /** The directory was copied without its times, and of some files neither a backup nor the WAL tells what they held. */
+  readonly isUnheard: boolean;
   /** Hints for a person, and files of which nothing is known: never damage. */
   readonly findings: readonly Finding[];
 }
@@ -50,7 +52,7 @@ export async function settleTouched(
   signal: AbortSignal,
 ): Promise<Settled> {
   const touched = differences.filter(({ now, sizeBytes }) => now?.sizeBytes === sizeBytes);
-  if (touched.length === 0) return { differences, isOutdated: false, isUnproven: false, findings: [] };
+  if (touched.length === 0) return { differences, isOutdated: false, isUnproven: false, isUnheard: false, findings: [] };
   const isCopied = touched.length > listed / 2;
   const known = 'control' in control ? control.control : undefined;
   const copies = await readKept(stateDir);
@@ -58,14 +60,15 @@ export async function settleTouched(
   const toRead = new Set<string>();
   for (const { path } of touched) {
     const kept = await isAsKept(dataDir, stateDir, copies, path);
-    if (kept === false && path === 'global/pg_control' && known) return { differences, isOutdated: true, isUnproven: false, findings: [] };
+    if (kept === false && path === 'global/pg_control' && known)
+      return { differences, isOutdated: true, isUnproven: false, isUnheard: false, findings: [] };
     if (kept === undefined && known && RELATION.test(path) && !CACHE.test(path)) toRead.add(path);
     else if (kept ?? isCopied) sound.add(path);
   }
   const evidence = new Map<string, string>();
   const indexes = new Set<string>();
   const unheard = new Set<string>();
-  let isUnproven = false;
+  let [isUnproven, isUnheard] = [false, false];
   if (toRead.size > 0 && known) {
     const [{ provePages }, { withEmptied }] = await Promise.all([import('./prove.ts'), import('./prove-file.ts')]);
     const baseline = await findBaseline?.(known.systemIdentifier, signal);
@@ -84,6 +87,7 @@ export async function settleTouched(
     const untold = isCopied ? [] : [...proof.unheard.map(({ path }) => path), ...[...toRead].filter(isUnlogged)];
     for (const path of untold) unheard.add(path);
     isUnproven = proof.isCutShort;
+    isUnheard = isCopied && proof.unheard.length > 0;
     for (const path of toRead) if (!evidence.has(path) && !unheard.has(path)) sound.add(path);
   }
   return {
@@ -92,6 +96,7 @@ export async function settleTouched(
       .map((difference) => ({ ...difference, evidence: evidence.get(difference.path), isIndex: indexes.has(difference.path) })),
     isOutdated: false,
     isUnproven,
+    isUnheard,
     findings: [...(sound.size > 0 ? [times(sentence(sound.size, listed, isCopied))] : []), ...[...unheard].map(notKnown)],
   };
 }

@@ -2,6 +2,7 @@ import type { PostgresqlSettings } from '../config/config.ts';
 import type { HeldLock, Identity, System } from '../kernel/machine.ts';
 import type { Binaries } from './binaries.ts';
 import type { Connection } from './connection.ts';
+import type { Harm } from './session-trouble.ts';
 import { openAsSuperuser, openForServer, type SessionLimits } from './sessions.ts';
 import type { Volume } from './volume.ts';
 
@@ -20,15 +21,15 @@ export interface Local {
   readonly binaries: Binaries;
   /** The volume's lock, once it is held: for the server, and for every tool that writes to the data. */
   readonly lock?: HeldLock | undefined;
-  /** Databases whose sessions came to no end since the start began, or something was mended: nobody asks them again. Absent where nothing is started twice. */
-  readonly endless?: Set<string>;
+  /** Databases a session of which did harm since the start began, or something was mended: nobody asks them again. Absent where nothing is started twice. */
+  readonly unasked?: Map<string, Harm>;
   readonly system: System;
 }
 
-/** Names the databases whose sessions come to no end from now on. */
-export function endlessSince({ endless = new Set() }: Pick<Local, 'endless'>): () => string[] {
-  const before = new Set(endless);
-  return () => [...endless].filter((name) => !before.has(name));
+/** Names the databases that are not asked any more from now on. */
+export function unaskedSince({ unasked = new Map() }: Pick<Local, 'unasked'>): () => string[] {
+  const before = new Set(unasked.keys());
+  return () => [...unasked.keys()].filter((name) => !before.has(name));
 }
 
 /** A session as the superuser over the instance's own socket, or another one of the same data. */
@@ -44,8 +45,8 @@ export async function connectSuperuser(
 
 /** The same for questions about the server as a whole: there need not be a database `postgres`, and it need not let anybody in. */
 export const connectForServer = (
-  { settings, binaries, endless }: Local,
+  { settings, binaries, unasked }: Local,
   signal: AbortSignal,
   socketDir = settings.socketDir,
   limits: SessionLimits = {},
-): Promise<Connection> => openForServer({ ...settings, socketDir }, { major: binaries.major, ...limits }, signal, endless);
+): Promise<Connection> => openForServer({ ...settings, socketDir }, { major: binaries.major, ...limits }, signal, unasked);

@@ -10,9 +10,11 @@ export interface Trouble {
   readonly sqlState: string | undefined;
   /** Message and detail, in the server's language. */
   readonly words: string;
-  /** dbkit ended it: the backend heard no limit. */
-  readonly isEndless?: boolean;
+  readonly harm?: Harm;
 }
+
+/** 'endless': its backend heard no limit, and dbkit killed it. 'crash': it took the server's other processes with it, twice. */
+export type Harm = 'endless' | 'crash';
 
 interface TroubleRow {
   readonly id: string;
@@ -36,11 +38,19 @@ const namesDataFile = ({ words }: Trouble): boolean => dataFileIn(words) !== und
 export const troubleRows: readonly TroubleRow[] = [
   {
     id: 'session-without-end',
-    when: ({ isEndless = false }) => isEndless,
+    when: ({ harm }) => harm === 'endless',
     then: 'unknown',
     words: 'a question to it came to no end, and no timeout ended it',
     remedy:
       'take a copy of its files, then look at its indexes with `pg_amcheck`; each start of dbkit asks it once more, which ends every session for a moment',
+  },
+  {
+    id: 'session-that-crashes',
+    when: ({ harm }) => harm === 'crash',
+    then: 'unknown',
+    words: 'a question to it crashed the server, twice, without a word',
+    remedy:
+      'take a copy of its files, then look for the reason in the server’s log; each start of dbkit asks it twice more, which ends every session for a moment',
   },
   {
     id: 'nobody-answered',

@@ -70,10 +70,10 @@ export async function openForServer(
   address: ServerAddress,
   limits: SessionLimits,
   signal: AbortSignal,
-  endless: ReadonlySet<string> = new Set(),
+  unasked: Pick<ReadonlyMap<string, unknown>, 'has'> = new Map(),
 ): Promise<Connection> {
   const names = databasesForServer(address);
-  const open = names.filter((name) => !endless.has(name));
+  const open = names.filter((name) => !unasked.has(name));
   return openInFirst(open.length > 0 ? open : names, address, limits, signal);
 }
 

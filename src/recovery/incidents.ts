@@ -15,7 +15,8 @@ export const incidents = {
   'server-recovered':
     'the server recovered while it ran, as a session of it was killed or crashed it: it emptied its unlogged tables, and ended every other session',
   'databases-left':
-    'a session in {databases} comes to no end, and the files do not tell why, so nothing is known of it; take a copy of the files, then look at its indexes with pg_amcheck',
+    'a session in {databases} comes to no end, or crashes the server, and the files do not tell why, so nothing is known of it; take a copy of the files, then look at ' +
+    'its indexes with pg_amcheck',
   'damage-is-named': 'the server runs; what it names is reported, and nothing is replaced for it',
   'index-rebuilt': 'an index holds nothing that its table does not',
   'dump-loaded': '{count} databases of {label} were loaded into the new cluster',

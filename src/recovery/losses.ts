@@ -55,7 +55,10 @@ export const unknownReasons = {
   'no-backup': 'no backup proves the pages',
   'zero-pages': 'pages hold zeroes, and neither a backup nor the WAL says if something was there',
   touched: 'files were written to while no server ran, and neither a backup nor the WAL tells what they held',
-  'not-asked': 'a database was not asked, as a session in it comes to no end',
+  'not-asked': 'a database was not asked, as a session in it comes to no end, or crashes the server',
+  copied:
+    'the directory was copied without the times of its files, and neither a backup nor the WAL tells what all of them held. Where nothing else was done to it all is well; ' +
+    'a backup (`dbkit backup create`) tells it the next time, and so does a copy that keeps times (`cp -a`)',
   'no-mark': 'no mark tells how far the WAL had come',
   'no-state': 'the state folder is gone, and with it the inventory of the last clean stop, and the cluster has no checksums',
 } as const;

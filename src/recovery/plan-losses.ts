@@ -1,6 +1,6 @@
 import type { ReachedEnd } from '../backups/backup.ts';
 import type { Finding } from '../inspection/findings.ts';
-import { type Loss, nothing } from './losses.ts';
+import { type Loss, nothing, type UnknownReason } from './losses.ts';
 import type { Plan, Source } from './plan.ts';
 
 /** Damage that the server starts with. */
@@ -52,8 +52,12 @@ export const dumpLoses = ({ dump }: Pick<Plan, 'dump'>, oldBytes: string | null)
     : [{ kind: 'since-backup', label: dump.backup.label, at: dump.backup.dataAt ?? dump.backup.createdAt, oldBytes }];
 
 /** Until the server has built what is an index: of these files nobody knows. */
-const untoldOf = ({ findings }: Plan): Loss[] =>
-  findings.some(({ code }) => code === 'relation.touched') ? [{ kind: 'unknown', reason: 'touched', oldBytes: null }] : [];
+const untoldOf = ({ findings, inspection }: Plan): Loss[] => [
+  ...(findings.some(({ code }) => code === 'relation.touched') ? [unknown('touched')] : []),
+  ...(inspection.isUnheard ? [unknown('copied')] : []),
+];
+
+const unknown = (reason: UnknownReason): Loss => ({ kind: 'unknown', reason, oldBytes: null });
 
 /** The losses that carrying it out would lose, as far as can be told before. */
 export function plannedLosses(plan: Plan): readonly Loss[] {

@@ -4,6 +4,7 @@ import { expect } from 'vitest';
 import { ask, askNumber, askText } from '../harness/ask.ts';
 import { zero } from '../harness/breaking.ts';
 import { boot, readRecovery, run } from '../harness/dbkit.ts';
+import { treeOf } from '../harness/files.ts';
 import type { Instance } from '../harness/instance.ts';
 import { killAllIn, untilNoneIn } from '../harness/processes.ts';
 import { known } from '../harness/rows.ts';
@@ -74,6 +75,43 @@ scenario(
     await expectStopped(instance, await running.stop());
     const again = await boot(instance);
     expect(again.words()).not.toMatch(/while no server ran/);
+    await expectStopped(instance, await again.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'the data directory was copied without its times, an older version of a table was put in its place, and neither a backup nor the WAL tells what it held',
+    section: 'A',
+    detectedBefore: true,
+    healedBy: 'start',
+    rowsLost: 'not known, and told so',
+    from: 'template',
+  },
+  async (instance) => {
+    const first = await boot(instance);
+    await ask(instance, 'app', 'CHECKPOINT');
+    const path = join(instance.dataDir, instance.places.ledger);
+    const older = await readFile(path);
+    await ask(instance, 'app', 'UPDATE ledger SET amount = -7 WHERE id <= 10');
+    await stopWithoutWal(instance, first);
+    await writeFile(path, older.subarray(0, (await readFile(path)).length));
+    const now = new Date();
+    for (const file of Object.keys(await treeOf(instance.dataDir)))
+      await utimes(join(instance.dataDir, file), now, now).catch(() => undefined);
+
+    const planned = await run(instance, ['recover', '--dry-run']);
+    expect(planned.stdout, planned.stderr).toMatch(/not known/);
+    const running = await boot(instance);
+    expect(await readRecovery(instance), running.words()).toMatchObject({
+      decision: 'start',
+      quarantine: null,
+      losses: [{ kind: 'unknown', reason: 'copied' }],
+    });
+    expect(running.words()).toMatch(/lost: not known: the directory was copied without the times of its files/);
+    await expectStopped(instance, await running.stop());
+    const again = await boot(instance);
+    expect(again.words()).not.toMatch(/copied/);
     await expectStopped(instance, await again.stop());
   },
 );

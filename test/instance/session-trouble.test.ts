@@ -41,9 +41,10 @@ describe('what a failed session says about the data', () => {
 
   test('every row is reached by a case, bears an id of its own, and has words', () => {
     expect(new Set(troubleRows.map(({ id }) => id)).size).toBe(troubleRows.length);
-    const endless: Trouble = { sqlState: undefined, words: 'it came to no end', isEndless: true };
+    const endless: Trouble = { sqlState: undefined, words: 'it came to no end', harm: 'endless' };
     expect(troubleOf(endless)).toMatchObject({ id: 'session-without-end', then: 'unknown' });
-    const reached = new Set(['session-without-end', ...cases.map(([id]) => id)]);
+    expect(troubleOf({ ...endless, harm: 'crash' })).toMatchObject({ id: 'session-that-crashes', then: 'unknown' });
+    const reached = new Set(['session-without-end', 'session-that-crashes', ...cases.map(([id]) => id)]);
     expect(troubleRows.map(({ id }) => id).filter((id) => !reached.has(id))).toEqual([]);
     for (const { id } of troubleRows) expect(troubleWords(id)).not.toBe('');
   });

@@ -1,10 +1,11 @@
 import { DbkitError, isAbort } from '../../kernel/errors.ts';
 import { detailOf, sqlStateOf } from '../connection.ts';
 import type { Local } from '../local.ts';
-import { type Trouble, troubleOf } from '../session-trouble.ts';
+import { type Harm, type Trouble, troubleOf } from '../session-trouble.ts';
 import { databasesForServer } from '../sessions.ts';
+import { type Crashing, isCutOff, isRecovered, serverNow } from './crash.ts';
 import { type LostRelation, lostFiles } from './lost-files.ts';
-import { EndlessSession, inWatchedSession } from './watched-session.ts';
+import { inWatchedSession, UnaskedDatabase } from './watched-session.ts';
 
 /** A database that did not answer, in the server's words. */
 export interface Silence extends Trouble {
@@ -50,6 +51,8 @@ export interface DatabaseQuestions {
 /** One check, while it goes on. */
 interface Check extends DatabaseQuestions {
   readonly patienceMs: number;
+  /** The server hung up on a session of these: they are asked once more, each alone. */
+  readonly cutOff: Set<string>;
   deadlineMs: number;
 }
 
@@ -70,7 +73,7 @@ type Answer =
 export async function checkDatabases(local: Local, questions: DatabaseQuestions, signal: AbortSignal): Promise<DatabaseCheck> {
   const { clock } = local.system;
   const patienceMs = questions.patienceMs ?? PATIENCE_MS;
-  const check: Check = { ...questions, patienceMs, deadlineMs: clock.monotonicMs() + patienceMs };
+  const check: Check = { ...questions, patienceMs, cutOff: new Set(), deadlineMs: clock.monotonicMs() + patienceMs };
   const first = await listDatabases(local, check, signal);
   if ('troubles' in first) return sorted(0, [], first.troubles);
   const lost = [...first.lost];
@@ -80,8 +83,7 @@ export async function checkDatabases(local: Local, questions: DatabaseQuestions,
   for (let round = 0, pauseMs = FIRST_PAUSE_MS; left.length > 0; round += 1, pauseMs *= 2) {
     const again: Database[] = [];
     const begunMs = clock.monotonicMs();
-    for (let from = 0; from < left.length; from += AT_ONCE) {
-      const some = left.slice(from, from + AT_ONCE);
+    for (const some of groupsOf(left, check)) {
       const answers = await Promise.all(some.map((database) => ask(local, database, check, round, signal)));
       for (const [index, answer] of answers.entries())
         if ('lost' in answer) {
@@ -94,6 +96,14 @@ export async function checkDatabases(local: Local, questions: DatabaseQuestions,
     if (left.length > 0) await clock.sleep(pauseMs, signal);
   }
   return sorted(answered, lost, troubles);
+}
+
+/** Some at once, and those alone on which the server has hung up before. */
+function groupsOf(databases: readonly Database[], { cutOff }: Check): readonly (readonly Database[])[] {
+  const others = databases.filter(({ name }) => !cutOff.has(name));
+  const groups = databases.filter(({ name }) => cutOff.has(name)).map((database) => [database]);
+  for (let from = 0; from < others.length; from += AT_ONCE) groups.push(others.slice(from, from + AT_ONCE));
+  return groups;
 }
 
 /** One that is not in the list was dropped by its owner meanwhile; `postgres` need not be there. */
@@ -123,7 +133,9 @@ async function listDatabases(
 }
 
 async function ask(local: Local, { name, path }: Database, check: Check, round: number, signal: AbortSignal): Promise<Answer> {
-  const { socketDir, madeAnew = [], patienceMs } = check;
+  const { socketDir, madeAnew = [], patienceMs, cutOff } = check;
+  const { clock } = local.system;
+  const alone = cutOff.has(name) ? await serverNow(local, socketDir) : undefined;
   const limits = { connectTimeoutMs: CONNECT_TIMEOUTS_MS[round] ?? CONNECT_TIMEOUTS_MS.at(-1)!, lockTimeoutMs: LOCK_TIMEOUT_MS };
   try {
     return await inWatchedSession(
@@ -138,14 +150,33 @@ async function ask(local: Local, { name, path }: Database, check: Check, round: 
     );
   } catch (cause) {
     if (isAbort(cause) || !(cause instanceof DbkitError)) throw cause; // dbkit's own fault is never the database's.
-    const isEndless = cause instanceof EndlessSession;
-    if (isEndless) check.deadlineMs = local.system.clock.monotonicMs() + patienceMs; // The server recovers from that first.
-    const trouble = isEndless ? endless : { sqlState: sqlStateOf(cause), words: detailOf(cause) };
+    const harm = cause instanceof UnaskedDatabase ? cause.harm : await harmOf(local, { name, cause, alone }, check, signal);
+    // The server recovers from that first.
+    if (harm || isCutOff(cause)) check.deadlineMs = clock.monotonicMs() + (harm ? patienceMs : PATIENCE_MS);
+    const trouble = harm ? harmful[harm] : { sqlState: sqlStateOf(cause), words: detailOf(cause) };
     return { silence: silenceOf({ name, path }, trouble), passes: troubleOf(trouble).passes ?? false };
   }
 }
 
-const endless: Trouble = { sqlState: undefined, words: 'killed, and not asked again', isEndless: true };
+const harmful: Readonly<Record<Harm, Trouble>> = {
+  endless: { sqlState: undefined, words: 'killed, and not asked again', harm: 'endless' },
+  crash: { sqlState: undefined, words: 'the server hung up and recovered, twice; not asked again', harm: 'crash' },
+};
+
+/** A crash ends every session, so the first time it may have been another's. One that was alone, on a server that recovered then, was it. */
+async function harmOf(
+  local: Local,
+  { name, cause, alone }: { readonly name: string; readonly cause: unknown; readonly alone: Crashing | undefined },
+  { cutOff }: Check,
+  signal: AbortSignal,
+): Promise<Harm | undefined> {
+  if (!isCutOff(cause)) return undefined;
+  cutOff.add(name);
+  if (!alone || !(await isRecovered(alone, local.system.clock, signal))) return undefined;
+  local.unasked?.set(name, 'crash');
+  local.system.log.warn('session.crashes', `a question to ${name} crashed the server, twice; it has recovered by itself`);
+  return 'crash';
+}
 
 const silenceOf = ({ name, path }: Database, trouble: Trouble): Silence => ({
   database: name,

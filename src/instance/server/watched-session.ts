@@ -1,11 +1,10 @@
-import { join } from 'node:path';
 import { DbkitError, errnoOf, isAbort } from '../../kernel/errors.ts';
-import type { Clock } from '../../kernel/machine.ts';
-import { readPlainText } from '../../machine/plain-file.ts';
 import type { Connection } from '../connection.ts';
 import { connectSuperuser, type Local } from '../local.ts';
 import { effortOf, processesOf, titleOf } from '../postmaster.ts';
+import type { Harm } from '../session-trouble.ts';
 import type { SessionLimits } from '../sessions.ts';
+import { isRecovered, serverAt } from './crash.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** Processor time: a session begins in a hundredth of it, whatever there is. */
@@ -15,14 +14,15 @@ const STATEMENT_TIMEOUT_MS = 60_000;
 const STATEMENT_MS_MAX = STATEMENT_TIMEOUT_MS + 5_000;
 /** Of its own: none of dbkit's questions needs a tenth of it, and one that goes round takes it in seconds. */
 const MEMORY_BYTES_MAX = 1024 ** 3;
-const RECOVERY_MS_MAX = 60_000;
-const POLL_MS = 100;
 
-/** A session of dbkit's own came to no end, now or before: its backend was killed, or could only be left. */
-export class EndlessSession extends DbkitError {
-  constructor(database: string, cause?: unknown) {
-    super('service.unready', `a session in ${database} comes to no end`, { cause });
-    this.name = 'EndlessSession';
+/** A session of dbkit's own did harm, now or before: this database is not asked any more. */
+export class UnaskedDatabase extends DbkitError {
+  readonly harm: Harm;
+
+  constructor(database: string, harm: Harm, cause?: unknown) {
+    super('service.unready', `a session in ${database} ${harm === 'endless' ? 'comes to no end' : 'crashes the server'}`, { cause });
+    this.name = 'UnaskedDatabase';
+    this.harm = harm;
   }
 }
 
@@ -35,7 +35,7 @@ interface Asked {
 /**
  * A superuser's session for work whose statements are short. Where pages of an index lead round, a session hears neither statement_timeout nor a signal to
  * stop, and takes all the memory there is: its process is killed, which the server takes for a crash and recovers from by itself. Rejects with
- * EndlessSession then, and without a session where that has been so before (`local.endless`).
+ * UnaskedDatabase then, and without a session where one has done harm before (`local.unasked`).
  */
 export async function inWatchedSession<T>(
   local: Local,
@@ -43,7 +43,8 @@ export async function inWatchedSession<T>(
   work: (session: Pick<Connection, 'query'>) => Promise<T>,
   signal: AbortSignal,
 ): Promise<T> {
-  if (local.endless?.has(database)) throw new EndlessSession(database);
+  const harm = local.unasked?.get(database);
+  if (harm) throw new UnaskedDatabase(database, harm);
   let session: Connection | undefined;
   let askedMs: number | undefined;
   const over = new AbortController();
@@ -63,7 +64,7 @@ export async function inWatchedSession<T>(
   } catch (cause) {
     over.abort();
     if (!(await watch) || isAbort(cause)) throw cause;
-    throw new EndlessSession(database, cause);
+    throw new UnaskedDatabase(database, 'endless', cause);
   } finally {
     over.abort();
     await session?.end();
@@ -92,7 +93,7 @@ async function watchOver(
   try {
     while (!over.aborted) {
       await system.clock.sleep(LOOK_EVERY_MS, over);
-      const postmaster = await postmasterAt(socketDir ?? settings.socketDir, settings.port);
+      const postmaster = await serverAt(local, socketDir);
       if (postmaster === undefined) continue;
       const there = processesOf(postmaster).map(({ pid }) => pid);
       const own = backend();
@@ -108,7 +109,7 @@ async function watchOver(
       });
       if (endless.length === 0) continue;
       const killed = endless.filter(kill);
-      local.endless?.add(database);
+      local.unasked?.set(database, 'endless');
       system.log.warn(
         'session.endless',
         `a question to ${database} came to no end and could not be cancelled; ${killed.length > 0 ? KILLED : LEFT}`,
@@ -116,7 +117,7 @@ async function watchOver(
           pids: endless.map(String),
         },
       );
-      if (killed.length > 0) await awaitRecovery(postmaster, new Set(there), system.clock, signal).catch(() => undefined);
+      if (killed.length > 0) await isRecovered({ postmaster, before: new Set(there) }, system.clock, signal).catch(() => false);
       else cut();
       return true;
     }
@@ -128,25 +129,6 @@ async function watchOver(
 
 const KILLED = 'its process was killed, PostgreSQL ends every session and recovers by itself';
 const LEFT = 'dbkit may not kill its process, and has hung up';
-
-/** The server that listens there, by the first line of its socket's lock file (miscinit.c, CreateSocketLockFile); undefined over TCP. */
-async function postmasterAt(socketDir: string, port: number): Promise<number | undefined> {
-  if (!socketDir.startsWith('/')) return undefined;
-  const text = await readPlainText(join(socketDir, `.s.PGSQL.${port}.lock`)).catch(() => ''); // Perhaps it can be read at the next look.
-  const pid = Number(text.split('\n')[0]);
-  return Number.isInteger(pid) && pid > 1 ? pid : undefined;
-}
-
-/** Until another walwriter is there, which is started when recovery is over (postmaster.c), or the server has gone. A standby has none. */
-async function awaitRecovery(postmaster: number, before: ReadonlySet<number>, clock: Clock, signal: AbortSignal): Promise<void> {
-  for (let waitedMs = 0; waitedMs < RECOVERY_MS_MAX; waitedMs += POLL_MS) {
-    await clock.sleep(POLL_MS, signal);
-    if (!isThere(postmaster)) return;
-    if (processesOf(postmaster).some(({ pid }) => !before.has(pid) && /\bwalwriter\b/.test(titleOf(pid)))) return;
-  }
-}
-
-const isThere = (pid: number): boolean => effortOf(pid).processorMs > 0 || processesOf(pid).length > 0;
 
 /** Not SIGQUIT, which may wait for a lock of malloc's that the process itself holds (quickdie, postgres.c). */
 function kill(pid: number): boolean {

@@ -31,26 +31,26 @@ interface Verdict extends Pick<Judgement, 'complaints' | 'plan'> {
   readonly isToGoOn: boolean;
 }
 
-/** The verdict on a server that is stopped by now: where sessions of it came to no end, with what its files say of that. */
-export async function whyEndless(
+/** The verdict on a server that is stopped by now: where sessions of it did harm, with what its files say of that. */
+export async function whyUnasked(
   hold: Hold,
   options: PostgresqlOptions,
   { judgement, tried, wasRestarted }: Case,
   signal: AbortSignal,
 ): Promise<Verdict> {
   const { local } = hold;
-  const { complaints, plan, endless } = judgement;
+  const { complaints, plan, unasked } = judgement;
   const asItIs = { complaints, plan, toLookAt: [], isToGoOn: false };
-  if (endless.length === 0 || (plan !== undefined && plan.decision !== 'start')) return asItIs;
+  if (unasked.length === 0 || (plan !== undefined && plan.decision !== 'start')) return asItIs;
   const { volume, system } = local;
   const goOn = { ...asItIs, plan: undefined, isToGoOn: true };
   const control = controlOf(local);
-  if (control === undefined && !wasRestarted) return { ...goOn, toLookAt: endless };
+  if (control === undefined && !wasRestarted) return { ...goOn, toLookAt: unasked };
   const found = control ? inspectMisplacedPages(volume.dataDir, walk(volume.dataDir, signal), control, numbersOf(judgement), signal) : [];
   const untried = found.filter((finding) => !tried.has(findingKey(finding)));
   if (untried.length === 0) {
     const why = control === undefined ? 'the server does not stop in order, so its files cannot be judged' : 'its files do not tell why';
-    system.log.warn('database.left', `${endless.join(', ')}: ${why}; it is not asked again, and the others are served`);
+    system.log.warn('database.left', `${unasked.join(', ')}: ${why}; it is not asked again, and the others are served`);
     return goOn;
   }
   const facts = { reported: untried, tried, serving: false, answering: false };
@@ -64,14 +64,13 @@ function controlOf({ volume: { dataDir } }: Local): ControlFile | undefined {
 }
 
 /** Undefined: of one the number is not known, so every database is looked at. */
-function numbersOf({ endless, unknown }: Judgement): ReadonlySet<string> | undefined {
-  const numbers = endless.map((name) => unknown.find(({ database }) => database === name)?.path?.replace('base/', ''));
+function numbersOf({ unasked, unknown }: Judgement): ReadonlySet<string> | undefined {
+  const numbers = unasked.map((name) => unknown.find(({ database }) => database === name)?.path?.replace('base/', ''));
   return numbers.includes(undefined) ? undefined : new Set(numbers.flatMap((number) => number ?? []));
 }
 
-/** Names of those whose sessions came to no end. */
-export const endlessIn = (unknown: readonly Silence[]): string[] =>
-  unknown.flatMap(({ database, isEndless }) => (isEndless ? [database] : []));
+/** Names of those that are not asked any more. */
+export const unaskedIn = (unknown: readonly Silence[]): string[] => unknown.flatMap(({ database, harm }) => (harm ? [database] : []));
 
 /**
  * A server that recovers while it runs, as after a session of it was killed, or had crashed it, empties unlogged tables: those of them that held rows when it had been
