@@ -64,8 +64,12 @@ function tablespacesNoted({ volume: { dataDir }, owner, system }: Local): () => 
       () => seenMs, // The next start says that it is missing.
     );
     if (changedMs === seenMs) return;
-    await rememberTablespaces(dataDir, owner, system).catch(() => undefined); // The list of the start still holds.
-    seenMs = changedMs;
+    await rememberTablespaces(dataDir, owner, system).then(
+      () => {
+        seenMs = changedMs;
+      },
+      () => undefined, // The list of the start still holds, and the next mark tries again.
+    );
   };
 }
 

@@ -101,7 +101,7 @@ async function raise(
   const [tried, unproven] = [new Set<string>(), new Set<string>()];
   let toLookAt: readonly string[] = [];
   let [before, wasClean] = [seen, seen.cleanShutdown];
-  local.unasked?.clear();
+  askAgain(local);
   let attempts = 0;
   let course: Course = { isJudged: false, isUnheard: false };
   for (let times = 0; times < ROUNDS_MAX; times += 1) {
@@ -130,7 +130,7 @@ async function raise(
         [before, wasClean] = [ofReplaced(before), false];
         forget();
       }
-      local.unasked?.clear(); // Once something is mended they are asked again.
+      askAgain(local);
       for (const finding of complaints) tried.add(findingKey(finding));
       course = { isJudged: false, isUnheard: false };
       continue;
@@ -149,6 +149,12 @@ async function raise(
   throw new DbkitError('service.failed', 'PostgreSQL does not start, and every remedy was tried', {
     hint: '`dbkit inspect --deep` shows what is damaged',
   });
+}
+
+/** Of a new start, or once something is mended. */
+function askAgain({ unasked, hungUp }: Local): void {
+  unasked?.clear();
+  hungUp?.clear();
 }
 
 const logUnproven = ({ log }: System, { rung }: Plan): void =>
@@ -183,7 +189,7 @@ async function accept(
   else if (complaints.length > 0) note(servedReport(local, complaints, begunMs));
   await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
   const running = await serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
-  const mayHaveCrashed = !isFirst || complaints.length > 0 || unknown.length > 0;
+  const mayHaveCrashed = !isFirst || complaints.length > 0 || unknown.length > 0 || Boolean(local.hungUp?.size);
   const emptied = wasClean && mayHaveCrashed ? emptiedReport(local, before) : undefined;
   if (emptied) note(emptied);
   if (rechecked?.isCutShort)

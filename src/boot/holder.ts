@@ -94,6 +94,7 @@ async function takeHold(
       binaries,
       lock,
       unasked: new Map(),
+      hungUp: new Set<string>(),
       system,
     };
     let fresh: Inspection | undefined = inspection;

@@ -25,12 +25,6 @@ export function beforeStart({ volume: { dataDir } }: Local): BeforeStart {
   return { control: 'control' in read ? read.control : undefined, isRestored: existsSync(join(dataDir, 'backup_label')) };
 }
 
-const unknownFindings = {
-  'no-state': { code: 'inventory.missing', path: '.' },
-  'no-mark': { code: 'wal.unmarked', path: 'pg_wal' },
-  copied: { code: 'times.differ', path: '.' },
-} as const;
-
 /** One server's way up: what is told of it is judged once its databases have answered, and by then pg_control says more. */
 export interface Recovered {
   readonly before: BeforeStart;
@@ -61,7 +55,6 @@ export async function judgeRecovery(local: Local, { before, seen, standby, wentO
     timeline,
     mark,
     behindGap: seen.behindGap,
-    isUnheard: seen.isUnheard,
     isUnproven:
       kept === undefined && // Not only void: a start that was refused, or cut off, leaves the copies of the stop before it.
       seen.report.inventory === 'none' &&
@@ -75,7 +68,9 @@ export async function judgeRecovery(local: Local, { before, seen, standby, wentO
     findings: [
       shortfall.kind === 'window'
         ? { code: 'wal.short', path: 'pg_wal', evidence: `recovery ended before the WAL did: ${lost} is gone`, severity: 'certain' }
-        : { ...unknownFindings[shortfall.why], evidence: lost, severity: 'info' },
+        : shortfall.why === 'no-state'
+          ? { code: 'inventory.missing', path: '.', evidence: lost, severity: 'info' }
+          : { code: 'wal.unmarked', path: 'pg_wal', evidence: lost, severity: 'info' },
     ],
     decision: 'start',
     ...incident('recovery-judged'),

@@ -32,9 +32,9 @@ export async function askSilentDatabases(
   try {
     for (let pauseMs = FIRST_PAUSE_MS; left.some((silence) => troubleOf(silence).passes); pauseMs = Math.min(2 * pauseMs, PAUSE_MS_MAX)) {
       await clock.sleep(pauseMs, signal);
-      const unaskedNow = unaskedSince(local);
+      const [unaskedNow, hungUp] = [unaskedSince(local), local.hungUp?.size];
       const { complaints, unknown: still } = await examine(local, before, { patienceMs: 0 }, signal);
-      if (unaskedNow().length > 0) killed(unaskedNow());
+      if (unaskedNow().length > 0 || local.hungUp?.size !== hungUp) killed(unaskedNow());
       if (complaints.length > 0) return found(complaints);
       if (still.length === 0) log.info('databases.checked', 'every database that accepts connections has answered now');
       left = still;

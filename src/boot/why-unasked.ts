@@ -77,11 +77,9 @@ export const unaskedIn = (unknown: readonly Silence[]): string[] => unknown.flat
  * stopped cleanly, and hold none now. Undefined: there are none, or nobody can look.
  */
 export function emptiedReport(local: Local, before: Pick<Inspection, 'sizeOf'>): RecoveryReport | undefined {
-  const { dataDir } = local.volume;
-  const isEmptied = (file: string): boolean =>
-    (before.sizeOf(file) ?? 0) > 0 && statSync(join(dataDir, file), { throwIfNoEntry: false })?.size === 0;
+  const isEmptied = (file: string): boolean => (before.sizeOf(file) ?? 0) > 0 && sizeNow(local, file) === 0;
   try {
-    const tables = unloggedTables(dataDir, new AbortController().signal, isEmptied);
+    const tables = unloggedTables(local.volume.dataDir, new AbortController().signal, isEmptied);
     return tables.length > 0 ? crashedReport(local, tables) : undefined;
   } catch (cause) {
     local.system.log.warn('unlogged.unread', 'it is not known which unlogged tables were emptied', { why: wordsOf(cause) });
@@ -102,16 +100,16 @@ export function leftReport(local: Local, names: readonly string[]): RecoveryRepo
   return { ...bareReport(local), ...why(names.join(', ')), steps, ...told(losses) };
 }
 
-/** Beside a serving server. */
+/** Beside a serving server, of which a session was killed, or hung up on. */
 export function tellKilled(local: Local, names: readonly string[], note: (report: RecoveryReport) => void): void {
-  note(
-    crashedReport(
-      local,
-      unloggedTables(local.volume.dataDir, new AbortController().signal, () => true),
-    ),
-  );
-  note(leftReport(local, names));
+  const isEmpty = (file: string): boolean => sizeNow(local, file) === 0;
+  const emptied = unloggedTables(local.volume.dataDir, new AbortController().signal, isEmpty);
+  if (emptied.length > 0) note(crashedReport(local, emptied));
+  if (names.length > 0) note(leftReport(local, names));
 }
+
+const sizeNow = ({ volume: { dataDir } }: Local, file: string): number | undefined =>
+  statSync(join(dataDir, file), { throwIfNoEntry: false })?.size;
 
 const bareReport = ({ system }: Local) =>
   ({ at: system.clock.now().toISOString(), findings: [], decision: 'start', quarantine: null, durationMs: 0 }) as const;

@@ -75,11 +75,9 @@ export function inspectDirectories(dataDir: string, { entries }: Walk, major: nu
   return findings;
 }
 
-/** Entries of pg_tblspc that are no tablespace, but for those `told`: crash recovery reads every entry there as one, and ends at it (reinit.c). */
-export function inspectTablespaceFolder({ entries, standIns = [] }: Walk, told: readonly Finding[]): Finding[] {
-  const within = [...entries.values()].filter(({ path }) => /^pg_tblspc\/[^/]*[^/\d][^/]*$/.test(path));
-  const inPlace = standIns.filter(({ path }) => path.startsWith('pg_tblspc/') && path.split('/').length === 2);
-  const junk = [...within, ...inPlace].filter(({ path }) => !told.some((finding) => finding.path === path));
+/** Entries of pg_tblspc that are no tablespace: crash recovery reads every entry there as one, and ends at it (reinit.c). */
+export function inspectTablespaceFolder({ entries }: Walk): Finding[] {
+  const junk = [...entries.values()].filter(({ path }) => /^pg_tblspc\/[^/]*[^/\d][^/]*$/.test(path));
   return junk.map(({ path }) => ({
     code: 'tablespace.junk',
     path,

@@ -208,8 +208,7 @@ async function look(
     ...inspectTablespaces(dataDir, seen, known),
     ...inspectReplication(dataDir, seen),
   );
-  const links = inspectTablespaceLinks(dataDir, seen, known);
-  findings.push(...inspectTablespaceFolder(seen, links), ...links);
+  findings.push(...inspectTablespaceFolder(seen), ...inspectTablespaceLinks(dataDir, seen, known));
   findings.push(...inspectCatalogs(dataDir, seen, severity));
   if (known) {
     if (!clean && !known.state.startsWith('shut down'))

@@ -15,7 +15,7 @@ import type { Entry, Walk } from './walk.ts';
 export function withoutStandIns(seen: Walk): Walk {
   const isStandIn = ({ path, kind }: Entry): boolean => {
     if (kind === 'link') return false;
-    if (TABLESPACE.test(path)) return kind !== 'directory' || !holdsVersion(seen, path);
+    if (TABLESPACE.test(path)) return kind !== 'directory' || !(seen.denied.includes(path) || holdsVersion(seen, path));
     return kind === 'directory' ? RELATION.test(path) : DATABASE.test(path);
   };
   const standIns = [...seen.entries.values()].filter(isStandIn);

@@ -25,13 +25,28 @@ const pathOf = (dataDir: string): string => join(dataDir, '.dbkit', 'tablespaces
 export async function rememberTablespaces(dataDir: string, owner: Identity, { files }: System): Promise<void> {
   const read = readControl(dataDir);
   if (!('control' in read)) return;
-  const links = readdirSync(join(dataDir, 'pg_tblspc'))
-    .filter((oid) => /^\d+$/.test(oid) && lstatSync(join(dataDir, 'pg_tblspc', oid)).isSymbolicLink())
-    .map((oid): [string, string] => [oid, readlinkSync(join(dataDir, 'pg_tblspc', oid))]);
   const { systemIdentifier, checkpointLsn } = read.control;
+  const before = readKnown(dataDir);
+  const there = linksIn(dataDir);
+  /** A link that somebody removed under the running server: DROP TABLESPACE removes the version's folder as well. */
+  const isMissed = ([oid, home]: Link): boolean =>
+    !there.some((link) => link[0] === oid || link[1] === home) && holdsFiles(join(home, versionFolder(read.control)));
+  const links = [...there, ...(before?.systemIdentifier === systemIdentifier ? before.links.filter(isMissed) : [])];
   const known: Known = { schema: 'dbkit.tablespaces/v1', systemIdentifier, checkpointLsn: formatLsn(checkpointLsn), links };
-  if (links.length === 0 && readKnown(dataDir) === undefined) return;
+  if (links.length === 0 && before === undefined) return;
   await files.write(pathOf(dataDir), `${JSON.stringify(known)}\n`, { mode: 0o600, owner });
+}
+
+type Link = Known['links'][number];
+
+/** Those that are there. */
+const linksIn = (dataDir: string): Link[] => readdirSync(join(dataDir, 'pg_tblspc')).flatMap((oid) => linkAt(dataDir, oid));
+
+/** [its oid, where it leads]; none where there is no link of a tablespace. */
+function linkAt(dataDir: string, oid: string): Link[] {
+  const path = join(dataDir, 'pg_tblspc', oid);
+  const isLink = /^\d+$/.test(oid) && lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink();
+  return isLink ? [[oid, readlinkSync(path)]] : [];
 }
 
 function readKnown(dataDir: string): Known | undefined {
@@ -48,23 +63,38 @@ export const tablespaceHome = (dataDir: string, oid: string): string | undefined
 
 /**
  * Tablespaces whose link is gone. One that was dropped since the list was made has left no files behind; of one that has none where its link
- * led, only a list of this very shutdown can say that it is missed.
+ * led, only a list of this very shutdown can say that it is missed, or what stands in its place.
  */
-export function inspectTablespaceLinks(dataDir: string, { entries }: Walk, control: ControlFile | undefined): Finding[] {
-  const known = control && readKnown(dataDir);
-  if (!known || known.systemIdentifier !== control.systemIdentifier) return [];
-  const isCurrent = control.state === 'shut down' && known.checkpointLsn === formatLsn(control.checkpointLsn);
-  return known.links.flatMap(([oid, home]): Finding[] => {
+export function inspectTablespaceLinks(dataDir: string, { entries, standIns = [] }: Walk, control: ControlFile | undefined): Finding[] {
+  if (!control) return [];
+  const known = readKnown(dataDir);
+  const isOfThis = known?.systemIdentifier === control.systemIdentifier;
+  const isCurrent = isOfThis && control.state === 'shut down' && known.checkpointLsn === formatLsn(control.checkpointLsn);
+  const links = isOfThis ? known.links : [];
+  const oids = links.length > 0 ? [...entries.keys()].flatMap((path) => /^pg_tblspc\/(\d+)$/.exec(path)?.[1] ?? []) : [];
+  const taken = new Set(oids.flatMap((oid) => linkAt(dataDir, oid)).map(([, home]) => home));
+  const inPlace = new Map(standIns.flatMap(({ path, kind }) => (/^pg_tblspc\/\d+$/.test(path) ? [[path, kind]] : [])));
+  const gone = links.flatMap(([oid, home]): Finding[] => {
     const path = `pg_tblspc/${oid}`;
     if (entries.has(path)) return [];
-    if (holdsFiles(join(home, `PG_${control.major}_${control.catalogVersion}`))) {
+    if (!taken.has(home) && holdsFiles(join(home, versionFolder(control)))) {
       const evidence = `its link to ${home} is gone, and its files are there`;
       return [{ code: 'tablespace.unlinked', path, evidence, severity: 'certain', postgresSays: `could not open directory "${path}` }];
     }
     const evidence = `its link is gone, and ${home}, where it led, does not hold its files: is the tablespace’s volume mounted?`;
-    return isCurrent ? [{ code: 'tablespace.dangling', path, evidence, severity: 'certain' }] : [];
+    return isCurrent || inPlace.has(path) ? [{ code: 'tablespace.dangling', path, evidence, severity: 'certain' }] : [];
   });
+  const nobodyKnows = [...inPlace].filter(([path, kind]) => kind !== 'directory' && !links.some(([oid]) => path === `pg_tblspc/${oid}`));
+  return [
+    ...gone,
+    ...nobodyKnows.map(([path]): Finding => {
+      const evidence = 'it is no link, and nobody knows where the tablespace’s link led';
+      return { code: 'tablespace.dangling', path, evidence, severity: 'certain', postgresSays: `could not open directory "${path}` };
+    }),
+  ];
 }
+
+const versionFolder = ({ major, catalogVersion }: ControlFile): string => `PG_${major}_${catalogVersion}`;
 
 function holdsFiles(directory: string): boolean {
   try {

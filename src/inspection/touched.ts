@@ -87,7 +87,7 @@ export async function settleTouched(
     const untold = isCopied ? [] : [...proof.unheard.map(({ path }) => path), ...[...toRead].filter(isUnlogged)];
     for (const path of untold) unheard.add(path);
     isUnproven = proof.isCutShort;
-    isUnheard = isCopied && proof.unheard.length > 0;
+    isUnheard = isCopied && (proof.unheard.length > 0 || (proof.isCutShort && baseline === undefined)); // What was not read is not known either.
     for (const path of toRead) if (!evidence.has(path) && !unheard.has(path)) sound.add(path);
   }
   return {

@@ -181,6 +181,10 @@ function sessionOf(client: Client, signal: AbortSignal): Connection {
   client.on('error', (cause) => {
     lost ??= cause;
   });
+  let ended: Error | undefined; // The server's last word to the sessions that end with another one's crash (quickdie, postgres.c).
+  client.on('notice', ({ code, severity, message }) => {
+    if (code === '57P02') ended = Object.assign(new Error(message), { code, severity });
+  });
   const asking = async <T>(ask: () => Promise<{ rows: T[] }>): Promise<T[]> => {
     signal.throwIfAborted();
     try {
@@ -188,7 +192,7 @@ function sessionOf(client: Client, signal: AbortSignal): Connection {
     } catch (cause) {
       signal.throwIfAborted();
       if (sqlStateOf(cause)) throw new DbkitError('command.failed', `PostgreSQL answered: ${wordsOf(cause)}`, { cause });
-      throw new DbkitError('service.unready', `PostgreSQL gave no answer: ${wordsOf(lost ?? cause)}`, { cause });
+      throw new DbkitError('service.unready', `PostgreSQL gave no answer: ${wordsOf(ended ?? lost ?? cause)}`, { cause: ended ?? cause });
     }
   };
   return {

@@ -23,6 +23,8 @@ export interface Local {
   readonly lock?: HeldLock | undefined;
   /** Databases a session of which did harm since the start began, or something was mended: nobody asks them again. Absent where nothing is started twice. */
   readonly unasked?: Map<string, Harm>;
+  /** Databases in a session of which the server hung up, since the start began, or something was mended: each is asked alone. */
+  readonly hungUp?: Set<string>;
   readonly system: System;
 }
 

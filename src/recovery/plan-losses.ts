@@ -3,9 +3,11 @@ import type { Finding } from '../inspection/findings.ts';
 import { type Loss, nothing, type UnknownReason } from './losses.ts';
 import type { Plan, Source } from './plan.ts';
 
-/** Damage that the server starts with. */
-export const damageOf = (plan: Plan): Loss[] =>
-  plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => damageLoss(finding));
+/** Damage that the server starts with, and that nothing tells what a copied directory held. */
+export const damageOf = (plan: Plan): Loss[] => [
+  ...plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => damageLoss(finding)),
+  ...copiedOf(plan),
+];
 
 /** One file that the server runs without. */
 export function damageLoss(finding: Finding): Loss {
@@ -52,10 +54,10 @@ export const dumpLoses = ({ dump }: Pick<Plan, 'dump'>, oldBytes: string | null)
     : [{ kind: 'since-backup', label: dump.backup.label, at: dump.backup.dataAt ?? dump.backup.createdAt, oldBytes }];
 
 /** Until the server has built what is an index: of these files nobody knows. */
-const untoldOf = ({ findings, inspection }: Plan): Loss[] => [
-  ...(findings.some(({ code }) => code === 'relation.touched') ? [unknown('touched')] : []),
-  ...(inspection.isUnheard ? [unknown('copied')] : []),
-];
+const untoldOf = ({ findings }: Plan): Loss[] => (findings.some(({ code }) => code === 'relation.touched') ? [unknown('touched')] : []);
+
+/** Of a standby the server that it follows knows. */
+const copiedOf = ({ inspection }: Plan): Loss[] => (inspection.isUnheard && !inspection.follows ? [unknown('copied')] : []);
 
 const unknown = (reason: UnknownReason): Loss => ({ kind: 'unknown', reason, oldBytes: null });
 

@@ -16,8 +16,6 @@ export interface ShortfallFacts {
   readonly mark: { readonly timeline: number; readonly lastRecordLsn: Lsn; readonly flushedLsn: Lsn; readonly at: string } | undefined;
   /** The mark is of this very clean stop, the inventory that was written with it is gone, and there are no checksums: nothing proves the files. */
   readonly isUnproven: boolean;
-  /** It was copied without the times of its files, and of some of them neither a backup nor the WAL tells what they held. */
-  readonly isUnheard: boolean;
   /** WAL of this cluster behind a gap, seen before the start. */
   readonly behindGap:
     | { readonly end: Lsn; readonly commits: number; readonly firstAt: string | null; readonly lastAt: string | null }
@@ -26,7 +24,7 @@ export interface ShortfallFacts {
 
 export type Shortfall =
   | { readonly kind: 'none' }
-  | { readonly kind: 'unknown'; readonly why: 'no-mark' | 'no-state' | 'copied' }
+  | { readonly kind: 'unknown'; readonly why: 'no-mark' | 'no-state' }
   | { readonly kind: 'window'; readonly fromLsn: Lsn; readonly toLsn: Lsn; readonly until: string | null };
 
 interface Row {
@@ -60,12 +58,6 @@ export const shortfalls: readonly Row[] = [
     when: ({ mark, wasClean, isRestored }) => mark === undefined && !wasClean && !isRestored,
     then: () => ({ kind: 'unknown', why: 'no-mark' }),
     words: 'no mark tells how far the WAL had come before the crash',
-  },
-  {
-    id: 'copied-without-times',
-    when: (facts) => facts.isUnheard && !(facts.mark?.timeline === facts.timeline && endsBefore(facts, facts.mark.lastRecordLsn)),
-    then: () => ({ kind: 'unknown', why: 'copied' }),
-    words: 'its files bear new times, and nothing tells what some of them held',
   },
   { id: 'no-mark', when: ({ mark }) => mark === undefined, then: none, words: 'it was shut down cleanly, and no mark says more' },
   {

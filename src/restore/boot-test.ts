@@ -14,7 +14,7 @@ import type { HeldLock } from '../kernel/machine.ts';
 export async function bootTest(local: Local, directory: string, lock: HeldLock | undefined, signal: AbortSignal): Promise<number> {
   const { system, binaries } = local;
   system.log.info('restore.boot-test', 'starting the restored copy beside the data');
-  const aside = { ...local, unasked: new Map(), logFile: join(dirname(local.logFile), 'restore.log') };
+  const aside = { ...local, unasked: new Map(), hungUp: new Set<string>(), logFile: join(dirname(local.logFile), 'restore.log') };
   const server = {
     dataDir: directory,
     lock,

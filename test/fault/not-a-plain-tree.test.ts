@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { statSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'vitest';
 import { serverUser } from '../harness/as-user.ts';
 import { ask } from '../harness/ask.ts';
@@ -117,6 +118,37 @@ disaster({
   expect: { finding: 'tablespace.junk', quarantine: ['pg_tblspc/.DS_Store'] },
 });
 
+/** A tablespace outside PGDATA with a table, and a supervisor that has noted where it is. */
+async function withTablespace(instance: Instance): Promise<void> {
+  const place = join(instance.root, 'space');
+  await mkdir(place, { mode: 0o700 });
+  await ownedBy(place, serverUser);
+  await ask(instance, 'app', `CREATE TABLESPACE space LOCATION '${place}'`);
+  await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT generate_series(1, 300) AS i');
+  const known = (): Promise<string> => readFile(join(instance.dataDir, '.dbkit', 'tablespaces.json'), 'utf8');
+  await until(
+    () =>
+      known().then(
+        (list) => list.includes(place),
+        () => false,
+      ),
+    () => 'nobody has noted where the tablespace is',
+  );
+}
+
+/** Removes the tablespace's link; `stand` takes its place. */
+async function replaceLink(instance: Instance, stand?: 'file' | 'folder'): Promise<void> {
+  const [link] = await readdir(join(instance.dataDir, 'pg_tblspc'));
+  await remove(instance, `pg_tblspc/${link}`);
+  if (stand === 'folder') await makeDirectory(join(instance.dataDir, 'pg_tblspc', link!), serverUser, 0o700);
+  if (stand === 'file') await write(instance, `pg_tblspc/${link}`, 'no link');
+}
+
+async function expectAllOfThem(instance: Instance, added: number): Promise<void> {
+  await expectAllRows(instance, added);
+  expect(await ask(instance, 'app', 'SELECT count(*)::int FROM elsewhere')).toEqual([{ count: 300 }]);
+}
+
 for (const [name, left, stand] of [
   ['the link of a tablespace that holds a table is gone', 'clean', undefined],
   ['a file stands in the place of the link of a tablespace that holds a table', 'crashed', 'file'],
@@ -131,35 +163,46 @@ for (const [name, left, stand] of [
     healedBy: 'repair',
     rowsLost: 'none: where it led is known',
     left,
-    prepare: async (instance) => {
-      const place = join(instance.root, 'space');
-      await mkdir(place, { mode: 0o700 });
-      await ownedBy(place, serverUser);
-      await ask(instance, 'app', `CREATE TABLESPACE space LOCATION '${place}'`);
-      await ask(instance, 'app', 'CREATE TABLE elsewhere TABLESPACE space AS SELECT generate_series(1, 300) AS i');
-      await until(
-        () =>
-          readFile(join(instance.dataDir, '.dbkit', 'tablespaces.json'), 'utf8').then(
-            (known) => known.includes(place),
-            () => false,
-          ),
-        () => 'nobody has noted where the tablespace is',
-      );
-    },
+    prepare: withTablespace,
+    break: (instance) => (stand === undefined ? remove(instance, 'pg_tblspc') : replaceLink(instance, stand)),
+    expect: { finding: 'tablespace.unlinked', rows: expectAllOfThem },
+  });
+
+disaster({
+  name: 'the link of a tablespace was removed while the server ran, and it crashed later',
+  section: 'B',
+  detectedBefore: true,
+  healedBy: 'repair',
+  rowsLost: 'none: where it led is known',
+  left: 'crashed',
+  prepare: async (instance) => {
+    await withTablespace(instance);
+    await replaceLink(instance);
+    await ask(instance, 'app', 'UPDATE ledger SET amount = amount WHERE id = 1');
+    await sleep(3_000); // The supervisor looks every two seconds.
+  },
+  break: async () => undefined,
+  expect: { finding: 'tablespace.unlinked', rows: expectAllOfThem },
+});
+
+for (const [name, lose] of [
+  ['its disk is not mounted', (instance: Instance) => rm(join(instance.root, 'space'), { recursive: true })],
+  ['nobody knows where it led', ({ dataDir }: Instance) => rm(join(dataDir, '.dbkit'), { recursive: true })],
+] as const)
+  disaster({
+    longTier: true,
+    name: `a file stands in the place of the link of a tablespace after a crash, and ${name}`,
+    section: 'A',
+    detectedBefore: true,
+    healedBy: 'refusal',
+    rowsLost: 'none: recovery would begin without that tablespace',
+    left: 'crashed',
+    prepare: withTablespace,
     break: async (instance) => {
-      if (stand === undefined) return remove(instance, 'pg_tblspc');
-      const [link] = await readdir(join(instance.dataDir, 'pg_tblspc'));
-      await remove(instance, `pg_tblspc/${link}`);
-      if (stand === 'folder') await makeDirectory(join(instance.dataDir, 'pg_tblspc', link!), serverUser, 0o700);
-      else await write(instance, `pg_tblspc/${link}`, 'no link');
+      await replaceLink(instance, 'file');
+      await lose(instance);
     },
-    expect: {
-      finding: 'tablespace.unlinked',
-      rows: async (instance, added) => {
-        await expectAllRows(instance, added);
-        expect(await ask(instance, 'app', 'SELECT count(*)::int FROM elsewhere')).toEqual([{ count: 300 }]);
-      },
-    },
+    expect: { finding: 'tablespace.dangling', exit: 77 },
   });
 
 disaster({

@@ -54,8 +54,12 @@ export async function freeze(pid: number): Promise<void> {
   );
 }
 
-/** Kills each session that a server on `dataDir` begins in `database`, as a bug or a damaged catalog does. */
-export function killWhoeverEnters(dataDir: string, database: string): { count(): number; stop(): Promise<void> } {
+/** Kills each session that a server on `dataDir` begins in `database`, `most` of them, as a bug or a damaged catalog does. */
+export function killWhoeverEnters(
+  dataDir: string,
+  database: string,
+  most = Number.POSITIVE_INFINITY,
+): { count(): number; stop(): Promise<void> } {
   let [count, isOver] = [0, false];
   const enters = (pid: string): boolean =>
     attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8'))?.includes(` ${database} [local]`) === true;
@@ -63,7 +67,7 @@ export function killWhoeverEnters(dataDir: string, database: string): { count():
     const postmaster = attempt(() => readFileSync(`${dataDir}/postmaster.pid`, 'utf8'))?.split('\n')[0];
     const children = attempt(() => readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, 'utf8')) ?? '';
     for (const pid of children.split(' ').filter((child) => child !== '' && enters(child)))
-      if (attempt(() => process.kill(Number(pid), 'SIGSEGV'))) count += 1;
+      if (count < most && attempt(() => process.kill(Number(pid), 'SIGSEGV'))) count += 1;
   };
   const loop = (async () => {
     while (!isOver) {

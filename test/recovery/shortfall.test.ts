@@ -11,14 +11,12 @@ const crashed: ShortfallFacts = {
   mark,
   behindGap: undefined,
   isUnproven: false,
-  isUnheard: false,
 };
 const behindGap = { end: 0x5000000n, commits: 3, firstAt: null, lastAt: '2026-11-28T03:01:00.000Z' };
 const cases: readonly (readonly [row: string, facts: Partial<ShortfallFacts>, kind: string])[] = [
   ['follows-another', { follows: true, mark: undefined }, 'none'],
   ['behind-a-gap', { behindGap }, 'window'],
   ['no-mark-after-a-crash', { mark: undefined }, 'unknown'],
-  ['copied-without-times', { wasClean: true, wentOnAt: mark.lastRecordLsn, isUnheard: true }, 'unknown'],
   ['no-mark', { mark: undefined, wasClean: true }, 'none'],
   ['another-timeline', { timeline: 2, wentOnAt: 0x2000000n }, 'none'],
   ['short-of-the-mark', { wentOnAt: 0x3000f00n }, 'window'],
@@ -34,10 +32,6 @@ test.each(cases)('%s', (row, changes, kind) => {
 
 test('every row is reached', () => {
   expect(cases.map(([row]) => row)).toEqual(shortfalls.map(({ id }) => id));
-});
-
-test('a copy whose WAL ended before its mark tells the window, which is known', () => {
-  expect(shortfallOf({ ...crashed, isUnheard: true, wentOnAt: 0x3000f00n }).kind).toBe('window');
 });
 
 test('after a clean shutdown the last record is the checkpoint that pg_control names', () => {

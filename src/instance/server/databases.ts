@@ -51,8 +51,6 @@ export interface DatabaseQuestions {
 /** One check, while it goes on. */
 interface Check extends DatabaseQuestions {
   readonly patienceMs: number;
-  /** The server hung up on a session of these: they are asked once more, each alone. */
-  readonly cutOff: Set<string>;
   deadlineMs: number;
 }
 
@@ -73,7 +71,7 @@ type Answer =
 export async function checkDatabases(local: Local, questions: DatabaseQuestions, signal: AbortSignal): Promise<DatabaseCheck> {
   const { clock } = local.system;
   const patienceMs = questions.patienceMs ?? PATIENCE_MS;
-  const check: Check = { ...questions, patienceMs, cutOff: new Set(), deadlineMs: clock.monotonicMs() + patienceMs };
+  const check: Check = { ...questions, patienceMs, deadlineMs: clock.monotonicMs() + patienceMs };
   const first = await listDatabases(local, check, signal);
   if ('troubles' in first) return sorted(0, [], first.troubles);
   const lost = [...first.lost];
@@ -83,7 +81,7 @@ export async function checkDatabases(local: Local, questions: DatabaseQuestions,
   for (let round = 0, pauseMs = FIRST_PAUSE_MS; left.length > 0; round += 1, pauseMs *= 2) {
     const again: Database[] = [];
     const begunMs = clock.monotonicMs();
-    for (const some of groupsOf(left, check)) {
+    for (const some of groupsOf(left, local)) {
       const answers = await Promise.all(some.map((database) => ask(local, database, check, round, signal)));
       for (const [index, answer] of answers.entries())
         if ('lost' in answer) {
@@ -99,9 +97,9 @@ export async function checkDatabases(local: Local, questions: DatabaseQuestions,
 }
 
 /** Some at once, and those alone on which the server has hung up before. */
-function groupsOf(databases: readonly Database[], { cutOff }: Check): readonly (readonly Database[])[] {
-  const others = databases.filter(({ name }) => !cutOff.has(name));
-  const groups = databases.filter(({ name }) => cutOff.has(name)).map((database) => [database]);
+function groupsOf(databases: readonly Database[], { hungUp = new Set() }: Local): readonly (readonly Database[])[] {
+  const others = databases.filter(({ name }) => !hungUp.has(name));
+  const groups = databases.filter(({ name }) => hungUp.has(name)).map((database) => [database]);
   for (let from = 0; from < others.length; from += AT_ONCE) groups.push(others.slice(from, from + AT_ONCE));
   return groups;
 }
@@ -133,9 +131,10 @@ async function listDatabases(
 }
 
 async function ask(local: Local, { name, path }: Database, check: Check, round: number, signal: AbortSignal): Promise<Answer> {
-  const { socketDir, madeAnew = [], patienceMs, cutOff } = check;
+  const { socketDir, madeAnew = [], patienceMs } = check;
   const { clock } = local.system;
-  const alone = cutOff.has(name) ? await serverNow(local, socketDir) : undefined;
+  const isAgain = local.hungUp?.has(name) ?? false;
+  const alone = isAgain ? await serverNow(local, socketDir) : undefined;
   const limits = { connectTimeoutMs: CONNECT_TIMEOUTS_MS[round] ?? CONNECT_TIMEOUTS_MS.at(-1)!, lockTimeoutMs: LOCK_TIMEOUT_MS };
   try {
     return await inWatchedSession(
@@ -150,9 +149,9 @@ async function ask(local: Local, { name, path }: Database, check: Check, round: 
     );
   } catch (cause) {
     if (isAbort(cause) || !(cause instanceof DbkitError)) throw cause; // dbkit's own fault is never the database's.
-    const harm = cause instanceof UnaskedDatabase ? cause.harm : await harmOf(local, { name, cause, alone }, check, signal);
+    const harm = cause instanceof UnaskedDatabase ? cause.harm : await harmOf(local, { name, cause, alone }, signal);
     // The server recovers from that first.
-    if (harm || isCutOff(cause)) check.deadlineMs = clock.monotonicMs() + (harm ? patienceMs : PATIENCE_MS);
+    if (harm || (local.hungUp && isCutOff(cause) && !isAgain)) check.deadlineMs = clock.monotonicMs() + (harm ? patienceMs : PATIENCE_MS);
     const trouble = harm ? harmful[harm] : { sqlState: sqlStateOf(cause), words: detailOf(cause) };
     return { silence: silenceOf({ name, path }, trouble), passes: troubleOf(trouble).passes ?? false };
   }
@@ -167,11 +166,10 @@ const harmful: Readonly<Record<Harm, Trouble>> = {
 async function harmOf(
   local: Local,
   { name, cause, alone }: { readonly name: string; readonly cause: unknown; readonly alone: Crashing | undefined },
-  { cutOff }: Check,
   signal: AbortSignal,
 ): Promise<Harm | undefined> {
   if (!isCutOff(cause)) return undefined;
-  cutOff.add(name);
+  local.hungUp?.add(name);
   if (!alone || !(await isRecovered(alone, local.system.clock, signal))) return undefined;
   local.unasked?.set(name, 'crash');
   local.system.log.warn('session.crashes', `a question to ${name} crashed the server, twice; it has recovered by itself`);

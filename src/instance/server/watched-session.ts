@@ -1,10 +1,10 @@
 import { DbkitError, errnoOf, isAbort } from '../../kernel/errors.ts';
 import type { Connection } from '../connection.ts';
 import { connectSuperuser, type Local } from '../local.ts';
-import { effortOf, processesOf, titleOf } from '../postmaster.ts';
+import { effortOf, titleOf } from '../postmaster.ts';
 import type { Harm } from '../session-trouble.ts';
 import type { SessionLimits } from '../sessions.ts';
-import { isRecovered, serverAt } from './crash.ts';
+import { isRecovered, serverAt, titlesOf } from './crash.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** Processor time: a session begins in a hundredth of it, whatever there is. */
@@ -95,17 +95,17 @@ async function watchOver(
       await system.clock.sleep(LOOK_EVERY_MS, over);
       const postmaster = await serverAt(local, socketDir);
       if (postmaster === undefined) continue;
-      const there = processesOf(postmaster).map(({ pid }) => pid);
+      const before = titlesOf(postmaster);
       const own = backend();
-      const endless = there.filter((pid) => {
+      const endless = [...before.keys()].filter((pid) => {
         if (pid !== own.pid && !begins(pid)) return false;
         const { processorMs, ownBytes } = effortOf(pid);
         const isLarge = ownBytes > MEMORY_BYTES_MAX;
         const isLong = pid === own.pid ? own.asksForMs > STATEMENT_MS_MAX : processorMs > BEGIN_MS_MAX;
-        const before = firstBeyond.get(pid);
-        if (isLarge || isLong) firstBeyond.set(pid, before ?? processorMs);
+        const earlier = firstBeyond.get(pid);
+        if (isLarge || isLong) firstBeyond.set(pid, earlier ?? processorMs);
         else firstBeyond.delete(pid);
-        return before !== undefined && (isLarge || (isLong && processorMs > before)); // One that waits for a disk is left to it.
+        return earlier !== undefined && (isLarge || (isLong && processorMs > earlier)); // One that waits for a disk is left to it.
       });
       if (endless.length === 0) continue;
       const killed = endless.filter(kill);
@@ -117,7 +117,7 @@ async function watchOver(
           pids: endless.map(String),
         },
       );
-      if (killed.length > 0) await isRecovered({ postmaster, before: new Set(there) }, system.clock, signal).catch(() => false);
+      if (killed.length > 0) await isRecovered({ postmaster, before }, system.clock, signal).catch(() => false);
       else cut();
       return true;
     }
