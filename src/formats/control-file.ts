@@ -58,6 +58,13 @@ export function inProduction(bytes: Buffer): Buffer {
 
 /** Where the checksum stands: right behind the last field, and 18 has one more (default_char_signedness). */
 export const crcOffsets: Readonly<Record<number, number>> = { 1300: 288, 1700: 288, 1800: 292 };
+/** All that the server reads of both is the same: behind the checksum the file is filled up with zeroes that nobody looks at. */
+export function isSameControl(a: Buffer, b: Buffer): boolean {
+  const crcAt = a.length > 12 ? crcOffsets[a.readUInt32LE(8)] : undefined;
+  if (crcAt === undefined) return a.equals(b);
+  return a.subarray(0, crcAt + 4).equals(b.subarray(0, crcAt + 4));
+}
+
 /** Majors 13 to 16 share a control version; their catalogs tell them apart. The first catalog version of each released major. */
 const catalogMajors: readonly (readonly [from: number, major: number])[] = [
   [202506291, 18],

@@ -37,6 +37,7 @@ import { inspectStandIns, once, withoutStandIns, withStandIns } from './stand-in
 import { emptyFindings, isDiskError, stateOf, versionFile } from './state.ts';
 import { inspectStatus } from './status-bits.ts';
 import { inspectTablespaceLinks } from './tablespace-links.ts';
+import type { Unheard } from './touched.ts';
 import { inspectTransactions } from './transactions.ts';
 import { inspectWal } from './wal.ts';
 import { emptyWalk, type Walk, walk } from './walk.ts';
@@ -61,8 +62,8 @@ export interface Inspection {
   sizeOf(path: string): number | undefined;
   /** Times say nothing, and there was more to read than a start can afford: pages are still to be proven. */
   readonly isUnproven: boolean;
-  /** It was copied without the times of its files, and of some of them nothing tells what they held. */
-  readonly isUnheard: boolean;
+  /** The reason why of some files nothing tells what they held, although the server was stopped cleanly. */
+  readonly unheard: Unheard | undefined;
   /** WAL that crash recovery cannot get to. */
   readonly behindGap: BehindGap | undefined;
   /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
@@ -143,7 +144,7 @@ async function inspectAnswering(
     behindGap: gaps.behind,
     saw: (path) => seen.entries.has(path),
     sizeOf: (path) => seen.entries.get(path)?.sizeBytes,
-    isUnheard: compared?.isUnheard ?? false,
+    unheard: compared?.unheard,
     isUnproven: compared?.isUnproven ?? (inventory === undefined && isOfThisStop(reached, known)),
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),

@@ -7,7 +7,7 @@ import type { Finding } from './findings.ts';
 import { compareInventory, type Difference, filesAt, type Inventory, isKept } from './inventory.ts';
 import { keptBytes, readKept } from './kept.ts';
 import { inspectSizes, isCatalogFile, meaningOfLoss } from './relations.ts';
-import { settleTouched, type Touching } from './touched.ts';
+import { settleTouched, type Touching, type Unheard } from './touched.ts';
 import type { Walk } from './walk.ts';
 
 /** The words of the inventory about the directory as it is now. */
@@ -21,8 +21,7 @@ export interface Compared {
   readonly touched: readonly Finding[];
   /** Times say nothing, and there was more to read than a start can afford. */
   readonly isUnproven: boolean;
-  /** The directory was copied, and of some files nothing tells what they held. */
-  readonly isUnheard: boolean;
+  readonly unheard: Unheard | undefined;
 }
 
 /** A server that starts writes pg_control, and one that stops writes WAL: if either is untouched, nothing has run since. */
@@ -35,7 +34,7 @@ export async function compare(
   const { control } = where;
   const listed = inventory.files.length;
   const settled = await settleTouched({ ...where, seen, listed }, compareInventory(seen, inventory), signal);
-  const { differences, findings: touched, isUnproven, isUnheard } = settled;
+  const { differences, findings: touched, isUnproven, unheard } = settled;
   const knownDamage = inventory.damage.map(({ blocks, ...finding }) => ({
     ...finding,
     ...(blocks ? { blocks } : {}),
@@ -48,12 +47,12 @@ export async function compare(
       systemIdentifier === inventory.systemIdentifier &&
       !settled.isOutdated &&
       control.control.state.startsWith('shut down');
-    return { differences, proven, knownDamage, touched, isUnproven, isUnheard };
+    return { differences, proven, knownDamage, touched, isUnproven, unheard };
   }
   const hadWal = inventory.files.some(([path]) => path.startsWith('pg_wal/'));
   const proven =
     hadWal && !differences.some(({ path }) => path.startsWith('pg_wal/')) && (await endsWithShutdown(where, inventory, signal));
-  return { differences, proven, knownDamage, touched, isUnproven, isUnheard };
+  return { differences, proven, knownDamage, touched, isUnproven, unheard };
 }
 
 /** The times of a copied directory say nothing, so the WAL itself is asked: nothing was written after the checkpoint of that shutdown. */

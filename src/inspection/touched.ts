@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { isSameControl } from '../formats/control-file.ts';
 import type { Logger } from '../kernel/machine.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlain } from '../machine/plain-file.ts';
@@ -18,11 +19,16 @@ export interface Settled {
   readonly isOutdated: boolean;
   /** There was more to read than a start can afford. */
   readonly isUnproven: boolean;
-  /** The directory was copied without its times, and of some files neither a backup nor the WAL tells what they held. */
-  readonly isUnheard: boolean;
+  readonly unheard: Unheard | undefined;
   /** Hints for a person, and files of which nothing is known: never damage. */
   readonly findings: readonly Finding[];
 }
+
+/**
+ * Of some files neither a backup nor the WAL tells what they held. 'copied': the directory was, without its times. 'touched': a tool has written pg_control and
+ * files, so that nothing of before speaks of them.
+ */
+export type Unheard = 'copied' | 'touched';
 
 export interface Touching {
   readonly dataDir: string;
@@ -52,7 +58,7 @@ export async function settleTouched(
   signal: AbortSignal,
 ): Promise<Settled> {
   const touched = differences.filter(({ now, sizeBytes }) => now?.sizeBytes === sizeBytes);
-  if (touched.length === 0) return { differences, isOutdated: false, isUnproven: false, isUnheard: false, findings: [] };
+  if (touched.length === 0) return { differences, isOutdated: false, isUnproven: false, unheard: undefined, findings: [] };
   const isCopied = touched.length > listed / 2;
   const known = 'control' in control ? control.control : undefined;
   const copies = await readKept(stateDir);
@@ -61,14 +67,21 @@ export async function settleTouched(
   for (const { path } of touched) {
     const kept = await isAsKept(dataDir, stateDir, copies, path);
     if (kept === false && path === 'global/pg_control' && known)
-      return { differences, isOutdated: true, isUnproven: false, isUnheard: false, findings: [] };
+      return {
+        differences,
+        isOutdated: true,
+        isUnproven: false,
+        unheard: touched.some((one) => RELATION.test(one.path)) ? 'touched' : undefined,
+        findings: [],
+      };
     if (kept === undefined && known && RELATION.test(path) && !CACHE.test(path)) toRead.add(path);
     else if (kept ?? isCopied) sound.add(path);
   }
   const evidence = new Map<string, string>();
   const indexes = new Set<string>();
   const unheard = new Set<string>();
-  let [isUnproven, isUnheard] = [false, false];
+  let isUnproven = false;
+  let unheardOf: Unheard | undefined;
   if (toRead.size > 0 && known) {
     const [{ provePages }, { withEmptied }] = await Promise.all([import('./prove.ts'), import('./prove-file.ts')]);
     const baseline = await findBaseline?.(known.systemIdentifier, signal);
@@ -87,7 +100,7 @@ export async function settleTouched(
     const untold = isCopied ? [] : [...proof.unheard.map(({ path }) => path), ...[...toRead].filter(isUnlogged)];
     for (const path of untold) unheard.add(path);
     isUnproven = proof.isCutShort;
-    isUnheard = isCopied && (proof.unheard.length > 0 || (proof.isCutShort && baseline === undefined)); // What was not read is not known either.
+    if (isCopied && (proof.unheard.length > 0 || (proof.isCutShort && baseline === undefined))) unheardOf = 'copied'; // What was not read is not known either.
     for (const path of toRead) if (!evidence.has(path) && !unheard.has(path)) sound.add(path);
   }
   return {
@@ -96,7 +109,7 @@ export async function settleTouched(
       .map((difference) => ({ ...difference, evidence: evidence.get(difference.path), isIndex: indexes.has(difference.path) })),
     isOutdated: false,
     isUnproven,
-    isUnheard,
+    unheard: unheardOf,
     findings: [...(sound.size > 0 ? [times(sentence(sound.size, listed, isCopied))] : []), ...[...unheard].map(notKnown)],
   };
 }
@@ -116,5 +129,7 @@ const sentence = (touched: number, listed: number, isCopied: boolean): string =>
 async function isAsKept(dataDir: string, stateDir: string, copies: Kept | undefined, path: string): Promise<boolean | undefined> {
   const kept = await keptBytes(stateDir, copies, path);
   if (!kept) return undefined;
-  return (await readPlain(join(dataDir, path)).catch(unlessOwnTrouble))?.equals(kept) ?? false;
+  const bytes = await readPlain(join(dataDir, path)).catch(unlessOwnTrouble);
+  if (bytes === undefined) return false;
+  return path === 'global/pg_control' ? isSameControl(bytes, kept) : bytes.equals(kept);
 }

@@ -3,10 +3,10 @@ import type { Finding } from '../inspection/findings.ts';
 import { type Loss, nothing, type UnknownReason } from './losses.ts';
 import type { Plan, Source } from './plan.ts';
 
-/** Damage that the server starts with, and that nothing tells what a copied directory held. */
+/** Damage that the server starts with, and that nothing tells what files held. */
 export const damageOf = (plan: Plan): Loss[] => [
   ...plan.steps.filter(({ remedy }) => remedy.loses === 'object').map(({ finding }) => damageLoss(finding)),
-  ...copiedOf(plan),
+  ...unheardOf(plan),
 ];
 
 /** One file that the server runs without. */
@@ -57,7 +57,7 @@ export const dumpLoses = ({ dump }: Pick<Plan, 'dump'>, oldBytes: string | null)
 const untoldOf = ({ findings }: Plan): Loss[] => (findings.some(({ code }) => code === 'relation.touched') ? [unknown('touched')] : []);
 
 /** Of a standby the server that it follows knows. */
-const copiedOf = ({ inspection }: Plan): Loss[] => (inspection.isUnheard && !inspection.follows ? [unknown('copied')] : []);
+const unheardOf = ({ inspection: { unheard, follows } }: Plan): Loss[] => (unheard && !follows ? [unknown(unheard)] : []);
 
 const unknown = (reason: UnknownReason): Loss => ({ kind: 'unknown', reason, oldBytes: null });
 
