@@ -6,6 +6,7 @@ import { pageBuffer } from '../formats/page-buffer.ts';
 import { pageChecksum } from '../formats/page-checksum.ts';
 import { DELTA_PAGE_BYTES } from '../formats/page-delta.ts';
 import { isSoundPage, type PageRule, pageLsn, type SuspectPage } from '../formats/pages.ts';
+import { loadZstdSync } from '../formats/zstd.ts';
 import { wordsOf } from '../kernel/errors.ts';
 import type { Identity } from '../kernel/machine.ts';
 import { openIfThere, openSource, reading, Unreadable } from './copy-source.ts';
@@ -77,9 +78,14 @@ export interface CopyResult {
 const REREADS_MAX = 5;
 const REREAD_PAUSE_MS = 20;
 
+/** For tasks with `layers` or `against`, whose pages are packed. */
+export async function prepareCopies(tasks: readonly CopyTask[]): Promise<void> {
+  if (tasks.some(({ layers, against }) => layers ?? against)) await loadZstdSync();
+}
+
 /**
  * Copies one file in one pass: read, judge its pages, hash, write, fsync. Synchronously: it runs on a thread of its own, and for small files
- * Node spends more on each promise than the kernel on the call. With `layers` or `against` call `loadZstdSync` before.
+ * Node spends more on each promise than the kernel on the call. Call `prepareCopies` before.
  */
 export function copyFile(task: CopyTask): CopyResult {
   try {

@@ -10,6 +10,8 @@ export interface ThreadWork<Task, Result> {
   readonly script: string;
   /** The same work on this thread, for where nothing is bundled, and for what is not worth a thread. */
   inPlace(task: Task): Result;
+  /** Things that `inPlace` needs and that cannot be had without waiting. */
+  prepare?(tasks: readonly Task[]): Promise<void>;
   done(result: Result): void;
   /** Threads however little there is to do: the work sleeps. */
   readonly always?: boolean;
@@ -22,6 +24,8 @@ const BATCH_BYTES = 1024 * 1024;
 const BATCH_TASKS = 64;
 /** Starting a thread takes as long as reading this much. */
 const WORTH_A_THREAD_BYTES = 32 * 1024 * 1024;
+/** Another one takes processor time as well: to load the work, and to compile what packs pages. It is worth it where the work ends so much sooner. */
+const WORTH_ANOTHER_BYTES = 128 * 1024 * 1024;
 
 /**
  * Hands the tasks to as many threads as there are processors; the calling thread only deals out and collects. Large tasks come first, so that
@@ -29,7 +33,7 @@ const WORTH_A_THREAD_BYTES = 32 * 1024 * 1024;
  */
 export async function inThreads<Task, Result>(
   tasks: readonly (Task & { readonly sizeBytes: number })[],
-  { script, inPlace, done, always = false, threadsMax = availableParallelism() }: ThreadWork<Task, Result>,
+  { script, inPlace, prepare, done, always = false, threadsMax = availableParallelism() }: ThreadWork<Task, Result>,
   signal: AbortSignal,
 ): Promise<void> {
   const queue = batches([...tasks].sort((a, b) => b.sizeBytes - a.sizeBytes)).values();
@@ -43,11 +47,13 @@ export async function inThreads<Task, Result>(
       for (const result of await work(batch)) done(result);
     }
   };
-  if (isLittle || !existsSync(path))
+  if (isLittle || !existsSync(path)) {
+    await prepare?.(tasks);
     return serve(async (batch) => {
       await turn(); // Signals and progress are heard between batches.
       return batch.map(inPlace);
     });
+  }
   const serveThread = async (worker: Worker): Promise<void> => {
     try {
       await serve(async (batch) => {
@@ -63,10 +69,21 @@ export async function inThreads<Task, Result>(
       await worker.terminate();
     }
   };
-  const threads = Array.from({ length: Math.min(threadsMax, tasks.length) }, () => serveThread(new Worker(path)));
+  const count = always ? threadsMax : threadsFor(tasks, threadsMax);
+  const threads = Array.from({ length: Math.min(count, tasks.length) }, () => serveThread(new Worker(path)));
   const ended = await Promise.allSettled(threads);
   const failure = ended.find((end) => end.status === 'rejected');
   if (failure) throw failure.reason;
+}
+
+/** As few as end the work soon: one large file is read by one thread, however many there are. */
+export function threadsFor(tasks: readonly { readonly sizeBytes: number }[], threadsMax: number): number {
+  const total = tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const largest = tasks.reduce((most, { sizeBytes }) => Math.max(most, sizeBytes), 0);
+  const longest = (threads: number): number => Math.max(largest, total / threads);
+  let threads = 1;
+  while (threads < threadsMax && longest(threads) - longest(threads + 1) >= WORTH_ANOTHER_BYTES) threads += 1;
+  return threads;
 }
 
 /** Large tasks alone, small ones together. */

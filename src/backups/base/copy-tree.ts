@@ -8,7 +8,7 @@ import type { PageRule, SuspectPage } from '../../formats/pages.ts';
 import type { Lsn } from '../../formats/wal-segment.ts';
 import type { Identity, Logger } from '../../kernel/machine.ts';
 import { inThreads } from '../../machine/threads.ts';
-import { type CopiedFile, type CopyResult, type CopyTask, copyFile } from '../copy-file.ts';
+import { type CopiedFile, type CopyResult, type CopyTask, copyFile, prepareCopies } from '../copy-file.ts';
 import { writeNew } from '../durable-tree.ts';
 import { type Cluster, readControl } from './cluster.ts';
 import type { Sharing } from './earlier.ts';
@@ -109,7 +109,17 @@ export async function copyTree(job: CopyJob, files: readonly SourceFile[], copie
     if (result) add(copied, file, result, numbers.get(path));
     advance(file.sizeBytes); // Copied, shrunk or gone: none of it is left to do.
   };
-  await inThreads(tasks, { script: 'copy-worker.js', inPlace: copyFile, done: note, always: bytesPerSecond !== undefined }, signal);
+  await inThreads(
+    tasks,
+    {
+      script: 'copy-worker.js',
+      prepare: prepareCopies,
+      inPlace: copyFile,
+      done: note,
+      always: bytesPerSecond !== undefined,
+    },
+    signal,
+  );
 }
 
 const taskOf = (job: CopyJob, { path, from, sizeBytes }: SourceFile): CopyTask => ({

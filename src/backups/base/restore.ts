@@ -10,7 +10,7 @@ import { namesIn } from '../../machine/is-there.ts';
 import { syncFileSystem } from '../../machine/sync-file-system.ts';
 import { inThreads } from '../../machine/threads.ts';
 import type { DamagedFile, ReachedEnd } from '../backup.ts';
-import { type CopyResult, type CopyTask, copyFile } from '../copy-file.ts';
+import { type CopyResult, type CopyTask, copyFile, prepareCopies } from '../copy-file.ts';
 import { makeTree, syncFiles, syncTree, writeNew } from '../durable-tree.ts';
 import { listTree } from '../list-tree.ts';
 import { isOfPages, whereaboutsIn } from './pages/packed.ts';
@@ -210,7 +210,7 @@ async function restoreFiles(
     doneBytes += sizeBytes;
     log.progress('restore.copy', `restoring ${record.label}`, { done: doneBytes, total: record.sizeBytes, unit: 'bytes' });
   };
-  await inThreads(tasks, { script: 'copy-worker.js', inPlace: copyFile, done }, signal);
+  await inThreads(tasks, { script: 'copy-worker.js', prepare: prepareCopies, inPlace: copyFile, done }, signal);
   return changed;
 }
 

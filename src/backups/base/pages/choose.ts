@@ -1,7 +1,6 @@
 import { constants, copyFileSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type BytePath, fromText, join, toBytes, toText } from '../../../formats/byte-path.ts';
-import { loadZstdSync } from '../../../formats/zstd.ts';
 import { fill } from '../../../kernel/reasons.ts';
 import { sizeBytes as toSizeBytes } from '../../../kernel/units.ts';
 import type { Against } from '../../copy-file.ts';
@@ -23,7 +22,6 @@ export async function openChooser(
 ): Promise<Choose> {
   if (earlier === undefined || !config.backup.pages) return alwaysWhole;
   if ((await journalsIn(dirname(toText(staging)), system)).length > 0) return alwaysWhole; // An earlier takeover is not ended yet: one at a time.
-  await loadZstdSync(); // For files that are copied on this thread.
   const root = fromText(repository.pathOf(earlier.label));
   const whereabouts = whereaboutsIn(earlier, root);
   const holdersOf = holdersAmong(await repository.records(signal), repository.pathOf);
