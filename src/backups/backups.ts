@@ -1,4 +1,4 @@
-import { lazily } from '../kernel/load-on-demand.ts';
+import { lazily, loadedOnce } from '../kernel/load-on-demand.ts';
 import type { Backups, BaseBackups, Dumps, Repository } from './backup.ts';
 import type { BaseBackupsNeeds } from './base/base-backups.ts';
 
@@ -22,32 +22,29 @@ const base = [
 ] as const satisfies readonly Methods<BaseBackups>[];
 const dumps = ['take', 'load', 'loadLate', 'verify', 'onScratchDatabase'] as const satisfies readonly Methods<Dumps>[];
 
-/** Base backups of another engine, whose code is loaded with the first call. */
-export function lazyBase(name: BaseBackups['name'], load: () => Promise<BaseBackups>): BaseBackups {
-  const loaded = once(load);
-  return { name, kind: 'physical', repository: lazily(kept, async () => (await loaded()).repository), ...lazily(base, loaded) };
+/** Base backups of one engine, whose code is loaded with the first call, and its repository's before, where that can be had alone. */
+export function lazyBase(
+  name: BaseBackups['name'],
+  load: () => Promise<BaseBackups>,
+  loadRepository?: () => Promise<Repository>,
+): BaseBackups {
+  const loaded = loadedOnce(load);
+  const repository = lazily(kept, loadRepository ?? (async () => (await loaded()).repository));
+  return { name, kind: 'physical', repository, ...lazily(base, loaded) };
 }
 
 /** Both ways to back an instance up; the first is the default. Their code is loaded with the first call. */
 export function createBackups(needs: BaseBackupsNeeds): readonly Backups[] {
-  const onDemand = once(async () => (await import('./on-demand.ts')).onDemand);
-  const loadBase = once(async () => (await onDemand()).createBaseBackups(needs));
-  const loadDumps = once(async () => (await onDemand()).createDumps(needs));
+  const repositories = loadedOnce(async () => (await import('./repositories.ts')).openRepositories(needs));
+  const loadBase = async () => (await import('./base/base-backups.ts')).createBaseBackups(needs);
+  const loadDumps = async () => (await import('./dump/dumps.ts')).createDumps(needs);
   return [
-    lazyBase('copy', loadBase),
+    lazyBase('copy', loadBase, async () => (await repositories()).base),
     {
       name: 'dump',
       kind: 'logical',
-      repository: lazily(kept, async () => (await loadDumps()).repository),
+      repository: lazily(kept, async () => (await repositories()).dumps),
       ...lazily(dumps, loadDumps),
     },
   ];
-}
-
-function once<T>(load: () => Promise<T>): () => Promise<T> {
-  let loading: Promise<T> | undefined;
-  return () => {
-    loading ??= load();
-    return loading;
-  };
 }

@@ -2,9 +2,8 @@ import { sources } from '../backups/find-baseline.ts';
 import { expireQuarantine } from '../backups/quarantine.ts';
 import type { ExpireQuarantined } from '../backups/quarantine-retention.ts';
 import type { PostgresqlOptions } from '../boot/hold.ts';
-import { createKeeper } from '../boot/keeper.ts';
+import { lazyKeeper } from '../boot/lazy-keeper.ts';
 import type { Leading } from '../health/leading.ts';
-import { createInspect } from '../inspection/look.ts';
 import type { Inspect } from '../inspection/report.ts';
 import type { Instance } from '../instance/contract.ts';
 import { createInstance } from '../instance/instance.ts';
@@ -44,12 +43,15 @@ export function createPostgresql(options: PostgresqlOptions & { readonly leading
   const { config, system, onFail, backups } = options;
   const { restart } = config.postgresql;
   const wishes = createBackupWishes();
-  const keeper = createKeeper({ ...options, wantBackup: wishes.want });
-  const inspect = createInspect(config, system, sources(backups));
-  const load = async () => (await import('./loaded-on-demand.ts')).onDemand;
-  const restorer = lazily(['plan', 'stage', 'publish', 'replace'], async () => (await load()).createRestorer(options, keeper));
-  const salvage = lazily(['salvage'], async () => ({ salvage: (await load()).createSalvage(options) }));
-  const upgrade = lazily(['plan', 'backUp', 'run'], async () => (await load()).createUpgrade(options));
+  const keeper = lazyKeeper(async () => (await import('../boot/keeper.ts')).createKeeper({ ...options, wantBackup: wishes.want }));
+  const { inspect } = lazily(['inspect'], async () => ({
+    inspect: (await import('../inspection/look.ts')).createInspect(config, system, sources(backups)),
+  }));
+  const restorer = lazily(['plan', 'stage', 'publish', 'replace'], async () =>
+    (await import('../restore/restorer.ts')).createRestorer(options, keeper),
+  );
+  const salvage = lazily(['salvage'], async () => ({ salvage: (await import('../salvage/salvage-data.ts')).createSalvage(options) }));
+  const upgrade = lazily(['plan', 'backUp', 'run'], async () => (await import('../upgrade/upgrade.ts')).createUpgrade(options));
   return {
     service: {
       name: 'postgresql',
@@ -86,12 +88,18 @@ export function createPostgresql(options: PostgresqlOptions & { readonly leading
     damage: createDamage({ dataDir: config.postgresql.dataDir, stateDir: config.stateDir }, inspect, system),
     recover: keeper.recover,
     restorer,
-    copies: lazily(['copyTo', 'open', 'bringTables', 'clearLeft', 'drill'], async () => (await load()).createCopies(options)),
+    copies: lazily(['copyTo', 'open', 'bringTables', 'clearLeft', 'drill'], async () =>
+      (await import('../restore/copies.ts')).createCopies(options),
+    ),
     ...salvage,
     upgrade,
-    upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs', 'amcheck'], async () => (await load()).createUpkeep(options)),
-    keptWal: lazily(['status', 'verify', 'expire', 'fetch', 'fetchAhead', 'receive'], async () => (await load()).createKeptWal(options)),
-    gameDays: lazily(['rehearse', 'history'], async () => (await load()).createGameDays(options)),
+    upkeep: lazily(['needs', 'run', 'checkpoint', 'pruneLogs', 'amcheck'], async () =>
+      (await import('../upkeep/upkeep.ts')).createUpkeep(options),
+    ),
+    keptWal: lazily(['status', 'verify', 'expire', 'fetch', 'fetchAhead', 'receive'], async () =>
+      (await import('../restore/kept-wal.ts')).createKeptWal(options),
+    ),
+    gameDays: lazily(['rehearse', 'history'], async () => (await import('../restore/game-days/rehearse.ts')).createGameDays(options)),
     expireQuarantined: (wish, signal) => expireQuarantine(config, system, wish, signal),
   };
 }
