@@ -20,7 +20,7 @@ import { judgeRecovery, type Recovered } from './judge-recovery.ts';
 import { proveBeside } from './prove-beside.ts';
 import { type Course, down, isGood, oneRound, type Round } from './round.ts';
 import { settle } from './settle.ts';
-import { settleDamage } from './settle-damage.ts';
+import { rememberUnproven, settleDamage } from './settle-damage.ts';
 import { askSilentDatabases } from './silent-databases.ts';
 import { emptiedReport, leftReport, tellKilled, unaskedIn, whyUnasked } from './why-unasked.ts';
 
@@ -187,6 +187,7 @@ async function accept(
   if (rechecked?.unknown) note(rechecked.unknown);
   if (plan) note(reportOf(local, plan, await carryOut(local, plan, lock, signal), begunMs));
   else if (complaints.length > 0) note(servedReport(local, complaints, begunMs));
+  if (!plan) await rememberUnproven(local, before, complaints);
   await settleDamage(local, { before, complaints, rechecked, backups: options.backups }, signal);
   const running = await serve(hold, handles, launched, { before, complaints, unknown, isEnsured, options }, signal);
   const mayHaveCrashed = !isFirst || complaints.length > 0 || unknown.length > 0 || Boolean(local.hungUp?.size);

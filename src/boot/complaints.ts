@@ -1,4 +1,4 @@
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { settingOf } from '../formats/conf.ts';
 import { fileOfSystemIndex, mappedRelation } from '../formats/system-indexes.ts';
 import type { Finding, FindingCode } from '../inspection/findings.ts';
@@ -12,7 +12,8 @@ import type { LostRelation } from '../instance/server/lost-files.ts';
 import type { Launch } from '../instance/server/server.ts';
 import { collectorLines } from '../instance/server/server-log.ts';
 import { dataFileIn, saidIn, tellTrouble } from '../instance/session-trouble.ts';
-import { DbkitError } from '../kernel/errors.ts';
+import { DbkitError, errnoOf } from '../kernel/errors.ts';
+import { readPlainSync } from '../machine/plain-file.ts';
 import { type Meaning, triage } from '../recovery/triage.ts';
 import { rebuildIndex } from './rebuild-index.ts';
 
@@ -53,7 +54,7 @@ export interface Examination {
  */
 export async function examine(local: Local, before: Inspection, questions: DatabaseQuestions, signal: AbortSignal): Promise<Examination> {
   const check = await checkDatabases(local, { madeAnew: madeAnew(local.volume.dataDir, before, signal), ...questions }, signal);
-  const { closed, unknown, lost } = check;
+  const { closed, lost } = check;
   local.system.trace('databases.asked');
   const { log } = local.system;
   const refusals = check.silent.flatMap((silence) => refusalIn(silence) ?? []);
@@ -62,7 +63,10 @@ export async function examine(local: Local, before: Inspection, questions: Datab
     log.error('database.refused', `database ${database} accepts no connections: ${failure.message}; the others are served`, {
       hint: failure.hint,
     });
-  const silent = check.silent.filter((silence) => refusalIn(silence) === undefined);
+  const answers = check.silent.filter((silence) => refusalIn(silence) === undefined);
+  const withheld = answers.filter((silence) => isWithheld(local, silence));
+  const silent = answers.filter((silence) => !withheld.includes(silence));
+  const unknown = [...check.unknown, ...withheld];
   for (const { database, id, words } of closed)
     log.info('database.closed', `database ${database} accepts no connections, so it was not checked`, { id, why: words });
   for (const { database, id, words } of unknown)
@@ -85,7 +89,22 @@ export async function examine(local: Local, before: Inspection, questions: Datab
   // Nobody is let in either where the catalog of roles is what was lost: then the files say so.
   if (unknown.some(({ id }) => id === 'not-let-in'))
     complaints.push(...before.report.findings.filter(({ code, path }) => code === 'catalog.missing' && path.startsWith('global/')));
-  return { complaints, rebuilt, unknown, answering: check.silent.length === 0 && unknown.length === 0 };
+  return { complaints, rebuilt, unknown, answering: silent.length === 0 && refusals.length === 0 && unknown.length === 0 };
+}
+
+/**
+ * The server's words name a file that the system does not let dbkit read either (EIO, EUCLEAN, ELOOP …): in its own language they say nothing of that, and
+ * internal_error stands for whatever errno has no code of its own (errcode_for_file_access, elog.c). That is a disk or a mount, and no damage.
+ */
+function isWithheld({ volume: { dataDir } }: Local, { sqlState, words }: Silence): boolean {
+  const file = sqlState === 'XX000' ? dataFileIn(words) : undefined;
+  if (file === undefined) return false;
+  try {
+    readPlainSync(join(dataDir, file));
+    return false;
+  } catch (cause) {
+    return !['ENOENT', 'ENOTDIR', 'EISDIR'].includes(errnoOf(cause) ?? '');
+  }
 }
 
 /** PostgreSQL's words may say that something of the machine is missing for this database (its locale): then its data is not what is wrong. */

@@ -55,6 +55,7 @@ export async function judgeRecovery(local: Local, { before, seen, standby, wentO
     timeline,
     mark,
     behindGap: seen.behindGap,
+    isTailTorn: seen.isTailTorn,
     isUnproven:
       kept === undefined && // Not only void: a start that was refused, or cut off, leaves the copies of the stop before it.
       seen.report.inventory === 'none' &&
@@ -68,9 +69,12 @@ export async function judgeRecovery(local: Local, { before, seen, standby, wentO
     findings: [
       shortfall.kind === 'window'
         ? { code: 'wal.short', path: 'pg_wal', evidence: `recovery ended before the WAL did: ${lost} is gone`, severity: 'certain' }
-        : shortfall.why === 'no-state'
-          ? { code: 'inventory.missing', path: '.', evidence: lost, severity: 'info' }
-          : { code: 'wal.unmarked', path: 'pg_wal', evidence: lost, severity: 'info' },
+        : {
+            code: shortfall.why === 'no-state' ? 'inventory.missing' : 'wal.unmarked',
+            path: shortfall.why === 'no-state' ? '.' : 'pg_wal',
+            evidence: lost,
+            severity: 'info',
+          },
     ],
     decision: 'start',
     ...incident('recovery-judged'),

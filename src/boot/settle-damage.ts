@@ -2,7 +2,7 @@ import type { Backups } from '../backups/backup.ts';
 import { newestGoodBackup } from '../backups/find-baseline.ts';
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
-import { type KnownDamage, toFinding } from '../inspection/known-damage.ts';
+import { type KnownDamage, toFinding, toKnownDamage } from '../inspection/known-damage.ts';
 import type { Local } from '../instance/local.ts';
 import { wayBack } from '../recovery/way-back.ts';
 import { memoryOf, type Rechecked } from './recheck.ts';
@@ -49,4 +49,16 @@ export async function settleDamage(local: Local, { before, complaints, rechecked
       path: damage.path,
       since: damage.since,
     });
+}
+
+/** The server names it and the files do not show it, so no plan was carried out that would: it stays known until it is over, or a person accepts it. */
+export async function rememberUnproven(
+  local: Local,
+  { report: { systemIdentifier } }: Inspection,
+  complaints: readonly Finding[],
+): Promise<void> {
+  if (systemIdentifier === null || complaints.length === 0) return;
+  const since = local.system.clock.now().toISOString();
+  const damage = complaints.filter(({ severity }) => severity === 'certain').map((finding) => toKnownDamage(finding, since));
+  await memoryOf(local).remember(systemIdentifier, damage);
 }

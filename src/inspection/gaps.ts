@@ -34,9 +34,14 @@ export interface BehindGap {
 export interface Gaps {
   readonly findings: readonly Finding[];
   readonly behind: BehindGap | undefined;
+  /**
+   * A segment that was made ready for later WAL is cut, or is there without the one before it: a server makes them whole, and in their row (xlog.c,
+   * InstallXLogFileSegment). Somebody took segments away, perhaps with the end of the WAL.
+   */
+  readonly isTailTorn: boolean;
 }
 
-export const noGap: Gaps = { findings: [], behind: undefined };
+export const noGap: Gaps = { findings: [], behind: undefined, isTailTorn: false };
 
 const RECORDS_MAX_BYTES = 24 * 1024 * 1024; // A fifth of a second; where there is more to replay the mark tells after the start.
 const COUNTED_SEGMENTS_MAX = 64;
@@ -58,7 +63,8 @@ export async function inspectGaps(
   const first = segmentOf(redoLsn, segmentSizeBytes);
   const nameOf = (segment: bigint): string => segmentName(timeline, segment, segmentSizeBytes);
   const newest = await newestOf(directory, entries, first, identity);
-  if (newest === undefined) return { findings: [], behind: undefined };
+  if (newest === undefined) return noGap;
+  const isTailTorn = isTorn(entries, newest, identity);
   const bad: bigint[] = [];
   for (const segment of segmentRange(first, newest)) {
     const name = nameOf(segment);
@@ -67,7 +73,7 @@ export async function inspectGaps(
   }
   const broken = bad.length > 0 ? undefined : await firstBreak(directory, identity, { redoLsn, newest, reached }, signal);
   const at = bad[0] ?? (broken === undefined ? undefined : segmentOf(broken, segmentSizeBytes));
-  if (at === undefined) return { findings: [], behind: undefined };
+  if (at === undefined) return { ...noGap, isTailTorn };
   const later = newest > at ? segmentRange(at + 1n, newest).filter((segment) => !bad.includes(segment)) : [];
   const size = BigInt(segmentSizeBytes);
   const starts = [
@@ -78,6 +84,7 @@ export async function inspectGaps(
   const end = [behind.end, reached?.timeline === timeline ? reached.flushedLsn : 0n].reduce((a, b) => (a > b ? a : b));
   const path = `pg_wal/${nameOf(at)}`;
   return {
+    isTailTorn,
     behind: {
       ...behind,
       end,
@@ -111,16 +118,27 @@ async function newestOf(
   first: bigint,
   identity: WalIdentity,
 ): Promise<bigint | undefined> {
-  const there = [...entries.keys()]
-    .filter((path) => path.startsWith('pg_wal/'))
-    .map((path) => parseSegmentName(path.slice('pg_wal/'.length), identity.segmentSizeBytes))
-    .filter((name) => name !== undefined && name.timeline === identity.timeline && name.segment >= first)
-    .map((name) => name!.segment)
-    .sort((a, b) => Number(b - a));
-  for (const segment of there) {
+  for (const segment of segmentsFrom(entries, first, identity).reverse()) {
     if (await isThatSegment(directory, segmentName(identity.timeline, segment, identity.segmentSizeBytes), identity)) return segment;
   }
   return undefined;
+}
+
+/** Of this timeline, in rising order. */
+const segmentsFrom = (entries: Walk['entries'], first: bigint, { timeline, segmentSizeBytes }: WalIdentity): bigint[] =>
+  [...entries.keys()]
+    .filter((path) => path.startsWith('pg_wal/'))
+    .map((path) => parseSegmentName(path.slice('pg_wal/'.length), segmentSizeBytes))
+    .flatMap((name) => (name !== undefined && name.timeline === timeline && name.segment >= first ? [name.segment] : []))
+    .sort((a, b) => Number(a - b));
+
+function isTorn(entries: Walk['entries'], newest: bigint, identity: WalIdentity): boolean {
+  const { timeline, segmentSizeBytes } = identity;
+  return segmentsFrom(entries, newest + 1n, identity).some(
+    (segment, index) =>
+      segment !== newest + 1n + BigInt(index) ||
+      entries.get(`pg_wal/${segmentName(timeline, segment, segmentSizeBytes)}`)?.sizeBytes !== segmentSizeBytes,
+  );
 }
 
 /** Where a record is damaged while later segments, or the mark, prove that there was more. Read twice: a server may be writing. */

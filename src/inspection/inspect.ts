@@ -64,8 +64,9 @@ export interface Inspection {
   readonly isUnproven: boolean;
   /** The reason why of some files nothing tells what they held, although the server was stopped cleanly. */
   readonly unheard: Unheard | undefined;
-  /** WAL that crash recovery cannot get to. */
+  /** WAL that crash recovery cannot get to; and that segments behind the end are cut or missing, so that the end itself may be. */
   readonly behindGap: BehindGap | undefined;
+  readonly isTailTorn: boolean;
   /** A copy of `path` was kept, and the inventory proves that the server has not run since. */
   keptIsCurrent(path: string): boolean;
 }
@@ -142,6 +143,7 @@ async function inspectAnswering(
     readable,
     follows,
     behindGap: gaps.behind,
+    isTailTorn: gaps.isTailTorn,
     saw: (path) => seen.entries.has(path),
     sizeOf: (path) => seen.entries.get(path)?.sizeBytes,
     unheard: compared?.unheard,

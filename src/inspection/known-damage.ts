@@ -25,6 +25,8 @@ export const knownDamageSchema: v.GenericSchema<unknown, KnownDamage> = v.object
 const memorySchema = v.object({
   schema: v.literal('dbkit.damage/v1'),
   systemIdentifier: v.string(),
+  /** When it was written; absent in those of earlier versions. */
+  at: v.optional(v.string()),
   entries: v.array(knownDamageSchema),
 });
 
@@ -68,6 +70,7 @@ export function damageMemory({ dataDir, stateDir }: MemoryPlaces, { files, clock
   };
   const read = async (systemIdentifier: string): Promise<readonly KnownDamage[]> => {
     let unread: unknown;
+    let newest: v.InferOutput<typeof memorySchema> | undefined;
     for (const path of places) {
       const memory = await files
         .readJson(path, (value) => v.parse(memorySchema, value))
@@ -75,13 +78,14 @@ export function damageMemory({ dataDir, stateDir }: MemoryPlaces, { files, clock
           if (errnoOf(cause) !== 'ENOTDIR' && !isDenied(cause)) unread = cause; // Another user's says nothing to us.
           return undefined;
         });
-      if (memory?.systemIdentifier === systemIdentifier) return memory.entries;
+      if (memory?.systemIdentifier === systemIdentifier && (newest === undefined || (memory.at ?? '') > (newest.at ?? ''))) newest = memory;
     }
+    if (newest !== undefined) return newest.entries; // A state folder that was put back from an earlier day knows less than the data's own.
     if (unread !== undefined) throw unread;
     return [];
   };
   const write = async (systemIdentifier: string, entries: readonly KnownDamage[]): Promise<void> => {
-    const body = `${JSON.stringify({ schema: 'dbkit.damage/v1', systemIdentifier, entries }, null, 2)}\n`;
+    const body = `${JSON.stringify({ schema: 'dbkit.damage/v1', systemIdentifier, at: clock.now().toISOString(), entries }, null, 2)}\n`;
     const written = await Promise.allSettled(places.map((path) => put(path, body)));
     const [failure] = written.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
     if (written.every(({ status }) => status === 'rejected')) throw failure; // One place is enough to remember.

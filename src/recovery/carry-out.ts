@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { DamagedFile } from '../backups/backup.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { toKnownDamage } from '../inspection/known-damage.ts';
+import { readControl } from '../inspection/state.ts';
 import { discardUnfinished, stageNewCluster } from '../instance/initialize/initialize.ts';
 import { markInitializing, replacedBefore } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
@@ -192,7 +193,7 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   await raiseSettings(local, volume.incoming);
   system.reached('restore.staged');
   await closeToOthers(volume.dataDir);
-  const unlogged = plan.inspection.cleanShutdown ? unloggedTables(volume.dataDir, signal) : [];
+  const unlogged = isShutDown(volume.dataDir) ? unloggedTables(volume.dataDir, signal) : []; // Now: a server may have run since the plan's inspection.
   const quarantine = (await clusterEntries(volume.dataDir)).length > 0 ? await newQuarantine(local, kindOf(plan)) : null;
   const damage = await damageThatGoes(local, plan.inspection.report.systemIdentifier, plan.steps);
   const since = system.clock.now().toISOString();
@@ -206,6 +207,12 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     ...unloggedLosses(unlogged, quarantine),
   ];
   return { done: plan.steps, quarantine, losses, failed: [] };
+}
+
+/** In order: after a crash the server empties unlogged tables itself. */
+function isShutDown(dataDir: string): boolean {
+  const read = readControl(dataDir);
+  return 'control' in read && read.control.state.startsWith('shut down');
 }
 
 const damagedIn = (label: string, { path, isMissing }: DamagedFile): Finding => ({

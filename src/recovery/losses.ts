@@ -59,6 +59,7 @@ export const unknownReasons = {
   copied:
     'the directory was copied without the times of its files, and neither a backup nor the WAL tells what all of them held. Where nothing else was done to it all is well; ' +
     'a backup (`dbkit backup create`) tells it the next time, and so does a copy that keeps times (`cp -a`)',
+  'torn-tail': 'segments of WAL are cut or missing behind its end, and the mark is some seconds older than the crash',
   'no-mark': 'no mark tells how far the WAL had come',
   'no-state': 'the state folder is gone, and with it the inventory of the last clean stop, and the cluster has no checksums',
 } as const;

@@ -16,6 +16,8 @@ export interface ShortfallFacts {
   readonly mark: { readonly timeline: number; readonly lastRecordLsn: Lsn; readonly flushedLsn: Lsn; readonly at: string } | undefined;
   /** The mark is of this very clean stop, the inventory that was written with it is gone, and there are no checksums: nothing proves the files. */
   readonly isUnproven: boolean;
+  /** After a crash: segments behind the end of the WAL were cut or missing. */
+  readonly isTailTorn: boolean;
   /** WAL of this cluster behind a gap, seen before the start. */
   readonly behindGap:
     | { readonly end: Lsn; readonly commits: number; readonly firstAt: string | null; readonly lastAt: string | null }
@@ -24,7 +26,7 @@ export interface ShortfallFacts {
 
 export type Shortfall =
   | { readonly kind: 'none' }
-  | { readonly kind: 'unknown'; readonly why: 'no-mark' | 'no-state' }
+  | { readonly kind: 'unknown'; readonly why: 'no-mark' | 'no-state' | 'torn-tail' }
   | { readonly kind: 'window'; readonly fromLsn: Lsn; readonly toLsn: Lsn; readonly until: string | null };
 
 interface Row {
@@ -71,6 +73,12 @@ export const shortfalls: readonly Row[] = [
     when: (facts) => endsBefore(facts, facts.mark!.lastRecordLsn),
     then: ({ wentOnAt, mark }) => ({ kind: 'window', fromLsn: wentOnAt, toLsn: mark!.flushedLsn, until: mark!.at }),
     words: 'recovery ended before the mark, so commits behind its end are missing',
+  },
+  {
+    id: 'torn-tail',
+    when: ({ isTailTorn, wasClean }) => isTailTorn && !wasClean,
+    then: () => ({ kind: 'unknown', why: 'torn-tail' }),
+    words: 'it came as far as the mark, and segments that were there behind it are cut or missing',
   },
   {
     id: 'no-inventory-after-a-stop',

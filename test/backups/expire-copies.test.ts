@@ -42,8 +42,8 @@ async function threeCopies(change: (store: Store) => Store = (store) => store) {
     await copyOut({ place, backupDir, memoryDir: join(root, 'memory'), system, held: plainBackups }, backup, async () => undefined, signal);
   }
   const at = (days: number) => ({ now: () => new Date(START_MS + days * DAY_MS) });
-  const expire = (days: number, dryRun = false) =>
-    expireCopies({ place, policy: { last: 1 }, clock: at(days), log, histories }, { dryRun }, signal);
+  const expire = (days: number, dryRun = false, damageIsOpen = false) =>
+    expireCopies({ place, policy: { last: 1, damageIsOpen }, clock: at(days), log, histories }, { dryRun }, signal);
   const comesBack = async (label: string): Promise<void> => {
     const to = await mkdtemp(join(root, 'to-'));
     const manifest = await place.manifest((await place.summary(label, signal))!, signal);
@@ -53,6 +53,13 @@ async function threeCopies(change: (store: Store) => Store = (store) => store) {
   const objects = async (): Promise<string[]> => (await store.list('v1/77/', signal)).map(({ key }) => key.slice('v1/77/'.length));
   return { store, place, expire, comesBack, objects };
 }
+
+test('while damage of the data is neither mended nor accepted, nothing is let go in a copy', async () => {
+  const { expire, objects } = await threeCopies();
+  const before = await objects();
+  expect((await expire(0, false, true)).decisions.every(({ keep }) => keep)).toBe(true);
+  expect(await objects()).toEqual(before);
+});
 
 test('a copy keeps what its own retention says; objects go a week later, and what is kept comes back whole', async () => {
   const { expire, comesBack, objects } = await threeCopies();

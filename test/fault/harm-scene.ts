@@ -15,6 +15,7 @@ import { untilKept } from '../wal/kept.ts';
 import { look, PHASES, type Phase, type Seen, write } from './harm-witness.ts';
 import { takeBackup } from './take-backup.ts';
 import { expectStopped } from './verdict.ts';
+import { untilMarked } from './wal.ts';
 
 /** What there is beside the data, and how the server was left. */
 export interface Circumstances {
@@ -92,8 +93,10 @@ export async function makeScene(instance: Instance, circumstances: Circumstances
     "SELECT datname AS name, 'base/' || oid AS path FROM pg_database",
   );
   if (circumstances.archive) await untilKept(instance);
-  if (circumstances.left === 'crashed') await crash(instance, running);
-  else await expectStopped(instance, await running.stop());
+  if (circumstances.left === 'crashed') {
+    await untilMarked(instance); // What is committed in the two seconds before a crash that takes the WAL with it nobody can know.
+    await crash(instance, running);
+  } else await expectStopped(instance, await running.stop());
   if (circumstances.state === 'gone') await rm(instance.stateDir, { recursive: true });
   for (const name of restorable) if (existsSync(join(root, name))) await copyTree(join(root, name), join(root, `kept-${name}`));
   return {

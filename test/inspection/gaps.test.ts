@@ -36,7 +36,16 @@ test('WAL that ends by itself is no gap, whatever recycled files wait behind it'
   expect(await gapsOf({ [name(3)]: segment(3, run(3, 300)), [name(4)]: segment(1, run(1, 10)) })).toEqual({
     findings: [],
     behind: undefined,
+    isTailTorn: false,
   });
+});
+
+test('a segment behind the end that is cut, or that is there without the one before it, was not left so by a server', async () => {
+  const ended = { [name(3)]: segment(3, run(3, 300)) };
+  const recycled = segment(1, run(1, 10));
+  for (const behind of [{ [name(4)]: Buffer.alloc(0) }, { [name(5)]: recycled }, { [name(4)]: recycled, [name(6)]: recycled }])
+    expect(await gapsOf({ ...ended, ...behind })).toMatchObject({ findings: [], isTailTorn: true });
+  expect(await gapsOf({ ...ended, [name(4)]: recycled, [name(5)]: recycled })).toMatchObject({ isTailTorn: false });
 });
 
 test('a segment that is gone, empty, or of something else, while a later one is there', async () => {

@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { cp, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -49,6 +49,23 @@ test('it survives the loss of the state folder, and is nobody else’s', async (
   rmSync(stateDir, { recursive: true });
   expect(await known.open('7')).toHaveLength(1);
   expect(await known.open('8')).toEqual([]);
+});
+
+test('of a state folder that was put back from an earlier day the data’s own memory knows more', async () => {
+  const { stateDir, dataDir } = await memory();
+  const files = createFiles({ debug() {}, info() {}, warn() {}, error() {}, progress() {} });
+  const on = (day: number) =>
+    damageMemory(
+      { dataDir, stateDir },
+      { files, clock: { now: () => new Date(Date.UTC(2026, 10, day)) } as Parameters<typeof damageMemory>[1]['clock'] },
+    );
+  await on(26).remember('7', [damage('base/5/1')]);
+  await on(26).settle('7', []);
+  await cp(stateDir, `${stateDir}-old`, { recursive: true });
+  await on(27).remember('7', [damage('base/5/2')]);
+  rmSync(stateDir, { recursive: true });
+  await cp(`${stateDir}-old`, stateDir, { recursive: true });
+  expect(await on(28).open('7')).toMatchObject([{ path: 'base/5/2' }]);
 });
 
 test('what a person accepted is not told again, unless more is lost', async () => {

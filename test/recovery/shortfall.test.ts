@@ -11,6 +11,7 @@ const crashed: ShortfallFacts = {
   mark,
   behindGap: undefined,
   isUnproven: false,
+  isTailTorn: false,
 };
 const behindGap = { end: 0x5000000n, commits: 3, firstAt: null, lastAt: '2026-11-28T03:01:00.000Z' };
 const cases: readonly (readonly [row: string, facts: Partial<ShortfallFacts>, kind: string])[] = [
@@ -20,6 +21,7 @@ const cases: readonly (readonly [row: string, facts: Partial<ShortfallFacts>, ki
   ['no-mark', { mark: undefined, wasClean: true }, 'none'],
   ['another-timeline', { timeline: 2, wentOnAt: 0x2000000n }, 'none'],
   ['short-of-the-mark', { wentOnAt: 0x3000f00n }, 'window'],
+  ['torn-tail', { isTailTorn: true }, 'unknown'],
   ['no-inventory-after-a-stop', { wasClean: true, isUnproven: true }, 'unknown'],
   ['came-to-the-mark', {}, 'none'],
 ];

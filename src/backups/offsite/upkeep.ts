@@ -4,6 +4,7 @@ import type { System } from '../../kernel/machine.ts';
 import { durationMs } from '../../kernel/units.ts';
 import type { StoreNeeds } from '../../store/open-store.ts';
 import { openArchive } from '../../wal/archive.ts';
+import { openDamageOf } from '../repository.ts';
 import { checkCopy } from './check-copy.ts';
 import type { Copies } from './copies.ts';
 import { holdCopy, holdWalOfCopy } from './copy-lock.ts';
@@ -37,7 +38,8 @@ async function expireIn(
   const { retention } = settingsOf(name);
   if (retention === undefined) return null;
   const { maxAge, ...rules } = retention;
-  const policy = { ...rules, maxAgeMs: maxAge === undefined ? undefined : durationMs(maxAge) };
+  const damageIsOpen = (await openDamageOf(needs, signal)).length > 0; // Older ones there may be all that holds what is damaged now.
+  const policy = { ...rules, maxAgeMs: maxAge === undefined ? undefined : durationMs(maxAge), damageIsOpen };
   return holdCopy(needs, name, signal, async () => {
     const store = await storeOf(name);
     const alone = <T>(work: () => Promise<T>): Promise<T> => holdWalOfCopy(needs, name, signal, work);
