@@ -12,11 +12,11 @@ const ADDED = 50;
 
 scenario(
   {
-    name: 'a page of a table was zeroed, and of the WAL since the backup only the archive has all: the page is held against both, and a restore brings it back',
+    name: 'a page of a table was zeroed, and of the WAL since the backup only the archive has all: the page is held against both, and all is rolled forward',
     section: 'C',
     detectedBefore: true,
-    healedBy: 'serving the rest',
-    rowsLost: 'those of that page, until a person restores: the archive holds the WAL since the backup',
+    healedBy: 'restore',
+    rowsLost: 'none but those of unlogged tables, which is told: the archive holds the WAL since the backup',
     from: 'template',
   },
   async (instance) => {
@@ -43,13 +43,10 @@ scenario(
     );
     const second = await boot(instance, options);
     await ask(instance, 'app', 'ALTER DATABASE app SET enable_indexonlyscan = off'); // The rows themselves, and not their index.
-    const rows = (): Promise<number> => askNumber(instance, 'app', 'SELECT count(*) FROM ledger WHERE amount IS NOT NULL');
-    expect(await rows(), second.words()).toBeLessThan(known.ledger + 3 * ADDED);
-    expect((await readRecovery(instance))?.losses, second.words()).toMatchObject([{ kind: 'file', path: instance.places.ledger }]);
-
-    const restored = await run(instance, ['backup', 'restore', '--to', 'latest', '--yes'], options);
-    expect(restored.code, restored.stderr).toBe(0);
-    expect(await rows(), restored.stderr).toBe(known.ledger + 3 * ADDED);
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger WHERE amount IS NOT NULL'), second.words()).toBe(
+      known.ledger + 3 * ADDED,
+    );
+    expect(await readRecovery(instance), second.words()).toMatchObject({ decision: 'restore', losses: [{ kind: 'unlogged' }] });
     await second.stop();
   },
 );

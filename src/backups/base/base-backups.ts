@@ -1,4 +1,5 @@
 import type { Config } from '../../config/config.ts';
+import { parseLsn } from '../../formats/wal-segment.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
@@ -15,7 +16,7 @@ import { descendsFrom } from './descent.ts';
 import { expireArchives } from './expire-archives.ts';
 import { furthest, segmentThatLeadsOn } from './furthest.ts';
 import { madeMeanwhile, newestLabelIn } from './made-meanwhile.ts';
-import { pointOf } from './points/points.ts';
+import { type PointsNeeds, pointOf } from './points/points.ts';
 import { reachableMoments } from './points/read-reachable.ts';
 import { servingBackups } from './points/serving.ts';
 import { type BackupRecord, baseBackupRecords, type WholeRecord } from './record.ts';
@@ -71,7 +72,7 @@ export function createBaseBackups({ config, system, dataDir, owner }: BaseBackup
     reachable: (timeline, signal) => inWords('read the WAL', () => reachableMoments(points, timeline, signal)),
     rollsForward: (backup, from, signal) =>
       inWords(`look at the WAL since ${backup.label}`, async () =>
-        isComplete(await recordOf(backup, signal), from, config.stateDir, signal),
+        isComplete({ ...points, dataDir: from }, await recordOf(backup, signal), config.stateDir, signal),
       ),
     baseline: baselineFrom(repository, { config, system }),
     walSegment: async (backup, name, signal) =>
@@ -144,9 +145,17 @@ const readingIn =
   <T>(label: string, work: (record: BackupRecord) => Promise<T>, signal: AbortSignal): Promise<T> =>
     reading(label, signal, async () => work(await recordOf({ label }, signal)));
 
-async function isComplete(record: BackupRecord, dataDir: string, stateDir: string, signal: AbortSignal): Promise<boolean> {
+/** By its own pg_wal; or with the archive, where a clean stop tells how far its WAL had come. */
+async function isComplete(points: PointsNeeds, record: BackupRecord, stateDir: string, signal: AbortSignal): Promise<boolean> {
+  const { dataDir } = points;
   const known = await knownToHave(record, { stateDir, dataDir }, signal);
-  return (await planRollForward(record, `${dataDir}/pg_wal`, known, signal)).complete;
+  if ((await planRollForward(record, `${dataDir}/pg_wal`, known, signal)).complete) return true;
+  const { mark } = known;
+  if (!mark?.clean) return false;
+  const latest = { to: 'latest', value: '', exclusive: false, timeline: mark.timeline } as const;
+  const found = await pointOf(points, latest, { label: record.label }, signal).catch(unlessOwnTrouble); // Not to be reached, for whatever reason.
+  signal.throwIfAborted();
+  return found?.plan.stopBefore === null && parseLsn(found.plan.needsUpTo) === mark.flushedLsn;
 }
 
 /** A backup whose bytes are wrong is not used again unasked. Always throws what was thrown. */
