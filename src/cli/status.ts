@@ -6,6 +6,7 @@ import type { Cli } from './cli.ts';
 import { judgedWords } from './incident.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
+import { damageView } from './recovery-views.ts';
 import { secondsFlag } from './up.ts';
 
 export function registerStatus(program: Command, cli: Cli): void {
@@ -141,7 +142,7 @@ export function statusView(report: StatusReport, style: Style, now: Date): strin
   rows.push(...report.schedule.map((line) => scheduleRow(line, style, now)));
   for (const { what, path, totalBytes, freeBytes } of report.disks)
     rows.push([`disk (${what})`, `${bytes(freeBytes)} free`, `of ${bytes(totalBytes)}, ${path}`]);
-  const parts = [table(rows)];
+  const parts = [table(rows), ...damageView(report.damage, style)];
   const { lastRecovery } = report;
   if (lastRecovery) {
     const lines = [

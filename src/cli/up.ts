@@ -2,7 +2,10 @@ import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { DbkitError } from '../kernel/errors.ts';
 import { DURATION, durationMs } from '../kernel/units.ts';
+import type { OpenDamage } from '../recovery/way-back.ts';
 import type { Cli } from './cli.ts';
+import type { Style } from './output/style.ts';
+import { damageView } from './recovery-views.ts';
 import { automaticCommands, definedOnly, upAgain } from './relaunch.ts';
 
 export const secondsFlag = (text: string): number => {
@@ -19,6 +22,17 @@ export function durationArgument(text: string): string {
 interface UpFlags {
   readonly detach?: boolean;
   readonly timeout: number;
+}
+
+const words = {
+  up: 'up',
+  'already-up': 'already up; nothing to do',
+  held: 'held: PostgreSQL was not started, `dbkit status` says why',
+  stopped: 'stopped',
+} as const;
+
+function upView({ outcome }: { readonly outcome: keyof typeof words }, damage: readonly OpenDamage[], style: Style): string {
+  return [outcome === 'held' ? style.warn(words.held) : words[outcome], ...damageView(damage, style)].join('\n');
 }
 
 export function registerUp(program: Command, cli: Cli): void {
@@ -48,13 +62,9 @@ export function registerUp(program: Command, cli: Cli): void {
                 signal,
               )
             : await app.supervisor.up({ onReady: say, automatic: automaticCommands(surroundings, global) });
-          const words = {
-            up: 'up',
-            'already-up': 'already up; nothing to do',
-            held: 'held: PostgreSQL was not started, `dbkit status` says why',
-            stopped: 'stopped',
-          };
-          return { report, text: (style) => (report.outcome === 'held' ? style.warn(words.held) : words[report.outcome]) };
+          const isUp = report.outcome === 'up' || report.outcome === 'already-up';
+          const damage = flags.detach && isUp ? (await app.supervisor.status(signal)).damage : [];
+          return { report, text: (style) => upView(report, damage, style) };
         },
         { ownSignals: !flags.detach },
       ),

@@ -13,6 +13,7 @@ import { roomAt } from '../machine/disk-usage.ts';
 import { isReachable } from '../machine/is-there.ts';
 import type { RecoveryHistory } from '../recovery/history-contract.ts';
 import { lostSomething, type RecoveryReport } from '../recovery/report.ts';
+import { type OpenDamage, openDamage } from '../recovery/way-back.ts';
 import type { KeptWal } from '../restore/kept-wal.ts';
 import { readKeeping, type WalKeepingState } from '../wal/keeping.ts';
 import type { WalStatus } from '../wal/status.ts';
@@ -28,7 +29,7 @@ type Needs = {
   readonly backups: readonly Backups[];
   readonly keptWal: Pick<KeptWal, 'status'>;
   readonly clock: Clock;
-  readonly files: Pick<Files, 'readJson'>;
+  readonly files: Files;
 };
 
 /** pg_isready's four answers (its reference page, "Exit Status"). */
@@ -60,6 +61,8 @@ export interface StatusReport {
   readonly lastRecovery: RecoveryReport | null;
   /** The newest that lost something, where a later one did not: what is gone stays gone. */
   readonly lastLoss: RecoveryReport | null;
+  /** Damage that is neither mended nor accepted; `wayBack`: what to type for it. */
+  readonly damage: readonly OpenDamage[];
   readonly lastBackup: { readonly label: string; readonly createdAt: string; readonly state: string } | null;
   /** The WAL archive, by the words of the supervisor that keeps it; null where none was kept. Gaps: those that no base backup has closed yet. */
   readonly archive: { readonly state: WalKeepingState['state']; readonly problem: string | null; readonly gaps: number } | null;
@@ -84,14 +87,19 @@ const LIVE_TIMEOUT_MS = 1_000;
 /** Everything a person asks first, gathered at once: the published state, one session, the file systems. */
 export async function reportStatus(app: Needs, signal: AbortSignal): Promise<StatusReport> {
   const { config, control, board, history, instance, clock } = app;
-  const [running, published, recoveries, live, disks, backups, hasData, keeping] = await Promise.all([
+  const {
+    postgresql: { dataDir },
+    stateDir,
+  } = config;
+  const [running, published, recoveries, live, disks, backups, hasData, damage, keeping] = await Promise.all([
     isRunning(control, signal),
     statusOf(control, board, signal),
     history.all(),
     instance.live(LIVE_TIMEOUT_MS, signal),
     disksOf(config),
     allBackups(app, signal),
-    holdsAnything(config.postgresql.dataDir),
+    holdsAnything(dataDir),
+    openDamage({ dataDir, stateDir }, app.backups, app, signal).catch(() => []), // Of another user's data nothing is known here.
     readKeeping(config.stateDir, app.files).catch(() => undefined), // A status is told whatever cannot be read.
   ]);
   const [lastRecovery] = recoveries;
@@ -108,7 +116,7 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
     services: running ? (published?.services ?? []) : [],
     instance: {
       host: config.postgresql.connectionOnly ? config.postgresql.socketDir : null,
-      dataDir: config.postgresql.dataDir,
+      dataDir,
       hasData,
       port: config.postgresql.port,
       version: live?.version ?? null,
@@ -120,6 +128,7 @@ export async function reportStatus(app: Needs, signal: AbortSignal): Promise<Sta
     },
     lastRecovery: lastRecovery ?? null,
     lastLoss: lastRecovery && lostSomething(lastRecovery) ? null : (recoveries.find(lostSomething) ?? null),
+    damage,
     lastBackup,
     archive: keeping === undefined ? null : archiveOf(keeping, lastBackup),
     tier:

@@ -32,7 +32,11 @@ scenario(
     expect(probes.find(({ name }) => name === 'damage')).toMatchObject({ status: 'critical' });
     await run(instance, ['backup', 'create']);
     expect((await run(instance, ['backup', 'list'])).stdout).toMatch(/with known damage/);
+    const told = /damaged and not mended: .*ledger[\s\S]*dbkit recover accept/;
+    expect((await run(instance, ['status'])).stdout).toMatch(told);
+    expect((await run(instance, ['up', '--detach'])).stdout).toMatch(told);
     await second.stop();
+    expect((await run(instance, ['recover'])).stdout).toMatch(/^nothing was changed: /);
 
     const third = await boot(instance);
     expect(third.words(), 'a backup that lacks the same page is not restored').not.toMatch(/restoring/);

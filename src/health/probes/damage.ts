@@ -1,12 +1,10 @@
 import type { Backups } from '../../backups/backup.ts';
-import { newestGoodBackup } from '../../backups/find-baseline.ts';
 import type { Config } from '../../config/config.ts';
-import { damageMemory } from '../../inspection/known-damage.ts';
 import { readControl } from '../../inspection/state.ts';
 import { errnoOf } from '../../kernel/errors.ts';
 import type { System } from '../../kernel/machine.ts';
 import { counted } from '../../kernel/units.ts';
-import { wayBack } from '../../recovery/way-back.ts';
+import { openDamage } from '../../recovery/way-back.ts';
 import { skipped } from '../health.ts';
 import type { ProbeOf, ResultOf } from '../probe.ts';
 
@@ -19,15 +17,14 @@ export function damageProbe(
   const look = async (signal: AbortSignal): Promise<ResultOf<'damage'>> => {
     const read = readControl(dataDir);
     if (!('control' in read)) return skipped(`pg_control of ${dataDir} cannot be read`);
-    const { systemIdentifier } = read.control;
-    const open = await damageMemory({ dataDir, stateDir }, system).open(systemIdentifier);
+    const open = await openDamage({ dataDir, stateDir }, backups, system, signal);
     const [first] = open;
     if (first === undefined) return { status: 'ok', summary: 'no damage is known', data: { damaged: [] } };
     const more = open.length === 1 ? '' : `, and ${counted(open.length - 1, 'damaged file')} more`;
     return {
       status: open.some(({ severity }) => severity === 'certain') ? 'critical' : 'warning',
       summary: `damaged and not mended: ${first.evidence}${more}`,
-      hint: wayBack(first, await newestGoodBackup(backups, systemIdentifier, signal)),
+      hint: first.wayBack,
       data: { damaged: open },
     };
   };
