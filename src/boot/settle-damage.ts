@@ -51,7 +51,7 @@ export async function settleDamage(local: Local, { before, complaints, rechecked
     });
 }
 
-/** The server names it and the files do not show it, so no plan was carried out that would: it stays known until it is over, or a person accepts it. */
+/** The server names it and the files do not show it, so no plan was carried out that would: it stays known as long as the server names it, or until a person accepts it. */
 export async function rememberUnproven(
   local: Local,
   { report: { systemIdentifier } }: Inspection,
@@ -59,6 +59,8 @@ export async function rememberUnproven(
 ): Promise<void> {
   if (systemIdentifier === null || complaints.length === 0) return;
   const since = local.system.clock.now().toISOString();
-  const damage = complaints.filter(({ severity }) => severity === 'certain').map((finding) => toKnownDamage(finding, since));
+  const damage = complaints
+    .filter(({ severity }) => severity === 'certain')
+    .map((finding) => ({ ...toKnownDamage(finding, since), severity: 'suspect' as const }));
   await memoryOf(local).remember(systemIdentifier, damage);
 }

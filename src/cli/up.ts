@@ -63,7 +63,13 @@ export function registerUp(program: Command, cli: Cli): void {
               )
             : await app.supervisor.up({ onReady: say, automatic: automaticCommands(surroundings, global) });
           const isUp = report.outcome === 'up' || report.outcome === 'already-up';
-          const damage = flags.detach && isUp ? (await app.supervisor.status(signal)).damage : [];
+          const damage =
+            flags.detach && isUp
+              ? await app.supervisor.status(signal).then(
+                  (status) => status.damage,
+                  () => [], // It is up, whatever cannot be read now.
+                )
+              : [];
           return { report, text: (style) => upView(report, damage, style) };
         },
         { ownSignals: !flags.detach },

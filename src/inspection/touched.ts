@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { isSameControl } from '../formats/control-file.ts';
+import { type ControlFile, isSameControl, parseControlFile } from '../formats/control-file.ts';
 import type { Logger } from '../kernel/machine.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlain } from '../machine/plain-file.ts';
@@ -71,7 +71,7 @@ export async function settleTouched(
         differences,
         isOutdated: true,
         isUnproven: false,
-        unheard: touched.some((one) => RELATION.test(one.path)) ? 'touched' : undefined,
+        unheard: touched.some((one) => RELATION.test(one.path)) && (await isByTool(known, copies, stateDir)) ? 'touched' : undefined,
         findings: [],
       };
     if (kept === undefined && known && RELATION.test(path) && !CACHE.test(path)) toRead.add(path);
@@ -124,6 +124,18 @@ const sentence = (touched: number, listed: number, isCopied: boolean): string =>
   isCopied
     ? `${touched} of ${listed} files bear another time than at the last clean shutdown: the directory was copied without its times`
     : `${touched} of ${listed} files bear another time than at the last clean shutdown, and no damage was found in them`;
+
+/**
+ * True where a tool has written pg_control, and no server has run: at its stop it would have written another checkpoint. pg_checksums is no such tool, as checksums
+ * prove the pages that it has written.
+ */
+async function isByTool(known: ControlFile, copies: Kept | undefined, stateDir: string): Promise<boolean> {
+  const kept = await keptBytes(stateDir, copies, 'global/pg_control');
+  const read = kept && parseControlFile(kept);
+  if (!read || !('control' in read)) return false;
+  const { checkpointLsn, state, checksums } = read.control;
+  return checkpointLsn === known.checkpointLsn && state === known.state && checksums === known.checksums;
+}
 
 /** Undefined where no copy was kept. */
 async function isAsKept(dataDir: string, stateDir: string, copies: Kept | undefined, path: string): Promise<boolean | undefined> {

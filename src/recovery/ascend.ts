@@ -72,7 +72,7 @@ const unlessBackupsFault =
     const used = backup ?? partial ?? dump;
     if (decision !== 'restore' || !used || !(cause instanceof DbkitError) || !backupsFault.has(cause.code)) throw cause;
     const { label } = used.backup;
-    system.log.warn('backup.unusable', `${cause.message}; it is set aside as damaged, and recovery goes on without it`, { label });
+    system.log.warn('backup.unusable', `${cause.message}; it is not used in this start, and recovery goes on without it`, { label });
     spoiled.add(backup === undefined && partial !== undefined ? hopeless(label) : label);
     await rm(volume.incoming, { recursive: true, force: true });
     return undefined;

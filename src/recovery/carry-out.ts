@@ -189,6 +189,8 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined, gatherIn, isTolerant },
     signal,
   );
+  if (plan.rung.id === 'restore-loses-nothing' && !complete)
+    throw new DbkitError('backup.missing', `the WAL that is there does not lead from ${backup.label} to the end after all`);
   const reverted = await carryConfiguration(local, volume.incoming);
   await raiseSettings(local, volume.incoming);
   system.reached('restore.staged');

@@ -2,13 +2,11 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Finding, FindingCode } from '../inspection/findings.ts';
 import { inspect } from '../inspection/inspect.ts';
-import { readLastInventory } from '../inspection/inventory.ts';
 import type { FindBaseline } from '../inspection/prove.ts';
 import { readControl } from '../inspection/state.ts';
 import { walk } from '../inspection/walk.ts';
 import type { Local } from '../instance/local.ts';
 import { DbkitError, errnoOf } from '../kernel/errors.ts';
-import type { System } from '../kernel/machine.ts';
 import { readMark } from '../wal/mark.ts';
 import { evidenceAmong } from './evidence.ts';
 import type { Plan } from './plan.ts';
@@ -49,37 +47,14 @@ export async function rereadEvidence(
   const inPages = findings.filter(({ seenIn }) => seenIn === 'pages');
   const lost = inPages.length > 0 ? await lostPages({ dataDir, system }, inPages, findBaseline, signal) : new Set<string>();
   const shown = new Set<Finding>();
-  const isOfFiles = async (finding: Finding): Promise<boolean> =>
-    finding.seenIn === 'files' &&
-    (finding.code !== 'relation.truncated' || (await wasLonger({ dataDir, stateDir, system }, finding, findBaseline, signal)));
+  const counted = findings.filter(({ seenIn, code }) => seenIn === 'files' && code === 'relation.truncated');
+  const cut = counted.length > 0 ? await cutFiles({ dataDir, system }, counted, findBaseline, signal) : new Set<string>();
+  const isOfFiles = ({ seenIn, code, path }: Finding): boolean => seenIn === 'files' && (code !== 'relation.truncated' || cut.has(path));
   for (const finding of findings) {
-    const isThere = seen.has(`${finding.code} ${finding.path}`) || (await isOfFiles(finding)) || lost.has(finding.path);
+    const isThere = seen.has(`${finding.code} ${finding.path}`) || isOfFiles(finding) || lost.has(finding.path);
     if (isThere || (gone.has(finding.code) && (await isGone(join(dataDir, finding.path), finding.code)))) shown.add(finding);
   }
   return evidenceAmong(findings, (finding) => shown.has(finding));
-}
-
-/**
- * The catalogs' count of pages is an estimate: anybody may set it, and a crash between VACUUM's cut and its count leaves one that is too large. Only a backup, or
- * the inventory of a stop, in which the table was longer shows that it has lost its end.
- */
-async function wasLonger(
-  { dataDir, stateDir, system }: { readonly dataDir: string; readonly stateDir: string; readonly system: System },
-  { path }: Finding,
-  findBaseline: FindBaseline,
-  signal: AbortSignal,
-): Promise<boolean> {
-  const read = readControl(dataDir);
-  if (!('control' in read)) return false;
-  const { systemIdentifier } = read.control;
-  const isOfTable = (file: string): boolean => file === path || (file.startsWith(`${path}.`) && /^\d+$/.test(file.slice(path.length + 1)));
-  const sizeIn = (files: Iterable<readonly [string, number]>): number =>
-    [...files].reduce((sum, [file, bytes]) => sum + (isOfTable(file) ? bytes : 0), 0);
-  const now = sizeIn([...walk(dataDir, signal).entries.values()].map(({ path: file, sizeBytes }) => [file, sizeBytes] as const));
-  const last = await readLastInventory(system, stateDir);
-  const stopped = last?.systemIdentifier === systemIdentifier ? sizeIn(last.files.map(([file, bytes]) => [file, bytes] as const)) : 0;
-  const backedUp = sizeIn((await findBaseline(systemIdentifier, signal))?.sizesBytes ?? []);
-  return Math.max(stopped, backedUp) > now;
 }
 
 /** Of files whose pages were doubtful beside the server: those in which the same pages are so without it. */
@@ -100,6 +75,29 @@ async function lostPages(
   const proof = await provePages({ dataDir, control, baseline, seen, wanted, whole: true, isLive: false, log }, signal);
   const still = proof.doubtful.filter(({ path, doubts }) => doubts.some(({ block }) => blocksOf.get(path)!.has(block)));
   return new Set(still.map(({ path }) => path));
+}
+
+/**
+ * Of tables that the catalogs count more pages of than they have: those of which the backup, or the WAL since, holds a page behind their end. The count itself is
+ * an estimate: anybody may set it, and a crash between VACUUM's cut, which the WAL tells, and its count leaves one that is too large.
+ */
+async function cutFiles(
+  { dataDir, system: { log } }: { readonly dataDir: string; readonly system: Pick<Local['system'], 'log'> },
+  findings: readonly Finding[],
+  findBaseline: FindBaseline,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const read = readControl(dataDir);
+  if (!('control' in read)) return new Set();
+  const { control } = read;
+  const { provePages } = await import('../inspection/prove.ts');
+  const baseline = await findBaseline(control.systemIdentifier, signal);
+  const firstOf = (path: string): string => path.replace(/\.\d+$/, '');
+  const counted = new Set(findings.map(({ path }) => path));
+  const wanted = (path: string): boolean => counted.has(firstOf(path));
+  const seen = walk(dataDir, signal);
+  const proof = await provePages({ dataDir, control, baseline, seen, wanted, whole: true, isLive: false, log }, signal);
+  return new Set(proof.doubtful.filter(({ doubts }) => doubts.some(({ doubt }) => doubt === 'cut')).map(({ path }) => firstOf(path)));
 }
 
 /** Only "No such file or directory" is missing; a database without its version file is no database. */

@@ -26,6 +26,7 @@ test.each([
     threadsFor(
       sizes.map((size) => ({ sizeBytes: size * MIB })),
       4,
+      128 * MIB,
     ),
   ).toBe(count);
 });

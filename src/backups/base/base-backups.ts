@@ -1,5 +1,6 @@
 import type { Config } from '../../config/config.ts';
 import { parseLsn } from '../../formats/wal-segment.ts';
+import { readControl } from '../../inspection/state.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
 import { unlessOwnTrouble } from '../../kernel/own-trouble.ts';
@@ -145,13 +146,18 @@ const readingIn =
   <T>(label: string, work: (record: BackupRecord) => Promise<T>, signal: AbortSignal): Promise<T> =>
     reading(label, signal, async () => work(await recordOf({ label }, signal)));
 
+/** As much WAL of the archive as a start reads to find out: half a minute. */
+const ARCHIVE_READ_BYTES_MAX = 4n * 1024n ** 3n;
+
 /** By its own pg_wal; or with the archive, where a clean stop tells how far its WAL had come. */
 async function isComplete(points: PointsNeeds, record: BackupRecord, stateDir: string, signal: AbortSignal): Promise<boolean> {
   const { dataDir } = points;
   const known = await knownToHave(record, { stateDir, dataDir }, signal);
   if ((await planRollForward(record, `${dataDir}/pg_wal`, known, signal)).complete) return true;
   const { mark } = known;
-  if (!mark?.clean) return false;
+  const read = readControl(dataDir);
+  if (!mark?.clean || !('control' in read) || read.control.state !== 'shut down') return false;
+  if (mark.flushedLsn - parseLsn(record.stopLsn) > ARCHIVE_READ_BYTES_MAX) return false; // Then a person decides: `--to latest`.
   const latest = { to: 'latest', value: '', exclusive: false, timeline: mark.timeline } as const;
   const found = await pointOf(points, latest, { label: record.label }, signal).catch(unlessOwnTrouble); // Not to be reached, for whatever reason.
   signal.throwIfAborted();
