@@ -26,6 +26,9 @@ export function isVerifierOf(stored: string | null, password: string, role: stri
   );
 }
 
+/** Somebody may hold a lock on the roles for ever, as a prepared transaction does. */
+const LOCK_TIMEOUT_MS = 2_000;
+
 /**
  * Ensures the application's role and database, and a password that was configured. What else exists is left as it is. Returns what was done,
  * in words.
@@ -33,7 +36,7 @@ export function isVerifierOf(stored: string | null, password: string, role: stri
 export async function ensureApplication(local: Local, signal: AbortSignal, socketDir?: string): Promise<string[]> {
   const { username, password, database = username } = local.settings;
   const done: string[] = [];
-  const session = await connectForServer(local, signal, socketDir);
+  const session = await connectForServer(local, signal, socketDir, { lockTimeoutMs: LOCK_TIMEOUT_MS });
   try {
     const [facts] = await session.query<{ standby: boolean; role: boolean; database: boolean; stored: string | null }>(
       `SELECT pg_is_in_recovery() AS standby,

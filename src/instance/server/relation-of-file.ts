@@ -134,6 +134,8 @@ interface Listed {
 const forShared = (there: readonly Listed[]): string | undefined =>
   (there.find(({ name, isOpen }) => isOpen && name === 'postgres') ?? there.find(({ isOpen }) => isOpen))?.name;
 
+const LIMITS = { lockTimeoutMs: 2_000, statementTimeoutMs: 60_000 } as const;
+
 /** Every database; undefined where the server does not say. */
 async function databases(way: Way, signal: AbortSignal): Promise<readonly Listed[] | undefined> {
   let rows: readonly Listed[] | undefined;
@@ -155,7 +157,7 @@ async function inDatabase(
   try {
     const asked = async (session: Pick<Connection, 'query'>): Promise<void> => work((text, values) => session.query(text, [...values]));
     if (database !== undefined) return await inWatchedSession(local, { database, socketDir }, asked, signal);
-    const session = await connectForServer(local, signal, socketDir);
+    const session = await connectForServer(local, signal, socketDir, LIMITS);
     await asked(session).finally(() => session.end());
   } catch (cause) {
     if (isAbort(cause)) throw cause;
