@@ -5,7 +5,9 @@ import { cleanupView, createdView, listView, showView, verifyView } from './back
 import type { Cli } from './cli.ts';
 import { registerCopies } from './copies.ts';
 import { registerFind } from './find-backup.ts';
+import { inspectView, isDamaged } from './inspect.ts';
 import { cleanUpCopy, listCopy, registerOffsite, verifyCopy } from './offsite.ts';
+import type { Style } from './output/style.ts';
 import { registerRestore } from './restore.ts';
 
 const DAMAGED = 65;
@@ -81,6 +83,7 @@ interface VerifyFlags {
   readonly test?: boolean;
   readonly trust?: boolean;
   readonly copy?: string;
+  readonly againstData?: boolean;
 }
 
 function registerLooks(backup: Command, cli: Cli): void {
@@ -120,20 +123,29 @@ function registerLooks(backup: Command, cli: Cli): void {
     .option('-a, --all', 'verify all backups; shared files are read once')
     .option('--deep', 'also check page checksums, and the WAL from the first record to the last')
     .option('--copy <name>', 'verify every stored byte of this copy elsewhere instead; without a label, all its backups')
+    .addOption(
+      new Option('--against-data', 'also hold every page of the data against the newest good base backup and the WAL since').conflicts(
+        'copy',
+      ),
+    )
     .option('--test', 'dump: also restore into a scratch database and count the rows')
     .option('--trust', 'with --test: let a superuser run the SQL of a dump that was not made here, because you know who made it')
     .addHelpText(
       'after',
-      '\nThe result is remembered and shown by `dbkit backup list`. 65 when one is damaged.\n\nExamples:\n  dbkit backup verify latest --deep\n  dbkit backup verify --all',
+      '\nThe result is remembered and shown by `dbkit backup list`. 65 when one is damaged.\n\nExamples:\n  dbkit backup verify latest --deep\n  dbkit backup verify --all\n  dbkit backup verify latest --against-data',
     )
     .action((labels: string[], flags: VerifyFlags, command: Command) =>
       cli.run<object>(command, async ({ app, signal }) => {
         if (flags.copy !== undefined) return verifyCopy(await app(), flags.copy, labels, signal);
-        const report = await (await app()).backups.verify(
+        const { backups, inspect } = await app();
+        const report = await backups.verify(
           { labels, all: flags.all ?? false, deep: flags.deep ?? false, test: flags.test ?? false, isTrusted: flags.trust ?? false },
           signal,
         );
-        return { report, text: (style) => verifyView(report, style), exit: report.backups.every(({ ok }) => ok) ? 0 : DAMAGED };
+        const data = flags.againstData ? await inspect({ deep: true }, signal) : null;
+        const isSound = report.backups.every(({ ok }) => ok) && (data === null || !isDamaged(data));
+        const text = (style: Style): string => [verifyView(report, style), ...(data ? [inspectView(data, style)] : [])].join('\n\n');
+        return { report: { ...report, data }, text, exit: isSound ? 0 : DAMAGED };
       }),
     );
 }

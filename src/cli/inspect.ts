@@ -17,15 +17,15 @@ export function registerInspect(program: Command, cli: Cli): void {
     .action((flags: { deep?: boolean }, command: Command) =>
       cli.run(command, async ({ app, signal }) => {
         const report = await (await app()).inspect({ deep: flags.deep ?? false }, signal);
-        const damaged = report.findings.some(
-          ({ severity, code }) => severity === 'certain' && code !== 'server.running' && code !== 'data.empty',
-        );
-        return { report, text: (style) => inspectView(report, style), exit: damaged ? 65 : 0 };
+        return { report, text: (style) => inspectView(report, style), exit: isDamaged(report) ? 65 : 0 };
       }),
     );
 }
 
-function inspectView(report: InspectionReport, style: Style): string {
+export const isDamaged = ({ findings }: InspectionReport): boolean =>
+  findings.some(({ severity, code }) => severity === 'certain' && code !== 'server.running' && code !== 'data.empty');
+
+export function inspectView(report: InspectionReport, style: Style): string {
   const looks = { info: style.dim, suspect: style.warn, certain: style.bad };
   const facts: [string, string][] = [
     ['data directory', report.dataDir],

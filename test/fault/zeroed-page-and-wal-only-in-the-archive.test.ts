@@ -41,6 +41,8 @@ scenario(
         evidence: expect.stringMatching(/^.*1 of \d+ pages is lost: page 3 holds zeroes.*held against data_/),
       }),
     );
+    const verified = await run(instance, ['backup', 'verify', 'latest', '--against-data'], options);
+    expect(verified, verified.stderr).toMatchObject({ code: 65, stdout: expect.stringMatching(/^ok .*[\s\S]*1 of \d+ pages is lost/) });
     const second = await boot(instance, options);
     await ask(instance, 'app', 'ALTER DATABASE app SET enable_indexonlyscan = off'); // The rows themselves, and not their index.
     expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger WHERE amount IS NOT NULL'), second.words()).toBe(
