@@ -17,8 +17,6 @@ export interface ThreadWork<Task, Result> {
   readonly always?: boolean;
   /** Default: as many as there are processors. */
   readonly threadsMax?: number;
-  /** Another thread takes processor time as well, to load the work: it is worth it where the work ends by so much reading sooner. Default: as much as one takes to start. */
-  readonly worthAnotherBytes?: number;
 }
 
 /** A message costs as much as reading some ten kilobytes. */
@@ -33,15 +31,7 @@ const WORTH_A_THREAD_BYTES = 32 * 1024 * 1024;
  */
 export async function inThreads<Task, Result>(
   tasks: readonly (Task & { readonly sizeBytes: number })[],
-  {
-    script,
-    inPlace,
-    prepare,
-    done,
-    always = false,
-    threadsMax = availableParallelism(),
-    worthAnotherBytes = WORTH_A_THREAD_BYTES,
-  }: ThreadWork<Task, Result>,
+  { script, inPlace, prepare, done, always = false, threadsMax = availableParallelism() }: ThreadWork<Task, Result>,
   signal: AbortSignal,
 ): Promise<void> {
   const queue = batches([...tasks].sort((a, b) => b.sizeBytes - a.sizeBytes)).values();
@@ -77,21 +67,10 @@ export async function inThreads<Task, Result>(
       await worker.terminate();
     }
   };
-  const count = always ? threadsMax : threadsFor(tasks, threadsMax, worthAnotherBytes);
-  const threads = Array.from({ length: Math.min(count, tasks.length) }, () => serveThread(new Worker(path)));
+  const threads = Array.from({ length: Math.min(threadsMax, tasks.length) }, () => serveThread(new Worker(path)));
   const ended = await Promise.allSettled(threads);
   const failure = ended.find((end) => end.status === 'rejected');
   if (failure) throw failure.reason;
-}
-
-/** As few as end the work soon: one large file is read by one thread, however many there are. */
-export function threadsFor(tasks: readonly { readonly sizeBytes: number }[], threadsMax: number, worthAnotherBytes: number): number {
-  const total = tasks.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const largest = tasks.reduce((most, { sizeBytes }) => Math.max(most, sizeBytes), 0);
-  const longest = (threads: number): number => Math.max(largest, total / threads);
-  let threads = 1;
-  while (threads < threadsMax && longest(threads) - longest(threads + 1) >= worthAnotherBytes) threads += 1;
-  return threads;
 }
 
 /** Large tasks alone, small ones together. */

@@ -117,14 +117,10 @@ export async function copyTree(job: CopyJob, files: readonly SourceFile[], copie
       inPlace: copyFile,
       done: note,
       always: bytesPerSecond !== undefined,
-      worthAnotherBytes: PACKS_BYTES,
     },
     signal,
   );
 }
-
-/** A thread that packs pages compiles what does it for as long as this takes to read. */
-const PACKS_BYTES = 128 * 1024 * 1024;
 
 const taskOf = (job: CopyJob, { path, from, sizeBytes }: SourceFile): CopyTask => ({
   path,
