@@ -45,10 +45,10 @@ export async function rereadEvidence(
   const told = report.findings.filter(({ severity, code }) => severity !== 'info' && !(severity === 'suspect' && gone.has(code))); // Memory alone is no proof.
   const seen = new Set(told.map(({ code, path }) => `${code} ${path}`));
   const inPages = findings.filter(({ seenIn }) => seenIn === 'pages');
-  const lost = inPages.length > 0 ? await lostPages({ dataDir, system }, inPages, findBaseline, signal) : new Set<string>();
+  const lost = inPages.length > 0 ? await lostPages({ dataDir, system, findBaseline }, inPages, signal) : new Set<string>();
   const shown = new Set<Finding>();
   const counted = findings.filter(({ seenIn, code }) => seenIn === 'files' && code === 'relation.truncated');
-  const cut = counted.length > 0 ? await cutFiles({ dataDir, system }, counted, findBaseline, signal) : new Set<string>();
+  const cut = counted.length > 0 ? await cutFiles({ dataDir, system, findBaseline }, counted, signal) : new Set<string>();
   const isOfFiles = ({ seenIn, code, path }: Finding): boolean => seenIn === 'files' && (code !== 'relation.truncated' || cut.has(path));
   for (const finding of findings) {
     const isThere = seen.has(`${finding.code} ${finding.path}`) || isOfFiles(finding) || lost.has(finding.path);
@@ -58,46 +58,38 @@ export async function rereadEvidence(
 }
 
 /** Of files whose pages were doubtful beside the server: those in which the same pages are so without it. */
-async function lostPages(
-  { dataDir, system: { log } }: { readonly dataDir: string; readonly system: Pick<Local['system'], 'log'> },
-  findings: readonly Finding[],
-  findBaseline: FindBaseline,
-  signal: AbortSignal,
-): Promise<ReadonlySet<string>> {
-  const read = readControl(dataDir);
-  if (!('control' in read)) return new Set();
-  const { control } = read;
-  const { provePages } = await import('../inspection/prove.ts');
-  const baseline = await findBaseline(control.systemIdentifier, signal);
+async function lostPages(place: Proving, findings: readonly Finding[], signal: AbortSignal): Promise<ReadonlySet<string>> {
   const blocksOf = new Map(findings.map(({ path, blocks }) => [path, new Set(blocks)] as const));
-  const wanted = (path: string): boolean => blocksOf.has(path);
-  const seen = walk(dataDir, signal);
-  const proof = await provePages({ dataDir, control, baseline, seen, wanted, whole: true, isLive: false, log }, signal);
-  const still = proof.doubtful.filter(({ path, doubts }) => doubts.some(({ block }) => blocksOf.get(path)!.has(block)));
-  return new Set(still.map(({ path }) => path));
+  const doubtful = await doubtfulIn(place, (path) => blocksOf.has(path), signal);
+  return new Set(doubtful.flatMap(({ path, doubts }) => (doubts.some(({ block }) => blocksOf.get(path)!.has(block)) ? [path] : [])));
 }
 
 /**
  * Of tables that the catalogs count more pages of than they have: those of which the backup, or the WAL since, holds a page behind their end. The count itself is
  * an estimate: anybody may set it, and a crash between VACUUM's cut, which the WAL tells, and its count leaves one that is too large.
  */
-async function cutFiles(
-  { dataDir, system: { log } }: { readonly dataDir: string; readonly system: Pick<Local['system'], 'log'> },
-  findings: readonly Finding[],
-  findBaseline: FindBaseline,
-  signal: AbortSignal,
-): Promise<ReadonlySet<string>> {
+async function cutFiles(place: Proving, findings: readonly Finding[], signal: AbortSignal): Promise<ReadonlySet<string>> {
+  const firstOf = (path: string): string => path.replace(/\.\d+$/, '');
+  const counted = new Set(findings.map(({ path }) => path));
+  const doubtful = await doubtfulIn(place, (path) => counted.has(firstOf(path)), signal);
+  return new Set(doubtful.flatMap(({ path, doubts }) => (doubts.some(({ doubt }) => doubt === 'cut') ? [firstOf(path)] : [])));
+}
+
+interface Proving {
+  readonly dataDir: string;
+  readonly system: Pick<Local['system'], 'log'>;
+  readonly findBaseline: FindBaseline;
+}
+
+/** The wanted files that hold pages in doubt, held against the backup of the plan and the WAL since; the server is stopped. */
+async function doubtfulIn({ dataDir, system: { log }, findBaseline }: Proving, wanted: (path: string) => boolean, signal: AbortSignal) {
   const read = readControl(dataDir);
-  if (!('control' in read)) return new Set();
+  if (!('control' in read)) return [];
   const { control } = read;
   const { provePages } = await import('../inspection/prove.ts');
   const baseline = await findBaseline(control.systemIdentifier, signal);
-  const firstOf = (path: string): string => path.replace(/\.\d+$/, '');
-  const counted = new Set(findings.map(({ path }) => path));
-  const wanted = (path: string): boolean => counted.has(firstOf(path));
   const seen = walk(dataDir, signal);
-  const proof = await provePages({ dataDir, control, baseline, seen, wanted, whole: true, isLive: false, log }, signal);
-  return new Set(proof.doubtful.filter(({ doubts }) => doubts.some(({ doubt }) => doubt === 'cut')).map(({ path }) => firstOf(path)));
+  return (await provePages({ dataDir, control, baseline, seen, wanted, whole: true, isLive: false, log }, signal)).doubtful;
 }
 
 /** Only "No such file or directory" is missing; a database without its version file is no database. */
