@@ -69,12 +69,9 @@ export async function judgeRecovery(local: Local, { before, seen, standby, wentO
     findings: [
       shortfall.kind === 'window'
         ? { code: 'wal.short', path: 'pg_wal', evidence: `recovery ended before the WAL did: ${lost} is gone`, severity: 'certain' }
-        : {
-            code: shortfall.why === 'no-state' ? 'inventory.missing' : 'wal.unmarked',
-            path: shortfall.why === 'no-state' ? '.' : 'pg_wal',
-            evidence: lost,
-            severity: 'info',
-          },
+        : shortfall.why === 'no-state'
+          ? { code: 'inventory.missing', path: '.', evidence: lost, severity: 'info' }
+          : { code: 'wal.unmarked', path: 'pg_wal', evidence: lost, severity: 'info' },
     ],
     decision: 'start',
     ...incident('recovery-judged'),

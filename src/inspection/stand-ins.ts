@@ -24,7 +24,8 @@ export function withoutStandIns(seen: Walk): Walk {
   return { ...seen, entries: new Map([...seen.entries].filter(([path]) => !isWithin(path))), standIns };
 }
 
-const TABLESPACE = /^pg_tblspc\/\d+$/;
+/** The place of a tablespace's link. */
+export const TABLESPACE = /^pg_tblspc\/\d+$/;
 /** As that of a tablespace that lies there itself does (allow_in_place_tablespaces). */
 const holdsVersion = ({ entries }: Walk, home: string): boolean => [...entries.keys()].some((path) => path.startsWith(`${home}/PG_`));
 const DATABASE = /^(?:base|pg_tblspc\/\d+\/PG_[^/]+)\/\d+$/;

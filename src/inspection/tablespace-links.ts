@@ -1,11 +1,12 @@
 import { lstatSync, readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import * as v from 'valibot';
 import type { ControlFile } from '../formats/control-file.ts';
 import { formatLsn } from '../formats/wal-segment.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { readPlainSync } from '../machine/plain-file.ts';
 import type { Finding } from './findings.ts';
+import { TABLESPACE } from './stand-ins.ts';
 import { readControl } from './state.ts';
 import type { Walk } from './walk.ts';
 
@@ -71,9 +72,9 @@ export function inspectTablespaceLinks(dataDir: string, { entries, standIns = []
   const isOfThis = known?.systemIdentifier === control.systemIdentifier;
   const isCurrent = isOfThis && control.state === 'shut down' && known.checkpointLsn === formatLsn(control.checkpointLsn);
   const links = isOfThis ? known.links : [];
-  const oids = links.length > 0 ? [...entries.keys()].flatMap((path) => /^pg_tblspc\/(\d+)$/.exec(path)?.[1] ?? []) : [];
+  const oids = links.length > 0 ? [...entries.keys()].filter((path) => TABLESPACE.test(path)).map((path) => basename(path)) : [];
   const taken = new Set(oids.flatMap((oid) => linkAt(dataDir, oid)).map(([, home]) => home));
-  const inPlace = new Map(standIns.flatMap(({ path, kind }) => (/^pg_tblspc\/\d+$/.test(path) ? [[path, kind]] : [])));
+  const inPlace = new Map(standIns.flatMap(({ path, kind }) => (TABLESPACE.test(path) ? [[path, kind]] : [])));
   const gone = links.flatMap(([oid, home]): Finding[] => {
     const path = `pg_tblspc/${oid}`;
     if (entries.has(path)) return [];
