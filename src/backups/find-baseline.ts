@@ -1,12 +1,21 @@
 import type { FindBaseline } from '../inspection/prove.ts';
 import type { ReadReached } from '../inspection/reached.ts';
 import { newestFirst } from '../kernel/labels.ts';
-import { readMark } from '../wal/mark.ts';
+import type { System } from '../kernel/machine.ts';
+import { readReached } from '../wal/reached.ts';
 import { type Backup, type Backups, isGood } from './backup.ts';
 
+interface Repository {
+  readonly backupDir: string;
+  readonly system: Pick<System, 'files'>;
+}
+
 /** Those whom inspection may ask beside the directory itself. */
-export const sources = (backups: readonly Backups[]): { readonly readReached: ReadReached; readonly findBaseline: FindBaseline } => ({
-  readReached: readMark,
+export const sources = (
+  backups: readonly Backups[],
+  { backupDir, system }: Repository,
+): { readonly readReached: ReadReached; readonly findBaseline: FindBaseline } => ({
+  readReached: readReached(backupDir, system.files),
   findBaseline: findBaseline(backups),
 });
 

@@ -74,7 +74,12 @@ async function takeHold(
     await claimLogDirectory(logDir, owner, system, signal);
     await system.files.ownDirectory(stateDir, { mode: 0o755 });
     if (!(await isClosed(settings.dataDir))) await clearUp({ volume, stateDir, backupDir, owner, system }, keepsStaged); // Else once its mode is mended, when the hold is taken anew.
-    const inspection = await inspect(settings.dataDir, { stateDir, deep: false, ...sources(backups) }, system, signal);
+    const inspection = await inspect(
+      settings.dataDir,
+      { stateDir, deep: false, ...sources(backups, { backupDir, system }) },
+      system,
+      signal,
+    );
     system.trace('data.inspected');
     const major = inspection.report.major ?? settings.version;
     const binaries = await findBinaries({ major, directory: settings.binDir, forInstance: true }, system, signal).catch(

@@ -11,7 +11,7 @@ import { incident } from '../recovery/incidents.ts';
 import { told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
 import { shortfallLoss, shortfallOf } from '../recovery/shortfall.ts';
-import { readMark } from '../wal/mark.ts';
+import { readReached } from '../wal/reached.ts';
 
 /** The state of pg_control right before the server was started. */
 export interface BeforeStart {
@@ -39,14 +39,15 @@ export interface Recovered {
  * arise; else a report with the window that is lost, or that it is not known.
  */
 export async function judgeRecovery(local: Local, { before, seen, standby, wentOn }: Recovered): Promise<RecoveryReport | undefined> {
-  const { volume, stateDir, system } = local;
+  const { volume, stateDir, backupDir, system } = local;
   const begunMs = system.clock.monotonicMs();
   if (wentOn === undefined || before.control === undefined) return undefined;
   const { checkpointLsn, timeline, systemIdentifier } = wentOn;
   const kept = await readKept(stateDir);
   if (kept && kept.systemIdentifier === systemIdentifier && (parseLsn(kept.checkpointLsn) > checkpointLsn || kept.timeline !== timeline))
     await forgetAllButConfiguration(system, stateDir, kept);
-  const mark = await readMark(stateDir, volume.dataDir, systemIdentifier);
+  const { signal: unstopped } = new AbortController(); // On the way out of a start that is stopped it is told too.
+  const mark = await readReached(backupDir, system.files)(stateDir, volume.dataDir, systemIdentifier, unstopped);
   const shortfall = shortfallOf({
     follows: standby || seen.follows,
     wasClean: before.control.state === 'shut down' && !before.isRestored,

@@ -128,7 +128,7 @@ export async function planFor(
 ): Promise<Plan> {
   const seen = await inspect(
     local.volume.dataDir,
-    { stateDir: local.stateDir, deep: false, ...sources(options.backups) },
+    { stateDir: local.stateDir, deep: false, ...sources(options.backups, local) },
     local.system,
     signal,
   );

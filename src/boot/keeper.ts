@@ -141,8 +141,8 @@ async function mend(
   return goesOn ? { ...ended, report: goingOn(ended.report, await replacedBefore(local.volume, local.system)) } : ended;
 }
 
-const look = ({ volume, stateDir, system }: Local, backups: PostgresqlOptions['backups'], signal: AbortSignal): Promise<Inspection> =>
-  inspect(volume.dataDir, { stateDir, deep: false, ...sources(backups) }, system, signal);
+const look = (local: Local, backups: PostgresqlOptions['backups'], signal: AbortSignal): Promise<Inspection> =>
+  inspect(local.volume.dataDir, { stateDir: local.stateDir, deep: false, ...sources(backups, local) }, local.system, signal);
 
 /** A plan for eyes only: no lock, no directory made, nothing finished that an earlier run began. */
 async function withoutTouching(
@@ -152,7 +152,7 @@ async function withoutTouching(
 ): Promise<RecoveryReport> {
   const { postgresql: settings, stateDir, logDir, backupDir } = config;
   const begunMs = system.clock.monotonicMs();
-  const inspection = await inspect(settings.dataDir, { stateDir, deep: false, ...sources(backups) }, system, signal);
+  const inspection = await inspect(settings.dataDir, { stateDir, deep: false, ...sources(backups, { backupDir, system }) }, system, signal);
   const owner = await serverOwner(settings, system);
   const binaries = await findBinaries(
     { major: inspection.report.major ?? settings.version, directory: settings.binDir },

@@ -114,7 +114,7 @@ async function recordsOf(
     if (!isSound(found.bytes, previous)) break;
     const record = describe(found);
     [previous, end] = [found.lsn, found.next];
-    last = { lsn: found.lsn, crc: found.bytes.readUInt32LE(CRC_OFFSET) };
+    last = { lsn: found.lsn, crc: crcOf(found.bytes) };
     lastCommitAt = record.committedAt ?? lastCommitAt;
     createsTablespaces ||= record.manager === RM_TABLESPACE && record.info === TABLESPACE_CREATE;
     const size = BigInt(identity.segmentSizeBytes);
@@ -185,10 +185,13 @@ async function readRecord(pages: Pages, at: Lsn): Promise<Found | { skipTo: Lsn 
   }
 }
 
+/** The checksum that a whole record bears. */
+export const crcOf = (bytes: Buffer): number => bytes.readUInt32LE(CRC_OFFSET);
+
 /** xlogreader.c, ValidXLogRecord and ValidXLogRecordHeader: the checksum covers the data first, then the header up to itself. */
 function isSound(bytes: Buffer, previous: Lsn | undefined): boolean {
   if (previous !== undefined && bytes.readBigUInt64LE(8) !== previous) return false;
-  return crc32c(bytes.subarray(0, CRC_OFFSET), crc32c(bytes.subarray(RECORD_HEADER_BYTES))) === bytes.readUInt32LE(CRC_OFFSET);
+  return crc32c(bytes.subarray(0, CRC_OFFSET), crc32c(bytes.subarray(RECORD_HEADER_BYTES))) === crcOf(bytes);
 }
 
 function describe({ lsn, bytes, next: end, magic }: Found): WalRecord {

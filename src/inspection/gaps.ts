@@ -71,6 +71,8 @@ export async function inspectGaps(
     const isWhole = entries.get(`pg_wal/${name}`)?.sizeBytes === segmentSizeBytes || segment === newest;
     if (!isWhole || !(await isThatSegment(directory, name, identity))) bad.push(segment);
   }
+  const marked = reached?.timeline === timeline ? segmentOf(reached.lastRecordLsn, segmentSizeBytes) : newest;
+  if (marked > newest) bad.push(newest + 1n); // Where there is much to replay nobody reads it all to see that.
   const broken = bad.length > 0 ? undefined : await firstBreak(directory, identity, { redoLsn, newest, reached }, signal);
   const at = bad[0] ?? (broken === undefined ? undefined : segmentOf(broken, segmentSizeBytes));
   if (at === undefined) return { ...noGap, isTailTorn };

@@ -118,7 +118,7 @@ async function inspectAnswering(
   const { isWhole, readable } = mayBeRead(permissions, system.rights.isRoot());
   const foreign = root ? inspectForeignEntries(root, seen) : [];
   const inventory = state === 'cluster' ? await readInventory(system, stateDir) : undefined;
-  const reached = state === 'cluster' ? await readReached?.(stateDir, dataDir, undefined) : undefined;
+  const reached = state === 'cluster' ? await readReached?.(stateDir, dataDir, undefined, signal) : undefined;
   const { control, doubts } = await judgeControl(dataDir, seen, state === 'cluster' && readable, { reached, inventory }, signal);
   const where = { dataDir, stateDir, control, findBaseline, log: system.log };
   const told = inventory && (await notAccepted({ dataDir, stateDir }, inventory.systemIdentifier, inventory.damage, system));

@@ -18,7 +18,12 @@ export interface Reached {
 }
 
 /** The mark of the cluster in `dataDir`; of any cluster where no system identifier is given. */
-export type ReadReached = (stateDir: string, dataDir: string, systemIdentifier: string | undefined) => Promise<Reached | undefined>;
+export type ReadReached = (
+  stateDir: string,
+  dataDir: string,
+  systemIdentifier: string | undefined,
+  signal: AbortSignal,
+) => Promise<Reached | undefined>;
 
 /** The mark was written at the very clean stop that pg_control is of: an inventory was too. Where that is gone, only the pages can tell. */
 export const isOfThisStop = (reached: Reached | undefined, control: ControlFile | undefined): boolean =>

@@ -53,7 +53,7 @@ export async function ascend(local: Local, input: PlanInput, { lock, spoiled, fi
     for (const { finding } of outcome.failed) state.tried.add(findingKey(finding));
     inspection = await inspect(
       local.volume.dataDir,
-      { stateDir: local.stateDir, deep: false, ...sources(input.backups) },
+      { stateDir: local.stateDir, deep: false, ...sources(input.backups, local) },
       local.system,
       signal,
     );

@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { DamagedFile } from '../backups/backup.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { toKnownDamage } from '../inspection/known-damage.ts';
-import { readControl } from '../inspection/state.ts';
 import { discardUnfinished, stageNewCluster } from '../instance/initialize/initialize.ts';
 import { markInitializing, replacedBefore } from '../instance/initialize/marker.ts';
 import type { Local } from '../instance/local.ts';
@@ -13,9 +12,10 @@ import type { HeldLock } from '../kernel/machine.ts';
 import type { Refusal } from '../kernel/reasons.ts';
 import { carryConfiguration } from './carry-configuration.ts';
 import { damageThatGoes } from './damage-aside.ts';
+import { comesAsFar, isShutDown } from './end-of-data.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
-import { damageLoss, damageOf, dumpLoses, newClusterLoses, preparedLoss, replicationOf, restoreLoses } from './plan-losses.ts';
+import { damageLoss, damageOf, dumpLoses, newClusterLoses, preparedLoss, replicationOf, restoreLoses, walOf } from './plan-losses.ts';
 import { newQuarantine } from './quarantine.ts';
 import { raiseSettings } from './raise-settings.ts';
 import { remedies } from './remedies.ts';
@@ -67,13 +67,8 @@ async function act(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal
 }
 
 async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise<Outcome> {
-  const bench = {
-    local,
-    control: plan.inspection.control,
-    asideDir: asideDirectory(local),
-    behindGap: plan.inspection.behindGap,
-    backedUp: plan.backedUp,
-  };
+  const { ledOn, backedUp, inspection } = plan;
+  const bench = { ...inspection, local, asideDir: asideDirectory(local), ledOn, backedUp };
   const done = plan.steps.filter(({ remedy }) => remedy.then === 'start' || remedy.then === 'serve');
   const failed: PlannedStep[] = [];
   local.system.reached('repair.begun');
@@ -105,7 +100,12 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
   for (const { finding, remedy } of done)
     if (remedy.id === 'prepared-transaction-damaged' && !(await present(join(local.volume.dataDir, finding.path))))
       unprepared.push(preparedLoss(finding, quarantine));
-  return { done, quarantine, failed, losses: [...damageOf(plan), ...unprepared, ...replicationOf(plan, quarantine)] };
+  return {
+    done,
+    quarantine,
+    failed,
+    losses: [...damageOf(plan), ...unprepared, ...replicationOf(plan, quarantine), ...walOf(plan, quarantine)],
+  };
 }
 
 /** Repairs whose failure says something of one file or one database only. */
@@ -118,6 +118,7 @@ const standsAlone: ReadonlySet<Mend> = new Set<Mend>([
   'set-aside-slot',
   'rebuild-catalog-index',
   'relink-tablespace',
+  'bring-wal-from-archive',
 ]);
 
 /** These say nothing of the file: a repair that they stopped was not tried, and nothing worse is done for it. */
@@ -189,7 +190,7 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined, gatherIn, isTolerant },
     signal,
   );
-  if (plan.rung.id === 'restore-loses-nothing' && !complete)
+  if (plan.rung.id === 'restore-loses-nothing' && !complete && !comesAsFar(reached, volume.dataDir))
     throw new DbkitError('backup.missing', `the WAL that is there does not lead from ${backup.label} to the end after all`);
   const reverted = await carryConfiguration(local, volume.incoming);
   await raiseSettings(local, volume.incoming);
@@ -209,12 +210,6 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     ...unloggedLosses(unlogged, quarantine),
   ];
   return { done: plan.steps, quarantine, losses, failed: [] };
-}
-
-/** In order: after a crash the server empties unlogged tables itself. */
-function isShutDown(dataDir: string): boolean {
-  const read = readControl(dataDir);
-  return 'control' in read && read.control.state.startsWith('shut down');
 }
 
 const damagedIn = (label: string, { path, isMissing }: DamagedFile): Finding => ({

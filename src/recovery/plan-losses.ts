@@ -1,4 +1,5 @@
 import type { ReachedEnd } from '../backups/backup.ts';
+import { formatLsn } from '../formats/wal-segment.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { type Loss, nothing, type UnknownReason } from './losses.ts';
 import type { Plan, Source } from './plan.ts';
@@ -35,6 +36,12 @@ export const replicationOf = (plan: Plan, oldBytes: string | null): Loss[] =>
     loses === 'slot' || loses === 'origins' ? [{ kind: loses, path, oldBytes }] : [],
   );
 
+/** Where the last WAL that is replayed is the archive's, nobody knows what was written behind it: a second's worth, or less. */
+export const walOf = ({ steps, ledOn }: Plan, oldBytes: string | null): Loss[] =>
+  ledOn?.endsInArchive && steps.some(({ remedy: { loses } }) => loses === 'wal-behind-the-archive')
+    ? [{ kind: 'window', after: null, afterLsn: formatLsn(ledOn.end), upTo: null, upToLsn: null, oldBytes }]
+    : [];
+
 /** `replaced`: where the data went that a new cluster takes the place of; null where there was none. */
 export const newClusterLoses = (replaced: string | null): readonly Loss[] =>
   replaced === null ? nothing : [{ kind: 'cluster', oldBytes: replaced }];
@@ -67,7 +74,7 @@ export function plannedLosses(plan: Plan): readonly Loss[] {
     case 'start':
       return [...damageOf(plan), ...untoldOf(plan)];
     case 'repair':
-      return [...damageOf(plan), ...untoldOf(plan), ...replicationOf(plan, null)];
+      return [...damageOf(plan), ...untoldOf(plan), ...replicationOf(plan, null), ...walOf(plan, null)];
     case 'restore':
       return plan.backup || plan.partial ? restoreLoses((plan.backup ?? plan.partial)!, undefined, null) : dumpLoses(plan, null);
     case 'reinitialize':

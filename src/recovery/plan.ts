@@ -9,6 +9,8 @@ import { mayMendOwner } from '../instance/owner.ts';
 import { replacementsSince } from '../instance/volume.ts';
 import { newestFirst } from '../kernel/labels.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
+import type { LedOn } from '../wal/lead-on.ts';
+import { archivedWal } from './archived-wal.ts';
 import { evidenceAmong } from './evidence.ts';
 import { climb, type Rung, type RungId } from './ladder.ts';
 import type { Decision, Strategy } from './ladder-facts.ts';
@@ -41,6 +43,8 @@ export interface Plan {
   readonly dump: FoundBackup<Dumps> | undefined;
   /** The wish of a person; undefined: the ladder decided alone. */
   readonly wish: Strategy | undefined;
+  /** WAL of the archive that takes crash recovery further than pg_wal. */
+  readonly ledOn: LedOn | undefined;
   /** By finding: the files of the backup that bring it back. */
   readonly backedUp: ReadonlyMap<string, readonly BackedUpFile[]>;
 }
@@ -75,6 +79,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   const said = new Set(input.reported.map(findingKey));
   const mayMend = await mayMendOwner(local.volume.dataDir, local.owner, local.system);
   const replaysFromKept = findings.some(isReplayed) && (await canReplayFromKept(local, inspection, signal));
+  const ledOn = await archivedWal(local, inspection, findings, signal);
   const judge = (backedUp: Plan['backedUp']): PlannedStep[] =>
     findings.map((finding) => {
       const remedy = remedyFor({
@@ -83,6 +88,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
         keptIsCurrent: inspection.keptIsCurrent(finding.path),
         replaysFromKept,
         backupIsCurrent: backedUp.has(findingKey(finding)),
+        archiveLeadsOn: ledOn !== undefined,
         mayMendOwner: mayMend,
         tried: input.tried.has(findingKey(finding)),
         reported: said.has(findingKey(finding)),
@@ -125,7 +131,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
       listing,
     })),
   });
-  return { inspection, findings, decision: rung.then, rung, steps, backup, partial, dump, backedUp, wish: input.wish };
+  return { inspection, findings, decision: rung.then, rung, steps, backup, partial, dump, ledOn, backedUp, wish: input.wish };
 }
 
 /** Files that a person has brought back as damaged as they were. */

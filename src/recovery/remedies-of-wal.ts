@@ -30,6 +30,15 @@ export const ofWal = [
     words: 'the WAL goes on behind its checkpoint, so PostgreSQL replays it from there',
   },
   {
+    id: 'archive-leads-on',
+    findings: ['wal.missing', 'wal.damaged', 'wal.gap', 'wal-directory.missing'],
+    when: ({ finding, archiveLeadsOn, tried }) => finding.severity === 'certain' && archiveLeadsOn && !tried,
+    then: 'repair',
+    loses: 'wal-behind-the-archive',
+    mend: 'bring-wal-from-archive',
+    words: 'the archive has the WAL that is missing here, and crash recovery replays it',
+  },
+  {
     id: 'wal-behind-a-gap',
     findings: ['wal.gap'],
     when: ({ backupIsCurrent, tried }) => !backupIsCurrent || tried,

@@ -19,6 +19,7 @@ export type Mend =
   | 'replay-from-older-control'
   | 'replay-from-kept-files'
   | 'keep-wal-aside'
+  | 'bring-wal-from-archive'
   | 'reset-wal';
 
 /** The answer to one finding. 'serve': the server can run, what is damaged stays damaged for now. 'replace': only other bytes help. */
@@ -35,6 +36,8 @@ export interface Case {
   readonly replaysFromKept: boolean;
   /** The newest backup holds the very bytes of the last clean shutdown, proven by inventory, manifest and digest; no server has run since. */
   readonly backupIsCurrent: boolean;
+  /** After a crash: the archive has WAL that takes recovery further than pg_wal does. */
+  readonly archiveLeadsOn: boolean;
   /** dbkit may change owners (root), or the files are its own. */
   readonly mayMendOwner: boolean;
   /** The answer below was already tried in this boot, and the finding is still there. */
@@ -57,7 +60,7 @@ export type Remedy = {
   | { readonly then: 'serve'; readonly loses: 'nothing' | 'object' }
   | {
       readonly then: 'repair';
-      readonly loses: 'nothing' | 'slot' | 'origins' | 'wal-behind-a-gap' | 'prepared-transaction';
+      readonly loses: 'nothing' | 'slot' | 'origins' | 'wal-behind-a-gap' | 'wal-behind-the-archive' | 'prepared-transaction';
       readonly mend: Mend;
     }
   | { readonly then: 'replace'; readonly loses: 'what-no-backup-holds' }

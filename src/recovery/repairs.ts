@@ -15,7 +15,7 @@ import { putFile } from './put-file.ts';
 import type { Mend } from './remedy.ts';
 import { replayFromKept } from './replay-kept.ts';
 import { type Bench, setAside } from './set-aside.ts';
-import { keepWalAside, rebuildPrepared, replayFromOlderControl } from './wal-repairs.ts';
+import { bringWal, keepWalAside, rebuildPrepared, replayFromOlderControl } from './wal-repairs.ts';
 
 type Hand = (bench: Bench, finding: Finding, signal: AbortSignal) => Promise<void>;
 
@@ -58,6 +58,7 @@ export const repairs: Record<Mend, Hand> = {
   'replay-from-older-control': replayFromOlderControl,
   'replay-from-kept-files': replayFromKept,
   'keep-wal-aside': keepWalAside,
+  'bring-wal-from-archive': bringWal,
 };
 
 /** All forks and segments of the relation before the folder: a kill in between is answered by doing it again. */

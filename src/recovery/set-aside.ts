@@ -7,6 +7,7 @@ import type { Local } from '../instance/local.ts';
 import { present } from '../instance/volume.ts';
 import { errnoOf } from '../kernel/errors.ts';
 import { makeLabel } from '../kernel/labels.ts';
+import type { LedOn } from '../wal/lead-on.ts';
 import { copyAll } from './copy-all.ts';
 
 /** A file of the last clean shutdown, and where a backup holds the very same. */
@@ -23,6 +24,8 @@ export interface Bench {
   readonly asideDir: string;
   /** WAL that crash recovery cannot get to. */
   readonly behindGap: BehindGap | undefined;
+  /** WAL of the archive that takes crash recovery further. */
+  readonly ledOn: LedOn | undefined;
   /** By finding: the files that bring it back, with their times, and where the backup has them. */
   readonly backedUp: ReadonlyMap<string, readonly BackedUpFile[]>;
 }

@@ -4,11 +4,13 @@ import { fromText } from '../formats/byte-path.ts';
 import { inProduction } from '../formats/control-file.ts';
 import { twoPhaseFile } from '../formats/two-phase.ts';
 import { mainDataOf, RM_XACT } from '../formats/wal-reader.ts';
-import { parseSegmentName } from '../formats/wal-segment.ts';
-import { readFromSegment } from '../formats/wal-tip.ts';
+import { lastSegmentOf, parseSegmentName } from '../formats/wal-segment.ts';
+import { isThatSegment, readFromSegment } from '../formats/wal-tip.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { stateFileXid } from '../inspection/prepared.ts';
 import { present } from '../instance/volume.ts';
+import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
+import { readPlain } from '../machine/plain-file.ts';
 import { putFile } from './put-file.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
@@ -27,6 +29,34 @@ export async function keepWalAside(bench: Bench, { path }: Finding): Promise<voi
   }
   for (const segment of behindGap?.segments ?? []) await setAside(bench, segment);
   await local.system.files.syncDirectory(join(local.volume.dataDir, 'pg_wal'));
+}
+
+/**
+ * Segments of the archive take the places of those that pg_wal lacks, or holds otherwise, which are set aside; so is what lies behind the end that recovery now comes
+ * to. A kill in between is answered by looking again.
+ */
+export async function bringWal(bench: Bench): Promise<void> {
+  const { local, ledOn, control } = bench;
+  if (!ledOn || !control) throw new Error('no WAL was found in the archive');
+  const wal = join(local.volume.dataDir, 'pg_wal');
+  await local.system.files.makeDirectory(join(wal, 'archive_status'), { mode: 0o700, owner: local.owner });
+  for (const name of ledOn.segments) {
+    const bytes = await ledOn.bytesOf(name);
+    const path = join('pg_wal', name);
+    const there = await readPlain(join(wal, name)).catch(unlessOwnTrouble);
+    if (there?.equals(bytes)) continue; // For another finding that this mends too.
+    await setAside(bench, path);
+    await putFile(local, path, bytes);
+    local.system.reached('repair.brought-back');
+  }
+  const size = control.walSegmentSizeBytes;
+  for (const name of await readdir(wal)) {
+    const segment = parseSegmentName(name, size);
+    const isBehind = segment?.timeline === control.timeline && segment.segment > lastSegmentOf(ledOn.end, size);
+    if (isBehind && (await isThatSegment(fromText(wal), name, { ...control, segmentSizeBytes: size })))
+      await setAside(bench, join('pg_wal', name));
+  }
+  await local.system.files.syncDirectory(wal);
 }
 
 /**

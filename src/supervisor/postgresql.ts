@@ -45,7 +45,11 @@ export function createPostgresql(options: PostgresqlOptions & { readonly leading
   const wishes = createBackupWishes();
   const keeper = lazyKeeper(async () => (await import('../boot/keeper.ts')).createKeeper({ ...options, wantBackup: wishes.want }));
   const { inspect } = lazily(['inspect'], async () => ({
-    inspect: (await import('../inspection/look.ts')).createInspect(config, system, sources(backups)),
+    inspect: (await import('../inspection/look.ts')).createInspect(
+      config,
+      system,
+      sources(backups, { backupDir: config.backupDir, system }),
+    ),
   }));
   const restorer = lazily(['plan', 'stage', 'publish', 'replace'], async () =>
     (await import('../restore/restorer.ts')).createRestorer(options, keeper),

@@ -36,7 +36,12 @@ export async function planUpgrade(options: PostgresqlOptions, request: UpgradeRe
   const { dataDir } = config.postgresql;
   await refuseForeign(dataDir);
   await mountsInTheWay(dataDir);
-  const { report: seen } = await inspect(dataDir, { stateDir: config.stateDir, deep: false, ...sources(options.backups) }, system, signal);
+  const { report: seen } = await inspect(
+    dataDir,
+    { stateDir: config.stateDir, deep: false, ...sources(options.backups, { backupDir: config.backupDir, system }) },
+    system,
+    signal,
+  );
   const from = seen.state === 'cluster' ? seen.major : null;
   const programs = await findPrograms(options, request, from, signal);
   const able = await abilities(options, programs, from, signal);

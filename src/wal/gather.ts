@@ -116,7 +116,7 @@ interface Piece {
 }
 
 /** The archive's, unless pg_wal has the same and more of it: a damaged pg_wal never stands against what was kept. */
-async function pieceOf(
+export async function pieceOf(
   archive: WalArchive,
   kept: ArchivedSegment | undefined,
   place: Wanted,

@@ -15,7 +15,7 @@ for (const how of ['gone', 'scrambled'] as const) {
       name: `pg_wal is ${how} after a crash; the archive has it`,
       section: 'C',
       detectedBefore: true,
-      healedBy: 'restore',
+      healedBy: 'repair',
       rowsLost: 'none older than a second',
       from: 'empty',
     },
@@ -34,7 +34,7 @@ for (const how of ['gone', 'scrambled'] as const) {
 
       const again = await boot(instance, withArchive);
       expect(await missingOf(instance, writer), again.words()).toBe(0);
-      expect(await readRecovery(instance)).toMatchObject({ decision: 'restore', losses: [{ kind: 'window' }] });
+      expect(await readRecovery(instance)).toMatchObject({ decision: 'repair', losses: [{ kind: 'window' }] });
       expect(await askNumber(instance, 'app', 'SELECT count(*) FROM acknowledged')).toBeLessThanOrEqual(writer.acknowledged().length + 1);
       await again.stop();
     },

@@ -107,6 +107,7 @@ test('the ladder reaches no replacement through findings that prove nothing, in 
     'cleanShutdown',
     'keptIsCurrent',
     'backupIsCurrent',
+    'archiveLeadsOn',
     'replaysFromKept',
     'mayMendOwner',
     'tried',

@@ -1,0 +1,64 @@
+import { fromText } from '../formats/byte-path.ts';
+import { crcOf, readRecords, readWal } from '../formats/wal-reader.ts';
+import { type Lsn, lastSegmentOf, segmentName, segmentOf, segmentRange, type WalIdentity } from '../formats/wal-segment.ts';
+import type { WalArchive } from './contract.ts';
+import { pieceOf } from './gather.ts';
+
+/** WAL of an archive that takes a crash recovery further than its own pg_wal does. */
+export interface LedOn {
+  /** Segments of which the archive has what pg_wal lacks, or holds otherwise; oldest first. */
+  readonly segments: readonly string[];
+  /** Behind the last whole record. */
+  readonly end: Lsn;
+  /** The last of the WAL is the archive's: the server may have come further, by what it wrote between two looks. */
+  readonly endsInArchive: boolean;
+  /** A whole segment, filled up with zeroes behind what was kept of it. Rejects with `wal.damaged`. */
+  bytesOf(name: string): Promise<Buffer>;
+}
+
+/**
+ * Reads on from `redoLsn` in the archive's segments and in pg_wal's, as crash recovery would with both. Undefined where that comes no further than pg_wal alone; and
+ * where the archive does not hold the last record that pg_wal can be read to, or the checkpoint, as it then is of another past. Memory for two segments at a time.
+ */
+export async function leadOn(
+  archive: WalArchive,
+  pgWal: string,
+  { identity, redoLsn, checkpointLsn }: { readonly identity: WalIdentity; readonly redoLsn: Lsn; readonly checkpointLsn: Lsn },
+  signal: AbortSignal,
+): Promise<LedOn | undefined> {
+  const { timeline, segmentSizeBytes: size } = identity;
+  if ((await archive.segmentSizeBytes()) !== size) return undefined;
+  const first = segmentOf(redoLsn, size);
+  const kept = (await archive.timelines(signal)).find(({ id }) => id === timeline)?.segments ?? [];
+  const held = new Map(
+    kept.filter(({ startLsn }) => segmentOf(startLsn, size) >= first).map((segment) => [segment.name, segment] as const),
+  );
+  const isTwice = kept.some(({ name, path }) => held.has(name) && held.get(name)!.path !== path);
+  if (held.size === 0 || isTwice) return undefined;
+  const fromArchive = new Set<string>();
+  const pieceAt = async (segment: bigint) => {
+    const name = segmentName(timeline, segment, size);
+    const piece = await pieceOf(archive, held.get(name), { pgWal, timeline, segment, size, damaged: () => held.delete(name) }, signal);
+    if (piece?.from === 'archive') fromArchive.add(name);
+    return piece?.plain;
+  };
+  const own = await readWal(fromText(pgWal), identity, redoLsn, signal);
+  let [isShared, isChecked] = [own.last === undefined, false];
+  const { end } = await readRecords(pieceAt, identity, redoLsn, signal, ({ lsn, bytes }) => {
+    isChecked ||= lsn === checkpointLsn;
+    isShared ||= lsn === own.last!.lsn && crcOf(bytes) === own.last!.crc;
+    return true;
+  });
+  if (!isShared || !isChecked || end <= own.end) return undefined;
+  const last = lastSegmentOf(end, size);
+  const names = segmentRange(first, last).map((segment) => segmentName(timeline, segment, size));
+  return {
+    segments: names.filter((name) => fromArchive.has(name)),
+    end,
+    endsInArchive: fromArchive.has(names.at(-1)!),
+    bytesOf: async (name) => {
+      const bytes = await archive.read(held.get(name)!, signal);
+      return bytes.length === size ? bytes : Buffer.concat([bytes, Buffer.alloc(size - bytes.length)]);
+    },
+  };
+}
