@@ -6,6 +6,7 @@ import { DbkitError } from '../kernel/errors.ts';
 import { namesIn } from '../machine/is-there.ts';
 import { readPlain, readPlainText, unlessNoFile } from '../machine/plain-file.ts';
 import type { ArchivedSegment, ArchivedTimeline, WalArchive } from './contract.ts';
+import { asDamage } from './read-kept.ts';
 
 /** Where WAL of one cluster is: its archive, and folders of plain segments (pg_wal of a data directory, or of a base backup). */
 export interface WalPlaces {
@@ -65,11 +66,16 @@ export async function openLineage(places: WalPlaces, timeline: number, signal: A
   async function find(segment: bigint): Promise<{ name: string; bytes: Buffer } | undefined> {
     for (const { name, timeline: id } of names(segment)) {
       signal.throwIfAborted();
+      let damage: DbkitError | undefined;
+      const whole = await ofArchive(archived.get(id), name, 'whole', places.archive, signal).catch((cause: unknown) => {
+        damage = asDamage(cause);
+      });
       const bytes =
-        (await ofArchive(archived.get(id), name, 'whole', places.archive, signal)) ??
+        whole ??
         (await ofFolders(listed, { name, segment, timeline: id }, places)) ??
         (await ofArchive(archived.get(id), name, 'tail', places.archive, signal));
       if (bytes) return { name, bytes };
+      if (damage) throw damage;
     }
     return undefined;
   }

@@ -83,11 +83,16 @@ scenario(
     await writeFile(whole.at(-2)!.path, 'garbled');
     await remove(instance, instance.places.ledger, 'pg_wal');
     const second = await boot(instance, options);
-    const rows = await askNumber(instance, 'app', 'SELECT count(*) FROM ledger');
+    await ask(instance, 'app', 'ALTER DATABASE app SET enable_indexonlyscan = off'); // The rows themselves, and not their index.
+    const rows = await askNumber(instance, 'app', 'SELECT count(*) FROM ledger WHERE amount IS NOT NULL');
     expect(rows, second.words()).toBeGreaterThan(known.ledger);
     expect(rows).toBeLessThan(known.ledger + ROUNDS * ADDED);
     expect(second.words()).toMatch(/a part of the WAL archive is passed over: .* is damaged/);
-    expect((await readRecovery(instance))?.losses).toMatchObject([{ kind: 'window' }]);
+    const { losses } = (await readRecovery(instance))!;
+    expect(
+      losses.map(({ kind }) => kind),
+      'the end of the archive, and of what was restored up to it',
+    ).toEqual(['window', 'window']);
     await second.stop();
   },
 );

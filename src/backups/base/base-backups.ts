@@ -1,5 +1,8 @@
 import type { Config } from '../../config/config.ts';
-import { parseLsn } from '../../formats/wal-segment.ts';
+import { fromText } from '../../formats/byte-path.ts';
+import type { ControlFile } from '../../formats/control-file.ts';
+import { readRecords } from '../../formats/wal-reader.ts';
+import { type Lsn, parseLsn } from '../../formats/wal-segment.ts';
 import { readControl } from '../../inspection/state.ts';
 import { DbkitError } from '../../kernel/errors.ts';
 import type { Identity, System } from '../../kernel/machine.ts';
@@ -149,19 +152,32 @@ const readingIn =
 /** As much WAL of the archive as a start reads to find out: half a minute. */
 const ARCHIVE_READ_BYTES_MAX = 4n * 1024n ** 3n;
 
-/** By its own pg_wal; or with the archive, where a clean stop tells how far its WAL had come. */
+/** By its own pg_wal; or with the archive, where the server was shut down and so tells how far its WAL has come: what a crash before had lost stays lost. */
 async function isComplete(points: PointsNeeds, record: BackupRecord, stateDir: string, signal: AbortSignal): Promise<boolean> {
   const { dataDir } = points;
   const known = await knownToHave(record, { stateDir, dataDir }, signal);
   if ((await planRollForward(record, `${dataDir}/pg_wal`, known, signal)).complete) return true;
-  const { mark } = known;
   const read = readControl(dataDir);
-  if (!mark?.clean || !('control' in read) || read.control.state !== 'shut down') return false;
-  if (mark.flushedLsn - parseLsn(record.stopLsn) > ARCHIVE_READ_BYTES_MAX) return false; // Then a person decides: `--to latest`.
-  const latest = { to: 'latest', value: '', exclusive: false, timeline: mark.timeline } as const;
+  if (!('control' in read) || read.control.state !== 'shut down') return false;
+  const end = await shutDownAt(read.control, dataDir, known.mark, signal);
+  if (end === undefined || end - parseLsn(record.stopLsn) > ARCHIVE_READ_BYTES_MAX) return false; // Then a person decides: `--to latest`.
+  const latest = { to: 'latest', value: '', exclusive: false, timeline: read.control.timeline } as const;
   const found = await pointOf(points, latest, { label: record.label }, signal).catch(unlessOwnTrouble); // Not to be reached, for whatever reason.
   signal.throwIfAborted();
-  return found?.plan.stopBefore === null && parseLsn(found.plan.needsUpTo) === mark.flushedLsn;
+  return found?.plan.stopBefore === null && parseLsn(found.plan.needsUpTo) === end;
+}
+
+/** Behind the checkpoint of the shutdown, which is the last record; where pg_wal is gone the mark of that stop tells. */
+async function shutDownAt(
+  { checkpointLsn, systemIdentifier, timeline, walSegmentSizeBytes: segmentSizeBytes }: ControlFile,
+  dataDir: string,
+  mark: KnownToHave['mark'],
+  signal: AbortSignal,
+): Promise<Lsn | undefined> {
+  const identity = { systemIdentifier, timeline, segmentSizeBytes };
+  const { last, end } = await readRecords(fromText(`${dataDir}/pg_wal`), identity, checkpointLsn, signal);
+  if (last !== undefined) return end;
+  return mark?.clean && mark.flushedLsn > checkpointLsn ? mark.flushedLsn : undefined;
 }
 
 /** A backup whose bytes are wrong is not used again unasked. Always throws what was thrown. */
