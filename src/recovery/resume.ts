@@ -1,4 +1,4 @@
-import { lstat, realpath, rename, rmdir } from 'node:fs/promises';
+import { lstat, realpath, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join, normalize, resolve } from 'node:path';
 import type { Local } from '../instance/local.ts';
 import { clusterEntries, quarantineRoots, type Volume } from '../instance/volume.ts';
@@ -149,6 +149,7 @@ async function returnEntries({ dataDir }: Volume, aside: string, system: System)
     else await rename(from, join(dataDir, name));
   }
   await system.files.syncDirectory(dataDir);
+  await rm(join(aside, '.dbkit'), { recursive: true, force: true }); // What was known of its damage then is known here still.
   await rmdir(aside).catch(() => undefined); // Empty now, unless a mount left its bystanders.
 }
 
