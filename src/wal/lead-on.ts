@@ -17,8 +17,9 @@ export interface LedOn {
 }
 
 /**
- * Reads on from `redoLsn` in the archive's segments and in pg_wal's, as crash recovery would with both. Undefined where that comes no further than pg_wal alone; and
- * where the archive does not hold the last record that pg_wal can be read to, or the checkpoint, as it then is of another past. Memory for two segments at a time.
+ * Reads on from `redoLsn` in the archive's segments and in pg_wal's, as crash recovery would with both. Undefined where that comes no further than pg_wal alone; where
+ * the archive does not hold the last record that pg_wal can be read to, or the checkpoint, as it then is of another past; and where it goes on behind a hole or a
+ * damaged segment, as a server that went on from there would contradict it. Memory for two segments at a time.
  */
 export async function leadOn(
   archive: WalArchive,
@@ -35,6 +36,7 @@ export async function leadOn(
   );
   const isTwice = kept.some(({ name, path }) => held.has(name) && held.get(name)!.path !== path);
   if (held.size === 0 || isTwice) return undefined;
+  const before = held.size;
   const fromArchive = new Set<string>();
   const pieceAt = async (segment: bigint) => {
     const name = segmentName(timeline, segment, size);
@@ -51,6 +53,7 @@ export async function leadOn(
   });
   if (!isShared || !isChecked || end <= own.end) return undefined;
   const last = lastSegmentOf(end, size);
+  if (kept.some(({ startLsn, kind }) => segmentOf(startLsn, size) > last && (kind === 'whole' || held.size < before))) return undefined;
   const names = segmentRange(first, last).map((segment) => segmentName(timeline, segment, size));
   return {
     segments: names.filter((name) => fromArchive.has(name)),

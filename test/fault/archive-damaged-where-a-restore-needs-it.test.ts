@@ -88,11 +88,7 @@ scenario(
     expect(rows, second.words()).toBeGreaterThan(known.ledger);
     expect(rows).toBeLessThan(known.ledger + ROUNDS * ADDED);
     expect(second.words()).toMatch(/a part of the WAL archive is passed over: .* is damaged/);
-    const { losses } = (await readRecovery(instance))!;
-    expect(
-      losses.map(({ kind }) => kind),
-      'the end of the archive, and of what was restored up to it',
-    ).toEqual(['window', 'window']);
+    expect((await readRecovery(instance))?.losses).toMatchObject([{ kind: 'window' }]);
     await second.stop();
   },
 );
