@@ -14,6 +14,7 @@ import { ascend } from '../recovery/ascend.ts';
 import { goingOn, joinReports, reportOf } from '../recovery/describe.ts';
 import { incident } from '../recovery/incidents.ts';
 import { fromDump } from '../recovery/ladder.ts';
+import { howMuch } from '../recovery/losses.ts';
 import { makePlan } from '../recovery/plan.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import { unknownReport } from '../recovery/unknown-report.ts';
@@ -44,9 +45,9 @@ export function createKeeper(options: PostgresqlOptions): Keeper {
   let tell = (): void => undefined;
   let published = false; // A new cluster that has not been started yet: it bears the marker of an unfinished one, but this process knows better.
   const note = (report: RecoveryReport): void => {
-    const { findings, steps, decision } = report;
+    const { findings, steps, decision, losses } = report;
     const tells = findings.length > 0 ? findings.some(({ code }) => code !== 'entry.foreign') : steps.length > 0;
-    if (tells || decision !== 'start') last = joinReports(last, report);
+    if (tells || decision !== 'start' || howMuch(losses) !== 'nothing') last = joinReports(last, report);
     tell();
   };
   const { release, holding, borrow } = createHolder(options);

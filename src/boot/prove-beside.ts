@@ -1,5 +1,6 @@
 import { outlivesPages } from '../inspection/findings.ts';
 import { unknownFindings } from '../inspection/proof-findings.ts';
+import { forgetProof } from '../inspection/proof-owed.ts';
 import type { FindBaseline, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
 import { readControl } from '../inspection/state.ts';
@@ -8,6 +9,7 @@ import { type Local, unaskedSince } from '../instance/local.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import { servedReport } from '../recovery/describe.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
+import { unprovenReport } from '../recovery/unknown-report.ts';
 import { rebuildIndexes, withOwners } from './owned-damage.ts';
 import { memoryOf } from './recheck.ts';
 import { asFound } from './settle-damage.ts';
@@ -29,9 +31,11 @@ interface Sources {
 export function proveBeside(local: Local, sources: Sources, exited: Promise<unknown>): void {
   const ended = new AbortController();
   void exited.then(() => ended.abort());
+  const begunMs = local.system.clock.monotonicMs();
   void prove(local, sources, ended.signal).catch((cause: unknown) => {
-    if (!isAbort(cause) && !ended.signal.aborted)
-      local.system.log.warn('pages.unproven', `the pages could not be held against the backup and the WAL: ${wordsOf(cause)}`);
+    if (isAbort(cause) || ended.signal.aborted) return; // The next start goes on with it.
+    local.system.log.warn('pages.unproven', `the pages could not be held against the backup and the WAL: ${wordsOf(cause)}`);
+    sources.note(unprovenReport(local, wordsOf(cause), begunMs));
   });
 }
 
@@ -68,6 +72,7 @@ async function prove(local: Local, { findBaseline, must, note }: Sources, signal
   if (unknown) note(unknown);
   if (open.length > 0) note(servedReport(local, open.map(asFound), begunMs));
   const fields = { pages: proof.pages, against: proof.against, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };
+  await forgetProof(volume.dataDir);
   if (proof.isCutShort) return; // It has been said what is not known.
   if (open.length === 0 && proof.unknown.length === 0)
     system.log.info('pages.proven', `all ${proof.pages} pages that were still to be proven are right`, fields);

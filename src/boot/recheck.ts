@@ -3,6 +3,7 @@ import type { Inspection } from '../inspection/inspect.ts';
 import { readLastInventory } from '../inspection/inventory.ts';
 import { type DamageMemory, damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
 import { unknownFindings } from '../inspection/proof-findings.ts';
+import { forgetProof, isProofOwed, oweProof } from '../inspection/proof-owed.ts';
 import type { FindBaseline, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
 import { readControl } from '../inspection/state.ts';
@@ -12,6 +13,7 @@ import type { Local } from '../instance/local.ts';
 import { droppedRelations, ownersOfFiles } from '../instance/server/relation-of-file.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
+import { unprovenReport } from '../recovery/unknown-report.ts';
 import { buildAnew } from './build-anew.ts';
 import { describe, firstFile, rebuildIndexes, withOwners } from './owned-damage.ts';
 import type { Way } from './rebuild-index.ts';
@@ -60,15 +62,30 @@ export const memoryOf = ({ volume: { dataDir }, stateDir, system }: Local): Dama
  * are rebuilt. After a clean shutdown with nothing known this costs the reading of one small file that is not there.
  */
 export async function recheck(asked: Asked, findBaseline: FindBaseline, signal: AbortSignal): Promise<Rechecked | undefined> {
-  const { local } = asked;
   try {
     return await prove(asked, findBaseline, signal);
   } catch (cause) {
     if (isAbort(cause)) throw cause;
-    local.system.log.warn('pages.unproven', `the pages could not be held against the backup and the WAL: ${wordsOf(cause)}`);
-    return tellTouched(asked, signal); // What keeps dbkit from looking says nothing about the data.
+    return tellUnproven(asked, wordsOf(cause), signal); // What keeps dbkit from looking says nothing about the data.
   }
 }
+
+/** Of a start that owed no proof only what is known stays known. */
+async function tellUnproven(asked: Asked, why: string, signal: AbortSignal): Promise<Rechecked | undefined> {
+  const { local, before } = asked;
+  const begunMs = local.system.clock.monotonicMs();
+  local.system.log.warn('pages.unproven', `the pages could not be held against the backup and the WAL: ${why}`);
+  const touched = await tellTouched(asked, signal);
+  const systemIdentifier = before.report.systemIdentifier ?? '';
+  if (!(await owesProof(local, before, systemIdentifier))) return touched;
+  await oweProof({ ...local, dataDir: local.volume.dataDir }, systemIdentifier);
+  const waiting = touched?.waiting ?? (await memoryOf(local).open(systemIdentifier));
+  return { ...nothing, waiting, unknown: touched?.unknown ?? unprovenReport(local, why, begunMs) };
+}
+
+/** After a crash, and where times or inventory do not tell what the files were; also where an earlier start owed it and did not come to its end. */
+const owesProof = async ({ volume }: Local, { cleanShutdown, isUnproven }: Inspection, systemIdentifier: string): Promise<boolean> =>
+  !cleanShutdown || isUnproven || (await isProofOwed(volume.dataDir, systemIdentifier));
 
 /** Files that somebody wrote to, where no index is built: on a standby. Undefined where there are none, so that nothing that is known is taken back. */
 async function tellTouched(asked: Asked, signal: AbortSignal): Promise<Rechecked | undefined> {
@@ -97,13 +114,14 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const isUnclean = !before.cleanShutdown;
   const must = suspectsOf(before, isUnclean ? await readLastInventory(system, stateDir) : undefined, known);
   const isAsked = before.report.findings.some(outlivesPages);
-  if (!isUnclean && !before.isUnproven && known.length === 0 && must.size === 0 && !isAsked) return nothing;
+  const isWhole = await owesProof(local, before, control.systemIdentifier);
+  if (!isWhole && known.length === 0 && must.size === 0 && !isAsked) return nothing;
   const request = {
     dataDir: volume.dataDir,
     control,
     baseline: await findBaseline(control.systemIdentifier, signal),
     seen: walk(volume.dataDir, signal),
-    wanted: isUnclean || before.isUnproven ? undefined : (path: string) => must.has(path),
+    wanted: isWhole ? undefined : (path: string) => must.has(path),
     must,
     budgetBytes: BUDGET_BYTES,
     limitMs: LIMIT_MS,
@@ -112,6 +130,8 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
     log: system.log,
   };
   const proof = await proveTwice(request, signal);
+  if (isWhole && proof.isCutShort) await oweProof({ ...local, dataDir: volume.dataDir }, control.systemIdentifier);
+  else if (isWhole) await forgetProof(volume.dataDir);
   const found = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
   const rest = known.filter(({ path }) => !proof.doubtful.some((result) => result.path === path));
   const anew = await buildAnew({ ...asked, known: rest }, signal);

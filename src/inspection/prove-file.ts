@@ -4,6 +4,7 @@ import { pageBuffer } from '../formats/page-buffer.ts';
 import { isSameButHints } from '../formats/page-hints.ts';
 import { findBrokenHeaders, HEADER_BYTES, header, isZero, pageLsn } from '../formats/pages.ts';
 import { unlessMissing, wordsOf } from '../kernel/errors.ts';
+import { isOwnTrouble } from '../kernel/own-trouble.ts';
 import { LATER } from './page-history.ts';
 
 /** In what way a page is neither as the backup holds it nor as the WAL since says. */
@@ -99,6 +100,7 @@ export function proveFile(task: ProofTask): ProofResult {
     const result = { path, pages, bytes: pages * size, doubts, emptied: emptied.blocks(), isUnheard, kind: kind ?? kept?.kind() };
     return task.suspicion?.hasForeignZeroes ? withEmptied(result) : result;
   } catch (cause) {
+    if (isOwnTrouble(cause)) throw cause; // That says nothing of the file.
     return { path, pages, bytes: pages * size, doubts, emptied: [], isUnheard, kind, unreadable: wordsOf(cause) };
   } finally {
     if (handle !== undefined) closeSync(handle);

@@ -9,6 +9,7 @@ export const incidents = {
   'pages-unknown':
     'pages of {relations} hold zeroes: a crash leaves such pages where a relation grows, and a bad disk does. Count the rows of a table and REINDEX an index; ' +
     'take a backup (`dbkit backup create`), by which the next crash is judged',
+  'pages-unproven': 'the pages could not be held against the backup and the WAL: {why}',
   'files-touched':
     'somebody wrote to {relations} while no server ran, and neither a backup nor the WAL tells what was there before. Where it was only a copy or a `touch` all is ' +
     'well; else count the rows. Take a backup (`dbkit backup create`), by which it is known the next time',

@@ -52,7 +52,7 @@ export type Loss =
 
 /** Why it cannot be said whether rows are missing. */
 export const unknownReasons = {
-  'no-backup': 'no backup proves the pages',
+  unproven: 'the pages could not be held against the backup and the WAL; each start tries again',
   'zero-pages': 'pages hold zeroes, and neither a backup nor the WAL says if something was there',
   touched: 'files were written to while no server ran, and neither a backup nor the WAL tells what they held',
   'not-asked': 'a database was not asked, as a session in it comes to no end, or crashes the server',

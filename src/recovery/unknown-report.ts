@@ -12,6 +12,18 @@ const kinds = {
   'relation.touched': { reason: 'files-touched', unknown: 'touched' },
 } as const;
 
+/** What a crash may have done to the pages could not be looked at, for a reason that says nothing about the data. */
+export const unprovenReport = ({ system }: Pick<Local, 'system'>, why: string, begunMs: number): RecoveryReport => ({
+  at: system.clock.now().toISOString(),
+  findings: [],
+  decision: 'start',
+  ...incident('pages-unproven', { why }),
+  steps: [],
+  quarantine: null,
+  ...told([{ kind: 'unknown', reason: 'unproven', oldBytes: null }]),
+  durationMs: Math.round(system.clock.monotonicMs() - begunMs),
+});
+
 /** Pages of which nobody can tell what should be there: the server runs, and that is told, with the relations to look at. */
 export function unknownReport({ system }: Pick<Local, 'system'>, findings: readonly Finding[], begunMs: number): RecoveryReport {
   const found = (['page.unknown', 'relation.touched'] as const).filter((code) => findings.some((finding) => finding.code === code));

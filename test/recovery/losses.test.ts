@@ -33,7 +33,7 @@ const examples: { readonly [Kind in Loss['kind']]: readonly [Extract<Loss, { kin
     /^no rows, .*: app: view a\.b; the old cluster is whole in \/q$/,
   ],
   unlogged: [{ kind: 'unlogged', tables: [{ database: 'app', name: 'cache' }], oldBytes: null }, /unlogged tables: cache in database app$/],
-  unknown: [{ kind: 'unknown', reason: 'no-backup', oldBytes: null }, /^not known: /],
+  unknown: [{ kind: 'unknown', reason: 'unproven', oldBytes: null }, /^not known: /],
   recorded: [{ kind: 'recorded', words: 'the last hour' }, /^the last hour$/],
 };
 
