@@ -12,7 +12,7 @@ const kinds = {
   'relation.touched': { reason: 'files-touched', unknown: 'touched' },
 } as const;
 
-/** What a crash may have done to the pages could not be looked at, for a reason that says nothing about the data. */
+/** The pages could not be looked at after a crash, for a reason that says nothing about the data. */
 export const unprovenReport = ({ system }: Pick<Local, 'system'>, why: string, begunMs: number): RecoveryReport => ({
   at: system.clock.now().toISOString(),
   findings: [],
