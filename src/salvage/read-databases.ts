@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Local } from '../instance/local.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import { loosenConstraints } from './constraints.ts';
+import { type Named, nameTheRest } from './database-list.ts';
 import { readTable, TABLES, type UserTable, type Wipe } from './read-table.ts';
 import type { SalvagedTable } from './report.ts';
 import { renewSequences } from './sequences.ts';
@@ -47,11 +48,9 @@ export async function readDatabases(
   const databases: DatabaseRead[] = [];
   const unreachable: { database: string; words: string }[] = [];
   const wipes: Wipe[] = [];
-  const { names, templates, known } = await listDatabases(local, { socketDir, mend }, signal);
+  const { names, templates, unnamed } = await listDatabases(local, { socketDir, mend, dataDir }, signal);
   for (const database of templates) unreachable.push({ database, words: 'it is a template' });
-  for (const folder of await readdir(join(dataDir, 'base')))
-    if (/^\d+$/.test(folder) && !known.includes(folder))
-      unreachable.push({ database: `base/${folder}`, words: 'no database is known by this number any more' });
+  unreachable.push(...unnamed);
   for (const name of names) {
     signal.throwIfAborted();
     try {
@@ -85,13 +84,13 @@ interface Listed {
   readonly names: readonly string[];
   /** Somebody's own, which hold what somebody put there. */
   readonly templates: readonly string[];
-  /** The numbers of all. */
-  readonly known: readonly string[];
+  /** Folders of which no list tells, and which could not be put into one. */
+  readonly unnamed: Named['unnamed'];
 }
 
 async function listDatabases(
   local: Local,
-  { socketDir, mend }: { socketDir: string; mend: Reading['mend'] },
+  { socketDir, mend, dataDir }: { socketDir: string; mend: Reading['mend']; dataDir: string },
   signal: AbortSignal,
 ): Promise<Listed> {
   const ask = async (database: string): Promise<Listed> => {
@@ -103,10 +102,12 @@ async function listDatabases(
       const own = rows.filter(({ isTemplate }) => !isTemplate);
       for (const { name } of own.filter(({ letsIn }) => !letsIn)) // This is a copy: what kept people out of the original is no reason here.
         await session.query(`ALTER DATABASE ${session.id(name)} WITH ALLOW_CONNECTIONS true`).catch(wordsOf);
+      const known = rows.map(({ oid }) => oid);
+      const { named, unnamed } = await nameTheRest(session, dataDir, known);
       return {
-        names: own.map(({ name }) => name),
+        names: [...own.map(({ name }) => name), ...named],
         templates: rows.map(({ name }) => name).filter((name) => !own.some((one) => one.name === name) && !/^template[01]$/.test(name)),
-        known: rows.map(({ oid }) => oid),
+        unnamed,
       };
     } finally {
       await session.end();

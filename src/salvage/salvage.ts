@@ -12,6 +12,7 @@ import { volumeOf } from '../instance/volume.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import { inScratchFolder } from '../restore/scratch.ts';
 import { copyDamaged, type DamagedCopy } from './copy-damaged.ts';
+import { standInForList } from './database-list.ts';
 import { countEmptyPages } from './empty-pages.ts';
 import { createLosses } from './losses.ts';
 import { beginNewWal } from './new-wal.ts';
@@ -72,6 +73,8 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
 
     const logFile = join(path, 'server.log');
     const local: Local = { settings, passwordIsGiven, volume: volumeOf(path), stateDir, backupDir, logFile, owner, binaries, system };
+    const list = await standInForList(local, copy, path, signal);
+    if (list !== null) assumptions.add(list);
     const onServer = startable(local, copy, lock, assumptions, signal);
     const gone = new Set<string>();
     const mend = (words: string): Promise<boolean> => standInFor(copy, words, { assumptions, gone });
