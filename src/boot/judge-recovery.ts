@@ -10,7 +10,8 @@ import type { Local } from '../instance/local.ts';
 import { incident } from '../recovery/incidents.ts';
 import { told } from '../recovery/losses.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
-import { shortfallLoss, shortfallOf } from '../recovery/shortfall.ts';
+import { type Shortfall, shortfallLoss, shortfallOf } from '../recovery/shortfall.ts';
+import { readEnd } from '../wal/brought-end.ts';
 import { readReached } from '../wal/reached.ts';
 
 /** The state of pg_control right before the server was started. */
@@ -57,6 +58,7 @@ export async function judgeRecovery(local: Local, { before, seen, standby, wentO
     mark,
     behindGap: seen.behindGap,
     isTailTorn: seen.isTailTorn,
+    broughtUpTo: await readEnd(volume.dataDir, systemIdentifier),
     isUnproven:
       kept === undefined && // Not only void: a start that was refused, or cut off, leaves the copies of the stop before it.
       seen.report.inventory === 'none' &&
@@ -69,7 +71,7 @@ export async function judgeRecovery(local: Local, { before, seen, standby, wentO
     at: system.clock.now().toISOString(),
     findings: [
       shortfall.kind === 'window'
-        ? { code: 'wal.short', path: 'pg_wal', evidence: `recovery ended before the WAL did: ${lost} is gone`, severity: 'certain' }
+        ? { code: 'wal.short', path: 'pg_wal', evidence: shortWords(shortfall, lost), severity: 'certain' }
         : shortfall.why === 'no-state'
           ? { code: 'inventory.missing', path: '.', evidence: lost, severity: 'info' }
           : { code: 'wal.unmarked', path: 'pg_wal', evidence: lost, severity: 'info' },
@@ -83,3 +85,8 @@ export async function judgeRecovery(local: Local, { before, seen, standby, wentO
     durationMs: Math.round(system.clock.monotonicMs() - begunMs),
   };
 }
+
+const shortWords = ({ toLsn }: Extract<Shortfall, { kind: 'window' }>, lost: string): string =>
+  toLsn === undefined
+    ? `the last WAL that there is was the archive’s: ${lost} is gone, if anything was`
+    : `recovery ended before the WAL did: ${lost} is gone`;

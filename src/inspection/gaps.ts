@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import type { ControlFile } from '../formats/control-file.ts';
-import { readWal } from '../formats/wal-reader.ts';
+import { readRecords, readWal } from '../formats/wal-reader.ts';
 import {
   formatLsn,
   type Lsn,
@@ -157,7 +157,8 @@ async function firstBreak(
     left -= bytes.length;
     return left > 0;
   });
-  if (left <= 0) return undefined;
+  if (left <= 0 && !(await lacksMark(directory, identity, reached, signal))) return undefined;
+  if (left <= 0) return (await readWal(directory, identity, redoLsn, signal)).end; // Read to where it ends, as that is too early.
   if (end >= newestBegins && !isMarked(end) && (!broken || (await countBehind(directory, identity, [nextPage(end)], signal)).commits === 0))
     return undefined;
   const again = await readWal(directory, identity, redoLsn, signal);
@@ -165,6 +166,18 @@ async function firstBreak(
   if (isMarked(end) || end >= newestBegins || segmentOf(end, identity.segmentSizeBytes) + 1n < newest) return end;
   // A record that was being written into the newest segment at the crash ends there too; a sound one behind it would not be there then.
   return (await readFromSegment(directory, newest, identity, signal))?.last === undefined ? undefined : end;
+}
+
+/** The record that the mark names is not where it was: one read of one page. */
+async function lacksMark(
+  directory: ReturnType<typeof fromText>,
+  identity: WalIdentity,
+  reached: Reached | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (reached?.lastRecordCrc === undefined || reached.timeline !== identity.timeline) return false;
+  const { last } = await readRecords(directory, identity, reached.lastRecordLsn, signal, () => false);
+  return last?.lsn !== reached.lastRecordLsn || last.crc !== reached.lastRecordCrc;
 }
 
 const nextPage = (lsn: Lsn): Lsn => lsn - (lsn % BigInt(WAL_PAGE_BYTES)) + BigInt(WAL_PAGE_BYTES);

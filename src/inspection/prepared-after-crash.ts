@@ -32,12 +32,13 @@ export async function inspectLostPrepared(
   const owed = reached.prepared
     .map((name) => `pg_twophase/${name}`)
     .filter((path) => STATE_FILE.test(path) && !entries.has(path) && !hasEnded(dataDir, stateFileXid(path)));
-  const isOfBefore = reached.lastRecordLsn < redoLsn; // A checkpoint came after it, and wrote state files that it does not know.
+  const notedLsn = reached.notedLsn ?? reached.lastRecordLsn;
+  const isOfBefore = notedLsn < redoLsn; // A checkpoint came after it, and wrote state files that it does not know.
   const isAffordable = (from: Lsn): boolean => redoLsn - from <= BEFORE_BYTES;
   const mayKnowMore = isOfBefore && control.settings.maxPreparedXacts > 0;
   // A state file may outlive its COMMIT, where that waits for a synchronous standby: what ended before the checkpoint is in pg_xact, the rest is read.
-  const known = mayKnowMore ? [reached.redoLsn ?? reached.lastRecordLsn, reached.lastRecordLsn].filter(isAffordable) : [];
-  const starts = new Set([...known, ...(owed.length > 0 ? [isOfBefore ? reached.lastRecordLsn : redoLsn] : [])]);
+  const known = mayKnowMore ? [reached.redoLsn ?? notedLsn, notedLsn].filter(isAffordable) : [];
+  const starts = new Set([...known, ...(owed.length > 0 ? [isOfBefore ? notedLsn : redoLsn] : [])]);
   for (const from of starts) {
     const missing = new Map(owed.map((path) => [stateFileXid(path), path]));
     const visit = ({ manager, lsn, info, xid, bytes }: WalRecord): boolean => {
@@ -53,7 +54,7 @@ export async function inspectLostPrepared(
     };
     const folder = fromText(join(dataDir, 'pg_wal'));
     const { end, broken, missing: isCut } = await readWal(folder, { systemIdentifier, timeline, segmentSizeBytes }, from, signal, visit);
-    if (broken || isCut || end <= reached.lastRecordLsn || end <= redoLsn) continue;
+    if (broken || isCut || end <= notedLsn || end <= redoLsn) continue;
     return [...missing.values()].map((path) => ({
       code: 'prepared.damaged',
       path,

@@ -8,6 +8,10 @@ export interface Reached {
   /** Where the last record begins that was seen, and where it ends. */
   readonly lastRecordLsn: Lsn;
   readonly flushedLsn: Lsn;
+  /** The checksum of that record. */
+  readonly lastRecordCrc?: number | undefined;
+  /** Where the last record began when `prepared` was noted; absent where that is the one above. */
+  readonly notedLsn?: Lsn | undefined;
   /** Where the last checkpoint began that was known then: a transaction that had been prepared by then, and had no state file yet, was prepared after it. */
   readonly redoLsn?: Lsn | undefined;
   /** Noted after a clean shutdown: nothing was written behind it. */

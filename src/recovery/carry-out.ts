@@ -15,7 +15,7 @@ import { damageThatGoes } from './damage-aside.ts';
 import { comesAsFar, isShutDown } from './end-of-data.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
-import { damageLoss, damageOf, dumpLoses, newClusterLoses, preparedLoss, replicationOf, restoreLoses, walOf } from './plan-losses.ts';
+import { damageLoss, damageOf, dumpLoses, newClusterLoses, preparedLoss, replicationOf, restoreLoses } from './plan-losses.ts';
 import { newQuarantine } from './quarantine.ts';
 import { raiseSettings } from './raise-settings.ts';
 import { remedies } from './remedies.ts';
@@ -104,7 +104,7 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
     done,
     quarantine,
     failed,
-    losses: [...damageOf(plan), ...unprepared, ...replicationOf(plan, quarantine), ...walOf(plan, quarantine)],
+    losses: [...damageOf(plan), ...unprepared, ...replicationOf(plan, quarantine)],
   };
 }
 
@@ -190,7 +190,11 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     { directory: volume.incoming, walFrom: (await present(walFrom)) ? walFrom : undefined, gatherIn, isTolerant },
     signal,
   );
-  if (plan.rung.id === 'restore-loses-nothing' && !complete && !comesAsFar(reached, volume.dataDir))
+  if (
+    plan.rung.id === 'restore-loses-nothing' &&
+    !complete &&
+    !(await comesAsFar(reached, { dataDir: volume.dataDir, staged: volume.incoming }, signal))
+  )
     throw new DbkitError('backup.missing', `the WAL that is there does not lead from ${backup.label} to the end after all`);
   const reverted = await carryConfiguration(local, volume.incoming);
   await raiseSettings(local, volume.incoming);

@@ -33,6 +33,8 @@ export interface Facts {
   readonly known: boolean;
   /** BACKUP_DIR is empty, and the volume that it lay on is not mounted, or the dump that belongs into the cluster was there. */
   readonly backupsUnmounted: boolean;
+  /** A repair would cut off WAL that an archive may have, which cannot be read, or whose volume is not mounted. */
+  readonly archiveUnreadable: boolean;
   /** BACKUP_DIR, or what is in it of a backup that may hold more than `backup`, does not let itself be read. */
   readonly backupsUnreadable: boolean;
 }

@@ -127,6 +127,16 @@ const rows = [
     words: 'an initialisation was interrupted before it held any data',
   },
   {
+    id: 'archive-not-readable',
+    when: ({ archiveUnreadable, wish }) => archiveUnreadable && wish === undefined,
+    then: 'refuse',
+    words: 'WAL is missing here, and the archive that may have it cannot be read',
+    refusal: {
+      code: 'recovery.refused',
+      hint: 'mount the volume of BACKUP_DIR, or look at its disk (`dmesg`); `dbkit recover --strategy repair` goes on without it; nothing was changed',
+    },
+  },
+  {
     id: 'damage-is-not-evident',
     when: (facts) => mustReplace(facts) && !facts.evident,
     then: 'refuse',

@@ -36,10 +36,10 @@ export const replicationOf = (plan: Plan, oldBytes: string | null): Loss[] =>
     loses === 'slot' || loses === 'origins' ? [{ kind: loses, path, oldBytes }] : [],
   );
 
-/** Where the last WAL that is replayed is the archive's, nobody knows what was written behind it: a second's worth, or less. */
-export const walOf = ({ steps, ledOn }: Plan, oldBytes: string | null): Loss[] =>
+/** Where the last WAL that is replayed is the archive's, nobody knows what was written behind it. Once it is done the judgement of the recovery tells it. */
+const walOf = ({ steps, ledOn }: Plan): Loss[] =>
   ledOn?.endsInArchive && steps.some(({ remedy: { loses } }) => loses === 'wal-behind-the-archive')
-    ? [{ kind: 'window', after: null, afterLsn: formatLsn(ledOn.end), upTo: null, upToLsn: null, oldBytes }]
+    ? [{ kind: 'window', after: null, afterLsn: formatLsn(ledOn.end), upTo: null, upToLsn: null, oldBytes: null }]
     : [];
 
 /** `replaced`: where the data went that a new cluster takes the place of; null where there was none. */
@@ -74,7 +74,7 @@ export function plannedLosses(plan: Plan): readonly Loss[] {
     case 'start':
       return [...damageOf(plan), ...untoldOf(plan)];
     case 'repair':
-      return [...damageOf(plan), ...untoldOf(plan), ...replicationOf(plan, null), ...walOf(plan, null)];
+      return [...damageOf(plan), ...untoldOf(plan), ...replicationOf(plan, null), ...walOf(plan)];
     case 'restore':
       return plan.backup || plan.partial ? restoreLoses((plan.backup ?? plan.partial)!, undefined, null) : dumpLoses(plan, null);
     case 'reinitialize':

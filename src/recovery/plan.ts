@@ -79,7 +79,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
   const said = new Set(input.reported.map(findingKey));
   const mayMend = await mayMendOwner(local.volume.dataDir, local.owner, local.system);
   const replaysFromKept = findings.some(isReplayed) && (await canReplayFromKept(local, inspection, signal));
-  const ledOn = await archivedWal(local, inspection, findings, signal);
+  const { ledOn, isUnreadable } = await archivedWal(local, inspection, findings, signal);
   const judge = (backedUp: Plan['backedUp']): PlannedStep[] =>
     findings.map((finding) => {
       const remedy = remedyFor({
@@ -123,6 +123,7 @@ export async function makePlan(local: Local, input: PlanInput, signal: AbortSign
     maxReplacements: input.recovery.maxReplacementsPerHour,
     allow: input.recovery.allow,
     wish: input.wish,
+    archiveUnreadable: isUnreadable && steps.some(({ remedy: { loses } }) => loses === 'wal-behind-a-gap'),
     known: inspection.report.state === 'empty' && (await isKnown(local, input.backups, signal)),
     ...(await accessOf(local, {
       state: inspection.report.state,

@@ -18,6 +18,8 @@ export interface ShortfallFacts {
   readonly isUnproven: boolean;
   /** After a crash: segments behind the end of the WAL were cut or missing. */
   readonly isTailTorn: boolean;
+  /** The end of WAL that was brought from the archive, and was the last that there is. */
+  readonly broughtUpTo: Lsn | undefined;
   /** WAL of this cluster behind a gap, seen before the start. */
   readonly behindGap:
     | { readonly end: Lsn; readonly commits: number; readonly firstAt: string | null; readonly lastAt: string | null }
@@ -27,7 +29,7 @@ export interface ShortfallFacts {
 export type Shortfall =
   | { readonly kind: 'none' }
   | { readonly kind: 'unknown'; readonly why: 'no-mark' | 'no-state' | 'torn-tail' }
-  | { readonly kind: 'window'; readonly fromLsn: Lsn; readonly toLsn: Lsn; readonly until: string | null };
+  | { readonly kind: 'window'; readonly fromLsn: Lsn; readonly toLsn: Lsn | undefined; readonly until: string | null };
 
 interface Row {
   readonly id: string;
@@ -75,6 +77,12 @@ export const shortfalls: readonly Row[] = [
     words: 'recovery ended before the mark, so commits behind its end are missing',
   },
   {
+    id: 'ends-in-the-archive',
+    when: ({ broughtUpTo }) => broughtUpTo !== undefined,
+    then: ({ broughtUpTo }) => ({ kind: 'window', fromLsn: broughtUpTo!, toLsn: undefined, until: null }),
+    words: 'the last WAL was the archive’s, and what was written behind it is not known',
+  },
+  {
     id: 'torn-tail',
     when: ({ isTailTorn, wasClean }) => isTailTorn && !wasClean,
     then: () => ({ kind: 'unknown', why: 'torn-tail' }),
@@ -97,5 +105,12 @@ export function shortfallOf(facts: ShortfallFacts): Shortfall {
 export function shortfallLoss(shortfall: Exclude<Shortfall, { kind: 'none' }>): Loss {
   if (shortfall.kind === 'unknown') return { kind: 'unknown', reason: shortfall.why, oldBytes: null };
   const { fromLsn, toLsn, until } = shortfall;
-  return { kind: 'window', after: null, afterLsn: formatLsn(fromLsn), upTo: until, upToLsn: formatLsn(toLsn), oldBytes: null };
+  return {
+    kind: 'window',
+    after: null,
+    afterLsn: formatLsn(fromLsn),
+    upTo: until,
+    upToLsn: toLsn === undefined ? null : formatLsn(toLsn),
+    oldBytes: null,
+  };
 }

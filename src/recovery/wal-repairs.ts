@@ -11,6 +11,8 @@ import { stateFileXid } from '../inspection/prepared.ts';
 import { present } from '../instance/volume.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlain } from '../machine/plain-file.ts';
+import { noteEnd } from '../wal/brought-end.ts';
+import type { LedOn } from '../wal/lead-on.ts';
 import { putFile } from './put-file.ts';
 import { type Bench, setAside } from './set-aside.ts';
 
@@ -38,13 +40,15 @@ export async function keepWalAside(bench: Bench, { path }: Finding): Promise<voi
 export async function bringWal(bench: Bench): Promise<void> {
   const { local, ledOn, control } = bench;
   if (!ledOn || !control) throw new Error('no WAL was found in the archive');
+  if (brought.has(ledOn)) return; // For another finding that this mends too.
+  if (ledOn.endsInArchive) await noteEnd(local, { systemIdentifier: control.systemIdentifier, end: ledOn.end });
   const wal = join(local.volume.dataDir, 'pg_wal');
   await local.system.files.makeDirectory(join(wal, 'archive_status'), { mode: 0o700, owner: local.owner });
   for (const name of ledOn.segments) {
     const bytes = await ledOn.bytesOf(name);
     const path = join('pg_wal', name);
     const there = await readPlain(join(wal, name)).catch(unlessOwnTrouble);
-    if (there?.equals(bytes)) continue; // For another finding that this mends too.
+    if (there?.equals(bytes)) continue; // By a run that was killed.
     await setAside(bench, path);
     await putFile(local, path, bytes);
     local.system.reached('repair.brought-back');
@@ -57,7 +61,10 @@ export async function bringWal(bench: Bench): Promise<void> {
       await setAside(bench, join('pg_wal', name));
   }
   await local.system.files.syncDirectory(wal);
+  brought.add(ledOn);
 }
+
+const brought = new WeakSet<LedOn>();
 
 /**
  * The server replays from the checkpoint of this pg_control on, as after a crash. An older checkpoint than need be loses nothing: that is

@@ -10,6 +10,8 @@ import { closeToOthers } from '../recovery/carry-out.ts';
 import { damageThatGoes } from '../recovery/damage-aside.ts';
 import { newQuarantine } from '../recovery/quarantine.ts';
 import { replaceContents } from '../recovery/replace.ts';
+import { forgetEnd } from '../wal/brought-end.ts';
+import { forgetMarks } from '../wal/mark.ts';
 
 /** A complete cluster below PGDATA's own folder of dbkit's, why it is to be the instance, and the damage that is known of it. */
 export interface Successor {
@@ -44,5 +46,7 @@ export async function takePlace({ local }: Hold, { directory, because, knownDama
       ? { systemIdentifier: read.control.systemIdentifier, entries: [...knownDamage] }
       : undefined;
   await replaceContents(local, { quarantine, publishes: true, from: directory, because, damage, brings });
+  await forgetMarks(stateDir, volume.dataDir); // They say how far the data had come that went.
+  await forgetEnd(volume.dataDir);
   return quarantine;
 }

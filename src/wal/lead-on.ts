@@ -1,8 +1,18 @@
+import { stat } from 'node:fs/promises';
 import { fromText } from '../formats/byte-path.ts';
 import { crcOf, readRecords, readWal } from '../formats/wal-reader.ts';
-import { type Lsn, lastSegmentOf, segmentName, segmentOf, segmentRange, type WalIdentity } from '../formats/wal-segment.ts';
-import type { WalArchive } from './contract.ts';
+import {
+  type Lsn,
+  lastSegmentOf,
+  parseSegmentName,
+  segmentName,
+  segmentOf,
+  segmentRange,
+  type WalIdentity,
+} from '../formats/wal-segment.ts';
+import type { ArchivedSegment, WalArchive } from './contract.ts';
 import { pieceOf } from './gather.ts';
+import { openPgWal } from './pg-wal.ts';
 
 /** WAL of an archive that takes a crash recovery further than its own pg_wal does. */
 export interface LedOn {
@@ -10,6 +20,10 @@ export interface LedOn {
   readonly segments: readonly string[];
   /** Behind the last whole record. */
   readonly end: Lsn;
+  /** Where pg_wal alone ends. */
+  readonly ownEnd: Lsn;
+  /** When the last of it was kept. */
+  keptAt(): Promise<Date>;
   /** The last of the WAL is the archive's: the server may have come further, by what it wrote between two looks. */
   readonly endsInArchive: boolean;
   /** A whole segment, filled up with zeroes behind what was kept of it. Rejects with `wal.damaged`. */
@@ -30,7 +44,8 @@ export async function leadOn(
   const { timeline, segmentSizeBytes: size } = identity;
   if ((await archive.segmentSizeBytes()) !== size) return undefined;
   const first = segmentOf(redoLsn, size);
-  const kept = (await archive.timelines(signal)).find(({ id }) => id === timeline)?.segments ?? [];
+  const { timelines } = await archive.survey(signal);
+  const kept = timelines.find(({ id }) => id === timeline)?.segments ?? [];
   const held = new Map(
     kept.filter(({ startLsn }) => segmentOf(startLsn, size) >= first).map((segment) => [segment.name, segment] as const),
   );
@@ -38,11 +53,14 @@ export async function leadOn(
   if (held.size === 0 || isTwice) return undefined;
   const before = held.size;
   const fromArchive = new Set<string>();
+  const wal = openPgWal(pgWal, identity);
+  const ownOf = (segment: bigint): Promise<Buffer | undefined> => wal.read(segment * BigInt(size), (segment + 1n) * BigInt(size));
   const pieceAt = async (segment: bigint) => {
     const name = segmentName(timeline, segment, size);
     const piece = await pieceOf(archive, held.get(name), { pgWal, timeline, segment, size, damaged: () => held.delete(name) }, signal);
-    if (piece?.from === 'archive') fromArchive.add(name);
-    return piece?.plain;
+    if (piece?.from !== 'archive') return piece?.plain;
+    fromArchive.add(name);
+    return joined(piece.plain, held.get(name)!, await ownOf(segment));
   };
   const own = await readWal(fromText(pgWal), identity, redoLsn, signal);
   let [isShared, isChecked] = [own.last === undefined, false];
@@ -58,10 +76,13 @@ export async function leadOn(
   return {
     segments: names.filter((name) => fromArchive.has(name)),
     end,
-    endsInArchive: fromArchive.has(names.at(-1)!),
-    bytesOf: async (name) => {
-      const bytes = await archive.read(held.get(name)!, signal);
-      return bytes.length === size ? bytes : Buffer.concat([bytes, Buffer.alloc(size - bytes.length)]);
-    },
+    ownEnd: own.end,
+    endsInArchive: fromArchive.has(names.at(-1)!) && end <= held.get(names.at(-1)!)!.endLsn,
+    bytesOf: async (name) => (await pieceAt(parseSegmentName(name, size)!.segment))!,
+    keptAt: async () => (await stat(kept.at(-1)!.path)).mtime,
   };
 }
+
+/** Behind what was kept of a tail the server's own segment goes on, where it can: what that holds counts only if its records do. */
+const joined = (plain: Buffer, { sizeBytes }: ArchivedSegment, own: Buffer | undefined): Buffer =>
+  own === undefined || sizeBytes === plain.length ? plain : Buffer.concat([plain.subarray(0, sizeBytes), own.subarray(sizeBytes)]);

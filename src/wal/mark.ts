@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { formatLsn, type Lsn, parseLsn } from '../formats/wal-segment.ts';
@@ -80,6 +81,17 @@ export async function readMark(stateDir: string, dataDir: string, systemIdentifi
   const own = marks.filter((mark) => mark.systemIdentifier === wanted);
   return own.sort((a, b) => Number(b.at > a.at) - Number(b.at < a.at))[0]; // Where only one could be written, the other is of the past.
 }
+
+/** The one that lies with the data, and so is of the same moment where both were put back. */
+export async function readMarkBeside(dataDir: string, systemIdentifier: string): Promise<Mark | undefined> {
+  const mark = await read(markPaths('', dataDir).data);
+  return mark?.systemIdentifier === systemIdentifier ? mark : undefined;
+}
+
+/** Both copies: the data that they were of are not here any more, because a person wanted others. */
+export const forgetMarks = async (stateDir: string, dataDir: string): Promise<void> => {
+  for (const path of Object.values(markPaths(stateDir, dataDir))) await rm(path, { force: true });
+};
 
 /** A mark that cannot be read says nothing: it is written anew at the next start. Rejects where dbkit is short of descriptors: a loss must be seen. */
 async function read(path: string): Promise<Mark | undefined> {

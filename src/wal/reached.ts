@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crcOf, readRecords } from '../formats/wal-reader.ts';
-import { lastSegmentOf, segmentName } from '../formats/wal-segment.ts';
-import type { ReadReached } from '../inspection/reached.ts';
+import { segmentName } from '../formats/wal-segment.ts';
+import type { Reached, ReadReached } from '../inspection/reached.ts';
 import type { Files } from '../kernel/machine.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { openArchive } from './archive.ts';
@@ -14,7 +14,7 @@ import { namesOfKept } from './read-kept.ts';
 /** How far the WAL of a cluster is known to have come: by its mark, and by what the archive has that goes on from there. One that cannot be read says nothing. */
 export const readReached =
   (repositoryDir: string, files: Pick<Files, 'write'>) =>
-  async (...[stateDir, dataDir, systemIdentifier, signal]: Parameters<ReadReached>): Promise<Mark | undefined> => {
+  async (...[stateDir, dataDir, systemIdentifier, signal]: Parameters<ReadReached>): Promise<Reached | undefined> => {
     const mark = await readMark(stateDir, dataDir, systemIdentifier);
     if (mark === undefined) return undefined;
     const further = await markInArchive(openArchive(repositoryDir, mark.systemIdentifier, files), mark, signal).catch(unlessOwnTrouble);
@@ -26,7 +26,7 @@ export const readReached =
  * The mark, as far as the archive goes on from it: what was kept is known to have been there, to the last second. The mark itself where the archive comes no further,
  * or does not hold the record that the mark names. Costs a listing of one folder; WAL is read from the mark on.
  */
-async function markInArchive(archive: WalArchive, mark: Mark, signal: AbortSignal): Promise<Mark> {
+async function markInArchive(archive: WalArchive, mark: Mark, signal: AbortSignal): Promise<Reached> {
   const newest = await newestOf(archive, mark.timeline);
   const size = newest === undefined ? undefined : await archive.segmentSizeBytes();
   if (newest === undefined || size === undefined) return mark;
@@ -45,11 +45,10 @@ async function markInArchive(archive: WalArchive, mark: Mark, signal: AbortSigna
     ({ lsn, bytes }) => lsn !== mark.lastRecordLsn || crcOf(bytes) === mark.lastRecordCrc,
   );
   if (last === undefined || last.lsn === mark.lastRecordLsn || end <= mark.flushedLsn) return mark;
-  const segment = segmentName(mark.timeline, lastSegmentOf(end, size), size);
   const at = (await stat(one.path)).mtime.toISOString();
   return {
     ...mark,
-    segment,
+    notedLsn: mark.lastRecordLsn,
     flushedLsn: end,
     lastRecordLsn: last.lsn,
     lastRecordCrc: last.crc,

@@ -1,15 +1,15 @@
-import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, realpath, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect } from 'vitest';
 import { markPaths } from '../../src/wal/mark.ts';
 import { ask, askNumber } from '../harness/ask.ts';
 import { startBare } from '../harness/bare-server.ts';
-import { crash, scramble } from '../harness/breaking.ts';
+import { crash, scramble, zeroPage } from '../harness/breaking.ts';
 import { boot, inspect, readRecovery, run } from '../harness/dbkit.ts';
 import { copyTree } from '../harness/files.ts';
 import type { Instance } from '../harness/instance.ts';
 import { addRows, known } from '../harness/rows.ts';
-import { untilKept } from '../wal/kept.ts';
+import { archiveOf, untilKept } from '../wal/kept.ts';
 import { scenario } from './disaster.ts';
 import { expectStopped } from './verdict.ts';
 import { untilMarked } from './wal.ts';
@@ -181,6 +181,128 @@ scenario(
     for (const name of names.slice(1, 3)) await scramble(instance, join('pg_wal', name));
     const killed = await run(instance, ['entrypoint'], { env: { ...withArchive.env, DBKIT_FAIL_AT: 'repair.brought-back:1' } });
     expect(killed, killed.stderr).toMatchObject({ signal: 'SIGKILL' });
+    const again = await boot(instance, withArchive);
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger'), again.words()).toBe(known.ledger + 50);
+    expect((await readRecovery(instance))?.losses, again.words()).toMatchObject([{ kind: 'nothing' }]);
+    await expectStopped(instance, await again.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'dbkit was killed when it had brought the end of the WAL from the archive: that more may have been there is told by the next start',
+    section: 'A',
+    detectedBefore: true,
+    healedBy: 'start',
+    rowsLost: 'none but those of the last second, which is told',
+    from: 'template',
+  },
+  async (instance) => {
+    const running = await boot(instance, withArchive);
+    const names = await fiveSegments(instance);
+    await crash(instance, running);
+    for (const name of names.slice(-2)) await rm(join(instance.dataDir, 'pg_wal', name));
+    const killed = await run(instance, ['entrypoint'], { env: { ...withArchive.env, DBKIT_FAIL_AT: 'repair.done:1' } });
+    expect(killed, killed.stderr).toMatchObject({ signal: 'SIGKILL' });
+    const again = await boot(instance, withArchive);
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger'), again.words()).toBe(known.ledger + 50);
+    expect((await readRecovery(instance))?.losses, again.words()).toMatchObject([{ kind: 'window', upToLsn: null }]);
+    await expectStopped(instance, await again.stop());
+    const third = await boot(instance, withArchive);
+    expect(third.words(), 'it is told once').not.toMatch(/committed after/);
+    await third.stop();
+  },
+);
+
+scenario(
+  {
+    name: 'a snapshot of the data’s volume is put back: the archive is not replayed over it, as whoever did that did not want what came after',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'repair',
+    rowsLost: 'those since the snapshot, which is told',
+    from: 'template',
+  },
+  async (instance) => {
+    const snapshot = join(instance.root, 'snapshot');
+    const first = await boot(instance, withArchive);
+    await addRows(instance, known.ledger + 1, 10);
+    await untilMarked(instance);
+    await crash(instance, first);
+    await copyTree(instance.dataDir, snapshot);
+    const second = await boot(instance, withArchive);
+    await ask(instance, 'app', 'DROP TABLE documents', 'SELECT pg_switch_wal()');
+    await addRows(instance, known.ledger + 11, 10);
+    await untilKept(instance);
+    await crash(instance, second);
+    await rm(instance.dataDir, { recursive: true });
+    await rename(snapshot, instance.dataDir);
+    const { data } = markPaths('', instance.dataDir);
+    const mark = JSON.parse(await readFile(data, 'utf8')) as { at: string };
+    await writeFile(data, JSON.stringify({ ...mark, at: new Date(Date.parse(mark.at) - 3_600_000).toISOString() })); // An hour has passed since.
+
+    const again = await boot(instance, withArchive);
+    expect(again.words()).not.toContain('bring-wal-from-archive');
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM documents'), again.words()).toBe(known.documents);
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger')).toBe(known.ledger + 10);
+    expect((await readRecovery(instance))?.losses).toMatchObject([{ kind: 'window' }]);
+    await expectStopped(instance, await again.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'a page of the newest segment is zeroed after a crash, and the archive ends in the middle of it: both together hold every row',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'repair',
+    rowsLost: 'none: behind the archive’s end the server’s own WAL goes on',
+    from: 'template',
+  },
+  async (instance) => {
+    const running = await boot(instance, withArchive);
+    await ask(instance, 'app', 'CHECKPOINT', 'SELECT pg_switch_wal()');
+    await addRows(instance, known.ledger + 1, 3_000);
+    await untilKept(instance);
+    await untilMarked(instance);
+    const [last] = await ask<{ file: string }>(instance, 'app', 'SELECT pg_walfile_name(pg_current_wal_insert_lsn()) AS file');
+    await crash(instance, running);
+    const archive = await archiveOf(instance);
+    const tail = (await archive.timelines(new AbortController().signal)).at(-1)!.segments.at(-1)!;
+    expect(tail).toMatchObject({ name: last!.file, kind: 'tail' });
+    await truncate(tail.path, tail.sizeBytes - 100_000);
+    await zeroPage(instance, join('pg_wal', last!.file), 3);
+    const again = await boot(instance, withArchive);
+    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger'), again.words()).toBe(known.ledger + 3_000);
+    expect(await readRecovery(instance), again.words()).toMatchObject({ decision: 'repair', losses: [{ kind: 'nothing' }] });
+    await expectStopped(instance, await again.stop());
+  },
+);
+
+scenario(
+  {
+    name: 'a segment is gone after a crash, and the volume with the archive is not mounted: nothing is cut off before it is',
+    section: 'C',
+    detectedBefore: true,
+    healedBy: 'repair',
+    rowsLost: 'none',
+    from: 'template',
+  },
+  async (instance) => {
+    const running = await boot(instance, withArchive);
+    const names = await fiveSegments(instance);
+    await crash(instance, running);
+    await rm(join(instance.dataDir, 'pg_wal', names[2]!));
+    const places = { schema: 'dbkit.places/v1', mounts: { [instance.backupDir]: await realpath(instance.backupDir) } };
+    await writeFile(join(instance.dataDir, '.dbkit/places.json'), JSON.stringify(places));
+    const away = join(instance.root, 'away');
+    await rename(join(instance.backupDir, 'wal'), away);
+    const refused = await run(instance, ['entrypoint'], withArchive);
+    expect(refused, refused.stderr).toMatchObject({
+      code: 77,
+      stderr: expect.stringMatching(/the archive that may have it cannot be read/),
+    });
+    await rename(away, join(instance.backupDir, 'wal'));
     const again = await boot(instance, withArchive);
     expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger'), again.words()).toBe(known.ledger + 50);
     expect((await readRecovery(instance))?.losses, again.words()).toMatchObject([{ kind: 'nothing' }]);

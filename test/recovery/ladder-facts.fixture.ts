@@ -8,6 +8,7 @@ export const bareFacts: Facts = {
   partial: undefined,
   dump: undefined,
   rollsForward: false,
+  archiveUnreadable: false,
   evident: true,
   onlyIndexes: false,
   follows: false,

@@ -211,6 +211,7 @@ everyRow<RungId, Facts>('the ladder', climb, {
   'first-boot': facts([], { state: 'empty' }),
   'dump-interrupted': facts([], { state: 'unfinished', dump: 'dump_x' }),
   'initialization-interrupted': facts([], { state: 'unfinished' }),
+  'archive-not-readable': facts(['repair'], { archiveUnreadable: true }),
   'damage-is-not-evident': facts(['replace'], { evident: false, backup: 'data_x' }),
   'follower-damaged': facts(['replace'], { follows: true, backup: 'data_x' }),
   'replaced-too-often': facts(['replace'], { replacements: 3, backup: 'data_x' }),

@@ -12,6 +12,7 @@ const crashed: ShortfallFacts = {
   behindGap: undefined,
   isUnproven: false,
   isTailTorn: false,
+  broughtUpTo: undefined,
 };
 const behindGap = { end: 0x5000000n, commits: 3, firstAt: null, lastAt: '2026-11-28T03:01:00.000Z' };
 const cases: readonly (readonly [row: string, facts: Partial<ShortfallFacts>, kind: string])[] = [
@@ -21,6 +22,7 @@ const cases: readonly (readonly [row: string, facts: Partial<ShortfallFacts>, ki
   ['no-mark', { mark: undefined, wasClean: true }, 'none'],
   ['another-timeline', { timeline: 2, wentOnAt: 0x2000000n }, 'none'],
   ['short-of-the-mark', { wentOnAt: 0x3000f00n }, 'window'],
+  ['ends-in-the-archive', { broughtUpTo: 0x3000f78n, isTailTorn: true }, 'window'],
   ['torn-tail', { isTailTorn: true }, 'unknown'],
   ['no-inventory-after-a-stop', { wasClean: true, isUnproven: true }, 'unknown'],
   ['came-to-the-mark', {}, 'none'],
