@@ -72,8 +72,8 @@ async function prove(local: Local, { findBaseline, must, note }: Sources, signal
   if (unknown) note(unknown);
   if (open.length > 0) note(servedReport(local, open.map(asFound), begunMs));
   const fields = { pages: proof.pages, against: proof.against, durationMs: Math.round(system.clock.monotonicMs() - begunMs) };
+  if (proof.isCutShort) return note(unprovenReport(local, `there was no time to read ${proof.unproven.length} files again`, begunMs)); // And stays owed.
   await forgetProof(volume.dataDir);
-  if (proof.isCutShort) return; // It has been said what is not known.
   if (open.length === 0 && proof.unknown.length === 0)
     system.log.info('pages.proven', `all ${proof.pages} pages that were still to be proven are right`, fields);
   for (const { evidence } of open)

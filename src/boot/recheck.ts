@@ -3,7 +3,7 @@ import type { Inspection } from '../inspection/inspect.ts';
 import { readLastInventory } from '../inspection/inventory.ts';
 import { type DamageMemory, damageMemory, type KnownDamage } from '../inspection/known-damage.ts';
 import { unknownFindings } from '../inspection/proof-findings.ts';
-import { forgetProof, isProofOwed, oweProof } from '../inspection/proof-owed.ts';
+import { isProofOwed, oweProof } from '../inspection/proof-owed.ts';
 import type { FindBaseline, Suspicion } from '../inspection/prove.ts';
 import { proveTwice } from '../inspection/prove-twice.ts';
 import { readControl } from '../inspection/state.ts';
@@ -35,10 +35,20 @@ export interface Rechecked {
   readonly unknown: RecoveryReport | undefined;
   /** There is more to prove than a start can afford; `must`: the suspects, which are among that when even they took too long. */
   readonly isCutShort: boolean;
+  /** Every page that a crash may have harmed was looked at. */
+  readonly isProven: boolean;
   readonly must: ReadonlyMap<string, Suspicion>;
 }
 
-const nothing: Rechecked = { damage: [], waiting: [], rebuilt: [], unknown: undefined, isCutShort: false, must: new Map() };
+const nothing: Rechecked = {
+  damage: [],
+  waiting: [],
+  rebuilt: [],
+  unknown: undefined,
+  isCutShort: false,
+  isProven: false,
+  must: new Map(),
+};
 
 /** Written down before the server is started: should that be cut off, the next start still knows. */
 export async function rememberSuspects(local: Local, before: Inspection): Promise<void> {
@@ -129,9 +139,8 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
     isLive: true,
     log: system.log,
   };
+  if (isWhole) await oweProof({ ...local, dataDir: volume.dataDir }, control.systemIdentifier);
   const proof = await proveTwice(request, signal);
-  if (isWhole && proof.isCutShort) await oweProof({ ...local, dataDir: volume.dataDir }, control.systemIdentifier);
-  else if (isWhole) await forgetProof(volume.dataDir);
   const found = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
   const rest = known.filter(({ path }) => !proof.doubtful.some((result) => result.path === path));
   const anew = await buildAnew({ ...asked, known: rest }, signal);
@@ -142,7 +151,15 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   const still = await stillOpen(asked, known, open, signal);
   const waiting = [...anew.waiting, ...(proof.isLate ? known.filter(({ severity }) => severity === 'suspect') : [])];
   const unknown = await tellUnknown(asked, [...unknownFindings(proof), ...anew.unknown], begunMs, signal);
-  return { damage: [...open, ...still], waiting, rebuilt, unknown, isCutShort: proof.isCutShort, must: proof.isLate ? must : new Map() };
+  return {
+    damage: [...open, ...still],
+    waiting,
+    rebuilt,
+    unknown,
+    isCutShort: proof.isCutShort,
+    isProven: isWhole && !proof.isCutShort,
+    must: proof.isLate ? must : new Map(),
+  };
 }
 
 /**

@@ -3,6 +3,7 @@ import { newestGoodBackup } from '../backups/find-baseline.ts';
 import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { type KnownDamage, toFinding, toKnownDamage } from '../inspection/known-damage.ts';
+import { forgetProof } from '../inspection/proof-owed.ts';
 import type { Local } from '../instance/local.ts';
 import { wayBack } from '../recovery/way-back.ts';
 import { memoryOf, type Rechecked } from './recheck.ts';
@@ -41,6 +42,7 @@ export async function settleDamage(local: Local, { before, complaints, rechecked
     [...rechecked.damage, ...rechecked.waiting],
     new Set([...complaints, ...served].map(({ path }) => path)),
   );
+  if (rechecked.isProven) await forgetProof(local.volume.dataDir);
   const open = await memoryOf(local).open(systemIdentifier);
   if (open.length === 0) return;
   const good = await newestGoodBackup(backups, systemIdentifier, signal);

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
+import { wordsOf } from '../kernel/errors.ts';
 import type { Identity, System } from '../kernel/machine.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlainText } from '../machine/plain-file.ts';
@@ -19,13 +20,15 @@ export async function isProofOwed(dataDir: string, systemIdentifier: string): Pr
   }
 }
 
-/** Written before anybody is told that the server is ready. Rejects where it cannot be written. */
+/** Written before it is tried, as the try may be cut off. Never rejects: where nothing can be written the next start sees the crash itself, or nothing. */
 export async function oweProof(
   { dataDir, owner, system }: { readonly dataDir: string; readonly owner: Identity; readonly system: System },
   systemIdentifier: string,
 ): Promise<void> {
   const owed = { schema: 'dbkit.proof-owed/v1', systemIdentifier, since: system.clock.now().toISOString() };
-  await system.files.write(pathIn(dataDir), `${JSON.stringify(owed, null, 2)}\n`, { mode: 0o600, owner });
+  await system.files
+    .write(pathIn(dataDir), `${JSON.stringify(owed, null, 2)}\n`, { mode: 0o600, owner })
+    .catch((cause: unknown) => system.log.warn('proof.unnoted', `that pages are still to be proven could not be noted: ${wordsOf(cause)}`));
 }
 
 /** It has been done, or it has been said what nobody can know. */
