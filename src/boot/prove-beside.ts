@@ -9,6 +9,7 @@ import { type Local, unaskedSince } from '../instance/local.ts';
 import { isAbort, wordsOf } from '../kernel/errors.ts';
 import { servedReport } from '../recovery/describe.ts';
 import type { RecoveryReport } from '../recovery/report.ts';
+import { tellDamage } from '../recovery/tell-damage.ts';
 import { unprovenReport } from '../recovery/unknown-report.ts';
 import { rebuildIndexes, withOwners } from './owned-damage.ts';
 import { memoryOf } from './recheck.ts';
@@ -76,6 +77,10 @@ async function prove(local: Local, { findBaseline, must, note }: Sources, signal
   await forgetProof(volume.dataDir);
   if (open.length === 0 && proof.unknown.length === 0)
     system.log.info('pages.proven', `all ${proof.pages} pages that were still to be proven are right`, fields);
-  for (const { evidence } of open)
-    system.log.error('damage.found', `damaged: ${evidence}; \`dbkit restart\` mends what the backup and the WAL hold`, fields);
+  tellDamage(system, open, {
+    code: 'damage.found',
+    begins: 'damaged',
+    wayBack: () => '`dbkit restart` mends what the backup and the WAL hold',
+    fields,
+  });
 }

@@ -142,7 +142,8 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
   if (isWhole) await oweProof({ ...local, dataDir: volume.dataDir }, control.systemIdentifier);
   const proof = await proveTwice(request, signal);
   const found = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
-  const rest = known.filter(({ path }) => !proof.doubtful.some((result) => result.path === path));
+  const isDoubtful = new Set(proof.doubtful.map(({ path }) => path));
+  const rest = known.filter(({ path }) => !isDoubtful.has(path));
   const anew = await buildAnew({ ...asked, known: rest }, signal);
   const [open, rebuilt] = [
     [...anew.open, ...found.open],
@@ -172,9 +173,8 @@ async function stillOpen(
   found: readonly KnownDamage[],
   signal: AbortSignal,
 ): Promise<KnownDamage[]> {
-  const rest = known.filter(
-    ({ path, severity, code }) => severity === 'certain' && lasting.has(code) && !found.some((now) => now.path === path),
-  );
+  const isFound = new Set(found.map(({ path }) => path));
+  const rest = known.filter(({ path, severity, code }) => severity === 'certain' && lasting.has(code) && !isFound.has(path));
   const nameless = rest.filter(({ oid }) => oid === undefined);
   const owners = await ownersOfFiles(
     way,

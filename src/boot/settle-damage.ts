@@ -5,6 +5,7 @@ import type { Inspection } from '../inspection/inspect.ts';
 import { type KnownDamage, toFinding, toKnownDamage } from '../inspection/known-damage.ts';
 import { forgetProof } from '../inspection/proof-owed.ts';
 import type { Local } from '../instance/local.ts';
+import { tellDamage } from '../recovery/tell-damage.ts';
 import { wayBack } from '../recovery/way-back.ts';
 import { memoryOf, type Rechecked } from './recheck.ts';
 
@@ -46,11 +47,7 @@ export async function settleDamage(local: Local, { before, complaints, rechecked
   const open = await memoryOf(local).open(systemIdentifier);
   if (open.length === 0) return;
   const good = await newestGoodBackup(backups, systemIdentifier, signal);
-  for (const damage of open)
-    local.system.log.error('damage.known', `damaged and not mended: ${damage.evidence}; ${wayBack(damage, good)}`, {
-      path: damage.path,
-      since: damage.since,
-    });
+  tellDamage(local.system, open, { code: 'damage.known', begins: 'damaged and not mended', wayBack: (damage) => wayBack(damage, good) });
 }
 
 /** The server names it and the files do not show it, so no plan was carried out that would: it stays known as long as the server names it, or until a person accepts it. */

@@ -2,6 +2,7 @@ import type { Judged } from '../config/tiers.ts';
 import { duration, moment } from '../kernel/units.ts';
 import type { IncidentReport } from '../recovery/incident-report.ts';
 import { askers } from './history.ts';
+import { findingRows, stepRows } from './recovery-views.ts';
 
 /** Markdown, to be pasted into a ticket. Pure. */
 export function incidentView({ number, startedAt, endedAt, tier, rto, rpo, recovery }: IncidentReport): string {
@@ -22,8 +23,16 @@ export function incidentView({ number, startedAt, endedAt, tier, rto, rpo, recov
   return [
     `# Recovery ${number}: ${decision}`,
     ['| | |', '|---|---|', ...rows.map(([name, value]) => `| ${name} | ${cell(value!)} |`)].join('\n'),
-    `## What was found\n\n${findings.map(({ severity, code, path, evidence }) => `- ${severity}: \`${code}\` in \`${path}\`: ${evidence}`).join('\n') || 'nothing'}`,
-    `## What was done\n\n${steps.map(({ step, because: why, done }) => `- [${done ? 'x' : ' '}] ${step}: ${why}`).join('\n') || 'nothing'}`,
+    `## What was found\n\n${
+      findingRows(findings, ({ severity }) => severity)
+        .map(([severity, code, path, evidence]) => `- ${severity}: \`${code}\` in \`${path}\`: ${evidence}`)
+        .join('\n') || 'nothing'
+    }`,
+    `## What was done\n\n${
+      stepRows(steps)
+        .map(({ step, because: why, done }) => `- [${done ? 'x' : ' '}] ${step}: ${why}`)
+        .join('\n') || 'nothing'
+    }`,
   ].join('\n\n');
 }
 

@@ -4,6 +4,7 @@ import { bytes } from '../kernel/units.ts';
 import type { Cli } from './cli.ts';
 import type { Style } from './output/style.ts';
 import { table } from './output/table.ts';
+import { findingRows } from './recovery-views.ts';
 
 export function registerInspect(program: Command, cli: Cli): void {
   program
@@ -42,7 +43,7 @@ export function inspectView(report: InspectionReport, style: Style): string {
     ['files', `${report.files}, ${bytes(report.sizeBytes)}`],
   ];
   if (report.deep) facts.push(['pages', `${report.deep.pages} read, ${report.deep.damaged} damaged`]);
-  const findings = report.findings.map(({ code, path, evidence, severity }) => [looks[severity](severity), code, path, evidence]);
+  const findings = findingRows(report.findings, ({ severity }) => looks[severity](severity));
   const harmless = report.findings.every(({ severity }) => severity === 'info');
   const verdict = [
     ...(findings.length > 0 ? [table(findings)] : []),

@@ -116,10 +116,16 @@ export async function readInventory(system: System, stateDir: string): Promise<I
 }
 
 /** The entry of `path`, or those below it. */
-export const filesAt = ({ files }: Inventory, path: string): KnownFile[] =>
-  files
-    .filter(([name]) => name === path || name.startsWith(`${path}/`))
-    .map(([name, sizeBytes, mtimeMs]) => ({ path: name, sizeBytes, mtimeMs }));
+export function filesAt({ files }: Inventory, path: string): KnownFile[] {
+  const asKnown = ([name, sizeBytes, mtimeMs]: Inventory['files'][number]): KnownFile => ({ path: name, sizeBytes, mtimeMs });
+  const byPath = indexes.get(files) ?? new Map(files.map((file) => [file[0], file] as const));
+  indexes.set(files, byPath);
+  const file = byPath.get(path);
+  return file ? [asKnown(file)] : files.filter(([name]) => name.startsWith(`${path}/`)).map(asKnown);
+}
+
+/** Thousands of files may be asked for one by one. */
+const indexes = new WeakMap<Inventory['files'], ReadonlyMap<string, Inventory['files'][number]>>();
 
 /** The differences from the inventory. */
 export interface Difference {

@@ -99,17 +99,21 @@ export function damageMemory({ dataDir, stateDir }: MemoryPlaces, { files, clock
     open: async (systemIdentifier) => (await read(systemIdentifier)).filter(isOpen),
     async isAccepted(systemIdentifier) {
       const accepted = (await read(systemIdentifier)).filter((entry) => !isOpen(entry));
-      return ({ path, code, blocks }) =>
-        accepted.some((known) => known.path === path && (blocks ? !hasMore({ blocks: [...blocks] }, known) : known.code === code));
+      const byPath = new Map(accepted.map((known) => [known.path, known] as const)); // One entry for a file.
+      return ({ path, code, blocks }) => {
+        const known = byPath.get(path);
+        return known !== undefined && (blocks ? !hasMore({ blocks: [...blocks] }, known) : known.code === code);
+      };
     },
     remember: (systemIdentifier, entries) => change(systemIdentifier, (before) => joined(before, entries)),
     settle: (systemIdentifier, entries, paths = new Set<string>()) =>
-      change(systemIdentifier, (before) =>
-        joined(
-          before.filter((known) => !isOpen(known) || paths.has(known.path) || entries.some((entry) => isSame(entry, known))),
+      change(systemIdentifier, (before) => {
+        const named = new Set([...paths, ...entries.map(({ path }) => path)]);
+        return joined(
+          before.filter((known) => !isOpen(known) || named.has(known.path)),
           entries,
-        ),
-      ),
+        );
+      }),
     async accept(systemIdentifier) {
       const open = (await read(systemIdentifier)).filter(isOpen);
       const acceptedAt = clock.now().toISOString();
@@ -120,17 +124,18 @@ export function damageMemory({ dataDir, stateDir }: MemoryPlaces, { files, clock
 }
 
 const isOpen = ({ acceptedAt }: KnownDamage): boolean => acceptedAt === undefined;
-/** One file is damaged once, under whatever code it was found. */
-const isSame = (a: Pick<KnownDamage, 'path'>, b: Pick<KnownDamage, 'path'>): boolean => a.path === b.path;
 
-/** Pure: what is known before and what is found now. */
+/** Pure: what is known before and what is found now. One file is damaged once, under whatever code it was found. */
 function joined(before: readonly KnownDamage[], found: readonly KnownDamage[]): readonly KnownDamage[] {
   const all = [...before];
+  const places = new Map(all.map(({ path }, at) => [path, at] as const));
   for (const entry of found) {
-    const at = all.findIndex((known) => isSame(known, entry));
+    const at = places.get(entry.path) ?? all.length;
     const known = all[at];
-    if (known === undefined) all.push(entry);
-    else if (isOpen(known) && known.severity === 'certain' && entry.severity === 'suspect')
+    if (known === undefined) {
+      places.set(entry.path, at);
+      all.push(entry);
+    } else if (isOpen(known) && known.severity === 'certain' && entry.severity === 'suspect')
       continue; // A doubt takes back no proof.
     else if (isOpen(known) || hasMore(entry, known) || isMore(entry, known)) {
       const cut = isCut(entry) ? entry.cut : (known.cut ?? entry.cut);

@@ -35,14 +35,16 @@ export async function proveTwice(request: ProofRequest, signal: AbortSignal): Pr
 }
 
 /** Of the later reading, the pages that were doubtful in the earlier one too. Pure. */
-export const both = (earlier: readonly ProofResult[], later: readonly ProofResult[]): ProofResult[] =>
-  later.flatMap((result) => {
-    const before = earlier.find(({ path }) => path === result.path);
+export function both(earlier: readonly ProofResult[], later: readonly ProofResult[]): ProofResult[] {
+  const byPath = new Map(earlier.map((result) => [result.path, result] as const));
+  return later.flatMap((result) => {
+    const before = byPath.get(result.path);
     const doubted = new Set(before?.doubts.map(({ block }) => block));
     const doubts = result.doubts.filter(({ block }) => doubted.has(block));
     const isUnreadable = result.unreadable !== undefined && before?.unreadable !== undefined;
     return doubts.length > 0 || isUnreadable ? [{ ...result, doubts }] : [];
   });
+}
 
 function tell({ unknown, unproven }: Proof, { log }: ProofRequest): void {
   for (const { path, emptied, pages } of unknown)

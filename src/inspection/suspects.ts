@@ -29,6 +29,7 @@ export function suspectsOf(
     const [fromBlock, toBlock] = [blocksOf(path), Math.floor(sizeBytes / blockSizeBytes)];
     if (fromBlock < toBlock && isTable(path)) suspects.set(path, { fromBlock, toBlock, since: parseLsn(last!.checkpointLsn) });
   }
+  const isKnown = new Set(known.map(({ path }) => path));
   for (const { path, code, severity } of before.report.findings) {
     const isDoubtful = severity === 'suspect' || code === 'index.damaged';
     if (!isDoubtful || !isTable(path) || outlivesPages({ code, path })) continue;
@@ -36,7 +37,7 @@ export function suspectsOf(
     const isFollowed = (before.sizeOf(nextSegment(path)) ?? 0) > 0;
     const earlier = suspects.get(path);
     if (hasForeignZeroes) suspects.set(path, { fromBlock: 0, toBlock: 0, ...earlier, hasForeignZeroes });
-    else if (known.some((entry) => entry.path === path)) continue;
+    else if (isKnown.has(path)) continue;
     else if (isFollowed && (code === 'relation.truncated' || code === 'relation.missing'))
       suspects.set(path, { fromBlock: blocksOf(path), toBlock: blocksPerSegment });
     else if (code === 'relation.missing' && !earlier)

@@ -25,6 +25,7 @@ import { repairs } from './repairs.ts';
 import { mountsInTheWay, replaceContents } from './replace.ts';
 import { requireEvidence } from './reread.ts';
 import { asideDirectory } from './set-aside.ts';
+import { stepTeller } from './tell-steps.ts';
 import { unloggedLosses, unloggedTables } from './unlogged.ts';
 
 const DAMAGE_SHOWN = 3;
@@ -71,6 +72,7 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
   const bench = { ...inspection, local, asideDir: asideDirectory(local), ledOn, backedUp };
   const done = plan.steps.filter(({ remedy }) => remedy.then === 'start' || remedy.then === 'serve');
   const failed: PlannedStep[] = [];
+  const told = stepTeller(local.system);
   local.system.reached('repair.begun');
   for (const step of inOrder(plan.steps)) {
     signal.throwIfAborted();
@@ -79,11 +81,7 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
       failed.push(step); // Where one index of a database cannot be built for want of its catalogs, none can.
       continue;
     }
-    local.system.log.info('repair.step', `${finding.path}: ${finding.evidence}; ${remedy.mend}: ${remedy.words}`, {
-      code: finding.code,
-      path: finding.path,
-      reason: remedy.id,
-    });
+    told.begins(step);
     const problem = await repairs[remedy.mend](bench, finding, signal).then(() => undefined, unlessItStandsAlone(remedy.mend, signal));
     if (problem === undefined) done.push(step);
     else {
@@ -94,6 +92,7 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
       });
     }
   }
+  told.ends();
   local.system.reached('repair.done');
   const quarantine = (await present(bench.asideDir)) ? bench.asideDir : null;
   const unprepared: Loss[] = [];

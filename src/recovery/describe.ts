@@ -3,7 +3,7 @@ import type { Local } from '../instance/local.ts';
 import type { Outcome } from './carry-out.ts';
 import { incident } from './incidents.ts';
 import { nothing, told } from './losses.ts';
-import type { Plan } from './plan.ts';
+import { findingKey, type Plan } from './plan.ts';
 import { damageLoss, newClusterLoses, plannedLosses } from './plan-losses.ts';
 import type { RecoveryReport, RecoveryTarget } from './report.ts';
 
@@ -70,14 +70,12 @@ const weight: Record<RecoveryReport['decision'], number> = { start: 0, refuse: 0
 /** One boot, one report: what weighs most decides, and nothing that was found, done or lost is left out. */
 export function joinReports(earlier: RecoveryReport | undefined, later: RecoveryReport): RecoveryReport {
   if (!earlier) return later;
+  const known = new Set(earlier.findings.map(findingKey));
   const heavier = weight[later.decision] > weight[earlier.decision] ? later : earlier;
   return {
     ...heavier,
     at: earlier.at, // So it stays one report, however much is added to it.
-    findings: [
-      ...earlier.findings,
-      ...later.findings.filter(({ code, path }) => !earlier.findings.some((known) => known.code === code && known.path === path)),
-    ],
+    findings: [...earlier.findings, ...later.findings.filter((finding) => !known.has(findingKey(finding)))],
     steps: [...earlier.steps, ...later.steps],
     quarantine: heavier.quarantine ?? later.quarantine ?? earlier.quarantine,
     ...told([...earlier.losses, ...later.losses]),

@@ -177,17 +177,20 @@ async function filesInBackup(
     const from = name && source ? await source.of.walSegment(source.backup, name, signal) : undefined;
     if (from) found.set(findingKey(finding), [{ path: finding.path, from, ...(await statOf(from)) }]);
   }
-  for (const finding of findings.filter(isWholeFile)) {
-    const files = inspection.lastKnown(finding.path).filter(({ path }) => !rebuilt.test(path));
-    if (files.length === 0 || !source) continue;
-    const same = await source.of.sameFiles(source.backup, files, signal).catch(unlessOwnTrouble);
-    signal.throwIfAborted();
-    if (same && files.every(({ path }) => same.has(path)))
+  const wanted = new Map(
+    findings.filter(isWholeFile).map((finding) => {
+      return [findingKey(finding), inspection.lastKnown(finding.path).filter(({ path }) => !rebuilt.test(path))] as const;
+    }),
+  );
+  const files = [...wanted.values()].flat();
+  const same = files.length > 0 && source ? await source.of.sameFiles(source.backup, files, signal).catch(unlessOwnTrouble) : undefined;
+  signal.throwIfAborted();
+  for (const [key, all] of wanted)
+    if (same && all.length > 0 && all.every(({ path }) => same.has(path)))
       found.set(
-        findingKey(finding),
-        files.map((file) => ({ ...file, ...same.get(file.path)! })),
+        key,
+        all.map((file) => ({ ...file, ...same.get(file.path)! })),
       );
-  }
   return found;
 }
 
