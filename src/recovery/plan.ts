@@ -1,23 +1,22 @@
-import { stat } from 'node:fs/promises';
 import { type Backup, type Backups, type BaseBackups, type Dumps, type FoundBackup, isGood } from '../backups/backup.ts';
 import type { Config } from '../config/config.ts';
-import { type Finding, isOf } from '../inspection/findings.ts';
+import type { Finding } from '../inspection/findings.ts';
 import type { Inspection } from '../inspection/inspect.ts';
 import { damageMemory } from '../inspection/known-damage.ts';
 import type { Local } from '../instance/local.ts';
 import { mayMendOwner } from '../instance/owner.ts';
 import { replacementsSince } from '../instance/volume.ts';
 import { newestFirst } from '../kernel/labels.ts';
-import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import type { LedOn } from '../wal/lead-on.ts';
 import { archivedWal } from './archived-wal.ts';
 import { evidenceAmong } from './evidence.ts';
+import { filesInBackup, isWholeFile } from './files-in-backup.ts';
 import { climb, type Rung, type RungId } from './ladder.ts';
 import type { Decision, Strategy } from './ladder-facts.ts';
 import { accessOf, newestDamaged, newestDump } from './last-sources.ts';
 import { createListing, type Listing } from './listing.ts';
 import { type RemedyId, remedyFor } from './remedies.ts';
-import { type Remedy, wholeFiles } from './remedy.ts';
+import type { Remedy } from './remedy.ts';
 import { canReplayFromKept, isReplayed } from './replay-kept.ts';
 import type { BackedUpFile } from './set-aside.ts';
 import { isKnown } from './traces.ts';
@@ -156,48 +155,6 @@ const asksForMore = ({ inspection }: PlanInput, alone: readonly PlannedStep[]): 
   inspection.report.state !== 'cluster' || alone.some(({ remedy }) => remedy.then === 'replace');
 
 const isIndex = ({ code }: Finding): boolean => code === 'catalog-index.damaged' || code === 'index.damaged';
-const isWholeFile = ({ code }: Finding): boolean => (wholeFiles as readonly string[]).includes(code);
-
-/** Files that PostgreSQL makes again by itself, and no backup holds. */
-const rebuilt = /(^|\/)pg_internal\.init(\.\d+)?$/;
-
-/**
- * Findings that the newest backup can make good alone: it holds every file that the last clean shutdown left there, byte for byte, or the very
- * WAL segment.
- */
-async function filesInBackup(
-  source: Source | undefined,
-  inspection: Inspection,
-  findings: readonly Finding[],
-  signal: AbortSignal,
-): Promise<ReadonlyMap<string, readonly BackedUpFile[]>> {
-  const found = new Map<string, readonly BackedUpFile[]>();
-  for (const finding of findings.filter(({ code }) => isOf(code, 'wal'))) {
-    const name = /^pg_wal\/([0-9A-F]{24})$/.exec(finding.path)?.[1];
-    const from = name && source ? await source.of.walSegment(source.backup, name, signal) : undefined;
-    if (from) found.set(findingKey(finding), [{ path: finding.path, from, ...(await statOf(from)) }]);
-  }
-  const wanted = new Map(
-    findings.filter(isWholeFile).map((finding) => {
-      return [findingKey(finding), inspection.lastKnown(finding.path).filter(({ path }) => !rebuilt.test(path))] as const;
-    }),
-  );
-  const files = [...wanted.values()].flat();
-  const same = files.length > 0 && source ? await source.of.sameFiles(source.backup, files, signal).catch(unlessOwnTrouble) : undefined;
-  signal.throwIfAborted();
-  for (const [key, all] of wanted)
-    if (same && all.length > 0 && all.every(({ path }) => same.has(path)))
-      found.set(
-        key,
-        all.map((file) => ({ ...file, ...same.get(file.path)! })),
-      );
-  return found;
-}
-
-async function statOf(path: string): Promise<{ sizeBytes: number; mtimeMs: number }> {
-  const { size: sizeBytes, mtimeMs } = await stat(path);
-  return { sizeBytes, mtimeMs };
-}
 
 /** The inspection's own words win over what the server said of the same file. */
 function merge(seen: readonly Finding[], reported: readonly Finding[]): Finding[] {
