@@ -10,6 +10,7 @@ import { rememberTablespaces } from '../inspection/tablespace-links.ts';
 import type { Local } from '../instance/local.ts';
 import type { Child, ExitReason } from '../kernel/machine.ts';
 import { readPlain } from '../machine/plain-file.ts';
+import { forgetUntold } from '../recovery/untold.ts';
 import { forgetEnd } from '../wal/brought-end.ts';
 import { keepMark, type Marked, mark } from '../wal/keep-mark.ts';
 import { readMark } from '../wal/mark.ts';
@@ -53,7 +54,8 @@ export async function markFirst(local: Local): Promise<void> {
 /** Notes how far the WAL has come, and where tablespaces are, for as long as the server lives. Never rejects. */
 export async function markWhileRunning(local: Local, child: Child): Promise<void> {
   const marked = await markedOf(local).catch(() => undefined); // What cannot be read now is noted at the stop.
-  await forgetEnd(local.volume.dataDir).catch(() => undefined); // Told, as the mark of the time before is.
+  const { dataDir } = local.volume;
+  await Promise.all([forgetEnd(dataDir), forgetUntold(dataDir)]).catch(() => undefined); // Told, as the mark of the time before is.
   if (marked) await keepMark({ ...marked, noted: tablespacesNoted(local) }, child);
 }
 

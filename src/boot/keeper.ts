@@ -18,6 +18,7 @@ import { howMuch } from '../recovery/losses.ts';
 import { makePlan } from '../recovery/plan.ts';
 import type { RecoverRequest, RecoveryReport } from '../recovery/report.ts';
 import { unknownReport } from '../recovery/unknown-report.ts';
+import { readUntold } from '../recovery/untold.ts';
 import { bringUp } from './bring-up.ts';
 import type { Hold, PostgresqlOptions } from './hold.ts';
 import { createHolder } from './holder.ts';
@@ -134,10 +135,12 @@ async function mend(
     recovery: config.recovery,
     backups,
   };
+  const untold = request.dryRun ? undefined : await readUntold(local.volume); // Of an earlier run: this one may write its own.
   const plan = request.dryRun ? await makePlan(local, input, signal) : undefined;
   const ended = plan
     ? { plan, inspection, report: reportOf(local, plan, undefined, begunMs) }
     : await ascend(local, input, { lock, spoiled }, signal);
+  if (untold) return { ...ended, report: joinReports(untold, ended.report) };
   const goesOn = ended.plan.decision === 'start' && (await present(local.volume.initializing));
   return goesOn ? { ...ended, report: goingOn(ended.report, await replacedBefore(local.volume, local.system)) } : ended;
 }

@@ -1,4 +1,3 @@
-import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { DamagedFile } from '../backups/backup.ts';
 import type { Finding } from '../inspection/findings.ts';
@@ -11,7 +10,9 @@ import { DbkitError, errnoOf, type FailureCode, toFailure, wordsOf } from '../ke
 import type { HeldLock } from '../kernel/machine.ts';
 import type { Refusal } from '../kernel/reasons.ts';
 import { carryConfiguration } from './carry-configuration.ts';
+import { closeToOthers } from './close-to-others.ts';
 import { damageThatGoes } from './damage-aside.ts';
+import { reportOf } from './describe.ts';
 import { comesAsFar, isShutDown } from './end-of-data.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
@@ -27,6 +28,7 @@ import { requireEvidence } from './reread.ts';
 import { asideDirectory } from './set-aside.ts';
 import { stepTeller } from './tell-steps.ts';
 import { unloggedLosses, unloggedTables } from './unlogged.ts';
+import { noteFleeting, noteUntold } from './untold.ts';
 
 const DAMAGE_SHOWN = 3;
 
@@ -46,6 +48,7 @@ export interface Outcome {
 export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   await requireEvidence(local, plan, signal);
   await rememberWhatPagesHide(local, plan);
+  await noteFleeting(local, plan);
   const outcome = await act(local, plan, lock, signal);
   await rememberDamage(local, plan);
   return outcome;
@@ -205,14 +208,16 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
   const since = system.clock.now().toISOString();
   const brought = damaged.map((file) => toKnownDamage(damagedIn(backup.label, file), since));
   const brings = { systemIdentifier: backup.systemIdentifier, entries: [...(backup.knownDamage ?? []), ...brought] };
-  await replaceContents(local, { quarantine, publishes: true, because: plan.rung.words, damage, brings });
   const losses = [
     ...restoreLoses({ ...source, rollsForward: complete }, reached, quarantine),
     ...damaged.map((file) => ({ ...damageLoss(damagedIn(backup.label, file)), oldBytes: quarantine })),
     ...reverted,
     ...unloggedLosses(unlogged, quarantine),
   ];
-  return { done: plan.steps, quarantine, losses, failed: [] };
+  const outcome = { done: plan.steps, quarantine, losses, failed: [] };
+  await noteUntold(local, reportOf(local, plan, outcome, system.clock.monotonicMs()));
+  await replaceContents(local, { quarantine, publishes: true, because: plan.rung.words, damage, brings });
+  return outcome;
 }
 
 const damagedIn = (label: string, { path, isMissing }: DamagedFile): Finding => ({
@@ -221,12 +226,6 @@ const damagedIn = (label: string, { path, isMissing }: DamagedFile): Finding => 
   evidence: isMissing ? `the backup ${label} has lost it` : `in the backup ${label} it is not as it was written`,
   severity: 'certain',
 });
-
-/** A fresh volume is open to everybody (0755, 1777), and PostgreSQL refuses that; one that PostgreSQL accepts stays as it is. */
-export async function closeToOthers(dataDir: string): Promise<void> {
-  const mode = (await stat(dataDir)).mode & 0o7777;
-  if (mode !== 0o700 && mode !== 0o750) await chmod(dataDir, 0o700);
-}
 
 /** The failure that a refused finding is, or else the rung. */
 function refusal({ steps, rung }: Plan): DbkitError {

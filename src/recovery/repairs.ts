@@ -9,6 +9,7 @@ import { isOnlyRead, isPostgresqls } from '../instance/own-names.ts';
 import { DbkitError } from '../kernel/errors.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import { rebuildCatalogIndex } from './catalog-index.ts';
+import { closeToOthers } from './close-to-others.ts';
 import { goodConfiguration } from './configuration.ts';
 import { findingKey } from './plan.ts';
 import { putFile } from './put-file.ts';
@@ -116,11 +117,6 @@ async function mendPermissions({ local }: Bench, _finding: Finding, signal: Abor
   };
   await visit(volume.dataDir);
   await closeToOthers(volume.dataDir);
-}
-
-/** PostgreSQL starts on 0700 and 0750 only (miscinit.c, checkDataDir). */
-async function closeToOthers(dataDir: string): Promise<void> {
-  if (((await lstat(dataDir)).mode & 0o027) !== 0) await chmod(dataDir, 0o700);
 }
 
 /** An entry that is not PostgreSQL's is left as it is, whoever owns it. */

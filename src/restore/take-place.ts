@@ -6,7 +6,7 @@ import { readControl } from '../inspection/state.ts';
 import { serverOn } from '../instance/guard/preflight.ts';
 import { clusterEntries, present } from '../instance/volume.ts';
 import { DbkitError } from '../kernel/errors.ts';
-import { closeToOthers } from '../recovery/carry-out.ts';
+import { closeToOthers } from '../recovery/close-to-others.ts';
 import { damageThatGoes } from '../recovery/damage-aside.ts';
 import { newQuarantine } from '../recovery/quarantine.ts';
 import { replaceContents } from '../recovery/replace.ts';

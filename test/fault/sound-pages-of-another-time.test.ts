@@ -129,6 +129,8 @@ scenario(
 
     const planned = await run(instance, ['recover', '--dry-run']);
     expect(planned.stdout, planned.stderr).toMatch(/not known/);
+    const killed = await run(instance, ['entrypoint'], { env: { DBKIT_FAIL_AT: 'server.voided-inventory:1' } });
+    expect(killed, 'from here on no inventory tells it').toMatchObject({ signal: 'SIGKILL' });
     const running = await boot(instance);
     expect(await readRecovery(instance), running.words()).toMatchObject({
       decision: 'start',
