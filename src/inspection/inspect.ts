@@ -28,7 +28,7 @@ import { inspectTouchedIndexes } from './misplaced-pages.ts';
 import { inspectPrepared } from './prepared.ts';
 import { inspectLostPrepared } from './prepared-after-crash.ts';
 import type { FindBaseline } from './prove.ts';
-import { isOfThisStop, type Reached, type ReadReached } from './reached.ts';
+import { isOfThisStop, onlyPagesTell, type Reached, type ReadReached } from './reached.ts';
 import { databaseDirectories, inspectCatalogs } from './relations.ts';
 import { inspectReplication } from './replication-origins.ts';
 import type { InspectionReport } from './report.ts';
@@ -147,7 +147,7 @@ async function inspectAnswering(
     saw: (path) => seen.entries.has(path),
     sizeOf: (path) => seen.entries.get(path)?.sizeBytes,
     unheard: compared?.unheard,
-    isUnproven: compared?.isUnproven ?? (inventory === undefined && isOfThisStop(reached, known)),
+    isUnproven: compared?.isUnproven || (!compared?.proven && (await onlyPagesTell(reached, known, findBaseline, signal))),
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
     report: {

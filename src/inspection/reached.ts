@@ -1,5 +1,6 @@
 import type { ControlFile } from '../formats/control-file.ts';
 import type { Lsn } from '../formats/wal-segment.ts';
+import type { FindBaseline } from './prove.ts';
 
 /** How far the WAL of a cluster is known to have come, by whoever noted it while the server ran: recovery must get there. */
 export interface Reached {
@@ -35,3 +36,13 @@ export const isOfThisStop = (reached: Reached | undefined, control: ControlFile 
   control?.state === 'shut down' &&
   reached.systemIdentifier === control.systemIdentifier &&
   reached.lastRecordLsn === control.checkpointLsn;
+
+/** Nobody noted what the files were when the server was shut down. Without a mark of that very stop there must be a backup to hold their pages against. */
+export const onlyPagesTell = async (
+  reached: Reached | undefined,
+  control: ControlFile | undefined,
+  findBaseline: FindBaseline | undefined,
+  signal: AbortSignal,
+): Promise<boolean> =>
+  control?.state === 'shut down' &&
+  (isOfThisStop(reached, control) || (await findBaseline?.(control.systemIdentifier, signal)) !== undefined);
