@@ -25,6 +25,8 @@ export interface BehindGap {
   readonly segments: readonly string[];
   /** In the damaged segment: from this page on there is only what cannot be replayed; undefined where the segment itself is missing. */
   readonly staleFromBytes: number | undefined;
+  /** Where recovery ends at the latest, and where that WAL does. */
+  readonly from: Lsn;
   readonly end: Lsn;
   readonly commits: number;
   readonly firstAt: string | null;
@@ -54,9 +56,10 @@ export async function inspectGaps(
   dataDir: string,
   { entries }: Walk,
   control: ControlFile,
-  reached: Reached | undefined,
+  mark: Reached | undefined,
   signal: AbortSignal,
 ): Promise<Gaps> {
+  const reached = mark?.systemIdentifier === control.systemIdentifier ? mark : undefined; // One of another cluster says nothing.
   const { timeline, systemIdentifier, walSegmentSizeBytes: segmentSizeBytes, redoLsn } = control;
   const identity: WalIdentity = { timeline, systemIdentifier, segmentSizeBytes };
   const directory = fromText(join(dataDir, 'pg_wal'));
@@ -89,6 +92,7 @@ export async function inspectGaps(
     isTailTorn,
     behind: {
       ...behind,
+      from: broken ?? at * size,
       end,
       path,
       staleFromBytes:
@@ -157,8 +161,11 @@ async function firstBreak(
     left -= bytes.length;
     return left > 0;
   });
-  if (left <= 0 && !(await lacksMark(directory, identity, reached, signal))) return undefined;
-  if (left <= 0) return (await readWal(directory, identity, redoLsn, signal)).end; // Read to where it ends, as that is too early.
+  if (left <= 0 && !(isMarked(redoLsn) && (await lacksMark(directory, identity, reached, signal)))) return undefined;
+  if (left <= 0) {
+    const all = await readWal(directory, identity, redoLsn, signal);
+    return isMarked(all.end) ? all.end : undefined;
+  }
   if (end >= newestBegins && !isMarked(end) && (!broken || (await countBehind(directory, identity, [nextPage(end)], signal)).commits === 0))
     return undefined;
   const again = await readWal(directory, identity, redoLsn, signal);

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { formatLsn } from '../formats/wal-segment.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { asksToRecover } from '../inspection/gaps.ts';
 import type { Inspection } from '../inspection/inspect.ts';
@@ -41,7 +42,12 @@ export async function archivedWal(
   try {
     if (await isUnmounted(join(dataDir, '.dbkit'), local.backupDir)) return unreadable;
     const ledOn = await leadOn(archive, join(dataDir, 'pg_wal'), from, signal);
-    return ledOn && (await isPutBack(dataDir, systemIdentifier, ledOn)) ? none : { ledOn, isUnreadable: false };
+    if (!ledOn || !(await isPutBack(dataDir, systemIdentifier, ledOn))) return { ledOn, isUnreadable: false };
+    const words = `the data are of an earlier day than their WAL archive, which goes on to ${formatLsn(ledOn.end)}: they go on from where they are`;
+    local.system.log.warn('archive.ahead', `${words}; \`dbkit backup restore --to latest\` brings back what came after`, {
+      endLsn: formatLsn(ledOn.end),
+    });
+    return none;
   } catch (cause) {
     signal.throwIfAborted();
     unlessOwnTrouble(cause);

@@ -9,6 +9,7 @@ import { clusterEntries, present } from '../instance/volume.ts';
 import { DbkitError, errnoOf, type FailureCode, toFailure, wordsOf } from '../kernel/errors.ts';
 import type { HeldLock } from '../kernel/machine.ts';
 import type { Refusal } from '../kernel/reasons.ts';
+import { forgetMarks } from '../wal/mark.ts';
 import { carryConfiguration } from './carry-configuration.ts';
 import { closeToOthers } from './close-to-others.ts';
 import { damageThatGoes } from './damage-aside.ts';
@@ -16,7 +17,7 @@ import { reportOf } from './describe.ts';
 import { comesAsFar, isShutDown } from './end-of-data.ts';
 import type { Loss } from './losses.ts';
 import type { Plan, PlannedStep } from './plan.ts';
-import { damageLoss, damageOf, dumpLoses, newClusterLoses, preparedLoss, replicationOf, restoreLoses } from './plan-losses.ts';
+import { damageLoss, damageOf, dumpLoses, newClusterLoses, preparedLoss, replicationOf, restoreLoses, walOf } from './plan-losses.ts';
 import { newQuarantine } from './quarantine.ts';
 import { raiseSettings } from './raise-settings.ts';
 import { remedies } from './remedies.ts';
@@ -96,6 +97,9 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
     }
   }
   told.ends();
+  // A person goes on from the gap: what the mark says of the time before is no gap any more.
+  if (plan.wish === 'repair' && done.some(({ remedy }) => remedy.loses === 'wal-behind-a-gap'))
+    await forgetMarks(local.stateDir, local.volume.dataDir);
   local.system.reached('repair.done');
   const quarantine = (await present(bench.asideDir)) ? bench.asideDir : null;
   const unprepared: Loss[] = [];
@@ -106,7 +110,7 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
     done,
     quarantine,
     failed,
-    losses: [...damageOf(plan), ...unprepared, ...replicationOf(plan, quarantine)],
+    losses: [...damageOf(plan), ...unprepared, ...replicationOf(plan, quarantine), ...walOf({ ...plan, steps: done })],
   };
 }
 

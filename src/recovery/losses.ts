@@ -1,3 +1,4 @@
+import { parseLsn } from '../formats/wal-segment.ts';
 import type { FindingCode, RelationName } from '../inspection/findings.ts';
 
 /** Where the bytes are that were replaced: a path, or null where none were kept or none are known. */
@@ -70,9 +71,33 @@ export const nothing = [{ kind: 'nothing' }] as const satisfies readonly Loss[];
 /** The two fields of a report that tell the losses. None at all is `nothing`; of one file the last word counts, as it knows most. */
 export function told(losses: readonly Loss[]): { readonly losses: readonly Loss[]; readonly lost: string } {
   const real = losses.filter(({ kind }) => kind !== 'nothing');
-  const once = lastWords(real);
+  const once = lastWords(oneWindow(real));
   return once.length === 0 ? { losses: nothing, lost: lostWords(nothing) } : { losses: once, lost: lostWords(once) };
 }
+
+type Window = Extract<Loss, { kind: 'window' }>;
+
+/** Of one end of recovery the plan and the judgement tell a window each, as far as they know: it is one, from the earlier place to the later. */
+function oneWindow(losses: readonly Loss[]): readonly Loss[] {
+  const isBare = (loss: Loss): loss is Window & { afterLsn: string } =>
+    loss.kind === 'window' && loss.phrase === undefined && loss.after === null && loss.afterLsn !== null;
+  const windows = losses.filter(isBare);
+  if (windows.length < 2) return losses;
+  const ends = windows.flatMap(({ upToLsn }) => upToLsn ?? []).sort(byLsn);
+  const joined: Window = {
+    ...windows[0]!,
+    afterLsn: windows.map(({ afterLsn }) => afterLsn).sort(byLsn)[0]!,
+    upTo:
+      windows
+        .flatMap(({ upTo }) => upTo ?? [])
+        .sort()
+        .at(-1) ?? null,
+    upToLsn: ends.at(-1) ?? null,
+  };
+  return [joined, ...losses.filter((loss) => !isBare(loss))];
+}
+
+const byLsn = (a: string, b: string): number => Number(parseLsn(a) - parseLsn(b));
 
 /** Of one file the last word counts; where the replaced bytes are is not forgotten for it. */
 function lastWords(losses: readonly Loss[]): readonly Loss[] {

@@ -3,6 +3,7 @@ import { formatLsn } from '../formats/wal-segment.ts';
 import type { Finding } from '../inspection/findings.ts';
 import { type Loss, nothing, type UnknownReason } from './losses.ts';
 import type { Plan, Source } from './plan.ts';
+import type { Remedy } from './remedy.ts';
 
 /** Damage that the server starts with, and that nothing tells what files held. */
 export const damageOf = (plan: Plan): Loss[] => [
@@ -36,11 +37,16 @@ export const replicationOf = (plan: Plan, oldBytes: string | null): Loss[] =>
     loses === 'slot' || loses === 'origins' ? [{ kind: loses, path, oldBytes }] : [],
   );
 
-/** Where the last WAL that is replayed is the archive's, nobody knows what was written behind it. Once it is done the judgement of the recovery tells it. */
-const walOf = ({ steps, ledOn }: Plan): Loss[] =>
-  ledOn?.endsInArchive && steps.some(({ remedy: { loses } }) => loses === 'wal-behind-the-archive')
-    ? [{ kind: 'window', after: null, afterLsn: formatLsn(ledOn.end), upTo: null, upToLsn: null, oldBytes: null }]
-    : [];
+/** WAL that recovery does not come to. Where its last is the archive's, nobody knows what was written behind it. */
+export function walOf({ steps, ledOn, inspection: { behindGap } }: Plan): Loss[] {
+  const loses = (what: Remedy['loses']): boolean => steps.some(({ remedy }) => remedy.loses === what);
+  const window = { kind: 'window', after: null, oldBytes: null } as const;
+  if (behindGap && loses('wal-behind-a-gap'))
+    return [{ ...window, afterLsn: formatLsn(behindGap.from), upTo: behindGap.lastAt, upToLsn: formatLsn(behindGap.end) }];
+  if (ledOn?.endsInArchive && loses('wal-behind-the-archive'))
+    return [{ ...window, afterLsn: formatLsn(ledOn.end), upTo: null, upToLsn: null }];
+  return [];
+}
 
 /** `replaced`: where the data went that a new cluster takes the place of; null where there was none. */
 export const newClusterLoses = (replaced: string | null): readonly Loss[] =>

@@ -1,14 +1,10 @@
 import { copyFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { namedRow, rowsOf } from '../formats/catalog-rows.ts';
 import { parseFilenodeMap } from '../formats/filenode-map.ts';
-import { pageBuffer } from '../formats/page-buffer.ts';
-import { findBrokenHeaders, isZero } from '../formats/pages.ts';
 import type { Local } from '../instance/local.ts';
 import { runSingleUser } from '../instance/server/single-user.ts';
 import { volumeOf } from '../instance/volume.ts';
-import { wordsOf } from '../kernel/errors.ts';
-import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
+import { DbkitError, wordsOf } from '../kernel/errors.ts';
 import { isThere, namesIn } from '../machine/is-there.ts';
 import { readPlain } from '../machine/plain-file.ts';
 import type { DamagedCopy } from './copy-damaged.ts';
@@ -16,25 +12,20 @@ import type { PatientSession } from './session.ts';
 
 /** pg_database with its two indexes (pg_database.h). */
 const CATALOG = [1262, 2671, 2672] as const;
-const TEMPLATE1 = 1;
-const PAGE_BYTES = 8192;
 const INITDB_TIMEOUT_MS = 10 * 60_000;
 
+/** No database that the list names lets anybody in. */
+export class ListLost extends DbkitError {}
+
 /**
- * Where not even template1 is in the copy's list of databases any more, it gets the list of a new cluster, by which the server lets somebody in; the databases
- * that only their folders tell of are added on that server (`nameTheRest`). Resolves to what that means, in words; null where the list was there.
+ * Where no database that the copy's list names lets anybody in, it gets the list of a new cluster; the databases that only their folders tell of are added on
+ * that server (`nameTheRest`). Call it with the copy shut down. Resolves to what that means, in words.
  */
-export async function standInForList(
-  local: Local,
-  { dataDir, own }: DamagedCopy,
-  path: string,
-  signal: AbortSignal,
-): Promise<string | null> {
+export async function standInForList(local: Local, { dataDir, own }: DamagedCopy, path: string, signal: AbortSignal): Promise<string> {
   const map = parseFilenodeMap(await readPlain(join(dataDir, 'global/pg_filenode.map')).catch(() => Buffer.alloc(0)));
   const fileOf = (oid: number, folder: string, files?: ReadonlyMap<number, number>): string =>
     join(folder, 'global', String(files?.get(oid) ?? oid));
   const files = 'files' in map ? map.files : undefined;
-  if (await listsTemplate1(fileOf(CATALOG[0], dataDir, files))) return null;
   const made = join(path, 'new-list');
   await makeCluster(local, made, signal);
   for (const oid of CATALOG) {
@@ -45,22 +36,6 @@ export async function standInForList(
   }
   await rm(made, { recursive: true });
   return 'the list of databases is lost: each was read by its folder, and its name, owner, locale and settings are made up';
-}
-
-async function listsTemplate1(file: string): Promise<boolean> {
-  const bytes = await readPlain(file).catch(unlessOwnTrouble);
-  if (bytes === undefined) return false;
-  const { bytes: buffer, findUnsound } = pageBuffer();
-  for (let at = 0; at + PAGE_BYTES <= bytes.length; at += PAGE_BYTES) {
-    const page = bytes.subarray(at, at + PAGE_BYTES);
-    if (isZero(page) || findBrokenHeaders(page, 0, PAGE_BYTES).length > 0) continue;
-    page.copy(buffer);
-    const rule = { blockSizeBytes: PAGE_BYTES, firstBlock: at / PAGE_BYTES, startLsn: undefined };
-    const isSummed = page.readUInt16LE(8) !== 0; // pd_checksum
-    if (isSummed && findUnsound(PAGE_BYTES, 0, rule).length > 0) continue;
-    if (rowsOf(page).some(({ data }) => namedRow(data).oid === TEMPLATE1)) return true;
-  }
-  return false;
 }
 
 /** Its rows are frozen: the copy's transaction status knows nothing of the transactions that made them. */
@@ -108,7 +83,7 @@ export interface Named {
   readonly unnamed: readonly { readonly database: string; readonly words: string }[];
 }
 
-/** Puts databases that only their folders tell of into the copy's list, with template1's properties and made-up names. `known`: the numbers that are in it. */
+/** Puts databases that only their folders tell of into the copy's list, with the properties of the one that let us in and made-up names. `known`: the numbers that are in it. */
 export async function nameTheRest(session: PatientSession, dataDir: string, known: readonly string[]): Promise<Named> {
   const rest = await unnamedDatabases(dataDir, known);
   const [named, unnamed]: [string[], Named['unnamed'][number][]] = [[], []];
@@ -132,7 +107,7 @@ export async function nameTheRest(session: PatientSession, dataDir: string, know
     ];
     await session
       .query(
-        `INSERT INTO pg_catalog.pg_database (${list.join(', ')}) SELECT ${values.join(', ')} FROM pg_catalog.pg_database WHERE oid = ${TEMPLATE1}`,
+        `INSERT INTO pg_catalog.pg_database (${list.join(', ')}) SELECT ${values.join(', ')} FROM pg_catalog.pg_database WHERE datname = current_database()`,
       )
       .then(
         () => named.push(name),

@@ -1,9 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Local } from '../instance/local.ts';
-import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import { wordsOf } from '../kernel/errors.ts';
 import { loosenConstraints } from './constraints.ts';
-import { type Named, nameTheRest } from './database-list.ts';
+import { ListLost, type Named, nameTheRest } from './database-list.ts';
 import { readTable, TABLES, type UserTable, type Wipe } from './read-table.ts';
 import type { SalvagedTable } from './report.ts';
 import { renewSequences } from './sequences.ts';
@@ -119,7 +119,7 @@ async function listDatabases(
     .catch(() => ask(own))
     .catch((cause: unknown) => {
       signal.throwIfAborted();
-      throw new DbkitError(
+      throw new ListLost(
         'data.corrupt',
         `the list of databases cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`,
         {

@@ -10,9 +10,10 @@ import type { Local } from '../instance/local.ts';
 import { copySettings, onPrivateServer } from '../instance/server/private-server.ts';
 import { volumeOf } from '../instance/volume.ts';
 import { DbkitError, wordsOf } from '../kernel/errors.ts';
+import type { HeldLock } from '../kernel/machine.ts';
 import { inScratchFolder } from '../restore/scratch.ts';
 import { copyDamaged, type DamagedCopy } from './copy-damaged.ts';
-import { standInForList } from './database-list.ts';
+import { ListLost, standInForList } from './database-list.ts';
 import { countEmptyPages } from './empty-pages.ts';
 import { createLosses } from './losses.ts';
 import { beginNewWal } from './new-wal.ts';
@@ -73,9 +74,7 @@ export async function salvage(options: PostgresqlOptions, source: string, signal
 
     const logFile = join(path, 'server.log');
     const local: Local = { settings, passwordIsGiven, volume: volumeOf(path), stateDir, backupDir, logFile, owner, binaries, system };
-    const list = await standInForList(local, copy, path, signal);
-    if (list !== null) assumptions.add(list);
-    const onServer = startable(local, copy, lock, assumptions, signal);
+    const onServer = startable({ ...local, lock }, copy, path, assumptions, signal);
     const gone = new Set<string>();
     const mend = (words: string): Promise<boolean> => standInFor(copy, words, { assumptions, gone });
     const losses = createLosses();
@@ -152,25 +151,31 @@ async function dump(
 
 /** Starts the copy for a piece of work, each time the way that was found to work; what must be given up for it is remembered. */
 function startable(
-  local: Local,
+  local: Local & { readonly lock: HeldLock },
   copy: DamagedCopy,
-  lock: Parameters<typeof onPrivateServer>[1]['lock'],
+  path: string,
   assumptions: Set<string>,
   signal: AbortSignal,
 ) {
   let attempt = 0;
+  let hasNewList = false;
   return async <T>(work: (socketDir: string) => Promise<T>): Promise<T> => {
     const settings = { ...copySettings(local.binaries.major, { throwAway: true }), ...indulgence };
     for (;;) {
       let serves = false;
       try {
-        const server = { dataDir: copy.dataDir, lock, settings, trusts: true, what: 'the copy of the damaged data' };
+        const server = { dataDir: copy.dataDir, lock: local.lock, settings, trusts: true, what: 'the copy of the damaged data' };
         return await onPrivateServer(local, server, signal, (socketDir) => {
           serves = true;
           return work(socketDir);
         });
       } catch (cause) {
         signal.throwIfAborted();
+        if (cause instanceof ListLost && !hasNewList) {
+          hasNewList = true;
+          assumptions.add(await standInForList(local, copy, path, signal));
+          continue;
+        }
         if (serves) throw cause;
         const file = missingFile(wordsOf(cause));
         const sentence = file && (await standIn(copy, file));

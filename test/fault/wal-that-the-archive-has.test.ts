@@ -279,33 +279,41 @@ scenario(
   },
 );
 
-scenario(
-  {
-    name: 'a segment is gone after a crash, and the volume with the archive is not mounted: nothing is cut off before it is',
-    section: 'C',
-    detectedBefore: true,
-    healedBy: 'repair',
-    rowsLost: 'none',
-    from: 'template',
-  },
-  async (instance) => {
-    const running = await boot(instance, withArchive);
-    const names = await fiveSegments(instance);
-    await crash(instance, running);
-    await rm(join(instance.dataDir, 'pg_wal', names[2]!));
-    const places = { schema: 'dbkit.places/v1', mounts: { [instance.backupDir]: await realpath(instance.backupDir) } };
-    await writeFile(join(instance.dataDir, '.dbkit/places.json'), JSON.stringify(places));
-    const away = join(instance.root, 'away');
-    await rename(join(instance.backupDir, 'wal'), away);
-    const refused = await run(instance, ['entrypoint'], withArchive);
-    expect(refused, refused.stderr).toMatchObject({
-      code: 77,
-      stderr: expect.stringMatching(/the archive that may have it cannot be read/),
-    });
-    await rename(away, join(instance.backupDir, 'wal'));
-    const again = await boot(instance, withArchive);
-    expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger'), again.words()).toBe(known.ledger + 50);
-    expect((await readRecovery(instance))?.losses, again.words()).toMatchObject([{ kind: 'nothing' }]);
-    await expectStopped(instance, await again.stop());
-  },
-);
+for (const comesBack of [true, false])
+  scenario(
+    {
+      name: `a segment is gone after a crash, and the volume with the archive is not mounted: nothing is cut off before it is ${comesBack ? 'there again' : 'given up by a person'}`,
+      section: 'C',
+      detectedBefore: true,
+      healedBy: 'repair',
+      rowsLost: comesBack ? 'none' : 'those behind the gap, which is told',
+      from: 'template',
+    },
+    async (instance) => {
+      const running = await boot(instance, withArchive);
+      const names = await fiveSegments(instance);
+      await crash(instance, running);
+      await rm(join(instance.dataDir, 'pg_wal', names[2]!));
+      const places = { schema: 'dbkit.places/v1', mounts: { [instance.backupDir]: await realpath(instance.backupDir) } };
+      await writeFile(join(instance.dataDir, '.dbkit/places.json'), JSON.stringify(places));
+      const away = join(instance.root, 'away');
+      await rename(join(instance.backupDir, 'wal'), away);
+      const refused = await run(instance, ['entrypoint'], withArchive);
+      expect(refused, refused.stderr).toMatchObject({
+        code: 77,
+        stderr: expect.stringMatching(/the archive that may have it cannot be read/),
+      });
+      if (!comesBack) {
+        const repaired = await run(instance, ['recover', '--strategy', 'repair', '--yes'], withArchive);
+        expect(repaired, repaired.stderr).toMatchObject({ code: 0, stdout: expect.stringMatching(/lost: what was committed after LSN/) });
+        const going = await boot(instance, withArchive);
+        expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger'), going.words()).toBe(known.ledger + 20);
+        return expectStopped(instance, await going.stop());
+      }
+      await rename(away, join(instance.backupDir, 'wal'));
+      const again = await boot(instance, withArchive);
+      expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger'), again.words()).toBe(known.ledger + 50);
+      expect((await readRecovery(instance))?.losses, again.words()).toMatchObject([{ kind: 'nothing' }]);
+      await expectStopped(instance, await again.stop());
+    },
+  );
