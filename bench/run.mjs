@@ -10,8 +10,18 @@ const runs = isQuick
       ['backup.mjs', '10', '1', '', 'full,again,verify'],
       ['copies.mjs', '3', '1'],
       ['replay.mjs', '6', '1'],
+      ['proof.mjs', '3', '1'],
     ]
-  : [['startup.mjs'], ['boot.mjs'], ['health.mjs'], ['backup.mjs'], ['copies.mjs'], ['replay.mjs', '200', '1'], ['growth.mjs']];
+  : [
+      ['startup.mjs'],
+      ['boot.mjs'],
+      ['health.mjs'],
+      ['backup.mjs'],
+      ['copies.mjs'],
+      ['replay.mjs', '200', '1'],
+      ['proof.mjs'],
+      ['growth.mjs'],
+    ];
 for (const [script, ...args] of runs) {
   console.log(`\n== ${[script, ...args.filter(Boolean)].join(' ')}`);
   const { status } = spawnSync(process.execPath, [new URL(script, import.meta.url).pathname, ...args], { stdio: 'inherit' });

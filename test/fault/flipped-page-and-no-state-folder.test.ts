@@ -70,7 +70,9 @@ for (const [how, forget] of [
       const again = await boot(instance);
       expect((await readRecovery(instance))?.decision, again.words()).toBe('restore');
       await expectAllRows(instance, 0);
-      expect(await askNumber(instance, 'app', 'SELECT count(*) FROM ledger WHERE ARRAY[amount] && ARRAY[1::numeric]')).toBeGreaterThanOrEqual(0);
+      expect(
+        await askNumber(instance, 'app', 'SELECT count(*) FROM ledger WHERE ARRAY[amount] && ARRAY[1::numeric]'),
+      ).toBeGreaterThanOrEqual(0);
       await expectStopped(instance, await again.stop());
     },
   );
