@@ -2,9 +2,9 @@ import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fromText } from '../formats/byte-path.ts';
 import { parseControlFile } from '../formats/control-file.ts';
-import type { Lsn } from '../formats/wal-segment.ts';
+import { type Lsn, parseSegmentName, segmentName } from '../formats/wal-segment.ts';
 import { type Anchor, findTip } from '../formats/wal-tip.ts';
-import { wordsOf } from '../kernel/errors.ts';
+import { unlessMissing, wordsOf } from '../kernel/errors.ts';
 import type { Child, Identity, System } from '../kernel/machine.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlain } from '../machine/plain-file.ts';
@@ -94,15 +94,22 @@ async function flush(path: string): Promise<void> {
   }
 }
 
-/** The segment written to last, and when: the same words mean that nothing was written. `before` is the answer of the last look. */
-async function lookOf({ dataDir }: Marked, before: string): Promise<string> {
-  const [name] = before.split(' ');
-  const at = async (file: string): Promise<string> => {
-    const { mtimeMs } = await stat(join(dataDir, 'pg_wal', file));
-    return `${file} ${mtimeMs}`;
+/**
+ * The segment written to last, and when; with it when the next one was, and the folder: the same words mean that nothing was written. Of a segment that is full
+ * the server is done, and goes on in the next. `before` is the answer of the last look.
+ */
+async function lookOf({ dataDir, segmentSizeBytes }: Pick<Marked, 'dataDir' | 'segmentSizeBytes'>, before: string): Promise<string> {
+  const folder = join(dataDir, 'pg_wal');
+  const modifiedMs = async (file: string): Promise<number> => (await stat(join(folder, file)).catch(unlessMissing))?.mtimeMs ?? 0;
+  const answerFor = async (name: string): Promise<string> => {
+    const place = parseSegmentName(name, segmentSizeBytes);
+    const next = place && segmentName(place.timeline, place.segment + 1n, segmentSizeBytes);
+    return [name, await modifiedMs(name), next ? await modifiedMs(next) : 0, await modifiedMs('.')].join(' ');
   };
-  if (name && (await at(name).catch(() => '')) === before) return before;
-  const names = (await readdir(join(dataDir, 'pg_wal'))).filter((file) => /^[0-9A-F]{24}$/.test(file));
-  const looks = await Promise.all(names.map((file) => at(file).catch(() => '')));
-  return looks.sort((a, b) => Number(b.split(' ')[1] ?? 0) - Number(a.split(' ')[1] ?? 0))[0] ?? '';
+  const [last] = before.split(' ');
+  if (last && (await answerFor(last)) === before) return before;
+  const names = (await readdir(folder)).filter((file) => /^[0-9A-F]{24}$/.test(file));
+  const looks = await Promise.all(names.map(async (name) => ({ name, ms: await modifiedMs(name) })));
+  const newest = looks.sort((a, b) => b.ms - a.ms)[0];
+  return newest ? answerFor(newest.name) : '';
 }
