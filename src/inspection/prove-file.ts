@@ -213,11 +213,12 @@ function openKept({ kept, blockSizeBytes: size }: ProofTask): Kept | undefined {
     const index = block - window.from;
     return buffer.subarray(index * size, (index + 1) * size);
   };
+  const blocks = Math.min(kept.blocks, Math.floor(fstatSync(handle).size / size));
   return {
-    blocks: Math.min(kept.blocks, Math.floor(fstatSync(handle).size / size)),
+    blocks,
     holdsSomething: (block) => !isZero(at(block)),
     isSame: (block, page) => isSameButHints(at(block), page),
-    kind: () => kindOfPage(at(0), size),
+    kind: () => (blocks > 0 ? kindOfPage(at(0), size) : undefined), // Of an empty file there is no page, but what was in memory.
     close: () => closeSync(handle),
   };
 }
