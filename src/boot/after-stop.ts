@@ -54,10 +54,23 @@ export async function markFirst(local: Local): Promise<void> {
 /** Notes how far the WAL has come, and where tablespaces are, for as long as the server lives. Never rejects. */
 export async function markWhileRunning(local: Local, child: Child): Promise<void> {
   const marked = await markedOf(local).catch(() => undefined); // What cannot be read now is noted at the stop.
-  const { dataDir } = local.volume;
-  await Promise.all([forgetEnd(dataDir), forgetUntold(dataDir)]).catch(() => undefined); // Told, as the mark of the time before is.
+  void forgetTold(local, child);
   if (marked) await keepMark({ ...marked, noted: tablespacesNoted(local) }, child);
 }
+
+const RECORDED_AFTER_MS = 2_000;
+
+/** Notes of this start's recovery go once a server has served for as long as their record may take. Never rejects. */
+async function forgetTold({ volume: { dataDir }, system }: Local, child: Child): Promise<void> {
+  const ended = new AbortController();
+  void child.exited.then(() => ended.abort());
+  await system.clock.sleep(RECORDED_AFTER_MS, ended.signal).then(
+    () => forgetNotes(dataDir),
+    () => undefined, // Where it died the next start tells it again, under the same moment.
+  );
+}
+
+const forgetNotes = (dataDir: string): Promise<unknown> => Promise.all([forgetEnd(dataDir), forgetUntold(dataDir)]).catch(() => undefined);
 
 /** A tablespace that is made while the server runs is known as well, should its link be lost with a crash. */
 function tablespacesNoted({ volume: { dataDir }, owner, system }: Local): () => Promise<void> {
@@ -103,6 +116,7 @@ export async function afterwards(
   const [archived] = await Promise.all([archiving, marking]);
   if (reason.code === 0) {
     await rememberStop(local, damage);
+    await forgetNotes(local.volume.dataDir);
     await archived.finish();
     await handles.release();
   }

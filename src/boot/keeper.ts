@@ -140,9 +140,9 @@ async function mend(
   const ended = plan
     ? { plan, inspection, report: reportOf(local, plan, undefined, begunMs) }
     : await ascend(local, input, { lock, spoiled }, signal);
-  if (untold) return { ...ended, report: joinReports(untold, ended.report) };
   const goesOn = ended.plan.decision === 'start' && (await present(local.volume.initializing));
-  return goesOn ? { ...ended, report: goingOn(ended.report, await replacedBefore(local.volume, local.system)) } : ended;
+  const report = goesOn ? goingOn(ended.report, await replacedBefore(local.volume, local.system)) : ended.report;
+  return { ...ended, report: joinReports(untold, report) };
 }
 
 const look = (local: Local, backups: PostgresqlOptions['backups'], signal: AbortSignal): Promise<Inspection> =>

@@ -147,7 +147,7 @@ async function inspectAnswering(
     saw: (path) => seen.entries.has(path),
     sizeOf: (path) => seen.entries.get(path)?.sizeBytes,
     unheard: compared?.unheard,
-    isUnproven: compared?.isUnproven || (!compared?.proven && (await onlyPagesTell(reached, known, findBaseline, signal))),
+    isUnproven: compared?.isUnproven || (!compared?.proven && (await onlyPagesTell(reached, { ...where, control: known }, signal))),
     keptIsCurrent: (path) => kept.has(path),
     lastKnown: (path) => (compared?.proven ? filesAt(inventory!, path) : []),
     report: {

@@ -1,5 +1,7 @@
+import { join } from 'node:path';
 import type { ControlFile } from '../formats/control-file.ts';
-import type { Lsn } from '../formats/wal-segment.ts';
+import { type Lsn, segmentName, segmentOf } from '../formats/wal-segment.ts';
+import { isThere } from '../machine/is-there.ts';
 import type { FindBaseline } from './prove.ts';
 
 /** How far the WAL of a cluster is known to have come, by whoever noted it while the server ran: recovery must get there. */
@@ -37,12 +39,18 @@ export const isOfThisStop = (reached: Reached | undefined, control: ControlFile 
   reached.systemIdentifier === control.systemIdentifier &&
   reached.lastRecordLsn === control.checkpointLsn;
 
-/** Nobody noted what the files were when the server was shut down. Without a mark of that very stop there must be a backup to hold their pages against. */
-export const onlyPagesTell = async (
+/** Nobody noted what the files were when the server was shut down. Without a mark of that very stop there must be a backup that leads to these data to hold their pages against. */
+export async function onlyPagesTell(
   reached: Reached | undefined,
-  control: ControlFile | undefined,
-  findBaseline: FindBaseline | undefined,
+  { dataDir, control, findBaseline }: { dataDir: string; control: ControlFile | undefined; findBaseline: FindBaseline | undefined },
   signal: AbortSignal,
-): Promise<boolean> =>
-  control?.state === 'shut down' &&
-  (isOfThisStop(reached, control) || (await findBaseline?.(control.systemIdentifier, signal)) !== undefined);
+): Promise<boolean> {
+  if (control?.state !== 'shut down') return false;
+  if (isOfThisStop(reached, control)) return true;
+  const baseline = await findBaseline?.(control.systemIdentifier, signal);
+  if (baseline === undefined || baseline.from > control.checkpointLsn || !(await baseline.leadsTo(dataDir, signal))) return false;
+  const segment = segmentOf(baseline.from, control.walSegmentSizeBytes);
+  if (await isThere(join(dataDir, 'pg_wal', segmentName(baseline.timeline, segment, control.walSegmentSizeBytes)))) return true;
+  const kept = await baseline.keptWal(dataDir, control.timeline, signal); // Without its WAL a backup proves nothing.
+  return (await kept?.(segment)) !== undefined;
+}

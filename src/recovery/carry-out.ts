@@ -38,6 +38,8 @@ export interface Outcome {
   readonly done: readonly PlannedStep[];
   readonly quarantine: string | null;
   readonly losses: readonly Loss[];
+  /** The moment of the report that was noted before it was done. */
+  readonly notedAt?: string | undefined;
   /** Repairs that did not succeed: each stands for itself, and what is left to do is planned anew. */
   readonly failed: readonly PlannedStep[];
 }
@@ -49,10 +51,10 @@ export interface Outcome {
 export async function carryOut(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
   await requireEvidence(local, plan, signal);
   await rememberWhatPagesHide(local, plan);
-  await noteFleeting(local, plan);
+  const notedAt = await noteFleeting(local, plan);
   const outcome = await act(local, plan, lock, signal);
   await rememberDamage(local, plan);
-  return outcome;
+  return { notedAt, ...outcome };
 }
 
 async function act(local: Local, plan: Plan, lock: HeldLock, signal: AbortSignal): Promise<Outcome> {
@@ -97,7 +99,6 @@ async function repairAll(local: Local, plan: Plan, signal: AbortSignal): Promise
     }
   }
   told.ends();
-  // A person goes on from the gap: what the mark says of the time before is no gap any more.
   if (plan.wish === 'repair' && done.some(({ remedy }) => remedy.loses === 'wal-behind-a-gap'))
     await forgetMarks(local.stateDir, local.volume.dataDir);
   local.system.reached('repair.done');
@@ -219,9 +220,11 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     ...unloggedLosses(unlogged, quarantine),
   ];
   const outcome = { done: plan.steps, quarantine, losses, failed: [] };
-  await noteUntold(local, reportOf(local, plan, outcome, system.clock.monotonicMs()));
+  const report = reportOf(local, plan, outcome, system.clock.monotonicMs());
+  const notedAt = await noteUntold(local, report);
   await replaceContents(local, { quarantine, publishes: true, because: plan.rung.words, damage, brings });
-  return outcome;
+  await noteUntold(local, { ...report, at: notedAt }, true);
+  return { ...outcome, notedAt };
 }
 
 const damagedIn = (label: string, { path, isMissing }: DamagedFile): Finding => ({

@@ -11,7 +11,7 @@ import type { RecoveryReport, RecoveryTarget } from './report.ts';
 export function reportOf({ system }: Local, plan: Plan, outcome: Outcome | undefined, begunMs: number): RecoveryReport {
   const done = new Set(outcome?.done ?? []);
   return {
-    at: system.clock.now().toISOString(),
+    at: outcome?.notedAt ?? system.clock.now().toISOString(),
     findings: plan.findings,
     decision: plan.decision,
     reason: plan.rung.id,

@@ -5,29 +5,41 @@ import type { Local } from '../instance/local.ts';
 import { present } from '../instance/volume.ts';
 import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
 import { readPlainText } from '../machine/plain-file.ts';
-import { reportOf } from './describe.ts';
+import { joinReports, reportOf } from './describe.ts';
 import { recoveryReport } from './history.ts';
-import type { Loss } from './losses.ts';
+import { type Loss, told } from './losses.ts';
 import type { Plan } from './plan.ts';
 import { plannedLosses } from './plan-losses.ts';
 import type { RecoveryReport } from './report.ts';
 
-const schema = v.object({ schema: v.literal('dbkit.untold/v1'), report: recoveryReport });
+const schema = v.object({ schema: v.literal('dbkit.untold/v1'), isDone: v.boolean(), report: recoveryReport });
 const pathIn = (dataDir: string): string => join(dataDir, '.dbkit', 'untold.json');
 
-/** Written when a replacement is decided, and before anything is moved: should dbkit be killed, the next start tells what it cost. */
-export const noteUntold = ({ volume, owner, system }: Pick<Local, 'volume' | 'owner' | 'system'>, report: RecoveryReport): Promise<void> =>
-  system.files.write(pathIn(volume.dataDir), `${JSON.stringify({ schema: 'dbkit.untold/v1', report })}\n`, { mode: 0o600, owner });
+/**
+ * Written when a replacement is decided, and before anything is moved: should dbkit be killed, the next start tells what it cost. What is noted already stays told.
+ * `isDone`: it has been made. Resolves to the moment that the report bears, by which the record knows it again.
+ */
+export async function noteUntold(
+  { volume, owner, system }: Pick<Local, 'volume' | 'owner' | 'system'>,
+  report: RecoveryReport,
+  isDone = false,
+): Promise<string> {
+  const joined = joinReports(await readUntold(volume), report);
+  const body = { schema: 'dbkit.untold/v1', isDone, report: joined };
+  await system.files.write(pathIn(volume.dataDir), `${JSON.stringify(body)}\n`, { mode: 0o600, owner });
+  return joined.at;
+}
 
-/** Losses that the files show once: a slot that is set aside, and files of which nothing tells what they held, until a server has written to them. */
-const fleeting: ReadonlySet<Loss['kind']> = new Set<Loss['kind']>(['unknown', 'slot', 'origins']);
+/** Losses that the files show once: a slot, or WAL, that is set aside, and files of which nothing tells what they held, until a server has written to them. */
+const fleeting: ReadonlySet<Loss['kind']> = new Set<Loss['kind']>(['unknown', 'slot', 'origins', 'window']);
 
-/** The same of a repair, or of a start as it is. */
-export async function noteFleeting(local: Local, plan: Plan): Promise<void> {
+/** The same of a repair, or of a start as it is: resolves to the moment; undefined where there is nothing to note. */
+export async function noteFleeting(local: Local, plan: Plan): Promise<string | undefined> {
+  if (plan.decision !== 'repair' && plan.decision !== 'start') return undefined;
   const losses = plannedLosses(plan).filter(({ kind }) => fleeting.has(kind));
-  if (losses.length === 0) return;
+  if (losses.length === 0) return undefined;
   const planned = { done: [], quarantine: null, losses, failed: [] };
-  await noteUntold(local, reportOf(local, plan, planned, local.system.clock.monotonicMs()));
+  return noteUntold(local, reportOf(local, plan, planned, local.system.clock.monotonicMs()), true);
 }
 
 /** The report of a replacement that an earlier run came to make, and nobody may have heard of; undefined where it never began, or was taken back. */
@@ -35,9 +47,10 @@ export async function readUntold({ dataDir }: Local['volume']): Promise<Recovery
   const text = await readPlainText(pathIn(dataDir)).catch(unlessOwnTrouble);
   if (text === undefined) return undefined;
   try {
-    const { report } = v.parse(schema, JSON.parse(text));
-    const trace = report.quarantine ?? join(dataDir, 'global/pg_control');
-    return (await present(trace)) ? (report as unknown as RecoveryReport) : undefined;
+    const { isDone, report: read } = v.parse(schema, JSON.parse(text));
+    const report = read as unknown as RecoveryReport;
+    told(report.losses); // Throws for a loss that this version does not know.
+    return isDone || (await present(report.quarantine ?? join(dataDir, 'global/pg_control'))) ? report : undefined;
   } catch {
     return undefined; // Garbled: the quarantine still shows that data were replaced.
   }

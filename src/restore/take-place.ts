@@ -10,6 +10,7 @@ import { closeToOthers } from '../recovery/close-to-others.ts';
 import { damageThatGoes } from '../recovery/damage-aside.ts';
 import { newQuarantine } from '../recovery/quarantine.ts';
 import { replaceContents } from '../recovery/replace.ts';
+import { forgetUntold } from '../recovery/untold.ts';
 import { forgetEnd } from '../wal/brought-end.ts';
 import { forgetMarks } from '../wal/mark.ts';
 
@@ -47,6 +48,6 @@ export async function takePlace({ local }: Hold, { directory, because, knownDama
       : undefined;
   await replaceContents(local, { quarantine, publishes: true, from: directory, because, damage, brings });
   await forgetMarks(stateDir, volume.dataDir); // They say how far the data had come that went.
-  await forgetEnd(volume.dataDir);
+  await Promise.all([forgetEnd(volume.dataDir), forgetUntold(volume.dataDir)]);
   return quarantine;
 }

@@ -12,6 +12,7 @@ import type { PatientSession } from './session.ts';
 
 /** pg_database with its two indexes (pg_database.h). */
 const CATALOG = [1262, 2671, 2672] as const;
+const PG_DEFAULT = '1663'; // pg_tablespace.dat
 const INITDB_TIMEOUT_MS = 10 * 60_000;
 
 /** No database that the list names lets anybody in. */
@@ -99,7 +100,7 @@ export async function nameTheRest(session: PatientSession, dataDir: string, know
       datistemplate: 'false',
       datallowconn: 'true',
       datconnlimit: '-1',
-      ...(tablespace === undefined ? {} : { dattablespace: tablespace }),
+      dattablespace: tablespace ?? PG_DEFAULT,
     };
     const [list, values] = [
       columns.map((column) => session.id(column.name)),

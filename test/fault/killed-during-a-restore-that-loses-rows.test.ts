@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import type { Step } from '../../src/kernel/steps.ts';
+import type { HistoryReport } from '../../src/recovery/list-history.ts';
 import { askNumber } from '../harness/ask.ts';
 import { crash, remove, truncateTo } from '../harness/breaking.ts';
 import { boot, readRecovery, run } from '../harness/dbkit.ts';
@@ -46,6 +47,12 @@ for (const [step, time, longTier] of moments)
         losses: [{ kind: 'window', oldBytes: whole }],
       });
       await expectStopped(instance, await again.stop());
+      const { stdout } = await run(instance, ['recover', 'history', '--json']);
+      const { report } = JSON.parse(stdout) as { report: HistoryReport };
+      expect(
+        report.recoveries.filter(({ decision }) => decision === 'restore'),
+        'one record, however often it was noted',
+      ).toHaveLength(1);
       const third = await boot(instance);
       expect(third.words(), 'it is told once').not.toMatch(/committed after/);
       await expectStopped(instance, await third.stop());
