@@ -81,6 +81,7 @@ test('a CMD that cannot be run ends with a shell’s statuses', async () => {
 
 test('a start reads the repository only where a backup could decide something', async () => {
   const instance = await open('template');
+  await (await boot(instance)).stop(); // Else nobody has noted what the files were, and a backup could tell.
   const label = 'data_20200101_000000';
   await mkdir(join(instance.backupDir, label), { recursive: true });
   await writeFile(join(instance.backupDir, `${label}.json`), 'torn');
