@@ -29,7 +29,7 @@ import { requireEvidence } from './reread.ts';
 import { asideDirectory } from './set-aside.ts';
 import { stepTeller } from './tell-steps.ts';
 import { unloggedLosses, unloggedTables } from './unlogged.ts';
-import { noteFleeting, noteUntold } from './untold.ts';
+import { noteDone, noteFleeting, noteUntold } from './untold.ts';
 
 const DAMAGE_SHOWN = 3;
 
@@ -220,11 +220,10 @@ async function restore(local: Local, plan: Plan, signal: AbortSignal): Promise<O
     ...unloggedLosses(unlogged, quarantine),
   ];
   const outcome = { done: plan.steps, quarantine, losses, failed: [] };
-  const report = reportOf(local, plan, outcome, system.clock.monotonicMs());
-  const notedAt = await noteUntold(local, report);
+  const note = await noteUntold(local, reportOf(local, plan, outcome, system.clock.monotonicMs()));
   await replaceContents(local, { quarantine, publishes: true, because: plan.rung.words, damage, brings });
-  await noteUntold(local, { ...report, at: notedAt }, true);
-  return { ...outcome, notedAt };
+  await noteDone(local, note);
+  return { ...outcome, notedAt: note.at };
 }
 
 const damagedIn = (label: string, { path, isMissing }: DamagedFile): Finding => ({

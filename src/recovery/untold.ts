@@ -15,20 +15,23 @@ import type { RecoveryReport } from './report.ts';
 const schema = v.object({ schema: v.literal('dbkit.untold/v1'), isDone: v.boolean(), report: recoveryReport });
 const pathIn = (dataDir: string): string => join(dataDir, '.dbkit', 'untold.json');
 
+type Place = Pick<Local, 'volume' | 'owner' | 'system'>;
+
+const write = ({ volume, owner, system }: Place, report: RecoveryReport, isDone: boolean): Promise<void> =>
+  system.files.write(pathIn(volume.dataDir), `${JSON.stringify({ schema: 'dbkit.untold/v1', isDone, report })}\n`, { mode: 0o600, owner });
+
 /**
  * Written when a replacement is decided, and before anything is moved: should dbkit be killed, the next start tells what it cost. What is noted already stays told.
- * `isDone`: it has been made. Resolves to the moment that the report bears, by which the record knows it again.
+ * Resolves to the note, for `noteDone`; the record bears its moment.
  */
-export async function noteUntold(
-  { volume, owner, system }: Pick<Local, 'volume' | 'owner' | 'system'>,
-  report: RecoveryReport,
-  isDone = false,
-): Promise<string> {
-  const joined = joinReports(await readUntold(volume), report);
-  const body = { schema: 'dbkit.untold/v1', isDone, report: joined };
-  await system.files.write(pathIn(volume.dataDir), `${JSON.stringify(body)}\n`, { mode: 0o600, owner });
-  return joined.at;
+export async function noteUntold(place: Place, report: RecoveryReport, isDone = false): Promise<RecoveryReport> {
+  const note = joinReports(await readUntold(place.volume), report);
+  await write(place, note, isDone);
+  return note;
 }
+
+/** It has been made: from now on it is told wherever the quarantine went. */
+export const noteDone = (place: Place, note: RecoveryReport): Promise<void> => write(place, note, true);
 
 /** Losses that the files show once: a slot, or WAL, that is set aside, and files of which nothing tells what they held, until a server has written to them. */
 const fleeting: ReadonlySet<Loss['kind']> = new Set<Loss['kind']>(['unknown', 'slot', 'origins', 'window']);
@@ -39,7 +42,7 @@ export async function noteFleeting(local: Local, plan: Plan): Promise<string | u
   const losses = plannedLosses(plan).filter(({ kind }) => fleeting.has(kind));
   if (losses.length === 0) return undefined;
   const planned = { done: [], quarantine: null, losses, failed: [] };
-  return noteUntold(local, reportOf(local, plan, planned, local.system.clock.monotonicMs()), true);
+  return (await noteUntold(local, reportOf(local, plan, planned, local.system.clock.monotonicMs()), true)).at;
 }
 
 /** The report of a replacement that an earlier run came to make, and nobody may have heard of; undefined where it never began, or was taken back. */
