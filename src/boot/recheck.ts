@@ -88,7 +88,7 @@ async function tellUnproven(asked: Asked, why: string, signal: AbortSignal): Pro
   const touched = await tellTouched(asked, signal);
   const systemIdentifier = before.report.systemIdentifier ?? '';
   if (!(await owesProof(local, before, systemIdentifier))) return touched;
-  await oweProof({ ...local, dataDir: local.volume.dataDir }, systemIdentifier);
+  await oweProof(local, systemIdentifier);
   const waiting = touched?.waiting ?? (await memoryOf(local).open(systemIdentifier));
   return { ...nothing, waiting, unknown: touched?.unknown ?? unprovenReport(local, why, begunMs) };
 }
@@ -139,7 +139,7 @@ async function prove(asked: Asked, findBaseline: FindBaseline, signal: AbortSign
     isLive: true,
     log: system.log,
   };
-  if (isWhole) await oweProof({ ...local, dataDir: volume.dataDir }, control.systemIdentifier);
+  if (isWhole) await oweProof(local, control.systemIdentifier);
   const proof = await proveTwice(request, signal);
   const found = await rebuildIndexes(asked, await withOwners(asked, proof, signal), signal);
   const isDoubtful = new Set(proof.doubtful.map(({ path }) => path));

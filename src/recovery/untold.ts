@@ -1,10 +1,8 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import type { Local } from '../instance/local.ts';
+import { noteBeside } from '../instance/note-beside.ts';
 import { present } from '../instance/volume.ts';
-import { unlessOwnTrouble } from '../kernel/own-trouble.ts';
-import { readPlainText } from '../machine/plain-file.ts';
 import { joinReports, reportOf } from './describe.ts';
 import { recoveryReport } from './history.ts';
 import { type Loss, told } from './losses.ts';
@@ -12,13 +10,11 @@ import type { Plan } from './plan.ts';
 import { plannedLosses } from './plan-losses.ts';
 import type { RecoveryReport } from './report.ts';
 
-const schema = v.object({ schema: v.literal('dbkit.untold/v1'), isDone: v.boolean(), report: recoveryReport });
-const pathIn = (dataDir: string): string => join(dataDir, '.dbkit', 'untold.json');
-
+const onDisk = noteBeside('untold', { isDone: v.boolean(), report: recoveryReport });
 type Place = Pick<Local, 'volume' | 'owner' | 'system'>;
 
-const write = ({ volume, owner, system }: Place, report: RecoveryReport, isDone: boolean): Promise<void> =>
-  system.files.write(pathIn(volume.dataDir), `${JSON.stringify({ schema: 'dbkit.untold/v1', isDone, report })}\n`, { mode: 0o600, owner });
+const write = (place: Place, report: RecoveryReport, isDone: boolean): Promise<void> =>
+  onDisk.write(place, { isDone, report: report as unknown as v.InferOutput<typeof recoveryReport> });
 
 /**
  * Written when a replacement is decided, and before anything is moved: should dbkit be killed, the next start tells what it cost. What is noted already stays told.
@@ -47,17 +43,16 @@ export async function noteFleeting(local: Local, plan: Plan): Promise<string | u
 
 /** The report of a replacement that an earlier run came to make, and nobody may have heard of; undefined where it never began, or was taken back. */
 export async function readUntold({ dataDir }: Local['volume']): Promise<RecoveryReport | undefined> {
-  const text = await readPlainText(pathIn(dataDir)).catch(unlessOwnTrouble);
-  if (text === undefined) return undefined;
+  const noted = await onDisk.read(dataDir);
+  if (noted === undefined || noted === 'garbled') return undefined; // The quarantine still shows that data were replaced.
+  const report = noted.report as unknown as RecoveryReport;
   try {
-    const { isDone, report: read } = v.parse(schema, JSON.parse(text));
-    const report = read as unknown as RecoveryReport;
     told(report.losses); // Throws for a loss that this version does not know.
-    return isDone || (await present(report.quarantine ?? join(dataDir, 'global/pg_control'))) ? report : undefined;
+    return noted.isDone || (await present(report.quarantine ?? join(dataDir, 'global/pg_control'))) ? report : undefined;
   } catch {
-    return undefined; // Garbled: the quarantine still shows that data were replaced.
+    return undefined;
   }
 }
 
 /** A server serves, and the report is on record. */
-export const forgetUntold = (dataDir: string): Promise<void> => rm(pathIn(dataDir), { force: true });
+export const forgetUntold = onDisk.forget;
