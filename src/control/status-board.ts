@@ -44,6 +44,6 @@ export function createStatusBoard(stateDir: string, files: Files): StatusBoard {
       await queue;
       return (await files.readJson(path('status.json'), (value) => v.parse(supervisor, value))) as SupervisorStatus | undefined;
     },
-    setReady: async (ready) => (ready ? files.publish(path('ready'), '') : rm(path('ready'), { force: true })),
+    setReady: async (ready) => (ready ? files.publish(path('ready'), '') : rm(path('ready'), { recursive: true, force: true })),
   };
 }

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { sources } from '../backups/find-baseline.ts';
+import { isOf } from '../inspection/findings.ts';
 import { type Inspection, inspect } from '../inspection/inspect.ts';
 import type { Local } from '../instance/local.ts';
 import { DbkitError, type FailureCode } from '../kernel/errors.ts';
@@ -51,14 +52,21 @@ export async function ascend(local: Local, input: PlanInput, { lock, spoiled, fi
     report = joinReports(report, reportOf(local, plan, outcome, begunMs));
     if (outcome.failed.length === 0) return { report, plan, inspection: isReplacing(plan) ? ofReplaced(inspection) : inspection };
     for (const { finding } of outcome.failed) state.tried.add(findingKey(finding));
-    inspection = await inspect(
-      local.volume.dataDir,
-      { stateDir: local.stateDir, deep: false, ...sources(input.backups, local) },
-      local.system,
-      signal,
-    );
+    const options = { stateDir: local.stateDir, deep: false, ...sources(input.backups, local) };
+    inspection = stillKnown(inspection, await inspect(local.volume.dataDir, options, local.system, signal), outcome);
   }
   throw new DbkitError('service.failed', 'every remedy was tried', { hint: '`dbkit inspect --deep` shows what is damaged' });
+}
+
+/** A repair in single-user mode moves the checkpoint, and the inventory then tells no more of all other files: what it has told is not forgotten. */
+function stillKnown(earlier: Inspection, now: Inspection, { done }: Outcome): Inspection {
+  const named = new Set(now.report.findings.map(({ path }) => path));
+  const mended = new Set(done.flatMap(({ finding, remedy }) => (remedy.then === 'repair' ? [finding.path] : [])));
+  const rest = earlier.report.findings.filter(
+    ({ code, path }) => isOf(code, 'relation', 'page', 'index') && !named.has(path) && !mended.has(path),
+  );
+  const report = { ...now.report, findings: [...now.report.findings, ...rest] };
+  return { ...now, report, unheard: now.unheard ?? earlier.unheard, isUnproven: now.isUnproven || earlier.isUnproven };
 }
 
 export const isReplacing = ({ decision }: Plan): boolean => decision === 'restore' || decision === 'reinitialize';

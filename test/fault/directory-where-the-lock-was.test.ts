@@ -15,3 +15,17 @@ disaster({
   },
   expect: { message: /lock was a directory, and was set aside/ },
 });
+
+disaster({
+  name: 'a directory stands where dbkit says that it is ready',
+  section: 'A',
+  detectedBefore: true,
+  healedBy: 'start',
+  rowsLost: 'none',
+  left: 'crashed',
+  break: async ({ stateDir }) => {
+    await rm(join(stateDir, 'ready'), { force: true });
+    await mkdir(join(stateDir, 'ready'));
+  },
+  expect: { finding: 'shutdown.unclean', quarantine: 'none' },
+});
