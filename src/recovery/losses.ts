@@ -83,16 +83,14 @@ function oneWindow(losses: readonly Loss[]): readonly Loss[] {
     loss.kind === 'window' && loss.phrase === undefined && loss.after === null && loss.afterLsn !== null;
   const windows = losses.filter(isBare);
   if (windows.length < 2) return losses;
+  const isOpen = windows.some(({ upToLsn }) => upToLsn === null); // An end that nobody knows may be behind the known one.
   const ends = windows.flatMap(({ upToLsn }) => upToLsn ?? []).sort(byLsn);
+  const times = windows.flatMap(({ upTo }) => upTo ?? []).sort();
   const joined: Window = {
     ...windows[0]!,
     afterLsn: windows.map(({ afterLsn }) => afterLsn).sort(byLsn)[0]!,
-    upTo:
-      windows
-        .flatMap(({ upTo }) => upTo ?? [])
-        .sort()
-        .at(-1) ?? null,
-    upToLsn: ends.at(-1) ?? null,
+    upTo: isOpen ? null : (times.at(-1) ?? null),
+    upToLsn: isOpen ? null : ends.at(-1)!,
   };
   return [joined, ...losses.filter((loss) => !isBare(loss))];
 }

@@ -1,5 +1,5 @@
 import * as v from 'valibot';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { joinReports } from '../../src/recovery/describe.ts';
 import { recoveryReport } from '../../src/recovery/history.ts';
 import { howMuch, type Loss, nothing, told } from '../../src/recovery/losses.ts';
@@ -78,4 +78,27 @@ test('a report of an earlier version, which knew words only, still reads', () =>
   expect(v.parse(recoveryReport, { ...earlier, lost: 'the last hour' }).losses).toEqual([{ kind: 'recorded', words: 'the last hour' }]);
   expect(v.parse(recoveryReport, { ...report, ...told([slot]) }).losses).toEqual([slot]);
   expect(v.parse(recoveryReport, { ...report, losses: [{ kind: 'of a later version' }] }).losses).toEqual([{ kind: 'of a later version' }]);
+});
+
+describe('the windows of one end of recovery', () => {
+  const window = (afterLsn: string, upTo: string | null, upToLsn: string | null): Loss => ({
+    kind: 'window',
+    after: null,
+    afterLsn,
+    upTo,
+    upToLsn,
+    oldBytes: null,
+  });
+
+  test('are one, from the earlier place to the later', () => {
+    expect(told([window('0/9000000', '2026-11-30T10:00:00Z', '0/B000000'), window('0/8000028', null, '0/10000000')]).losses).toEqual([
+      window('0/8000028', '2026-11-30T10:00:00Z', '0/10000000'),
+    ]);
+  });
+
+  test('have no known end where one of them has none', () => {
+    expect(told([window('0/9000000', null, null), window('0/8000000', '2026-11-30T10:00:00Z', '0/B000000')]).losses).toEqual([
+      window('0/8000000', null, null),
+    ]);
+  });
 });
