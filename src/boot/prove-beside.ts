@@ -35,8 +35,9 @@ export function proveBeside(local: Local, sources: Sources, exited: Promise<unkn
   const begunMs = local.system.clock.monotonicMs();
   void prove(local, sources, ended.signal).catch((cause: unknown) => {
     if (isAbort(cause) || ended.signal.aborted) return; // The next start goes on with it.
-    local.system.log.warn('pages.unproven', `the pages could not be held against the backup and the WAL: ${wordsOf(cause)}`);
-    sources.note(unprovenReport(local, wordsOf(cause), begunMs));
+    const report = unprovenReport(local, wordsOf(cause), begunMs);
+    local.system.log.warn('pages.unproven', report.because);
+    sources.note(report);
   });
 }
 

@@ -84,13 +84,14 @@ export async function recheck(asked: Asked, findBaseline: FindBaseline, signal: 
 async function tellUnproven(asked: Asked, why: string, signal: AbortSignal): Promise<Rechecked | undefined> {
   const { local, before } = asked;
   const begunMs = local.system.clock.monotonicMs();
-  local.system.log.warn('pages.unproven', `the pages could not be held against the backup and the WAL: ${why}`);
+  const report = unprovenReport(local, why, begunMs);
+  local.system.log.warn('pages.unproven', report.because);
   const touched = await tellTouched(asked, signal);
   const systemIdentifier = before.report.systemIdentifier ?? '';
   if (!(await owesProof(local, before, systemIdentifier))) return touched;
   await oweProof(local, systemIdentifier);
   const waiting = touched?.waiting ?? (await memoryOf(local).open(systemIdentifier));
-  return { ...nothing, waiting, unknown: touched?.unknown ?? unprovenReport(local, why, begunMs) };
+  return { ...nothing, waiting, unknown: touched?.unknown ?? report };
 }
 
 /** After a crash, and where times or inventory do not tell what the files were; also where an earlier start owed it and did not come to its end. */

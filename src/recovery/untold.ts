@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import type { Local } from '../instance/local.ts';
 import { noteBeside } from '../instance/note-beside.ts';
 import { present } from '../instance/volume.ts';
+import { wordsOf } from '../kernel/errors.ts';
 import { joinReports, reportOf } from './describe.ts';
 import { recoveryReport } from './history.ts';
 import { type Loss, told } from './losses.ts';
@@ -32,13 +33,20 @@ export const noteDone = (place: Place, note: RecoveryReport): Promise<void> => w
 /** Losses that the files show once: a slot, or WAL, that is set aside, and files of which nothing tells what they held, until a server has written to them. */
 const fleeting: ReadonlySet<Loss['kind']> = new Set<Loss['kind']>(['unknown', 'slot', 'origins', 'window']);
 
-/** The same of a repair, or of a start as it is: resolves to the moment; undefined where there is nothing to note. */
+/** The same of a repair, or of a start as it is: resolves to the moment; undefined where there is nothing to note. Never rejects: a full volume must not keep a server down. */
 export async function noteFleeting(local: Local, plan: Plan): Promise<string | undefined> {
   if (plan.decision !== 'repair' && plan.decision !== 'start') return undefined;
   const losses = plannedLosses(plan).filter(({ kind }) => fleeting.has(kind));
   if (losses.length === 0) return undefined;
   const planned = { done: [], quarantine: null, losses, failed: [] };
-  return (await noteUntold(local, reportOf(local, plan, planned, local.system.clock.monotonicMs()), true)).at;
+  const report = reportOf(local, plan, planned, local.system.clock.monotonicMs());
+  return noteUntold(local, report, true).then(
+    ({ at }) => at,
+    (cause: unknown) => {
+      local.system.log.warn('untold.unnoted', `should dbkit be killed now, the next start cannot tell ${report.lost}: ${wordsOf(cause)}`);
+      return undefined;
+    },
+  );
 }
 
 /** The report of a replacement that an earlier run came to make, and nobody may have heard of; undefined where it never began, or was taken back. */
