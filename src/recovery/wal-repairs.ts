@@ -21,12 +21,10 @@ import { type Bench, setAside } from './set-aside.ts';
  * needs its beginning.
  */
 export async function keepWalAside(bench: Bench, { path }: Finding): Promise<void> {
-  const { local, asideDir, behindGap } = bench;
+  const { local, behindGap } = bench;
   const damaged = join(local.volume.dataDir, path);
   if (await present(damaged)) {
-    const kept = join(asideDir, path);
-    await local.system.files.makeDirectory(dirname(kept), { mode: 0o700, owner: local.owner });
-    if (!(await present(kept))) await copyFile(damaged, kept);
+    await copyAside(bench, path);
     if (behindGap?.path === path && behindGap.staleFromBytes !== undefined) await blank(damaged, behindGap.staleFromBytes);
   }
   for (const segment of behindGap?.segments ?? []) await setAside(bench, segment);
@@ -49,7 +47,7 @@ export async function bringWal(bench: Bench): Promise<void> {
     const path = join('pg_wal', name);
     const there = await readPlain(join(wal, name)).catch(unlessOwnTrouble);
     if (there?.equals(bytes)) continue; // By a run that was killed.
-    await setAside(bench, path);
+    await (there === undefined ? setAside(bench, path) : copyAside(bench, path)); // Its end may be nowhere else until the whole takes its place.
     await putFile(local, path, bytes);
     local.system.reached('repair.brought-back');
   }
@@ -65,6 +63,13 @@ export async function bringWal(bench: Bench): Promise<void> {
 }
 
 const brought = new WeakSet<LedOn>();
+
+/** Of a file that something is still read from: what was copied first is the original. */
+async function copyAside({ local, asideDir }: Bench, path: string): Promise<void> {
+  const kept = join(asideDir, path);
+  await local.system.files.makeDirectory(dirname(kept), { mode: 0o700, owner: local.owner });
+  if (!(await present(kept))) await copyFile(join(local.volume.dataDir, path), kept);
+}
 
 /**
  * The server replays from the checkpoint of this pg_control on, as after a crash. An older checkpoint than need be loses nothing: that is
